@@ -1,0 +1,507 @@
+/*
+ * bamba.h - inference for hybrid Mamba-2 / attention language models
+ *
+ * This file is the specification of the library: what is not promised here may change.
+ *
+ * Objects     bamba_model      weights and graph; immutable; share between threads
+ *             bamba_tokenizer  text <-> token ids; immutable; share between threads
+ *             bamba_engine     threads, scratch and logits for running a model; one call at a time
+ *             bamba_session    what one sequence remembers; runs on any engine of its model
+ *             bamba_sampler    logits -> token id; one call at a time
+ * Errors      fallible calls return bamba_status and fill *err if err is not NULL; an object is
+ *             unchanged by a call that failed. Nothing aborts, prints or sets errno.
+ *             Exceptions we cannot lift: libgomp and OpenBLAS end the process when the system
+ *             denies them threads or memory, and a mapped file that another program shortens
+ *             while a model is open raises SIGBUS.
+ * Memory      who creates frees; free functions accept NULL. "Borrowed" results belong to the
+ *             object and live until the next call on it. Generating allocates nothing.
+ * Globals     none, save one: large float products go through OpenBLAS, whose number of threads
+ *             belongs to the process; the first engine created sets it to 1.
+ * Options     are structs whose first member is their own size, so that old programs keep
+ *             working when members are appended. Begin with the macro beside each struct; a
+ *             zero (or NULL) member means its default. A size smaller than that of the first
+ *             release, or larger than ours with a non-zero unknown tail, is
+ *             BAMBA_ERR_ARGUMENT. options may always be NULL.
+ * Units       lengths count elements, sizes ending in _bytes count bytes, times ending in _ns
+ *             are nanoseconds, shapes are row-major.
+ * Text        is UTF-8 in byte ranges; no terminating NUL is needed, and NUL bytes are text.
+ * Bits        The same model, build, CPU level and types give the same logits to the last bit
+ *             for any number of threads, any other load, whatever other rows share a call of
+ *             up to 32 rows. A prompt cut differently into calls agrees within rounding
+ *             (1e-4 of the largest logit). Another CPU level, compiler or BLAS: likewise.
+ */
+#ifndef BAMBA_H
+#define BAMBA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define BAMBA_VERSION_MAJOR 0
+#define BAMBA_VERSION_MINOR 1
+#define BAMBA_VERSION_PATCH 0
+
+#ifndef BAMBA_API
+#  if defined(__GNUC__)
+#    define BAMBA_API __attribute__((visibility("default")))
+#  else
+#    define BAMBA_API
+#  endif
+#endif
+
+typedef struct bamba_model     bamba_model;
+typedef struct bamba_engine    bamba_engine;
+typedef struct bamba_session   bamba_session;
+typedef struct bamba_tokenizer bamba_tokenizer;
+typedef struct bamba_sampler   bamba_sampler;
+
+/* ---------------------------------------------------------------- status, version -------- */
+
+typedef enum bamba_status {               /* values are stable; new ones are appended           */
+    BAMBA_OK              = 0,
+    BAMBA_ERR_ARGUMENT    = 1,            /* the caller broke a rule stated in this file         */
+    BAMBA_ERR_MEMORY      = 2,
+    BAMBA_ERR_IO          = 3,
+    BAMBA_ERR_FORMAT      = 4,            /* a file is damaged or not what it claims to be       */
+    BAMBA_ERR_UNSUPPORTED = 5,            /* a valid model this version cannot run               */
+    BAMBA_ERR_FULL        = 6,            /* the session's context length is used up             */
+    BAMBA_ERR_CANCELLED   = 7             /* the cancel callback said so; position says how far  */
+} bamba_status;
+
+typedef struct bamba_error {
+    bamba_status code;
+    char         message[252];            /* one line, no newline, always terminated             */
+} bamba_error;
+
+/** Version of the library at run time, "major.minor.patch". Static storage. */
+BAMBA_API const char *bamba_version(void);
+
+/** Name of a status in words, "out of memory"; "unknown status" for other values. Static storage. */
+BAMBA_API const char *bamba_status_string(bamba_status status);
+
+/* ---------------------------------------------------------------- callbacks, types -------- */
+
+/**
+ * Where memory comes from. Both members are set or both NULL (the C library's, and mmap for
+ * large blocks). Every allocation of the objects created with it goes through it, JSON parsing
+ * while loading and the threads of OpenMP excepted.
+ *
+ * allocate   returns at least bytes bytes aligned to 64, or NULL; contents may be anything.
+ * release    takes what allocate returned; never NULL.
+ * Threads    called by the thread that runs the library call.
+ */
+typedef struct bamba_allocator {
+    void *(*allocate)(void *context, size_t bytes);
+    void  (*release)(void *context, void *block);
+    void   *context;
+} bamba_allocator;
+
+/** How far a long call has come: done of total, in the unit the call names. Return non-zero to cancel. */
+typedef int bamba_progress_fn(void *context, uint64_t done, uint64_t total);
+
+/** Polled once per block of the model while feeding; return non-zero to cancel. */
+typedef int bamba_cancel_fn(void *context);
+
+/** One line without newline about something worth knowing that is not an error. */
+typedef void bamba_log_fn(void *context, const char *line);
+
+typedef enum bamba_type {
+    BAMBA_TYPE_DEFAULT = 0,               /* weights: as stored; KV: BAMBA_TYPE_F16              */
+    BAMBA_TYPE_F32     = 1,
+    BAMBA_TYPE_BF16    = 2,
+    BAMBA_TYPE_F16     = 3
+} bamba_type;
+
+/* ---------------------------------------------------------------- model ------------------- */
+
+typedef struct bamba_model_options {
+    size_t            struct_bytes;
+    bamba_type        weight_type;        /* matrices; another type than stored makes a copy     */
+    bamba_type        kv_type;            /* of the sessions' attention caches                   */
+    const char       *cpu;                /* "c" …; NULL: environment BAMBA_CPU, else the best   */
+    bamba_allocator   allocator;
+    bamba_progress_fn *progress;          /* unit: bytes of weights bound                        */
+    void             *progress_context;
+    bamba_log_fn     *log;
+    void             *log_context;
+    int               n_threads;          /* for converting weights; 0 = as in an engine         */
+} bamba_model_options;
+
+#define BAMBA_MODEL_OPTIONS { sizeof(bamba_model_options), BAMBA_TYPE_DEFAULT, BAMBA_TYPE_DEFAULT, \
+                              NULL, { NULL, NULL, NULL }, NULL, NULL, NULL, NULL, 0 }
+
+/** What is known of a model; fixed for its life. */
+typedef struct bamba_model_info {
+    size_t      struct_bytes;             /* in: sizeof(bamba_model_info)                        */
+    const char *architecture;             /* "bamba"; borrowed from the model                    */
+    const char *cpu;                      /* kernels in use: "c" …; borrowed                     */
+    bamba_type  weight_type;              /* of the head, the largest matrix                     */
+    bamba_type  kv_type;
+    int         n_vocab;                  /* rows of the logits                                  */
+    int         n_layers;
+    int         n_context;                /* length the model was made for; 0 = not said         */
+    int         d_model;
+    int         n_eos;                    /* end tokens, the union of what the files say …       */
+    const int32_t *eos;                   /* … [n_eos]; borrowed                                 */
+    int32_t     bos;                      /* -1 = not said                                       */
+    uint64_t    n_params;                 /* tied matrices counted once                          */
+    uint64_t    weights_bytes;            /* read by one decoded token, embedding row excluded   */
+    uint64_t    mapped_bytes;             /* of them used in place from the mapped files         */
+    uint64_t    resident_bytes;           /* anonymous memory the model holds                    */
+} bamba_model_info;
+
+#define BAMBA_MODEL_INFO { sizeof(bamba_model_info), NULL, NULL, BAMBA_TYPE_DEFAULT,               \
+                           BAMBA_TYPE_DEFAULT, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0 }
+
+/**
+ * Open a model from a Hugging Face directory: config.json and model.safetensors, or shards with
+ * model.safetensors.index.json. Files stay mapped until bamba_model_free; weights of the wanted
+ * type are used in place.
+ *
+ * @param out      Out: the model, or NULL on error. Free with bamba_model_free.
+ * @param dir      Directory, in the file system's encoding.
+ * @param options  May be NULL.
+ * @param err      Out, may be NULL. Names the file and the key or tensor, expected and found.
+ *
+ * @return BAMBA_OK;
+ *         BAMBA_ERR_ARGUMENT     options break a rule, the CPU level is unknown or not to be had;
+ *         BAMBA_ERR_IO           a file cannot be read;
+ *         BAMBA_ERR_FORMAT       a file is damaged, a tensor missing, superfluous or misshapen;
+ *         BAMBA_ERR_UNSUPPORTED  the architecture or an option of it is not implemented;
+ *         BAMBA_ERR_MEMORY       also when a converted copy would not fit into free memory;
+ *         BAMBA_ERR_CANCELLED    the progress callback said so.
+ *
+ * Cost     maps without reading, save small tensors and what is converted.
+ * Threads  independent calls may run at once.
+ */
+BAMBA_API bamba_status bamba_model_open(bamba_model **out, const char *dir,
+                                        const bamba_model_options *options, bamba_error *err);
+
+/**
+ * Read a config.json alone: a model without weights, for asking sizes. bamba_model_describe,
+ * bamba_model_info_get and bamba_model_state_bytes work; engines and sessions refuse it.
+ *
+ * @param path  A file config.json.     Other parameters and returns as bamba_model_open.
+ */
+BAMBA_API bamba_status bamba_model_open_config(bamba_model **out, const char *path,
+                                               const bamba_model_options *options, bamba_error *err);
+
+/** Free a model; engines and sessions of it must be gone. NULL is allowed. */
+BAMBA_API void bamba_model_free(bamba_model *model);
+
+/** Fill *info (info->struct_bytes set by the caller). @return BAMBA_OK or BAMBA_ERR_ARGUMENT. */
+BAMBA_API bamba_status bamba_model_info_get(const bamba_model *model, bamba_model_info *info);
+
+/** Bytes that a session holds when n_positions tokens are absorbed; n_positions >= 0. */
+BAMBA_API uint64_t bamba_model_state_bytes(const bamba_model *model, size_t n_positions);
+
+/**
+ * The plan as text, one line a block: what runs in which order, names and shapes.
+ *
+ * @param buffer  [size], receives at most size - 1 bytes and a NUL; may be NULL if size is 0.
+ * @return bytes of the whole text without the NUL, as snprintf.
+ */
+BAMBA_API size_t bamba_model_describe(const bamba_model *model, char *buffer, size_t size);
+
+/* ---------------------------------------------------------------- engine ------------------ */
+
+typedef struct bamba_engine_options {
+    size_t            struct_bytes;
+    int               n_batch;            /* rows of the largest piece run at once; 0 = 512      */
+    int               n_threads;          /* 0 = the physical cores this process may use         */
+    int               n_logits;           /* rows of logits one call may ask for; 0 = 32         */
+    bamba_cancel_fn  *cancel;
+    void             *cancel_context;
+    bamba_progress_fn *progress;          /* unit: tokens of this call; its answer cancels too   */
+    void             *progress_context;
+    bamba_allocator   allocator;          /* NULLs: the model's                                  */
+} bamba_engine_options;
+
+#define BAMBA_ENGINE_OPTIONS { sizeof(bamba_engine_options), 0, 0, 0, NULL, NULL, NULL, NULL,      \
+                               { NULL, NULL, NULL } }
+
+/**
+ * Create what running a model costs: a thread team, scratch for n_batch rows, logits.
+ *
+ * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (n_batch outside 1 … 65536, n_threads outside 1 … 1024, n_logits
+ *         outside 1 … 1048576, or a model without weights); BAMBA_ERR_MEMORY.
+ */
+BAMBA_API bamba_status bamba_engine_create(bamba_engine **out, const bamba_model *model,
+                                           const bamba_engine_options *options, bamba_error *err);
+BAMBA_API void bamba_engine_free(bamba_engine *engine);
+
+/** Threads the engine runs on. */
+BAMBA_API int bamba_engine_threads(const bamba_engine *engine);
+
+/* ---------------------------------------------------------------- session ----------------- */
+
+typedef struct bamba_session_options {
+    size_t          struct_bytes;
+    size_t          n_context;            /* most tokens it can absorb; 0 = the model's, or 4096 */
+    bamba_allocator allocator;            /* NULLs: the model's                                  */
+} bamba_session_options;
+
+#define BAMBA_SESSION_OPTIONS { sizeof(bamba_session_options), 0, { NULL, NULL, NULL } }
+
+/**
+ * Create an empty session at position 0.
+ *
+ * With the built-in allocator the address space for n_context tokens is reserved and memory is
+ * used as positions are reached; an allocator of yours is asked for all of it at once.
+ *
+ * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (n_context above 2^30, or a model without weights);
+ *         BAMBA_ERR_MEMORY.
+ */
+BAMBA_API bamba_status bamba_session_create(bamba_session **out, const bamba_model *model,
+                                            const bamba_session_options *options, bamba_error *err);
+BAMBA_API void bamba_session_free(bamba_session *session);
+
+/** Forget everything: position 0. The memory stays. */
+BAMBA_API void bamba_session_reset(bamba_session *session);
+
+/** Tokens absorbed so far. */
+BAMBA_API size_t bamba_session_position(const bamba_session *session);
+
+/** Tokens it can still absorb: context length minus position. */
+BAMBA_API size_t bamba_session_room(const bamba_session *session);
+
+/**
+ * Make to remember what from remembers; to's context length stays as it is.
+ *
+ * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (another model); BAMBA_ERR_FULL (from's position is beyond
+ *         to's context length).
+ * Cost     a copy of what is used: constant state + the attention cache up to the position.
+ * Threads  no other call on either session meanwhile.
+ */
+BAMBA_API bamba_status bamba_session_copy(bamba_session *to, const bamba_session *from,
+                                          bamba_error *err);
+
+/* ---------------------------------------------------------------- feed -------------------- */
+
+/**
+ * Feed tokens to a session and get the logits that follow the last of them.
+ *
+ * @param e       Engine of the session's model.
+ * @param s       Session. Advances by n positions; unchanged on error, save when cancelled.
+ * @param tokens  [n] ids, each in [0, n_vocab).
+ * @param n       1 .. bamba_session_room(s).
+ * @param logits  Out, may be NULL: [n_vocab] float32, unnormalised natural-log scale.
+ *                Borrowed from e until its next call.
+ * @param err     Out, may be NULL.
+ *
+ * @return BAMBA_OK;
+ *         BAMBA_ERR_ARGUMENT   n is 0, an id is out of range, or e serves another model;
+ *         BAMBA_ERR_FULL       n exceeds the room left;
+ *         BAMBA_ERR_CANCELLED  stopped by a callback; the session stands, exact, at the end of
+ *                              the last finished piece: bamba_session_position(s).
+ *
+ * Cost     linear in n for state-space layers, n times position for attention; no allocation.
+ * Threads  one call at a time per engine and per session.
+ * Result   the same bits for any n_threads; for other ways of cutting the tokens, see "Bits".
+ * Source   Dao & Gu 2024, arXiv:2405.21060 (state-space duality).
+ */
+BAMBA_API bamba_status bamba_feed(bamba_engine *e, bamba_session *s, const int32_t *tokens, size_t n,
+                                  const float **logits, bamba_error *err);
+
+/* What one session is fed in a call of bamba_feed_batch(). */
+typedef struct bamba_feed_item {
+    bamba_session *session;               /* each session at most once in a call                 */
+    const int32_t *tokens;                /* [n] ids, each in [0, n_vocab)                       */
+    size_t         n;                     /* 1 .. bamba_session_room(session)                    */
+    size_t         n_logits;              /* logits wanted after each of the last n_logits
+                                             tokens, 0 .. n; 1 = after the last                  */
+    const float   *logits;                /* out: [n_logits, n_vocab], borrowed; NULL if none    */
+} bamba_feed_item;
+
+/**
+ * Feed many sessions at once: prompt pieces and single tokens mixed, nothing padded. Rows of all
+ * items share the matrix products, which is what makes decoding many sequences cheap.
+ *
+ * @param items    [n_items], in and out.
+ * @param n_items  >= 1; the n_logits of all items together at most the engine's n_logits.
+ *
+ * @return as bamba_feed; on BAMBA_ERR_CANCELLED each session stands at the end of its last
+ *         finished piece, and no logits are returned.
+ */
+BAMBA_API bamba_status bamba_feed_batch(bamba_engine *e, bamba_feed_item *items, size_t n_items,
+                                        bamba_error *err);
+
+/* ---------------------------------------------------------------- tokenizer --------------- */
+
+typedef struct bamba_tokenizer_options {
+    size_t          struct_bytes;
+    bamba_allocator allocator;
+    bamba_log_fn   *log;
+    void           *log_context;
+} bamba_tokenizer_options;
+
+#define BAMBA_TOKENIZER_OPTIONS { sizeof(bamba_tokenizer_options), { NULL, NULL, NULL }, NULL, NULL }
+
+/**
+ * Open tokenizer.json of a directory, as written by the Hugging Face tokenizers library: BPE,
+ * byte-level or with byte fallback. tokenizer_config.json is read for the names of the begin and
+ * end tokens if it is there.
+ *
+ * @return BAMBA_OK; BAMBA_ERR_IO; BAMBA_ERR_FORMAT; BAMBA_ERR_UNSUPPORTED (a component that is not
+ *         implemented, by name); BAMBA_ERR_MEMORY; BAMBA_ERR_ARGUMENT.
+ */
+BAMBA_API bamba_status bamba_tokenizer_open(bamba_tokenizer **out, const char *dir,
+                                            const bamba_tokenizer_options *options,
+                                            bamba_error *err);
+BAMBA_API void bamba_tokenizer_free(bamba_tokenizer *tokenizer);
+
+/** One more than the largest id, added tokens included. */
+BAMBA_API int bamba_tokenizer_size(const bamba_tokenizer *tokenizer);
+
+enum {                                    /* flags of bamba_tokenize                             */
+    BAMBA_TOKENIZE_ADD_SPECIAL   = 1,     /* begin / end tokens as the post-processor says       */
+    BAMBA_TOKENIZE_PARSE_SPECIAL = 2      /* special tokens written in the text become one id;
+                                             without it they are ordinary text                   */
+};
+
+/**
+ * Turn text into ids.
+ *
+ * @param text      [n_bytes] UTF-8.
+ * @param ids       Out: [*n_ids], NULL if there are none. The caller frees it with
+ *                  bamba_tokens_free.
+ * @param n_ids     Out.
+ * @param flags     BAMBA_TOKENIZE_…, or 0.
+ *
+ * @return BAMBA_OK; BAMBA_ERR_FORMAT (not UTF-8; the message gives the byte offset);
+ *         BAMBA_ERR_MEMORY; BAMBA_ERR_ARGUMENT.
+ * Threads  any number at once on one tokenizer.
+ */
+BAMBA_API bamba_status bamba_tokenize(const bamba_tokenizer *tokenizer, const char *text,
+                                      size_t n_bytes, unsigned flags, int32_t **ids,
+                                      size_t *n_ids, bamba_error *err);
+/** Free what bamba_tokenize made with this tokenizer. NULL is allowed. */
+BAMBA_API void bamba_tokens_free(const bamba_tokenizer *tokenizer, int32_t *ids);
+
+/**
+ * The bytes one id stands for inside a text, before any decoder that looks at neighbours;
+ * incomplete UTF-8 is possible. Special tokens give their name.
+ *
+ * @param n_bytes  Out.
+ * @return borrowed for the tokenizer's life; NULL for an id without a token.
+ */
+BAMBA_API const char *bamba_token_text(const bamba_tokenizer *tokenizer, int32_t id,
+                                       size_t *n_bytes);
+
+/** Non-zero if id is an added token marked special. */
+BAMBA_API int bamba_token_is_special(const bamba_tokenizer *tokenizer, int32_t id);
+
+/** The id whose token is exactly this text (added tokens by name, others as in the vocabulary
+    file), or -1. */
+BAMBA_API int32_t bamba_token_find(const bamba_tokenizer *tokenizer, const char *text,
+                                   size_t n_bytes);
+
+/** End token of tokenizer_config.json, or -1. */
+BAMBA_API int32_t bamba_tokenizer_eos(const bamba_tokenizer *tokenizer);
+
+/** A running decoding: small, caller-owned, begins as BAMBA_DECODER (all zero). */
+typedef struct bamba_decoder {
+    uint32_t      n_pending;              /* bytes of an unfinished character in pending         */
+    uint32_t      n_tokens;               /* tokens seen, so that first-token rules apply once   */
+    unsigned char pending[24];
+} bamba_decoder;
+
+#define BAMBA_DECODER { 0, 0, { 0 } }
+
+enum {                                    /* flags of bamba_decode                               */
+    BAMBA_DECODE_SKIP_SPECIAL = 1,        /* leave special tokens out                            */
+    BAMBA_DECODE_FINISH       = 2         /* no more tokens follow: give out what is pending,
+                                             an unfinished character as U+FFFD                   */
+};
+
+/**
+ * Turn ids into text, as they come: what is returned is always whole UTF-8 characters; the tail of
+ * an unfinished one waits in *decoder. Bytes that can never become a character give U+FFFD.
+ * All outputs of a decoding put together are the text that decoding all ids at once gives.
+ *
+ * @param decoder  In and out.
+ * @param ids      [n_ids]; ids without a token give nothing.
+ * @param buffer   [size]; receives at most size bytes, no NUL.
+ * @param n_bytes  Out: bytes of the text. If it is larger than size nothing has been written and
+ *                 *decoder is unchanged: call again with room. 64 bytes a token more than the
+ *                 longest token always suffice.
+ *
+ * @return BAMBA_OK; BAMBA_ERR_ARGUMENT.
+ */
+BAMBA_API bamba_status bamba_decode(const bamba_tokenizer *tokenizer, bamba_decoder *decoder,
+                                    const int32_t *ids, size_t n_ids, unsigned flags,
+                                    char *buffer, size_t size, size_t *n_bytes);
+
+/* ---------------------------------------------------------------- sampler ----------------- */
+
+typedef struct bamba_logit_bias {
+    int32_t id;
+    float   bias;                         /* added to the logit; -INFINITY bans the token        */
+} bamba_logit_bias;
+
+/** May change logits [n] in place before anything else is done with them. */
+typedef void bamba_logits_fn(void *context, float *logits, size_t n);
+
+/**
+ * Stages run in this order; a stage at its neutral value does nothing:
+ *   1 callback   2 logit_bias   3 penalties over the last penalty_last_n tokens: repetition
+ *   (logit / r if positive, · r if not), then frequency · count and presence subtracted
+ *   4 temperature 0: the largest logit, the lowest id on ties; done
+ *   5 top_k   6 top_p   7 min_p   8 temperature   9 a draw by the sampler's own generator
+ * The order of 5 … 8 is llama.cpp's: top_p and min_p see probabilities at temperature 1.
+ */
+typedef struct bamba_sampler_options {
+    size_t                  struct_bytes;
+    uint64_t                seed;
+    float                   temperature;          /* 0 = greedy; default 0.8                     */
+    int                     top_k;                /* <= 0 = all; default 40                      */
+    float                   top_p;                /* 1 = off; default 0.95                       */
+    float                   min_p;                /* 0 = off; default 0.05                       */
+    float                   repetition_penalty;   /* > 0, 1 = off; default 1                     */
+    float                   presence_penalty;     /* 0 = off                                     */
+    float                   frequency_penalty;    /* 0 = off                                     */
+    int                     penalty_last_n;       /* 0 = off, -1 = everything accepted; default 64 */
+    const bamba_logit_bias *bias;                 /* [n_bias], copied                            */
+    size_t                  n_bias;
+    bamba_logits_fn        *callback;
+    void                   *callback_context;
+    bamba_allocator         allocator;
+} bamba_sampler_options;
+
+/* Unlike the other options, zeros are values here: start from this macro. */
+#define BAMBA_SAMPLER_OPTIONS { sizeof(bamba_sampler_options), 0, 0.8f, 40, 0.95f, 0.05f, 1.0f,    \
+                                0.0f, 0.0f, 64, NULL, 0, NULL, NULL, { NULL, NULL, NULL } }
+
+/**
+ * Create a sampler for logits of n_vocab entries.
+ *
+ * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (a value outside its range, NaN, or an id outside
+ *         [0, n_vocab)); BAMBA_ERR_MEMORY.
+ */
+BAMBA_API bamba_status bamba_sampler_create(bamba_sampler **out, int n_vocab,
+                                            const bamba_sampler_options *options, bamba_error *err);
+BAMBA_API void bamba_sampler_free(bamba_sampler *sampler);
+
+/** Forget accepted tokens and start the generator again from seed. */
+BAMBA_API void bamba_sampler_reset(bamba_sampler *sampler, uint64_t seed);
+
+/** Tell the sampler of a token that stands in the text (the prompt's too), for the penalties. */
+BAMBA_API void bamba_sampler_accept(bamba_sampler *sampler, int32_t id);
+
+/**
+ * Choose the next token. Does not accept it.
+ *
+ * @param logits  [n_vocab], not changed. NaN counts as -infinity.
+ * @return the id; 0 <= id < n_vocab. If every logit is -infinity: the lowest id.
+ * Cost     no allocation; linear in n_vocab, plus sorting what top_k leaves.
+ * Result   the same bits for the same seed, calls and logits on one build.
+ */
+BAMBA_API int32_t bamba_sample(bamba_sampler *sampler, const float *logits);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* BAMBA_H */

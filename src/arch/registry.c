@@ -1,0 +1,32 @@
+/* registry.c - the architectures this build knows. */
+#include "arch/registry.h"
+
+#include <string.h>
+
+extern const bb_arch bb_arch_bamba;
+
+static const bb_arch *const known[] = {
+    &bb_arch_bamba,
+};
+
+const bb_arch *bb_arch_find(const bb_json *config)
+{
+    const bb_json list = bb_json_get(config, "architectures");
+    const bb_json first = bb_json_at(&list, 0);
+    const char   *class_name = bb_json_is_text(&first) ? bb_json_value_text(&first, NULL) : "";
+    const char   *model_type = bb_json_text_or(config, "model_type", "");
+
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (model_type[0] ? strcmp(model_type, known[i]->model_type) == 0
+                          : strcmp(class_name, known[i]->class_name) == 0)
+            return known[i];
+
+    if (!model_type[0] && !class_name[0])
+        bb_json_fail_key(config, "model_type", BAMBA_ERR_FORMAT,
+                         "expected the name of an architecture, found nothing");
+    else
+        bb_json_fail_key(config, model_type[0] ? "model_type" : "architectures",
+                         BAMBA_ERR_UNSUPPORTED, "architecture '%.60s' is not known to this version",
+                         model_type[0] ? model_type : class_name);
+    return NULL;
+}

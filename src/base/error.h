@@ -1,0 +1,29 @@
+/* error.h - the one way to fail.
+ *
+ * Owns:    turning a failure into a status and a one-line message.
+ * Not:     deciding what is an error; printing.
+ */
+#ifndef BB_BASE_ERROR_H
+#define BB_BASE_ERROR_H
+
+#include "bamba.h"
+
+typedef bamba_status bb_status;
+
+#if defined(__GNUC__)
+#  define BB_PRINTF(string, first) __attribute__((format(printf, string, first)))
+#else
+#  define BB_PRINTF(string, first)
+#endif
+
+/* Record a message (if err is not NULL) and return code, so it can be returned directly.
+   Control characters in the message (names from hostile files) are shown as '?'. */
+bb_status bb_fail(bamba_error *err, bb_status code, const char *format, ...) BB_PRINTF(3, 4);
+
+/* The only macro in the code base that hides control flow: on failure, leave through `done`. */
+#define BB_TRY(call)                                                        \
+    do {                                                                    \
+        if ((status = (call)) != BAMBA_OK) goto done;                       \
+    } while (0)
+
+#endif

@@ -1,0 +1,134 @@
+/* engine.c - what running a model costs: a thread team, scratch, logits. */
+#include "objects.h"
+
+#include "base/options.h"
+#include "base/system.h"
+#include "mixer/blas.h"
+#include "mixer/product.h"
+
+enum { DEFAULT_BATCH = 512, DEFAULT_LOGITS = 32 };
+
+static size_t most_scratch(const bb_graph *g, int T, int n_threads)
+{
+    size_t most = 0;
+
+    for (size_t i = 0; i < g->n_blocks; i++)
+        for (int j = 0; j < g->block[i].n_mixers; j++) {
+            const bb_mixer *m = g->block[i].mixer[j];
+            const size_t    bytes = m->kind->scratch_bytes(m, T, n_threads);
+            if (bytes > most) most = bytes;
+        }
+    return most;
+}
+
+/* Run on a measuring arena first, then on the real one. */
+static void carve(bamba_engine *e, bb_arena *a)
+{
+    const bb_graph *g = e->model->graph;
+    const int       n_threads = bb_team_size(e->team);
+    const size_t    T = (size_t)e->options.n_batch;
+    const size_t    scratch = most_scratch(g, e->options.n_batch, n_threads);
+
+    e->panel_size = bb_panel_size(g->widest);
+    e->logits   = bb_take(a, (size_t)e->options.n_logits * (size_t)g->n_vocab, sizeof(float));
+    e->panels   = bb_take(a, (size_t)n_threads * e->panel_size, sizeof(float));
+    e->tokens   = bb_take(a, T, sizeof *e->tokens);
+    e->segments = bb_take(a, T, sizeof *e->segments);
+    e->sessions = bb_take(a, T, sizeof *e->sessions);
+    e->wanted   = bb_take(a, T, sizeof *e->wanted);
+    e->exec.x   = bb_take(a, T * (size_t)g->d_model, sizeof(float));
+    e->exec.h   = bb_take(a, T * (size_t)g->d_model, sizeof(float));
+    void *rest  = bb_take(a, scratch, 1);
+    e->exec.scratch = (bb_arena){ .base = rest, .size = scratch };
+}
+
+static bb_status allocate_block(bamba_engine *e, bamba_error *err)
+{
+    bb_arena a = BB_MEASURE;
+
+    carve(e, &a);
+    if (a.overflow)
+        return bb_fail(err, BAMBA_ERR_MEMORY, "engine: n_batch %d or n_logits %d is too large",
+                       e->options.n_batch, e->options.n_logits);
+    const size_t bytes = a.used;
+    bb_status    status = bb_system_check_memory("engine", bytes, err);
+    if (status != BAMBA_OK) return status;
+    e->block = bb_allocate(&e->alloc, bytes, 1);
+    if (!e->block) return bb_fail(err, BAMBA_ERR_MEMORY, "engine: out of memory");
+    e->block_bytes = bytes;
+    a = (bb_arena){ .base = e->block, .size = bytes };
+    carve(e, &a);
+    return BAMBA_OK;
+}
+
+static bb_status check_range(const char *name, int value, int hi, bamba_error *err)
+{
+    if (value >= 1 && value <= hi) return BAMBA_OK;
+    return bb_fail(err, BAMBA_ERR_ARGUMENT, "engine: expected %s from 1 to %d, found %d", name, hi,
+                   value);
+}
+
+static bb_status read_options(bamba_engine_options *o, const bamba_engine_options *given,
+                              bamba_error *err)
+{
+    bb_status status = bb_read_options(o, sizeof *o, sizeof *o, given, "engine options", err);
+
+    if (status != BAMBA_OK) return status;
+    if (o->n_batch == 0) o->n_batch = DEFAULT_BATCH;
+    if (o->n_logits == 0) o->n_logits = DEFAULT_LOGITS;
+    if (o->n_threads == 0) o->n_threads = bb_system_cores();
+    if ((status = check_range("n_batch", o->n_batch, 65536, err)) != BAMBA_OK) return status;
+    if ((status = check_range("n_logits", o->n_logits, 1 << 20, err)) != BAMBA_OK) return status;
+    return check_range("n_threads", o->n_threads, 1024, err);
+}
+
+bamba_status bamba_engine_create(bamba_engine **out, const bamba_model *model,
+                                 const bamba_engine_options *options, bamba_error *err)
+{
+    bamba_engine_options o = BAMBA_ENGINE_OPTIONS;
+    bb_status            status = BAMBA_OK;
+    bamba_engine        *e = NULL;
+    bb_allocator         a;
+
+    if (!out) return bb_fail(err, BAMBA_ERR_ARGUMENT, "engine: out is NULL");
+    *out = NULL;
+    if (!model) return bb_fail(err, BAMBA_ERR_ARGUMENT, "engine: model is NULL");
+    if (!model->checkpoint)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "engine: the model was opened without weights");
+    BB_TRY(read_options(&o, options, err));
+    a = model->alloc;
+    if (o.allocator.allocate || o.allocator.release)
+        BB_TRY(bb_allocator_resolve(&a, &o.allocator, err));
+
+    e = bb_new(&a, 1, sizeof *e);
+    if (!e) {
+        status = bb_fail(err, BAMBA_ERR_MEMORY, "engine: out of memory");
+        goto done;
+    }
+    e->alloc = a;
+    e->model = model;
+    e->options = o;
+    BB_TRY(bb_team_create(&e->team, &a, o.n_threads, err));
+    BB_TRY(allocate_block(e, err));
+    e->exec.k = &model->kernels;
+    e->exec.team = e->team;
+    e->exec.n_threads = bb_team_size(e->team);
+    bb_blas_prepare();
+    *out = e;
+    e = NULL;
+done:
+    bamba_engine_free(e);
+    return status;
+}
+
+void bamba_engine_free(bamba_engine *e)
+{
+    if (!e) return;
+    const bb_allocator a = e->alloc;
+    bb_unguard(e->block, e->block_bytes);
+    bb_release(&a, e->block);
+    bb_team_free(e->team);
+    bb_release(&a, e);
+}
+
+int bamba_engine_threads(const bamba_engine *e) { return e ? bb_team_size(e->team) : 0; }

@@ -1,0 +1,27 @@
+/* forward.h - the forward pass over a ragged batch.
+ *
+ * Owns:    the order: embed, blocks, head.
+ * Not:     arithmetic (mixer/), cutting prompts into pieces (feed.c).
+ */
+#ifndef BB_FORWARD_H
+#define BB_FORWARD_H
+
+#include "graph/plan.h"
+
+typedef struct bb_batch {                 /* T rows of one or more sessions, in segments */
+    const int32_t    *token;              /* [T] */
+    int               T;
+    const bb_segment *segment;            /* [n_segments] */
+    int               n_segments;
+    const int        *wanted;             /* [n_wanted] rows whose logits are wanted, ascending */
+    int               n_wanted;
+    float            *logits;             /* [n_wanted, V] */
+    bamba_cancel_fn  *cancel;             /* polled once a block by thread 0; may be NULL */
+    void             *cancel_context;
+    bool             *cancelled;          /* out: the pass stopped half-way */
+} bb_batch;
+
+/* Run by every thread of e's team. */
+void bb_forward(const bb_graph *g, const bb_exec *e, const bb_batch *b);
+
+#endif

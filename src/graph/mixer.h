@@ -1,0 +1,68 @@
+/* mixer.h - what a block is made of, and everything a mixer may touch while running.
+ *
+ * Owns:    the verbs every kind of mixer has; the shared state of one forward pass.
+ * Not:     how a kind computes (mixer/), which blocks a model has (plan.h).
+ */
+#ifndef BB_GRAPH_MIXER_H
+#define BB_GRAPH_MIXER_H
+
+#include "base/arena.h"
+#include "base/printer.h"
+#include "base/team.h"
+#include "kernels.h"
+
+typedef struct bb_segment {               /* consecutive tokens of one session                   */
+    void **state;                         /* [n_slots] what each stateful mixer remembers        */
+    int    row, n_rows;                   /* its rows of the batch                               */
+    int    pos;                           /* tokens the session has absorbed                     */
+} bb_segment;
+
+/* One thread's view of a forward pass. Everything but thread and panel is the same for all. */
+typedef struct bb_exec {
+    const bb_kernels *k;
+    bb_team          *team;
+    int               thread, n_threads;
+    bb_arena          scratch;            /* by value: every mixer starts from the same mark     */
+    float            *x, *h;              /* [T, D] residual stream; norm(x) for this block      */
+    float            *panel;              /* [BB_PANEL_ROWS, cols] this thread's widened weights */
+    const bb_segment *segment;            /* [n_segments], n_rows summing to T                   */
+    int               n_segments, T;
+} bb_exec;
+
+struct bb_mixer;
+struct bb_binder;
+
+typedef struct bb_mixer_kind {
+    const char *name;                                               /* "mamba2" */
+    void   (*bind)(struct bb_mixer *m, struct bb_binder *b);        /* name the weights */
+    /* Memory for S positions. The first state_bytes(m, p) bytes are all that a session at
+       position p <= S needs; state_bytes(m, 0) bytes are zero in an empty one. */
+    size_t (*state_bytes)(const struct bb_mixer *m, size_t S);
+    /* Scratch for T rows on n_threads threads. */
+    size_t (*scratch_bytes)(const struct bb_mixer *m, int T, int n_threads);
+    /* e->x += mixer(e->h), by all threads together; the last projection accumulates. */
+    void   (*forward)(const struct bb_mixer *m, const bb_exec *e);
+    void   (*print)(const struct bb_mixer *m, bb_printer *p);
+} bb_mixer_kind;
+
+typedef struct bb_mixer {
+    const bb_mixer_kind *kind;
+    char                 prefix[48];      /* "model.layers.3.mamba." */
+    int                  slot;            /* index into bb_segment.state; -1 = remembers nothing */
+} bb_mixer;
+
+enum { BB_MAX_MIXERS = 2 };
+
+typedef struct bb_block {                 /* x += Σ mixer(norm(x)) */
+    char         norm_name[80];
+    const float *norm;                    /* [D] */
+    int          n_mixers;
+    bb_mixer    *mixer[BB_MAX_MIXERS];
+} bb_block;
+
+/* The threads of e share out tiles 0 … n-1 of a stage and meet. Which thread runs a tile must not
+   change what it computes. */
+typedef void bb_tile_fn(const bb_exec *e, const void *job, int tile);
+void bb_each_tile(const bb_exec *e, int n, bb_tile_fn *run, const void *job);
+
+#endif

@@ -1,0 +1,275 @@
+/* checkpoint.c - all tensors of a model directory, whatever files hold them.
+ *
+ * With an index, its weight_map alone says which tensors there are and which file has each: a
+ * name that two shards hold is settled by it, and what a shard holds beside is ignored.
+ * (transformers 5 opens the same files and merges all they hold; the two differ only where
+ * index and shards disagree.) metadata.total_size is often wrong after edits and not looked at.
+ * Source: huggingface/transformers src/transformers/modeling_utils.py and utils/hub.py. */
+#include "load/checkpoint.h"
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/sort.h"
+#include "load/safetensors.h"
+
+#include <string.h>
+
+static const char SINGLE[] = "model.safetensors";
+static const char INDEX[] = "model.safetensors.index.json";
+
+struct bb_checkpoint {
+    bb_allocator     a;
+    bb_safetensors **file;                /* [n_files] */
+    size_t           n_files;
+    bb_tensor       *tensor;              /* [n], by name; names belong to the files */
+    bool            *taken;               /* [n] */
+    size_t           n;
+    uint64_t         bytes;
+};
+
+static bb_status no_memory(const char *file, bamba_error *err)
+{
+    return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", file);
+}
+
+static bb_status make_arrays(bb_checkpoint *c, size_t n_files, size_t n, bamba_error *err)
+{
+    if (n_files) {
+        c->file = bb_new(&c->a, n_files, sizeof *c->file);
+        if (!c->file) return no_memory(SINGLE, err);
+    }
+    if (n) {
+        c->tensor = bb_new(&c->a, n, sizeof *c->tensor);
+        c->taken = bb_new(&c->a, n, sizeof *c->taken);
+        if (!c->tensor || !c->taken) return no_memory(SINGLE, err);
+    }
+    return BAMBA_OK;
+}
+
+static bb_status open_single(bb_checkpoint *c, const char *path, bamba_error *err)
+{
+    bb_status       status = BAMBA_OK;
+    bb_safetensors *f = NULL;
+    size_t          n;
+
+    BB_TRY(bb_safetensors_open(&f, &c->a, path, err));
+    const bb_tensor *list = bb_safetensors_tensors(f, &n);
+    BB_TRY(make_arrays(c, 1, n, err));
+    if (n) memcpy(c->tensor, list, n * sizeof *list);
+    c->n = n;
+    c->file[c->n_files++] = f;
+    f = NULL;
+done:
+    bb_safetensors_close(f);
+    return status;
+}
+
+/* A file of the directory itself: an index must not reach outside. */
+static bool is_plain_name(const char *name, size_t n_bytes)
+{
+    return n_bytes > 0 && strlen(name) == n_bytes && strcmp(name, ".") != 0 &&
+           strcmp(name, "..") != 0 && strpbrk(name, "/\\") == NULL;
+}
+
+/* Fill the tensors' names and files, both the document's text for now. */
+static bb_status read_weight_map(bb_checkpoint *c, bb_json_doc *doc, bamba_error *err)
+{
+    bb_status     status = BAMBA_OK;
+    const bb_json root = bb_json_root(doc);
+    const bb_json map = bb_json_get(&root, "weight_map");
+    bb_json_walk  walk = { 0 };
+    bb_json       member;
+
+    if (!bb_json_is_object(&map))
+        bb_json_fail_key(&root, "weight_map", BAMBA_ERR_FORMAT,
+                         "expected an object of tensor names and file names");
+    BB_TRY(bb_json_status(doc, err));
+    BB_TRY(make_arrays(c, 0, bb_json_members(&map), err));
+
+    while (bb_json_next(&map, &walk, &member)) {
+        size_t      n_bytes;
+        const char *file = bb_json_value_text(&member, &n_bytes);
+        if (!is_plain_name(file, n_bytes)) {
+            bb_json_fail(&member, BAMBA_ERR_FORMAT,
+                         "expected the name of a file in the same directory, found '%.*s'",
+                         bb_name_width(file), file);
+            break;
+        }
+        c->tensor[c->n].name = member.key;
+        c->tensor[c->n].file = file;
+        c->n++;
+    }
+    BB_TRY(bb_json_status(doc, err));
+    if (c->n == 0)
+        status = bb_fail(err, BAMBA_ERR_FORMAT,
+                         "%s: 'weight_map': expected tensors, found none", INDEX);
+done:
+    return status;
+}
+
+static int compare_files(const void *a, const void *b)
+{
+    const bb_tensor *x = a;
+    const bb_tensor *y = b;
+    const int        order = strcmp(x->file, y->file);
+
+    return order ? order : strcmp(x->name, y->name);
+}
+
+static bb_status open_shard(bb_checkpoint *c, const char *dir, const char *name,
+                            bamba_error *err)
+{
+    bb_status status = BAMBA_OK;
+    char     *path = bb_path_join(&c->a, dir, name);
+
+    if (!path) return no_memory(name, err);
+    if (!bb_path_exists(path)) {
+        status = bb_fail(err, BAMBA_ERR_IO, "%s: no such file, but %s names it", path, INDEX);
+        goto done;
+    }
+    BB_TRY(bb_safetensors_open(&c->file[c->n_files], &c->a, path, err));
+    c->n_files++;
+done:
+    bb_release(&c->a, path);
+    return status;
+}
+
+/* Replace the entries of the map, sorted by file, by the tensors they name. */
+static bb_status fill_from_shards(bb_checkpoint *c, const char *dir, bamba_error *err)
+{
+    bb_status   status = BAMBA_OK;
+    const char *open = NULL;              /* name of the last shard in c->file */
+
+    for (size_t i = 0; i < c->n; i++) {
+        bb_tensor *t = &c->tensor[i];
+        if (!open || strcmp(open, t->file) != 0) {
+            open = t->file;
+            BB_TRY(open_shard(c, dir, open, err));
+        }
+        const bb_tensor *found = bb_safetensors_find(c->file[c->n_files - 1], t->name);
+        if (!found)
+            return bb_fail(err, BAMBA_ERR_FORMAT, "%s: '%.*s': not in this file, as %s says",
+                           t->file, bb_name_width(t->name), t->name, INDEX);
+        *t = *found;
+    }
+done:
+    return status;
+}
+
+static bb_status open_sharded(bb_checkpoint *c, const char *dir, const char *index_path,
+                              bamba_error *err)
+{
+    bb_status    status = BAMBA_OK;
+    bb_json_doc *doc = NULL;
+    size_t       n_files = 1;
+
+    BB_TRY(bb_json_open(&doc, &c->a, index_path, 0, err));
+    BB_TRY(read_weight_map(c, doc, err));
+    bb_sort(c->tensor, c->n, sizeof *c->tensor, compare_files);
+    for (size_t i = 1; i < c->n; i++)
+        n_files += strcmp(c->tensor[i - 1].file, c->tensor[i].file) != 0;
+    BB_TRY(make_arrays(c, n_files, 0, err));
+    BB_TRY(fill_from_shards(c, dir, err));
+    bb_tensors_sort(c->tensor, c->n);
+done:
+    bb_json_close(doc);
+    return status;
+}
+
+/* Neither file is there: say what was looked for, and what is there instead. */
+static bb_status report_nothing(const char *dir, bamba_error *err)
+{
+    static const struct {
+        const char *prefix, *suffix, *hint;
+    } other[] = {
+        { "model-", ".safetensors", "a shard, but the index is missing" },
+        { "", ".safetensors", "which has another name" },
+        { "pytorch_model", ".bin", "but of weights only safetensors are read" },
+        { "", ".gguf", "but of weights only safetensors are read" },
+    };
+    char name[64];
+
+    for (size_t i = 0; i < sizeof other / sizeof other[0]; i++)
+        if (bb_dir_find(dir, other[i].prefix, other[i].suffix, name, sizeof name))
+            return bb_fail(err, BAMBA_ERR_IO, "%s: expected %s or %s, found %s, %s", dir,
+                           SINGLE, INDEX, name, other[i].hint);
+    return bb_fail(err, BAMBA_ERR_IO, "%s: expected %s or %s, found neither", dir, SINGLE,
+                   INDEX);
+}
+
+static bb_status open_files(bb_checkpoint *c, const char *dir, bamba_error *err)
+{
+    bb_status status = BAMBA_OK;
+    char     *self = bb_path_join(&c->a, dir, ".");      /* exists if dir is a directory */
+    char     *single = bb_path_join(&c->a, dir, SINGLE);
+    char     *index = bb_path_join(&c->a, dir, INDEX);
+
+    if (!self || !single || !index)
+        status = no_memory(dir, err);
+    else if (!bb_path_exists(dir))
+        status = bb_fail(err, BAMBA_ERR_IO, "%s: no such directory", dir);
+    else if (!bb_path_exists(self))
+        status = bb_fail(err, BAMBA_ERR_IO, "%s: expected a directory, found a file", dir);
+    else if (bb_path_exists(single))
+        status = open_single(c, single, err);
+    else if (bb_path_exists(index))
+        status = open_sharded(c, dir, index, err);
+    else
+        status = report_nothing(dir, err);
+    bb_release(&c->a, self);
+    bb_release(&c->a, single);
+    bb_release(&c->a, index);
+    return status;
+}
+
+bb_status bb_checkpoint_open(bb_checkpoint **out, const bb_allocator *a, const char *dir,
+                             bamba_error *err)
+{
+    bb_status      status = BAMBA_OK;
+    bb_checkpoint *c = bb_new(a, 1, sizeof *c);
+
+    *out = NULL;
+    if (!c) return no_memory(dir, err);
+    c->a = *a;
+    BB_TRY(open_files(c, dir, err));
+    for (size_t i = 0; i < c->n; i++) c->bytes += c->tensor[i].bytes;
+    *out = c;
+    c = NULL;
+done:
+    bb_checkpoint_close(c);
+    return status;
+}
+
+void bb_checkpoint_close(bb_checkpoint *c)
+{
+    if (!c) return;
+    const bb_allocator a = c->a;
+
+    for (size_t i = 0; i < c->n_files; i++) bb_safetensors_close(c->file[i]);
+    bb_release(&a, c->file);
+    bb_release(&a, c->tensor);
+    bb_release(&a, c->taken);
+    bb_release(&a, c);
+}
+
+const bb_tensor *bb_checkpoint_find(const bb_checkpoint *c, const char *name)
+{
+    return bb_tensors_find(c->tensor, c->n, name);
+}
+
+const bb_tensor *bb_checkpoint_take(bb_checkpoint *c, const char *name)
+{
+    const bb_tensor *t = bb_checkpoint_find(c, name);
+
+    if (t) c->taken[t - c->tensor] = true;
+    return t;
+}
+
+const bb_tensor *bb_checkpoint_untaken(const bb_checkpoint *c, const bb_tensor *after)
+{
+    for (size_t i = after ? (size_t)(after - c->tensor) + 1 : 0; i < c->n; i++)
+        if (!c->taken[i]) return &c->tensor[i];
+    return NULL;
+}
+
+uint64_t bb_checkpoint_bytes(const bb_checkpoint *c) { return c->bytes; }

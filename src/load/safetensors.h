@@ -1,0 +1,27 @@
+/* safetensors.h - one safetensors file as a list of tensors.
+ *
+ * Owns:    every rule of the format: header length, JSON, dtype × shape = bytes, offsets inside
+ *          the file without overlap or hole, duplicate names.
+ * Not:     shards (checkpoint.h), what a tensor is for (graph/).
+ * Errors:  "file: 'tensor': expected …, found …".
+ * Source:  huggingface/safetensors README.md and safetensors/src/tensor.rs.
+ */
+#ifndef BB_LOAD_SAFETENSORS_H
+#define BB_LOAD_SAFETENSORS_H
+
+#include "base/alloc.h"
+#include "load/tensor.h"
+
+typedef struct bb_safetensors bb_safetensors;
+
+bb_status bb_safetensors_open(bb_safetensors **out, const bb_allocator *a, const char *path,
+                              bamba_error *err);
+void      bb_safetensors_close(bb_safetensors *f);
+
+/* [*n] in the byte order of their names; borrowed. */
+const bb_tensor *bb_safetensors_tensors(const bb_safetensors *f, size_t *n);
+
+/* NULL if there is none. */
+const bb_tensor *bb_safetensors_find(const bb_safetensors *f, const char *name);
+
+#endif

@@ -1,0 +1,23 @@
+/* blas.h - large float32 products by the system's BLAS, if this build has one.
+ *
+ * Owns:    the one BLAS call, always on one thread.
+ * Not:     cutting (product.c).
+ */
+#ifndef BB_MIXER_BLAS_H
+#define BB_MIXER_BLAS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+bool bb_blas_present(void);
+
+/* Make BLAS calls run on the calling thread alone, for the whole process (there is no other way
+   to say it). Call before the threads of a team call bb_blas_product. */
+void bb_blas_prepare(void);
+
+/* y[t, r] = Σc w[r, c] · x[t, c].   w [rows, cols] row stride ldw, x [T, cols] row stride ldx,
+   y [T, rows] row stride ldy, all float32. */
+void bb_blas_product(int T, int rows, int cols, const float *w, size_t ldw, const float *x,
+                     size_t ldx, float *y, size_t ldy);
+
+#endif

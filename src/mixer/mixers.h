@@ -1,0 +1,45 @@
+/* mixers.h - the kinds of mixer, as an architecture adds them to its plan.
+ *
+ * Owns:    dimensions of each kind.
+ * Not:     arithmetic (the .c files).
+ */
+#ifndef BB_MIXER_MIXERS_H
+#define BB_MIXER_MIXERS_H
+
+#include "graph/plan.h"
+
+/* Mamba-2: in_proj, causal conv1d, state-space recurrence, gated RMSNorm, out_proj.
+   Tensors: in_proj, conv1d, dt_bias, A_log, D, norm, out_proj.
+   Source: state-spaces/mamba modules/mamba2.py; Dao & Gu 2024, arXiv:2405.21060. */
+typedef struct bb_mamba2_dims {
+    int   d_model;                        /* D */
+    int   n_heads, d_head;                /* H, P; I = H·P */
+    int   d_state, n_groups, d_conv;      /* N, G (divides H), K */
+    bool  conv_bias, proj_bias;
+    float dt_min, dt_max;                 /* clamp of dt after softplus; dt_max may be infinity */
+    float epsilon;                        /* of the gated norm */
+} bb_mamba2_dims;
+
+void bb_plan_mamba2(bb_plan *p, const char *prefix, const bb_mamba2_dims *dims);
+
+/* Causal attention with grouped queries and rotary positions.
+   Tensors: q_proj, k_proj, v_proj, o_proj. */
+typedef struct bb_attention_dims {
+    int    d_model;
+    int    n_heads, n_kv_heads, d_head;   /* n_kv_heads divides n_heads */
+    int    d_rotary;                      /* leading columns of a head that rotate; even, 0 = none */
+    double rope_theta;
+    bool   bias;
+} bb_attention_dims;
+
+void bb_plan_attention(bb_plan *p, const char *prefix, const bb_attention_dims *dims);
+
+/* down(silu(gate(x)) · up(x)).   Tensors: gate_proj, up_proj, down_proj. */
+typedef struct bb_mlp_dims {
+    int  d_model, d_ff;
+    bool bias;
+} bb_mlp_dims;
+
+void bb_plan_mlp(bb_plan *p, const char *prefix, const bb_mlp_dims *dims);
+
+#endif

@@ -1,0 +1,98 @@
+/* mlp.c - the gated MLP: down(silu(gate(x)) · up(x)). */
+#include "graph/bind.h"
+#include "mixer/mixers.h"
+#include "mixer/product.h"
+
+typedef struct bb_mlp {
+    bb_mixer    base;
+    bb_mlp_dims dims;
+    bb_linear   gate, up, down;
+} bb_mlp;
+
+static void bind(bb_mixer *base, bb_binder *b)
+{
+    bb_mlp            *m = (bb_mlp *)base;
+    const bb_mlp_dims *d = &m->dims;
+
+    bb_bind_linear(b, &m->gate, "gate_proj", d->d_ff, d->d_model, d->bias);
+    bb_bind_linear(b, &m->up,   "up_proj",   d->d_ff, d->d_model, d->bias);
+    bb_bind_linear(b, &m->down, "down_proj", d->d_model, d->d_ff, d->bias);
+}
+
+static size_t state_bytes(const bb_mixer *base, size_t S)
+{
+    (void)base, (void)S;
+    return 0;
+}
+
+struct scratch {
+    float *gate;                          /* [T, F], then silu(gate) · up */
+    float *up;                            /* [T, F] */
+    float *out;                           /* [T, D] */
+};
+
+static struct scratch take_scratch(const bb_mlp *m, int T, bb_arena *a)
+{
+    const size_t   t = (size_t)T;
+    struct scratch s;
+
+    s.gate = bb_take(a, t * (size_t)m->dims.d_ff, sizeof(float));
+    s.up   = bb_take(a, t * (size_t)m->dims.d_ff, sizeof(float));
+    s.out  = bb_take(a, t * (size_t)m->dims.d_model, sizeof(float));
+    return s;
+}
+
+static size_t scratch_bytes(const bb_mixer *base, int T, int n_threads)
+{
+    bb_arena a = BB_MEASURE;
+
+    (void)n_threads;
+    take_scratch((const bb_mlp *)base, T, &a);
+    return a.overflow ? SIZE_MAX : a.used;
+}
+
+struct job {
+    const bb_mlp  *m;
+    struct scratch s;
+};
+
+static void run_row(const bb_exec *e, const void *p, int t)
+{
+    const struct job *j = p;
+    const size_t      F = (size_t)j->m->dims.d_ff;
+    float            *gate = j->s.gate + (size_t)t * F;
+
+    e->k->silu_mul((int)F, gate, j->s.up + (size_t)t * F, gate);
+}
+
+static void forward(const bb_mixer *base, const bb_exec *e)
+{
+    const bb_mlp  *m = (const bb_mlp *)base;
+    const size_t   D = (size_t)m->dims.d_model;
+    const size_t   F = (size_t)m->dims.d_ff;
+    bb_arena       arena = e->scratch;
+    const struct job j = { m, take_scratch(m, e->T, &arena) };
+
+    bb_product(e, &m->gate, e->T, e->h, D, j.s.gate, F);
+    bb_product(e, &m->up,   e->T, e->h, D, j.s.up, F);
+    bb_each_tile(e, e->T, run_row, &j);
+    bb_product_add(e, &m->down, j.s.gate, F, j.s.out);
+}
+
+static void print(const bb_mixer *base, bb_printer *p)
+{
+    const bb_mlp *m = (const bb_mlp *)base;
+    bb_print(p, "%d -> %d -> %d%s", m->dims.d_model, m->dims.d_ff, m->dims.d_model,
+             m->dims.bias ? ", bias" : "");
+}
+
+static const bb_mixer_kind kind = {
+    .name = "mlp", .bind = bind, .state_bytes = state_bytes, .scratch_bytes = scratch_bytes,
+    .forward = forward, .print = print,
+};
+
+void bb_plan_mlp(bb_plan *p, const char *prefix, const bb_mlp_dims *dims)
+{
+    bb_mlp *m = (bb_mlp *)bb_plan_mixer(p, &kind, sizeof *m, prefix, false);
+    if (m) m->dims = *dims;
+}

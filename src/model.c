@@ -1,0 +1,296 @@
+/* model.c - opening a model directory: config.json → plan, checkpoint → bound graph. */
+#include "objects.h"
+
+#include "arch/registry.h"
+#include "base/file.h"
+#include "base/options.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* -------------------------------------------------------------- options ------------------ */
+
+static int kernel_type(bamba_type t)
+{
+    return t == BAMBA_TYPE_F32 ? BB_TYPE_F32 : t == BAMBA_TYPE_BF16 ? BB_TYPE_BF16 : BB_TYPE_F16;
+}
+
+static bamba_type public_type(int kernel)
+{
+    return kernel == BB_TYPE_F32 ? BAMBA_TYPE_F32
+         : kernel == BB_TYPE_BF16 ? BAMBA_TYPE_BF16 : BAMBA_TYPE_F16;
+}
+
+static bb_status read_options(bamba_model_options *o, const bamba_model_options *given,
+                              bamba_error *err)
+{
+    const bb_status status = bb_read_options(o, sizeof *o, sizeof *o, given, "model options", err);
+
+    if (status != BAMBA_OK) return status;
+    if ((int)o->weight_type < BAMBA_TYPE_DEFAULT || o->weight_type > BAMBA_TYPE_F16)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "model options: unknown weight_type %d",
+                       (int)o->weight_type);
+    if ((int)o->kv_type < BAMBA_TYPE_DEFAULT || o->kv_type > BAMBA_TYPE_F16)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "model options: unknown kv_type %d",
+                       (int)o->kv_type);
+    if (o->n_threads < 0 || o->n_threads > 1024)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT,
+                       "model options: expected n_threads from 0 to 1024, found %d", o->n_threads);
+    return BAMBA_OK;
+}
+
+/* option, else environment, else the best there is; what is asked for by name is never replaced
+   by something else. */
+static bb_status choose_kernels(bb_kernels *k, const char *option, bamba_error *err)
+{
+    const char    *from = option ? "option cpu" : "environment BAMBA_CPU";
+    const char    *name = option ? option : getenv("BAMBA_CPU");
+    const unsigned here = bb_cpu_detect();
+
+    if (!name || !name[0]) {
+        bb_kernels_init(k, here);
+        return BAMBA_OK;
+    }
+    const int level = bb_cpu_level(name);
+    if (level < 0)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "%s: unknown CPU level '%.40s'", from, name);
+    if ((unsigned)level & ~here)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "%s: this processor does not have '%.40s'", from,
+                       name);
+    bb_kernels_init(k, (unsigned)level);
+    return BAMBA_OK;
+}
+
+/* -------------------------------------------------------------- config.json -------------- */
+
+static void add_eos(bamba_model *m, int64_t id)
+{
+    if (id < 0 || id >= m->graph->n_vocab || m->n_eos == BB_MAX_EOS) return;
+    for (int i = 0; i < m->n_eos; i++)
+        if (m->eos[i] == id) return;
+    m->eos[m->n_eos++] = (int32_t)id;
+}
+
+/* eos_token_id: an id, a list of them, or null. */
+static void read_eos(bamba_model *m, const bb_json *j)
+{
+    const bb_json eos = bb_json_get(j, "eos_token_id");
+
+    if (!eos.node) return;
+    if (!bb_json_is_array(&eos)) {
+        add_eos(m, bb_json_value_int(&eos));
+        return;
+    }
+    for (size_t i = 0; i < bb_json_length(&eos); i++) {
+        const bb_json id = bb_json_at(&eos, i);
+        add_eos(m, bb_json_value_int(&id));
+    }
+}
+
+/* In what type the matrices would be stored, for models without weights. */
+static bb_dtype read_dtype(const bb_json *c)
+{
+    const char *name = bb_json_text_or(c, "dtype", bb_json_text_or(c, "torch_dtype", "float32"));
+
+    return strcmp(name, "bfloat16") == 0 ? BB_BF16 : strcmp(name, "float16") == 0 ? BB_F16 : BB_F32;
+}
+
+static bb_status plan_model(bamba_model *m, bb_json_doc *doc, bamba_error *err)
+{
+    const bb_json  config = bb_json_root(doc);
+    const bb_arch *arch;
+    bb_plan        plan = { .g = m->graph, .kv_type = m->kv_type };
+    bb_status      status = BAMBA_OK;
+
+    if (!bb_json_is_object(&config))
+        bb_json_fail(&config, BAMBA_ERR_FORMAT, "expected an object");
+    BB_TRY(bb_json_status(doc, err));
+    arch = bb_arch_find(&config);
+    BB_TRY(bb_json_status(doc, err));
+    m->architecture = arch->model_type;
+    arch->plan(&config, &plan);
+    m->n_context = bb_json_int_or(&config, "max_position_embeddings", 0, INT_MAX, 0);
+    m->bos = bb_json_int_or(&config, "bos_token_id", -1, INT_MAX, -1);
+    m->weight_type = read_dtype(&config);
+    BB_TRY(bb_json_status(doc, err));
+    BB_TRY(bb_plan_status(&plan, err));
+    read_eos(m, &config);
+    BB_TRY(bb_json_status(doc, err));
+done:
+    return status;
+}
+
+/* generation_config.json is optional; its end tokens join config.json's. */
+static bb_status read_generation(bamba_model *m, const char *dir, bamba_error *err)
+{
+    bb_json_doc *doc = NULL;
+    bb_status    status = BAMBA_OK;
+    char        *path = bb_path_join(&m->alloc, dir, "generation_config.json");
+
+    if (!path) return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", dir);
+    if (bb_path_exists(path)) {
+        BB_TRY(bb_json_open(&doc, &m->alloc, path, 0, err));
+        const bb_json root = bb_json_root(doc);
+        read_eos(m, &root);
+        m->bos = bb_json_int_or(&root, "bos_token_id", -1, INT_MAX, m->bos);
+        BB_TRY(bb_json_status(doc, err));
+    }
+done:
+    bb_json_close(doc);
+    bb_release(&m->alloc, path);
+    return status;
+}
+
+/* -------------------------------------------------------------- open --------------------- */
+
+static bb_status bind_model(bamba_model *m, const bamba_model_options *o, bamba_error *err)
+{
+    const bb_bind_options bind = {
+        .type = bb_dtype_of(o->weight_type), .planned_type = m->weight_type, .k = &m->kernels,
+        .n_threads = o->n_threads, .progress = o->progress,
+        .progress_context = o->progress_context,
+    };
+    return bb_bind(m->graph, m->checkpoint, &bind, &m->block, &m->stats, err);
+}
+
+/* The parts both ways of opening share: everything up to the plan. */
+static bb_status begin(bamba_model **out, const char *config_path,
+                       const bamba_model_options *o, bamba_error *err)
+{
+    bb_status    status = BAMBA_OK;
+    bb_json_doc *doc = NULL;
+    bamba_model *m = NULL;
+    bb_allocator a;
+
+    BB_TRY(bb_allocator_resolve(&a, &o->allocator, err));
+    m = bb_new(&a, 1, sizeof *m);
+    if (!m) {
+        status = bb_fail(err, BAMBA_ERR_MEMORY, "model: out of memory");
+        goto done;
+    }
+    m->alloc = a;
+    m->kv_type = kernel_type(o->kv_type);
+    BB_TRY(choose_kernels(&m->kernels, o->cpu, err));
+    m->graph = bb_graph_create(&a);
+    if (!m->graph) {
+        status = bb_fail(err, BAMBA_ERR_MEMORY, "model: out of memory");
+        goto done;
+    }
+    BB_TRY(bb_json_open(&doc, &a, config_path, BB_JSON_INFINITY, err));
+    BB_TRY(plan_model(m, doc, err));
+    *out = m;
+    m = NULL;
+done:
+    bb_json_close(doc);
+    bamba_model_free(m);
+    return status;
+}
+
+bamba_status bamba_model_open_config(bamba_model **out, const char *path,
+                                     const bamba_model_options *options, bamba_error *err)
+{
+    bamba_model_options o = BAMBA_MODEL_OPTIONS;
+    bb_status           status = BAMBA_OK;
+    bamba_model        *m = NULL;
+
+    if (!out || !path)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "model: %s is NULL", out ? "path" : "out");
+    *out = NULL;
+    BB_TRY(read_options(&o, options, err));
+    BB_TRY(begin(&m, path, &o, err));
+    BB_TRY(bind_model(m, &o, err));
+    if (o.weight_type != BAMBA_TYPE_DEFAULT) m->weight_type = bb_dtype_of(o.weight_type);
+    *out = m;
+    m = NULL;
+done:
+    bamba_model_free(m);
+    return status;
+}
+
+bamba_status bamba_model_open(bamba_model **out, const char *dir,
+                              const bamba_model_options *options, bamba_error *err)
+{
+    bamba_model_options o = BAMBA_MODEL_OPTIONS;
+    bb_status           status = BAMBA_OK;
+    bamba_model        *m = NULL;
+    char               *path = NULL;
+    bb_allocator        a;
+
+    if (!out || !dir)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "model: %s is NULL", out ? "dir" : "out");
+    *out = NULL;
+    BB_TRY(read_options(&o, options, err));
+    BB_TRY(bb_allocator_resolve(&a, &o.allocator, err));
+    path = bb_path_join(&a, dir, "config.json");
+    if (!path) {
+        status = bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", dir);
+        goto done;
+    }
+    BB_TRY(begin(&m, path, &o, err));
+    BB_TRY(read_generation(m, dir, err));
+    BB_TRY(bb_checkpoint_open(&m->checkpoint, &a, dir, err));
+    BB_TRY(bind_model(m, &o, err));
+    m->weight_type = bb_dtype_of(public_type(m->graph->head.w.type));
+    *out = m;
+    m = NULL;
+done:
+    bamba_model_free(m);
+    bb_release(&a, path);
+    return status;
+}
+
+void bamba_model_free(bamba_model *m)
+{
+    if (!m) return;
+    const bb_allocator a = m->alloc;
+    bb_unguard(m->block, m->stats.resident_bytes);
+    bb_release(&a, m->block);
+    bb_graph_free(m->graph);
+    bb_checkpoint_close(m->checkpoint);
+    bb_release(&a, m);
+}
+
+/* -------------------------------------------------------------- asking ------------------- */
+
+bamba_status bamba_model_info_get(const bamba_model *m, bamba_model_info *info)
+{
+    if (!m || !info || info->struct_bytes < sizeof info->struct_bytes) return BAMBA_ERR_ARGUMENT;
+
+    const size_t           size = info->struct_bytes;
+    const bamba_model_info full = {
+        .struct_bytes   = size,
+        .architecture   = m->architecture,
+        .cpu            = m->kernels.name,
+        .weight_type    = bb_dtype_public(m->weight_type),
+        .kv_type        = public_type(m->kv_type),
+        .n_vocab        = m->graph->n_vocab,
+        .n_layers       = m->graph->n_layers,
+        .n_context      = m->n_context,
+        .d_model        = m->graph->d_model,
+        .n_eos          = m->n_eos,
+        .eos            = m->eos,
+        .bos            = m->bos,
+        .n_params       = m->stats.n_params,
+        .weights_bytes  = m->stats.weights_bytes,
+        .mapped_bytes   = m->stats.mapped_bytes,
+        .resident_bytes = m->stats.resident_bytes,
+    };
+    if (size > sizeof full) memset((unsigned char *)info + sizeof full, 0, size - sizeof full);
+    memcpy(info, &full, size < sizeof full ? size : sizeof full);
+    return BAMBA_OK;
+}
+
+uint64_t bamba_model_state_bytes(const bamba_model *m, size_t n_positions)
+{
+    return m ? bb_graph_state_bytes(m->graph, n_positions) : 0;
+}
+
+size_t bamba_model_describe(const bamba_model *m, char *buffer, size_t size)
+{
+    bb_printer p = { .buffer = buffer, .size = size };
+
+    if (size > 0) buffer[0] = '\0';
+    if (m) bb_graph_print(m->graph, &p);
+    return p.used;
+}

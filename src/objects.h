@@ -1,0 +1,62 @@
+/* objects.h - what is inside the public nouns.
+ *
+ * Owns:    the structs of model, engine and session.
+ * Not:     the public contract (bamba.h).
+ */
+#ifndef BB_OBJECTS_H
+#define BB_OBJECTS_H
+
+#include "forward.h"
+#include "load/checkpoint.h"
+#include "graph/bind.h"
+
+enum { BB_MAX_EOS = 16 };
+
+struct bamba_model {
+    bb_allocator   alloc;
+    bb_kernels     kernels;
+    const char    *architecture;          /* static */
+    bb_graph      *graph;
+    bb_checkpoint *checkpoint;            /* NULL: opened from a config.json alone */
+    void          *block;                 /* weights that are not used in place */
+    bb_bind_stats  stats;
+    bb_dtype       weight_type;           /* of the matrices */
+    int            kv_type;               /* BB_TYPE_… */
+    int            n_context;             /* 0 = not said */
+    int            n_eos;
+    int32_t        eos[BB_MAX_EOS];
+    int32_t        bos;                   /* -1 = not said */
+};
+
+struct bamba_session {
+    bb_allocator       alloc;
+    const bamba_model *model;
+    void              *block;
+    void             **state;             /* [n_slots], into block */
+    unsigned char     *shadow;            /* copy of the constant state while a feed may be cancelled */
+    size_t             position, n_context;
+    bool               in_call;           /* seen in the batch that is being checked */
+};
+
+/* Copy the constant part of all slots to the shadow, or back. */
+void bb_session_save(bamba_session *s);
+void bb_session_restore(bamba_session *s);
+
+struct bamba_engine {
+    bb_allocator         alloc;
+    const bamba_model   *model;
+    bb_team             *team;
+    bamba_engine_options options;         /* with defaults filled in */
+    void                *block;
+    size_t               block_bytes;
+    float               *logits;          /* [n_logits, V] */
+    float               *panels;          /* [n_threads, panel_size] widened weights */
+    size_t               panel_size;
+    int32_t             *tokens;          /* [n_batch] of the piece */
+    bb_segment          *segments;        /* [n_batch] */
+    bamba_session      **sessions;        /* [n_batch] of the segments */
+    int                 *wanted;          /* [n_batch] rows whose logits are wanted */
+    bb_exec              exec;            /* what all threads share */
+};
+
+#endif
