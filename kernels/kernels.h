@@ -1,0 +1,237 @@
+/* kernels.h - every arithmetic kernel: contract, type, and the table that selects variants.
+ *
+ * Owns:    formulas, shapes, layouts, aliasing and error bounds of the kernels.
+ * Not:     memory, threads, files: a kernel is a pure function of its arguments.
+ *
+ * Glossary, used in every shape comment of the code base:
+ *     T tokens (rows) in this call    D model width          I inner width = H·P
+ *     H heads                         P head width           N state width
+ *     G groups that share B and C     K conv width           C conv channels = I + 2·G·N
+ *     Q chunk length                  F mlp width            V vocabulary
+ *     S positions kept
+ * A shape is written [T, H, P]: row-major, the last index contiguous.
+ *
+ * House rules, for all variants of a kernel: no allocation, threads, I/O or globals; no
+ * alignment beyond the element; any length including 0; nothing is read or written outside the
+ * arrays; arrays do not overlap unless the contract says so; one thread: the caller cuts the
+ * work. Every output element is made in one fixed order of operations that depends on the
+ * kernel's lengths only, never on how many rows share the call. Round-to-nearest is expected.
+ * Conversions are exact whatever else the floating-point unit is set to; other kernels may take
+ * denormals for zero, so their bounds hold for normal operands and up to FLT_MIN. The C
+ * library's exp may set errno: callers who care keep it.
+ *
+ * eps below is FLT_EPSILON; "exact" is the same formula on the given operands in double.
+ * Cumulated sums of log-decay are double: differences of large sums are exponentiated.
+ */
+#ifndef BB_KERNELS_H
+#define BB_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* ------------------------------------------------------------- conversions -------------- */
+
+/* dst[i] = src[i] as float32, exactly; NaN stays NaN.   src [n] bfloat16 or IEEE half. */
+typedef void bb_widen_fn(size_t n, const uint16_t *src, float *dst);
+
+/* dst[i] = src[i] rounded to nearest even; too large becomes infinity, NaN stays NaN. */
+typedef void bb_narrow_fn(size_t n, const float *src, uint16_t *dst);
+
+/* ------------------------------------------------------------- products ----------------- */
+
+/*
+ * Few rows times a matrix:  y[t, r] = Σc W[r, c] · x[t, c]          0 <= t < T, 0 <= r < rows
+ *
+ *     W [rows, cols] of the variant's type, row stride ldw elements, at least element-aligned
+ *     x [T, cols] row stride ldx     y [T, rows] row stride ldy        float32
+ *
+ * T is meant to be 1 … 32: W is read once. Each y[t, r] has the bits it has for T = 1.
+ * |y - exact| <= (cols/16 + 6) · eps · Σ|W·x|; for random operands on average
+ * rms(error) <= 4 · eps · √cols · rms(W) · rms(x).
+ */
+typedef void bb_rows_fn(int T, int rows, int cols, const void *W, size_t ldw,
+                        const float *x, size_t ldx, float *y, size_t ldy);
+
+/* ------------------------------------------------------------- elementwise -------------- */
+
+/* y[i] += alpha · x[i].   x, y [n]. |y - exact| <= eps · (|y| + 2·|alpha·x|). */
+typedef void bb_axpy_fn(int n, float alpha, const float *x, float *y);
+
+/* y[i] = silu(gate[i]) · up[i], silu(v) = v / (1 + exp(-v)).   [n]; y may be gate or up.
+   silu is 0 below -89, and at -infinity NaN, as the formula says.
+   |y - exact| <= 6 · eps · |exact| + 1e-36 · |up|. */
+typedef void bb_silu_mul_fn(int n, const float *gate, const float *up, float *y);
+
+/* y[i] = x[i] · w[i] / sqrt(mean(x²) + epsilon).   x, w, y [n]; y may be x. Mean in double.
+   |y - exact| <= 3 · eps · |exact|. */
+typedef void bb_rmsnorm_fn(int n, const float *x, const float *w, float epsilon, float *y);
+
+/*
+ * Gate, then norm by groups (Mamba-2, norm_before_gate = false):
+ *     u = y · silu(z);   out[g, i] = w[g, i] · u[g, i] / sqrt(mean over i of u[g]² + epsilon)
+ * y, z, w, out [G, n / G]; out may be y. n is a multiple of G >= 1. Mean in double.
+ * |out - exact| <= 12 · eps · |exact|, where silu does not vanish.
+ * Source: state-spaces/mamba ops/triton/layernorm_gated.py; models with G > 1 were trained so.
+ */
+typedef void bb_gated_rmsnorm_fn(int n, int G, const float *y, const float *z, const float *w,
+                                 float epsilon, float *out);
+
+/* dt[h] = clamp(softplus(raw[h] + bias[h]), lo, hi), softplus(v) = v > 20 ? v : log1p(exp(v)).
+   raw, bias, dt [H]; dt may be raw. 0 <= lo <= hi, hi may be infinity; NaN stays NaN.
+   |dt - exact| <= 4 · eps · (1 + |raw| + |bias|) · softplus. */
+typedef void bb_softplus_clamp_fn(int H, const float *raw, const float *bias, float lo,
+                                  float hi, float *dt);
+
+/*
+ * Rotate the first d of each head by position, halves paired (i, i + d/2):
+ *     x[i]       ←  x[i] · cos[i] - x[i + d/2] · sin[i]             0 <= i < d/2
+ *     x[i + d/2] ←  x[i + d/2] · cos[i] + x[i] · sin[i]             (old values on the right)
+ * x [heads, width] updated, width >= d, d even   cos, sin [d/2] of this position.
+ * |x - exact| <= 2 · eps · (|x[i]·cos| + |x[i + d/2]·sin|), likewise the other half.
+ */
+typedef void bb_rope_fn(int heads, int width, int d, const float *cos, const float *sin,
+                        float *x);
+
+/* ------------------------------------------------------------- convolution -------------- */
+
+/*
+ * Causal depthwise convolution with SiLU over T tokens, window carried:
+ *     out[t, c] = silu(b[c] + Σj w[c, j] · in[t - (K-1) + j, c])    0 <= j < K
+ * where in[-1], in[-2] … are the window's columns, the newest last.
+ *
+ *     x [T, ...] row stride ldx, channels c = 0 … C-1 of it; out [T, ...] row stride ldo
+ *     w [C, K] row stride ldw    b [C] or NULL
+ *     window [K-1, C] row stride ld_window, raw (pre-conv) columns, oldest first; updated to
+ *     the last K-1 columns of window ‖ x, also when T < K-1.
+ *
+ * The caller cuts by channels: pass pointers to the first channel of the cut. K >= 1.
+ * Any split of the tokens into calls gives the same bits.
+ * |out - exact| <= (K + 4) · eps · 1.1 · (|b| + Σ|w·in|)   (1.1: the largest slope of SiLU).
+ * Source: state-spaces/mamba modules/mamba2.py (conv1d with conv_state).
+ */
+typedef void bb_conv1d_fn(int T, int C, int K, const float *x, size_t ldx, const float *w,
+                          size_t ldw, const float *b, float *window, size_t ld_window,
+                          float *out, size_t ldo);
+
+/* ------------------------------------------------------------- state space -------------- */
+
+/*
+ * One token of the Mamba-2 recurrence, for H heads that share B and C (one group, or a part):
+ *
+ *     a         = exp(dt[h] · A[h])                        in (0, 1]
+ *     S[h,p,n] ←  a · S[h,p,n] + dt[h] · x[h,p] · B[n]
+ *     y[h,p]    = Σn C[n] · S[h,p,n] + D[h] · x[h,p]
+ *
+ *     x, y [H, P]   dt, A, D [H]   B, C [N]   S [H, P, N], updated        float32, contiguous
+ *
+ * dt is already positive (softplus and clamp done). y may be x; nothing else may overlap.
+ * |y - exact| <= (N + 6) · eps · (Σn |C| · (|a·S_old| + |dt·x·B|) + |D·x|)
+ * |S - exact| <= 6 · eps · (|a·S_old| + |dt·x·B|)
+ * Source: Dao & Gu 2024, arXiv:2405.21060, recurrent form; state-spaces/mamba ssd_minimal.py.
+ */
+typedef void bb_ssd_step_fn(int H, int P, int N, const float *x, const float *dt,
+                            const float *A, const float *B, const float *C, const float *D,
+                            float *S, float *y);
+
+/*
+ * The same recurrence over a chunk of Q tokens in its dual form, one head h:
+ *
+ *     c[t]   = Σ_{s<=t} dt[s] · A                            double, <= 0
+ *     y[t]   = Σ_{s<=t} (C[t]·B[s]) · exp(c[t]-c[s]) · dt[s] · x[s]          inside the chunk
+ *            + exp(c[t]) · (S · C[t]) + D · x[t]                             inherited, skip
+ *     S     ←  exp(c[Q-1]) · S + Σs exp(c[Q-1]-c[s]) · dt[s] · x[s]ᵀ B[s]
+ *
+ *     x [Q, P] row stride ldx   dt [Q] stride ld_dt   B, C [Q, N] row strides ldb
+ *     CB [Q, Q]: CB[t, s] = C[t]·B[s] for s <= t, the rest unspecified (bb_ssd_cb_fn; shared by
+ *     the heads of a group)     A, D scalars of the head     S [P, N] updated, contiguous
+ *     y [Q, P] row stride ldy   scratch: BB_SSD_SCRATCH(Q, P) floats
+ *
+ * y may be x with the same stride. 0 <= Q <= 4096.
+ * |y - exact| <= (Q + N + 16) · eps · Y and |S - exact| <= (Q + 8) · eps · Z, where exact is
+ * the recurrence above, Y and Z are its y and S with every operand but A replaced by its
+ * magnitude, and CB is within its own bound.
+ * Source: Dao & Gu 2024, arXiv:2405.21060, section 6 (block decomposition).
+ */
+typedef void bb_ssd_chunk_fn(int Q, int P, int N, const float *x, size_t ldx, const float *dt,
+                             size_t ld_dt, float A, const float *B, const float *C, size_t ldb,
+                             const float *CB, float D, float *S, float *y, size_t ldy,
+                             float *scratch);
+#define BB_SSD_SCRATCH(Q, P) ((size_t)(Q) * ((size_t)(Q) + (size_t)(P) + 4) + (size_t)(P))
+
+/* CB[t, s] = Σn C[t, n] · B[s, n] for s <= t; s > t is left alone.
+   B, C [Q, N] row stride ldb   CB [Q, Q] contiguous.
+   |CB - exact| <= (N/16 + 6) · eps · Σ|C·B|. */
+typedef void bb_ssd_cb_fn(int Q, int N, const float *B, const float *C, size_t ldb, float *CB);
+
+/* ------------------------------------------------------------- attention ---------------- */
+
+/*
+ * Causal attention of n_rows query rows of one sequence, the `heads` query heads that share one
+ * kv head, over keys and values kept in blocks of BB_KV_BLOCK positions:
+ *
+ *     out[r, h] = Σs softmax_s(scale · q[r, h] · k[s]) · v[s]       0 <= s <= pos + r
+ *
+ *     q, out [n_rows, heads, d] row strides ldq, ldo, heads contiguous (stride d)
+ *     kv     block b holds positions 64·b … 64·b + 63 of this kv head at
+ *            kv + b · block_stride elements: keys [64, d], then at value_offset elements values
+ *            [64, d], of the variant's type
+ *     pos    position of row 0
+ *     scratch BB_ATTEND_SCRATCH(heads, d) floats
+ *
+ * One pass with a running maximum (online softmax), one rescale a block; a row's bits do not
+ * depend on the other rows. 0 <= n_rows <= BB_ATTEND_ROWS. Positions after pos + n_rows - 1 are
+ * not read. out may be q with the same stride.
+ * |out - exact| <= eps · (2 · (d/16 + 10) · max_s Σ|scale·q·k[s]| + S + 16)
+ *                  · Σs softmax_s · |v[s]|                                S = pos + r + 1
+ * Source: Milakov & Gimelshein 2018, arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135.
+ */
+typedef void bb_attend_fn(int n_rows, int heads, int d, float scale, const float *q, size_t ldq,
+                          const void *kv, size_t block_stride, size_t value_offset, int pos,
+                          float *out, size_t ldo, float *scratch);
+enum { BB_KV_BLOCK = 64 };
+enum { BB_ATTEND_ROWS = 16 };             /* most query rows of one call */
+#define BB_ATTEND_SCRATCH(heads, d) \
+    ((size_t)BB_KV_BLOCK * (size_t)(d) * 2 \
+     + (size_t)BB_ATTEND_ROWS * (size_t)(heads) * ((size_t)(d) + 2 + (size_t)BB_KV_BLOCK))
+
+/* ------------------------------------------------------------- the table ---------------- */
+
+/* Element types a kernel can be asked for; index of the per-type slots. */
+enum { BB_TYPE_F32, BB_TYPE_BF16, BB_TYPE_F16, BB_N_TYPES };
+
+typedef struct bb_kernels {
+    const char           *name;           /* highest level in use: "c" */
+    bb_widen_fn          *widen[BB_N_TYPES];      /* [BB_TYPE_F32] is NULL */
+    bb_narrow_fn         *narrow[BB_N_TYPES];     /* [BB_TYPE_F32] is NULL */
+    bb_rows_fn           *rows[BB_N_TYPES];
+    bb_attend_fn         *attend[BB_N_TYPES];
+    bb_axpy_fn           *axpy;
+    bb_silu_mul_fn       *silu_mul;
+    bb_rmsnorm_fn        *rmsnorm;
+    bb_gated_rmsnorm_fn  *gated_rmsnorm;
+    bb_softplus_clamp_fn *softplus_clamp;
+    bb_rope_fn           *rope;
+    bb_conv1d_fn         *conv1d;
+    bb_ssd_step_fn       *ssd_step;
+    bb_ssd_chunk_fn      *ssd_chunk;
+    bb_ssd_cb_fn         *ssd_cb;
+} bb_kernels;
+
+/* CPU levels, each including those before it; bits of a mask. 0 is portable C. */
+enum {
+    BB_CPU_AVX2   = 1u << 0,              /* AVX2, FMA, F16C; the OS saves ymm   */
+    BB_CPU_AVX512 = 1u << 1,              /* F, BW, DQ, VL; the OS saves zmm     */
+    BB_CPU_BF16   = 1u << 2               /* AVX512_BF16                         */
+};
+
+/* Levels this machine has. */
+unsigned bb_cpu_detect(void);
+
+/* Fill the table: C first, then overlay what the mask allows and this build has. Pure. */
+void bb_kernels_init(bb_kernels *k, unsigned cpu);
+
+/* The mask of a level name ("c", "avx2", "avx512", "avx512bf16") if this build has kernels for
+   it; -1 otherwise. */
+int bb_cpu_level(const char *name);
+
+#endif

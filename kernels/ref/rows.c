@@ -1,0 +1,82 @@
+/* rows.c - few rows times a matrix, in portable C.
+ *
+ * A panel of one weight row is widened into a small array once and multiplied with every row of
+ * x; lane sums wait in an array between panels. The matrix is read once for up to 32 rows. */
+#include "../variants.h"
+#include "lanes.h"
+#include "scalar.h"
+
+enum {
+    PANEL    = 512,                       /* columns: 2 KiB of float32, a fraction of L1 */
+    MAX_ROWS = 32                         /* rows of x that share one reading of W */
+};
+
+/* Columns c … c + n - 1 of a weight row as float32: in place, or in buffer [PANEL]. */
+static inline const float *panel_of(int type, const void *W, size_t c, int n, float *buffer)
+{
+    if (type == BB_TYPE_F32) return (const float *)W + c;
+
+    const uint16_t *w = (const uint16_t *)W + c;
+    if (type == BB_TYPE_BF16)
+        for (int i = 0; i < n; i++) buffer[i] = widen_bf16(w[i]);
+    else
+        for (int i = 0; i < n; i++) buffer[i] = widen_f16(w[i]);
+    return buffer;
+}
+
+/* y[t · ldy] = w · x[t] for t < T <= MAX_ROWS, one weight row w. */
+static inline void multiply_row(int type, int T, int cols, const void *w, const float *x,
+                                size_t ldx, float *y, size_t ldy)
+{
+    float     buffer[PANEL], acc[MAX_ROWS * LANES];
+    const int whole = cols - cols % LANES;
+
+    memset(acc, 0, (size_t)T * LANES * sizeof *acc);
+    for (int c = 0; c < whole; c += PANEL) {
+        const int    n = whole - c < PANEL ? whole - c : PANEL;
+        const float *a = panel_of(type, w, (size_t)c, n, buffer);
+        int          t = 0;
+        for (; t + 2 <= T; t += 2) {
+            const float *xt = x + (size_t)t * ldx + c;
+            add_products_2(n, a, xt, xt + ldx, acc + t * LANES);
+        }
+        if (t < T) add_products(n, a, x + (size_t)t * ldx + c, acc + t * LANES);
+    }
+
+    const int    n = cols - whole;
+    const float *a = panel_of(type, w, (size_t)whole, n, buffer);
+    for (int t = 0; t < T; t++) {
+        add_tail(n, a, x + (size_t)t * ldx + whole, acc + t * LANES);
+        y[(size_t)t * ldy] = sum_lanes(acc + t * LANES);
+    }
+}
+
+void bb_rows_f32_c(int T, int rows, int cols, const void *W, size_t ldw, const float *x,
+                   size_t ldx, float *y, size_t ldy)
+{
+    for (int t = 0; t < T; t += MAX_ROWS)
+        for (int r = 0; r < rows; r++)
+            multiply_row(BB_TYPE_F32, T - t < MAX_ROWS ? T - t : MAX_ROWS, cols,
+                         (const float *)W + (size_t)r * ldw, x + (size_t)t * ldx, ldx,
+                         y + (size_t)t * ldy + r, ldy);
+}
+
+void bb_rows_bf16_c(int T, int rows, int cols, const void *W, size_t ldw, const float *x,
+                    size_t ldx, float *y, size_t ldy)
+{
+    for (int t = 0; t < T; t += MAX_ROWS)
+        for (int r = 0; r < rows; r++)
+            multiply_row(BB_TYPE_BF16, T - t < MAX_ROWS ? T - t : MAX_ROWS, cols,
+                         (const uint16_t *)W + (size_t)r * ldw, x + (size_t)t * ldx, ldx,
+                         y + (size_t)t * ldy + r, ldy);
+}
+
+void bb_rows_f16_c(int T, int rows, int cols, const void *W, size_t ldw, const float *x,
+                   size_t ldx, float *y, size_t ldy)
+{
+    for (int t = 0; t < T; t += MAX_ROWS)
+        for (int r = 0; r < rows; r++)
+            multiply_row(BB_TYPE_F16, T - t < MAX_ROWS ? T - t : MAX_ROWS, cols,
+                         (const uint16_t *)W + (size_t)r * ldw, x + (size_t)t * ldx, ldx,
+                         y + (size_t)t * ldy + r, ldy);
+}

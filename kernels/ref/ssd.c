@@ -1,0 +1,154 @@
+/* ssd.c - the Mamba-2 state space in portable C: one token, and a chunk of tokens in dual form.
+ *
+ * Decays of a chunk are exponentials of differences of the cumulated log-decay, never
+ * quotients, both sides of which may vanish. Tokens are taken in blocks of 8; for s before the
+ * block that begins at token e,  exp(c[t]-c[s]) = exp(c[t]-c[e]) · exp(c[e]-c[s]),  two factors
+ * <= 1: Q/16 + 5 exponentials a token instead of Q/2.
+ * Source: Dao & Gu 2024, arXiv:2405.21060, section 6. */
+#include "../variants.h"
+#include "lanes.h"
+
+#include <math.h>
+
+enum { BLOCK = 8 };                       /* tokens */
+
+/* One row of S [N] forward by one token; its product with C. */
+static inline float step_row(int N, float a, float dx, const float *restrict B,
+                             const float *restrict C, float *restrict S)
+{
+    const lanes fade = fill_lanes(a), in = fill_lanes(dx);
+    const int   whole = N - N % LANES;
+    lanes       sum   = fill_lanes(0.0f);
+    float       acc[LANES];
+
+    for (int n = 0; n < whole; n += LANES) {
+        const lanes old = multiply_lanes(fade, load_lanes(S + n));
+        const lanes s   = add_product(old, in, load_lanes(B + n));
+        store_lanes(S + n, s);
+        sum = add_product(sum, load_lanes(C + n), s);
+    }
+    store_lanes(acc, sum);
+    for (int n = whole; n < N; n++) {
+        const float s = a * S[n] + dx * B[n];
+        S[n]          = s;
+        acc[n - whole] += C[n] * s;
+    }
+    return sum_lanes(acc);
+}
+
+void bb_ssd_step_c(int H, int P, int N, const float *x, const float *dt, const float *A,
+                   const float *B, const float *C, const float *D, float *S, float *y)
+{
+    for (int h = 0; h < H; h++) {
+        const float a = (float)exp((double)dt[h] * (double)A[h]);
+        for (int p = 0; p < P; p++) {
+            const size_t i  = (size_t)h * (size_t)P + (size_t)p;
+            const float  xi = x[i];
+            y[i] = step_row(N, a, dt[h] * xi, B, C, S + i * (size_t)N) + D[h] * xi;
+        }
+    }
+}
+
+void bb_ssd_cb_c(int Q, int N, const float *B, const float *C, size_t ldb, float *CB)
+{
+    for (int t = 0; t < Q; t++)
+        multiply_rows(t + 1, N, C + (size_t)t * ldb, B, ldb, CB + (size_t)t * (size_t)Q);
+}
+
+/* Cumulated log-decay: double[Q] kept in 2·Q floats, which need not be aligned for doubles. */
+static inline double log_decay(const float *c, int t)
+{
+    double v;
+    memcpy(&v, c + 2 * (size_t)t, sizeof v);
+    return v;
+}
+
+static void cumulate(int Q, const float *dt, size_t ld_dt, float A, float *c)
+{
+    double sum = 0;
+    for (int t = 0; t < Q; t++) {
+        sum += (double)dt[(size_t)t * ld_dt] * (double)A;
+        memcpy(c + 2 * (size_t)t, &sum, sizeof sum);
+    }
+}
+
+/* exp(c[t] - c[s]), s <= t. */
+static inline float decay(const float *c, int t, int s)
+{
+    return (float)exp(log_decay(c, t) - log_decay(c, s));
+}
+
+/* out[i] = a · in[i]; out may be in. */
+static inline void scale_row(int n, float a, const float *in, float *out)
+{
+    for (int i = 0; i < n; i++) out[i] = a * in[i];
+}
+
+/* M[t, s] = CB[t, s] · exp(c[t] - c[s]) for s <= t.   CB, M [Q, Q]   before [Q]: scratch */
+static void weigh(int Q, const float *c, const float *restrict CB, float *restrict M,
+                  float *restrict before)
+{
+    for (int e = 0; e < Q; e += BLOCK) {
+        const int end = Q - e < BLOCK ? Q : e + BLOCK;
+        for (int s = 0; s < e; s++) before[s] = decay(c, e, s);
+        for (int t = e; t < end; t++) {
+            const float *in     = CB + (size_t)t * (size_t)Q;
+            float       *out    = M + (size_t)t * (size_t)Q;
+            const float  within = decay(c, t, e);
+            for (int s = 0; s < e; s++) out[s] = in[s] * (within * before[s]);
+            for (int s = e; s <= t; s++) out[s] = in[s] * decay(c, t, s);
+        }
+    }
+}
+
+/* y[t, p] = exp(c[t]) · (C[t] · S[p]) + D · x[t, p];   row [P]: scratch; y may be x */
+static void inherit(int Q, int P, int N, const float *c, const float *C, size_t ldb,
+                    const float *S, float D, const float *x, size_t ldx, float *y, size_t ldy,
+                    float *row)
+{
+    for (int t = 0; t < Q; t++) {
+        const float  e  = (float)exp(log_decay(c, t));
+        const float *xt = x + (size_t)t * ldx;
+        float       *yt = y + (size_t)t * ldy;
+        multiply_rows(P, N, C + (size_t)t * ldb, S, (size_t)N, row);
+        for (int p = 0; p < P; p++) yt[p] = e * row[p] + D * xt[p];
+    }
+}
+
+void bb_ssd_chunk_c(int Q, int P, int N, const float *x, size_t ldx, const float *dt,
+                    size_t ld_dt, float A, const float *B, const float *C, size_t ldb,
+                    const float *CB, float D, float *S, float *y, size_t ldy, float *scratch)
+{
+    const size_t q = (size_t)Q, width = (size_t)P;
+    float *const M      = scratch;        /* [Q, Q] */
+    float *const dx     = M + q * q;      /* [Q, P] dt[s] · x[s] */
+    float *const c      = dx + q * width; /* [Q] doubles */
+    float *const before = c + 2 * q;      /* [Q] */
+    float *const row    = before + q;     /* [P] */
+
+    if (Q <= 0) return;
+    cumulate(Q, dt, ld_dt, A, c);
+    for (int s = 0; s < Q; s++)
+        scale_row(P, dt[(size_t)s * ld_dt], x + (size_t)s * ldx, dx + (size_t)s * width);
+
+    inherit(Q, P, N, c, C, ldb, S, D, x, ldx, y, ldy, row);
+    weigh(Q, c, CB, M, before);
+    for (int t = 0; t < Q; t += 2) {      /* the causal half: row t+1 has one term more */
+        const int m = Q - t < 2 ? 1 : 2;
+        add_outer(m, P, t + 1, M + (size_t)t * q, q, 1, dx, width, y + (size_t)t * ldy, ldy);
+        if (m == 2) {
+            const size_t u = (size_t)t + 1;
+            add_outer(1, P, 1, M + u * q + u, q, 1, dx + u * width, width, y + u * ldy, ldy);
+        }
+    }
+
+    const float all = (float)exp(log_decay(c, Q - 1));
+    for (int s = 0; s < Q; s++)
+        scale_row(P, decay(c, Q - 1, s), dx + (size_t)s * width, dx + (size_t)s * width);
+    for (int p = 0; p < P; p += 2) {
+        const int m = P - p < 2 ? 1 : 2;
+        float    *Sp = S + (size_t)p * (size_t)N;
+        scale_row(m * N, all, Sp, Sp);
+        add_outer(m, N, Q, dx + p, 1, width, B, ldb, Sp, (size_t)N);
+    }
+}

@@ -1,0 +1,26 @@
+/* variants.h - every variant of every kernel, by name.
+ *
+ * Owns:    the declarations that kernels.c puts into the table and each kernel's file defines.
+ * Not:     contracts (kernels.h).
+ */
+#ifndef BB_VARIANTS_H
+#define BB_VARIANTS_H
+
+#include "kernels.h"
+
+bb_widen_fn          bb_widen_bf16_c, bb_widen_f16_c;
+bb_narrow_fn         bb_narrow_bf16_c, bb_narrow_f16_c;
+bb_rows_fn           bb_rows_f32_c, bb_rows_bf16_c, bb_rows_f16_c;
+bb_attend_fn         bb_attend_f32_c, bb_attend_bf16_c, bb_attend_f16_c;
+bb_axpy_fn           bb_axpy_c;
+bb_silu_mul_fn       bb_silu_mul_c;
+bb_rmsnorm_fn        bb_rmsnorm_c;
+bb_gated_rmsnorm_fn  bb_gated_rmsnorm_c;
+bb_softplus_clamp_fn bb_softplus_clamp_c;
+bb_rope_fn           bb_rope_c;
+bb_conv1d_fn         bb_conv1d_c;
+bb_ssd_step_fn       bb_ssd_step_c;
+bb_ssd_chunk_fn      bb_ssd_chunk_c;
+bb_ssd_cb_fn         bb_ssd_cb_c;
+
+#endif
