@@ -3,13 +3,24 @@
 
 #include <string.h>
 
+/* -DBB_X86=0 builds without the vector kernels. */
+#ifndef BB_X86
+#  if defined(__x86_64__) && defined(__GNUC__)
+#    define BB_X86 1
+#  else
+#    define BB_X86 0
+#  endif
+#endif
+
 void bb_kernels_init(bb_kernels *k, unsigned cpu)
 {
     *k = (bb_kernels){
         .name           = "c",
         .widen          = { NULL, bb_widen_bf16_c, bb_widen_f16_c },
         .narrow         = { NULL, bb_narrow_bf16_c, bb_narrow_f16_c },
-        .rows           = { bb_rows_f32_c, bb_rows_bf16_c, bb_rows_f16_c },
+        .format         = { [BB_TYPE_F32]  = { BB_TYPE_F32, bb_rows_f32_c, NULL },
+                            [BB_TYPE_BF16] = { BB_TYPE_F32, bb_rows_bf16_c, NULL },
+                            [BB_TYPE_F16]  = { BB_TYPE_F32, bb_rows_f16_c, NULL } },
         .attend         = { bb_attend_f32_c, bb_attend_bf16_c, bb_attend_f16_c },
         .axpy           = bb_axpy_c,
         .silu_mul       = bb_silu_mul_c,
@@ -22,10 +33,59 @@ void bb_kernels_init(bb_kernels *k, unsigned cpu)
         .ssd_chunk      = bb_ssd_chunk_c,
         .ssd_cb         = bb_ssd_cb_c,
     };
-    (void)cpu;                            /* this build has kernels of level 0 only */
+#if BB_X86
+    if (!(cpu & BB_CPU_AVX2)) return;
+    k->name = "avx2";
+    k->format[BB_TYPE_F32]  = (bb_format){ BB_TYPE_F32, bb_rows_f32_avx2, bb_gemm_f32_avx2 };
+    k->format[BB_TYPE_BF16] = (bb_format){ BB_TYPE_F32, bb_rows_bf16_avx2, bb_gemm_bf16_avx2 };
+    k->format[BB_TYPE_F16]  = (bb_format){ BB_TYPE_F32, bb_rows_f16_avx2, bb_gemm_f16_avx2 };
+    k->widen[BB_TYPE_BF16]  = bb_widen_bf16_avx2;
+    k->widen[BB_TYPE_F16]   = bb_widen_f16_avx2;
+    k->narrow[BB_TYPE_BF16] = bb_narrow_bf16_avx2;
+    k->narrow[BB_TYPE_F16]  = bb_narrow_f16_avx2;
+    k->axpy                 = bb_axpy_avx2;
+    k->silu_mul             = bb_silu_mul_avx2;
+    k->rmsnorm              = bb_rmsnorm_avx2;
+    k->gated_rmsnorm        = bb_gated_rmsnorm_avx2;
+    k->softplus_clamp       = bb_softplus_clamp_avx2;
+    k->rope                 = bb_rope_avx2;
+    k->conv1d               = bb_conv1d_avx2;
+    k->ssd_step             = bb_ssd_step_avx2;
+
+    if (!(cpu & BB_CPU_AVX512)) return;
+    k->name = "avx512";
+    k->format[BB_TYPE_F32]  = (bb_format){ BB_TYPE_F32, bb_rows_f32_avx512, bb_gemm_f32_avx512 };
+    k->format[BB_TYPE_BF16] = (bb_format){ BB_TYPE_F32, bb_rows_bf16_avx512, bb_gemm_bf16_avx512 };
+    k->format[BB_TYPE_F16]  = (bb_format){ BB_TYPE_F32, bb_rows_f16_avx512, bb_gemm_f16_avx512 };
+    k->widen[BB_TYPE_BF16]  = bb_widen_bf16_avx512;
+    k->widen[BB_TYPE_F16]   = bb_widen_f16_avx512;
+    k->narrow[BB_TYPE_BF16] = bb_narrow_bf16_avx512;
+    k->narrow[BB_TYPE_F16]  = bb_narrow_f16_avx512;
+    k->axpy                 = bb_axpy_avx512;
+    k->silu_mul             = bb_silu_mul_avx512;
+    k->rmsnorm              = bb_rmsnorm_avx512;
+    k->gated_rmsnorm        = bb_gated_rmsnorm_avx512;
+    k->softplus_clamp       = bb_softplus_clamp_avx512;
+    k->rope                 = bb_rope_avx512;
+    k->conv1d               = bb_conv1d_avx512;
+    k->ssd_step             = bb_ssd_step_avx512;
+
+    if (!(cpu & BB_CPU_BF16)) return;
+    k->name = "avx512bf16";
+    k->format[BB_TYPE_BF16] = (bb_format){ BB_TYPE_BF16, bb_rows_bf16_avx512bf16,
+                                           bb_gemm_bf16_avx512bf16 };
+#else
+    (void)cpu;
+#endif
 }
 
 int bb_cpu_level(const char *name)
 {
-    return strcmp(name, "c") == 0 ? 0 : -1;
+    if (strcmp(name, "c") == 0) return 0;
+#if BB_X86
+    if (strcmp(name, "avx2") == 0) return BB_CPU_AVX2;
+    if (strcmp(name, "avx512") == 0) return BB_CPU_AVX2 | BB_CPU_AVX512;
+    if (strcmp(name, "avx512bf16") == 0) return BB_CPU_AVX2 | BB_CPU_AVX512 | BB_CPU_BF16;
+#endif
+    return -1;
 }

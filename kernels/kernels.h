@@ -42,15 +42,26 @@ typedef void bb_narrow_fn(size_t n, const float *src, uint16_t *dst);
 /*
  * Few rows times a matrix:  y[t, r] = Σc W[r, c] · x[t, c]          0 <= t < T, 0 <= r < rows
  *
- *     W [rows, cols] of the variant's type, row stride ldw elements, at least element-aligned
- *     x [T, cols] row stride ldx     y [T, rows] row stride ldy        float32
+ *     W [rows, cols] of the format's type, row stride ldw elements, at least element-aligned
+ *     x [T, cols] of the format's activation type, row stride ldx
+ *     y [T, rows] float32, row stride ldy
  *
- * T is meant to be 1 … 32: W is read once. Each y[t, r] has the bits it has for T = 1.
+ * T is meant to be 1 … 32: W is read once from memory. Each y[t, r] has the bits it has for T = 1.
  * |y - exact| <= (cols/16 + 6) · eps · Σ|W·x|; for random operands on average
- * rms(error) <= 4 · eps · √cols · rms(W) · rms(x).
+ * rms(error) <= 4 · eps · √cols · rms(W) · rms(x). Exact is the product of the x given: rounding
+ * float32 rows to a bfloat16 activation is the caller's and comes before.
  */
 typedef void bb_rows_fn(int T, int rows, int cols, const void *W, size_t ldw,
-                        const float *x, size_t ldx, float *y, size_t ldy);
+                        const void *x, size_t ldx, float *y, size_t ldy);
+
+/*
+ * Many rows times a matrix: operands and bounds as bb_rows_fn, for T above 32. Weights are packed
+ * into scratch [BB_GEMM_SCRATCH bytes] on the way: give some 100 weight rows a
+ * call. Each y[t, r] has the same bits for any T (but not those of bb_rows_fn).
+ */
+typedef void bb_gemm_fn(int T, int rows, int cols, const void *W, size_t ldw,
+                        const void *x, size_t ldx, float *y, size_t ldy, void *scratch);
+enum { BB_GEMM_SCRATCH = 32 * 1024 };
 
 /* ------------------------------------------------------------- elementwise -------------- */
 
@@ -199,11 +210,18 @@ enum { BB_ATTEND_ROWS = 16 };             /* most query rows of one call */
 /* Element types a kernel can be asked for; index of the per-type slots. */
 enum { BB_TYPE_F32, BB_TYPE_BF16, BB_TYPE_F16, BB_N_TYPES };
 
+/* How matrices of one element type are multiplied. */
+typedef struct bb_format {
+    int         activation;               /* BB_TYPE_… that x must have: F32 or BF16 */
+    bb_rows_fn *rows;
+    bb_gemm_fn *gemm;                     /* NULL at a level without one */
+} bb_format;
+
 typedef struct bb_kernels {
     const char           *name;           /* highest level in use: "c" */
     bb_widen_fn          *widen[BB_N_TYPES];      /* [BB_TYPE_F32] is NULL */
     bb_narrow_fn         *narrow[BB_N_TYPES];     /* [BB_TYPE_F32] is NULL */
-    bb_rows_fn           *rows[BB_N_TYPES];
+    bb_format             format[BB_N_TYPES];
     bb_attend_fn         *attend[BB_N_TYPES];
     bb_axpy_fn           *axpy;
     bb_silu_mul_fn       *silu_mul;

@@ -51,32 +51,32 @@ static inline void multiply_row(int type, int T, int cols, const void *w, const 
     }
 }
 
-void bb_rows_f32_c(int T, int rows, int cols, const void *W, size_t ldw, const float *x,
+void bb_rows_f32_c(int T, int rows, int cols, const void *W, size_t ldw, const void *x,
                    size_t ldx, float *y, size_t ldy)
 {
     for (int t = 0; t < T; t += MAX_ROWS)
         for (int r = 0; r < rows; r++)
             multiply_row(BB_TYPE_F32, T - t < MAX_ROWS ? T - t : MAX_ROWS, cols,
-                         (const float *)W + (size_t)r * ldw, x + (size_t)t * ldx, ldx,
+                         (const float *)W + (size_t)r * ldw, (const float *)x + (size_t)t * ldx, ldx,
                          y + (size_t)t * ldy + r, ldy);
 }
 
-void bb_rows_bf16_c(int T, int rows, int cols, const void *W, size_t ldw, const float *x,
+void bb_rows_bf16_c(int T, int rows, int cols, const void *W, size_t ldw, const void *x,
                     size_t ldx, float *y, size_t ldy)
 {
     for (int t = 0; t < T; t += MAX_ROWS)
         for (int r = 0; r < rows; r++)
             multiply_row(BB_TYPE_BF16, T - t < MAX_ROWS ? T - t : MAX_ROWS, cols,
-                         (const uint16_t *)W + (size_t)r * ldw, x + (size_t)t * ldx, ldx,
+                         (const uint16_t *)W + (size_t)r * ldw, (const float *)x + (size_t)t * ldx, ldx,
                          y + (size_t)t * ldy + r, ldy);
 }
 
-void bb_rows_f16_c(int T, int rows, int cols, const void *W, size_t ldw, const float *x,
+void bb_rows_f16_c(int T, int rows, int cols, const void *W, size_t ldw, const void *x,
                    size_t ldx, float *y, size_t ldy)
 {
     for (int t = 0; t < T; t += MAX_ROWS)
         for (int r = 0; r < rows; r++)
             multiply_row(BB_TYPE_F16, T - t < MAX_ROWS ? T - t : MAX_ROWS, cols,
-                         (const uint16_t *)W + (size_t)r * ldw, x + (size_t)t * ldx, ldx,
+                         (const uint16_t *)W + (size_t)r * ldw, (const float *)x + (size_t)t * ldx, ldx,
                          y + (size_t)t * ldy + r, ldy);
 }

@@ -72,11 +72,13 @@ static void forward(const bb_mixer *base, const bb_exec *e)
     const size_t   F = (size_t)m->dims.d_ff;
     bb_arena       arena = e->scratch;
     const struct job j = { m, take_scratch(m, e->T, &arena) };
+    bb_operand     h = bb_operand_of(e->T, m->dims.d_model, e->h, D);
+    bb_operand     gated = bb_operand_of(e->T, m->dims.d_ff, j.s.gate, F);
 
-    bb_product(e, &m->gate, e->T, e->h, D, j.s.gate, F);
-    bb_product(e, &m->up,   e->T, e->h, D, j.s.up, F);
+    bb_product(e, &m->gate, &h, j.s.gate, F);
+    bb_product(e, &m->up, &h, j.s.up, F);
     bb_each_tile(e, e->T, run_row, &j);
-    bb_product_add(e, &m->down, j.s.gate, F, j.s.out);
+    bb_product_add(e, &m->down, &gated, j.s.out);
 }
 
 static void print(const bb_mixer *base, bb_printer *p)

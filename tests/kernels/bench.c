@@ -75,7 +75,7 @@ static void run_widen(bench *b) { b->k->widen[b->type](I * 64, halves(b), b->out
 static void run_narrow(bench *b) { b->k->narrow[b->type](I * 64, b->a, (uint16_t *)b->out); }
 static void run_rows(bench *b)
 {
-    b->k->rows[b->type](b->T, W_ROWS, D, b->weights, D, b->a, D, b->out, W_ROWS);
+    b->k->format[b->type].rows(b->T, W_ROWS, D, b->weights, D, b->a, D, b->out, W_ROWS);
 }
 static void run_attend(bench *b)
 {

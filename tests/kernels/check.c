@@ -289,7 +289,7 @@ void check_done(check *c)
 static void check_level(check *c)
 {
     check_convert(c);
-    check_rows(c);
+    check_products(c);
     check_elementwise(c);
     check_norm(c);
     check_conv1d(c);

@@ -1,0 +1,435 @@
+/* vec.h - vectors of VL floats: kernels are written once against it and compiled per CPU level.
+ *
+ * Owns:    the type vf, its operations, exp; the ending of the level in names.
+ * Not:     contracts (kernels.h). Included by the files of simd/, avx2/ and avx512/ only.
+ * Errors:  does not compile without the flags of a level.
+ *
+ * VL is 8 (AVX2, FMA, F16C) or 16 (AVX-512 F, BW, DQ, VL). A fused multiply-add is one only
+ * where vf_fma or vf_fnma is written. "part" takes the first n lanes, 0 <= n <= VL: the others
+ * are read as 0 or left alone in memory, and their memory is not touched.
+ */
+#ifndef BB_SIMD_VEC_H
+#define BB_SIMD_VEC_H
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
+#  define BB_VEC_512 1
+#  if defined(__AVX512BF16__)
+#    define BB_ISA(name) name##_avx512bf16
+#  else
+#    define BB_ISA(name) name##_avx512
+#  endif
+#elif defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
+#  define BB_VEC_512 0
+#  define BB_ISA(name) name##_avx2
+#else
+#  error "vec.h needs -mavx2 -mfma -mf16c, or -mavx512f -mavx512bw -mavx512dq -mavx512vl"
+#endif
+
+/* The compiler must see constant arguments of these functions to keep arrays in registers. */
+#define BB_INLINE static inline __attribute__((always_inline))
+
+/* In front of a loop of at most 16 rounds over registers: gcc's own limits would leave the array
+   in memory. */
+#if defined(__clang__)
+#  define BB_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#  define BB_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+#if BB_VEC_512
+
+/* ------------------------------------------------------------- 16 lanes ----------------- */
+
+enum { VL = 16 };
+
+typedef __m512    vf;
+typedef __mmask16 vm;                     /* a bit a lane */
+
+BB_INLINE vm vm_first(int n) { return (vm)((1u << n) - 1u); }
+
+BB_INLINE vf vf_zero(void) { return _mm512_setzero_ps(); }
+BB_INLINE vf vf_set1(float f) { return _mm512_set1_ps(f); }
+BB_INLINE vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
+BB_INLINE void vf_store(float *p, vf v) { _mm512_storeu_ps(p, v); }
+BB_INLINE vf vf_load_part(const float *p, int n)
+{
+    return _mm512_maskz_loadu_ps(vm_first(n), p);
+}
+BB_INLINE void vf_store_part(float *p, int n, vf v)
+{
+    _mm512_mask_storeu_ps(p, vm_first(n), v);
+}
+
+BB_INLINE vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
+BB_INLINE vf vf_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
+BB_INLINE vf vf_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
+BB_INLINE vf vf_div(vf a, vf b) { return _mm512_div_ps(a, b); }
+BB_INLINE vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }      /* a·b + c */
+BB_INLINE vf vf_fnma(vf a, vf b, vf c) { return _mm512_fnmadd_ps(a, b, c); }    /* c - a·b */
+
+/* b where one of them is NaN. */
+BB_INLINE vf vf_max(vf a, vf b) { return _mm512_max_ps(a, b); }
+BB_INLINE vf vf_min(vf a, vf b) { return _mm512_min_ps(a, b); }
+
+BB_INLINE vm vf_less(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+BB_INLINE vf vf_choose(vm m, vf yes, vf no) { return _mm512_mask_blend_ps(m, no, yes); }
+
+BB_INLINE vf vf_round(vf v)
+{
+    return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+/* v · 2^n, n a whole number */
+BB_INLINE vf vf_scale(vf v, vf n) { return _mm512_scalef_ps(v, n); }
+
+/* v = 2^n · m, sqrt(1/2) <= m < sqrt(2), for normal v > 0. */
+BB_INLINE void vf_split(vf v, vf *m, vf *n)
+{
+    const __m512i u = _mm512_castps_si512(v);
+    const __m512i e = _mm512_srai_epi32(_mm512_sub_epi32(u, _mm512_set1_epi32(0x3f3504f3)), 23);
+    *m = _mm512_castsi512_ps(_mm512_sub_epi32(u, _mm512_slli_epi32(e, 23)));
+    *n = _mm512_cvtepi32_ps(e);
+}
+
+BB_INLINE __m256 vf_low(vf v) { return _mm512_castps512_ps256(v); }
+BB_INLINE __m256 vf_high(vf v) { return _mm512_extractf32x8_ps(v, 1); }
+
+/* VL halves from and to memory; exact and round to nearest even, whatever the mode. */
+BB_INLINE vf vf_from_bf16(__m256i h)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
+}
+
+BB_INLINE __m256i vf_to_bf16(vf v)
+{
+    const __m512i u     = _mm512_castps_si512(v);
+    const __m512i top   = _mm512_srli_epi32(u, 16);
+    const __m512i odd   = _mm512_and_si512(top, _mm512_set1_epi32(1));
+    const __m512i near  = _mm512_srli_epi32(
+        _mm512_add_epi32(u, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff))), 16);
+    const vm      is_nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
+    const __m512i quiet = _mm512_or_si512(top, _mm512_set1_epi32(0x40));
+    return _mm512_cvtepi32_epi16(_mm512_mask_blend_epi32(is_nan, near, quiet));
+}
+
+BB_INLINE vf vf_from_f16(__m256i h) { return _mm512_cvtph_ps(h); }
+BB_INLINE __m256i vf_to_f16(vf v)
+{
+    return _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+typedef __m256i vh;                       /* VL halves */
+BB_INLINE vh vh_load(const uint16_t *p) { return _mm256_loadu_epi16(p); }
+BB_INLINE void vh_store(uint16_t *p, vh v) { _mm256_storeu_epi16(p, v); }
+BB_INLINE vh vh_load_part(const uint16_t *p, int n)
+{
+    return _mm256_maskz_loadu_epi16(vm_first(n), p);
+}
+BB_INLINE void vh_store_part(uint16_t *p, int n, vh v)
+{
+    _mm256_mask_storeu_epi16(p, vm_first(n), v);
+}
+
+/* r[i] lane j ↔ r[j] lane i */
+BB_INLINE void vf_transpose(vf r[VL])
+{
+    vf a[VL];
+
+    for (int i = 0; i < VL; i += 2) {     /* pairs, then fours, of neighbouring rows */
+        a[i]     = _mm512_unpacklo_ps(r[i], r[i + 1]);
+        a[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < VL; i += 4) {
+        const __m512d p = _mm512_castps_pd(a[i]), q = _mm512_castps_pd(a[i + 2]);
+        const __m512d s = _mm512_castps_pd(a[i + 1]), t = _mm512_castps_pd(a[i + 3]);
+        r[i]     = _mm512_castpd_ps(_mm512_unpacklo_pd(p, q));
+        r[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(p, q));
+        r[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(s, t));
+        r[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(s, t));
+    }
+    for (int i = 0; i < 4; i++) {         /* r[4·k + i]: columns i, i+4, i+8, i+12 of rows 4k… */
+        a[i]      = _mm512_shuffle_f32x4(r[i], r[i + 4], 0x88);
+        a[i + 4]  = _mm512_shuffle_f32x4(r[i], r[i + 4], 0xdd);
+        a[i + 8]  = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0x88);
+        a[i + 12] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0xdd);
+    }
+    for (int i = 0; i < 4; i++) {
+        r[i]      = _mm512_shuffle_f32x4(a[i], a[i + 8], 0x88);
+        r[i + 8]  = _mm512_shuffle_f32x4(a[i], a[i + 8], 0xdd);
+        r[i + 4]  = _mm512_shuffle_f32x4(a[i + 4], a[i + 12], 0x88);
+        r[i + 12] = _mm512_shuffle_f32x4(a[i + 4], a[i + 12], 0xdd);
+    }
+}
+
+/* Doubles of half a vector: for long sums. */
+typedef __m512d vd;
+BB_INLINE vd vd_zero(void) { return _mm512_setzero_pd(); }
+BB_INLINE vd vd_low(vf v) { return _mm512_cvtps_pd(vf_low(v)); }
+BB_INLINE vd vd_high(vf v) { return _mm512_cvtps_pd(vf_high(v)); }
+BB_INLINE vd vd_add(vd a, vd b) { return _mm512_add_pd(a, b); }
+BB_INLINE vd vd_fma(vd a, vd b, vd c) { return _mm512_fmadd_pd(a, b, c); }
+BB_INLINE __m256d vd_halves_added(vd v)
+{
+    return _mm256_add_pd(_mm512_castpd512_pd256(v), _mm512_extractf64x4_pd(v, 1));
+}
+
+#else
+
+/* ------------------------------------------------------------- 8 lanes ------------------ */
+
+enum { VL = 8 };
+
+typedef __m256 vf;
+typedef __m256 vm;                        /* all bits of a lane */
+
+BB_INLINE __m256i vm_first(int n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+BB_INLINE vf vf_zero(void) { return _mm256_setzero_ps(); }
+BB_INLINE vf vf_set1(float f) { return _mm256_set1_ps(f); }
+BB_INLINE vf vf_load(const float *p) { return _mm256_loadu_ps(p); }
+BB_INLINE void vf_store(float *p, vf v) { _mm256_storeu_ps(p, v); }
+BB_INLINE vf vf_load_part(const float *p, int n)
+{
+    return _mm256_maskload_ps(p, vm_first(n));
+}
+BB_INLINE void vf_store_part(float *p, int n, vf v)
+{
+    _mm256_maskstore_ps(p, vm_first(n), v);
+}
+
+BB_INLINE vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }
+BB_INLINE vf vf_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
+BB_INLINE vf vf_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
+BB_INLINE vf vf_div(vf a, vf b) { return _mm256_div_ps(a, b); }
+BB_INLINE vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
+BB_INLINE vf vf_fnma(vf a, vf b, vf c) { return _mm256_fnmadd_ps(a, b, c); }
+BB_INLINE vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); }
+BB_INLINE vf vf_min(vf a, vf b) { return _mm256_min_ps(a, b); }
+BB_INLINE vm vf_less(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
+BB_INLINE vf vf_choose(vm m, vf yes, vf no) { return _mm256_blendv_ps(no, yes, m); }
+BB_INLINE vf vf_round(vf v)
+{
+    return _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+/* In two factors, so that neither leaves the normal numbers; |n| <= 252. */
+BB_INLINE vf vf_scale(vf v, vf n)
+{
+    const __m256i whole = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(whole, 1);
+    const __m256i rest  = _mm256_sub_epi32(whole, half), one = _mm256_set1_epi32(127);
+    const vf      a     = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(half, one), 23));
+    const vf      b     = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(rest, one), 23));
+    return vf_mul(vf_mul(v, a), b);
+}
+
+BB_INLINE void vf_split(vf v, vf *m, vf *n)
+{
+    const __m256i u = _mm256_castps_si256(v);
+    const __m256i e = _mm256_srai_epi32(_mm256_sub_epi32(u, _mm256_set1_epi32(0x3f3504f3)), 23);
+    *m = _mm256_castsi256_ps(_mm256_sub_epi32(u, _mm256_slli_epi32(e, 23)));
+    *n = _mm256_cvtepi32_ps(e);
+}
+
+BB_INLINE __m128 vf_low(vf v) { return _mm256_castps256_ps128(v); }
+BB_INLINE __m128 vf_high(vf v) { return _mm256_extractf128_ps(v, 1); }
+
+BB_INLINE vf vf_from_bf16(__m128i h)
+{
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16));
+}
+
+BB_INLINE __m128i vf_to_bf16(vf v)
+{
+    const __m256i u     = _mm256_castps_si256(v);
+    const __m256i top   = _mm256_srli_epi32(u, 16);
+    const __m256i odd   = _mm256_and_si256(top, _mm256_set1_epi32(1));
+    const __m256i near  = _mm256_srli_epi32(
+        _mm256_add_epi32(u, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff))), 16);
+    const __m256i is_nan = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));
+    const __m256i quiet = _mm256_or_si256(top, _mm256_set1_epi32(0x40));
+    const __m256i h     = _mm256_blendv_epi8(near, quiet, is_nan);
+    return _mm_packus_epi32(_mm256_castsi256_si128(h), _mm256_extracti128_si256(h, 1));
+}
+
+BB_INLINE vf vf_from_f16(__m128i h) { return _mm256_cvtph_ps(h); }
+BB_INLINE __m128i vf_to_f16(vf v) { return _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT); }
+
+typedef __m128i vh;
+BB_INLINE vh vh_load(const uint16_t *p) { return _mm_loadu_si128((const __m128i *)p); }
+BB_INLINE void vh_store(uint16_t *p, vh v) { _mm_storeu_si128((__m128i *)p, v); }
+BB_INLINE vh vh_load_part(const uint16_t *p, int n)
+{
+    uint16_t h[VL] = { 0 };
+    for (int i = 0; i < n; i++) h[i] = p[i];
+    return vh_load(h);
+}
+BB_INLINE void vh_store_part(uint16_t *p, int n, vh v)
+{
+    uint16_t h[VL];
+    vh_store(h, v);
+    for (int i = 0; i < n; i++) p[i] = h[i];
+}
+
+BB_INLINE void vf_transpose(vf r[VL])
+{
+    vf a[VL];
+
+    for (int i = 0; i < VL; i += 2) {
+        a[i]     = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        a[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < VL; i += 4) {
+        const __m256d p = _mm256_castps_pd(a[i]), q = _mm256_castps_pd(a[i + 2]);
+        const __m256d s = _mm256_castps_pd(a[i + 1]), t = _mm256_castps_pd(a[i + 3]);
+        r[i]     = _mm256_castpd_ps(_mm256_unpacklo_pd(p, q));
+        r[i + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(p, q));
+        r[i + 2] = _mm256_castpd_ps(_mm256_unpacklo_pd(s, t));
+        r[i + 3] = _mm256_castpd_ps(_mm256_unpackhi_pd(s, t));
+    }
+    for (int i = 0; i < 4; i++) {
+        const vf low = r[i], high = r[i + 4];
+        r[i]     = _mm256_permute2f128_ps(low, high, 0x20);
+        r[i + 4] = _mm256_permute2f128_ps(low, high, 0x31);
+    }
+}
+
+typedef __m256d vd;
+BB_INLINE vd vd_zero(void) { return _mm256_setzero_pd(); }
+BB_INLINE vd vd_low(vf v) { return _mm256_cvtps_pd(vf_low(v)); }
+BB_INLINE vd vd_high(vf v) { return _mm256_cvtps_pd(vf_high(v)); }
+BB_INLINE vd vd_add(vd a, vd b) { return _mm256_add_pd(a, b); }
+BB_INLINE vd vd_fma(vd a, vd b, vd c) { return _mm256_fmadd_pd(a, b, c); }
+BB_INLINE __m256d vd_halves_added(vd v) { return v; }
+
+#endif
+
+/* ------------------------------------------------------------- both --------------------- */
+
+/* Memory as vectors, halves widened: from bfloat16 or IEEE half. */
+BB_INLINE vf vf_load_bf16(const uint16_t *p) { return vf_from_bf16(vh_load(p)); }
+BB_INLINE vf vf_load_f16(const uint16_t *p) { return vf_from_f16(vh_load(p)); }
+BB_INLINE vf vf_load_bf16_part(const uint16_t *p, int n)
+{
+    return vf_from_bf16(vh_load_part(p, n));
+}
+BB_INLINE vf vf_load_f16_part(const uint16_t *p, int n)
+{
+    return vf_from_f16(vh_load_part(p, n));
+}
+BB_INLINE void vf_store_bf16(uint16_t *p, vf v) { vh_store(p, vf_to_bf16(v)); }
+BB_INLINE void vf_store_f16(uint16_t *p, vf v) { vh_store(p, vf_to_f16(v)); }
+BB_INLINE void vf_store_bf16_part(uint16_t *p, int n, vf v)
+{
+    vh_store_part(p, n, vf_to_bf16(v));
+}
+BB_INLINE void vf_store_f16_part(uint16_t *p, int n, vf v)
+{
+    vh_store_part(p, n, vf_to_f16(v));
+}
+
+/* Sums of lanes i, i + 4, i + 8 …, as a tree: VL/2 apart first. */
+BB_INLINE __m128 vf_quads(vf v)
+{
+#if BB_VEC_512
+    const __m256 h = _mm256_add_ps(vf_low(v), vf_high(v));
+#else
+    const __m256 h = v;
+#endif
+    return _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+}
+
+/* Lane i meets lane i + VL/2, then VL/4 … 1: a tree, the same at any call. */
+BB_INLINE float vf_sum(vf v)
+{
+    const __m128 q = vf_quads(v), d = _mm_add_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_add_ss(d, _mm_movehdup_ps(d)));
+}
+
+/* The sums of four vectors, each with the bits of vf_sum. */
+BB_INLINE __m128 vf_sum4(vf a, vf b, vf c, vf d)
+{
+    __m128 p = vf_quads(a), q = vf_quads(b), r = vf_quads(c), s = vf_quads(d);
+    _MM_TRANSPOSE4_PS(p, q, r, s);
+    return _mm_add_ps(_mm_add_ps(p, r), _mm_add_ps(q, s));
+}
+
+/* The largest lane; NaN is not promised to show. */
+BB_INLINE float vf_largest(vf v)
+{
+#if BB_VEC_512
+    const __m256 h = _mm256_max_ps(vf_low(v), vf_high(v));
+#else
+    const __m256 h = v;
+#endif
+    const __m128 q = _mm_max_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    const __m128 d = _mm_max_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_max_ss(d, _mm_movehdup_ps(d)));
+}
+
+BB_INLINE double vd_sum(vd v)
+{
+    const __m256d h = vd_halves_added(v);
+    const __m128d q = _mm_add_pd(_mm256_castpd256_pd128(h), _mm256_extractf128_pd(h, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(q, _mm_unpackhi_pd(q, q)));
+}
+
+/*
+ * exp(v) = 2^n · exp(r), v = n · ln 2 + r, |r| <= ln 2 / 2;   exp(r) = 1 + r + r² · q(r).
+ * q has degree 4, minimax for the relative error of exp (3.1e-9) by iterated weighted least
+ * squares. ln 2 is taken in two parts, the first of 9 bits, so that n times it is exact.
+ */
+BB_INLINE vf vf_exp_limit(vf v)           /* beyond, the result is 0 or infinity anyway */
+{
+    return vf_min(vf_set1(89.0f), vf_max(vf_set1(-104.0f), v));
+}
+
+BB_INLINE vf vf_exp_whole(vf v) { return vf_round(vf_mul(v, vf_set1(0x1.715476p+0f))); }
+
+BB_INLINE vf vf_exp_rest(vf v, vf n)
+{
+    return vf_fnma(n, vf_set1(-0x1.bd0106p-13f), vf_fnma(n, vf_set1(0x1.63p-1f), v));
+}
+
+BB_INLINE vf vf_exp_join(vf n, vf r)
+{
+    vf q = vf_set1(0x1.6a243ap-10f);
+
+    q = vf_fma(q, r, vf_set1(0x1.1239e0p-7f));
+    q = vf_fma(q, r, vf_set1(0x1.5558f2p-5f));
+    q = vf_fma(q, r, vf_set1(0x1.555492p-3f));
+    q = vf_fma(q, r, vf_set1(0x1.fffffcp-2f));
+    q = vf_fma(vf_mul(r, r), q, r);
+    return vf_scale(vf_add(vf_set1(1.0f), q), n);
+}
+
+/* At most 2 ulp from exact while the result is a normal number; 1 at 0, infinity from 88.73 on,
+   0 below -104; between -87.34 and -104 what the mode makes of denormals. NaN stays NaN. */
+BB_INLINE vf vf_exp(vf v)
+{
+    const vf x = vf_exp_limit(v), n = vf_exp_whole(x);
+    return vf_exp_join(n, vf_exp_rest(x, n));
+}
+
+/* exp(v + low), the sum not rounded: for differences that one float cannot hold.
+   |low| <= 2^-10. Bounds as above, of the sum. */
+BB_INLINE vf vf_exp_sum(vf v, vf low)
+{
+    const vf x = vf_exp_limit(v), n = vf_exp_whole(x);
+    return vf_exp_join(n, vf_add(vf_exp_rest(x, n), low));
+}
+
+/* v / (1 + exp(-v)): -0 below -88.7, NaN at -infinity, as the formula says. */
+BB_INLINE vf vf_silu(vf v)
+{
+    return vf_div(v, vf_add(vf_set1(1.0f), vf_exp(vf_sub(vf_zero(), v))));
+}
+
+#endif
