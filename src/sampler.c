@@ -1,9 +1,10 @@
 /* sampler.c - logits -> token id.
  *
  * The filters after the penalties keep a prefix of the candidates in descending order: top_k by
- * number, top_p by summed probability, min_p by distance from the best. The order is taken from
- * a heap, built in linear time and popped only as far as a filter needs, so nothing sorts the
- * vocabulary when few candidates survive. Probabilities are summed in double.
+ * number, top_p by summed probability, min_p by distance from the best. No filter needs the
+ * whole order. top_k keeps a heap of the k best so far. For top_p and min_p a linear pass drops
+ * what is too unlikely for either, and a heap of the rest is popped as far as needed.
+ * Probabilities are summed in double.
  *
  * Generator: xoshiro256** seeded through splitmix64 (Blackman & Vigna, "Scrambled linear
  * pseudorandom number generators", 2018).
@@ -11,7 +12,7 @@
 #include "bamba.h"
 
 #include "base/alloc.h"
-#include "base/error.h"
+#include "base/options.h"
 
 #include <float.h>
 #include <math.h>
@@ -76,21 +77,29 @@ static bool is_better(candidate a, candidate b)
     return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
 }
 
-static void sift_down(candidate *heap, size_t n, size_t at)
+/* A heap has its best at the root, or its worst. */
+typedef enum heap_root { BEST_FIRST, WORST_FIRST } heap_root;
+
+static bool is_above(candidate a, candidate b, heap_root root)
+{
+    return root == BEST_FIRST ? is_better(a, b) : is_better(b, a);
+}
+
+static void sift_down(candidate *heap, size_t n, size_t at, heap_root root)
 {
     const candidate moving = heap[at];
 
     for (size_t child; (child = 2 * at + 1) < n; at = child) {
-        if (child + 1 < n && is_better(heap[child + 1], heap[child])) child++;
-        if (!is_better(heap[child], moving)) break;
+        if (child + 1 < n && is_above(heap[child + 1], heap[child], root)) child++;
+        if (!is_above(heap[child], moving, root)) break;
         heap[at] = heap[child];
     }
     heap[at] = moving;
 }
 
-static void build_heap(candidate *heap, size_t n)
+static void build_heap(candidate *heap, size_t n, heap_root root)
 {
-    for (size_t i = n / 2; i-- > 0;) sift_down(heap, n, i);
+    for (size_t i = n / 2; i-- > 0;) sift_down(heap, n, i, root);
 }
 
 /* Moves the best of heap [n] to heap[n - 1] and returns it; the first n - 1 stay a heap. */
@@ -100,7 +109,7 @@ static candidate pop_best(candidate *heap, size_t n)
 
     heap[0] = heap[n - 1];
     heap[n - 1] = best;
-    if (n > 1) sift_down(heap, n - 1, 0);
+    if (n > 1) sift_down(heap, n - 1, 0, BEST_FIRST);
     return best;
 }
 
@@ -154,22 +163,45 @@ static size_t collect_candidates(bamba_sampler *s)
     return n;
 }
 
-/* The top_k best of candidates [n]: at the end of the array, best last. */
-static candidate *keep_top_k(candidate *candidates, size_t n, size_t k)
+/* The k best of candidates [n] move to its front. */
+static void keep_top_k(candidate *candidates, size_t n, size_t k)
 {
-    build_heap(candidates, n);
-    for (size_t i = 0; i < k; i++) pop_best(candidates, n - i);
-    return candidates + (n - k);
+    build_heap(candidates, k, WORST_FIRST);
+    for (size_t i = k; i < n; i++) {
+        if (!is_better(candidates[i], candidates[0])) continue;
+        candidates[0] = candidates[i];
+        sift_down(candidates, k, 0, WORST_FIRST);
+    }
 }
 
-/* The fewest of the best whose probabilities reach top_p, likewise. */
-static candidate *keep_top_p(candidate *candidates, size_t *n, float best, double top_p)
+static size_t keep_weights(candidate *candidates, size_t n, float best, double least)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (weigh(candidates[i].logit, best, 1.0) >= least) candidates[kept++] = candidates[i];
+    return kept;
+}
+
+/* The fewest of the best whose probabilities reach top_p, as far as they are min_p of the best.
+   They are at the end of candidates [n]; their number goes to *n. */
+static candidate *keep_likely(candidate *candidates, size_t *n, float best, double top_p,
+                              double min_p)
 {
     double total = 0.0, sum = 0.0;
+    size_t kept = 0;
+
+    if (top_p >= 1.0) {
+        if (min_p > 0.0) *n = keep_weights(candidates, *n, best, min_p);
+        return candidates;
+    }
     for (size_t i = 0; i < *n; i++) total += weigh(candidates[i].logit, best, 1.0);
 
-    size_t kept = 0;
-    build_heap(candidates, *n);
+    /* All below this sum up to less than what top_p leaves out. */
+    const double needless = (1.0 - top_p) * total / (double)*n;
+    *n = keep_weights(candidates, *n, best, needless > min_p ? needless : min_p);
+
+    build_heap(candidates, *n, BEST_FIRST);
     do {
         sum += weigh(pop_best(candidates, *n - kept).logit, best, 1.0);
         kept++;
@@ -178,15 +210,6 @@ static candidate *keep_top_p(candidate *candidates, size_t *n, float best, doubl
     candidates += *n - kept;
     *n = kept;
     return candidates;
-}
-
-static size_t keep_min_p(candidate *candidates, size_t n, float best, double min_p)
-{
-    size_t kept = 0;
-
-    for (size_t i = 0; i < n; i++)
-        if (weigh(candidates[i].logit, best, 1.0) >= min_p) candidates[kept++] = candidates[i];
-    return kept;
 }
 
 static int32_t draw(uint64_t random[4], const candidate *candidates, size_t n, float best,
@@ -208,25 +231,6 @@ static int32_t draw(uint64_t random[4], const candidate *candidates, size_t n, f
 }
 
 /* ---- options ---- */
-
-static bb_status read_options(bamba_sampler_options *out, const bamba_sampler_options *given,
-                              bamba_error *err)
-{
-    *out = (bamba_sampler_options)BAMBA_SAMPLER_OPTIONS;
-    if (!given) return BAMBA_OK;
-
-    const size_t bytes = given->struct_bytes;
-    bool valid = bytes >= sizeof *out;
-    for (size_t i = sizeof *out; valid && i < bytes; i++)
-        valid = ((const unsigned char *)given)[i] == 0;
-    if (!valid)
-        return bb_fail(err, BAMBA_ERR_ARGUMENT,
-                       "sampler options: struct_bytes: expected %zu, found %zu", sizeof *out,
-                       bytes);
-    memcpy(out, given, sizeof *out);
-    out->struct_bytes = sizeof *out;
-    return BAMBA_OK;
-}
 
 static bb_status check_range(const char *name, float value, float lo, float hi,
                              bamba_error *err)
@@ -316,12 +320,12 @@ bamba_status bamba_sampler_create(bamba_sampler **out, int n_vocab,
 {
     bb_status             status = BAMBA_OK;
     bamba_sampler        *s = NULL;
-    bamba_sampler_options o;
+    bamba_sampler_options o = BAMBA_SAMPLER_OPTIONS;
     bb_allocator          allocator;
 
     if (!out) return bb_fail(err, BAMBA_ERR_ARGUMENT, "sampler: out is NULL");
     *out = NULL;
-    BB_TRY(read_options(&o, options, err));
+    BB_TRY(bb_read_options(&o, sizeof o, sizeof o, options, "sampler options", err));
     BB_TRY(bb_allocator_resolve(&allocator, &o.allocator, err));
     BB_TRY(check_options(&o, n_vocab, err));
 
@@ -397,15 +401,15 @@ int32_t bamba_sample(bamba_sampler *sampler, const float *logits)
     if (o->temperature == 0.0f) return best_id;
 
     const float best = s->logits[best_id];
-    candidate *c = s->candidates;
-    size_t n = collect_candidates(s);
+    const size_t n_all = collect_candidates(s);
+    size_t n = n_all;
     if (n == 0) return best_id;
 
     if (o->top_k > 0 && (size_t)o->top_k < n) {
-        c = keep_top_k(c, n, (size_t)o->top_k);
         n = (size_t)o->top_k;
+        keep_top_k(s->candidates, n_all, n);
     }
-    if (o->top_p < 1.0f) c = keep_top_p(c, &n, best, (double)o->top_p);
-    if (o->min_p > 0.0f) n = keep_min_p(c, n, best, (double)o->min_p);
+    const candidate *c = keep_likely(s->candidates, &n, best, (double)o->top_p,
+                                     (double)o->min_p);
     return draw(s->random, c, n, best, (double)o->temperature);
 }

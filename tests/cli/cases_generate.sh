@@ -1,0 +1,155 @@
+# cases_generate.sh - text, its end, and what is told about it.
+
+prompt="The old man went"
+
+begin "the same text twice"
+gen 0 -p "$prompt" -n 30 --ignore-eos
+[ "$(wc -c < out)" -gt 20 ] || wrong "hardly any text"
+cp out text
+gen 0 -p "$prompt" -n 30 --ignore-eos
+out_same text
+
+begin "any number of threads"
+gen 0 -p "$prompt" -n 30 --ignore-eos -t 2
+out_same text
+
+begin "the prompt in front"
+run 0 generate -m "$model" --temp 0 --repeat-penalty 1 -p "$prompt" -n 30 --ignore-eos
+{ printf %s "$prompt"; cat text; } > expected
+out_same expected
+
+begin "summary on stderr"
+for word in "seed = " "temp = 0.000" "load time" "prompt eval time" "eval time" "total time" \
+            "tokens per second" "finish reason    = length"; do err_has "$word"; done
+
+begin "accepted llama.cpp flags"
+gen 0 -p "$prompt" -n 30 --ignore-eos -no-cnv --no-warmup --simple-io -st
+out_same text
+
+begin "--name=value"
+gen 0 --prompt="$prompt" --n-predict=30 --ignore-eos
+out_same text
+
+begin "--json"
+gen 0 -p "$prompt" -n 30 --ignore-eos --json
+[ "$(wc -l < out)" -eq 1 ] || wrong "not one line"
+out_has '"prompt": "The old man went"'
+out_has '"finish": "length"'
+[ "$(count $(json_list ids))" -eq 30 ] || wrong "not 30 ids"
+[ "$(json_number n_eval)" = 29 ] || wrong "n_eval"
+ids=$(json_list ids)
+n_prompt=$(json_number n_prompt)
+first=${ids%%,*}
+"$bamba" tokenize -m "$model" --decode -p "$ids" > decoded
+echo >> decoded
+cmp -s decoded text || wrong "ids do not decode to the text"
+
+begin "-n 0"
+run 0 generate -m "$model" -p "$prompt" -n 0
+out_is "$prompt"
+
+begin "context is used up"
+gen 0 -p "$prompt" -n -1 -c $((n_prompt + 2)) --ignore-eos --json
+out_has '"finish": "context"'
+[ "$(count $(json_list ids))" -eq 3 ] || wrong "not 3 ids"
+
+begin "prompt beyond the context"
+fails "the context holds 1" generate -m "$model" -p "$prompt" -c 1
+
+begin "batch size"
+gen 0 -p "$prompt" -n 5 --ignore-eos -b 2
+[ "$(wc -c < out)" -gt 2 ] || wrong "no text"
+
+begin "stop string"
+stop=$(dd if=text bs=1 skip=12 count=5 2> /dev/null)
+gen 0 -p "$prompt" -n 30 --ignore-eos --stop "$stop"
+awk -v stop="$stop" 'BEGIN { RS = "\001" } { sub(/\n$/, ""); i = index($0, stop)
+    printf "%s\n", substr($0, 1, i - 1) }' text > expected
+out_same expected
+err_has "= stop"
+
+begin "the earliest of two stop strings"
+gen 0 -p "$prompt" -n 30 --ignore-eos --stop "no such text" --stop "$stop" --json
+out_has '"finish": "stop"'
+out_lacks '"text": ""'
+
+begin "half a stop string is text"
+gen 0 -p "$prompt" -n 30 --ignore-eos --stop "$(tail -c 4 text | tr -d '\n')zzz"
+out_same text
+
+begin "end token"
+run 0 info -m "$model" --json
+end=$(json_list eos)
+end=${end%%,*}
+gen 0 -p "$prompt" -n 30 --logit-bias "$end+10000" --json
+out_has '"finish": "end"'
+out_has '"text": ""'
+[ "$(json_list ids)" = "$end" ] || wrong "ids"
+
+begin "--special shows it"
+gen 0 -p "$prompt" -n 30 --logit-bias "$end+10000" --special
+[ "$(wc -c < out)" -gt 2 ] || wrong "not shown"
+
+begin "--ignore-eos bans it"
+gen 0 -p "$prompt" -n 5 --logit-bias "$end+10000" --ignore-eos --json
+out_has '"finish": "length"'
+
+begin "logit bias forces and bans"
+gen 0 -p "$prompt" -n 4 --logit-bias "$first+10000" --json
+[ "$(json_list ids)" = "$first, $first, $first, $first" ] || wrong "not forced"
+gen 0 -p "$prompt" -n 1 --logit-bias "$first-inf" --ignore-eos --json
+[ "$(json_list ids)" != "$first" ] || wrong "not banned"
+
+begin "logit bias outside the vocabulary"
+fails "bias" generate -m "$model" -p x --logit-bias 100000000+1
+
+begin "empty prompt begins a text"
+: > in
+gen 0 -n 5 --ignore-eos --json
+[ "$(count $(json_list ids))" -eq 5 ] || wrong "not 5 ids"
+[ "$(json_number n_prompt)" = 1 ] || wrong "the prompt is not the begin token"
+
+begin "memory that is not there"
+for n in -1 1073741000; do
+    run 1 generate -m "$model" -p "$prompt" -c 1073741824 -n $n
+    err_has "out of memory"
+    out_empty
+done
+gen 0 -p "$prompt" -n 3 -c 1073741824
+
+begin "Ctrl-C"
+if timeout --preserve-status 5 true 2> /dev/null; then
+    timeout --preserve-status -s INT 1 "$bamba" generate -m "$model" -p "$prompt" -n 2000000 \
+        -c 2000100 --ignore-eos < in > out 2> err
+    code=$?
+    [ $code -eq 130 ] || wrong "exit code $code"
+    err_has "= interrupt"
+    err_has "total time"
+    out_has "$prompt"
+fi
+
+begin "types"
+for type in stored f32 bf16 f16; do
+    gen 0 -p "$prompt" -n 3 --type $type --kv-type f32
+done
+
+begin "kernels by name"
+gen 0 -p "$prompt" -n 3 --cpu c
+fails "CPU level" generate -m "$model" -p "$prompt" -n 3 --cpu z80
+
+begin "no such model"
+fails "/no/such" generate -m /no/such -p x
+BAMBA_MODEL=/no/such/model
+export BAMBA_MODEL
+fails "/no/such/model" generate -p x
+BAMBA_MODEL=$model
+run 0 generate -p "$prompt" -n 1
+unset BAMBA_MODEL
+
+begin "full device"
+if [ -w /dev/full ]; then
+    "$bamba" generate -m "$model" -p "$prompt" -n 1 > /dev/full 2> err
+    code=$?
+    [ $code -eq 1 ] || wrong "exit code $code"
+    err_has "cannot write"
+fi

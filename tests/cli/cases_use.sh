@@ -1,0 +1,34 @@
+# cases_use.sh - wrong use: one line, exit code 2, nothing on stdout.
+
+begin "unknown option";           wrong_use "'--frob'" generate --frob
+begin "unknown short option";     wrong_use "'-Z'" generate -Z
+begin "stray argument";           wrong_use "argument 'hello'" generate hello
+begin "missing value";            wrong_use "-n needs a value" generate -p x -n
+begin "not an integer";           wrong_use "--top-k: expected an integer" generate --top-k 1.5
+begin "not a number";             wrong_use "--temp: expected a number" generate --temp hot
+begin "NaN is not a number";      wrong_use "--temp" generate --temp nan
+begin "empty number";             wrong_use "--top-k" generate --top-k ""
+begin "trailing characters";      wrong_use "'12x'" generate -n 12x
+begin "below the range";          wrong_use "--temp" generate --temp -1
+begin "above the range";          wrong_use "--top-p" generate --top-p 1.5
+begin "beyond 64 bits";           wrong_use "--seed" generate --seed 99999999999999999999
+begin "threads out of range";     wrong_use "--threads" info --threads 5000
+begin "unknown word";             wrong_use "--type: expected one of" info --type q4
+begin "value after =";            wrong_use "--top-p" generate --top-p=2
+begin "flag with a value";        wrong_use "takes no value" generate --json=yes
+begin "two prompts";              wrong_use "not both" generate -p x -f y
+begin "empty stop string";        wrong_use "--stop" generate -p x --stop ""
+begin "two sources";              wrong_use "not both" info -m x --config y
+begin "perplexity without text";  wrong_use "-f FILE" perplexity
+begin "logits without text";      wrong_use "one of -p, -f and --ids" logits
+begin "logits with two texts";    wrong_use "one of -p, -f and --ids" logits -p x --ids 1
+begin "ids that are none";        wrong_use "--ids" logits --ids 1,x
+begin "ids with a gap";           wrong_use "--ids" logits --ids 1,,2
+begin "negative id";              wrong_use "--ids" logits --ids -1
+begin "decode and jsonl";         wrong_use "not both" tokenize --decode --jsonl
+begin "ids and json";             wrong_use "not both" tokenize --ids --json
+
+for bias in 5 +1 x+1 5+ 5+x 99999999999999+1 5*2; do
+    begin "logit bias '$bias'"
+    wrong_use "--logit-bias" generate -m "$model" -p x --logit-bias "$bias"
+done

@@ -1,0 +1,383 @@
+/* cmd_generate.c - continue a text.
+ *
+ * The prompt is fed at once, then one token after the other: chosen, shown, fed. Results go to
+ * stdout, everything about them to stderr.
+ */
+#include "commands.h"
+
+#include "console.h"
+#include "json_write.h"
+#include "sampling.h"
+#include "setup.h"
+#include "stream.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef enum finish_reason {
+    FINISH_LENGTH, FINISH_END, FINISH_STOP, FINISH_CONTEXT, FINISH_INTERRUPT
+} finish_reason;
+
+static const char *const finish_words[] = { "length", "end", "stop", "context", "interrupt" };
+
+enum { UNSAID = INT_MIN, CONTEXT_IF_UNSAID = 4096 };
+
+typedef struct flags {
+    setup_flags    setup;
+    sampling_flags sampling;
+    const char    *prompt, *file;
+    int            n_predict, n_context;
+    arg_list       stops;
+    bool           escape, show_prompt, special, json;
+} flags;
+
+typedef struct times {                    /* milliseconds */
+    double load, prompt, eval, sampling, total;
+    size_t n_eval;                        /* tokens fed one by one */
+} times;
+
+typedef struct run {
+    const command        *self;
+    const flags          *flags;
+    setup                 setup;
+    bamba_sampler        *sampler;
+    bamba_sampler_options sampling;
+    generation_config     wishes;
+    text_buffer           prompt;
+    int32_t              *prompt_ids;     /* of the tokenizer */
+    const int32_t        *fed;            /* prompt_ids; of an empty prompt the begin token */
+    size_t                n_prompt;
+    int32_t              *ids;            /* [n_ids], chosen; capacity as wanted */
+    size_t                n_ids, capacity;
+    int                   limit;          /* most tokens to choose; negative: no limit */
+    stream                stream;
+    finish_reason         finish;
+    times                 times;
+} run;
+
+/* ---- the prompt ---- */
+
+static int read_prompt(run *r)
+{
+    const flags *f = r->flags;
+    int code = EXIT_SUCCESS;
+
+    if (f->prompt && f->file) return args_wrong(r->self, "either -p or -f, not both");
+    if (f->prompt) {
+        if (!text_append(&r->prompt, f->prompt, strlen(f->prompt))) code = EXIT_FAILURE;
+    } else if (f->file || !isatty(STDIN_FILENO)) {
+        code = text_read(&r->prompt, f->file ? f->file : "-");
+        /* The newline at the end belongs to the file, not to the text to be continued. */
+        if (r->prompt.n && r->prompt.bytes[r->prompt.n - 1] == '\n') r->prompt.n--;
+    } else {
+        return args_wrong(r->self, "no prompt: -p TEXT, -f FILE, or standard input");
+    }
+    if (f->escape) text_unescape(&r->prompt);
+    return code;
+}
+
+static int tokenize_prompt(run *r)
+{
+    const unsigned how = BAMBA_TOKENIZE_ADD_SPECIAL | BAMBA_TOKENIZE_PARSE_SPECIAL;
+    const int code = setup_tokenize(&r->setup, r->prompt.bytes, r->prompt.n, how,
+                                    &r->prompt_ids, &r->n_prompt);
+
+    if (code != EXIT_SUCCESS) return code;
+    r->fed = r->prompt_ids;
+    if (r->n_prompt > 0) return EXIT_SUCCESS;
+    if (r->setup.info.bos < 0)
+        return console_fail("the prompt is empty, and the model names no begin token");
+    r->fed = &r->setup.info.bos;
+    r->n_prompt = 1;
+    return EXIT_SUCCESS;
+}
+
+/* ---- preparing ---- */
+
+/* How long the session may grow, and an engine and a session for it. */
+static int create_session(run *r)
+{
+    const flags *f = r->flags;
+    const size_t said = (size_t)(r->setup.info.n_context ? r->setup.info.n_context
+                                                         : CONTEXT_IF_UNSAID);
+    size_t n_context = f->n_context ? (size_t)f->n_context : said;
+    size_t n_used = n_context;
+
+    if (n_context > said && r->setup.info.n_context)
+        console_say("context of %zu tokens: the model was made for %zu", n_context, said);
+    if (r->n_prompt > n_context)
+        return console_fail("the prompt has %zu tokens, the context holds %zu (-c)",
+                            r->n_prompt, n_context);
+    if (r->limit >= 0 && (size_t)r->limit < n_context - r->n_prompt)
+        n_used = r->n_prompt + (size_t)r->limit;
+    else if (f->n_context == 0) {         /* nobody asked for so much: take what there is */
+        n_used = setup_fitting(&r->setup, n_context);
+        if (n_used < r->n_prompt) n_used = r->n_prompt;
+        if (n_used < n_context)
+            console_say("context lowered from %zu to %zu tokens, for want of memory", n_context,
+                        n_used);
+        n_context = n_used;
+    }
+    return setup_create(&r->setup, &f->setup, n_context, n_used, 1);
+}
+
+static int prepare(run *r)
+{
+    const flags *f = r->flags;
+    const double start = console_now_ms();
+    bamba_error err = { BAMBA_OK, "" };
+
+    int code = setup_open_tokenizer(&r->setup, &f->setup);
+    if (code == EXIT_SUCCESS) code = setup_open_model(&r->setup, &f->setup);
+    if (code == EXIT_SUCCESS) code = json_read_generation_config(&r->wishes, r->setup.dir);
+    if (code == EXIT_SUCCESS)
+        code = sampling_resolve(&r->sampling, r->self, &f->sampling, &r->wishes, &r->setup);
+    if (code != EXIT_SUCCESS) return code;
+
+    r->limit = f->n_predict != UNSAID ? f->n_predict
+               : r->wishes.max_new_tokens > 0 ? r->wishes.max_new_tokens : -1;
+    code = tokenize_prompt(r);
+    if (code == EXIT_SUCCESS) code = create_session(r);
+    if (code != EXIT_SUCCESS) return code;
+    const bamba_status status = bamba_sampler_create(&r->sampler, r->setup.info.n_vocab,
+                                                     &r->sampling, &err);
+    r->times.load = console_now_ms() - start;
+    return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
+}
+
+/* ---- generating ---- */
+
+static int feed_prompt(run *r, const float **logits)
+{
+    bamba_error err = { BAMBA_OK, "" };
+    const double start = console_now_ms();
+
+    for (size_t i = 0; i < r->n_prompt; i++) bamba_sampler_accept(r->sampler, r->fed[i]);
+    if (!stream_skip(&r->stream, r->fed, r->n_prompt)) return EXIT_FAILURE;
+    const bamba_status status = bamba_feed(r->setup.engine, r->setup.session, r->fed,
+                                           r->n_prompt, logits, &err);
+    console_progress_clear();
+    r->times.prompt = console_now_ms() - start;
+    if (status == BAMBA_OK) return EXIT_SUCCESS;
+    r->n_prompt = bamba_session_position(r->setup.session);
+    if (status == BAMBA_ERR_CANCELLED) {
+        r->finish = FINISH_INTERRUPT;
+        return EXIT_INTERRUPTED;
+    }
+    return console_fail_library(status, &err);
+}
+
+/* Choose a token and put it into the text; *done with the reason in r->finish. */
+static int choose(run *r, const float *logits, bool *done)
+{
+    const double start = console_now_ms();
+    const int32_t id = bamba_sample(r->sampler, logits);
+    bamba_sampler_accept(r->sampler, id);
+    r->times.sampling += console_now_ms() - start;
+
+    if (r->n_ids == r->capacity) {
+        const size_t capacity = r->capacity ? r->capacity * 2 : 256;
+        int32_t *grown = realloc(r->ids, capacity * sizeof *grown);
+        if (!grown) return console_fail("out of memory");
+        r->ids = grown;
+        r->capacity = capacity;
+    }
+    r->ids[r->n_ids++] = id;
+
+    const bool end = sampling_is_end(&r->setup, id);
+    if ((!end || r->flags->special) && !stream_put(&r->stream, id)) return EXIT_FAILURE;
+    *done = true;
+    if (end) r->finish = FINISH_END;
+    else if (r->stream.stopped) r->finish = FINISH_STOP;
+    else if (r->limit >= 0 && r->n_ids == (size_t)r->limit) r->finish = FINISH_LENGTH;
+    else if (bamba_session_room(r->setup.session) == 0) r->finish = FINISH_CONTEXT;
+    else *done = false;
+    return EXIT_SUCCESS;
+}
+
+static int generate(run *r, const float *logits)
+{
+    bamba_error err = { BAMBA_OK, "" };
+    bool done = r->limit == 0;
+
+    while (!done) {
+        bamba_status status = BAMBA_ERR_CANCELLED;
+        if (!console_interrupted()) {
+            const int code = choose(r, logits, &done);
+            if (code != EXIT_SUCCESS) return code;
+            if (done) break;
+            const double start = console_now_ms();
+            status = bamba_feed(r->setup.engine, r->setup.session, &r->ids[r->n_ids - 1], 1,
+                                &logits, &err);
+            r->times.eval += console_now_ms() - start;
+            r->times.n_eval += status == BAMBA_OK;
+        }
+        if (status == BAMBA_ERR_CANCELLED) {
+            r->finish = FINISH_INTERRUPT;
+            return EXIT_INTERRUPTED;
+        }
+        if (status != BAMBA_OK) return console_fail_library(status, &err);
+    }
+    return EXIT_SUCCESS;
+}
+
+/* ---- reporting ---- */
+
+static double per_second(size_t n, double ms)
+{
+    return ms > 0.0 ? 1e3 * (double)n / ms : 0.0;
+}
+
+static void print_summary(const run *r)
+{
+    const times *t = &r->times;
+    const bamba_sampler_options *o = &r->sampling;
+    const double per_token = r->n_prompt ? t->prompt / (double)r->n_prompt : 0.0;
+    const double per_run = t->n_eval ? t->eval / (double)t->n_eval : 0.0;
+
+    console_say("seed = %llu, temp = %.3f, top_k = %d, top_p = %.3f, min_p = %.3f, "
+                "repeat_penalty = %.3f, repeat_last_n = %d, presence_penalty = %.3f, "
+                "frequency_penalty = %.3f", (unsigned long long)o->seed, (double)o->temperature,
+                o->top_k, (double)o->top_p, (double)o->min_p, (double)o->repetition_penalty,
+                o->penalty_last_n, (double)o->presence_penalty, (double)o->frequency_penalty);
+    console_say("finish reason    = %s", finish_words[r->finish]);
+    console_say("load time        = %10.2f ms", t->load);
+    console_say("prompt eval time = %10.2f ms / %5zu tokens (%8.2f ms per token, %8.2f tokens "
+                "per second)", t->prompt, r->n_prompt, per_token,
+                per_second(r->n_prompt, t->prompt));
+    console_say("eval time        = %10.2f ms / %5zu runs   (%8.2f ms per token, %8.2f tokens "
+                "per second)", t->eval, t->n_eval, per_run, per_second(t->n_eval, t->eval));
+    console_say("sampling time    = %10.2f ms / %5zu runs", t->sampling, r->n_ids);
+    console_say("total time       = %10.2f ms / %5zu tokens", t->total,
+                r->n_prompt + t->n_eval);
+}
+
+static void print_float(const char *key, float value)
+{
+    printf(", \"%s\": ", key);
+    json_write_float(stdout, value);
+}
+
+static void print_json(const run *r)
+{
+    const bamba_sampler_options *o = &r->sampling;
+    const times *t = &r->times;
+
+    printf("{\"model\": ");
+    json_write_string(stdout, r->setup.dir);
+    printf(", \"prompt\": ");
+    json_write_text(stdout, r->prompt.bytes, r->prompt.n);
+    printf(", \"prompt_ids\": ");
+    json_write_ids(stdout, r->fed, r->n_prompt);
+    printf(", \"text\": ");
+    json_write_text(stdout, r->stream.text.bytes, r->stream.text.n);
+    printf(", \"ids\": ");
+    json_write_ids(stdout, r->ids, r->n_ids);
+    printf(", \"finish\": \"%s\", \"parameters\": {\"seed\": %llu, \"top_k\": %d, "
+           "\"penalty_last_n\": %d", finish_words[r->finish], (unsigned long long)o->seed,
+           o->top_k, o->penalty_last_n);
+    print_float("temperature", o->temperature);
+    print_float("top_p", o->top_p);
+    print_float("min_p", o->min_p);
+    print_float("repetition_penalty", o->repetition_penalty);
+    print_float("presence_penalty", o->presence_penalty);
+    print_float("frequency_penalty", o->frequency_penalty);
+    printf("}, \"timings\": {\"n_prompt\": %zu, \"n_eval\": %zu, \"load_ms\": %.3f, "
+           "\"prompt_ms\": %.3f, \"eval_ms\": %.3f, \"sampling_ms\": %.3f, \"total_ms\": %.3f, "
+           "\"prompt_per_second\": %.3f, \"eval_per_second\": %.3f}}\n", r->n_prompt,
+           t->n_eval, t->load, t->prompt, t->eval, t->sampling, t->total,
+           per_second(r->n_prompt, t->prompt), per_second(t->n_eval, t->eval));
+}
+
+/* ---- the command ---- */
+
+static int run_prompt(run *r)
+{
+    const flags *f = r->flags;
+    const float *logits = NULL;
+    const double start = console_now_ms();
+
+    r->stream.tokenizer = r->setup.tokenizer;
+    r->stream.stops = &f->stops;
+    r->stream.show = !f->json;
+    r->stream.flags = f->special ? 0 : BAMBA_DECODE_SKIP_SPECIAL;
+    int code = feed_prompt(r, &logits);
+    if (f->show_prompt && !f->json && (code == EXIT_SUCCESS || code == EXIT_INTERRUPTED)) {
+        fwrite(r->prompt.bytes, 1, r->prompt.n, stdout);
+        fflush(stdout);
+    }
+    if (code == EXIT_SUCCESS) code = generate(r, logits);
+    if (code != EXIT_SUCCESS && code != EXIT_INTERRUPTED) return code;
+    if (!stream_finish(&r->stream)) return EXIT_FAILURE;
+    r->times.total = console_now_ms() - start;
+
+    const text_buffer *last = r->stream.text.n ? &r->stream.text : &r->prompt;
+    if (f->json) print_json(r);
+    else if (last->n == 0 || last->bytes[last->n - 1] != '\n') putchar('\n');
+    code = console_finish(code);
+    print_summary(r);
+    return code;
+}
+
+static int generate_text(const command *self, const flags *f)
+{
+    run r = { .self = self, .flags = f, .setup = SETUP, .wishes = GENERATION_CONFIG,
+              .stream.decoder = BAMBA_DECODER };
+
+    for (size_t i = 0; i < f->stops.n; i++)
+        if (!*f->stops.items[i]) return args_wrong(self, "--stop: expected text, found none");
+    console_catch_interrupt();
+    int code = read_prompt(&r);
+    if (code == EXIT_SUCCESS) code = prepare(&r);
+    if (code == EXIT_SUCCESS) code = run_prompt(&r);
+
+    union { const bamba_logit_bias *given; void *ours; } bias = { r.sampling.bias };
+    free(bias.ours);
+    bamba_sampler_free(r.sampler);
+    if (r.setup.tokenizer) bamba_tokens_free(r.setup.tokenizer, r.prompt_ids);
+    stream_free(&r.stream);
+    setup_close(&r.setup);
+    free(r.prompt.bytes);
+    free(r.ids);
+    return code;
+}
+
+int cmd_generate(const command *self, int argc, char **argv)
+{
+    flags f = { .setup = SETUP_FLAGS, .sampling = SAMPLING_FLAGS, .n_predict = UNSAID,
+                .show_prompt = true };
+    const arg args[] = {
+        SETUP_MODEL_ARG(&f.setup),
+        { "-p, --prompt", "TEXT", "text to continue", ARG_TEXT, &f.prompt, 0, 0, NULL },
+        { "-f, --file", "FILE", "read it from a file (default: standard input)", ARG_TEXT,
+          &f.file, 0, 0, NULL },
+        { "-e, --escape", NULL, "\\n, \\t, \\xHH ... in the prompt are escapes", ARG_FLAG,
+          &f.escape, 0, 0, NULL },
+        { "--no-escape", NULL, "", ARG_UNFLAG, &f.escape, 0, 0, NULL },
+        { "-n, --predict, --n-predict", "N", "most tokens to generate; -1: until an end token "
+          "or the context is full (default: max_new_tokens of generation_config.json, or -1)",
+          ARG_INT, &f.n_predict, -2, INT_MAX, NULL },
+        { "-c, --ctx-size", "N", "context length (default: 0, the model's)", ARG_INT,
+          &f.n_context, 0, 1 << 30, NULL },
+        SAMPLING_ARGS(&f.sampling),
+        { "--stop", "TEXT", "end before this text; may be repeated",
+          ARG_LIST, &f.stops, 0, 0, NULL },
+        { "--no-display-prompt", NULL, "print only what is generated", ARG_UNFLAG,
+          &f.show_prompt, 0, 0, NULL },
+        { "--special, -sp", NULL, "print special tokens too", ARG_FLAG, &f.special, 0, 0,
+          NULL },
+        { "--json", NULL, "one JSON object instead of text", ARG_FLAG, &f.json, 0, 0, NULL },
+        SETUP_BATCH_ARG(&f.setup),
+        SETUP_TYPE_ARGS(&f.setup),
+        { "-no-cnv, --no-conversation, -st, --single-turn, --no-warmup, --simple-io, --perf",
+          NULL, "", ARG_ACCEPTED, NULL, 0, 0, NULL },
+        ARG_END
+    };
+    int code = args_read(self, args, argc, argv);
+    if (code == ARGS_READ) code = generate_text(self, &f);
+    free(f.stops.items);
+    free(f.sampling.bias.items);
+    return code;
+}

@@ -1,0 +1,171 @@
+/* cmd_tokenize.c - text into token ids, ids into text. */
+#include "commands.h"
+
+#include "console.h"
+#include "json_read.h"
+#include "json_write.h"
+#include "setup.h"
+#include "stream.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct flags {
+    setup_flags setup;
+    const char *prompt, *file;
+    bool        decode, jsonl, ids_only, json;
+    bool        add_special, parse_special, skip_special;
+} flags;
+
+static unsigned tokenize_flags(const flags *f)
+{
+    return (f->add_special ? (unsigned)BAMBA_TOKENIZE_ADD_SPECIAL : 0u) |
+           (f->parse_special ? (unsigned)BAMBA_TOKENIZE_PARSE_SPECIAL : 0u);
+}
+
+/* ---- text -> ids ---- */
+
+static void print_ids(const setup *s, const flags *f, const int32_t *ids, size_t n)
+{
+    if (f->json || f->jsonl) {
+        json_write_ids(stdout, ids, n);
+        putchar('\n');
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (f->ids_only) {
+            printf("%s%d", i ? " " : "", (int)ids[i]);
+            continue;
+        }
+        size_t n_bytes = 0;
+        const char *piece = bamba_token_text(s->tokenizer, ids[i], &n_bytes);
+        printf("%8d  ", (int)ids[i]);
+        json_write_text(stdout, piece ? piece : "", n_bytes);
+        puts(bamba_token_is_special(s->tokenizer, ids[i]) ? "  special" : "");
+    }
+    if (f->ids_only) putchar('\n');
+}
+
+static int encode(const setup *s, const flags *f, const char *bytes, size_t n)
+{
+    int32_t *ids = NULL;
+    size_t n_ids = 0;
+
+    const int code = setup_tokenize(s, bytes, n, tokenize_flags(f), &ids, &n_ids);
+    if (code == EXIT_SUCCESS) print_ids(s, f, ids, n_ids);
+    bamba_tokens_free(s->tokenizer, ids);
+    return code;
+}
+
+/* Each line a JSON string in, a JSON list out. */
+static int encode_lines(const setup *s, const flags *f, const text_buffer *in)
+{
+    text_buffer line = { NULL, 0, 0 };
+    size_t number = 0;
+    int code = EXIT_SUCCESS;
+
+    for (size_t at = 0; at < in->n && code == EXIT_SUCCESS;) {
+        const char *start = in->bytes + at;
+        const char *newline = memchr(start, '\n', in->n - at);
+        const size_t n = newline ? (size_t)(newline - start) : in->n - at;
+        const char *problem;
+
+        number++;
+        at += n + 1;
+        line.n = 0;
+        if (!json_read_string(&line, start, n, &problem))
+            code = console_fail("line %zu: %s", number, problem);
+        else code = encode(s, f, line.bytes, line.n);
+        if (console_interrupted()) code = EXIT_INTERRUPTED;
+    }
+    free(line.bytes);
+    return code;
+}
+
+/* ---- ids -> text ---- */
+
+/* Numbers with anything that is not a digit or a minus between them. */
+static int decode(const setup *s, const flags *f, text_buffer *in)
+{
+    static const arg_list no_stops = { NULL, 0 };
+    stream out = { .tokenizer = s->tokenizer, .stops = &no_stops, .show = !f->json,
+                   .flags = f->skip_special ? BAMBA_DECODE_SKIP_SPECIAL : 0,
+                   .decoder = BAMBA_DECODER };
+    int code = EXIT_SUCCESS;
+
+    if (!text_append(in, "", 1)) return EXIT_FAILURE;
+    for (const char *at = in->bytes; code == EXIT_SUCCESS;) {
+        while (*at && !strchr("0123456789-", *at)) at++;
+        if (!*at) break;
+        char *end;
+        const long id = strtol(at, &end, 10);
+        const int length = (int)strcspn(at, " \t\r\n,]");
+        if (end == at || id < 0 || id >= bamba_tokenizer_size(s->tokenizer))
+            code = console_fail("expected an id from 0 to %d, found '%.*s'",
+                                bamba_tokenizer_size(s->tokenizer) - 1, length, at);
+        else if (!stream_put(&out, (int32_t)id)) code = EXIT_FAILURE;
+        at = end;
+    }
+    if (code == EXIT_SUCCESS && !stream_finish(&out)) code = EXIT_FAILURE;
+    if (code == EXIT_SUCCESS && f->json) {
+        json_write_text(stdout, out.text.bytes, out.text.n);
+        putchar('\n');
+    }
+    stream_free(&out);
+    return code;
+}
+
+/* ---- the command ---- */
+
+static int run_tokenize(const command *self, const flags *f, setup *s, text_buffer *in)
+{
+    int code = EXIT_SUCCESS;
+
+    if (f->prompt && f->file) return args_wrong(self, "either -p or -f, not both");
+    if (f->decode && f->jsonl) return args_wrong(self, "either --decode or --jsonl, not both");
+    if (f->json && f->ids_only) return args_wrong(self, "either --ids or --json, not both");
+    console_catch_interrupt();
+    if (f->prompt) {
+        if (!text_append(in, f->prompt, strlen(f->prompt))) code = EXIT_FAILURE;
+    } else code = text_read(in, f->file ? f->file : "-");
+    if (code == EXIT_SUCCESS) code = setup_open_tokenizer(s, &f->setup);
+    if (code != EXIT_SUCCESS) return code;
+
+    if (f->decode) code = decode(s, f, in);
+    else if (f->jsonl) code = encode_lines(s, f, in);
+    else code = encode(s, f, in->bytes, in->n);
+    return console_finish(code);
+}
+
+int cmd_tokenize(const command *self, int argc, char **argv)
+{
+    setup s = SETUP;
+    text_buffer in = { NULL, 0, 0 };
+    flags f = { .setup = SETUP_FLAGS, .add_special = true, .parse_special = true };
+    const arg args[] = {
+        SETUP_MODEL_ARG(&f.setup),
+        { "-p, --prompt", "TEXT", "the text", ARG_TEXT, &f.prompt, 0, 0, NULL },
+        { "-f, --file", "FILE", "read it from a file (default: standard input)", ARG_TEXT,
+          &f.file, 0, 0, NULL },
+        { "--ids", NULL, "only the ids, on one line", ARG_FLAG, &f.ids_only, 0, 0, NULL },
+        { "--json", NULL, "the ids as a JSON list; the text as a string", ARG_FLAG, &f.json, 0,
+          0, NULL },
+        { "--jsonl", NULL, "each line is a JSON string; gives a list for each", ARG_FLAG,
+          &f.jsonl, 0, 0, NULL },
+        { "--no-bos", NULL, "add no begin or end token", ARG_UNFLAG, &f.add_special, 0, 0,
+          NULL },
+        { "--no-special, --no-parse-special", NULL, "special tokens in the text are ordinary "
+          "text", ARG_UNFLAG, &f.parse_special, 0, 0, NULL },
+        { "-d, --decode", NULL, "turn ids into text", ARG_FLAG, &f.decode, 0, 0, NULL },
+        { "--skip-special", NULL, "leave special tokens out of the text", ARG_FLAG,
+          &f.skip_special, 0, 0, NULL },
+        ARG_END
+    };
+
+    int code = args_read(self, args, argc, argv);
+    if (code == ARGS_READ) code = run_tokenize(self, &f, &s, &in);
+    setup_close(&s);
+    free(in.bytes);
+    return code;
+}

@@ -1,0 +1,13 @@
+/* commands.h - what the program can do; one file each. */
+#ifndef BAMBA_TOOLS_COMMANDS_H
+#define BAMBA_TOOLS_COMMANDS_H
+
+#include "args.h"
+
+int cmd_generate(const command *self, int argc, char **argv);
+int cmd_info(const command *self, int argc, char **argv);
+int cmd_tokenize(const command *self, int argc, char **argv);
+int cmd_perplexity(const command *self, int argc, char **argv);
+int cmd_logits(const command *self, int argc, char **argv);
+
+#endif

@@ -1,0 +1,128 @@
+/* console.c - what a command tells its user, and how the user stops it. */
+#include "console.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PROGRESS_AFTER_MS = 400, PROGRESS_EVERY_MS = 100 };
+
+static volatile sig_atomic_t interrupted;
+
+static struct {
+    const char *what;                     /* NULL: nothing is going on */
+    double      started, shown;           /* ms; shown 0: not yet      */
+} progress;
+
+double console_now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+static void say(const char *format, va_list args)
+{
+    console_progress_clear();
+    fputs("bamba: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+}
+
+void console_say(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    say(format, args);
+    va_end(args);
+}
+
+int console_fail(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    say(format, args);
+    va_end(args);
+    return EXIT_FAILURE;
+}
+
+int console_fail_library(bamba_status status, const bamba_error *err)
+{
+    if (status == BAMBA_ERR_CANCELLED && interrupted) {
+        console_say("interrupted");
+        return EXIT_INTERRUPTED;
+    }
+    return console_fail("%s", err->message[0] ? err->message : bamba_status_string(status));
+}
+
+void console_log(void *context, const char *line)
+{
+    (void)context;
+    console_say("%s", line);
+}
+
+static void note_interrupt(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+void console_catch_interrupt(void)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = note_interrupt;
+    action.sa_flags = (int)SA_RESETHAND;  /* the second one is fatal */
+    sigaction(SIGINT, &action, NULL);
+}
+
+bool console_interrupted(void)
+{
+    return interrupted != 0;
+}
+
+int console_cancel(void *context)
+{
+    (void)context;
+    return interrupted != 0;
+}
+
+int console_progress(void *context, uint64_t done, uint64_t total)
+{
+    const double now = console_now_ms();
+
+    if (progress.what != context) {
+        console_progress_clear();
+        progress.what = context;
+        progress.started = now;
+    }
+    const bool due = now - progress.started >= PROGRESS_AFTER_MS &&
+                     now - progress.shown >= PROGRESS_EVERY_MS;
+    if (due && total > 0 && isatty(STDERR_FILENO)) {
+        fprintf(stderr, "\r%s %3.0f%%", progress.what, 100.0 * (double)done / (double)total);
+        fflush(stderr);
+        progress.shown = now;
+    }
+    return interrupted != 0;
+}
+
+void console_progress_clear(void)
+{
+    if (progress.shown > 0.0) fputs("\r\033[K", stderr);
+    progress.what = NULL;
+    progress.shown = 0.0;
+}
+
+int console_finish(int code)
+{
+    console_progress_clear();
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout)) return code;
+    return console_fail("cannot write to standard output%s%s", errno ? ": " : "",
+                        errno ? strerror(errno) : "");
+}

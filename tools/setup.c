@@ -1,0 +1,116 @@
+/* setup.c - from the flags of a command to a model, a tokenizer, an engine and a session. */
+#include "setup.h"
+
+#include "console.h"
+#include "machine.h"
+
+#include <stdlib.h>
+
+/* In the order of bamba_type. */
+const char *const setup_weight_types[] = { "stored", "f32", "bf16", "f16", NULL };
+const char *const setup_kv_types[]     = { "default", "f32", "bf16", "f16", NULL };
+
+int setup_find(setup *s, const setup_flags *f)
+{
+    if (s->dir) return EXIT_SUCCESS;
+    s->dir = f->dir;
+    if (s->dir) return EXIT_SUCCESS;
+    if (!machine_find_model(s->found, sizeof s->found))
+        return console_fail("no model: none lies beside this program; name one with -m DIR or "
+                            "BAMBA_MODEL=DIR");
+    s->dir = s->found;
+    return EXIT_SUCCESS;
+}
+
+int setup_open_tokenizer(setup *s, const setup_flags *f)
+{
+    bamba_tokenizer_options o = BAMBA_TOKENIZER_OPTIONS;
+    bamba_error err = { BAMBA_OK, "" };
+
+    const int code = setup_find(s, f);
+    if (code != EXIT_SUCCESS) return code;
+    o.log = console_log;
+    const bamba_status status = bamba_tokenizer_open(&s->tokenizer, s->dir, &o, &err);
+    return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
+}
+
+int setup_open_model(setup *s, const setup_flags *f)
+{
+    static char what[] = "loading";
+    bamba_model_options o = BAMBA_MODEL_OPTIONS;
+    bamba_error err = { BAMBA_OK, "" };
+
+    const int code = setup_find(s, f);
+    if (code != EXIT_SUCCESS) return code;
+    o.weight_type = (bamba_type)f->weight_type;
+    o.kv_type = (bamba_type)f->kv_type;
+    o.cpu = f->cpu;
+    o.n_threads = f->n_threads;
+    o.progress = console_progress;
+    o.progress_context = what;
+    o.log = console_log;
+    bamba_status status = bamba_model_open(&s->model, s->dir, &o, &err);
+    if (status == BAMBA_OK) status = bamba_model_info_get(s->model, &s->info);
+    console_progress_clear();
+    return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
+}
+
+size_t setup_fitting(const setup *s, size_t most)
+{
+    const uint64_t free_bytes = machine_free_memory();
+    size_t fits = 0;
+
+    while (fits < most) {                 /* the largest, halving [fits, most] */
+        const size_t middle = most - (most - fits) / 2;
+        if (bamba_model_state_bytes(s->model, middle) <= free_bytes) fits = middle;
+        else most = middle - 1;
+    }
+    return fits;
+}
+
+/* Single tokens, as they are generated, are no news. */
+static int show_feeding(void *context, uint64_t done, uint64_t total)
+{
+    return total > 1 ? console_progress(context, done, total) : console_cancel(context);
+}
+
+int setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used, int n_logits)
+{
+    static char what[] = "reading the prompt";
+    bamba_engine_options e = BAMBA_ENGINE_OPTIONS;
+    bamba_session_options o = BAMBA_SESSION_OPTIONS;
+    bamba_error err = { BAMBA_OK, "" };
+    const uint64_t needed = bamba_model_state_bytes(s->model, n_used);
+    const uint64_t free_bytes = machine_free_memory();
+
+    if (needed > free_bytes)
+        return console_fail("out of memory: %zu tokens need %.1f MiB, %.1f MiB are free",
+                            n_used, (double)needed / 0x1p20, (double)free_bytes / 0x1p20);
+    e.n_threads = f->n_threads;
+    e.n_batch = f->n_batch;
+    e.n_logits = n_logits;
+    e.cancel = console_cancel;
+    e.progress = show_feeding;
+    e.progress_context = what;
+    o.n_context = n_context;
+    bamba_status status = bamba_engine_create(&s->engine, s->model, &e, &err);
+    if (status == BAMBA_OK) status = bamba_session_create(&s->session, s->model, &o, &err);
+    return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
+}
+
+void setup_close(setup *s)
+{
+    bamba_session_free(s->session);
+    bamba_engine_free(s->engine);
+    bamba_model_free(s->model);
+    bamba_tokenizer_free(s->tokenizer);
+}
+
+int setup_tokenize(const setup *s, const char *bytes, size_t n, unsigned flags, int32_t **ids,
+                   size_t *n_ids)
+{
+    bamba_error err = { BAMBA_OK, "" };
+    const bamba_status status = bamba_tokenize(s->tokenizer, bytes ? bytes : "", n, flags, ids,
+                                               n_ids, &err);
+    return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
+}
