@@ -48,7 +48,7 @@ bb_status bb_json_parse(bb_json_doc **out, const bb_allocator *a, const char *na
         status = bb_fail(err, BAMBA_ERR_UNSUPPORTED, "%s: expected less than 2 GiB of JSON", name);
         goto done;
     }
-    BB_TRY(bb_json_check(a, name, text, n, flags & BB_JSON_INFINITY, err));
+    BB_TRY(bb_json_check(a, name, text, n, flags, err));
 
     tokener = json_tokener_new_ex(BB_JSON_DEPTH + 1);
     if (!tokener) {
@@ -294,8 +294,14 @@ const char *bb_json_value_text(const bb_json *j, size_t *n_bytes)
         fail_kind(j, "a string");
         return "";
     }
-    if (n_bytes) *n_bytes = (size_t)json_object_get_string_len(tree(j));
-    return json_object_get_string(tree(j));
+    const char  *text = json_object_get_string(tree(j));
+    const size_t n = (size_t)json_object_get_string_len(tree(j));
+    if (n_bytes) *n_bytes = n;
+    else if (strlen(text) != n) {         /* who does not ask for the length compares up to a NUL */
+        bb_json_fail(j, BAMBA_ERR_FORMAT, "expected a string without NUL");
+        return "";
+    }
+    return text;
 }
 
 /* -------------------------------------------------------------- members by key ----------- */

@@ -25,7 +25,11 @@ typedef struct bb_json {
     size_t                index;
 } bb_json;
 
-enum { BB_JSON_INFINITY = 1 };            /* allow the bare tokens Infinity and -Infinity        */
+enum {
+    BB_JSON_INFINITY = 1,                 /* allow the bare tokens Infinity and -Infinity        */
+    BB_JSON_HUGE     = 2                  /* allow integers beyond 64 bits; read as the largest or
+                                             smallest there is */
+};
 
 /* name stands in messages and is copied. The text may go away afterwards. */
 bb_status bb_json_parse(bb_json_doc **out, const bb_allocator *a, const char *name,
@@ -69,7 +73,8 @@ bool    bb_json_next(const bb_json *j, bb_json_walk *walk, bb_json *member);
 size_t  bb_json_members(const bb_json *j);
 
 /* The value at j itself; the wrong kind or absence is a sticky error. Text is borrowed from the
-   document, NUL-terminated, and may hold NULs: n_bytes (may be NULL) is its length. */
+   document and NUL-terminated; n_bytes is its length, and with n_bytes NULL a text that holds
+   NULs is an error. */
 int64_t     bb_json_value_int(const bb_json *j);
 double      bb_json_value_float(const bb_json *j);        /* integers too; {"__float__": "Infinity"} */
 bool        bb_json_value_bool(const bb_json *j);

@@ -4,6 +4,7 @@
  * collision can only refuse a file (once in 10^9 files of 128k keys), never accept a wrong one. */
 #include "base/json_strict.h"
 
+#include "base/json.h"
 #include "base/utf8.h"
 
 #include <math.h>
@@ -21,7 +22,7 @@ typedef struct scanner {
     const char         *name;
     const char         *text;
     size_t              n, at;
-    bool                allow_infinity;
+    unsigned            flags;            /* BB_JSON_… */
     key                *keys;             /* of all open objects, innermost last */
     size_t              n_keys, cap_keys;
     bamba_error        *err;
@@ -162,7 +163,7 @@ static bb_status check_number(scanner *s)
     const bool   negative = peek(s) == '-';
 
     if (negative) s->at++;
-    if (s->allow_infinity && take_word(s, "Infinity")) return BAMBA_OK;
+    if ((s->flags & BB_JSON_INFINITY) && take_word(s, "Infinity")) return BAMBA_OK;
 
     const size_t digits = s->at;
     const size_t n_digits = skip_digits(s);
@@ -182,7 +183,7 @@ static bb_status check_number(scanner *s)
         if (skip_digits(s) == 0) return refuse(s, begin, "number without digits in its exponent");
     }
     if (integer)
-        return fits_int64(s->text + digits, n_digits, negative)
+        return (s->flags & BB_JSON_HUGE) || fits_int64(s->text + digits, n_digits, negative)
              ? BAMBA_OK : refuse(s, begin, "integer beyond 64 bits");
 
     /* strtod needs an end; 400 characters hold every number people write (1e308 in full). */
@@ -299,7 +300,7 @@ static bb_status check_value(scanner *s, int depth)
     case 't': if (take_word(s, "true")) return BAMBA_OK; break;
     case 'f': if (take_word(s, "false")) return BAMBA_OK; break;
     case 'n': if (take_word(s, "null")) return BAMBA_OK; break;
-    case 'I': if (s->allow_infinity && take_word(s, "Infinity")) return BAMBA_OK; break;
+    case 'I': if ((s->flags & BB_JSON_INFINITY) && take_word(s, "Infinity")) return BAMBA_OK; break;
     case -1:  return refuse(s, s->at, "the text ends where a value is expected");
     default:  return check_number(s);
     }
@@ -307,10 +308,10 @@ static bb_status check_value(scanner *s, int depth)
 }
 
 bb_status bb_json_check(const bb_allocator *a, const char *name, const char *text, size_t n,
-                        bool allow_infinity, bamba_error *err)
+                        unsigned flags, bamba_error *err)
 {
     scanner s = { .a = a, .name = name, .text = text, .n = n,
-                  .allow_infinity = allow_infinity, .err = err };
+                  .flags = flags, .err = err };
     bb_status status = check_value(&s, 0);
 
     if (status == BAMBA_OK) {

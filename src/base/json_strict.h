@@ -2,7 +2,7 @@
  *
  * Owns:    the grammar of RFC 8259 as this library accepts it: valid UTF-8, no duplicate keys, no
  *          NUL in a key, no lone surrogate, integers within int64, finite numbers, nesting up to
- *          BB_JSON_DEPTH, no bytes after the value.
+ *          BB_JSON_DEPTH, no bytes after the value. The flags of json.h loosen it.
  * Not:     building values (json.c).
  */
 #ifndef BB_BASE_JSON_STRICT_H
@@ -14,6 +14,6 @@ enum { BB_JSON_DEPTH = 64 };
 
 /* text [n]; name stands in messages. Linear, save sorting an object's keys. */
 bb_status bb_json_check(const bb_allocator *a, const char *name, const char *text, size_t n,
-                        bool allow_infinity, bamba_error *err);
+                        unsigned flags, bamba_error *err);
 
 #endif

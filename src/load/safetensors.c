@@ -63,11 +63,12 @@ static void check_metadata(const bb_json *metadata)
 {
     bb_json_walk walk = { 0 };
     bb_json      member;
+    size_t       n;
 
     if (!metadata->node) return;
     if (!bb_json_is_object(metadata))
         bb_json_fail(metadata, BAMBA_ERR_FORMAT, "expected an object of texts, or null");
-    while (bb_json_next(metadata, &walk, &member)) bb_json_value_text(&member, NULL);
+    while (bb_json_next(metadata, &walk, &member)) bb_json_value_text(&member, &n);
 }
 
 /* An element of an array that counts something. */
