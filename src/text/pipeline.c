@@ -1,0 +1,169 @@
+/* pipeline.c - tokenizer.json as a whole.
+ *
+ * A text goes through: added tokens found in it as it is; what lies between is normalized;
+ * added tokens found in that; what lies between is cut into pieces; each piece is merged. */
+#include "text/pipeline.h"
+
+#include <string.h>
+
+static void check_model(const bb_json *model)
+{
+    const bool  merges = bb_json_has(model, "merges");
+    const char *type = bb_json_text_or(model, "type", merges ? "BPE" : "");
+
+    if (strcmp(type, "BPE") != 0)
+        bb_json_fail_key(model, "type", BAMBA_ERR_UNSUPPORTED, "expected BPE, found '%s'",
+                         type);
+}
+
+static bb_status load_components(bb_pipeline *p, const bb_json *root, bamba_error *err)
+{
+    const bb_json model = bb_json_get(root, "model");
+    const bb_json vocab = bb_json_get(&model, "vocab");
+    const bb_json normalizer = bb_json_get(root, "normalizer");
+    const bb_json pretokenizer = bb_json_get(root, "pre_tokenizer");
+    const bb_json added = bb_json_get(root, "added_tokens");
+    const bb_json post = bb_json_get(root, "post_processor");
+    const bb_json decoder = bb_json_get(root, "decoder");
+    bb_status     status = BAMBA_OK;
+
+    if (bb_json_is_object(&model)) check_model(&model);
+    else bb_json_fail(&model, BAMBA_ERR_FORMAT, "expected an object");
+    BB_TRY(bb_json_status(root->doc, err));
+    BB_TRY(bb_vocab_load(&p->vocab, &p->alloc, &vocab, err));
+    BB_TRY(bb_bpe_load(&p->bpe, &p->alloc, &p->vocab, &model, err));
+    BB_TRY(bb_normalizer_load(&p->normalizer, &p->alloc, &normalizer, err));
+    BB_TRY(bb_pretokenizer_load(&p->pretokenizer, &p->alloc, &pretokenizer, err));
+    BB_TRY(bb_added_load(&p->added, &p->alloc, &added, &p->vocab, p->normalizer, err));
+    BB_TRY(bb_postprocess_load(&p->post, &post, err));
+    BB_TRY(bb_decode_load(&p->decode, &decoder, &p->vocab, &p->added, err));
+done:
+    return status;
+}
+
+bb_status bb_pipeline_load(bb_pipeline *p, const bb_allocator *a, const char *path,
+                           bamba_error *err)
+{
+    bb_json_doc *doc = NULL;
+    bb_status    status = BAMBA_OK;
+
+    *p = (bb_pipeline){ .alloc = *a };
+    BB_TRY(bb_json_open(&doc, &p->alloc, path, 0, err));
+    const bb_json root = bb_json_root(doc);
+    BB_TRY(load_components(p, &root, err));
+    BB_TRY(bb_json_status(doc, err));
+done:
+    bb_json_close(doc);
+    return status;
+}
+
+void bb_pipeline_free(bb_pipeline *p)
+{
+    bb_decode_free(p->decode);
+    bb_added_free(&p->added);
+    bb_pretokenizer_free(p->pretokenizer);
+    bb_normalizer_free(p->normalizer);
+    bb_bpe_free(p->bpe);
+    bb_vocab_free(&p->vocab);
+    *p = (bb_pipeline){ .alloc = p->alloc };
+}
+
+/* -------------------------------------------------------------- encoding ----------------- */
+
+typedef struct encoder {
+    const bb_pipeline *p;
+    bb_matcher        *matcher;
+    bb_buffer          text;              /* normalized */
+    bb_buffer          spare;
+    bb_pieces          pieces;
+    bb_bpe_work        bpe;
+    bool               special;
+    bb_ids            *ids;
+    bamba_error       *err;
+} encoder;
+
+static bb_status no_memory(const encoder *e)
+{
+    return bb_fail(e->err, BAMBA_ERR_MEMORY, "encoding text: out of memory");
+}
+
+/* A stretch without added tokens. */
+static bb_status encode_stretch(encoder *e, const char *text, size_t n, bool at_start)
+{
+    e->pieces.text.n = 0;
+    e->pieces.at_start = at_start;
+    if (!bb_buffer_append(&e->pieces.text, text, n)) return no_memory(e);
+
+    bb_status status = bb_pretokenize(e->p->pretokenizer, e->matcher, &e->pieces, e->err);
+    for (size_t i = 0; status == BAMBA_OK && i < e->pieces.piece.n; i++) {
+        const bb_span s = e->pieces.piece.span[i];
+        status = bb_bpe_encode(e->p->bpe, &e->bpe, e->pieces.text.data + s.start,
+                               s.end - s.start, e->ids, e->err);
+    }
+    return status;
+}
+
+/* A stretch without added tokens that are looked for in raw text. */
+static bb_status encode_raw(encoder *e, const char *text, size_t n, bool at_start)
+{
+    e->text.n = 0;
+    if (!bb_buffer_append(&e->text, text, n)) return no_memory(e);
+
+    bb_status status = bb_normalize(e->p->normalizer, e->matcher, &e->text, &e->spare, e->err);
+    if (status != BAMBA_OK) return status;
+    bb_added_scan scan = bb_added_scan_begin(&e->p->added.normalized, e->text.data, e->text.n,
+                                             e->special);
+    while (status == BAMBA_OK && bb_added_scan_next(&scan)) {
+        if (!scan.token)
+            status = encode_stretch(e, e->text.data + scan.start, scan.end - scan.start,
+                                    at_start && scan.start == 0);
+        else if (!bb_ids_append(e->ids, scan.token->id))
+            status = no_memory(e);
+    }
+    return status;
+}
+
+static bb_status encode_text(encoder *e, const char *text, size_t n)
+{
+    bb_added_scan scan = bb_added_scan_begin(&e->p->added.raw, text, n, e->special);
+    bb_status     status = BAMBA_OK;
+
+    while (status == BAMBA_OK && bb_added_scan_next(&scan)) {
+        if (!scan.token)
+            status = encode_raw(e, text + scan.start, scan.end - scan.start, scan.start == 0);
+        else if (!bb_ids_append(e->ids, scan.token->id))
+            status = no_memory(e);
+    }
+    return status;
+}
+
+static bb_status append_all(encoder *e, const int32_t *ids, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!bb_ids_append(e->ids, ids[i])) return no_memory(e);
+    return BAMBA_OK;
+}
+
+bb_status bb_pipeline_encode(const bb_pipeline *p, const char *text, size_t n, unsigned flags,
+                             bb_ids *ids, bamba_error *err)
+{
+    const bb_allocator *a = &p->alloc;
+    const bool          affix = flags & BAMBA_TOKENIZE_ADD_SPECIAL;
+    bb_status           status = BAMBA_OK;
+    encoder e = { .p = p, .text.a = a, .spare.a = a, .pieces = bb_pieces_begin(a), .bpe.a = a,
+                  .special = flags & BAMBA_TOKENIZE_PARSE_SPECIAL, .ids = ids, .err = err };
+
+    if (affix) BB_TRY(append_all(&e, p->post.before, p->post.n_before));
+    if (n > 0) {
+        BB_TRY(bb_matcher_create(&e.matcher, a, err));
+        BB_TRY(encode_text(&e, text, n));
+    }
+    if (affix) BB_TRY(append_all(&e, p->post.behind, p->post.n_behind));
+done:
+    bb_matcher_free(e.matcher);
+    bb_buffer_free(&e.text);
+    bb_buffer_free(&e.spare);
+    bb_pieces_free(&e.pieces);
+    bb_bpe_work_free(&e.bpe);
+    return status;
+}

@@ -1,0 +1,101 @@
+/* postprocess.c - ids in front of a text and behind it. */
+#include "text/postprocess.h"
+
+#include "text/vocab.h"
+
+#include <string.h>
+
+/* The ids that the table "special_tokens" gives for a name, appended to *list. */
+static void read_ids(const bb_json *json, const char *name, int32_t *list, size_t *n)
+{
+    const bb_json table = bb_json_get(json, "special_tokens");
+    const bb_json entry = bb_json_get(&table, name);
+    const bb_json ids = bb_json_get(&entry, "ids");
+
+    if (!bb_json_is_array(&ids))
+        bb_json_fail(&ids, BAMBA_ERR_FORMAT, "expected a list of ids");
+    for (size_t i = 0; i < bb_json_length(&ids); i++) {
+        const bb_json id = bb_json_at(&ids, i);
+        const int64_t value = bb_json_value_int(&id);
+        if (value < 0 || value >= BB_ID_LIMIT) {
+            bb_json_fail(&id, BAMBA_ERR_FORMAT, "expected an id in [0, %d), found %lld",
+                         (int)BB_ID_LIMIT, (long long)value);
+            return;
+        }
+        if (*n == BB_MOST_AFFIX) {
+            bb_json_fail(&ids, BAMBA_ERR_UNSUPPORTED, "expected at most %d ids", BB_MOST_AFFIX);
+            return;
+        }
+        list[(*n)++] = (int32_t)value;
+    }
+}
+
+/* Around what p already puts there. */
+static void wrap(bb_postprocess *p, const bb_postprocess *outer, const bb_json *json)
+{
+    if (p->n_before + outer->n_before > BB_MOST_AFFIX ||
+        p->n_behind + outer->n_behind > BB_MOST_AFFIX) {
+        bb_json_fail(json, BAMBA_ERR_UNSUPPORTED, "expected at most %d ids", BB_MOST_AFFIX);
+        return;
+    }
+    memmove(p->before + outer->n_before, p->before, p->n_before * sizeof *p->before);
+    memcpy(p->before, outer->before, outer->n_before * sizeof *p->before);
+    memcpy(p->behind + p->n_behind, outer->behind, outer->n_behind * sizeof *p->behind);
+    p->n_before += outer->n_before;
+    p->n_behind += outer->n_behind;
+}
+
+static void load_template(bb_postprocess *p, const bb_json *json)
+{
+    const bb_json  single = bb_json_get(json, "single");
+    bb_postprocess outer = { .n_before = 0 };
+    int            n_texts = 0;
+
+    if (!bb_json_is_array(&single))
+        bb_json_fail(&single, BAMBA_ERR_FORMAT, "expected a list of pieces");
+    for (size_t i = 0; i < bb_json_length(&single); i++) {
+        const bb_json piece = bb_json_at(&single, i);
+        if (bb_json_has(&piece, "Sequence")) {
+            const bb_json text = bb_json_get(&piece, "Sequence");
+            if (strcmp(bb_json_text(&text, "id"), "A") != 0 || n_texts > 0)
+                bb_json_fail(&piece, BAMBA_ERR_UNSUPPORTED, "expected the text A once");
+            n_texts++;
+            continue;
+        }
+        const bb_json token = bb_json_get(&piece, "SpecialToken");
+        const char   *name = bb_json_text(&token, "id");
+        if (bb_json_status(json->doc, NULL) != BAMBA_OK) return;
+        if (n_texts == 0) read_ids(json, name, outer.before, &outer.n_before);
+        else read_ids(json, name, outer.behind, &outer.n_behind);
+    }
+    if (n_texts != 1) bb_json_fail(&single, BAMBA_ERR_UNSUPPORTED, "expected the text A once");
+    wrap(p, &outer, json);
+}
+
+static void load(bb_postprocess *p, const bb_json *json)
+{
+    const char *type = bb_json_text(json, "type");
+
+    if (bb_json_status(json->doc, NULL) != BAMBA_OK) return;
+    if (strcmp(type, "TemplateProcessing") == 0) {
+        load_template(p, json);
+    } else if (strcmp(type, "Sequence") == 0) {
+        const bb_json list = bb_json_get(json, "processors");
+        if (!bb_json_is_array(&list))
+            bb_json_fail(&list, BAMBA_ERR_FORMAT, "expected a list of post-processors");
+        for (size_t i = 0; i < bb_json_length(&list); i++) {
+            const bb_json item = bb_json_at(&list, i);
+            load(p, &item);
+        }
+    } else if (strcmp(type, "ByteLevel") != 0) {
+        bb_json_fail(json, BAMBA_ERR_UNSUPPORTED, "post-processor '%s' is not supported", type);
+    }
+}
+
+bb_status bb_postprocess_load(bb_postprocess *p, const bb_json *json, bamba_error *err)
+{
+    *p = (bb_postprocess){ .n_before = 0 };
+    if (!json->node) return BAMBA_OK;
+    load(p, json);
+    return bb_json_status(json->doc, err);
+}

@@ -1,0 +1,130 @@
+/* test_shapes.c - models/shapes: the sizes of published models from their config.json alone. */
+#include "bamba.h"
+
+#include "support/tempdir.h"
+
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define FOLDER BB_TEST_SOURCE_DIR "/models/shapes"
+
+static const struct shape {
+    const char *name, *architecture;
+    uint64_t    n_params;
+    int         n_vocab, n_layers, d_model, n_context;
+} shapes[] = {
+    { "bamba-9b",           "bamba",  UINT64_C(9780235392), 128256, 32, 4096, 262144 },
+    { "hybrid-1b",          "bamba",  UINT64_C(1218615424),  32000, 16, 2048,   8192 },
+    { "llama-1b",           "llama",  UINT64_C(1221675008),  32000, 20, 2048,   8192 },
+    { "llama-3.1-8b",       "llama",  UINT64_C(8030261248), 128256, 32, 4096, 131072 },
+    { "llama-3.2-1b",       "llama",  UINT64_C(1235814400), 128256, 16, 2048, 131072 },
+    { "llama-3.2-3b",       "llama",  UINT64_C(3212749824), 128256, 28, 3072, 131072 },
+    { "smollm2-135m",       "llama",  UINT64_C(134515008),   49152, 30,  576,   8192 },
+    { "mamba2-130m",        "mamba2", UINT64_C(128989632),   50277, 24,  768,      0 },
+    { "mamba2-370m",        "mamba2", UINT64_C(368346624),   50277, 48, 1024,      0 },
+    { "mamba2-780m",        "mamba2", UINT64_C(780161280),   50277, 48, 1536,      0 },
+    { "mamba2-1.3b",        "mamba2", UINT64_C(1343757312),  50277, 48, 2048,      0 },
+    { "mamba2-2.7b",        "mamba2", UINT64_C(2702599680),  50277, 64, 2560,      0 },
+    { "codestral-mamba-7b", "mamba2", UINT64_C(7285403648),  32768, 64, 4096,      0 },
+    /* not implemented: refused by this name */
+    { "falcon-h1-0.5b",     "falcon_h1",       0, 0, 0, 0, 0 },
+    { "granite-4.0-h-350m", "granitemoehybrid", 0, 0, 0, 0, 0 },
+    { "nemotron-h-8b",      "nemotron_h",      0, 0, 0, 0, 0 },
+};
+enum { N_SHAPES = sizeof shapes / sizeof shapes[0] };
+
+static bamba_status open_shape(const char *name, bamba_model **model, bamba_error *err)
+{
+    char path[512];
+
+    snprintf(path, sizeof path, FOLDER "/%s.json", name);
+    return bamba_model_open_config(model, path, NULL, err);
+}
+
+static void test_sizes(void **unused)
+{
+    (void)unused;
+    for (int i = 0; i < N_SHAPES; i++) {
+        const struct shape *s = &shapes[i];
+        bamba_model_info    info = BAMBA_MODEL_INFO;
+        bamba_model        *model;
+        bamba_error         err;
+
+        if (s->n_params == 0) {
+            assert_int_equal(open_shape(s->name, &model, &err), BAMBA_ERR_UNSUPPORTED);
+            assert_non_null(strstr(err.message, s->architecture));
+            continue;
+        }
+        if (open_shape(s->name, &model, &err) != BAMBA_OK) fail_msg("%s", err.message);
+        assert_int_equal(bamba_model_info_get(model, &info), BAMBA_OK);
+        assert_string_equal(info.architecture, s->architecture);
+        if (info.n_params != s->n_params)
+            fail_msg("%s: %llu parameters", s->name, (unsigned long long)info.n_params);
+        assert_int_equal(info.n_vocab, s->n_vocab);
+        assert_int_equal(info.n_layers, s->n_layers);
+        assert_int_equal(info.d_model, s->d_model);
+        assert_int_equal(info.n_context, s->n_context);
+        bamba_model_free(model);
+    }
+}
+
+/* The whole plan, against name.plan beside this file. */
+static void test_plans(void **unused)
+{
+    static const char *const names[] = { "llama-3.1-8b", "mamba2-130m", "codestral-mamba-7b" };
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char         file[64];
+        bamba_model *model;
+
+        snprintf(file, sizeof file, "%s.plan", names[i]);
+        assert_int_equal(open_shape(names[i], &model, NULL), BAMBA_OK);
+        char        *expected = (char *)tempdir_read(BB_TEST_SOURCE_DIR "/tests/arch", file, NULL);
+        const size_t n = bamba_model_describe(model, NULL, 0);
+        char        *found = malloc(n + 1);
+        assert_non_null(found);
+        bamba_model_describe(model, found, n + 1);
+        assert_string_equal(found, expected);
+        free(found);
+        free(expected);
+        bamba_model_free(model);
+    }
+}
+
+/* Every file is in the table above, and says where it comes from. */
+static void test_every_file(void **unused)
+{
+    DIR           *dir = opendir(FOLDER);
+    struct dirent *entry;
+    int            n = 0;
+
+    (void)unused;
+    assert_non_null(dir);
+    while ((entry = readdir(dir))) {
+        const size_t length = strlen(entry->d_name);
+        if (length < 5 || strcmp(entry->d_name + length - 5, ".json") != 0) continue;
+        char *text = (char *)tempdir_read(FOLDER, entry->d_name, NULL);
+        assert_non_null(strstr(text, "\"_source\": \""));
+        free(text);
+        n++;
+    }
+    closedir(dir);
+    assert_int_equal(n, N_SHAPES);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_plans),
+        cmocka_unit_test(test_every_file),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

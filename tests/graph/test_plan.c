@@ -1,0 +1,231 @@
+/* test_plan.c - names, order and counting of a plan; its sticky failures; its text. */
+#include "graph/plan.h"
+
+#include "support/fault.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* -------------------------------------------------------------- a kind for the test ------ */
+
+typedef struct toy {
+    bb_mixer base;
+    int      size;
+    double   zeroed[5];
+} toy;
+
+static size_t toy_state_bytes(const bb_mixer *m, size_t S)
+{
+    return (size_t)((const toy *)m)->size + 10 * S;
+}
+
+static void toy_print(const bb_mixer *m, bb_printer *p)
+{
+    bb_print(p, "size %d", ((const toy *)m)->size);
+}
+
+static const bb_mixer_kind toy_kind = { .name = "toy", .state_bytes = toy_state_bytes,
+                                        .print = toy_print };
+
+static void add_toy(bb_plan *p, const char *prefix, int size, bool stateful)
+{
+    toy *t = (toy *)bb_plan_mixer(p, &toy_kind, sizeof *t, prefix, stateful);
+    if (!t) return;
+    for (int i = 0; i < 5; i++) assert_true(t->zeroed[i] == 0);
+    t->size = size;
+}
+
+static void plan_toys(bb_plan *p, const char *head)
+{
+    bb_plan_begin(p, 16, 100, 1e-5);
+    bb_plan_embed(p, "embed.weight");
+    for (int l = 0; l < 12; l++) {
+        bb_plan_layer(p, "a.%d.b.", l);
+        bb_plan_block(p, "first");
+        add_toy(p, "x.", l, true);
+        if (l == 3) add_toy(p, "y.", 1000, true);
+        bb_plan_block(p, "second");
+        add_toy(p, "z.", -l, false);
+    }
+    bb_plan_head(p, "last", head);
+}
+
+typedef struct bench {
+    fault        memory;
+    bb_allocator alloc;
+    bb_plan      plan;
+} bench;
+
+static void begin(bench *b)
+{
+    memset(b, 0, sizeof *b);
+    b->alloc = fault_allocator(&b->memory);
+    b->plan.g = bb_graph_create(&b->alloc);
+    assert_non_null(b->plan.g);
+}
+
+static void end(bench *b)
+{
+    bb_graph_free(b->plan.g);
+    assert_int_equal(b->memory.n_live, 0);
+}
+
+/* -------------------------------------------------------------- tests -------------------- */
+
+static void test_names_and_order(void **unused)
+{
+    bench b;
+
+    (void)unused;
+    begin(&b);
+    plan_toys(&b.plan, "head");
+    const bb_graph *g = b.plan.g;
+    assert_int_equal(bb_plan_status(&b.plan, NULL), BAMBA_OK);
+    assert_int_equal(g->d_model, 16);
+    assert_int_equal(g->n_vocab, 100);
+    assert_int_equal(g->n_layers, 12);
+    assert_true(g->epsilon == 1e-5f);
+    assert_int_equal(g->n_blocks, 24);
+    assert_string_equal(g->embed_name, "embed.weight");
+    assert_string_equal(g->norm_name, "last");
+    assert_string_equal(g->head_name, "head");
+
+    assert_string_equal(g->block[22].norm_name, "a.11.b.first");
+    assert_string_equal(g->block[23].norm_name, "a.11.b.second");
+    assert_int_equal(g->block[5].n_mixers, 1);
+    assert_int_equal(g->block[6].n_mixers, 2);
+    assert_string_equal(g->block[6].mixer[0]->prefix, "a.3.b.x.");
+    assert_string_equal(g->block[6].mixer[1]->prefix, "a.3.b.y.");
+    assert_string_equal(g->block[23].mixer[0]->prefix, "a.11.b.z.");
+    assert_int_equal(((toy *)g->block[23].mixer[0])->size, -11);
+    end(&b);
+}
+
+static void test_slots(void **unused)
+{
+    bench b;
+
+    (void)unused;
+    begin(&b);
+    plan_toys(&b.plan, NULL);
+    const bb_graph *g = b.plan.g;
+    assert_int_equal(g->n_slots, 13);
+    for (size_t i = 0; i < g->n_slots; i++) assert_int_equal(g->stateful[i]->slot, i);
+    assert_ptr_equal(g->stateful[4], g->block[6].mixer[1]);
+    for (size_t i = 1; i < g->n_blocks; i += 2)
+        assert_int_equal(g->block[i].mixer[0]->slot, -1);
+    assert_int_equal(bb_graph_state_bytes(g, 0), 66 + 1000);          /* 0 + 1 + … + 11 */
+    assert_int_equal(bb_graph_state_bytes(g, 7), 66 + 1000 + 13 * 70);
+    end(&b);
+}
+
+static void test_first_failure_stays(void **unused)
+{
+    bench       b;
+    bamba_error err = { BAMBA_OK, "" };
+
+    (void)unused;
+    begin(&b);
+    plan_toys(&b.plan, NULL);
+    bb_plan_fail(&b.plan, BAMBA_ERR_UNSUPPORTED, "a %s of %d", "pair", 3);
+    bb_plan_fail(&b.plan, BAMBA_ERR_MEMORY, "later");
+    assert_int_equal(bb_plan_status(&b.plan, NULL), BAMBA_ERR_UNSUPPORTED);
+    assert_int_equal(bb_plan_status(&b.plan, &err), BAMBA_ERR_UNSUPPORTED);
+    assert_int_equal(err.code, BAMBA_ERR_UNSUPPORTED);
+    assert_string_equal(err.message, "a pair of 3");
+
+    bb_plan_block(&b.plan, "more");       /* no-ops now */
+    assert_null(bb_plan_mixer(&b.plan, &toy_kind, sizeof(toy), "w.", true));
+    assert_int_equal(b.plan.g->n_blocks, 24);
+    assert_int_equal(b.plan.g->n_slots, 13);
+    end(&b);
+}
+
+static void test_out_of_memory(void **unused)
+{
+    (void)unused;
+    for (size_t k = 1;; k++) {
+        bench b;
+        begin(&b);
+        b.memory.fail_at = b.memory.n_calls + k;
+        plan_toys(&b.plan, NULL);
+        const bb_status status = bb_plan_status(&b.plan, NULL);
+        const size_t    n_refused = b.memory.n_refused;
+        end(&b);
+        if (n_refused == 0) {
+            assert_int_equal(status, BAMBA_OK);
+            assert_true(k > 25);          /* 25 mixers, the arrays that hold them */
+            return;
+        }
+        assert_int_equal(status, BAMBA_ERR_MEMORY);
+    }
+}
+
+static void test_no_graph(void **unused)
+{
+    fault              f = { .fail_at = 1 };
+    const bb_allocator a = fault_allocator(&f);
+
+    (void)unused;
+    assert_null(bb_graph_create(&a));
+    bb_graph_free(NULL);
+}
+
+static void expect_text(const bb_graph *g, const char *expected)
+{
+    char       text[2048];
+    const size_t n = strlen(expected);
+
+    for (size_t size = 0; size <= n + 1; size++) {
+        bb_printer p = { .buffer = size ? text : NULL, .size = size };
+        memset(text, '#', sizeof text);
+        bb_graph_print(g, &p);
+        assert_int_equal(p.used, n);
+        if (size > 0) {
+            assert_memory_equal(text, expected, size - 1);
+            assert_int_equal(text[size - 1], '\0');
+        }
+        assert_int_equal(text[size], '#');
+    }
+}
+
+static void test_text(void **unused)
+{
+    bench b;
+
+    (void)unused;
+    begin(&b);
+    bb_plan_begin(&b.plan, 16, 100, 1e-5);
+    bb_plan_embed(&b.plan, "embed");
+    bb_plan_layer(&b.plan, "l%d.", 7);
+    bb_plan_block(&b.plan, "norm");
+    add_toy(&b.plan, "x.", 5, true);
+    add_toy(&b.plan, "y.", 6, true);
+    bb_plan_head(&b.plan, "last", NULL);
+    expect_text(b.plan.g, "embed    embed [100, 16]\n"
+                          "toy      l7.x. size 5\n"
+                          "toy      l7.y. size 6\n"
+                          "head     embed [100, 16], tied\n");
+    bb_plan_head(&b.plan, "last", "out");
+    expect_text(b.plan.g, "embed    embed [100, 16]\n"
+                          "toy      l7.x. size 5\n"
+                          "toy      l7.y. size 6\n"
+                          "head     out [100, 16]\n");
+    end(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_names_and_order),
+        cmocka_unit_test(test_slots),
+        cmocka_unit_test(test_first_failure_stays),
+        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_no_graph),
+        cmocka_unit_test(test_text),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,190 @@
+"""Compare libbamba with transformers and with double-precision forwards: Llama, every rope scaling, Mamba-2.
+
+    families_oracle.py --lib libbamba.so [--seeds 20] [--only NAME ...] [--cpu LEVEL]
+
+Groups of checkpoints, --seeds of each: rope-KIND (Llama; rope-default also Mistral), bamba-rope-KIND (a quarter as
+many), mamba2-LAYOUT-g1 and -gn. Bars, with M the largest logit of the double forward, as in bamba_oracle.py:
+    reference  the double forward and transformers' float32 differ by at most 3e-4 M
+    float32    ours and the double forward: 2e-5 M, or three times transformers' own float32 error; the whole prompt,
+               pieces, token by token, and the stored 16-bit types used in place
+    greedy     64 tokens as the reference chooses them, up to a step whose two best logits lie within the bar
+    bits       batches of up to 32 rows, 1 and 2 threads: identical bits
+Sessions are as long as the sequence, which is what dynamic and longrope go by; transformers sees one whole call.
+Every checkpoint has teeth. Exit status 1 if anything fails.
+"""
+import argparse
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import bamba_rope_family
+import checkpoints
+import hugging
+import llama_family
+import mamba2_family
+import rope_reference
+from bamba_oracle import FLOAT_BAR, GREEDY, MAX_EARLY_ENDS, REFERENCE_BAR, Oracle, Result, relative, summarize
+from engine import Engine, Library, Model, Session, cut
+from teeth import BITE, GAIN_PROMPT, MAX_DRAWS, MAX_GAIN, PROMPT
+
+class Group:
+    """Checkpoints that are drawn alike."""
+    def __init__(self, name, family, *arguments):
+        self.name, self.family, self.arguments = name, family, arguments
+
+    def draw(self, seed, dtype):
+        """The seed's first shape and rounded weights that are steady and have teeth; and the smallest bite."""
+        f = self.family
+        for attempt in range(MAX_DRAWS):
+            rng = np.random.default_rng([seed, attempt, *self.name.encode()])
+            s = f.random_shape(rng, seed, *self.arguments)
+            w = f.random_weights(rng, s)
+            w = checkpoints.rounded(w, dict.fromkeys(w, dtype))
+            if self.gain(s, w, rng) > MAX_GAIN:
+                dull = ["all: noise drowns them"]
+                continue
+            dull, weakest = self.dull_parts(s, w, rng)
+            if not dull:
+                return s, w, weakest
+        raise RuntimeError(f"{self.name} seed {seed}: {MAX_DRAWS} draws without teeth; of the last: {', '.join(dull)}")
+
+    def gain(self, s, w, rng):
+        tokens, noise = rng.integers(0, s.vocab, GAIN_PROMPT), 1e-6
+        base = self.family.forward(s, w, tokens)
+        shaken = {name: v * (1 + noise * rng.standard_normal(v.shape)) for name, v in w.items()}
+        return np.abs(self.family.forward(s, shaken, tokens) - base).max() / np.abs(base).max() / noise
+
+    def dull_parts(self, s, w, rng):
+        forward, tokens = self.family.forward, rng.integers(0, s.vocab, PROMPT)
+        long = rng.integers(0, s.vocab, GAIN_PROMPT)
+        base = forward(s, w, tokens)
+        least = BITE * np.abs(base).max()
+        moved = {name: forward(s, {**w, name: value * 1.1}, tokens) - base for name, value in w.items()}
+        for layer, memory in self.family.memories(s):
+            moved[f"layer {layer} {memory}"] = forward(s, w, tokens, (layer, memory, len(tokens) // 2)) - base
+        for name, other in self.family.other_settings(s):
+            moved[name] = forward(other, w, long) - forward(s, w, long)
+        size = {name: np.abs(difference).max() for name, difference in moved.items()}
+        return [name for name, m in size.items() if not m >= least], min(size.values()) / least * BITE
+
+
+def run(engine, model, tokens, pieces, n_context):
+    rows, at = [], 0
+    with Session(model, n_context) as session:
+        for n in pieces:
+            rows += engine.feed_batch([(session, tokens[at:at + n])])
+            at += n
+    return np.concatenate(rows)
+
+
+def greedy(engine, model, prompt, n):
+    with Session(model, len(prompt) + n) as session:
+        rows = [engine.feed(session, prompt)]
+        ids = [int(rows[-1].argmax())]
+        while len(ids) < n:
+            rows.append(engine.feed(session, ids[-1:]))
+            ids.append(int(rows[-1].argmax()))
+    return np.array(ids), np.stack(rows)
+
+
+def examine(lib, folder, cpu, group, seed):
+    result = Result(seed)
+    start = time.monotonic()
+    try:
+        compare(lib, folder, cpu, group, seed, result)
+    except Exception as failure:                         # one bad checkpoint must not hide the others
+        traceback.print_exc()
+        result.failures.append(f"{type(failure).__name__}: {failure}")
+    result.seconds = time.monotonic() - start
+    return result
+
+
+def compare(lib, folder, cpu, group, seed, result):
+    family, rng = group.family, np.random.default_rng([seed, 1 << 20, *group.name.encode()])
+    dtype = list(checkpoints.DTYPES)[seed % 3]
+    s, w, bite = group.draw(seed, checkpoints.DTYPES[dtype])
+    result.about = f"{group.name} {dtype} {s.describe()}"
+    result.errors["bite"] = bite
+    folder = Path(folder) / f"{group.name}-{seed}"
+    tensors = family.stored(s, w, rng)
+    checkpoints.write_checkpoint(folder, checkpoints.config_text(family.config_dict(s, rng, dtype), rng), tensors,
+                                 dict.fromkeys(tensors, checkpoints.DTYPES[dtype]), 1 + seed % 2)
+    theirs = family.load(folder, s, w, torch.float32)
+    if seed % 5 == 4 and hasattr(theirs, "save_pretrained") and group.family is llama_family:
+        folder = folder.with_name(folder.name + "-resaved")
+        hugging.resave(theirs, folder, "1GB")
+
+    prompt = rng.integers(0, s.vocab, rng.integers(80, 201))
+    n, total = len(prompt), len(prompt) + GREEDY
+    with Model(lib, folder, "F32", "F32", cpu) as model, Engine(model) as one, Engine(model, n_threads=2) as two:
+        check_facts(model, s, w, result)
+        ids, decoded = greedy(one, model, prompt, GREEDY)
+        sequence = np.concatenate([prompt, ids])
+        want = family.forward(s, w, sequence, length=total)
+        scale = np.abs(want).max()
+        result.check("ref", relative(hugging.logits(theirs, sequence)[:, :s.vocab], want, scale), REFERENCE_BAR)
+        bar = max(FLOAT_BAR, 3 * result.errors["ref"])
+        edges = np.sort(rng.choice(n - 1, 5, replace=False)) + 1
+        pieces = {"whole": [n], "by 1": cut(n, 1), "by 7": cut(n, 7), "by 64": cut(n, 64),
+                  "uneven": np.diff(edges, prepend=0, append=n).tolist()}
+        for name, sizes in pieces.items():
+            found = run(one, model, prompt, sizes, total)
+            result.check(name, relative(found, want[:n], scale), bar)
+            if name in ("whole", "by 7"):
+                result.same_bits("2 threads, " + name, found, run(two, model, prompt, sizes, total))
+        result.check("decode", relative(decoded, want[n - 1:-1], scale), bar)
+        Oracle.greedy(ids, want[n - 1:-1], bar * scale, result)
+        Oracle.batches(model, two, s, rng, result)
+    if dtype != "F32":
+        with Model(lib, folder, "default", "F32", cpu) as model, Engine(model) as engine:
+            result.check("stored", relative(run(engine, model, sequence, [total], total), want, scale), bar)
+
+
+def check_facts(model, s, w, result):
+    info = model.info()
+    found = info.n_vocab, info.n_layers, info.d_model, info.n_context, info.n_params
+    expected = s.vocab, s.layers, s.hidden, s.max_positions, sum(v.size for v in w.values())
+    if found != expected:
+        result.failures.append(f"vocabulary, layers, width, context, parameters: {found}, expected {expected}")
+
+
+def all_groups():
+    groups = [Group("rope-" + kind, llama_family, kind) for kind in rope_reference.KINDS]
+    groups += [Group("bamba-rope-" + kind, bamba_rope_family, kind) for kind in rope_reference.KINDS[1:]]
+    return groups + [Group(f"mamba2-{layout}-{name}", mamba2_family, layout, many)
+                     for layout in mamba2_family.LAYOUTS for name, many in (("g1", False), ("gn", True))]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--lib", required=True, help="path of libbamba.so")
+    parser.add_argument("--seeds", type=int, default=20, help="checkpoints of each group")
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--only", nargs="*", help="groups whose name begins so")
+    parser.add_argument("--cpu", help="CPU level of the library; default: its best")
+    options = parser.parse_args()
+
+    torch.set_num_threads(1)
+    lib, start, results = Library(options.lib), time.monotonic(), []
+    groups = [g for g in all_groups() if not options.only or g.name.startswith(tuple(options.only))]
+    with tempfile.TemporaryDirectory() as folder:
+        for group in groups:
+            n = options.seeds if group.family is not bamba_rope_family else -(-options.seeds // 4)
+            for seed in range(options.first_seed, options.first_seed + n):
+                results.append(examine(lib, folder, options.cpu, group, seed))
+                print(results[-1].line(), flush=True)
+    summarize(results, {})
+    early = sum(r.early_end is not None for r in results)
+    failed = sum(bool(r.failures) for r in results)
+    print(f"{time.monotonic() - start:.0f} s; {len(results) - failed} passed, {failed} failed; greedy ended early on "
+          f"{early}")
+    return 1 if failed or early > max(1, MAX_EARLY_ENDS * len(results)) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

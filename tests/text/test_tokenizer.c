@@ -1,0 +1,206 @@
+/* test_tokenizer.c - the public functions of a tokenizer. */
+#include "bamba.h"
+
+#include "support/tempdir.h"
+#include "text/parts.h"
+
+static const char FILE_TEXT[] =
+    "{\"added_tokens\": [{\"id\": 10, \"content\": \"<end>\", \"special\": true,"
+    "   \"normalized\": false}, {\"id\": 6, \"content\": \"plus\", \"special\": false}],"
+    " \"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false},"
+    " \"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": ["
+    "   {\"Sequence\": {\"id\": \"A\"}}, {\"SpecialToken\": {\"id\": \"<end>\"}}],"
+    "   \"special_tokens\": {\"<end>\": {\"ids\": [10]}}},"
+    " \"decoder\": {\"type\": \"ByteLevel\"},"
+    " \"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"\xC4\xA0\": 1,"
+    "   \"\xC4\xA0" "a\": 2, \"\xC3\x83\": 3, \"\xC2\xA9\": 4, \"<\": 5},"
+    "   \"merges\": [\"\xC4\xA0 a\"]}}";
+
+static bamba_tokenizer *open_small(const char *config)
+{
+    char            *dir = tempdir_make();
+    bamba_tokenizer *t;
+    bamba_error      err;
+
+    tempdir_write_text(dir, "tokenizer.json", FILE_TEXT);
+    if (config) tempdir_write_text(dir, "tokenizer_config.json", config);
+    if (bamba_tokenizer_open(&t, dir, NULL, &err) != BAMBA_OK) fail_msg("%s", err.message);
+    tempdir_remove(dir);
+    return t;
+}
+
+static void expect_ids(const bamba_tokenizer *t, const char *text, unsigned flags, size_t n,
+                       const int32_t *expected)
+{
+    int32_t    *ids;
+    size_t      n_ids;
+    bamba_error err;
+
+    if (bamba_tokenize(t, text, strlen(text), flags, &ids, &n_ids, &err) != BAMBA_OK)
+        fail_msg("%s", err.message);
+    assert_int_equal(n_ids, n);
+    if (n == 0) assert_null(ids);
+    else assert_memory_equal(ids, expected, n * sizeof *ids);
+    bamba_tokens_free(t, ids);
+}
+
+static void test_tokenize(void **state)
+{
+    static const int32_t plain[] = { 0, 2 };
+    static const int32_t ended[] = { 0, 2, 10 };
+    static const int32_t parsed[] = { 0, 10, 6 };
+    static const int32_t spelled[] = { 5, 6 };
+    bamba_tokenizer     *t = open_small(NULL);
+
+    (void)state;
+    expect_ids(t, "", 0, 0, NULL);
+    expect_ids(t, "", BAMBA_TOKENIZE_ADD_SPECIAL, 1, ended + 2);
+    expect_ids(t, "a a", 0, 2, plain);
+    expect_ids(t, "a a", BAMBA_TOKENIZE_ADD_SPECIAL, 3, ended);
+    expect_ids(t, "a<end>plus", BAMBA_TOKENIZE_PARSE_SPECIAL, 3, parsed);
+    expect_ids(t, "<end>plus", 0, 2, spelled);  /* the letters are no tokens and vanish */
+    bamba_tokenizer_free(t);
+}
+
+static void test_tokenize_errors(void **state)
+{
+    bamba_tokenizer *t = open_small(NULL);
+    int32_t         *ids = (int32_t *)t;
+    size_t           n = 7;
+    bamba_error      err;
+
+    (void)state;
+    expect_status("UTF-8", bamba_tokenize(t, "a\xC3\xA9\xC3(", 5, 0, &ids, &n, &err), &err,
+                  BAMBA_ERR_FORMAT, "not UTF-8 at byte 3");
+    assert_null(ids);
+    assert_int_equal(n, 0);
+    expect_status("cut", bamba_tokenize(t, "a\xE2\x82", 3, 0, &ids, &n, &err), &err,
+                  BAMBA_ERR_FORMAT, "at byte 1");
+    expect_status("surrogate", bamba_tokenize(t, "\xED\xA0\x80", 3, 0, &ids, &n, &err), &err,
+                  BAMBA_ERR_FORMAT, "at byte 0");
+    expect_status("flags", bamba_tokenize(t, "a", 1, 4, &ids, &n, &err), &err,
+                  BAMBA_ERR_ARGUMENT, "0x4");
+    expect_status("NULL", bamba_tokenize(t, NULL, 1, 0, &ids, &n, &err), &err,
+                  BAMBA_ERR_ARGUMENT, "NULL");
+    expect_status("long", bamba_tokenize(t, "a", (size_t)1 << 31, 0, &ids, &n, &err), &err,
+                  BAMBA_ERR_ARGUMENT, "at most");
+    assert_int_equal(bamba_tokenize(t, NULL, 0, 0, &ids, &n, NULL), BAMBA_OK);
+    assert_int_equal(bamba_tokenize(t, "\xFF", 1, 0, &ids, &n, NULL), BAMBA_ERR_FORMAT);
+    bamba_tokens_free(t, NULL);
+    bamba_tokenizer_free(t);
+    bamba_tokenizer_free(NULL);
+}
+
+static void test_open_errors(void **state)
+{
+    bamba_tokenizer        *t;
+    bamba_tokenizer_options o = BAMBA_TOKENIZER_OPTIONS;
+    bamba_error             err;
+    char                   *dir = tempdir_make();
+
+    (void)state;
+    expect_status("none", bamba_tokenizer_open(&t, dir, NULL, &err), &err, BAMBA_ERR_IO,
+                  "tokenizer.json");
+    assert_null(t);
+    expect_status("dir", bamba_tokenizer_open(&t, NULL, NULL, &err), &err, BAMBA_ERR_ARGUMENT,
+                  "dir");
+    assert_int_equal(bamba_tokenizer_open(NULL, dir, NULL, NULL), BAMBA_ERR_ARGUMENT);
+    o.struct_bytes = 8;
+    expect_status("size", bamba_tokenizer_open(&t, dir, &o, &err), &err, BAMBA_ERR_ARGUMENT,
+                  "struct_bytes");
+    tempdir_write_text(dir, "tokenizer.json", "{\"model\": {\"type\": \"Unigram\"}}");
+    expect_status("model", bamba_tokenizer_open(&t, dir, NULL, &err), &err,
+                  BAMBA_ERR_UNSUPPORTED, "'model.type': expected BPE, found 'Unigram'");
+    tempdir_write_text(dir, "tokenizer.json", FILE_TEXT);
+    tempdir_write_text(dir, "tokenizer_config.json", "{\"eos_token\": 7}");
+    expect_status("config", bamba_tokenizer_open(&t, dir, NULL, &err), &err, BAMBA_ERR_FORMAT,
+                  "tokenizer_config.json: 'eos_token'");
+    tempdir_remove(dir);
+}
+
+static void test_single_tokens(void **state)
+{
+    bamba_tokenizer *t = open_small("{\"eos_token\": {\"content\": \"<end>\"}}");
+    size_t           n;
+
+    (void)state;
+    assert_int_equal(bamba_tokenizer_size(t), 11);
+    assert_int_equal(bamba_tokenizer_eos(t), 10);
+    assert_memory_equal(bamba_token_text(t, 2, &n), " a", 2);
+    assert_int_equal(n, 2);
+    assert_memory_equal(bamba_token_text(t, 3, &n), "\xC3", 1);
+    assert_int_equal(n, 1);
+    assert_memory_equal(bamba_token_text(t, 10, &n), "<end>", 5);
+    assert_int_equal(n, 5);
+    assert_null(bamba_token_text(t, 7, &n));
+    assert_int_equal(n, 0);
+    assert_null(bamba_token_text(t, -1, &n));
+    assert_true(bamba_token_is_special(t, 10));
+    assert_false(bamba_token_is_special(t, 6) || bamba_token_is_special(t, 0));
+    assert_false(bamba_token_is_special(t, 99));
+    assert_int_equal(bamba_token_find(t, "<end>", 5), 10);
+    assert_int_equal(bamba_token_find(t, "plus", 4), 6);
+    assert_int_equal(bamba_token_find(t, "\xC4\xA0" "a", 3), 2);
+    assert_int_equal(bamba_token_find(t, " a", 2), -1);
+    bamba_tokenizer_free(t);
+
+    t = open_small("{\"eos_token\": \"plus\"}");
+    assert_int_equal(bamba_tokenizer_eos(t), 6);
+    bamba_tokenizer_free(t);
+    t = open_small("{\"eos_token\": \"<none>\"}");
+    assert_int_equal(bamba_tokenizer_eos(t), -1);
+    bamba_tokenizer_free(t);
+    t = open_small(NULL);
+    assert_int_equal(bamba_tokenizer_eos(t), -1);
+    bamba_tokenizer_free(t);
+}
+
+static void test_decode(void **state)
+{
+    static const int32_t ids[] = { 0, 3, 7, 4, 10, 3, 0, 3 };
+    static const char    whole[] = "a\xC3\xA9<end>\xEF\xBF\xBD" "a\xEF\xBF\xBD";
+    bamba_tokenizer     *t = open_small(NULL);
+    bamba_decoder        d = BAMBA_DECODER;
+    char                 out[64] = "untouched";
+    size_t               n;
+
+    (void)state;
+    /* too small a buffer: nothing happens */
+    assert_int_equal(bamba_decode(t, &d, ids, 8, BAMBA_DECODE_FINISH, out, 14, &n), BAMBA_OK);
+    assert_int_equal(n, sizeof whole - 1);
+    assert_string_equal(out, "untouched");
+    assert_int_equal(d.n_tokens, 0);
+    assert_int_equal(bamba_decode(t, &d, ids, 8, BAMBA_DECODE_FINISH, out, 15, &n), BAMBA_OK);
+    assert_int_equal(n, 15);
+    assert_memory_equal(out, whole, 15);
+
+    d = (bamba_decoder)BAMBA_DECODER;
+    assert_int_equal(bamba_decode(t, &d, ids, 2, 0, out, 64, &n), BAMBA_OK);
+    assert_int_equal(n, 1);               /* "a"; half of the next character waits */
+    assert_int_equal(d.n_pending, 1);
+    assert_int_equal(bamba_decode(t, &d, ids + 2, 3, BAMBA_DECODE_SKIP_SPECIAL, out, 64, &n),
+                     BAMBA_OK);
+    assert_int_equal(n, 2);
+    assert_memory_equal(out, "\xC3\xA9", 2);
+
+    d.n_pending = 24;
+    assert_int_equal(bamba_decode(t, &d, ids, 1, 0, out, 64, &n), BAMBA_ERR_ARGUMENT);
+    d.n_pending = 0;
+    assert_int_equal(bamba_decode(t, &d, ids, 1, 4, out, 64, &n), BAMBA_ERR_ARGUMENT);
+    assert_int_equal(bamba_decode(t, &d, NULL, 1, 0, out, 64, &n), BAMBA_ERR_ARGUMENT);
+    assert_int_equal(bamba_decode(t, &d, NULL, 0, 0, NULL, 0, &n), BAMBA_OK);
+    assert_int_equal(n, 0);
+    bamba_tokenizer_free(t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tokenize),
+        cmocka_unit_test(test_tokenize_errors),
+        cmocka_unit_test(test_open_errors),
+        cmocka_unit_test(test_single_tokens),
+        cmocka_unit_test(test_decode),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
