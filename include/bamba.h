@@ -8,6 +8,7 @@
  *             bamba_engine     threads, scratch and logits for running a model; one call at a time
  *             bamba_session    what one sequence remembers; runs on any engine of its model
  *             bamba_sampler    logits -> token id; one call at a time
+ *             bamba_probe      what the machine itself can do; one call at a time
  * Errors      fallible calls return bamba_status and fill *err if err is not NULL; an object is
  *             unchanged by a call that failed. Nothing aborts, prints or sets errno.
  *             Exceptions we cannot lift: libgomp and OpenBLAS end the process when the system
@@ -27,8 +28,13 @@
  * Text        is UTF-8 in byte ranges; no terminating NUL is needed, and NUL bytes are text.
  * Bits        The same model, build, CPU level and types give the same logits to the last bit
  *             for any number of threads, any other load, whatever other rows share a call of
- *             up to 32 rows. A prompt cut differently into calls agrees within rounding
- *             (1e-4 of the largest logit). Another CPU level, compiler or BLAS: likewise.
+ *             up to 32 rows. A prompt cut differently into calls agrees within rounding (1e-4 of
+ *             the largest logit), and so does another CPU level, compiler or BLAS; save for
+ *             bfloat16 weights on processors that multiply them by dot-product instructions.
+ *             These round activations to bfloat16, which widens the last bit of a sum to 2^-8 of
+ *             an activation: logits then agree as bfloat16 runs do (within some per cent of the
+ *             largest), and err less against float32 than transformers' bfloat16 does. With
+ *             compute_type BAMBA_TYPE_F32 the 1e-4 holds there too.
  */
 #ifndef BAMBA_H
 #define BAMBA_H
@@ -115,6 +121,21 @@ typedef enum bamba_type {
     BAMBA_TYPE_F16     = 3
 } bamba_type;
 
+typedef enum bamba_limit {                /* what bounds the speed of a machine                  */
+    BAMBA_LIMIT_READ = 0,                 /* bytes read from memory                              */
+    BAMBA_LIMIT_F32  = 1,                 /* float32 multiply-adds, each two operations          */
+    BAMBA_LIMIT_BF16 = 2,                 /* the same of bfloat16 dot products                   */
+    BAMBA_LIMIT_I8   = 3                  /* and of 8-bit integers                               */
+} bamba_limit;
+
+/* One kind of operation: its time, and what it costs at least. */
+typedef struct bamba_op {
+    const char *name;                     /* "in_proj"; static                                   */
+    uint64_t    ns;
+    uint64_t    bytes;                    /* of weights and state, each counted once a pass      */
+    uint64_t    flops;                    /* of the formulas, a multiply-add as two              */
+} bamba_op;
+
 /* ---------------------------------------------------------------- model ------------------- */
 
 typedef struct bamba_model_options {
@@ -128,10 +149,14 @@ typedef struct bamba_model_options {
     bamba_log_fn     *log;
     void             *log_context;
     int               n_threads;          /* for converting weights; 0 = as in an engine         */
+    bamba_type        compute_type;       /* of activations in products: BAMBA_TYPE_F32 keeps them
+                                             float32 always; DEFAULT: as the fastest kernels do  */
+    int               copy_weights;       /* non-zero: into memory of the model, none in place   */
 } bamba_model_options;
 
 #define BAMBA_MODEL_OPTIONS { sizeof(bamba_model_options), BAMBA_TYPE_DEFAULT, BAMBA_TYPE_DEFAULT, \
-                              NULL, { NULL, NULL, NULL }, NULL, NULL, NULL, NULL, 0 }
+                              NULL, { NULL, NULL, NULL }, NULL, NULL, NULL, NULL, 0,               \
+                              BAMBA_TYPE_DEFAULT, 0 }
 
 /** What is known of a model; fixed for its life. */
 typedef struct bamba_model_info {
@@ -140,7 +165,8 @@ typedef struct bamba_model_info {
     const char *cpu;                      /* kernels in use: "c" …; borrowed                     */
     bamba_type  weight_type;              /* of the head, the largest matrix                     */
     bamba_type  kv_type;
-    int         n_vocab;                  /* rows of the logits                                  */
+    int         n_vocab;                  /* length of the logits; rows that config.json counts as
+                                             padding are left out, as far as it says          */
     int         n_layers;
     int         n_context;                /* length the model was made for; 0 = not said         */
     int         d_model;
@@ -151,10 +177,12 @@ typedef struct bamba_model_info {
     uint64_t    weights_bytes;            /* read by one decoded token, embedding row excluded   */
     uint64_t    mapped_bytes;             /* of them used in place from the mapped files         */
     uint64_t    resident_bytes;           /* anonymous memory the model holds                    */
+    bamba_limit peak;                     /* what bounds its products, where memory does not     */
 } bamba_model_info;
 
 #define BAMBA_MODEL_INFO { sizeof(bamba_model_info), NULL, NULL, BAMBA_TYPE_DEFAULT,               \
-                           BAMBA_TYPE_DEFAULT, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0 }
+                           BAMBA_TYPE_DEFAULT, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0,              \
+                           BAMBA_LIMIT_READ }
 
 /**
  * Open a model from a Hugging Face directory: config.json and model.safetensors, or shards with
@@ -189,6 +217,16 @@ BAMBA_API bamba_status bamba_model_open(bamba_model **out, const char *dir,
 BAMBA_API bamba_status bamba_model_open_config(bamba_model **out, const char *path,
                                                const bamba_model_options *options, bamba_error *err);
 
+/**
+ * Make a model of the shape that a config.json describes, with random weights in memory: for
+ * measuring. The same seed, config and types give the same weights, finite and never denormal.
+ *
+ * @param path  A file config.json.     Other parameters and returns as bamba_model_open.
+ * Cost     seconds a GB, shared by n_threads.
+ */
+BAMBA_API bamba_status bamba_model_open_random(bamba_model **out, const char *path, uint64_t seed,
+                                               const bamba_model_options *options, bamba_error *err);
+
 /** Free a model; engines and sessions of it must be gone. NULL is allowed. */
 BAMBA_API void bamba_model_free(bamba_model *model);
 
@@ -197,6 +235,20 @@ BAMBA_API bamba_status bamba_model_info_get(const bamba_model *model, bamba_mode
 
 /** Bytes that a session holds when n_positions tokens are absorbed; n_positions >= 0. */
 BAMBA_API uint64_t bamba_model_state_bytes(const bamba_model *model, size_t n_positions);
+
+/**
+ * What a pass costs that feeds n_tokens to each of n_sessions sessions at `position` and gives
+ * n_logits rows of logits, by kind of operation. Works without weights.
+ *
+ * bytes is what memory must move at least: weights used, once; state and window, read and written;
+ * keys and values, read once a session and the new ones written. flops are the additions and
+ * multiplications of the formulas; a scan counts as the recurrence.
+ *
+ * @param ops  [n], out, ns is 0; may be NULL if n is 0.
+ * @return how many kinds there are; the first n of them are filled in.
+ */
+BAMBA_API size_t bamba_model_count(const bamba_model *model, size_t n_sessions, size_t n_tokens,
+                                   size_t position, size_t n_logits, bamba_op *ops, size_t n);
 
 /**
  * The plan as text, one line a block: what runs in which order, names and shapes.
@@ -218,10 +270,12 @@ typedef struct bamba_engine_options {
     bamba_progress_fn *progress;          /* unit: tokens of this call; its answer cancels too   */
     void             *progress_context;
     bamba_allocator   allocator;          /* NULLs: the model's                                  */
+    int               pin;                /* non-zero: each thread on a processor of its own
+                                             while it runs                                       */
 } bamba_engine_options;
 
 #define BAMBA_ENGINE_OPTIONS { sizeof(bamba_engine_options), 0, 0, 0, NULL, NULL, NULL, NULL,      \
-                               { NULL, NULL, NULL } }
+                               { NULL, NULL, NULL }, 0 }
 
 /**
  * Create what running a model costs: a thread team, scratch for n_batch rows, logits.
@@ -235,6 +289,15 @@ BAMBA_API void bamba_engine_free(bamba_engine *engine);
 
 /** Threads the engine runs on. */
 BAMBA_API int bamba_engine_threads(const bamba_engine *engine);
+
+/**
+ * From now on note where the time of feeding goes, from zero (on non-zero), or no more. What has
+ * been noted stays until it is asked for from zero again. Off, it costs nothing.
+ */
+BAMBA_API void bamba_engine_profile(bamba_engine *e, int on);
+
+/** What has been noted, by kind of operation. Parameters and return as bamba_model_count. */
+BAMBA_API size_t bamba_engine_profile_get(const bamba_engine *e, bamba_op *ops, size_t n);
 
 /* ---------------------------------------------------------------- session ----------------- */
 
@@ -251,6 +314,11 @@ typedef struct bamba_session_options {
  *
  * With the built-in allocator the address space for n_context tokens is reserved and memory is
  * used as positions are reached; an allocator of yours is asked for all of it at once.
+ *
+ * Models whose rotary positions are scaled by length (dynamic, longrope) are scaled for n_context
+ * tokens from the first one on, since what is in the cache cannot be turned anew: ask for the
+ * length you need. Logits then equal those of one call of transformers over n_context tokens
+ * (dynamic), or over any number on the same side of the model's original length (longrope).
  *
  * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (n_context above 2^30, or a model without weights);
  *         BAMBA_ERR_MEMORY.
@@ -269,7 +337,18 @@ BAMBA_API size_t bamba_session_position(const bamba_session *session);
 BAMBA_API size_t bamba_session_room(const bamba_session *session);
 
 /**
- * Make to remember what from remembers; to's context length stays as it is.
+ * Make a session stand at n_positions as if it had absorbed tokens, by filling it with random
+ * values: for measuring. What follows costs what it would cost after a real text.
+ *
+ * @return BAMBA_OK; BAMBA_ERR_ARGUMENT; BAMBA_ERR_FULL (n_positions beyond the context length);
+ *         BAMBA_ERR_MEMORY.
+ */
+BAMBA_API bamba_status bamba_session_fill(bamba_session *s, size_t n_positions, uint64_t seed,
+                                          bamba_error *err);
+
+/**
+ * Make to remember what from remembers; to's context length stays as it is, and the scaling of
+ * positions becomes from's until to is reset.
  *
  * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (another model); BAMBA_ERR_FULL (from's position is beyond
  *         to's context length).
@@ -329,6 +408,40 @@ typedef struct bamba_feed_item {
 BAMBA_API bamba_status bamba_feed_batch(bamba_engine *e, bamba_feed_item *items, size_t n_items,
                                         bamba_error *err);
 
+/* ---------------------------------------------------------------- probe ------------------- */
+
+/* What the machine itself can do, measured when asked: the yardstick for a model's speed. */
+typedef struct bamba_probe bamba_probe;
+
+typedef struct bamba_probe_options {
+    size_t          struct_bytes;
+    int             n_threads;            /* 0 = as in an engine                                 */
+    size_t          read_bytes;           /* memory to read, in huge pages if the system has them;
+                                             0 = 1 GiB, or a quarter of what is free             */
+    bamba_allocator allocator;
+    int             pin;                  /* as in an engine                                     */
+} bamba_probe_options;
+
+#define BAMBA_PROBE_OPTIONS { sizeof(bamba_probe_options), 0, 0, { NULL, NULL, NULL }, 0 }
+
+/** @return BAMBA_OK; BAMBA_ERR_ARGUMENT (n_threads outside 0 … 1024); BAMBA_ERR_MEMORY. */
+BAMBA_API bamba_status bamba_probe_create(bamba_probe **out, const bamba_probe_options *options,
+                                          bamba_error *err);
+BAMBA_API void bamba_probe_free(bamba_probe *probe);
+
+/** Measure once, some 10 to 50 ms. @return GB/s, or 10^9 operations a second; 0 if the processor
+    has no such instruction. One call at a time. */
+BAMBA_API double bamba_probe_run(bamba_probe *probe, bamba_limit what);
+
+/** Read data [n_bytes] once, 64 bytes at a time, and forget it. @return GB/s. */
+BAMBA_API double bamba_probe_read(bamba_probe *probe, const void *data, size_t n_bytes);
+
+BAMBA_API int         bamba_probe_threads(const bamba_probe *probe);
+/** Memory it holds to read. */
+BAMBA_API uint64_t    bamba_probe_bytes(const bamba_probe *probe);
+/** The CPU level measured, the best there is: "avx2". Static storage. */
+BAMBA_API const char *bamba_probe_cpu(const bamba_probe *probe);
+
 /* ---------------------------------------------------------------- tokenizer --------------- */
 
 typedef struct bamba_tokenizer_options {
@@ -371,8 +484,10 @@ enum {                                    /* flags of bamba_tokenize            
  * @param n_ids     Out.
  * @param flags     BAMBA_TOKENIZE_…, or 0.
  *
- * @return BAMBA_OK; BAMBA_ERR_FORMAT (not UTF-8; the message gives the byte offset);
- *         BAMBA_ERR_MEMORY; BAMBA_ERR_ARGUMENT.
+ * @return BAMBA_OK; BAMBA_ERR_FORMAT (not UTF-8: the message gives the byte offset; or the
+ *         vocabulary lacks the unknown token that the text needs); BAMBA_ERR_UNSUPPORTED (the
+ *         split expression needs more steps than PCRE2 grants); BAMBA_ERR_MEMORY;
+ *         BAMBA_ERR_ARGUMENT (NULL where it is not allowed, more than 2^30 bytes).
  * Threads  any number at once on one tokenizer.
  */
 BAMBA_API bamba_status bamba_tokenize(const bamba_tokenizer *tokenizer, const char *text,

@@ -49,7 +49,7 @@ unsigned bb_cpu_detect(void)
     if ((wide.ebx & avx512) != avx512 || (xcr0 & XCR0_ZMM) != XCR0_ZMM) return levels;
     levels |= BB_CPU_AVX512;
 
-    if (wide1.eax & (1u << 5)) levels |= BB_CPU_BF16;
+    if ((wide1.eax & (1u << 5)) && (wide.ecx & (1u << 11))) levels |= BB_CPU_BF16;  /* and VNNI */
     return levels;
 }
 

@@ -12,6 +12,11 @@
 #  endif
 #endif
 
+/* The cache of a type at a level with one kernel for few rows and many. */
+#define CACHE(type, level)                                                                        \
+    (bb_cache){ bb_kv_put_##type##_##level, bb_attend_##type##_##level,                           \
+                bb_attend_##type##_##level }
+
 void bb_kernels_init(bb_kernels *k, unsigned cpu)
 {
     *k = (bb_kernels){
@@ -21,7 +26,8 @@ void bb_kernels_init(bb_kernels *k, unsigned cpu)
         .format         = { [BB_TYPE_F32]  = { BB_TYPE_F32, bb_rows_f32_c, NULL },
                             [BB_TYPE_BF16] = { BB_TYPE_F32, bb_rows_bf16_c, NULL },
                             [BB_TYPE_F16]  = { BB_TYPE_F32, bb_rows_f16_c, NULL } },
-        .attend         = { bb_attend_f32_c, bb_attend_bf16_c, bb_attend_f16_c },
+        .cache          = { CACHE(f32, c), CACHE(bf16, c), CACHE(f16, c) },
+        .attend_join    = bb_attend_join_c,
         .axpy           = bb_axpy_c,
         .silu_mul       = bb_silu_mul_c,
         .rmsnorm        = bb_rmsnorm_c,
@@ -32,6 +38,8 @@ void bb_kernels_init(bb_kernels *k, unsigned cpu)
         .ssd_step       = bb_ssd_step_c,
         .ssd_chunk      = bb_ssd_chunk_c,
         .ssd_cb         = bb_ssd_cb_c,
+        .read           = bb_read_c,
+        .peak           = { [BB_PEAK_F32] = bb_peak_f32_c },
     };
 #if BB_X86
     if (!(cpu & BB_CPU_AVX2)) return;
@@ -51,6 +59,14 @@ void bb_kernels_init(bb_kernels *k, unsigned cpu)
     k->rope                 = bb_rope_avx2;
     k->conv1d               = bb_conv1d_avx2;
     k->ssd_step             = bb_ssd_step_avx2;
+    k->read                 = bb_read_avx2;
+    k->peak[BB_PEAK_F32]    = bb_peak_f32_avx2;
+    k->ssd_chunk            = bb_ssd_chunk_avx2;
+    k->ssd_cb               = bb_ssd_cb_avx2;
+    k->cache[BB_TYPE_F32]   = CACHE(f32, avx2);
+    k->cache[BB_TYPE_BF16] = CACHE(bf16, avx2);
+    k->cache[BB_TYPE_F16]   = CACHE(f16, avx2);
+    k->attend_join          = bb_attend_join_avx2;
 
     if (!(cpu & BB_CPU_AVX512)) return;
     k->name = "avx512";
@@ -69,14 +85,36 @@ void bb_kernels_init(bb_kernels *k, unsigned cpu)
     k->rope                 = bb_rope_avx512;
     k->conv1d               = bb_conv1d_avx512;
     k->ssd_step             = bb_ssd_step_avx512;
+    k->read                 = bb_read_avx512;
+    k->peak[BB_PEAK_F32]    = bb_peak_f32_avx512;
+    k->ssd_chunk            = bb_ssd_chunk_avx512;
+    k->ssd_cb               = bb_ssd_cb_avx512;
+    k->cache[BB_TYPE_F32]   = CACHE(f32, avx512);
+    k->cache[BB_TYPE_BF16] = CACHE(bf16, avx512);
+    k->cache[BB_TYPE_F16]   = CACHE(f16, avx512);
+    k->attend_join          = bb_attend_join_avx512;
 
     if (!(cpu & BB_CPU_BF16)) return;
     k->name = "avx512bf16";
+    k->cache[BB_TYPE_BF16].attend_many = bb_attend_bf16_avx512bf16;
     k->format[BB_TYPE_BF16] = (bb_format){ BB_TYPE_BF16, bb_rows_bf16_avx512bf16,
                                            bb_gemm_bf16_avx512bf16 };
+    k->peak[BB_PEAK_BF16]   = bb_peak_bf16_avx512bf16;
+    k->peak[BB_PEAK_I8]     = bb_peak_i8_avx512bf16;
 #else
     (void)cpu;
 #endif
+}
+
+void bb_kernels_keep_f32(bb_kernels *k)
+{
+    bb_kernels below;
+
+    bb_kernels_init(&below, (unsigned)bb_cpu_level(k->name) & ~(unsigned)BB_CPU_BF16);
+    for (int type = 0; type < BB_N_TYPES; type++) {
+        if (k->format[type].activation != BB_TYPE_F32) k->format[type] = below.format[type];
+        k->cache[type] = below.cache[type];
+    }
 }
 
 int bb_cpu_level(const char *name)

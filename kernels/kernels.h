@@ -135,7 +135,8 @@ typedef void bb_conv1d_fn(int T, int C, int K, const float *x, size_t ldx, const
  *
  *     x, y [H, P]   dt, A, D [H]   B, C [N]   S [H, P, N], updated        float32, contiguous
  *
- * dt is already positive (softplus and clamp done). y may be x; nothing else may overlap.
+ * dt is already positive (softplus and clamp done). y may be x; nothing else may overlap. a is
+ * within 2 ulp.
  * |y - exact| <= (N + 6) · eps · (Σn |C| · (|a·S_old| + |dt·x·B|) + |D·x|)
  * |S - exact| <= 6 · eps · (|a·S_old| + |dt·x·B|)
  * Source: Dao & Gu 2024, arXiv:2405.21060, recurrent form; state-spaces/mamba ssd_minimal.py.
@@ -155,7 +156,7 @@ typedef void bb_ssd_step_fn(int H, int P, int N, const float *x, const float *dt
  *     x [Q, P] row stride ldx   dt [Q] stride ld_dt   B, C [Q, N] row strides ldb
  *     CB [Q, Q]: CB[t, s] = C[t]·B[s] for s <= t, the rest unspecified (bb_ssd_cb_fn; shared by
  *     the heads of a group)     A, D scalars of the head     S [P, N] updated, contiguous
- *     y [Q, P] row stride ldy   scratch: BB_SSD_SCRATCH(Q, P) floats
+ *     y [Q, P] row stride ldy   scratch: BB_SSD_SCRATCH(Q, P, N) floats
  *
  * y may be x with the same stride. 0 <= Q <= 4096.
  * |y - exact| <= (Q + N + 16) · eps · Y and |S - exact| <= (Q + 8) · eps · Z, where exact is
@@ -167,7 +168,8 @@ typedef void bb_ssd_chunk_fn(int Q, int P, int N, const float *x, size_t ldx, co
                              size_t ld_dt, float A, const float *B, const float *C, size_t ldb,
                              const float *CB, float D, float *S, float *y, size_t ldy,
                              float *scratch);
-#define BB_SSD_SCRATCH(Q, P) ((size_t)(Q) * ((size_t)(Q) + (size_t)(P) + 4) + (size_t)(P))
+#define BB_SSD_SCRATCH(Q, P, N) \
+    (((size_t)(Q) + 16) * ((size_t)(Q) + (size_t)(P) + 72) + (size_t)(N) * 32)
 
 /* CB[t, s] = Σn C[t, n] · B[s, n] for s <= t; s > t is left alone.
    B, C [Q, N] row stride ldb   CB [Q, Q] contiguous.
@@ -177,33 +179,74 @@ typedef void bb_ssd_cb_fn(int Q, int N, const float *B, const float *C, size_t l
 /* ------------------------------------------------------------- attention ---------------- */
 
 /*
+ * What attention remembers is kept in blocks of BB_KV_BLOCK positions, one kv head each, of
+ * BB_KV_ELEMENTS(d) elements of the cache's type: keys and values. Their order inside a block is
+ * private to a level's attend and kv_put; elements that no kv_put wrote may hold anything.
+ */
+enum { BB_KV_BLOCK = 64 };
+#define BB_KV_WIDTH(d)    (((size_t)(d) + 15) / 16 * 16)          /* elements a key takes */
+#define BB_KV_ELEMENTS(d) (2 * (size_t)BB_KV_BLOCK * BB_KV_WIDTH(d))
+
+/* Position `at` of a block becomes the key k and the value v [d], rounded to nearest even.
+   The other positions keep theirs. */
+typedef void bb_kv_put_fn(int d, const float *k, const float *v, int at, void *block);
+
+/*
  * Causal attention of n_rows query rows of one sequence, the `heads` query heads that share one
- * kv head, over keys and values kept in blocks of BB_KV_BLOCK positions:
+ * kv head, over the positions begin … end - 1 that each row may see. Each row and head gets a part
+ * of its softmax:
  *
- *     out[r, h] = Σs softmax_s(scale · q[r, h] · k[s]) · v[s]       0 <= s <= pos + r
+ *     m = max x[s]     p[s] = exp(x[s] - m)     x[s] = scale · q[r, h] · k[s]
+ *     part = Σ p[s] · v[s] [BB_KV_WIDTH(d), the first d of use], m, Σ p[s]
+ *                                              begin <= s < end, s <= pos + r
  *
- *     q, out [n_rows, heads, d] row strides ldq, ldo, heads contiguous (stride d)
- *     kv     block b holds positions 64·b … 64·b + 63 of this kv head at
- *            kv + b · block_stride elements: keys [64, d], then at value_offset elements values
- *            [64, d], of the variant's type
+ *     q      [n_rows, heads, d] row stride ldq, heads contiguous (stride d)
+ *     kv     block b, positions 64·b … 64·b + 63 of this kv head, at b · block_stride elements
  *     pos    position of row 0
+ *     begin  a multiple of BB_KV_BLOCK; end >= begin may lie beyond the last row's position
+ *     part   [n_rows, heads, BB_ATTEND_PART(d)] row stride ld_part; of no positions: 0, -inf, 0
  *     scratch BB_ATTEND_SCRATCH(heads, d) floats
  *
- * One pass with a running maximum (online softmax), one rescale a block; a row's bits do not
- * depend on the other rows. 0 <= n_rows <= BB_ATTEND_ROWS. Positions after pos + n_rows - 1 are
- * not read. out may be q with the same stride.
- * |out - exact| <= eps · (2 · (d/16 + 10) · max_s Σ|scale·q·k[s]| + S + 16)
- *                  · Σs softmax_s · |v[s]|                                S = pos + r + 1
+ * One pass with a running maximum (online softmax), one rescale a block; each block is read from
+ * memory once for all rows and heads. A row's bits do not depend on the other rows.
+ * 0 <= n_rows <= BB_ATTEND_ROWS.
  * Source: Milakov & Gimelshein 2018, arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135.
  */
 typedef void bb_attend_fn(int n_rows, int heads, int d, float scale, const float *q, size_t ldq,
-                          const void *kv, size_t block_stride, size_t value_offset, int pos,
-                          float *out, size_t ldo, float *scratch);
-enum { BB_KV_BLOCK = 64 };
+                          const void *kv, size_t block_stride, int pos, int begin, int end,
+                          float *part, size_t ld_part, float *scratch);
 enum { BB_ATTEND_ROWS = 16 };             /* most query rows of one call */
+#define BB_ATTEND_PART(d) (BB_KV_WIDTH(d) + 2)
 #define BB_ATTEND_SCRATCH(heads, d) \
-    ((size_t)BB_KV_BLOCK * (size_t)(d) * 2 \
-     + (size_t)BB_ATTEND_ROWS * (size_t)(heads) * ((size_t)(d) + 2 + (size_t)BB_KV_BLOCK))
+    (BB_KV_ELEMENTS(d) + BB_KV_BLOCK \
+     + (size_t)BB_ATTEND_ROWS * (size_t)(heads) * BB_KV_WIDTH(d) / 2)
+
+/*
+ * The attention of one row, from the parts of all it sees, which are at least one position:
+ *
+ *     out[h] = Σj f[j] · sum[j, h] / Σj f[j] · weight[j, h]       f[j] = exp(m[j, h] - maxj m)
+ *
+ *     part [n_parts, heads, BB_ATTEND_PART(d)] stride ld_part     out [heads, d]     n_parts >= 1
+ *
+ * Of parts made by bb_attend_fn, for a cache of S positions:
+ * |out - exact| <= eps · ((d + 20) · X + S + 20) · Σs softmax_s · |v[s]|,
+ * X = max_s Σ|scale·q·k[s]|, and 2^-8 · (X + 1) · Σs softmax_s · |v[s]| more by a kernel that
+ * rounds queries and probabilities to bfloat16 (see bb_cache).
+ * Source: Dao et al. 2023, "Flash-Decoding for long-context inference".
+ */
+typedef void bb_attend_join_fn(int n_parts, int heads, int d, const float *part, size_t ld_part,
+                               float *out);
+
+/* ------------------------------------------------------------- limits ------------------- */
+
+/* The sum of the 64-bit words of data [n] bytes modulo 2^64, n a multiple of 64: reading as fast
+   as it goes. */
+typedef uint64_t bb_read_fn(size_t n, const void *data);
+
+/* Operations done, a multiply-add counted as two: `rounds` rounds of as many independent ones as
+   the registers hold. What they come to is added to or stored in *sink. */
+typedef double bb_peak_fn(long rounds, float *sink);
+enum { BB_PEAK_F32, BB_PEAK_BF16, BB_PEAK_I8, BB_N_PEAKS };       /* of which element type */
 
 /* ------------------------------------------------------------- the table ---------------- */
 
@@ -217,12 +260,20 @@ typedef struct bb_format {
     bb_gemm_fn *gemm;                     /* NULL at a level without one */
 } bb_format;
 
+/* How keys and values are remembered in one element type and attended to. */
+typedef struct bb_cache {
+    bb_kv_put_fn *put;
+    bb_attend_fn *attend;                 /* float32 arithmetic */
+    bb_attend_fn *attend_many;            /* the same, or faster and rounding to bfloat16 */
+} bb_cache;
+
 typedef struct bb_kernels {
     const char           *name;           /* highest level in use: "c" */
     bb_widen_fn          *widen[BB_N_TYPES];      /* [BB_TYPE_F32] is NULL */
     bb_narrow_fn         *narrow[BB_N_TYPES];     /* [BB_TYPE_F32] is NULL */
     bb_format             format[BB_N_TYPES];
-    bb_attend_fn         *attend[BB_N_TYPES];
+    bb_cache              cache[BB_N_TYPES];
+    bb_attend_join_fn    *attend_join;
     bb_axpy_fn           *axpy;
     bb_silu_mul_fn       *silu_mul;
     bb_rmsnorm_fn        *rmsnorm;
@@ -233,13 +284,15 @@ typedef struct bb_kernels {
     bb_ssd_step_fn       *ssd_step;
     bb_ssd_chunk_fn      *ssd_chunk;
     bb_ssd_cb_fn         *ssd_cb;
+    bb_read_fn           *read;
+    bb_peak_fn           *peak[BB_N_PEAKS];       /* NULL: no such instruction at this level */
 } bb_kernels;
 
 /* CPU levels, each including those before it; bits of a mask. 0 is portable C. */
 enum {
     BB_CPU_AVX2   = 1u << 0,              /* AVX2, FMA, F16C; the OS saves ymm   */
     BB_CPU_AVX512 = 1u << 1,              /* F, BW, DQ, VL; the OS saves zmm     */
-    BB_CPU_BF16   = 1u << 2               /* AVX512_BF16                         */
+    BB_CPU_BF16   = 1u << 2               /* AVX512_BF16 and AVX512_VNNI         */
 };
 
 /* Levels this machine has. */
@@ -247,6 +300,9 @@ unsigned bb_cpu_detect(void);
 
 /* Fill the table: C first, then overlay what the mask allows and this build has. Pure. */
 void bb_kernels_init(bb_kernels *k, unsigned cpu);
+
+/* Replace formats whose kernels want rounded activations by those of a level that keeps float32. */
+void bb_kernels_keep_f32(bb_kernels *k);
 
 /* The mask of a level name ("c", "avx2", "avx512", "avx512bf16") if this build has kernels for
    it; -1 otherwise. */

@@ -29,9 +29,13 @@ static void carve(bamba_engine *e, bb_arena *a)
     const size_t    T = (size_t)e->options.n_batch;
     const size_t    scratch = most_scratch(g, e->options.n_batch, n_threads);
 
-    e->panel_size = bb_panel_size(g->widest);
+    const size_t    widest = (size_t)g->widest;
+
+    e->panel_bytes = bb_panel_bytes(&e->model->kernels, g->widest);
     e->logits   = bb_take(a, (size_t)e->options.n_logits * (size_t)g->n_vocab, sizeof(float));
-    e->panels   = bb_take(a, (size_t)n_threads * e->panel_size, sizeof(float));
+    e->panels   = bb_take(a, (size_t)n_threads, e->panel_bytes);
+    e->rounded_few = bb_take(a, (size_t)n_threads * BB_FEW_ROWS * widest, sizeof(uint16_t));
+    e->exec.rounded_many = bb_take(a, T * widest, sizeof(uint16_t));
     e->tokens   = bb_take(a, T, sizeof *e->tokens);
     e->segments = bb_take(a, T, sizeof *e->segments);
     e->sessions = bb_take(a, T, sizeof *e->sessions);
@@ -93,7 +97,7 @@ bamba_status bamba_engine_create(bamba_engine **out, const bamba_model *model,
     if (!out) return bb_fail(err, BAMBA_ERR_ARGUMENT, "engine: out is NULL");
     *out = NULL;
     if (!model) return bb_fail(err, BAMBA_ERR_ARGUMENT, "engine: model is NULL");
-    if (!model->checkpoint)
+    if (!model->block)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "engine: the model was opened without weights");
     BB_TRY(read_options(&o, options, err));
     a = model->alloc;
@@ -109,6 +113,7 @@ bamba_status bamba_engine_create(bamba_engine **out, const bamba_model *model,
     e->model = model;
     e->options = o;
     BB_TRY(bb_team_create(&e->team, &a, o.n_threads, err));
+    bb_team_pin(e->team, o.pin != 0);
     BB_TRY(allocate_block(e, err));
     e->exec.k = &model->kernels;
     e->exec.team = e->team;
@@ -132,3 +137,21 @@ void bamba_engine_free(bamba_engine *e)
 }
 
 int bamba_engine_threads(const bamba_engine *e) { return e ? bb_team_size(e->team) : 0; }
+
+/* -------------------------------------------------------------- profile ------------------ */
+
+void bamba_engine_profile(bamba_engine *e, int on)
+{
+    if (!e) return;
+    if (on) e->profile = (bb_profile){ .last_ns = 0 };
+    e->exec.profile = on ? &e->profile : NULL;
+}
+
+size_t bamba_engine_profile_get(const bamba_engine *e, bamba_op *ops, size_t n)
+{
+    if (!e) return 0;
+    for (size_t i = 0; i < n && i < BB_N_OPS; i++)
+        ops[i] = (bamba_op){ bb_op_name((bb_op)i), e->profile.ns[i], e->profile.count[i].bytes,
+                             e->profile.count[i].flops };
+    return BB_N_OPS;
+}

@@ -5,6 +5,9 @@
  * half-way, and then every session stands where its last finished piece ended. */
 #include "objects.h"
 
+#include "mixer/count.h"
+#include "mixer/product.h"
+
 #include <string.h>
 
 /* -------------------------------------------------------------- checks ------------------- */
@@ -90,7 +93,8 @@ static bb_batch next_piece(bamba_engine *e, cursor *c)
         e->sessions[b.n_segments] = item->session;
         e->segments[b.n_segments++] = (bb_segment){ .state = item->session->state, .row = b.T,
                                                     .n_rows = (int)n,
-                                                    .pos = (int)item->session->position };
+                                                    .pos = (int)item->session->position,
+                                                    .length = item->session->length };
         for (size_t t = c->offset; t < c->offset + n; t++, b.T++)
             if (t >= item->n - item->n_logits) e->wanted[b.n_wanted++] = b.T;
         c->offset += n;
@@ -116,11 +120,22 @@ static void run_thread(void *context, int thread)
 
     e.thread = thread;
     e.n_threads = bb_team_size(e.team);
-    e.panel = p->e->panels + (size_t)thread * p->e->panel_size;
+    e.panel = p->e->panels + (size_t)thread * p->e->panel_bytes;
+    e.rounded_few = p->e->rounded_few
+                  + (size_t)thread * BB_FEW_ROWS * (size_t)p->e->model->graph->widest;
     e.segment = p->b->segment;
     e.n_segments = p->b->n_segments;
     e.T = p->b->T;
     bb_forward(p->e->model->graph, &e, p->b);
+}
+
+static void count_piece(const bamba_engine *e, const bb_batch *b)
+{
+    bb_work w = { .n_wanted = (uint64_t)b->n_wanted };
+
+    for (int i = 0; i < b->n_segments; i++)
+        bb_work_add(&w, (uint64_t)b->segment[i].pos, (uint64_t)b->segment[i].n_rows);
+    bb_count_pass(e->model->graph, &w, e->exec.profile->count);
 }
 
 /* False if it was cancelled: the sessions then stand where they stood. */
@@ -135,6 +150,10 @@ static bool run_piece(bamba_engine *e, bb_batch *b)
         b->cancel = e->options.cancel;
         b->cancel_context = e->options.cancel_context;
         for (int i = 0; i < b->n_segments; i++) bb_session_save(e->sessions[i]);
+    }
+    if (e->exec.profile) {
+        count_piece(e, b);
+        bb_profile_begin(e->exec.profile);
     }
     bb_team_run(e->team, run_thread, &p);
     for (int i = 0; i < b->n_segments; i++) {

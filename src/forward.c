@@ -54,11 +54,13 @@ void bb_forward(const bb_graph *g, const bb_exec *e, const bb_batch *b)
     struct job j = { g, b, NULL };
 
     bb_each_tile(e, b->T, run_embed, &j);                           /* e->x [T, D] */
+    bb_mark(e, BB_OP_EMBED);
     for (size_t i = 0; i < g->n_blocks; i++) {
         const bb_block *k = &g->block[i];
 
         j.norm = k->norm;
         bb_each_tile(e, b->T, run_norm, &j);                        /* e->h [T, D] = norm(e->x) */
+        bb_mark(e, BB_OP_NORM);
         for (int m = 0; m < k->n_mixers; m++)
             k->mixer[m]->kind->forward(k->mixer[m], e);             /* e->x += mixer(e->h) */
         if (is_cancelled(e, b)) return;
@@ -66,5 +68,8 @@ void bb_forward(const bb_graph *g, const bb_exec *e, const bb_batch *b)
     if (b->n_wanted == 0) return;
     j.norm = g->norm;
     bb_each_tile(e, b->n_wanted, run_head_norm, &j);
-    bb_product(e, &g->head, b->n_wanted, e->h, (size_t)g->d_model, b->logits, (size_t)g->n_vocab);
+    bb_mark(e, BB_OP_NORM);
+    bb_operand h = bb_operand_of(b->n_wanted, g->d_model, e->h, (size_t)g->d_model);
+    bb_product(e, &g->head, &h, b->logits, (size_t)g->n_vocab);
+    bb_mark(e, BB_OP_HEAD);
 }

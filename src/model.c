@@ -4,6 +4,7 @@
 #include "arch/registry.h"
 #include "base/file.h"
 #include "base/options.h"
+#include "mixer/count.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -34,6 +35,10 @@ static bb_status read_options(bamba_model_options *o, const bamba_model_options 
     if ((int)o->kv_type < BAMBA_TYPE_DEFAULT || o->kv_type > BAMBA_TYPE_F16)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "model options: unknown kv_type %d",
                        (int)o->kv_type);
+    if (o->compute_type != BAMBA_TYPE_DEFAULT && o->compute_type != BAMBA_TYPE_F32)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT,
+                       "model options: expected compute_type default or F32, found %d",
+                       (int)o->compute_type);
     if (o->n_threads < 0 || o->n_threads > 1024)
         return bb_fail(err, BAMBA_ERR_ARGUMENT,
                        "model options: expected n_threads from 0 to 1024, found %d", o->n_threads);
@@ -144,10 +149,13 @@ done:
 
 /* -------------------------------------------------------------- open --------------------- */
 
-static bb_status bind_model(bamba_model *m, const bamba_model_options *o, bamba_error *err)
+/* random: a seed for weights to be made, or NULL. */
+static bb_status bind_model(bamba_model *m, const bamba_model_options *o, const uint64_t *random,
+                            bamba_error *err)
 {
     const bb_bind_options bind = {
         .type = bb_dtype_of(o->weight_type), .planned_type = m->weight_type, .k = &m->kernels,
+        .copy = o->copy_weights != 0, .random = random != NULL, .seed = random ? *random : 0,
         .n_threads = o->n_threads, .progress = o->progress,
         .progress_context = o->progress_context,
     };
@@ -172,6 +180,7 @@ static bb_status begin(bamba_model **out, const char *config_path,
     m->alloc = a;
     m->kv_type = kernel_type(o->kv_type);
     BB_TRY(choose_kernels(&m->kernels, o->cpu, err));
+    if (o->compute_type == BAMBA_TYPE_F32) bb_kernels_keep_f32(&m->kernels);
     m->graph = bb_graph_create(&a);
     if (!m->graph) {
         status = bb_fail(err, BAMBA_ERR_MEMORY, "model: out of memory");
@@ -187,8 +196,8 @@ done:
     return status;
 }
 
-bamba_status bamba_model_open_config(bamba_model **out, const char *path,
-                                     const bamba_model_options *options, bamba_error *err)
+static bb_status open_config(bamba_model **out, const char *path, const uint64_t *random,
+                             const bamba_model_options *options, bamba_error *err)
 {
     bamba_model_options o = BAMBA_MODEL_OPTIONS;
     bb_status           status = BAMBA_OK;
@@ -199,13 +208,25 @@ bamba_status bamba_model_open_config(bamba_model **out, const char *path,
     *out = NULL;
     BB_TRY(read_options(&o, options, err));
     BB_TRY(begin(&m, path, &o, err));
-    BB_TRY(bind_model(m, &o, err));
+    BB_TRY(bind_model(m, &o, random, err));
     if (o.weight_type != BAMBA_TYPE_DEFAULT) m->weight_type = bb_dtype_of(o.weight_type);
     *out = m;
     m = NULL;
 done:
     bamba_model_free(m);
     return status;
+}
+
+bamba_status bamba_model_open_config(bamba_model **out, const char *path,
+                                     const bamba_model_options *options, bamba_error *err)
+{
+    return open_config(out, path, NULL, options, err);
+}
+
+bamba_status bamba_model_open_random(bamba_model **out, const char *path, uint64_t seed,
+                                     const bamba_model_options *options, bamba_error *err)
+{
+    return open_config(out, path, &seed, options, err);
 }
 
 bamba_status bamba_model_open(bamba_model **out, const char *dir,
@@ -230,7 +251,7 @@ bamba_status bamba_model_open(bamba_model **out, const char *dir,
     BB_TRY(begin(&m, path, &o, err));
     BB_TRY(read_generation(m, dir, err));
     BB_TRY(bb_checkpoint_open(&m->checkpoint, &a, dir, err));
-    BB_TRY(bind_model(m, &o, err));
+    BB_TRY(bind_model(m, &o, NULL, err));
     m->weight_type = bb_dtype_of(public_type(m->graph->head.w.type));
     *out = m;
     m = NULL;
@@ -252,6 +273,13 @@ void bamba_model_free(bamba_model *m)
 }
 
 /* -------------------------------------------------------------- asking ------------------- */
+
+/* What bounds the products of the head's type. */
+static bamba_limit peak_of(const bamba_model *m)
+{
+    const int type = kernel_type(bb_dtype_public(m->weight_type));
+    return m->kernels.format[type].activation == BB_TYPE_BF16 ? BAMBA_LIMIT_BF16 : BAMBA_LIMIT_F32;
+}
 
 bamba_status bamba_model_info_get(const bamba_model *m, bamba_model_info *info)
 {
@@ -275,6 +303,7 @@ bamba_status bamba_model_info_get(const bamba_model *m, bamba_model_info *info)
         .weights_bytes  = m->stats.weights_bytes,
         .mapped_bytes   = m->stats.mapped_bytes,
         .resident_bytes = m->stats.resident_bytes,
+        .peak           = peak_of(m),
     };
     if (size > sizeof full) memset((unsigned char *)info + sizeof full, 0, size - sizeof full);
     memcpy(info, &full, size < sizeof full ? size : sizeof full);
@@ -284,6 +313,20 @@ bamba_status bamba_model_info_get(const bamba_model *m, bamba_model_info *info)
 uint64_t bamba_model_state_bytes(const bamba_model *m, size_t n_positions)
 {
     return m ? bb_graph_state_bytes(m->graph, n_positions) : 0;
+}
+
+size_t bamba_model_count(const bamba_model *m, size_t n_sessions, size_t n_tokens, size_t position,
+                         size_t n_logits, bamba_op *ops, size_t n)
+{
+    bb_count count[BB_N_OPS] = { { 0, 0 } };
+    bb_work  w = { .n_wanted = n_logits };
+
+    if (!m) return 0;
+    for (size_t i = 0; i < n_sessions; i++) bb_work_add(&w, position, n_tokens);
+    bb_count_pass(m->graph, &w, count);
+    for (size_t i = 0; i < n && i < BB_N_OPS; i++)
+        ops[i] = (bamba_op){ bb_op_name((bb_op)i), 0, count[i].bytes, count[i].flops };
+    return BB_N_OPS;
 }
 
 size_t bamba_model_describe(const bamba_model *m, char *buffer, size_t size)

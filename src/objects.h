@@ -18,7 +18,8 @@ struct bamba_model {
     const char    *architecture;          /* static */
     bb_graph      *graph;
     bb_checkpoint *checkpoint;            /* NULL: opened from a config.json alone */
-    void          *block;                 /* weights that are not used in place */
+    void          *block;                 /* weights that are not used in place, never none of them;
+                                             NULL: a model without weights */
     bb_bind_stats  stats;
     bb_dtype       weight_type;           /* of the matrices */
     int            kv_type;               /* BB_TYPE_… */
@@ -35,6 +36,8 @@ struct bamba_session {
     void             **state;             /* [n_slots], into block */
     unsigned char     *shadow;            /* copy of the constant state while a feed may be cancelled */
     size_t             position, n_context;
+    int                length;            /* what rotary angles are scaled for: n_context, or that
+                                             of the session this one was copied from */
     bool               in_call;           /* seen in the batch that is being checked */
 };
 
@@ -50,12 +53,14 @@ struct bamba_engine {
     void                *block;
     size_t               block_bytes;
     float               *logits;          /* [n_logits, V] */
-    float               *panels;          /* [n_threads, panel_size] widened weights */
-    size_t               panel_size;
+    unsigned char       *panels;          /* [n_threads, panel_bytes] packed or widened weights */
+    size_t               panel_bytes;
+    uint16_t            *rounded_few;     /* [n_threads, BB_FEW_ROWS, widest] rows in bfloat16 */
     int32_t             *tokens;          /* [n_batch] of the piece */
     bb_segment          *segments;        /* [n_batch] */
     bamba_session      **sessions;        /* [n_batch] of the segments */
     int                 *wanted;          /* [n_batch] rows whose logits are wanted */
+    bb_profile           profile;         /* exec.profile points here while it is wanted */
     bb_exec              exec;            /* what all threads share */
 };
 

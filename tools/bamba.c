@@ -29,6 +29,11 @@ static const command commands[] = {
       cmd_perplexity },
     { "logits", "Write the scores a model gives to the next token.",
       "[-m DIR] (-p TEXT | --ids LIST) [options]", NULL, cmd_logits },
+    { "bench", "Measure how fast a model is here, beside what this machine can do.",
+      "[--shape NAME,... | -m DIR] [-p LIST] [-n LIST] [-d LIST] [options]",
+      "Lists are 1,2,4 or 0-8192+1024 or 1-64*2. Rows and field names are llama-bench's; reading\n"
+      "text and choosing tokens are not measured. Shares are of what this process measures in\n"
+      "between: reading memory, and multiply-adds of the type.", cmd_bench },
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof *commands };

@@ -110,9 +110,10 @@ static int create_session(run *r)
     if (r->n_prompt > n_context)
         return console_fail("the prompt has %zu tokens, the context holds %zu (-c)",
                             r->n_prompt, n_context);
-    if (r->limit >= 0 && (size_t)r->limit < n_context - r->n_prompt)
+    if (r->limit >= 0 && (size_t)r->limit < n_context - r->n_prompt) {
         n_used = r->n_prompt + (size_t)r->limit;
-    else if (f->n_context == 0) {         /* nobody asked for so much: take what there is */
+        if (f->n_context == 0) n_context = n_used;    /* some models scale positions by it */
+    } else if (f->n_context == 0) {         /* nobody asked for so much: take what there is */
         n_used = setup_fitting(&r->setup, n_context);
         if (n_used < r->n_prompt) n_used = r->n_prompt;
         if (n_used < n_context)
@@ -141,8 +142,10 @@ static int prepare(run *r)
     code = tokenize_prompt(r);
     if (code == EXIT_SUCCESS) code = create_session(r);
     if (code != EXIT_SUCCESS) return code;
-    const bamba_status status = bamba_sampler_create(&r->sampler, r->setup.info.n_vocab,
-                                                     &r->sampling, &err);
+    /* Ids beyond the tokenizer are padding of the model's matrices: never to be chosen. */
+    const int n_tokens = bamba_tokenizer_size(r->setup.tokenizer);
+    const int n_vocab = n_tokens < r->setup.info.n_vocab ? n_tokens : r->setup.info.n_vocab;
+    const bamba_status status = bamba_sampler_create(&r->sampler, n_vocab, &r->sampling, &err);
     r->times.load = console_now_ms() - start;
     return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
 }

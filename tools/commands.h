@@ -9,5 +9,6 @@ int cmd_info(const command *self, int argc, char **argv);
 int cmd_tokenize(const command *self, int argc, char **argv);
 int cmd_perplexity(const command *self, int argc, char **argv);
 int cmd_logits(const command *self, int argc, char **argv);
+int cmd_bench(const command *self, int argc, char **argv);
 
 #endif

@@ -85,26 +85,48 @@ uint64_t machine_free_memory(void)
     return least;
 }
 
-bool machine_find_model(char *dir, size_t size)
+/* The first of places + file, seen from this program's directory, that can be read. */
+static bool find_beside(const char *const *places, const char *file, char *path, size_t size)
 {
-    static const char *const places[] = {
-        "models/fable", "../models/fable", "../../models/fable", "../share/bamba/models/fable",
-    };
-    const char *named = getenv("BAMBA_MODEL");
-    char self[PATH_MAX], config[PATH_MAX + 64];
-
-    if (named && *named) return snprintf(dir, size, "%s", named) < (int)size;
-
+    char self[PATH_MAX];
     const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+
     if (n <= 0) return false;
     self[n] = '\0';
     char *slash = strrchr(self, '/');
     if (!slash) return false;
     slash[1] = '\0';
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-        snprintf(config, sizeof config, "%s%s/config.json", self, places[i]);
-        if (access(config, R_OK) != 0) continue;
-        return snprintf(dir, size, "%s%s", self, places[i]) < (int)size;
-    }
+    for (; *places; places++)
+        if (snprintf(path, size, "%s%s%s", self, *places, file) < (int)size &&
+            access(path, R_OK) == 0)
+            return true;
     return false;
+}
+
+bool machine_find_model(char *dir, size_t size)
+{
+    static const char *const places[] = {
+        "models/fable", "../models/fable", "../../models/fable", "../share/bamba/models/fable", NULL
+    };
+    static const char file[] = "/config.json";
+    const char *named = getenv("BAMBA_MODEL");
+
+    if (named && *named) return snprintf(dir, size, "%s", named) < (int)size;
+    if (!find_beside(places, file, dir, size)) return false;
+    dir[strlen(dir) - (sizeof file - 1)] = '\0';
+    return true;
+}
+
+bool machine_find_shape(const char *name, char *path, size_t size)
+{
+    static const char *const places[] = {
+        "models/shapes/", "../models/shapes/", "../../models/shapes/",
+        "../share/bamba/models/shapes/", NULL
+    };
+    char file[PATH_MAX];
+
+    if (strchr(name, '/') || strstr(name, ".json"))
+        return snprintf(path, size, "%s", name) < (int)size && access(path, R_OK) == 0;
+    if (snprintf(file, sizeof file, "%s.json", name) >= (int)sizeof file) return false;
+    return find_beside(places, file, path, size);
 }

@@ -18,4 +18,7 @@ uint64_t machine_free_memory(void);
    build tree or the installation this program was started from. False if there is none. */
 bool machine_find_model(char *dir, size_t size);
 
+/* The file of a shape: "hybrid-1b" of models/shapes there, or a path. */
+bool machine_find_shape(const char *name, char *path, size_t size);
+
 #endif

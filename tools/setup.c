@@ -9,6 +9,7 @@
 /* In the order of bamba_type. */
 const char *const setup_weight_types[] = { "stored", "f32", "bf16", "f16", NULL };
 const char *const setup_kv_types[]     = { "default", "f32", "bf16", "f16", NULL };
+const char *const setup_compute_types[] = { "fastest", "f32", NULL };
 
 int setup_find(setup *s, const setup_flags *f)
 {
@@ -44,6 +45,7 @@ int setup_open_model(setup *s, const setup_flags *f)
     if (code != EXIT_SUCCESS) return code;
     o.weight_type = (bamba_type)f->weight_type;
     o.kv_type = (bamba_type)f->kv_type;
+    o.compute_type = (bamba_type)f->compute_type;
     o.cpu = f->cpu;
     o.n_threads = f->n_threads;
     o.progress = console_progress;

@@ -14,12 +14,14 @@ typedef struct setup_flags {
     const char *dir;                      /* NULL: the embedded model                     */
     const char *cpu;
     int         weight_type, kv_type;     /* a bamba_type                                 */
+    int         compute_type;             /* likewise: default or float32                 */
     int         n_threads, n_batch;       /* 0: the library's defaults                    */
 } setup_flags;
 
-#define SETUP_FLAGS { NULL, NULL, 0, 0, 0, 0 }
+#define SETUP_FLAGS { NULL, NULL, 0, 0, 0, 0, 0 }
 
 extern const char *const setup_weight_types[], *const setup_kv_types[];
+extern const char *const setup_compute_types[];
 
 /* Rows of an option table; f is a setup_flags *. */
 #define SETUP_MODEL_ARG(f)                                                                     \
@@ -30,6 +32,8 @@ extern const char *const setup_weight_types[], *const setup_kv_types[];
       &(f)->weight_type, 0, 0, setup_weight_types },                                           \
     { "--kv-type, -ctk, --cache-type-k", "TYPE", "attention cache: f32, bf16, f16 "            \
       "(default: f16)", ARG_WORD, &(f)->kv_type, 0, 0, setup_kv_types },                       \
+    { "--compute", "TYPE", "activations: fastest, f32 (default: fastest; bf16 weights may "     \
+      "round them)", ARG_WORD, &(f)->compute_type, 0, 0, setup_compute_types },                \
     { "--cpu", "LEVEL", "instruction set: c, avx2, ... (default: $BAMBA_CPU, or the best)",    \
       ARG_TEXT, &(f)->cpu, 0, 0, NULL },                                                       \
     { "-t, --threads", "N", "threads (default: 0, one for each core)", ARG_INT,                \

@@ -1,34 +1,54 @@
 /* attention.c - causal attention over blocks of keys and values, in portable C.
  *
- * A block is widened to float32 once and serves every row and head of the call. Softmax is made
- * in one pass: sums are kept relative to the largest score so far and rescaled when it grows.
+ * A block is keys [64, d], then at 64 · BB_KV_WIDTH(d) elements values [64, d]. It is widened
+ * to float32 once and serves every row and head of the call. Softmax is made in one pass: sums
+ * are kept relative to the largest score so far and rescaled when it grows.
  * Source: Milakov & Gimelshein 2018, arXiv:1805.02867. */
 #include "../variants.h"
 #include "lanes.h"
 #include "scalar.h"
 
 /* Running softmax of one query. */
-struct query {
-    const float *q;                       /* [d] */
-    float       *sum;                     /* [d] Σ p · v */
-    float       *largest;                 /* of the scores so far */
-    float       *weight;                  /* Σ p */
-    float       *p;                       /* [64] scores, then probabilities of this block */
+struct part {
+    float *sum;                           /* [d] Σ p · v */
+    float *largest;                       /* of the scores so far */
+    float *weight;                        /* Σ p */
 };
 
-static void widen(int type, size_t n, const void *src, float *dst)
+static struct part part_at(float *p, int d)
 {
-    if (type == BB_TYPE_BF16) bb_widen_bf16_c(n, src, dst);
-    else                      bb_widen_f16_c(n, src, dst);
+    return (struct part){ p, p + BB_KV_WIDTH(d), p + BB_KV_WIDTH(d) + 1 };
 }
 
-/* n positions from `at` elements on, as float32: in place, or in buffer. */
+/* -------------------------------------------------------------- the cache ---------------- */
+
+static inline void put(int type, int d, const float *k, const float *v, int at, void *block)
+{
+    const size_t row = (size_t)at * (size_t)d;
+    const size_t values = (size_t)BB_KV_BLOCK * BB_KV_WIDTH(d);
+
+    for (int i = 0; i < 2; i++) {
+        const float *from = i ? v : k;
+        const size_t to = row + (i ? values : 0);
+        if (type == BB_TYPE_F32)
+            memcpy((float *)block + to, from, (size_t)d * sizeof *from);
+        else if (type == BB_TYPE_BF16)
+            bb_narrow_bf16_c((size_t)d, from, (uint16_t *)block + to);
+        else
+            bb_narrow_f16_c((size_t)d, from, (uint16_t *)block + to);
+    }
+}
+
+/* n elements from `at` on, as float32: in place, or in buffer. */
 static const float *floats_of(int type, const void *kv, size_t at, size_t n, float *buffer)
 {
     if (type == BB_TYPE_F32) return (const float *)kv + at;
-    widen(type, n, (const uint16_t *)kv + at, buffer);
+    if (type == BB_TYPE_BF16) bb_widen_bf16_c(n, (const uint16_t *)kv + at, buffer);
+    else bb_widen_f16_c(n, (const uint16_t *)kv + at, buffer);
     return buffer;
 }
+
+/* -------------------------------------------------------------- one query ---------------- */
 
 /* sum[i] += Σs p[s] · v[s, i], s in order.   v [n, d] */
 static void add_values(int n, int d, const float *restrict p, const float *restrict v,
@@ -47,13 +67,13 @@ static void add_values(int n, int d, const float *restrict p, const float *restr
     }
 }
 
-/* The first n positions of a block.   k, v [n, d] */
-static void attend_block(const struct query *u, int n, int d, float scale, const float *k,
-                         const float *v)
+/* The first n positions of a block.   k, v [n, d]; p [64]: scores, then probabilities */
+static void attend_block(const struct part *u, int n, int d, float scale, const float *q,
+                         const float *k, const float *v, float *p)
 {
-    float *p = u->p, largest = *u->largest, weight = 0.0f;
+    float largest = *u->largest, weight = 0.0f;
 
-    multiply_rows(n, d, u->q, k, (size_t)d, p);
+    multiply_rows(n, d, q, k, (size_t)d, p);
     for (int s = 0; s < n; s++) {
         p[s] *= scale;
         largest = p[s] > largest ? p[s] : largest;
@@ -71,69 +91,81 @@ static void attend_block(const struct query *u, int n, int d, float scale, const
     *u->largest = largest;
 }
 
+/* -------------------------------------------------------------- kernels ------------------ */
+
 static inline void attend(int type, int n_rows, int heads, int d, float scale, const float *q,
-                          size_t ldq, const void *kv, size_t block_stride, size_t value_offset,
-                          int pos, float *out, size_t ldo, float *scratch)
+                          size_t ldq, const void *kv, size_t block_stride, int pos, int begin,
+                          int end, float *part, size_t ld_part, float *scratch)
 {
-    const size_t width   = (size_t)d;
-    const int    n_query = n_rows * heads;
-    float *const keys    = scratch;                               /* [64, d] */
-    float *const values  = keys + BB_KV_BLOCK * width;            /* [64, d] */
-    float *const sum     = values + BB_KV_BLOCK * width;          /* [n_query, d] */
-    float *const p       = sum + (size_t)n_query * width;         /* [64] */
-    float *const largest = p + BB_KV_BLOCK;                       /* [n_query] */
-    float *const weight  = largest + n_query;                     /* [n_query] */
+    const size_t width  = (size_t)d, values = (size_t)BB_KV_BLOCK * BB_KV_WIDTH(d);
+    const int    last   = pos + n_rows < end ? pos + n_rows : end;
+    float *const k_room = scratch, *const v_room = k_room + values, *const p = v_room + values;
 
-    for (int i = 0; i < n_query; i++) {
-        largest[i] = -INFINITY;
-        weight[i]  = 0.0f;
-    }
-    memset(sum, 0, (size_t)n_query * width * sizeof *sum);
+    for (int r = 0; r < n_rows; r++)
+        for (int h = 0; h < heads; h++) {
+            float            *at = part + (size_t)r * ld_part + (size_t)h * BB_ATTEND_PART(d);
+            const struct part u = part_at(at, d);
+            memset(u.sum, 0, BB_KV_WIDTH(d) * sizeof *u.sum);
+            *u.largest = -INFINITY;
+            *u.weight  = 0.0f;
+        }
 
-    for (int s0 = 0; s0 < pos + n_rows; s0 += BB_KV_BLOCK) {
-        const int    seen = pos + n_rows - s0;            /* by the last row */
+    for (int s0 = begin; s0 < last; s0 += BB_KV_BLOCK) {
+        const int    seen = last - s0;                    /* by the last row */
         const size_t n    = (size_t)(seen < BB_KV_BLOCK ? seen : BB_KV_BLOCK) * width;
         const size_t at   = (size_t)(s0 / BB_KV_BLOCK) * block_stride;
-        const float *k    = floats_of(type, kv, at, n, keys);
-        const float *v    = floats_of(type, kv, at + value_offset, n, values);
+        const float *k    = floats_of(type, kv, at, n, k_room);
+        const float *v    = floats_of(type, kv, at + values, n, v_room);
 
-        for (int i = 0; i < n_query; i++) {
-            const int          r       = i / heads, h = i % heads;
-            const int          visible = pos + r + 1 - s0;
-            const struct query u = { q + (size_t)r * ldq + (size_t)h * width,
-                                     sum + (size_t)i * width, largest + i, weight + i, p };
+        for (int i = 0; i < n_rows * heads; i++) {
+            const size_t r = (size_t)(i / heads), h = (size_t)(i % heads);
+            const int    visible = (pos + (int)r + 1 < end ? pos + (int)r + 1 : end) - s0;
+            const struct part u = part_at(part + r * ld_part + h * BB_ATTEND_PART(d), d);
             if (visible <= 0) continue;
-            attend_block(&u, visible < BB_KV_BLOCK ? visible : BB_KV_BLOCK, d, scale, k, v);
+            attend_block(&u, visible < BB_KV_BLOCK ? visible : BB_KV_BLOCK, d, scale,
+                         q + r * ldq + h * width, k, v, p);
         }
     }
+}
 
-    for (int i = 0; i < n_query; i++) {
-        float      *o = out + (size_t)(i / heads) * ldo + (size_t)(i % heads) * width;
-        const float w = 1.0f / weight[i];
-        for (int j = 0; j < d; j++) o[j] = sum[(size_t)i * width + (size_t)j] * w;
+void bb_attend_join_c(int n_parts, int heads, int d, const float *part, size_t ld_part,
+                      float *out)
+{
+    for (int h = 0; h < heads; h++) {
+        const float *first = part + (size_t)h * BB_ATTEND_PART(d);
+        const size_t at_largest = BB_KV_WIDTH(d), at_weight = at_largest + 1;
+        float       *o = out + (size_t)h * (size_t)d;
+        float        largest = first[at_largest], weight = 0.0f;
+
+        for (int j = 1; j < n_parts; j++) {
+            const float other = first[(size_t)j * ld_part + at_largest];
+            largest = other > largest ? other : largest;
+        }
+        for (int i = 0; i < d; i++) o[i] = 0.0f;
+        for (int j = 0; j < n_parts; j++) {
+            const float *u = first + (size_t)j * ld_part;
+            const float  fade = expf(u[at_largest] - largest);
+            weight += u[at_weight] * fade;
+            for (int i = 0; i < d; i++) o[i] += u[i] * fade;
+        }
+        for (int i = 0; i < d; i++) o[i] /= weight;
     }
 }
 
-void bb_attend_f32_c(int n_rows, int heads, int d, float scale, const float *q, size_t ldq,
-                     const void *kv, size_t block_stride, size_t value_offset, int pos,
-                     float *out, size_t ldo, float *scratch)
-{
-    attend(BB_TYPE_F32, n_rows, heads, d, scale, q, ldq, kv, block_stride, value_offset, pos,
-           out, ldo, scratch);
-}
+/* One of each for every type of cache. */
+#define KERNELS(name, type)                                                                    \
+    void bb_kv_put_##name##_c(int d, const float *k, const float *v, int at, void *block)      \
+    {                                                                                          \
+        put(type, d, k, v, at, block);                                                         \
+    }                                                                                          \
+    void bb_attend_##name##_c(int n_rows, int heads, int d, float scale, const float *q,       \
+                              size_t ldq, const void *kv, size_t block_stride, int pos,        \
+                              int begin, int end, float *part, size_t ld_part, float *scratch) \
+    {                                                                                          \
+        attend(type, n_rows, heads, d, scale, q, ldq, kv, block_stride, pos, begin, end, part, \
+               ld_part, scratch);                                                              \
+    }
 
-void bb_attend_bf16_c(int n_rows, int heads, int d, float scale, const float *q, size_t ldq,
-                      const void *kv, size_t block_stride, size_t value_offset, int pos,
-                      float *out, size_t ldo, float *scratch)
-{
-    attend(BB_TYPE_BF16, n_rows, heads, d, scale, q, ldq, kv, block_stride, value_offset, pos,
-           out, ldo, scratch);
-}
-
-void bb_attend_f16_c(int n_rows, int heads, int d, float scale, const float *q, size_t ldq,
-                     const void *kv, size_t block_stride, size_t value_offset, int pos,
-                     float *out, size_t ldo, float *scratch)
-{
-    attend(BB_TYPE_F16, n_rows, heads, d, scale, q, ldq, kv, block_stride, value_offset, pos,
-           out, ldo, scratch);
-}
+KERNELS(f32, BB_TYPE_F32)
+KERNELS(bf16, BB_TYPE_BF16)
+KERNELS(f16, BB_TYPE_F16)

@@ -1,16 +1,16 @@
 /* conv1d.c - causal depthwise convolution with SiLU and a carried window, a vector of channels
  * at a time.
  *
- * Blocks of channels; their taps are turned to [tap][channel] once. A block is narrow enough for
- * its last K rows to stay in L1, so rows are read again for every tap. More than MAX_TAPS taps
- * take several passes, with the sums in out between them: the same order of additions. */
+ * Blocks of channels; their taps are turned to [tap][channel] once. A block is narrow enough
+ * for its last K rows to stay in L1, so rows are read again for every tap. More than MAX_TAPS
+ * taps take several passes, with the sums in out between them: the same order of additions. */
 #include "../variants.h"
 #include "vec.h"
 
 #include <stdbool.h>
 
 enum {
-    BLOCK    = 64,                        /* channels: four or eight vectors */
+    BLOCK    = 256,                       /* channels: rows of 1 KiB, K of them in L1 */
     MAX_TAPS = 8
 };
 
@@ -96,7 +96,8 @@ BB_INLINE void run_pass(const pass *k, int taps, const input *in, int T, float *
 static void shift_window(int T, int n, const input *in, float *window)
 {
     for (int i = 0; i < in->K - 1; i++)
-        memcpy(window + (size_t)i * in->ld_window, column(in, i + T), (size_t)n * sizeof *window);
+        memcpy(window + (size_t)i * in->ld_window, column(in, i + T),
+               (size_t)n * sizeof *window);
 }
 
 void BB_ISA(bb_conv1d)(int T, int C, int K, const float *x, size_t ldx, const float *w,

@@ -1,7 +1,7 @@
 /* convert.c - bfloat16 and IEEE half to and from float32, a vector at a time.
  *
- * Halves by F16C, whose conversions ignore flush-to-zero; bfloat16 by whole numbers, because the
- * processor's own conversion flushes denormals. */
+ * Halves by F16C, whose conversions ignore flush-to-zero; bfloat16 by whole numbers, because
+ * the processor's own conversion flushes denormals. */
 #include "../variants.h"
 #include "vec.h"
 

@@ -25,8 +25,8 @@ void BB_ISA(bb_silu_mul)(int n, const float *gate, const float *up, float *y)
 }
 
 /*
- * log(1 + u), u >= 0:  w = 1 + u is rounded, so the logarithm of w is corrected by what was lost,
- * (u - (w - 1)) / w.  w = 2^n · m, sqrt(1/2) <= m < sqrt(2), and with s = (m - 1) / (m + 1)
+ * log(1 + u), u >= 0:  w = 1 + u is rounded, so the logarithm of w is corrected by what was
+ * lost, (u - (w - 1)) / w.  w = 2^n · m, sqrt(1/2) <= m < sqrt(2), and with s = (m - 1) / (m + 1)
  * log(m) = 2·s·(1 + s²/3 + s⁴/5 + s⁶/7 + s⁸/9), the rest below 2e-9.
  */
 BB_INLINE vf log1p_of(vf u)
@@ -63,10 +63,11 @@ void BB_ISA(bb_softplus_clamp)(int H, const float *raw, const float *bias, float
 
     for (; h + VL <= H; h += VL)
         vf_store(dt + h, softplus_clamp(vf_load(raw + h), vf_load(bias + h), low, high));
-    if (h < H)
-        vf_store_part(dt + h, H - h,
-                      softplus_clamp(vf_load_part(raw + h, H - h), vf_load_part(bias + h, H - h),
-                                     low, high));
+    if (h < H) {
+        const int n = H - h;
+        vf_store_part(dt + h, n, softplus_clamp(vf_load_part(raw + h, n),
+                                                vf_load_part(bias + h, n), low, high));
+    }
 }
 
 void BB_ISA(bb_rope)(int heads, int width, int d, const float *cos, const float *sin, float *x)

@@ -1,21 +1,21 @@
 /* ssd_chunk.c - a chunk of the Mamba-2 recurrence in dual form, as small products in registers.
  *
- *     y  = [C · Sᵀ, faded] + (CB ∘ decay) · dx + D · x        lanes over P
- *     S ←  fade · S + dxᵀ · B                                 lanes over N
+ *     y  = exp(c) · (C · Sᵀ) + M · dx + D · x     M = CB ∘ decay, dx = dt · x     lanes over P
+ *     S ←  exp(c[Q-1]) · S + (decay · dx)ᵀ · B                                    lanes over N
  *
- * Both products run over tiles of TILE rows x 2 vectors: an operand is broadcast an element at a
- * time and meets two vectors of the other. S is transposed once, in slabs of two vectors; a slab
- * (16 KiB for N = 128) stays in L1 while all tokens pass. B is copied in the same shape: its rows
- * lie kilobytes apart and would crowd a few sets of the cache.
+ * Products run over tiles of TILE rows x 2 vectors: an operand is broadcast an element at a
+ * time and meets two vectors of the other. Sᵀ and B are copied in slabs of two vectors (16 and
+ * 8 KiB for N = 128, Q = 64), which stay in L1 while all tokens, all rows of S pass; in place,
+ * the rows of B and x lie tens of kilobytes apart and crowd a few sets of the cache.
  *
  * Exponents are differences of cumulated log-decays, summed in double and kept as two floats.
- * Source: Dao & Gu 2024, arXiv:2405.21060, section 6; Goto & van de Geijn 2008 for the tiles. */
+ * Source: Dao & Gu 2024, arXiv:2405.21060, section 6; Goto & van de Geijn 2008, tiles. */
 #include "../variants.h"
 #include "vec.h"
 
 enum {
     WIDE = 2 * VL,                        /* lanes of a slab */
-    TILE = VL == 16 ? 8 : 4               /* rows: TILE sums of two vectors, in registers */
+    TILE = VL == 16 ? 8 : 6               /* rows: TILE sums of two vectors, in registers */
 };
 
 /* What a head's chunk works on. Arrays of `scratch`, each on a cache line. */
@@ -26,9 +26,9 @@ typedef struct chunk {
     size_t       ldb;
     float       *high, *low;              /* [lanes_q] cumulated log-decay: their sum */
     float       *fade;                    /* [lanes_q] exp(c[t]); then exp(c[Q-1] - c[s]) */
-    float       *M;                       /* [TILE, lanes_q] rows of CB ∘ decay */
+    float       *M;                       /* [Q, lanes_q] CB ∘ decay where s <= t */
     float       *dx;                      /* [Q, lanes_p] dt · x; zeros beyond P */
-    float       *turned;                  /* [P slabs][N, WIDE] Sᵀ, or [Q, WIDE] a slab of B */
+    float       *slab;                    /* [N, WIDE] of Sᵀ, later [Q, WIDE] of B */
 } chunk;
 
 static int round_up(int n, int unit)
@@ -65,7 +65,7 @@ static void cumulate(chunk *k, const float *dt, size_t ld_dt, float A)
     double sum = 0;
 
     for (int t = 0; t < k->Q; t++) {
-        sum += (double)dt[(size_t)t * ld_dt] * (double)A;
+        sum += vf_exp_term((double)dt[(size_t)t * ld_dt] * (double)A);
         k->high[t] = (float)sum;
         k->low[t]  = (float)(sum - (double)k->high[t]);
     }
@@ -74,8 +74,8 @@ static void cumulate(chunk *k, const float *dt, size_t ld_dt, float A)
         vf_store(k->fade + t, vf_exp_sum(vf_load(k->high + t), vf_load(k->low + t)));
 }
 
-/* exp(c[t] - c[s]) for VL tokens s <= t. The difference of the high parts is rounded, what it lost
-   is known exactly (|c[t]| >= |c[s]|: Dekker 1971), and the lower parts join. */
+/* exp(c[t] - c[s]) for VL tokens s <= t. The difference of the high parts is rounded, what it
+   lost is known exactly (|c[t]| >= |c[s]|: Dekker 1971), and the lower parts join. */
 BB_INLINE vf decay(const chunk *k, vf high, vf low, int s)
 {
     const vf from = vf_load(k->high + s);
@@ -99,16 +99,14 @@ static void fade_to_end(chunk *k)
     }
 }
 
-/* M[i, s] = CB[t + i, s] · exp(c[t + i] - c[s]); what stands at s > t + i is not used. */
-static void weigh(chunk *k, const float *CB, int t)
+/* M[t, s] = CB[t, s] · exp(c[t] - c[s]); what stands at s > t is not used. */
+static void weigh(chunk *k, const float *CB)
 {
-    const int end = smaller(t + TILE, k->Q);
-
-    for (int r = t; r < end; r++) {
-        const float *in   = CB + (size_t)r * (size_t)k->Q;
-        float       *out  = k->M + (size_t)(r - t) * (size_t)k->lanes_q;
-        const vf     high = vf_set1(k->high[r]), low = vf_set1(k->low[r]);
-        for (int s = 0; s < end; s += VL)
+    for (int t = 0; t < k->Q; t++) {
+        const float *in   = CB + (size_t)t * (size_t)k->Q;
+        float       *out  = k->M + (size_t)t * (size_t)k->lanes_q;
+        const vf     high = vf_set1(k->high[t]), low = vf_set1(k->low[t]);
+        for (int s = 0; s <= t; s += VL)
             vf_store(out + s, vf_mul(load_up_to(in + s, k->Q - s), decay(k, high, low, s)));
     }
 }
@@ -126,154 +124,167 @@ static void take_inputs(chunk *k, const float *x, size_t ldx, const float *dt, s
     }
 }
 
-/* turned[p / WIDE][n][p mod WIDE] = S[p, n]; zeros beyond P. */
-static void transpose_state(chunk *k, const float *S)
+/* slab[n][i] = S[p + i, n], i < WIDE; zeros beyond P. */
+static void transpose_state(const chunk *k, int p, const float *S)
 {
-    for (int p = 0; p < k->lanes_p; p += VL) {
-        float *slab = k->turned + (size_t)(p / WIDE) * (size_t)k->N * WIDE + p % WIDE;
+    for (int half = 0; half < 2; half++, p += VL)
         for (int n = 0; n < k->N; n += VL) {
-            vf r[VL];
+            float    *to   = k->slab + (size_t)n * WIDE + half * VL;
+            const int rows = smaller(VL, k->N - n);
+            vf        r[VL];
+            BB_UNROLL
             for (int i = 0; i < VL; i++)
                 r[i] = p + i < k->P
                            ? load_up_to(S + (size_t)(p + i) * (size_t)k->N + n, k->N - n)
                            : vf_zero();
             vf_transpose(r);
-            if (n + VL <= k->N)
-                for (int i = 0; i < VL; i++) vf_store(slab + (size_t)(n + i) * WIDE, r[i]);
-            else
-                for (int i = 0; i < VL; i++)
-                    if (n + i < k->N) vf_store(slab + (size_t)(n + i) * WIDE, r[i]);
+            BB_UNROLL
+            for (int i = 0; i < VL; i++)
+                if (i < rows) vf_store(to + i * WIDE, r[i]);
         }
+}
+
+/* Bring rows of `width` floats to L1; they lie too far apart for the processor to guess. */
+static void fetch(int n_rows, int width, const float *p, size_t ld)
+{
+    for (int i = 0; i < n_rows; i++)
+        for (int j = 0; j < width; j += 16)
+            _mm_prefetch((const char *)(p + (size_t)i * ld + j), _MM_HINT_T0);
+}
+
+/* slab[s][i] = B[s, n + i], i < WIDE; zeros beyond N. */
+static void copy_inputs(const chunk *k, int n, const float *B)
+{
+    for (int s = 0; s < k->Q; s++) {
+        const float *from = B + (size_t)s * k->ldb + n;
+        vf_store(k->slab + (size_t)s * WIDE, load_up_to(from, k->N - n));
+        vf_store(k->slab + (size_t)s * WIDE + VL, load_up_to(from + VL, k->N - n - VL));
     }
 }
 
 /* ------------------------------------------------------------- products ----------------- */
 
-/* sum[i][0 … 1] += a[i][j] · b[j, 0 … WIDE-1] for j < n in order; rows of a at a[i]. */
-BB_INLINE void multiply_tile(int n, const float *const a[TILE], const float *b, size_t ldb,
-                             vf sum[TILE][2])
+/* A tile of sums, in registers: everything that indexes it must be unrolled. */
+typedef struct tile { vf v[TILE][2]; } tile;
+
+/* v[i] += f[i][at] · (b0, b1) for rows first … TILE - 1. */
+BB_INLINE void add_row(tile *sum, int first, const float *const f[TILE], size_t at, vf b0,
+                       vf b1)
 {
-    for (int j = 0; j < n; j++, b += ldb) {
-        const vf b0 = vf_load(b), b1 = vf_load(b + VL);
-        for (int i = 0; i < TILE; i++) {
-            const vf f = vf_set1(a[i][j]);
-            sum[i][0]  = vf_fma(f, b0, sum[i][0]);
-            sum[i][1]  = vf_fma(f, b1, sum[i][1]);
-        }
+    BB_UNROLL
+    for (int i = first; i < TILE; i++) {
+        const vf v = vf_set1(f[i][at]);
+        sum->v[i][0] = vf_fma(v, b0, sum->v[i][0]);
+        sum->v[i][1] = vf_fma(v, b1, sum->v[i][1]);
     }
 }
 
-/* y for tokens t … t + TILE - 1 and the lanes from p on. Rows beyond the last token repeat it and
-   are not stored. */
+/* sum[i] += Σj a[i][j] · b[j, 0 … WIDE-1] for j < n in order. */
+BB_INLINE tile multiply(tile sum, int n, const float *const a[TILE], const float *b, size_t ldb)
+{
+    for (int j = 0; j < n; j++, b += ldb)
+        add_row(&sum, 0, a, (size_t)j, vf_load(b), vf_load(b + VL));
+    return sum;
+}
+
+/* y of tokens t … t + TILE - 1 and lanes p … p + WIDE - 1. Rows beyond the last token repeat it
+   and are not stored. */
 static void make_y(const chunk *k, int t, int p, float D, const float *x, size_t ldx, float *y,
                    size_t ldy)
 {
-    const int    n_rows = smaller(TILE, k->Q - t), part = k->P - p;
-    const float *slab   = k->turned + (size_t)(p / WIDE) * (size_t)k->N * WIDE;
-    const float *dx     = k->dx + p;
-    const vf     skip   = vf_set1(D);
+    const int    last = smaller(TILE, k->Q - t) - 1, part = k->P - p;
+    const float *dx   = k->dx + p;
     const float *a[TILE];
-    vf           sum[TILE][2];
+    tile         sum;
 
+    BB_UNROLL
     for (int i = 0; i < TILE; i++) {
-        a[i]      = k->C + (size_t)(t + smaller(i, n_rows - 1)) * k->ldb;
-        sum[i][0] = sum[i][1] = vf_zero();
+        a[i]        = k->C + (size_t)(t + smaller(i, last)) * k->ldb;
+        sum.v[i][0] = sum.v[i][1] = vf_zero();
     }
-    multiply_tile(k->N, a, slab, WIDE, sum);
+    sum = multiply(sum, k->N, a, k->slab, WIDE);
+    BB_UNROLL
     for (int i = 0; i < TILE; i++) {
-        const vf f = vf_set1(k->fade[t + smaller(i, n_rows - 1)]);
-        sum[i][0]  = vf_mul(f, sum[i][0]);
-        sum[i][1]  = vf_mul(f, sum[i][1]);
-        a[i]       = k->M + (size_t)smaller(i, n_rows - 1) * (size_t)k->lanes_q;
+        const vf f  = vf_set1(k->fade[t + smaller(i, last)]);
+        sum.v[i][0] = vf_mul(f, sum.v[i][0]);
+        sum.v[i][1] = vf_mul(f, sum.v[i][1]);
+        a[i]        = k->M + (size_t)(t + smaller(i, last)) * (size_t)k->lanes_q;
     }
-    multiply_tile(t, a, dx, (size_t)k->lanes_p, sum);
-    for (int j = 0; j < TILE; j++) {      /* the triangle */
-        if (j >= n_rows) break;
-        const float *d  = dx + (size_t)(t + j) * (size_t)k->lanes_p;
-        const vf     b0 = vf_load(d), b1 = vf_load(d + VL);
-        for (int i = j; i < TILE; i++) {
-            const vf f = vf_set1(a[i][t + j]);
-            sum[i][0]  = vf_fma(f, b0, sum[i][0]);
-            sum[i][1]  = vf_fma(f, b1, sum[i][1]);
+    sum = multiply(sum, t, a, dx, (size_t)k->lanes_p);
+    dx += (size_t)t * (size_t)k->lanes_p;
+    BB_UNROLL
+    for (int j = 0; j < TILE; j++, dx += k->lanes_p)      /* the triangle */
+        if (j <= last) add_row(&sum, j, a, (size_t)(t + j), vf_load(dx), vf_load(dx + VL));
+
+    BB_UNROLL
+    for (int i = 0; i < TILE; i++)
+        if (i <= last) {
+            const float *xt = x + (size_t)(t + i) * ldx + p;
+            float       *yt = y + (size_t)(t + i) * ldy + p;
+            const vf     x0 = load_up_to(xt, part), x1 = load_up_to(xt + VL, part - VL);
+            store_up_to(yt, part, vf_fma(vf_set1(D), x0, sum.v[i][0]));
+            store_up_to(yt + VL, part - VL, vf_fma(vf_set1(D), x1, sum.v[i][1]));
         }
-    }
-    for (int i = 0; i < TILE; i++) {
-        if (i >= n_rows) break;
-        const float *xt = x + (size_t)(t + i) * ldx + p;
-        float       *yt = y + (size_t)(t + i) * ldy + p;
-        const vf     x0 = load_up_to(xt, part), x1 = load_up_to(xt + VL, part - VL);
-        store_up_to(yt, part, vf_fma(skip, x0, sum[i][0]));
-        store_up_to(yt + VL, part - VL, vf_fma(skip, x1, sum[i][1]));
-    }
 }
 
-/* Rows p … p + TILE - 1 and columns n … n + WIDE - 1 of S; b [Q, WIDE]. */
-static void update_state(const chunk *k, int p, int n, vf all, const float *b, float *S)
+/* Rows p … p + TILE - 1 and columns n … n + WIDE - 1 of S, B in the slab. */
+static void update_state(const chunk *k, int p, int n, vf all, float *S)
 {
-    const int    n_rows = smaller(TILE, k->P - p), part = k->N - n;
-    const float *dx     = k->dx + p;
-    vf           sum[TILE][2];
+    const int    last = smaller(TILE, k->P - p) - 1, part = k->N - n;
+    const float *a[TILE], *b = k->slab;
+    tile         sum;
 
+    BB_UNROLL
     for (int i = 0; i < TILE; i++) {
-        const float *s = S + (size_t)(p + smaller(i, n_rows - 1)) * (size_t)k->N + n;
-        sum[i][0] = vf_mul(all, load_up_to(s, part));
-        sum[i][1] = vf_mul(all, load_up_to(s + VL, part - VL));
+        const float *s = S + (size_t)(p + smaller(i, last)) * (size_t)k->N + n;
+        sum.v[i][0] = vf_mul(all, load_up_to(s, part));
+        sum.v[i][1] = vf_mul(all, load_up_to(s + VL, part - VL));
+        a[i]        = k->dx + p + i;
     }
-    for (int s = 0; s < k->Q; s++, b += WIDE, dx += k->lanes_p) {
-        const vf b0 = vf_load(b), b1 = vf_load(b + VL);
-        for (int i = 0; i < TILE; i++) {
-            const vf f = vf_set1(dx[i]);
-            sum[i][0]  = vf_fma(f, b0, sum[i][0]);
-            sum[i][1]  = vf_fma(f, b1, sum[i][1]);
+    for (int s = 0; s < k->Q; s++, b += WIDE)
+        add_row(&sum, 0, a, (size_t)s * (size_t)k->lanes_p, vf_load(b), vf_load(b + VL));
+    BB_UNROLL
+    for (int i = 0; i < TILE; i++)
+        if (i <= last) {
+            float *s = S + (size_t)(p + i) * (size_t)k->N + n;
+            store_up_to(s, part, sum.v[i][0]);
+            store_up_to(s + VL, part - VL, sum.v[i][1]);
         }
-    }
-    for (int i = 0; i < TILE; i++) {
-        if (i >= n_rows) break;
-        float *s = S + (size_t)(p + i) * (size_t)k->N + n;
-        store_up_to(s, part, sum[i][0]);
-        store_up_to(s + VL, part - VL, sum[i][1]);
-    }
 }
 
-static void update_slab(const chunk *k, int n, vf all, const float *B, float *S)
-{
-    float *const b = k->turned;           /* Sᵀ is not needed any more */
-
-    for (int s = 0; s < k->Q; s++) {
-        const float *from = B + (size_t)s * k->ldb + n;
-        vf_store(b + (size_t)s * WIDE, load_up_to(from, k->N - n));
-        vf_store(b + (size_t)s * WIDE + VL, load_up_to(from + VL, k->N - n - VL));
-    }
-    for (int p = 0; p < k->P; p += TILE) update_state(k, p, n, all, b, S);
-}
-
-/* ------------------------------------------------------------- kernels ------------------ */
+/* ------------------------------------------------------------- kernel ------------------- */
 
 void BB_ISA(bb_ssd_chunk)(int Q, int P, int N, const float *x, size_t ldx, const float *dt,
                           size_t ld_dt, float A, const float *B, const float *C, size_t ldb,
                           const float *CB, float D, float *S, float *y, size_t ldy,
                           float *scratch)
 {
-    const int lanes_p = round_up(P, WIDE), lanes_q = round_up(Q, VL);
-    chunk     k = { Q, P, N, lanes_p, lanes_q, C, ldb, NULL, NULL, NULL, NULL, NULL, NULL };
+    const size_t lanes_p = (size_t)round_up(P, WIDE), lanes_q = (size_t)round_up(Q, VL);
+    chunk        k = { .Q = Q, .P = P, .N = N, .C = C, .ldb = ldb,
+                       .lanes_p = (int)lanes_p, .lanes_q = (int)lanes_q };
 
     if (Q <= 0) return;
-    k.high   = align(scratch);
-    k.low    = k.high + lanes_q;
-    k.fade   = k.low + lanes_q;
-    k.M      = k.fade + lanes_q;
-    k.dx     = k.M + TILE * (size_t)lanes_q;
-    k.turned = k.dx + (size_t)Q * (size_t)lanes_p;
+    k.slab = align(scratch);
+    k.high = k.slab + (size_t)(N > Q ? N : Q) * WIDE;
+    k.low  = k.high + lanes_q;
+    k.fade = k.low + lanes_q;
+    k.M    = k.fade + lanes_q;
+    k.dx   = k.M + (size_t)Q * lanes_q;
 
+    fetch(Q, P, x, ldx);
     cumulate(&k, dt, ld_dt, A);
+    weigh(&k, CB);
     take_inputs(&k, x, ldx, dt, ld_dt);
-    transpose_state(&k, S);
-    for (int t = 0; t < Q; t += TILE) {
-        weigh(&k, CB, t);
-        for (int p = 0; p < P; p += WIDE) make_y(&k, t, p, D, x, ldx, y, ldy);
+    for (int p = 0; p < P; p += WIDE) {
+        transpose_state(&k, p, S);
+        for (int t = 0; t < Q; t += TILE) make_y(&k, t, p, D, x, ldx, y, ldy);
     }
 
     const vf all = vf_set1(k.fade[Q - 1]);
     fade_to_end(&k);
-    for (int n = 0; n < N; n += WIDE) update_slab(&k, n, all, B, S);
+    for (int n = 0; n < N; n += WIDE) {
+        copy_inputs(&k, n, B);
+        if (n + WIDE < N) fetch(Q, smaller(WIDE, N - n - WIDE), B + n + WIDE, ldb);
+        for (int p = 0; p < P; p += TILE) update_state(&k, p, n, all, S);
+    }
 }

@@ -16,7 +16,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) \
+    && defined(__AVX512VL__)
 #  define BB_VEC_512 1
 #  if defined(__AVX512BF16__)
 #    define BB_ISA(name) name##_avx512bf16
@@ -133,6 +134,14 @@ BB_INLINE vh vh_load_part(const uint16_t *p, int n)
 BB_INLINE void vh_store_part(uint16_t *p, int n, vh v)
 {
     _mm256_mask_storeu_epi16(p, vm_first(n), v);
+}
+
+/* 2·VL bfloat16: the first and the second of each pair of neighbours. */
+BB_INLINE void vf_load_bf16_pairs(const uint16_t *p, vf *first, vf *second)
+{
+    const __m512i u = _mm512_loadu_si512(p);
+    *first  = _mm512_castsi512_ps(_mm512_slli_epi32(u, 16));
+    *second = _mm512_castsi512_ps(_mm512_and_si512(u, _mm512_set1_epi32(-65536)));
 }
 
 /* r[i] lane j ↔ r[j] lane i */
@@ -278,6 +287,13 @@ BB_INLINE void vh_store_part(uint16_t *p, int n, vh v)
     for (int i = 0; i < n; i++) p[i] = h[i];
 }
 
+BB_INLINE void vf_load_bf16_pairs(const uint16_t *p, vf *first, vf *second)
+{
+    const __m256i u = _mm256_loadu_si256((const __m256i *)p);
+    *first  = _mm256_castsi256_ps(_mm256_slli_epi32(u, 16));
+    *second = _mm256_castsi256_ps(_mm256_and_si256(u, _mm256_set1_epi32(-65536)));
+}
+
 BB_INLINE void vf_transpose(vf r[VL])
 {
     vf a[VL];
@@ -416,6 +432,12 @@ BB_INLINE vf vf_exp(vf v)
 {
     const vf x = vf_exp_limit(v), n = vf_exp_whole(x);
     return vf_exp_join(n, vf_exp_rest(x, n));
+}
+
+/* An exponent, or a part of one, that floats can hold: exp of what is cut off is 0 or infinity. */
+BB_INLINE double vf_exp_term(double v)
+{
+    return v < -1000.0 ? -1000.0 : v > 1000.0 ? 1000.0 : v;
 }
 
 /* exp(v + low), the sum not rounded: for differences that one float cannot hold.

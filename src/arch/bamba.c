@@ -7,7 +7,7 @@
 #include "arch/registry.h"
 #include "mixer/mixers.h"
 
-#include <math.h>
+#include <limits.h>
 
 /* "mamba_d_head" is a number, "auto", or missing. */
 static int head_width(const bb_json *c, int d_inner, int n_heads)
@@ -54,7 +54,7 @@ static bb_mamba2_dims read_mamba(const bb_json *c, int D, double epsilon)
     return m;
 }
 
-static bb_attention_dims read_attention(const bb_json *c, int D)
+static bb_attention_dims read_attention(const bb_json *c, int D, bb_rope_factors *factors)
 {
     const bb_rope_keys rope = bb_key_rope(c, 0.5);
     const int          A = bb_json_int_or(c, "num_attention_heads", 1, BB_MAX_DIM, 32);
@@ -65,7 +65,6 @@ static bb_attention_dims read_attention(const bb_json *c, int D)
         .n_kv_heads = bb_json_int_or(c, "num_key_value_heads", 1, BB_MAX_DIM,
                                      bb_json_is_member(c, "num_key_value_heads") ? A : 8),
         .d_head     = bb_json_int_or(c, "head_dim", 1, 4096, D / A),
-        .rope_theta = rope.theta,
         .bias       = bb_json_bool_or(c, "attention_bias", false),
     };
     if (D % A != 0 && !bb_json_has(c, "head_dim"))
@@ -75,11 +74,13 @@ static bb_attention_dims read_attention(const bb_json *c, int D)
         bb_json_fail_key(c, "num_key_value_heads", BAMBA_ERR_FORMAT,
                          "expected a divisor of num_attention_heads = %d, found %d", A,
                          a.n_kv_heads);
-    a.d_rotary = bb_json_int_or(c, "attn_rotary_emb", 0, a.d_head,
-                                (int)(a.d_head * rope.partial));
-    if (a.d_rotary % 2 != 0)
+    const int d_rotary = bb_json_int_or(c, "attn_rotary_emb", 0, a.d_head,
+                                        (int)(a.d_head * rope.partial));
+    if (d_rotary % 2 != 0)
         bb_json_fail_key(c, "attn_rotary_emb", BAMBA_ERR_UNSUPPORTED,
-                         "expected an even number of rotated columns, found %d", a.d_rotary);
+                         "expected an even number of rotated columns, found %d", d_rotary);
+    a.rope = bb_key_rope_dims(c, d_rotary, bb_json_int_or(c, "max_position_embeddings", 1, INT_MAX,
+                                                          262144), factors);
     return a;
 }
 
@@ -88,11 +89,17 @@ static void plan(const bb_json *c, bb_plan *p)
     const int    D = bb_json_int_or(c, "hidden_size", 1, BB_MAX_DIM, 4096);
     const int    V = bb_json_int_or(c, "vocab_size", 1, BB_MAX_DIM, 128000);
     const int    L = bb_json_int_or(c, "num_hidden_layers", 1, BB_MAX_LAYERS, 32);
-    const double epsilon = bb_json_float_or(c, "rms_norm_eps", 1e-5);
+    const double epsilon = bb_key_epsilon(c, "rms_norm_eps", 1e-5);
     const bool   tied = bb_json_bool_or(c, "tie_word_embeddings", false);
 
-    const bb_mamba2_dims    ssm = read_mamba(c, D, epsilon);
-    const bb_attention_dims attention = read_attention(c, D);
+    const bb_mamba2_dims ssm = read_mamba(c, D, epsilon);
+
+    /* without attention layers the defaults of their keys need not fit hidden_size */
+    const bb_json           layers = bb_json_get(c, "attn_layer_indices");
+    const bb_attention_dims none = { 0 };
+    bb_rope_factors         factors;
+    const bb_attention_dims attention = bb_json_length(&layers) > 0
+                                    ? read_attention(c, D, &factors) : none;
     const bb_mlp_dims       mlp = {
         .d_model = D,
         .d_ff    = bb_json_int_or(c, "intermediate_size", 1, BB_MAX_DIM, 14336),
@@ -100,9 +107,6 @@ static void plan(const bb_json *c, bb_plan *p)
     };
 
     bb_key_expect(c, "hidden_act", "silu");
-    if (!(epsilon >= 0 && epsilon < 1))
-        bb_json_fail_key(c, "rms_norm_eps", BAMBA_ERR_FORMAT, "expected 0 <= eps < 1, found %g",
-                         epsilon);
     if (bb_json_status(c->doc, NULL) != BAMBA_OK) return;
 
     bb_plan_begin(p, D, V, epsilon);

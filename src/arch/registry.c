@@ -4,10 +4,15 @@
 #include <string.h>
 
 extern const bb_arch bb_arch_bamba;
+extern const bb_arch bb_arch_llama;
+extern const bb_arch bb_arch_mamba2;
+extern const bb_arch bb_arch_mistral;
 
 static const bb_arch *const known[] = {
-    &bb_arch_bamba,
+    &bb_arch_bamba, &bb_arch_llama, &bb_arch_mamba2, &bb_arch_mistral,
 };
+
+enum { N_KNOWN = sizeof known / sizeof known[0] };
 
 const bb_arch *bb_arch_find(const bb_json *config)
 {
@@ -16,7 +21,9 @@ const bb_arch *bb_arch_find(const bb_json *config)
     const char   *class_name = bb_json_is_text(&first) ? bb_json_value_text(&first, NULL) : "";
     const char   *model_type = bb_json_text_or(config, "model_type", "");
 
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+    for (size_t i = 0; i < N_KNOWN; i++)
+        if (known[i]->claims && known[i]->claims(config)) return known[i];
+    for (size_t i = 0; i < N_KNOWN; i++)
         if (model_type[0] ? strcmp(model_type, known[i]->model_type) == 0
                           : strcmp(class_name, known[i]->class_name) == 0)
             return known[i];

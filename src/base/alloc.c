@@ -1,6 +1,7 @@
 /* alloc.c - memory through the caller's allocator, or ours. */
 #include "base/alloc.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,20 @@ void *bb_allocate(const bb_allocator *a, size_t n, size_t elem_bytes)
 {
     if (n == 0 || elem_bytes == 0 || n > SIZE_MAX / elem_bytes) return NULL;
     return a->allocate(a->context, n * elem_bytes);
+}
+
+void bb_advise_huge(const bb_allocator *a, void *block, size_t bytes)
+{
+#ifdef MADV_HUGEPAGE
+    const int saved = errno;
+    const header *h = (const header *)block - 1;
+
+    if (a->allocate == default_allocate && block && bytes >= MAPPED_FROM_BYTES && h->is.bytes)
+        madvise((unsigned char *)block - sizeof(header), h->is.bytes, MADV_HUGEPAGE);
+    errno = saved;
+#else
+    (void)a, (void)block, (void)bytes;
+#endif
 }
 
 void *bb_new(const bb_allocator *a, size_t n, size_t elem_bytes)

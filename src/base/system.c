@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* First size - 1 bytes of a small file as text; false if it cannot be read. No stdio: it would
@@ -62,6 +63,14 @@ bb_status bb_system_check_memory(const char *what, uint64_t bytes, bamba_error *
     if (bytes <= have) return BAMBA_OK;
     return bb_fail(err, BAMBA_ERR_MEMORY, "%s: expected %llu MiB of free memory, found %llu MiB",
                    what, (unsigned long long)(bytes >> 20), (unsigned long long)(have >> 20));
+}
+
+uint64_t bb_system_now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 #ifdef __linux__

@@ -15,6 +15,9 @@ bb_status bb_system_check_memory(const char *what, uint64_t bytes, bamba_error *
    known. */
 uint64_t bb_system_memory(void);
 
+/* Nanoseconds since some moment; never goes back. */
+uint64_t bb_system_now_ns(void);
+
 /* Physical cores within the affinity mask and the cgroup's processor quota; at least 1. */
 int bb_system_cores(void);
 

@@ -18,6 +18,7 @@
 #endif
 #ifdef __linux__
 #  include <linux/futex.h>
+#  include <sched.h>
 #  include <sys/syscall.h>
 #  include <unistd.h>
 #else
@@ -39,6 +40,7 @@ struct bb_team {
     atomic_int       arrived;
     atomic_int       sleepers;
     int              n_threads;
+    bool             is_pinned;
     bb_allocator     alloc;
 };
 
@@ -59,6 +61,8 @@ void bb_team_free(bb_team *team)
     const bb_allocator a = team->alloc;
     bb_release(&a, team);
 }
+
+void bb_team_pin(bb_team *team, bool pin) { team->is_pinned = pin; }
 
 int bb_team_size(const bb_team *team) { return team->n_threads; }
 
@@ -123,10 +127,40 @@ void bb_team_barrier(bb_team *team, int thread)
 /* -------------------------------------------------------------- running ------------------ */
 
 typedef struct call {
+    const bb_team *team;
     void (*body)(void *context, int thread);
     void  *context;
     int    thread;
 } call;
+
+#ifdef __linux__
+
+/* To one processor of the mask, counted round; *before is what to go back to. */
+static bool pin_thread(int thread, cpu_set_t *before)
+{
+    cpu_set_t one;
+    int       n = 0, wanted;
+
+    if (sched_getaffinity(0, sizeof *before, before) != 0 || CPU_COUNT(before) < 1) return false;
+    wanted = thread % CPU_COUNT(before);
+    CPU_ZERO(&one);
+    for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, before) && n++ == wanted) CPU_SET(cpu, &one);
+    return sched_setaffinity(0, sizeof one, &one) == 0;
+}
+
+static void run_one(const call *c)
+{
+    cpu_set_t      before;
+    const bool     is_pinned = c->team->is_pinned && pin_thread(c->thread, &before);
+    const uint64_t mode = bb_fpmode_enter();
+
+    c->body(c->context, c->thread);
+    bb_fpmode_leave(mode);
+    if (is_pinned) sched_setaffinity(0, sizeof before, &before);
+}
+
+#else
 
 static void run_one(const call *c)
 {
@@ -134,6 +168,8 @@ static void run_one(const call *c)
     c->body(c->context, c->thread);
     bb_fpmode_leave(mode);
 }
+
+#endif
 
 #ifdef BB_TEAM_PTHREAD
 
@@ -151,7 +187,7 @@ static void run_all(bb_team *team, void (*body)(void *context, int thread), void
     call      c[MAX_PTHREADS];
 
     if (team->n_threads > MAX_PTHREADS) team->n_threads = MAX_PTHREADS;
-    for (int i = 0; i < team->n_threads; i++) c[i] = (call){ body, context, i };
+    for (int i = 0; i < team->n_threads; i++) c[i] = (call){ team, body, context, i };
     for (int i = 1; i < team->n_threads; i++)
         if (pthread_create(&thread[i], NULL, run_pthread, &c[i]) != 0) __builtin_trap();
     run_one(&c[0]);
@@ -169,12 +205,12 @@ static void run_all(bb_team *team, void (*body)(void *context, int thread), void
        then everybody leaves at once and thread 0 runs alone. */
 #pragma omp parallel num_threads(n)
     {
-        const call c = { body, context, omp_get_thread_num() };
+        const call c = { team, body, context, omp_get_thread_num() };
         if (omp_get_num_threads() == n) run_one(&c);
         else if (c.thread == 0) missing = 1;
     }
     if (missing) {
-        const call alone = { body, context, 0 };
+        const call alone = { team, body, context, 0 };
         team->n_threads = 1;
         run_one(&alone);
         team->n_threads = n;

@@ -18,6 +18,9 @@ bb_status bb_team_create(bb_team **out, const bb_allocator *a, int n_threads, ba
 void      bb_team_free(bb_team *team);
 int       bb_team_size(const bb_team *team);
 
+/* Whether thread i keeps to the i-th of the processors this process may use, while it runs. */
+void      bb_team_pin(bb_team *team, bool pin);
+
 /* Run body(context, thread) on threads 0 … size-1, thread 0 being the caller; returns when all are
    done. Flush-to-zero, denormals-are-zero and round-to-nearest hold inside; the caller's modes
    and errno come back. One call at a time. */

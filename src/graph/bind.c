@@ -3,28 +3,31 @@
 
 #include "base/system.h"
 #include "base/team.h"
+#include "graph/random.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum pass { COUNT, MEASURE, ATTACH };
 
-/* A matrix to be converted, after all are known. */
+/* A matrix to be converted or made up, after all are known. */
 typedef struct job {
-    const bb_tensor *from;
+    const bb_tensor *from;                /* NULL: random values */
     void            *to;
+    size_t           n;                   /* elements */
     int              type;                /* BB_TYPE_… of `to` */
+    int              cols;
 } job;
 
 struct bb_binder {
     enum pass              pass;
     bb_graph              *g;
-    bb_checkpoint         *c;             /* NULL while COUNT */
+    bb_checkpoint         *c;             /* NULL while COUNT, and for random weights */
     const bb_bind_options *options;
     bb_arena               arena;
     const char            *prefix;
     job                   *jobs;          /* [n_jobs], capacity known from MEASURE */
-    size_t                 n_jobs;
+    size_t                 n_jobs, n_small;
     bb_bind_stats          stats;
     bamba_error            first;         /* sticky */
 };
@@ -132,7 +135,8 @@ void bb_bind_matrix(bb_binder *b, bb_matrix *out, const char *name, int rows, in
     const bb_dtype   wanted = b->options->type == BB_DTYPE_NONE ? stored : b->options->type;
     const int        type = type_of(wanted);
     const size_t     bytes = n * type_bytes(type);
-    const bool       in_place = wanted == stored && (!t || is_aligned(t->data, type_bytes(type)));
+    const bool       in_place = wanted == stored && !b->options->copy && !b->options->random
+                                && (!t || is_aligned(t->data, type_bytes(type)));
 
     if (b->first.code != BAMBA_OK) return;
     if (cols > b->g->widest) b->g->widest = cols;
@@ -145,7 +149,7 @@ void bb_bind_matrix(bb_binder *b, bb_matrix *out, const char *name, int rows, in
         return;
     }
     void *copy = bb_take(&b->arena, n, type_bytes(type));
-    if (b->pass == ATTACH) b->jobs[b->n_jobs] = (job){ t, copy, type };
+    if (b->pass == ATTACH) b->jobs[b->n_jobs] = (job){ t, copy, n, type, cols };
     b->n_jobs++;
     out->data = copy;
 }
@@ -154,13 +158,19 @@ void bb_bind_small(bb_binder *b, const float **out, const char *name, const int 
 {
     const bb_tensor *t = take(b, name, dim);
     size_t           n = 1;
+    int              last = 1;
 
     if (b->first.code != BAMBA_OK) return;
-    for (int i = 0; dim[i]; i++) n *= (size_t)dim[i];
+    for (int i = 0; dim[i]; i++) {
+        last = dim[i];
+        n *= (size_t)last;
+    }
     b->stats.n_params += n;
     b->stats.weights_bytes += n * sizeof(float);
     float *copy = bb_take(&b->arena, n, sizeof *copy);
-    if (b->pass == ATTACH) read_floats(b->options->k, t->dtype, t->data, n, copy);
+    if (b->pass == ATTACH && t) read_floats(b->options->k, t->dtype, t->data, n, copy);
+    if (b->pass == ATTACH && !t)
+        bb_random_small(name, b->options->seed - ++b->n_small, last, n, copy);
     *out = copy;
 }
 
@@ -191,14 +201,24 @@ void bb_bind_map(bb_binder *b, const float *values, int n, float (*map)(float))
 
 /* -------------------------------------------------------------- the walk ----------------- */
 
+static const char *embed_name(const bb_binder *b)
+{
+    const bb_graph *g = b->g;
+    const bool      renamed = b->c && g->embed_alias[0] && !bb_checkpoint_find(b->c, g->embed_name)
+                           && bb_checkpoint_find(b->c, g->embed_alias);
+
+    return renamed ? g->embed_alias : g->embed_name;
+}
+
 static void walk(bb_binder *b)
 {
     bb_graph *g = b->g;
 
     b->n_jobs = 0;
+    b->n_small = 0;
     b->stats = (bb_bind_stats){ 0 };
     b->prefix = "";
-    bb_bind_matrix(b, &g->embed, g->embed_name, g->n_vocab, g->d_model);
+    bb_bind_matrix(b, &g->embed, embed_name(b), g->n_rows, g->d_model);
     if (g->head_name[0])                  /* else the head reads it: one row a token is nothing */
         b->stats.weights_bytes = 0;
     for (size_t i = 0; i < g->n_blocks; i++) {
@@ -212,8 +232,9 @@ static void walk(bb_binder *b)
     }
     b->prefix = "";
     bb_bind_vector(b, &g->norm, g->norm_name, g->d_model);
-    if (g->head_name[0]) bb_bind_matrix(b, &g->head.w, g->head_name, g->n_vocab, g->d_model);
+    if (g->head_name[0]) bb_bind_matrix(b, &g->head.w, g->head_name, g->n_rows, g->d_model);
     else g->head.w = g->embed;
+    g->head.w.rows = g->n_vocab;
     b->stats.resident_bytes = b->arena.used;
     if (b->arena.overflow) fail(b, BAMBA_ERR_UNSUPPORTED, "weights", "too large for this machine");
 }
@@ -249,18 +270,23 @@ typedef struct conversion {
     const bb_kernels *k;
     bb_team          *team;
     const job        *j;
+    uint64_t          seed;
 } conversion;
 
 static void convert_tiles(void *context, int thread)
 {
     const conversion *c = context;
-    const size_t      n = c->j->from->n_elements;
+    const job        *j = c->j;
+    const size_t      n = j->n;
     const int         n_tiles = (int)((n + TILE - 1) / TILE);
 
     (void)thread;
     for (int i; (i = bb_team_next(c->team)) < n_tiles;) {
         const size_t first = (size_t)i * TILE;
-        convert(c->k, c->j, first, n - first < TILE ? n - first : TILE);
+        const size_t m = n - first < TILE ? n - first : TILE;
+        if (j->from) convert(c->k, j, first, m);
+        else bb_random_fill(c->k, j->type, bb_random_bound(j->cols), c->seed, first, m,
+                            (unsigned char *)j->to + first * type_bytes(j->type));
     }
 }
 
@@ -281,9 +307,9 @@ static bb_status run_jobs(bb_binder *b, bamba_error *err)
                                       b->options->n_threads ? b->options->n_threads : cores, err);
 
     for (size_t i = 0; status == BAMBA_OK && i < b->n_jobs; i++) {
-        conversion c = { b->options->k, team, &b->jobs[i] };
+        conversion c = { b->options->k, team, &b->jobs[i], b->options->seed + i };
         bb_team_run(team, convert_tiles, &c);
-        done += c.j->from->n_elements * type_bytes(c.j->type);
+        done += c.j->n * type_bytes(c.j->type);
         if (!report(b, done))
             status = bb_fail(err, BAMBA_ERR_CANCELLED, "cancelled while loading weights");
     }
@@ -297,7 +323,7 @@ bb_status bb_bind(bb_graph *g, bb_checkpoint *c, const bb_bind_options *options,
                   bb_bind_stats *stats, bamba_error *err)
 {
     bb_status status = BAMBA_OK;
-    bb_binder b = { .pass = c ? MEASURE : COUNT, .g = g, .c = c, .options = options,
+    bb_binder b = { .pass = c || options->random ? MEASURE : COUNT, .g = g, .c = c, .options = options,
                     .arena = BB_MEASURE };
     void     *memory = NULL;
 
@@ -305,8 +331,8 @@ bb_status bb_bind(bb_graph *g, bb_checkpoint *c, const bb_bind_options *options,
     walk(&b);
     *stats = b.stats;
     if (b.first.code != BAMBA_OK) goto failed;
-    if (!c) return BAMBA_OK;
-    BB_TRY(refuse_leftovers(g, c, err));
+    if (b.pass == COUNT) return BAMBA_OK;
+    if (c) BB_TRY(refuse_leftovers(g, c, err));
 
     BB_TRY(bb_system_check_memory("weights", b.arena.used, err));
     memory = bb_allocate(&g->alloc, b.arena.used, 1);
@@ -315,6 +341,7 @@ bb_status bb_bind(bb_graph *g, bb_checkpoint *c, const bb_bind_options *options,
         status = bb_fail(err, BAMBA_ERR_MEMORY, "weights: out of memory");
         goto done;
     }
+    bb_advise_huge(&g->alloc, memory, b.arena.used);
     b.pass = ATTACH;
     b.arena = (bb_arena){ .base = memory, .size = b.arena.used };
     walk(&b);
@@ -331,7 +358,7 @@ failed:
     status = b.first.code;
     if (err) *err = b.first;
 done:
-    if (memory) bb_unguard(memory, b.arena.size);
+    if (memory) bb_unguard(memory, stats->resident_bytes);
     bb_release(&g->alloc, b.jobs);
     bb_release(&g->alloc, memory);
     return status;

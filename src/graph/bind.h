@@ -20,6 +20,9 @@ typedef struct bb_bind_options {
     bb_dtype           type;              /* of matrices; BB_DTYPE_NONE = as stored             */
     bb_dtype           planned_type;      /* without a checkpoint: what it would be stored in   */
     const bb_kernels  *k;
+    bool               copy;              /* use nothing in place                                */
+    bool               random;            /* without a checkpoint: make weights, from `seed`     */
+    uint64_t           seed;
     int                n_threads;         /* for conversions */
     bamba_progress_fn *progress;          /* bytes of weights bound; may be NULL */
     void              *progress_context;
@@ -33,7 +36,8 @@ typedef struct bb_bind_stats {
 } bb_bind_stats;
 
 /* Attach c's tensors to g. *block (the caller releases it, after g) holds what was copied; NULL if
-   c is NULL: then only *stats is filled. Takes every tensor of c or fails. */
+   c is NULL: then only *stats is filled, unless weights are to be made. Takes every tensor of c or
+   fails. */
 bb_status bb_bind(bb_graph *g, bb_checkpoint *c, const bb_bind_options *options, void **block,
                   bb_bind_stats *stats, bamba_error *err);
 

@@ -9,40 +9,49 @@
 #include "base/arena.h"
 #include "base/printer.h"
 #include "base/team.h"
+#include "graph/profile.h"
 #include "kernels.h"
 
 typedef struct bb_segment {               /* consecutive tokens of one session                   */
     void **state;                         /* [n_slots] what each stateful mixer remembers        */
     int    row, n_rows;                   /* its rows of the batch                               */
     int    pos;                           /* tokens the session has absorbed                     */
+    int    length;                        /* positions it is made for: scales rotary angles      */
 } bb_segment;
 
-/* One thread's view of a forward pass. Everything but thread and panel is the same for all. */
+/* One thread's view of a forward pass. Everything is the same for all but what is this thread's. */
 typedef struct bb_exec {
     const bb_kernels *k;
     bb_team          *team;
     int               thread, n_threads;
     bb_arena          scratch;            /* by value: every mixer starts from the same mark     */
     float            *x, *h;              /* [T, D] residual stream; norm(x) for this block      */
-    float            *panel;              /* [BB_PANEL_ROWS, cols] this thread's widened weights */
+    void             *panel;              /* this thread's packed or widened weights (product.c) */
+    uint16_t         *rounded_few;        /* [few rows, widest] this thread's rows in bfloat16 */
+    uint16_t         *rounded_many;       /* [T, widest] the rows of all threads in bfloat16 */
     const bb_segment *segment;            /* [n_segments], n_rows summing to T                   */
     int               n_segments, T;
+    bb_profile       *profile;            /* NULL: nobody asks where the time goes */
 } bb_exec;
 
 struct bb_mixer;
 struct bb_binder;
+struct bb_work;
 
 typedef struct bb_mixer_kind {
     const char *name;                                               /* "mamba2" */
     void   (*bind)(struct bb_mixer *m, struct bb_binder *b);        /* name the weights */
     /* Memory for S positions. The first state_bytes(m, p) bytes are all that a session at
-       position p <= S needs; state_bytes(m, 0) bytes are zero in an empty one. */
+       position p <= S needs; state_bytes(m, 0) bytes are zero in an empty one. The first
+       state_bytes(m, 0) bytes hold float32, the others elements of the model's kv type. */
     size_t (*state_bytes)(const struct bb_mixer *m, size_t S);
     /* Scratch for T rows on n_threads threads. */
     size_t (*scratch_bytes)(const struct bb_mixer *m, int T, int n_threads);
     /* e->x += mixer(e->h), by all threads together; the last projection accumulates. */
     void   (*forward)(const struct bb_mixer *m, const bb_exec *e);
     void   (*print)(const struct bb_mixer *m, bb_printer *p);
+    /* c [BB_N_OPS] grows by what a pass of that shape costs here; by mixer/count.h. */
+    void   (*count)(const struct bb_mixer *m, const struct bb_work *w, bb_count *c);
 } bb_mixer_kind;
 
 typedef struct bb_mixer {
@@ -64,5 +73,11 @@ typedef struct bb_block {                 /* x += Σ mixer(norm(x)) */
    change what it computes. */
 typedef void bb_tile_fn(const bb_exec *e, const void *job, int tile);
 void bb_each_tile(const bb_exec *e, int n, bb_tile_fn *run, const void *job);
+
+/* A stage is over: the time since the one before was this kind's. */
+static inline void bb_mark(const bb_exec *e, bb_op op)
+{
+    if (e->profile && e->thread == 0) bb_profile_add(e->profile, op);
+}
 
 #endif

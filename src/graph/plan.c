@@ -27,6 +27,7 @@ void bb_plan_begin(bb_plan *p, int d_model, int n_vocab, double epsilon)
 {
     p->g->d_model = d_model;
     p->g->n_vocab = n_vocab;
+    p->g->n_rows = n_vocab;
     p->g->epsilon = (float)epsilon;
 }
 
@@ -40,6 +41,13 @@ void bb_plan_embed(bb_plan *p, const char *name)
 {
     join(p->g->embed_name, sizeof p->g->embed_name, "", name);
 }
+
+void bb_plan_embed_alias(bb_plan *p, const char *name)
+{
+    join(p->g->embed_alias, sizeof p->g->embed_alias, "", name);
+}
+
+void bb_plan_padded(bb_plan *p, int n_rows) { p->g->n_rows = n_rows; }
 
 void bb_plan_head(bb_plan *p, const char *norm, const char *head)
 {
@@ -123,7 +131,7 @@ void bb_graph_free(bb_graph *g)
 
 void bb_graph_print(const bb_graph *g, bb_printer *p)
 {
-    bb_print(p, "embed    %s [%d, %d]\n", g->embed_name, g->n_vocab, g->d_model);
+    bb_print(p, "embed    %s [%d, %d]\n", g->embed_name, g->n_rows, g->d_model);
     for (size_t i = 0; i < g->n_blocks; i++) {
         const bb_block *b = &g->block[i];
         for (int j = 0; j < b->n_mixers; j++) {

@@ -17,14 +17,17 @@ enum { BB_MAX_DIM = 1 << 24, BB_MAX_LAYERS = 4096 };
 typedef struct bb_graph {
     bb_allocator alloc;
     int          d_model, n_vocab, n_layers;
+    int          n_rows;                  /* of embedding and head as stored: n_vocab and padding,
+                                             which nobody can feed or choose */
     float        epsilon;                 /* of the norms */
     int          widest;                  /* most columns of any matrix; known once bound */
     char         embed_name[64];
-    bb_matrix    embed;                   /* [V, D] */
+    char         embed_alias[64];         /* where the checkpoint lacks embed_name; "" = none */
+    bb_matrix    embed;                   /* [n_rows, D] */
     char         norm_name[64];
     const float *norm;                    /* [D] before the head */
     char         head_name[64];           /* "" = tied to the embedding */
-    bb_linear    head;                    /* [V, D] */
+    bb_linear    head;                    /* [V, D]; padding cut off */
     bb_block    *block;                   /* [n_blocks] */
     size_t       n_blocks, cap_blocks;
     bb_mixer   **stateful;                /* [n_slots] the mixer of each slot */
@@ -43,6 +46,10 @@ typedef struct bb_plan {
 /* Start a plan in an empty graph of d_model columns. */
 void bb_plan_begin(bb_plan *p, int d_model, int n_vocab, double epsilon);
 void bb_plan_embed(bb_plan *p, const char *name);
+/* Another name that the embedding has in some files. */
+void bb_plan_embed_alias(bb_plan *p, const char *name);
+/* Embedding and head are stored with n_rows >= n_vocab rows; without this call, with n_vocab. */
+void bb_plan_padded(bb_plan *p, int n_rows);
 /* head NULL: tied to the embedding. */
 void bb_plan_head(bb_plan *p, const char *norm, const char *head);
 /* Prefix of everything that follows, until changed. format has one %d, the layer. */

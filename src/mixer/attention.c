@@ -1,18 +1,27 @@
 /* attention.c - causal attention with grouped queries and rotary positions.
  *
- * State of a session: for each block of 64 positions and each kv head, keys [64, d] then values
- * [64, d] in the cache's type; blocks in the order of positions, so that the first bytes are all
- * an early position needs.
+ * State of a session: for each block of 64 positions and each kv head, keys and values in the
+ * cache's type, arranged as the kernels like it; blocks in the order of positions, so that the
+ * first bytes are all an early position needs.
+ * A pass of up to BB_FEW_ROWS rows cuts the positions of a row into at most 16 ranges, tiles of
+ * their own, whose parts of the softmax are joined in a second stage: so one deep sequence has
+ * work for every thread. Where the cuts are depends on the row's position alone. Longer passes
+ * have tiles enough.
  * Source: Ainslie et al. 2023, arXiv:2305.13245 (GQA); Su et al. 2021, arXiv:2104.09864 (RoPE). */
 #include "graph/bind.h"
+#include "mixer/count.h"
 #include "mixer/mixers.h"
 #include "mixer/product.h"
 
+#include <limits.h>
 #include <math.h>
+
+enum { RANGE = 1024, MOST_RANGES = 16 };  /* positions of a range at least; ranges of a row */
 
 typedef struct bb_attention {
     bb_mixer          base;
     bb_attention_dims dims;
+    bb_rope           rope;               /* its table lies behind this struct */
     int               kv_type;            /* BB_TYPE_… */
     bb_linear         q, k, v, o;
 } bb_attention;
@@ -36,7 +45,7 @@ static void bind(bb_mixer *base, bb_binder *b)
 
 static size_t head_block(const bb_attention *m)       /* elements: keys and values of 64 positions */
 {
-    return 2 * (size_t)BB_KV_BLOCK * (size_t)m->dims.d_head;
+    return BB_KV_ELEMENTS(m->dims.d_head);
 }
 
 static size_t whole_block(const bb_attention *m)      /* of all kv heads */
@@ -58,17 +67,29 @@ struct scratch {
     float *q;                             /* [T, heads · d], replaced by the attended values */
     float *k, *v;                         /* [T, kv_heads · d] */
     float *out;                           /* [T, D] */
-    float *attend;                        /* [n_threads, BB_ATTEND_SCRATCH] */
+    float *part;                          /* [min(T, 32), kv_heads, MOST_RANGES, share, PART] */
+    float *attend;                        /* [n_threads, own_scratch] */
 };
 
-static size_t attend_scratch(const bb_attention *m)
+/* The query heads of a kv head. */
+static int share_of(const bb_attention *m) { return m->dims.n_heads / m->dims.n_kv_heads; }
+
+/* Of one row and kv head. */
+static size_t part_size(const bb_attention *m)
 {
-    return BB_ATTEND_SCRATCH(m->dims.n_heads / m->dims.n_kv_heads, m->dims.d_head);
+    return (size_t)share_of(m) * BB_ATTEND_PART(m->dims.d_head);
+}
+
+/* A thread's: parts of a group of rows, then what the kernel wants. */
+static size_t own_scratch(const bb_attention *m)
+{
+    return BB_ATTEND_ROWS * part_size(m) + BB_ATTEND_SCRATCH(share_of(m), m->dims.d_head);
 }
 
 static struct scratch take_scratch(const bb_attention *m, int T, int n_threads, bb_arena *a)
 {
     const size_t   t = (size_t)T;
+    const size_t   few = (size_t)(T < BB_FEW_ROWS ? T : BB_FEW_ROWS);
     const size_t   d = (size_t)m->dims.d_head;
     struct scratch s;
 
@@ -76,7 +97,9 @@ static struct scratch take_scratch(const bb_attention *m, int T, int n_threads, 
     s.k      = bb_take(a, t * (size_t)m->dims.n_kv_heads * d, sizeof(float));
     s.v      = bb_take(a, t * (size_t)m->dims.n_kv_heads * d, sizeof(float));
     s.out    = bb_take(a, t * (size_t)m->dims.d_model, sizeof(float));
-    s.attend = bb_take(a, (size_t)n_threads * attend_scratch(m), sizeof(float));
+    s.part   = bb_take(a, few * (size_t)m->dims.n_kv_heads * MOST_RANGES * part_size(m),
+                       sizeof(float));
+    s.attend = bb_take(a, (size_t)n_threads * own_scratch(m), sizeof(float));
     return s;
 }
 
@@ -95,109 +118,183 @@ struct job {
     struct scratch      s;
 };
 
-static void rotate(const bb_exec *e, const bb_attention_dims *d, int pos, float *q, float *k)
+static void rotate(const bb_exec *e, const bb_attention *m, int pos, int length, float *q, float *k)
 {
-    enum { HALF_MAX = 1024 };             /* bounded by bb_plan_attention */
-    float     cosine[HALF_MAX], sine[HALF_MAX];
-    const int half = d->d_rotary / 2;
+    const bb_attention_dims *d = &m->dims;
+    float cosine[BB_ROPE_PAIRS], sine[BB_ROPE_PAIRS];
 
-    if (half == 0) return;
-    for (int i = 0; i < half; i++) {      /* double: positions reach 10^6, float32 has 24 bits */
-        const double angle = pos * pow(d->rope_theta, -2.0 * i / d->d_rotary);
-        cosine[i] = (float)cos(angle);
-        sine[i] = (float)sin(angle);
+    if (d->rope.d == 0) return;
+    bb_rope_angles(&m->rope, pos, length, cosine, sine);
+    e->k->rope(d->n_heads, d->d_head, d->rope.d, cosine, sine, q);
+    e->k->rope(d->n_kv_heads, d->d_head, d->rope.d, cosine, sine, k);
+}
+
+/* Neighbouring rows of a segment that a tile takes together, and the ranges of positions they cut
+   what they see into. */
+struct group {
+    const bb_segment *seg;
+    int               first, n_rows;      /* rows of the segment */
+    int               range, n_ranges;    /* positions of a range; ranges of the last row */
+};
+
+/* Positions of a range for a row at pos: doubled until MOST_RANGES are enough. */
+static int range_at(const bb_exec *e, int pos)
+{
+    int range = RANGE;
+
+    if (e->T > BB_FEW_ROWS) return INT_MAX;
+    while (pos / range >= MOST_RANGES) range *= 2;
+    return range;
+}
+
+static struct group group_from(const bb_exec *e, const bb_segment *seg, int first)
+{
+    const int    left = seg->n_rows - first;
+    const int    pos = seg->pos + first;
+    struct group g = { seg, first, left < BB_ATTEND_ROWS ? left : BB_ATTEND_ROWS,
+                       range_at(e, pos), 1 };
+
+    while (range_at(e, pos + g.n_rows - 1) != g.range) g.n_rows--;
+    g.n_ranges = (pos + g.n_rows - 1) / g.range + 1;
+    return g;
+}
+
+static struct group first_group(const bb_exec *e) { return group_from(e, e->segment, 0); }
+
+/* False after the last. */
+static bool next_group(const bb_exec *e, struct group *g)
+{
+    const bb_segment *seg = g->seg;
+    int               first = g->first + g->n_rows;
+
+    if (first == seg->n_rows) {
+        seg++;
+        first = 0;
     }
-    e->k->rope(d->n_heads, d->d_head, d->d_rotary, cosine, sine, q);
-    e->k->rope(d->n_kv_heads, d->d_head, d->d_rotary, cosine, sine, k);
+    if (seg == e->segment + e->n_segments) return false;
+    *g = group_from(e, seg, first);
+    return true;
 }
 
-/* One row of keys or values [kv_heads, d] into the cache; which: 0 keys, 1 values. */
-static void remember(const bb_exec *e, const bb_attention *m, void *state, int pos, int which,
-                     const float *row)
+/* A group's rotated keys and its values into the cache. */
+static void run_remember(const bb_exec *e, const void *p, int tile)
 {
-    const size_t d = (size_t)m->dims.d_head;
-    const size_t block = (size_t)(pos / BB_KV_BLOCK) * whole_block(m);
-    const size_t line = ((size_t)which * BB_KV_BLOCK + (size_t)(pos % BB_KV_BLOCK)) * d;
+    const struct job        *j = p;
+    const bb_attention      *m = j->m;
+    const bb_attention_dims *d = &m->dims;
+    const size_t             width = (size_t)d->d_head;
+    struct group             g = first_group(e);
 
-    for (size_t h = 0; h < (size_t)m->dims.n_kv_heads; h++) {
-        const size_t at = block + h * head_block(m) + line;
-        if (m->kv_type == BB_TYPE_F32)
-            for (size_t i = 0; i < d; i++) ((float *)state)[at + i] = row[h * d + i];
-        else
-            e->k->narrow[m->kv_type](d, row + h * d, (uint16_t *)state + at);
+    while (tile-- > 0) next_group(e, &g);
+    for (int r = g.first; r < g.first + g.n_rows; r++) {
+        const int      pos = g.seg->pos + r;
+        const size_t   t = (size_t)(g.seg->row + r);
+        float         *k = j->s.k + t * (size_t)d->n_kv_heads * width;
+        const float   *v = j->s.v + t * (size_t)d->n_kv_heads * width;
+        unsigned char *block = (unsigned char *)g.seg->state[m->base.slot]
+                             + (size_t)(pos / BB_KV_BLOCK) * whole_block(m) * element_bytes(m);
+
+        rotate(e, m, pos, g.seg->length, j->s.q + t * (size_t)d->n_heads * width, k);
+        for (size_t h = 0; h < (size_t)d->n_kv_heads; h++)
+            e->k->cache[m->kv_type].put(d->d_head, k + h * width, v + h * width,
+                                        pos % BB_KV_BLOCK,
+                                        block + h * head_block(m) * element_bytes(m));
     }
 }
 
-static const bb_segment *segment_of_row(const bb_exec *e, int t)
+/* The queries of row t that share kv head h; their parts of the first range. */
+static float *queries_at(const struct job *j, int t, int h)
 {
-    const bb_segment *seg = e->segment;
-    while (t >= seg->row + seg->n_rows) seg++;
-    return seg;
+    const bb_attention_dims *d = &j->m->dims;
+    return j->s.q + ((size_t)t * (size_t)d->n_heads + (size_t)(h * share_of(j->m)))
+                  * (size_t)d->d_head;
 }
 
-/* One tile a row: rotate, remember. */
-static void run_remember(const bb_exec *e, const void *p, int t)
+static float *parts_at(const struct job *j, int t, int h)
 {
-    const struct job    *j = p;
-    const bb_attention  *m = j->m;
-    const bb_segment    *seg = segment_of_row(e, t);
-    const int            pos = seg->pos + t - seg->row;
-    const size_t         d_kv = (size_t)m->dims.n_kv_heads * (size_t)m->dims.d_head;
-    float               *q = j->s.q + (size_t)t * (size_t)m->dims.n_heads * (size_t)m->dims.d_head;
-    float               *k = j->s.k + (size_t)t * d_kv;
-    void                *state = seg->state[m->base.slot];
-
-    rotate(e, &m->dims, pos, q, k);
-    remember(e, m, state, pos, 0, k);
-    remember(e, m, state, pos, 1, j->s.v + (size_t)t * d_kv);
+    return j->s.part + ((size_t)t * (size_t)j->m->dims.n_kv_heads + (size_t)h) * MOST_RANGES
+                     * part_size(j->m);
 }
 
-static int row_groups(const bb_segment *seg)
-{
-    return (seg->n_rows + BB_ATTEND_ROWS - 1) / BB_ATTEND_ROWS;
-}
-
-/* One tile a segment, group of rows and kv head. */
+/* One tile a group, kv head and range. A group of one range is done here. */
 static void run_attend(const bb_exec *e, const void *p, int tile)
 {
     const struct job        *j = p;
     const bb_attention      *m = j->m;
     const bb_attention_dims *d = &m->dims;
-    const int                share = d->n_heads / d->n_kv_heads;
-    const int                h = tile % d->n_kv_heads;
-    const bb_segment        *seg = e->segment;
-    int                      group = tile / d->n_kv_heads;
+    const bb_cache          *c = &e->k->cache[m->kv_type];
+    const int                n_kv = d->n_kv_heads;
+    const int                share = share_of(m);
+    const size_t             ldq = (size_t)d->n_heads * (size_t)d->d_head;
+    struct group             g = first_group(e);
 
-    for (; group >= row_groups(seg); seg++) group -= row_groups(seg);
-    const int            first = group * BB_ATTEND_ROWS;
-    const int            left = seg->n_rows - first;
-    const size_t         ldq = (size_t)d->n_heads * (size_t)d->d_head;
-    const unsigned char *kv = seg->state[m->base.slot];
-    float *q = j->s.q + (size_t)(seg->row + first) * ldq + (size_t)(h * share) * (size_t)d->d_head;
+    for (; tile >= g.n_ranges * n_kv; next_group(e, &g)) tile -= g.n_ranges * n_kv;
+    const int  h = tile % n_kv;
+    const int  begin = tile / n_kv * g.range;
+    const int  t = g.seg->row + g.first;
+    const bool whole = g.n_ranges == 1;
+    float     *own = j->s.attend + (size_t)e->thread * own_scratch(m);
+    float     *part = whole ? own : parts_at(j, t, h) + (size_t)(tile / n_kv) * part_size(m);
+    const size_t ld_part = whole ? part_size(m) : (size_t)(n_kv * MOST_RANGES) * part_size(m);
+    const unsigned char *kv = (const unsigned char *)g.seg->state[m->base.slot]
+                            + (size_t)h * head_block(m) * element_bytes(m);
 
-    e->k->attend[m->kv_type](left < BB_ATTEND_ROWS ? left : BB_ATTEND_ROWS, share, d->d_head,
-                             1.0f / sqrtf((float)d->d_head), q, ldq,
-                             kv + (size_t)h * head_block(m) * element_bytes(m), whole_block(m),
-                             head_block(m) / 2, seg->pos + first, q, ldq,
-                             j->s.attend + (size_t)e->thread * attend_scratch(m));
+    (e->T > BB_FEW_ROWS ? c->attend_many : c->attend)(
+        g.n_rows, share, d->d_head, 1.0f / sqrtf((float)d->d_head), queries_at(j, t, h), ldq, kv,
+        whole_block(m), g.seg->pos + g.first, begin,
+        begin > INT_MAX - g.range ? INT_MAX : begin + g.range, part, ld_part,
+        own + BB_ATTEND_ROWS * part_size(m));
+    if (whole)
+        for (int r = 0; r < g.n_rows; r++)
+            e->k->attend_join(1, share, d->d_head, part + (size_t)r * ld_part, 0,
+                              queries_at(j, t + r, h));
+}
+
+/* One tile a group and kv head: what run_attend left in parts. */
+static void run_join(const bb_exec *e, const void *p, int tile)
+{
+    const struct job *j = p;
+    const int         n_kv = j->m->dims.n_kv_heads;
+    const int         h = tile % n_kv;
+    struct group      g = first_group(e);
+
+    for (int i = tile / n_kv; i > 0; i--) next_group(e, &g);
+    if (g.n_ranges == 1) return;
+    for (int r = g.first; r < g.first + g.n_rows; r++)
+        e->k->attend_join((g.seg->pos + r) / g.range + 1, share_of(j->m), j->m->dims.d_head,
+                          parts_at(j, g.seg->row + r, h), part_size(j->m),
+                          queries_at(j, g.seg->row + r, h));
 }
 
 static void forward(const bb_mixer *base, const bb_exec *e)
 {
     const bb_attention *m = (const bb_attention *)base;
-    const size_t        D = (size_t)m->dims.d_model;
+    bb_operand          h = bb_operand_of(e->T, m->dims.d_model, e->h, (size_t)m->dims.d_model);
     bb_arena            arena = e->scratch;
     const struct job    j = { m, take_scratch(m, e->T, e->n_threads, &arena) };
+    const int           n_kv = m->dims.n_kv_heads;
+    struct group        g = first_group(e);
     int                 n_groups = 0;
+    int                 n_parts = 0;
 
-    for (int i = 0; i < e->n_segments; i++) n_groups += row_groups(&e->segment[i]);
+    do {
+        n_groups++;
+        n_parts += g.n_ranges;
+    } while (next_group(e, &g));
 
-    bb_product(e, &m->q, e->T, e->h, D, j.s.q, (size_t)m->q.w.rows);
-    bb_product(e, &m->k, e->T, e->h, D, j.s.k, (size_t)m->k.w.rows);
-    bb_product(e, &m->v, e->T, e->h, D, j.s.v, (size_t)m->v.w.rows);
-    bb_each_tile(e, e->T, run_remember, &j);
-    bb_each_tile(e, n_groups * m->dims.n_kv_heads, run_attend, &j);
-    bb_product_add(e, &m->o, j.s.q, (size_t)m->o.w.cols, j.s.out);
+    bb_product(e, &m->q, &h, j.s.q, (size_t)m->q.w.rows);
+    bb_product(e, &m->k, &h, j.s.k, (size_t)m->k.w.rows);
+    bb_product(e, &m->v, &h, j.s.v, (size_t)m->v.w.rows);
+    bb_mark(e, BB_OP_QKV);
+    bb_each_tile(e, n_groups, run_remember, &j);
+    bb_mark(e, BB_OP_ROPE);
+    bb_each_tile(e, n_parts * n_kv, run_attend, &j);
+    if (n_parts > n_groups) bb_each_tile(e, n_groups * n_kv, run_join, &j);
+    bb_mark(e, BB_OP_ATTENTION);
+
+    bb_operand attended = bb_operand_of(e->T, m->o.w.cols, j.s.q, (size_t)m->o.w.cols);
+    bb_product_add(e, &m->o, &attended, j.s.out);
+    bb_mark(e, BB_OP_OUT_PROJ);
 }
 
 static void print(const bb_mixer *base, bb_printer *p)
@@ -205,26 +302,46 @@ static void print(const bb_mixer *base, bb_printer *p)
     const bb_attention_dims *d = &((const bb_attention *)base)->dims;
 
     bb_print(p, "%d -> %d heads (%d kv) x %d", d->d_model, d->n_heads, d->n_kv_heads, d->d_head);
-    if (d->d_rotary)
-        bb_print(p, ", rope %d of %d, theta %g", d->d_rotary, d->d_head, d->rope_theta);
+    bb_rope_print(&d->rope, d->d_head, p);
     if (d->bias) bb_print(p, ", bias");
+}
+
+static void count(const bb_mixer *base, const bb_work *w, bb_count *c)
+{
+    const bb_attention      *m = (const bb_attention *)base;
+    const bb_attention_dims *d = &m->dims;
+    const uint64_t           heads = (uint64_t)d->n_heads;
+    const uint64_t           d_kv = (uint64_t)d->n_kv_heads * (uint64_t)d->d_head;
+
+    bb_count_product(&m->q, w->T, &c[BB_OP_QKV]);
+    bb_count_product(&m->k, w->T, &c[BB_OP_QKV]);
+    bb_count_product(&m->v, w->T, &c[BB_OP_QKV]);
+    bb_count_rope(heads + (uint64_t)d->n_kv_heads, (uint64_t)d->rope.d, d_kv, element_bytes(m), w,
+                  &c[BB_OP_ROPE]);
+    bb_count_attention(heads, (uint64_t)d->d_head, d_kv, element_bytes(m), w,
+                       &c[BB_OP_ATTENTION]);
+    bb_count_product(&m->o, w->T, &c[BB_OP_OUT_PROJ]);
 }
 
 static const bb_mixer_kind kind = {
     .name = "attention", .bind = bind, .state_bytes = state_bytes,
-    .scratch_bytes = scratch_bytes, .forward = forward, .print = print,
+    .scratch_bytes = scratch_bytes, .forward = forward, .print = print, .count = count,
 };
 
 void bb_plan_attention(bb_plan *p, const char *prefix, const bb_attention_dims *dims)
 {
-    if (dims->d_rotary > 2048 || (int64_t)dims->n_heads * dims->d_head > BB_MAX_DIM) {
+    const size_t table = bb_rope_table_size(&dims->rope) * sizeof(double);
+
+    if (dims->rope.d > 2 * BB_ROPE_PAIRS || (int64_t)dims->n_heads * dims->d_head > BB_MAX_DIM) {
         bb_plan_fail(p, BAMBA_ERR_UNSUPPORTED,
                      "'%s%s': attention of %d heads x %d, %d rotated: too wide", p->prefix, prefix,
-                     dims->n_heads, dims->d_head, dims->d_rotary);
+                     dims->n_heads, dims->d_head, dims->rope.d);
         return;
     }
-    bb_attention *m = (bb_attention *)bb_plan_mixer(p, &kind, sizeof *m, prefix, true);
+    bb_attention *m = (bb_attention *)bb_plan_mixer(p, &kind, sizeof *m + table, prefix, true);
     if (!m) return;
     m->dims = *dims;
+    m->dims.rope.shorter = m->dims.rope.longer = NULL;            /* the caller's, read here only */
+    bb_rope_init(&m->rope, &dims->rope, (double *)(void *)(m + 1));
     m->kv_type = p->kv_type;
 }

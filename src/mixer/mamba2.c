@@ -5,6 +5,7 @@
  * State of a session: the window of K-1 raw (pre-conv) columns, then S [H, P, N].
  * Source: Dao & Gu 2024, arXiv:2405.21060; state-spaces/mamba modules/mamba2.py. */
 #include "graph/bind.h"
+#include "mixer/count.h"
 #include "mixer/mixers.h"
 #include "mixer/product.h"
 
@@ -100,7 +101,9 @@ static struct scratch take_scratch(const bb_mamba2 *m, int T, int n_threads, bb_
     s.xbc    = bb_take(a, t * (size_t)m->d_xbc, sizeof(float));
     s.dt     = bb_take(a, t * (size_t)m->dims.n_heads, sizeof(float));
     s.cb     = bb_take(a, max_chunks(T) * (size_t)m->dims.n_groups * Q * Q, sizeof(float));
-    s.decay  = bb_take(a, (size_t)n_threads * BB_SSD_SCRATCH(Q, m->dims.d_head), sizeof(float));
+    s.decay  = bb_take(a, (size_t)n_threads
+                              * BB_SSD_SCRATCH(Q, m->dims.d_head, m->dims.d_state),
+                       sizeof(float));
     s.out    = bb_take(a, t * (size_t)m->dims.d_model, sizeof(float));
     return s;
 }
@@ -222,7 +225,7 @@ static void scan_chunks(const bb_exec *e, const struct job *j, const bb_segment 
     const int        G = m->dims.n_groups;
     const int        g = h / (m->dims.n_heads / G);
     float           *S = state_of(m, seg).S + (size_t)h * (size_t)P * (size_t)N;
-    float           *decay = j->s.decay + (size_t)e->thread * BB_SSD_SCRATCH(Q, P);
+    float           *decay = j->s.decay + (size_t)e->thread * BB_SSD_SCRATCH(Q, P, N);
 
     for (int i = 0, n = count_chunks(seg); i < n; i++) {
         int          first;
@@ -270,18 +273,25 @@ static void forward(const bb_mixer *base, const bb_exec *e)
     const bb_mamba2 *m = (const bb_mamba2 *)base;
     bb_arena         arena = e->scratch;
     struct job       j = { .m = m, .s = take_scratch(m, e->T, e->n_threads, &arena) };
+    bb_operand       h = bb_operand_of(e->T, m->dims.d_model, e->h, (size_t)m->dims.d_model);
+    bb_operand       y = bb_operand_of(e->T, m->d_inner, j.s.xbc, (size_t)m->d_xbc);
     int              n_chunks = 0;
 
     for (int i = 0; i < e->n_segments; i++)
         if (is_long(&e->segment[i])) n_chunks += count_chunks(&e->segment[i]);
     j.conv_tiles = (m->d_xbc + CONV_TILE - 1) / CONV_TILE;
 
-    bb_product(e, &m->in_proj, e->T, e->h, (size_t)m->dims.d_model, j.s.zxbcdt, (size_t)m->d_proj);
+    bb_product(e, &m->in_proj, &h, j.s.zxbcdt, (size_t)m->d_proj);
+    bb_mark(e, BB_OP_IN_PROJ);
     bb_each_tile(e, e->n_segments * j.conv_tiles + e->T, run_conv, &j);
+    bb_mark(e, BB_OP_CONV);
     if (n_chunks > 0) bb_each_tile(e, n_chunks * m->dims.n_groups, run_cb, &j);
     bb_each_tile(e, e->n_segments * m->dims.n_heads, run_scan, &j);
+    bb_mark(e, BB_OP_SCAN);
     bb_each_tile(e, e->T, run_norm, &j);
-    bb_product_add(e, &m->out_proj, j.s.xbc, (size_t)m->d_xbc, j.s.out);
+    bb_mark(e, BB_OP_GATED_NORM);
+    bb_product_add(e, &m->out_proj, &y, j.s.out);
+    bb_mark(e, BB_OP_OUT_PROJ);
 }
 
 static void print(const bb_mixer *base, bb_printer *p)
@@ -295,9 +305,22 @@ static void print(const bb_mixer *base, bb_printer *p)
         bb_print(p, ", dt %g ... %g", (double)d->dt_min, (double)d->dt_max);
 }
 
+static void count(const bb_mixer *base, const bb_work *w, bb_count *c)
+{
+    const bb_mamba2      *m = (const bb_mamba2 *)base;
+    const bb_mamba2_dims *d = &m->dims;
+
+    bb_count_product(&m->in_proj, w->T, &c[BB_OP_IN_PROJ]);
+    bb_count_conv((uint64_t)m->d_xbc, (uint64_t)d->d_conv, w, &c[BB_OP_CONV]);
+    bb_count_scan((uint64_t)d->n_heads, (uint64_t)d->d_head, (uint64_t)d->d_state, w,
+                  &c[BB_OP_SCAN]);
+    bb_count_gated_norm((uint64_t)m->d_inner, w, &c[BB_OP_GATED_NORM]);
+    bb_count_product(&m->out_proj, w->T, &c[BB_OP_OUT_PROJ]);
+}
+
 static const bb_mixer_kind kind = {
     .name = "mamba2", .bind = bind, .state_bytes = state_bytes, .scratch_bytes = scratch_bytes,
-    .forward = forward, .print = print,
+    .forward = forward, .print = print, .count = count,
 };
 
 void bb_plan_mamba2(bb_plan *p, const char *prefix, const bb_mamba2_dims *dims)

@@ -7,6 +7,7 @@
 #define BB_MIXER_MIXERS_H
 
 #include "graph/plan.h"
+#include "mixer/rope.h"
 
 /* Mamba-2: in_proj, causal conv1d, state-space recurrence, gated RMSNorm, out_proj.
    Tensors: in_proj, conv1d, dt_bias, A_log, D, norm, out_proj.
@@ -25,11 +26,10 @@ void bb_plan_mamba2(bb_plan *p, const char *prefix, const bb_mamba2_dims *dims);
 /* Causal attention with grouped queries and rotary positions.
    Tensors: q_proj, k_proj, v_proj, o_proj. */
 typedef struct bb_attention_dims {
-    int    d_model;
-    int    n_heads, n_kv_heads, d_head;   /* n_kv_heads divides n_heads */
-    int    d_rotary;                      /* leading columns of a head that rotate; even, 0 = none */
-    double rope_theta;
-    bool   bias;
+    int          d_model;
+    int          n_heads, n_kv_heads, d_head;         /* n_kv_heads divides n_heads */
+    bb_rope_dims rope;
+    bool         bias;
 } bb_attention_dims;
 
 void bb_plan_attention(bb_plan *p, const char *prefix, const bb_attention_dims *dims);

@@ -1,5 +1,6 @@
 /* mlp.c - the gated MLP: down(silu(gate(x)) · up(x)). */
 #include "graph/bind.h"
+#include "mixer/count.h"
 #include "mixer/mixers.h"
 #include "mixer/product.h"
 
@@ -79,6 +80,7 @@ static void forward(const bb_mixer *base, const bb_exec *e)
     bb_product(e, &m->up, &h, j.s.up, F);
     bb_each_tile(e, e->T, run_row, &j);
     bb_product_add(e, &m->down, &gated, j.s.out);
+    bb_mark(e, BB_OP_MLP);
 }
 
 static void print(const bb_mixer *base, bb_printer *p)
@@ -88,9 +90,19 @@ static void print(const bb_mixer *base, bb_printer *p)
              m->dims.bias ? ", bias" : "");
 }
 
+static void count(const bb_mixer *base, const bb_work *w, bb_count *c)
+{
+    const bb_mlp *m = (const bb_mlp *)base;
+
+    bb_count_product(&m->gate, w->T, &c[BB_OP_MLP]);
+    bb_count_product(&m->up, w->T, &c[BB_OP_MLP]);
+    bb_count_product(&m->down, w->T, &c[BB_OP_MLP]);
+    c[BB_OP_MLP].flops += 5 * (uint64_t)m->dims.d_ff * w->T;
+}
+
 static const bb_mixer_kind kind = {
     .name = "mlp", .bind = bind, .state_bytes = state_bytes, .scratch_bytes = scratch_bytes,
-    .forward = forward, .print = print,
+    .forward = forward, .print = print, .count = count,
 };
 
 void bb_plan_mlp(bb_plan *p, const char *prefix, const bb_mlp_dims *dims)

@@ -174,6 +174,24 @@ static void test_infinity_by_flag_only(void **state)
     bb_json_close(doc);
 }
 
+static void test_huge_integers_by_flag_only(void **state)
+{
+    (void)state;
+    bb_json_doc  *doc = open_text("[1000000000000000019884624838656, -99999999999999999999, 7]",
+                                  BB_JSON_HUGE);
+    const bb_json root = bb_json_root(doc);
+    const int64_t want[] = { INT64_MAX, INT64_MIN, 7 };
+    for (size_t i = 0; i < 3; i++) {
+        const bb_json element = bb_json_at(&root, i);
+        assert_int_equal(bb_json_value_int(&element), want[i]);
+    }
+    assert_int_equal(bb_json_status(doc, NULL), BAMBA_OK);
+    bb_json_close(doc);
+    refuse_n("[1e999]", 7, BB_JSON_HUGE);
+    refuse_n("[01]", 4, BB_JSON_HUGE);
+    refuse_n("[Infinity]", 10, BB_JSON_HUGE);
+}
+
 static void test_depth(void **state)
 {
     enum { DEEP = 200000 };
@@ -537,6 +555,7 @@ int main(void)
         cmocka_unit_test(test_accepts),
         cmocka_unit_test(test_refuses),
         cmocka_unit_test(test_infinity_by_flag_only),
+        cmocka_unit_test(test_huge_integers_by_flag_only),
         cmocka_unit_test(test_depth),
         cmocka_unit_test(test_truncated_everywhere),
         cmocka_unit_test(test_each_byte_changed),

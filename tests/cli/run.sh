@@ -104,7 +104,7 @@ count() {                                 # words in $*
 }
 
 : > in
-for part in main use generate sampling input info tokenize perplexity logits; do
+for part in main use generate sampling input info tokenize perplexity logits bench; do
     . "$here/cases_$part.sh"
 done
 finish

@@ -1,8 +1,9 @@
 /* attention.c - checks of attention: against softmax in double, weights that sum to one, no
-   interest in a shift of the scores, and rows keeping the bits they have alone. Keys nobody may
-   see hold NaN; values end where they must not be read. */
+   interest in a shift of the scores, rows keeping the bits they have alone, ranges of positions
+   that joined are the whole. What was never put into a cache is NaN. */
 #include "check.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,59 +15,80 @@ typedef struct shape { int n_rows, heads, d, pos; } shape;
 /* What values are: inputs, or 1 everywhere. What keys begin with: inputs, or 3 everywhere. */
 enum { PLAIN = 0, ONES = 1, SHIFTED = 2 };
 
-/* Keys and values of one kv head with their gaps, and the same in double [S, d]. */
-typedef struct cache {
+enum { GAP = 7 };                         /* elements between blocks, rows of parts, parts */
+
+/* The kernel under test; whether it rounds queries and probabilities to bfloat16. */
+typedef struct kernel {
+    int             type;
+    const bb_cache *cache;
+    bb_attend_fn   *attend;
+    bool            rounds;
+} kernel;
+
+/* Keys and values of one kv head, and the same in double [S, d]. */
+typedef struct memory {
     void   *kv;
-    size_t  block_stride, value_offset;
+    size_t  block_stride;
     double *k, *v;
-} cache;
+} memory;
 
-static void put(void *kv, int type, size_t at, double v)
+/* -------------------------------------------------------------- inputs ------------------- */
+
+static double rounded(int type, float v)
 {
-    if (type == BB_TYPE_F32) ((float *)kv)[at] = (float)v;
-    else ((uint16_t *)kv)[at] = isnan(v) ? 0x7fff : encode_half(type, v);
+    return type == BB_TYPE_F32 ? (double)v : decode_half(type, encode_half(type, (double)v));
 }
 
-static double get(const void *kv, int type, size_t at)
+static bool is_untouched(const kernel *f, const memory *m, size_t at)
 {
-    return type == BB_TYPE_F32 ? (double)((const float *)kv)[at]
-                               : decode_half(type, ((const uint16_t *)kv)[at]);
+    return f->type == BB_TYPE_F32 ? check_is_sentinel(((const float *)m->kv)[at])
+                                  : ((const uint16_t *)m->kv)[at] == 0x7fff;
 }
 
-static cache make_cache(check *c, int type, shape s, double scale, int what)
+/* Positions 0 … S-1, the last first. */
+static memory make_memory(check *c, const kernel *f, int d, int S, int what)
 {
-    const size_t d = (size_t)s.d, S = (size_t)(s.pos + s.n_rows);
-    cache        m = { .block_stride = 128 * d + 7, .value_offset = 64 * d + 3 };
-    const size_t n = S == 0 ? 0                   /* ends with the last visible value */
-                            : (S - 1) / 64 * m.block_stride + m.value_offset
-                                  + ((S - 1) % 64 + 1) * d;
+    const size_t width = (size_t)d, blocks = (size_t)(S + 63) / 64;
+    const size_t element = f->type == BB_TYPE_F32 ? 4 : 2;
+    memory       m = { .block_stride = BB_KV_ELEMENTS(d) + GAP };
+    const size_t n = blocks == 0 ? 0 : blocks * m.block_stride - GAP;
+    float       *k = check_floats(c, width), *v = check_floats(c, width);
 
-    m.kv = type == BB_TYPE_F32 ? (void *)check_floats(c, n) : (void *)check_halves(c, n);
-    m.k  = malloc((S * d + 1) * sizeof *m.k);
-    m.v  = malloc((S * d + 1) * sizeof *m.v);
+    m.kv = f->type == BB_TYPE_F32 ? (void *)check_floats(c, n) : (void *)check_halves(c, n);
+    m.k  = malloc(((size_t)S * width + 1) * sizeof *m.k);
+    m.v  = malloc(((size_t)S * width + 1) * sizeof *m.v);
     if (!m.k || !m.v) exit(2);
 
-    for (size_t i = 0; i < n; i++) put(m.kv, type, i, (double)NAN);
-    for (size_t i = 0; i < S * d; i++) {
-        const size_t pos = i / d, at = pos / 64 * m.block_stride + pos % 64 * d + i % d;
-        const bool   fixed = what == SHIFTED && i % d == 0;
-        put(m.kv, type, at, fixed ? 3.0 : scale * check_uniform(c));
-        put(m.kv, type, at + m.value_offset, what == ONES ? 1.0 : check_uniform(c));
-        m.k[i] = get(m.kv, type, at);
-        m.v[i] = get(m.kv, type, at + m.value_offset);
+    if (f->type != BB_TYPE_F32)
+        for (size_t i = 0; i < n; i++) ((uint16_t *)m.kv)[i] = 0x7fff;
+    for (int s = S - 1; s >= 0; s--) {
+        for (size_t i = 0; i < width; i++) {
+            const size_t at = (size_t)s * width + i;
+            k[i]    = what == SHIFTED && i == 0 ? 3.0f : (float)check_uniform(c);
+            v[i]    = what == ONES ? 1.0f : (float)check_uniform(c);
+            m.k[at] = rounded(f->type, k[i]);
+            m.v[at] = rounded(f->type, v[i]);
+        }
+        f->cache->put(d, k, v, s % 64,
+                      (char *)m.kv + (size_t)(s / 64) * m.block_stride * element);
     }
+    for (size_t b = 1; b < blocks; b++)
+        for (size_t i = 1; i <= GAP; i++)
+            check_true(c, is_untouched(f, &m, b * m.block_stride - i), "put beyond a block");
     return m;
 }
 
-static void free_cache(cache *m)
+static void free_memory(memory *m)
 {
     free(m->k);
     free(m->v);
 }
 
+/* -------------------------------------------------------------- reference ---------------- */
+
 /* One query over S positions: want [d], bound [d]. */
-static void attend_exactly(const cache *m, const float *q, int d, int S, double scale,
-                           double *want, double *bound)
+static void attend_exactly(const kernel *f, const memory *m, const float *q, int d, int S,
+                           double scale, double *want, double *bound)
 {
     double largest = -INFINITY, size = 0.0, sum = 0.0;
 
@@ -91,104 +113,217 @@ static void attend_exactly(const cache *m, const float *q, int d, int S, double 
             bound[i] += p * fabs(m->v[s * d + i]);
         }
     }
-    for (int i = 0; i < d; i++) {         /* bound: that of the contract */
+    const double share = eps * ((d + 20) * size + S + 20)         /* that of the contract */
+                       + (f->rounds ? 0x1p-8 * (size + 1) : 0.0);
+    for (int i = 0; i < d; i++) {
         want[i] /= sum;
-        bound[i] *= eps * (2 * (d / 16.0 + 10) * size + S + 16) / sum;
+        bound[i] *= share / sum;
     }
 }
 
-static void check_shape(check *c, int type, shape s, double spread, int what)
+/* -------------------------------------------------------------- attend ------------------- */
+
+/* What a case has in its hands. */
+typedef struct setting {
+    shape  s;
+    float  scale;
+    memory m;
+    float *q;                             /* [n_rows, ldq] */
+    size_t ldq;
+    float *part, *alone;                  /* [n_rows, ld_part], [ld_part] */
+    size_t ld_part;
+    float *scratch;
+} setting;
+
+static void attend(const kernel *f, const setting *t, int row, int n_rows, int begin, int end,
+                   float *part)
 {
-    const size_t d = (size_t)s.d, width = (size_t)s.heads * d, ldq = width + 3, ldo = width + 3;
-    const size_t n_q = (size_t)s.n_rows * ldq;
-    const float  scale = (float)(1.0 / sqrt(s.d));
+    f->attend(n_rows, t->s.heads, t->s.d, t->scale, t->q + (size_t)row * t->ldq, t->ldq, t->m.kv,
+              t->m.block_stride, t->s.pos + row, begin, end, part, t->ld_part, t->scratch);
+}
+
+/* All rows over begin … end - 1: parts with the bits each row has alone, empty where it sees
+   nothing, nothing written between them. */
+static void check_parts(check *c, const kernel *f, const setting *t, int begin, int end)
+{
+    const size_t d = (size_t)t->s.d, W = BB_KV_WIDTH(d);
+
+    attend(f, t, 0, t->s.n_rows, begin, end, t->part);
+    for (int r = 0; r < t->s.n_rows; r++) {
+        const float *part = t->part + (size_t)r * t->ld_part;
+        attend(f, t, r, 1, begin, end, t->alone);
+        for (int h = 0; h < t->s.heads; h++) {
+            const float *u = part + (size_t)h * BB_ATTEND_PART(d);
+            const float *a = t->alone + (size_t)h * BB_ATTEND_PART(d);
+            check_bits(c, d, u, a);
+            check_bits(c, 2, u + W, a + W);
+            if (begin <= t->s.pos + r && begin < end) continue;
+            for (size_t i = 0; i < d; i++) check_near(c, i, u[i], 0.0, 0.0);
+            check_near(c, W, u[W], -INFINITY, 0.0);
+            check_near(c, W + 1, u[W + 1], 0.0, 0.0);
+        }
+        check_true(c, check_is_sentinel(part[t->ld_part - 1]), "wrote between the rows of parts");
+    }
+}
+
+/* Row r from ranges of `range` positions. */
+static void check_joined(check *c, const kernel *f, const setting *t, int r, int range, int what)
+{
+    const size_t d = (size_t)t->s.d;
+    const int    S = t->s.pos + r + 1, n = (S - 1) / range + 1;
+    float       *parts = check_floats(c, (size_t)n * t->ld_part);
+    float       *out = check_floats(c, (size_t)t->s.heads * d);
     double      *want = malloc(2 * (d + 1) * sizeof *want), *bound = want + d + 1;
+
+    if (!want) exit(2);
+    for (int i = 0; i < n; i++)
+        attend(f, t, r, 1, i * range, range == INT_MAX ? INT_MAX : (i + 1) * range,
+               parts + (size_t)i * t->ld_part);
+    c->k->attend_join(n, t->s.heads, t->s.d, parts, t->ld_part, out);
+    for (size_t h = 0; h < (size_t)t->s.heads; h++) {
+        attend_exactly(f, &t->m, t->q + (size_t)r * t->ldq + h * d, t->s.d, S, (double)t->scale,
+                       want, bound);
+        for (size_t i = 0; i < d; i++) {
+            check_near(c, h * d + i, out[h * d + i], want[i], bound[i]);
+            if (what == ONES) check_near(c, h * d + i, out[h * d + i], 1.0, (S + 20) * eps);
+        }
+    }
+    free(want);
+}
+
+static void check_shape(check *c, const kernel *f, shape s, double spread, int what)
+{
+    static const int ranges[] = { INT_MAX, 64, 128, 1024 };
+    const size_t     width = (size_t)s.heads * (size_t)s.d;
+    setting          t = { .s = s, .scale = (float)(1.0 / sqrt(s.d)), .ldq = width + 3,
+                           .ld_part = (size_t)s.heads * BB_ATTEND_PART(s.d) + GAP };
 
     check_case(c, "rows %d heads %d d %d pos %d spread %g what %d", s.n_rows, s.heads, s.d,
                s.pos, spread, what);
-    if (!want) exit(2);
-    cache  m   = make_cache(c, type, s, 1.0, what);
-    float *q   = check_input(c, FILL_RANDOM, n_q), *out = check_floats(c, n_q);
-    float *one = check_floats(c, ldo);
-    float *scratch = check_floats(c, BB_ATTEND_SCRATCH(s.heads, s.d));
-    for (size_t i = 0; i < n_q; i++) q[i] *= (float)spread;
+    t.m       = make_memory(c, f, s.d, s.pos + s.n_rows, what);
+    t.q       = check_input(c, FILL_RANDOM, (size_t)s.n_rows * t.ldq);
+    t.part    = check_floats(c, (size_t)s.n_rows * t.ld_part);
+    t.alone   = check_floats(c, t.ld_part);
+    t.scratch = check_floats(c, BB_ATTEND_SCRATCH(s.heads, s.d));
+    for (size_t i = 0; i < (size_t)s.n_rows * t.ldq; i++) t.q[i] *= (float)spread;
 
-    c->k->attend[type](s.n_rows, s.heads, s.d, scale, q, ldq, m.kv, m.block_stride,
-                       m.value_offset, s.pos, out, ldo, scratch);
-    for (int r = 0; r < s.n_rows; r++) {
-        const float *o = out + (size_t)r * ldo, *qr = q + (size_t)r * ldq;
-        for (int h = 0; h < s.heads; h++) {
-            const size_t at = (size_t)h * d;
-            attend_exactly(&m, qr + at, s.d, s.pos + r + 1, (double)scale, want, bound);
-            for (size_t i = 0; i < d; i++) {
-                check_near(c, at + i, o[at + i], want[i], bound[i]);
-                if (what == ONES)
-                    check_near(c, at + i, o[at + i], 1.0, (s.pos + s.n_rows + 16) * eps);
-            }
-        }
-        check_true(c, check_is_sentinel(o[width]), "wrote between the rows of out");
-        c->k->attend[type](1, s.heads, s.d, scale, qr, ldq, m.kv, m.block_stride,
-                           m.value_offset, s.pos + r, one, ldo, scratch);
-        check_bits(c, width, o, one);
-    }
-    c->k->attend[type](s.n_rows, s.heads, s.d, scale, q, ldq, m.kv, m.block_stride,
-                       m.value_offset, s.pos, q, ldq, scratch);     /* in place */
-    for (int r = 0; r < s.n_rows; r++)
-        check_bits(c, width, q + (size_t)r * ldq, out + (size_t)r * ldo);
-    free(want);
-    free_cache(&m);
+    check_parts(c, f, &t, 0, INT_MAX);
+    check_parts(c, f, &t, 64, 128);
+    check_parts(c, f, &t, 64, 64);
+    check_parts(c, f, &t, (s.pos + 64) / 64 * 64, INT_MAX);       /* seen by the later rows only */
+    for (int r = 0; r < s.n_rows; r += r < 3 ? 1 : 6)
+        check_joined(c, f, &t, r, ranges[(s.pos + r) % 4], what);
+    free_memory(&t.m);
     check_done(c);
 }
 
 /* Keys begin with 3: the first element of q shifts all scores alike. */
-static void check_shift(check *c, int type, shape s, float by)
+static void check_shift(check *c, const kernel *f, int d, int S, float by)
 {
-    const size_t d = (size_t)s.d;
+    const size_t width = (size_t)d;
+    float       *q[2], *out[2];
 
-    check_case(c, "d %d pos %d scores shifted by %g", s.d, s.pos, 3 * (double)by);
-    cache  m = make_cache(c, type, s, 1.0, SHIFTED);
-    float *q = check_input(c, FILL_RANDOM, d), *out = check_floats(c, d);
-    float *shifted = check_floats(c, d), *scratch = check_floats(c, BB_ATTEND_SCRATCH(1, s.d));
-
+    check_case(c, "d %d positions %d scores shifted by %g", d, S, 3 * (double)by);
+    memory m       = make_memory(c, f, d, S, SHIFTED);
+    float *part    = check_floats(c, BB_ATTEND_PART(d));
+    float *scratch = check_floats(c, BB_ATTEND_SCRATCH(1, d));
+    q[0] = check_input(c, FILL_RANDOM, width);
     for (int i = 0; i < 2; i++) {
-        q[0] = i ? by : 0.0f;
-        c->k->attend[type](1, 1, s.d, 1.0f, q, d, m.kv, m.block_stride, m.value_offset, s.pos,
-                           i ? shifted : out, d, scratch);
+        out[i]  = check_floats(c, width);
+        q[i]    = q[0];
+        q[i][0] = i ? by : 0.0f;
+        f->attend(1, 1, d, 1.0f, q[i], width, m.kv, m.block_stride, S - 1, 0, S, part, 0, scratch);
+        c->k->attend_join(1, 1, d, part, 0, out[i]);
     }
-    for (size_t i = 0; i < d; i++)
-        check_near(c, i, shifted[i], (double)out[i],
-                   eps * (2 * (s.d / 16.0 + 10) * (3 * fabs((double)by) + s.d) + s.pos + 16));
-    free_cache(&m);
+    const double size = 3 * fabs((double)by) + d;
+    const double bound = eps * ((d + 20) * size + S + 20) + (f->rounds ? 0x1p-7 * (d + 1) : 0.0);
+    for (size_t i = 0; i < width; i++) check_near(c, i, out[1][i], (double)out[0][i], bound);
+    free_memory(&m);
     check_done(c);
 }
 
-static void check_type(check *c, int type)
+static void check_kernel(check *c, const kernel *f)
 {
     static const int rows[]  = { 0, 1, 2, 5, 16 };
-    static const int heads[] = { 1, 3, 4 };
-    static const int d[]     = { 1, 2, 15, 16, 17, 64, 128 };
-    static const int pos[]   = { 0, 1, 47, 48, 62, 63, 64, 65, 200 };
+    static const int heads[] = { 1, 3, 4, 6 };
+    static const int d[]     = { 1, 2, 15, 16, 17, 64, 80, 128 };
+    static const int pos[]   = { 0, 1, 14, 15, 47, 48, 62, 63, 64, 65, 200 };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         for (size_t j = 0; j < sizeof d / sizeof *d; j++)
             for (size_t l = 0; l < sizeof pos / sizeof *pos; l++)
-                check_shape(c, type, (shape){ rows[i], heads[(i + j + l) % 3], d[j], pos[l] },
+                check_shape(c, f, (shape){ rows[i], heads[(i + j + l) % 4], d[j], pos[l] },
                             l % 2 ? 1.0 : 20.0, PLAIN);
-    check_shape(c, type, (shape){ 16, 2, 80, 300 }, 0.0, PLAIN);        /* equal scores */
-    check_shape(c, type, (shape){ 3, 2, 33, 150 }, 1e4, PLAIN);         /* one position wins */
-    check_shape(c, type, (shape){ 5, 2, 33, 150 }, 1.0, ONES);
-    check_shape(c, type, (shape){ 1, 4, 128, 8192 }, 3.0, PLAIN);
-    check_shift(c, type, (shape){ 1, 1, 24, 100 }, 100.0f);
-    check_shift(c, type, (shape){ 1, 1, 24, 100 }, -100.0f);
+    check_shape(c, f, (shape){ 16, 2, 80, 300 }, 0.0, PLAIN);           /* equal scores */
+    check_shape(c, f, (shape){ 3, 2, 33, 150 }, 1e4, PLAIN);            /* one position wins */
+    check_shape(c, f, (shape){ 5, 2, 33, 150 }, 1.0, ONES);
+    check_shape(c, f, (shape){ 1, 4, 128, 8191 }, 3.0, PLAIN);
+    check_shift(c, f, 24, 101, 100.0f);
+    check_shift(c, f, 24, 101, -100.0f);
+}
+
+/* -------------------------------------------------------------- join --------------------- */
+
+static void check_join_of(check *c, int n, int heads, int d, double spread)
+{
+    const size_t W = BB_KV_WIDTH(d), ld = (size_t)heads * BB_ATTEND_PART(d) + GAP;
+
+    check_case(c, "%d parts, heads %d d %d spread %g", n, heads, d, spread);
+    float *part = check_input(c, FILL_RANDOM, (size_t)n * ld);
+    float *out  = check_floats(c, (size_t)heads * (size_t)d);
+    for (int j = 0; j < n; j++)
+        for (int h = 0; h < heads; h++) {
+            float     *u = part + (size_t)j * ld + (size_t)h * BB_ATTEND_PART(d);
+            const bool empty = n > 1 && (j + h) % 5 == 4;
+            u[W]     = empty ? -INFINITY : (float)(spread * check_uniform(c));
+            u[W + 1] = empty ? 0.0f : 1.0f + fabsf(u[0]);
+            for (int i = 0; empty && i < d; i++) u[i] = 0.0f;
+            for (size_t i = (size_t)d; i < W; i++) u[i] = NAN;
+        }
+    c->k->attend_join(n, heads, d, part, ld, out);
+    for (int h = 0; h < heads; h++) {
+        const float *u = part + (size_t)h * BB_ATTEND_PART(d);
+        double       most = -INFINITY, weight = 0.0;
+        for (int j = 0; j < n; j++) most = fmax(most, (double)u[(size_t)j * ld + W]);
+        for (int j = 0; j < n; j++)
+            weight += exp((double)u[(size_t)j * ld + W] - most)
+                    * (double)u[(size_t)j * ld + W + 1];
+        for (int i = 0; i < d; i++) {
+            double sum = 0.0, size = 0.0;
+            for (int j = 0; j < n; j++) {
+                const float *v = u + (size_t)j * ld;
+                const double f = exp((double)v[W] - most);
+                sum += f * (double)v[i];
+                size += f * fabs((double)v[i]);
+            }
+            check_near(c, (size_t)(h * d + i), out[h * d + i], sum / weight,
+                       eps * (2 * n + 16 + 4 * spread) * (size + fabs(sum)) / weight);
+        }
+    }
+    check_done(c);
 }
 
 void check_attention(check *c)
 {
-    static const char *const name[] = { "attend f32", "attend bf16", "attend f16" };
+    static const char *const few[] = { "attend f32", "attend bf16", "attend f16" };
+    static const char *const many[] = { "attend_many f32", "attend_many bf16", "attend_many f16" };
 
-    for (int type = 0; type < BB_N_TYPES; type++)
-        if (CHECK_BEGIN(c, name[type], attend[type])) {
-            check_type(c, type);
+    for (int type = 0; type < BB_N_TYPES; type++) {
+        const bb_cache *cache = &c->k->cache[type];
+        const bool      rounds = cache->attend_many != cache->attend;
+        if (CHECK_BEGIN(c, few[type], cache[type].attend)) {
+            check_kernel(c, &(kernel){ type, cache, cache->attend, false });
             check_end(c);
         }
+        if (rounds && CHECK_BEGIN(c, many[type], cache[type].attend_many)) {
+            check_kernel(c, &(kernel){ type, cache, cache->attend_many, true });
+            check_end(c);
+        }
+    }
+    if (CHECK_BEGIN(c, "attend_join", attend_join)) {
+        for (int n = 1; n <= 16; n++)
+            for (int d = 1; d <= 130; d = d * 2 + d % 3) check_join_of(c, n, 1 + n % 4, d, 10.0);
+        check_join_of(c, 16, 8, 128, 200.0);
+        check_end(c);
+    }
 }

@@ -7,22 +7,34 @@
 #include <string.h>
 #include <time.h>
 
+#if defined(__linux__)
+#  include <sys/mman.h>
+#endif
+
 enum {
     D = 4096, I = 8192, H = 128, P = 64, N = 128, F = 14336, K = 4, CONV = 8448, Q = 64,
-    HEADS = 4, WIDTH = 128, DEPTH = 8192,         /* query heads of one kv head, of 32 and 8 */
+    CHUNKS = 4,
+    HEADS = 4, WIDTH = 128,                       /* query heads of a kv head */
+    DEPTH = 32768, RANGE = 2048,                  /* positions: most, of a tile */
+    N_CACHE = 2 * 8 * DEPTH * WIDTH,              /* of 8 kv heads; more than W_ROWS · D */
     W_ROWS = 8192,                                /* of D columns: 64 MiB in two bytes */
-    REPEATS = 7
+    LAYERS = 16,                                  /* states of 4 MiB: more than caches hold */
+    REPEATS = 7, HUGE_PAGE = 1 << 21,
+    FAR_BYTES = 256 << 20, ROUNDS = 20000
 };
 
 typedef struct bench {
     const bb_kernels *k;
     const char       *only;
     float    *a, *b, *out;                /* [512 · I] */
-    float    *weights;                    /* [W_ROWS, D], as floats or halves */
-    float    *state;                      /* [H, P, N] */
+    float    *weights;                    /* [N_CACHE] as floats or halves: [W_ROWS, D], caches */
+    float    *state;                      /* [LAYERS, H, P, N] */
     float    *scratch;                    /* [4 · Q · Q + …] */
     int       type, T;                    /* of the kernel being timed */
-    double    ns_c[64];                   /* of level c, by order of timing */
+    int       depth, kv_heads;
+    double    ns_c[96];                   /* of level c, by order of timing */
+    bb_kernels best;                      /* what limits are measured with */
+    void     *far;                        /* [FAR_BYTES] beyond the caches */
     int       n_timed;
 } bench;
 
@@ -35,7 +47,32 @@ static double now_ns(void)
     return 1e9 * (double)clock() / CLOCKS_PER_SEC;
 }
 
-/* Median time of a call, and amount per ns: GB/s or GFLOP/s. */
+/* What this thread can do at most, now: reading memory, or multiply-adds of the kind that the
+   products of the level use. Kernels whose operands stay in caches read faster than memory. */
+static double limit_now(const bench *b, const char *name, const char *unit)
+{
+    const bb_cache *cache = &b->k->cache[b->type];
+    const bool  dots = strncmp(name, "rows", 4) == 0
+                     ? b->k->format[b->type].activation == BB_TYPE_BF16
+                     : strstr(name, "attend_many") && cache->attend_many != cache->attend;
+    bb_peak_fn *peak = b->best.peak[dots ? BB_PEAK_BF16 : BB_PEAK_F32];
+    double      most = 0.0;
+
+    for (int i = 0; i < 3; i++) {
+        volatile uint64_t sum = 0;
+        float             sink = 0.0f;
+        double            amount = FAR_BYTES;
+        const double      start = now_ns();
+        if (strcmp(unit, "GB/s") == 0) sum = b->best.read(FAR_BYTES, b->far);
+        else amount = peak(ROUNDS, &sink);
+        const double speed = amount / (now_ns() - start + 1.0);
+        if (speed > most) most = speed;
+        (void)sum;
+    }
+    return most;
+}
+
+/* Median time of a call, amount per ns (GB/s or GFLOP/s), ratio to level c, share of the limit. */
 static void time_kernel(bench *b, const char *name, bench_fn *fn, double amount,
                         const char *unit)
 {
@@ -64,8 +101,8 @@ static void time_kernel(bench *b, const char *name, bench_fn *fn, double amount,
     const double ns = t[REPEATS / 2];
     double      *c  = &b->ns_c[b->n_timed++];
     if (strcmp(b->k->name, "c") == 0) *c = ns;
-    printf("%-28s %-10s %12.0f ns %8.2f %-7s %6.2f x c\n", name, b->k->name, ns, amount / ns,
-           unit, *c / ns);
+    printf("%-28s %-10s %12.0f ns %8.2f %-7s %6.2f x c %6.1f %%\n", name, b->k->name, ns,
+           amount / ns, unit, *c / ns, 100.0 * amount / ns / limit_now(b, name, unit));
     fflush(stdout);
 }
 
@@ -77,11 +114,26 @@ static void run_rows(bench *b)
 {
     b->k->format[b->type].rows(b->T, W_ROWS, D, b->weights, D, b->a, D, b->out, W_ROWS);
 }
-static void run_attend(bench *b)
+/* A row of a decode: all kv heads over all positions, in the order of its tiles. */
+static void run_decode(bench *b)
 {
-    b->k->attend[b->type](b->T, HEADS, WIDTH, 0.088f, b->a, HEADS * WIDTH, b->weights,
-                          2 * 64 * WIDTH, 64 * WIDTH, DEPTH - b->T, b->out, HEADS * WIDTH,
-                          b->scratch);
+    const size_t block = BB_KV_ELEMENTS(WIDTH) * (b->type == BB_TYPE_F32 ? 4 : 2);
+    for (int at = 0; at < b->depth; at += RANGE)
+        for (int h = 0; h < b->kv_heads; h++)
+            b->k->cache[b->type].attend(1, HEADS, WIDTH, 0.088f, b->a, HEADS * WIDTH,
+                                        (const char *)b->weights + (size_t)h * block,
+                                        (size_t)b->kv_heads * BB_KV_ELEMENTS(WIDTH), b->depth - 1,
+                                        at, at + RANGE, b->out, 0, b->scratch);
+}
+static void run_prefill(bench *b)
+{
+    b->k->cache[b->type].attend_many(b->T, HEADS, WIDTH, 0.088f, b->a, HEADS * WIDTH, b->weights,
+                                     BB_KV_ELEMENTS(WIDTH), b->depth - b->T, 0, b->depth, b->out,
+                                     HEADS * BB_ATTEND_PART(WIDTH), b->scratch);
+}
+static void run_join(bench *b)
+{
+    b->k->attend_join(16, HEADS, WIDTH, b->a, HEADS * BB_ATTEND_PART(WIDTH), b->out);
 }
 static void run_axpy(bench *b) { b->k->axpy(D, 0.0f, b->a, b->out); }
 static void run_silu_mul(bench *b) { b->k->silu_mul(F, b->a, b->b, b->out); }
@@ -96,19 +148,39 @@ static void run_conv1d(bench *b)
 {
     b->k->conv1d(b->T, CONV, K, b->a, CONV, b->b, K, b->b, b->scratch, CONV, b->out, CONV);
 }
-static void run_step(bench *b)
+static void run_steps(bench *b)           /* a token through all layers */
 {
-    b->k->ssd_step(H, P, N, b->a, b->b, b->b + H, b->a + I, b->a + 2 * I, b->b, b->state,
-                   b->out);
+    for (int i = 0; i < LAYERS; i++)
+        b->k->ssd_step(H, P, N, b->a, b->b, b->b + H, b->a + I, b->a + 2 * I, b->b,
+                       b->state + (size_t)i * H * P * N, b->out);
 }
-static void run_cb(bench *b) { b->k->ssd_cb(Q, N, b->a, b->a + Q * N, N, b->scratch); }
-static void run_chunks(bench *b)          /* a layer: all heads, Q tokens */
+static void run_in_place(bench *b)        /* what memory allows a step */
 {
-    const float *B = b->a, *C = b->a + Q * N;
-    b->k->ssd_cb(Q, N, B, C, N, b->scratch);
+    const volatile float fade = 0.999f;   /* read each time: calls must not be merged */
+    const float          f    = fade;
+    for (size_t i = 0; i < (size_t)LAYERS * H * P * N; i++) b->state[i] *= f;
+}
+/* Operands where the model has them: in rows of CONV floats; dt in rows of H, from token 2 on. */
+static void run_cb(bench *b)
+{
+    b->k->ssd_cb(Q, N, b->a + I, b->a + I + N, CONV, b->scratch);
+}
+static void run_chunks(bench *b)          /* a layer: all heads, CHUNKS · Q tokens */
+{
+    const float *dt = b->b + 2 * H;
+    float *const scratch = b->scratch + CHUNKS * Q * Q;
+
+    for (int i = 0; i < CHUNKS; i++) {
+        const float *B = b->a + i * Q * CONV + I;
+        b->k->ssd_cb(Q, N, B, B + N, CONV, b->scratch + i * Q * Q);
+    }
     for (int h = 0; h < H; h++)
-        b->k->ssd_chunk(Q, P, N, b->b + h * P, I, b->b + h, H, b->b[H + h], B, C, N, b->scratch,
-                        1.0f, b->state + h * P * N, b->out + h * P, I, b->scratch + Q * Q);
+        for (int i = 0; i < CHUNKS; i++) {
+            const float *x = b->a + i * Q * CONV, *B = x + I;
+            b->k->ssd_chunk(Q, P, N, x + h * P, CONV, dt + i * Q * H + h, H, b->b[H + h], B,
+                            B + N, CONV, b->scratch + i * Q * Q, 1.0f, b->state + h * P * N,
+                            b->out + i * Q * CONV + h * P, CONV, scratch);
+        }
 }
 
 static void fill(float *p, size_t n, float low, float high)
@@ -129,9 +201,9 @@ static void bench_types(bench *b)
         const char  *type = type_name(b->type);
         const double size = b->type == BB_TYPE_F32 ? 4 : 2;
 
-        fill(b->weights, (size_t)W_ROWS * D, -1, 1);
+        fill(b->weights, N_CACHE, -1, 1);
         if (b->type != BB_TYPE_F32) {
-            b->k->narrow[b->type]((size_t)W_ROWS * D, b->weights, halves(b));  /* in order */
+            b->k->narrow[b->type](N_CACHE, b->weights, halves(b));        /* in order */
             snprintf(name, sizeof name, "widen %s", type);
             time_kernel(b, name, run_widen, 6.0 * I * 64, "GB/s");
             snprintf(name, sizeof name, "narrow %s", type);
@@ -143,13 +215,19 @@ static void bench_types(bench *b)
             if (b->T == 1) time_kernel(b, name, run_rows, size * W_ROWS * D, "GB/s");
             else time_kernel(b, name, run_rows, 2.0 * b->T * W_ROWS * D, "GFLOP/s");
         }
-        b->T = 1;
-        snprintf(name, sizeof name, "attend %s 4 heads @8192", type);
-        time_kernel(b, name, run_attend, size * 2 * DEPTH * WIDTH, "GB/s");
+        for (b->kv_heads = 4; b->kv_heads <= 8; b->kv_heads *= 2)
+            for (b->depth = 8192; b->depth <= DEPTH; b->depth *= 4) {
+                snprintf(name, sizeof name, "attend %s %dx4x128 @%d", type, b->kv_heads,
+                         b->depth);
+                time_kernel(b, name, run_decode, size * 2 * b->kv_heads * b->depth * WIDTH,
+                            "GB/s");
+            }
         b->T = 16;
-        snprintf(name, sizeof name, "attend %s 16 rows @8192", type);
-        time_kernel(b, name, run_attend, 4.0 * b->T * HEADS * DEPTH * WIDTH, "GFLOP/s");
+        b->depth = 8192;
+        snprintf(name, sizeof name, "attend_many %s 16 @8192", type);
+        time_kernel(b, name, run_prefill, 4.0 * b->T * HEADS * b->depth * WIDTH, "GFLOP/s");
     }
+    time_kernel(b, "attend_join 16x4x128", run_join, 2.0 * 16 * HEADS * WIDTH, "GFLOP/s");
 }
 
 static void bench_level(bench *b)
@@ -157,7 +235,7 @@ static void bench_level(bench *b)
     fill(b->a, 512u * I, -1, 1);
     fill(b->b, 512u * I, 0.01f, 0.1f);
     fill(b->b + H, H, -8, -1);            /* A */
-    memset(b->state, 0, sizeof(float) * H * P * N);
+    memset(b->state, 0, sizeof(float) * LAYERS * H * P * N);
     b->n_timed = 0;
 
     bench_types(b);
@@ -172,10 +250,23 @@ static void bench_level(bench *b)
     time_kernel(b, "conv1d T=1 8448", run_conv1d, 2.0 * K * CONV, "GFLOP/s");
     b->T = 64;
     time_kernel(b, "conv1d T=64 8448", run_conv1d, 2.0 * K * 64 * CONV, "GFLOP/s");
-    time_kernel(b, "ssd_step 128x64x128", run_step, 8.0 * H * P * N, "GB/s");
+    time_kernel(b, "ssd_step 16x128x64x128", run_steps, 8.0 * LAYERS * H * P * N, "GB/s");
+    time_kernel(b, "the same states in place", run_in_place, 8.0 * LAYERS * H * P * N, "GB/s");
     time_kernel(b, "ssd_cb 64x128", run_cb, 1.0 * Q * (Q + 1) * N, "GFLOP/s");
-    time_kernel(b, "ssd_chunk layer, 64 tokens", run_chunks,
-                1.0 * Q * (Q + 1) * (H * P + N) + 4.0 * H * Q * P * N, "GFLOP/s");
+    time_kernel(b, "ssd_chunk layer, 256 tokens", run_chunks,     /* counted as whole squares */
+                2.0 * CHUNKS * Q * (Q * N + H * (Q * P + 2.0 * N * P + 1.0 * N * P / Q)),
+                "GFLOP/s");
+}
+
+/* In huge pages, as a model has its weights and caches: with small ones memory is slower. */
+static void *allocate_huge(size_t bytes)
+{
+    void *p = aligned_alloc(HUGE_PAGE, (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE);
+#ifdef MADV_HUGEPAGE
+    if (p) madvise(p, bytes, MADV_HUGEPAGE);
+#endif
+    if (p) memset(p, 0, bytes);
+    return p;
 }
 
 int run_bench(const char *only)
@@ -189,10 +280,14 @@ int run_bench(const char *only)
     b.a       = calloc(512u * I, sizeof *b.a);
     b.b       = calloc(512u * I, sizeof *b.b);
     b.out     = calloc(512u * I, sizeof *b.out);
-    b.weights = calloc((size_t)W_ROWS * D, sizeof *b.weights);
-    b.state   = calloc((size_t)H * P * N, sizeof *b.state);
+    b.weights = allocate_huge(N_CACHE * sizeof *b.weights);
+    b.state   = calloc((size_t)LAYERS * H * P * N, sizeof *b.state);
     b.scratch = calloc(n_scratch, sizeof *b.scratch);
-    for (int i = 0; i < 4 && b.a && b.b && b.out && b.weights && b.state && b.scratch; i++) {
+    b.far     = malloc(FAR_BYTES);
+    if (b.far) memset(b.far, 1, FAR_BYTES);
+    bb_kernels_init(&b.best, machine);
+    for (int i = 0; i < 4 && b.a && b.b && b.out && b.weights && b.state && b.scratch
+                    && b.far; i++) {
         const int  mask = bb_cpu_level(level[i]);
         bb_kernels table;
         if (mask < 0 || ((unsigned)mask & ~machine)) continue;
@@ -206,5 +301,6 @@ int run_bench(const char *only)
     free(b.weights);
     free(b.state);
     free(b.scratch);
+    free(b.far);
     return 0;
 }

@@ -306,10 +306,14 @@ int main(int argc, char **argv)
 
     const char *option = argc > 1 ? argv[1] : "";
 
+    if (strcmp(option, "--has") == 0 && argc > 2) {   /* exit code 0: this machine has the level */
+        const int mask = bb_cpu_level(argv[2]);
+        return mask < 0 || ((unsigned)mask & ~machine);
+    }
     if (strcmp(option, "--bench") == 0) return run_bench(argc > 2 ? argv[2] : NULL);
     if (strcmp(option, "--flush") == 0) check_set_flush(true);
     else if (argc > 1) {
-        fprintf(stderr, "usage: bamba-check [--flush | --bench [kernel]]\n");
+        fprintf(stderr, "usage: bamba-check [--flush | --bench [kernel] | --has level]\n");
         return 2;
     }
 

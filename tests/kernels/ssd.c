@@ -134,6 +134,50 @@ static void check_step(check *c, int H, int P, int N, double rate, int fill, boo
     check_done(c);
 }
 
+/* S was 1 and nothing flows in: S is the decay itself. Its exponent dt·A is a product that one
+   float cannot hold. */
+static void check_decay(check *c, float A, float dt)
+{
+    const float zero = 0.0f;
+    float       S    = 1.0f, y;
+
+    c->k->ssd_step(1, 1, 1, &zero, &dt, &A, &zero, &zero, &zero, &S, &y);
+    const double want = exp((double)dt * (double)A);
+    if (want < (double)FLT_MIN) check_near(c, 0, S, want, 0.0);
+    else if (want > (double)FLT_MAX) check_true(c, isinf(S), "exp does not overflow");
+    else if (isnan(want)) check_true(c, isnan(S), "NaN did not stay NaN");
+    else check_near(c, 0, S, want, 2 * ldexp(1.0, ilogb(want) - 23));
+}
+
+static void check_decays(check *c)
+{
+    check_case(c, "decay within 2 ulp, both signs of the exponent");
+    for (float x = 0x1p-30f; x < 130.0f; x *= 1.0001f) {
+        check_decay(c, -x, 1.0f);
+        check_decay(c, x, 1.0f);
+    }
+    check_done(c);
+
+    check_case(c, "decay within 2 ulp, exponents of two floats");
+    for (int i = 0; i < 400000; i++) {
+        const float dt = (float)fabs(check_uniform(c));
+        check_decay(c, (float)(-100.0 * fabs(check_uniform(c))) / dt, dt);
+    }
+    check_done(c);
+
+    check_case(c, "decay at the ends");
+    check_decay(c, -0.0f, 1.0f);
+    check_decay(c, -INFINITY, 1.0f);
+    check_decay(c, INFINITY, 1.0f);
+    check_decay(c, NAN, 1.0f);
+    check_decay(c, -FLT_MAX, FLT_MAX);
+    check_decay(c, 88.72283f, 1.0f);
+    check_decay(c, 88.72284f, 1.0f);
+    check_decay(c, -87.33654f, 1.0f);
+    check_decay(c, -87.33655f, 1.0f);
+    check_done(c);
+}
+
 /* ------------------------------------------------------------- products of B and C ------ */
 
 static void check_cb(check *c, int Q, int N, int fill)
@@ -165,11 +209,11 @@ static void check_cb(check *c, int Q, int N, int fill)
 /* Memory for chunks of up to Q tokens. */
 typedef struct room { float *CB, *scratch; } room;
 
-static room make_room(check *c, int Q, int P)
+static room make_room(check *c, int Q, int P, int N)
 {
     room r;
     r.CB      = check_floats(c, (size_t)Q * (size_t)Q);
-    r.scratch = check_floats(c, BB_SSD_SCRATCH(Q, P));
+    r.scratch = check_floats(c, BB_SSD_SCRATCH(Q, P, N));
     return r;
 }
 
@@ -202,7 +246,7 @@ static void check_chunk(check *c, int Q, int P, int N, double rate, int fill, bo
 
     if (PN) memcpy(S, h.S, PN * sizeof *S);
     if (alias && Q) memcpy(y, h.x, (size_t)Q * h.ldx * sizeof *y);
-    run_chunk(c, &h, 0, Q, make_room(c, Q, P), alias ? y : h.x, S, y, h.ldx);
+    run_chunk(c, &h, 0, Q, make_room(c, Q, P, N), alias ? y : h.x, S, y, h.ldx);
     compare(c, &h, &r, y, h.ldx, S, Q + N + 16, Q + 8);
     for (size_t t = 0; t < (size_t)Q; t++) {
         const float *gap = y + t * h.ldx + P;
@@ -224,7 +268,7 @@ static void check_scan(check *c, int T, int Q, int first, int steps, double rate
     const int    P = 7, N = 19;
     const size_t PN = (size_t)(P * N), ldy = (size_t)P;
     const head   h = make_head(c, T, P, N, rate, FILL_RANDOM);
-    const room   m = make_room(c, first > Q ? first : Q, P);
+    const room   m = make_room(c, first > Q ? first : Q, P, N);
     truth        r = recur(&h);
     float       *S = check_floats(c, PN), *y = check_floats(c, (size_t)T * ldy);
     float       *S1 = check_floats(c, PN), *y1 = check_floats(c, (size_t)T * ldy);
@@ -254,7 +298,7 @@ static void check_linear(check *c, int Q)
     const int    P = 16, N = 32;
     const size_t PN = (size_t)(P * N);
     const head   h = make_head(c, Q, P, N, 0.5, FILL_RANDOM);
-    const room   m = make_room(c, Q, P);
+    const room   m = make_room(c, Q, P, N);
     const size_t n = (size_t)Q * h.ldx;
     float       *x = check_floats(c, n), *x1 = check_floats(c, n), *x2 = check_floats(c, n);
     float       *y = check_floats(c, n), *y1 = check_floats(c, n), *y2 = check_floats(c, n);
@@ -303,7 +347,7 @@ static void check_no_time(check *c, int Q)
     h.dt = dt;
     r    = recur(&h);
     memcpy(S, h.S, PN * sizeof *S);
-    run_chunk(c, &h, 0, Q, make_room(c, Q, P), h.x, S, y, (size_t)P);
+    run_chunk(c, &h, 0, Q, make_room(c, Q, P, N), h.x, S, y, (size_t)P);
     check_bits(c, PN, S, h.S);
     compare(c, &h, &r, y, (size_t)P, S, Q + N + 16, 0);
     for (int t = 0; t < Q; t++) run_step(c, &h, t, S, y, (size_t)P);
@@ -323,7 +367,7 @@ static void check_vanishing(check *c, int Q)
     float       *S = check_floats(c, PN), *y = check_floats(c, (size_t)(Q * P));
 
     memcpy(S, h.S, PN * sizeof *S);
-    run_chunk(c, &h, 0, Q, make_room(c, Q, P), h.x, S, y, (size_t)P);
+    run_chunk(c, &h, 0, Q, make_room(c, Q, P, N), h.x, S, y, (size_t)P);
     compare(c, &h, &r, y, (size_t)P, S, Q + N + 16, Q + 8);
     free_truth(&r);
     check_done(c);
@@ -359,6 +403,7 @@ void check_ssd(check *c)
             for (int H = 0; H < 4; H++)
                 check_step(c, H, size[i][0], size[i][1], H == 2 ? 400 : 8, FILL_RANDOM, H == 3);
         for (int fill = 0; fill < N_FILLS; fill++) check_step(c, 2, 6, 35, 4, fill, false);
+        check_decays(c);
         check_end(c);
     }
     if (CHECK_BEGIN(c, "ssd_cb", ssd_cb)) {

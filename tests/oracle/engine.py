@@ -33,7 +33,7 @@ class ModelInfo(ct.Structure):
 class EngineOptions(ct.Structure):
     _fields_ = [("struct_bytes", ct.c_size_t), ("n_batch", ct.c_int), ("n_threads", ct.c_int), ("n_logits", ct.c_int),
                 ("cancel", ct.c_void_p), ("cancel_context", ct.c_void_p), ("progress", ct.c_void_p),
-                ("progress_context", ct.c_void_p), ("allocator", Allocator)]
+                ("progress_context", ct.c_void_p), ("allocator", Allocator), ("pin", ct.c_int)]
 
 
 class SessionOptions(ct.Structure):

@@ -141,7 +141,7 @@ def compare(lib, folder, cpu, group, seed, result):
         Oracle.greedy(ids, want[n - 1:-1], bar * scale, result)
         Oracle.batches(model, two, s, rng, result)
     if dtype != "F32":
-        with Model(lib, folder, "default", "F32", cpu) as model, Engine(model) as engine:
+        with Model(lib, folder, "default", "F32", cpu, "F32") as model, Engine(model) as engine:
             result.check("stored", relative(run(engine, model, sequence, [total], total), want, scale), bar)
 
 

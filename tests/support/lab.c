@@ -137,7 +137,10 @@ bb_kernels lab_kernels(void)
     const int   level = name && name[0] ? bb_cpu_level(name) : (int)bb_cpu_detect();
     bb_kernels  k;
 
-    demand(level >= 0, "unknown BAMBA_CPU");
+    if (level < 0 || ((unsigned)level & ~bb_cpu_detect())) {
+        printf("skipped: no kernels for '%s' here\n", name);
+        exit(77);
+    }
     bb_kernels_init(&k, (unsigned)level);
     return k;
 }
@@ -169,7 +172,8 @@ void lab_bind(lab *l, store *s)
     lab_add(s, "last", "F32", 1, 0, &seed, (const int[]){ D, 0 });
     l->dir = tempdir_make();
     store_write(s, 0, s->n, l->dir, "model.safetensors");
-    demand(bb_checkpoint_open(&l->checkpoint, &l->alloc, l->dir, &err) == BAMBA_OK, err.message);
+    demand(bb_checkpoint_open(&l->checkpoint, &l->alloc, l->dir, &err) == BAMBA_OK,
+           err.message);
     demand(bb_bind(l->graph, l->checkpoint, &o, &l->weights, &l->stats, &err) == BAMBA_OK,
            err.message);
     bb_blas_prepare();
@@ -288,8 +292,10 @@ static void gather(lab *l, const int *line, int first, batch *b)
         if (n == 0) continue;
         b->state[b->n_segments] = l->session[i].state;
         b->session[b->n_segments] = i;
-        b->segment[b->n_segments] = (bb_segment){ .state = &b->state[b->n_segments], .row = b->T,
-                                                  .n_rows = n, .pos = l->session[i].pos };
+        b->segment[b->n_segments] = (bb_segment){
+            .state = &b->state[b->n_segments], .row = b->T, .n_rows = n,
+            .pos = l->session[i].pos, .length = l->session[i].n_rows,
+        };
         b->n_segments++;
         b->T += n;
     }
@@ -390,8 +396,8 @@ unsigned char *lab_bits(const lab *l, size_t *n_bytes)
     return bits;
 }
 
-bool lab_repeats(lab *l, int n_threads, const int *script, int n_calls, const unsigned char *bits,
-                 size_t n_bytes)
+bool lab_repeats(lab *l, int n_threads, const int *script, int n_calls,
+                 const unsigned char *bits, size_t n_bytes)
 {
     size_t n;
 

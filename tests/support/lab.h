@@ -1,7 +1,7 @@
-/* lab.h - one mixer on a bench: random weights, threads, exactly its scratch, states of its own.
+/* lab.h - one mixer on a bench: random weights, threads, exactly its scratch, its own states.
  *
- * Owns:    a graph of one block bound to a checkpoint written for it; sessions with random input
- *          rows; running scripts of calls; a generator; stored weights as doubles.
+ * Owns:    a graph of one block bound to a checkpoint written for it; sessions with random
+ *          input rows; running scripts of calls; a generator; stored weights as doubles.
  * Not:     what a mixer should answer (the tests).
  * Errors:  abort(), as in tempdir.h; a leak counts as one.
  *
@@ -29,10 +29,10 @@ typedef struct lab_session {
 } lab_session;
 
 typedef struct lab {
-    bb_kernels     kernels;               /* of the level BAMBA_CPU, or the best */
+    bb_kernels     kernels;
     fault          memory;
     bb_allocator   alloc;
-    bb_plan        plan;                  /* between lab_begin and lab_bind: open for one mixer */
+    bb_plan        plan;                  /* until lab_bind open for one mixer */
     bb_graph      *graph;
     bb_checkpoint *checkpoint;
     char          *dir;
@@ -42,10 +42,11 @@ typedef struct lab {
     lab_session    session[LAB_SESSIONS];
 } lab;
 
+/* Of the level BAMBA_CPU, else the best. Without that level the test is skipped: exit(77). */
 bb_kernels lab_kernels(void);
 
-/* Start a graph of d_model columns; the test then adds its mixer to &l->plan. kv_type BB_TYPE_… */
-void lab_begin(lab *l, int d_model, int kv_type);
+/* Start a graph of d_model columns; the test then adds its mixer to &l->plan. */
+void lab_begin(lab *l, int d_model, int kv_type);     /* BB_TYPE_… */
 /* Write *s with the few tensors the rest of the graph wants, and bind to it. */
 void lab_bind(lab *l, store *s);
 void lab_close(lab *l);
@@ -54,22 +55,22 @@ void lab_close(lab *l);
 void lab_add_session(lab *l, int n_rows, uint64_t *seed);
 
 /* From empty states, one forward call a line of script [n_calls, n_sessions]: how many rows of
-   each session it brings, none if 0. The sessions' order in the batch changes from call to call. */
+   each session it brings, none if 0. Their order in the batch changes with each call. */
 void lab_run(lab *l, int n_threads, const int *script, int n_calls);
 
 /* Largest |output - expected| of the rows a session has absorbed, as a share of the largest
    |expected|; expected [n_rows, D]. Infinite if anything is NaN. */
 double lab_error(const lab *l, int session, const double *expected);
 
-/* What lab_error may be where it is `strict` with float32 operands: more at levels that round the
-   rows before they meet weights of this type. */
+/* What lab_error may be where it is `strict` with float32 operands: more at levels that round
+   the rows before they meet weights of this type. */
 double lab_bound(const lab *l, int type, double strict);
 
 /* Outputs and states of all sessions as bytes, freed by the caller. */
 unsigned char *lab_bits(const lab *l, size_t *n_bytes);
 /* Whether another run ends with just these. */
-bool lab_repeats(lab *l, int n_threads, const int *script, int n_calls, const unsigned char *bits,
-                 size_t n_bytes);
+bool lab_repeats(lab *l, int n_threads, const int *script, int n_calls,
+                 const unsigned char *bits, size_t n_bytes);
 
 /* body(e, context) on each thread of a team, with what products of up to widest columns need.
    e->k, T, x, h, scratch and segments are the caller's. */

@@ -83,6 +83,22 @@ void store_add(store *s, const char *name, const char *dtype, int n_dims, const 
     }
 }
 
+void store_add_random(store *s, const char *name, int n_dims, const size_t *dim, float scale)
+{
+    size_t   n = 1;
+    uint32_t seed = (uint32_t)s->n + 1;
+
+    for (int i = 0; i < n_dims; i++) n *= dim[i];
+    float *values = malloc(n * sizeof *values);
+    if (!values) abort();
+    for (size_t i = 0; i < n; i++) {      /* a linear congruential generator's upper 24 bits */
+        seed = seed * 1664525u + 1013904223u;
+        values[i] = scale * ((float)(seed >> 8) / 8388608.0f - 1.0f);
+    }
+    store_add(s, name, "F32", n_dims, dim, values);
+    free(values);
+}
+
 store_tensor *store_find(store *s, const char *name)
 {
     for (size_t i = 0; i < s->n; i++)

@@ -8,7 +8,7 @@ _bamba()
 
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "generate info tokenize perplexity logits --help \
+        mapfile -t COMPREPLY < <(compgen -W "generate info tokenize perplexity logits bench --help \
             --version" -- "$word")
         return
     fi

@@ -8,8 +8,8 @@ set -eu
 packages="gcc libc6-dev cmake make pkg-config libjson-c-dev libpcre2-dev libutf8proc-dev libopenblas-dev"
 case ${1:-build} in
     build) ;;
-    test)  packages="$packages g++ libcmocka-dev binutils" ;;
-    ci)    packages="$packages g++ libcmocka-dev binutils clang libclang-rt-14-dev libomp-dev python3 python3-venv" ;;
+    test)  packages="$packages g++ libcmocka-dev binutils diffutils" ;;
+    ci)    packages="$packages g++ libcmocka-dev binutils diffutils clang libclang-rt-14-dev libomp-dev python3 python3-venv" ;;
     *)     echo "usage: debian-setup.sh [build|test|ci]" >&2; exit 2 ;;
 esac
 
