@@ -36,8 +36,8 @@ bamba_status bamba_probe_create(bamba_probe **out, const bamba_probe_options *op
     BB_TRY(bb_read_options(&o, sizeof o, sizeof o, options, "probe options", err));
     BB_TRY(bb_allocator_resolve(&a, &o.allocator, err));
     if (o.n_threads < 0 || o.n_threads > 1024) {
-        status = bb_fail(err, BAMBA_ERR_ARGUMENT, "probe: expected n_threads from 0 to 1024, found "
-                         "%d", o.n_threads);
+        status = bb_fail(err, BAMBA_ERR_ARGUMENT,
+                         "probe: expected n_threads from 0 to 1024, found %d", o.n_threads);
         goto done;
     }
     if (o.read_bytes == 0) {
@@ -137,8 +137,8 @@ static void compute(void *context, int thread)
     (void)sink;
 }
 
-/* Rounds that fill LEAST_NS on a thread left alone: by the fastest of several short runs, since in
-   any of them the processor may be taken away. */
+/* Rounds that fill LEAST_NS on a thread left alone: by the fastest of several short runs, since
+   in any of them the processor may be taken away. */
 static long find_rounds(bb_peak_fn *run)
 {
     uint64_t best = UINT64_MAX;

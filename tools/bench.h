@@ -22,7 +22,7 @@ typedef struct bench_list {
     size_t n;
 } bench_list;
 
-/* "512", "1,2,4", "0-8192+1024", "1-64*2" with values from lo to hi. ARGS_READ or an exit code. */
+/* "512", "1,2,4", "0-8192+1024", "1-64*2", each from lo to hi. ARGS_READ or an exit code. */
 int bench_read_list(const command *self, const char *name, const char *text, int lo, int hi,
                     bench_list *list);
 /* The same of names: each becomes its index in words. */
@@ -31,25 +31,27 @@ int bench_read_words(const command *self, const char *name, const char *text,
 
 /* ------------------------------------------------------------- what is asked -------------- */
 
-typedef enum bench_format { BENCH_MD, BENCH_CSV, BENCH_JSON, BENCH_JSONL, BENCH_SQL } bench_format;
+typedef enum bench_format {
+    BENCH_MD, BENCH_CSV, BENCH_JSON, BENCH_JSONL, BENCH_SQL
+} bench_format;
 
 typedef struct bench_options {
     bench_list prompts, generated, depths, sequences, threads;
-    bench_list types, kv_types;           /* bamba_type                                          */
+    bench_list types, kv_types;           /* bamba_type                                       */
     int        repetitions, n_batch;
-    int        format;                    /* bench_format                                        */
+    int        format;                    /* bench_format                                     */
     int64_t    seed;
-    int        real_fill;                 /* 0 synthetic, 1 tokens are fed                       */
-    int        copy;                      /* 0 weights in place, 1 copied                        */
+    int        real_fill;                 /* 0 synthetic, 1 tokens are fed                    */
+    int        copy;                      /* 0 weights in place, 1 copied                     */
     bool       ops, pin, progress;
     const char *cpu;
 } bench_options;
 
 /* A shape or a checkpoint. */
 typedef struct bench_source {
-    const char *name;                     /* "hybrid-1b", or the directory                       */
-    char        config[4096];             /* its config.json                                     */
-    bool        is_shape;                 /* random weights                                      */
+    const char *name;                     /* "hybrid-1b", or the directory                    */
+    char        config[4096];             /* its config.json                                  */
+    bool        is_shape;                 /* random weights                                   */
 } bench_source;
 
 /* Finds the file of a shape by name. */
@@ -62,11 +64,11 @@ typedef struct bench_model {
     const bench_source *source;
     bamba_model        *model;
     bamba_model_info    info;
-    char                type[64];         /* "hybrid-1b BF16"                                    */
+    char                type[64];         /* "hybrid-1b BF16"                                 */
 } bench_model;
 
-/* From the configuration alone: refuses what cannot be had, and what does not fit into memory with
-   the sessions of all tests. */
+/* From the configuration alone: refuses what cannot be had, and what does not fit into memory
+   with the sessions of all tests. */
 int  bench_check(const bench_source *s, const bench_options *o, int type, int kv_type);
 int  bench_open(bench_model *m, const bench_source *s, const bench_options *o, int type,
                 int kv_type, int n_threads);
@@ -78,7 +80,7 @@ double bench_read_mapped(bamba_probe *probe, const bench_source *s);
 /* ------------------------------------------------------------- a test --------------------- */
 
 typedef struct bench_test {
-    int n_prompt, n_gen, n_depth, n_seqs;             /* one of the first two is 0               */
+    int n_prompt, n_gen, n_depth, n_seqs;             /* one of the first two is 0            */
 } bench_test;
 
 enum { BENCH_OPS = 32 };                  /* more than there are kinds */
@@ -89,17 +91,17 @@ typedef struct bench_row {
     bench_test         test;
     char               model_type[96], test_name[64], test_time[32];
     int                n_threads, n_batch, n_samples;
-    uint64_t          *samples_ns;        /* [n_samples] free() it                               */
+    uint64_t          *samples_ns;        /* [n_samples] free() it                            */
     double             avg_ns, stddev_ns, avg_ts, stddev_ts;
     double             avg_gbs, stream_gbs, pct_stream, mapped_gbs;
     double             avg_gflops, peak_gflops, pct_peak;
     uint64_t           ttft_ns, p50_ns, p95_ns, p99_ns;
     uint64_t           state_bytes, kv_bytes, rss_bytes;
-    uint64_t           bytes, flops;      /* of a sample                                         */
-    char               noise[160];        /* why the samples may differ; empty: they do not      */
+    uint64_t           bytes, flops;      /* of a sample                                      */
+    char               noise[160];        /* why the samples may differ; empty: they do not   */
     bamba_op           ops[BENCH_OPS];
-    size_t             n_ops;             /* 0: not asked                                        */
-    double             ops_ns;            /* the same work with the timers off                   */
+    size_t             n_ops;             /* 0: not asked                                     */
+    double             ops_ns;            /* the same work with the timers off                */
 } bench_row;
 
 /* What all tests of a model on a number of threads share. */
@@ -144,7 +146,9 @@ const char *bench_bytes(uint64_t bytes, char *out, size_t size);      /* "1.2 Gi
 int bench_limits(const bench_options *o, const command *self);
 
 /* Step times of two shapes, integrated over whole texts, as CSV and a picture. */
-typedef enum bench_figure_kind { BENCH_NO_FIGURE, BENCH_THROUGHPUT, BENCH_LATENCY } bench_figure_kind;
+typedef enum bench_figure_kind {
+    BENCH_NO_FIGURE, BENCH_THROUGHPUT, BENCH_LATENCY
+} bench_figure_kind;
 int bench_figure(const bench_options *o, const bench_source *pair, int kind, const char *path);
 
 #endif

@@ -1,14 +1,14 @@
-/* bench_figure.c - two shapes over batch x length: step times, integrated; a table, CSV, a picture.
+/* bench_figure.c - two shapes over batch x length: step times, integrated; CSV and a picture.
  *
  * Nobody generates 64,000 tokens for a figure. The time of one step, t(B, d), is measured for B
- * sequences standing at depth d, and summed over a text: with a prompt of p tokens and length L,
+ * sequences standing at depth d, and summed over a text: with a prompt of p tokens, length L,
  *
  *     time(B, L) = B * time of a prompt of p + integral of t(B, x) for x from p to L
  *
- * t taken as linear between the depths measured. Throughput is B * (L - p) / time. The bounds are the
- * same integrals over what a step costs (bamba_model_count): if memory alone, or arithmetic alone,
- * set the pace. A full run of the shortest text checks the integral, and a few steps behind it check
- * that a depth filled with random values costs what a real one does. */
+ * t taken as linear between the depths measured. Throughput is B * (L - p) / time. The bounds
+ * are the same integrals over what a step costs (bamba_model_count): if memory alone, or
+ * arithmetic alone, set the pace. A full run of the shortest text checks the integral, and a
+ * few steps behind it check that random values cost what real ones do. */
 #include "bench.h"
 
 #include "console.h"
@@ -46,8 +46,8 @@ typedef struct figure {
 static void count(const bamba_model *m, int seqs, int n, int depth, cost *c)
 {
     bamba_op ops[BENCH_OPS];
-    const size_t k = bamba_model_count(m, (size_t)seqs, (size_t)n, (size_t)depth, (size_t)seqs, ops,
-                                       BENCH_OPS);
+    const size_t k = bamba_model_count(m, (size_t)seqs, (size_t)n, (size_t)depth, (size_t)seqs,
+                                       ops, BENCH_OPS);
 
     c->bytes = c->flops = 0.0;
     for (size_t i = 0; i < k && i < BENCH_OPS; i++) {
@@ -66,7 +66,8 @@ static int time_steps(bench_engine *e, bench_sessions *s, double *ns)
 
     if (!tokens) return console_fail("out of memory");
     int code = bench_feed(e, s, tokens, 1, &one);
-    while (code == EXIT_SUCCESS && n < MOST_STEPS && (n < LEAST_STEPS || sum < 1e9 * CELL_SECONDS)) {
+    while (code == EXIT_SUCCESS && n < MOST_STEPS &&
+           (n < LEAST_STEPS || sum < 1e9 * CELL_SECONDS)) {
         code = bench_feed(e, s, tokens, 1, &one);
         took[n++] = (double)one;
         sum += (double)one;
@@ -109,7 +110,7 @@ static int run_fully(figure *f, side *s)
 
     int code = bench_open_sessions(&s->engine, &one, 1, (size_t)(p + n + MOST_STEPS + 1));
     if (code == EXIT_SUCCESS && !tokens) code = console_fail("out of memory");
-    if (code == EXIT_SUCCESS) code = bench_feed(&s->engine, &one, tokens, 1, &ns);    /* warm-up */
+    if (code == EXIT_SUCCESS) code = bench_feed(&s->engine, &one, tokens, 1, &ns); /* warm-up */
     if (code == EXIT_SUCCESS) {
         bamba_session_reset(one.session[0]);
         code = bench_feed(&s->engine, &one, tokens, (size_t)p, &ns);
@@ -168,7 +169,8 @@ static int measure(figure *f)
         bamba_model_info info = BAMBA_MODEL_INFO;
         bamba_model_options o = BAMBA_MODEL_OPTIONS;
         o.weight_type = (bamba_type)f->o->types.value[0];
-        const bamba_status status = bamba_model_open_config(&config, f->source[i].config, &o, &err);
+        const bamba_status status = bamba_model_open_config(&config, f->source[i].config, &o,
+                                                            &err);
         if (status != BAMBA_OK) return console_fail_library(status, &err);
         bamba_model_info_get(config, &info);
         bamba_model_free(config);
@@ -250,7 +252,7 @@ static void print_table(const figure *f)
             else printf(" %7s |", isfinite(x) ? "only A" : isfinite(y) ? "only B" : "-");
         }
     }
-    printf("\n\nonly A, only B: the sessions of the other do not fit into memory; -: of neither\n");
+    printf("\n\nonly A, only B: sessions of the other do not fit into memory; -: of neither\n");
 }
 
 static void print_checks(const figure *f)
@@ -261,7 +263,8 @@ static void print_checks(const figure *f)
         while (b < f->n_batches && f->o->sequences.value[b] != 1) b++;
         if (b == f->n_batches) return;
         const double guess = integrate(f, s, b, 1).ns, step = s->step[b][1].ns;
-        printf("check %s: a text of %d really run takes %.1f s, integrated %.1f s (%+.1f %%); a step "
+        printf("check %s: a text of %d really run takes %.1f s, integrated %.1f s (%+.1f %%); a "
+               "step "
                "behind real tokens %.1f ms, behind random values %.1f ms (%+.1f %%)\n",
                s->model.type, f->depth[1], s->full_ns * 1e-9, guess * 1e-9,
                100.0 * (guess / s->full_ns - 1.0), s->full_step_ns * 1e-6, step * 1e-6,
@@ -301,12 +304,16 @@ static void plot_throughput(FILE *to, const figure *f)
         }
         fprintf(to, "END\n");
     }
-    fprintf(to, "set xlabel 'sequences together'\nset ylabel 'throughput, %s / %s'\nplot 1 with "
-                "lines lc 'gray' notitle", f->side[0].model.type, f->side[1].model.type);
+    fprintf(to,
+            "set xlabel 'sequences together'\nset ylabel 'throughput, %s / %s'\nplot 1 with "
+            "lines lc 'gray' notitle",
+            f->side[0].model.type, f->side[1].model.type);
     for (int d = 1; d < f->n_depths; d++)
-        fprintf(to, ", \\\n  $series%d using 1:2 with linespoints lw 2 pt 7 lc %d title 'length %d'"
-                    ", \\\n  '' using 1:3 with lines dt 2 lc %d notitle"
-                    ", \\\n  '' using 1:4 with lines dt 3 lc %d notitle", d, d, f->depth[d], d, d);
+        fprintf(to,
+                ", \\\n  $series%d using 1:2 with linespoints lw 2 pt 7 lc %d title 'length %d'"
+                ", \\\n  '' using 1:3 with lines dt 2 lc %d notitle"
+                ", \\\n  '' using 1:4 with lines dt 3 lc %d notitle",
+                d, d, f->depth[d], d, d);
     fprintf(to, ", \\\n  NaN with lines dt 2 lc 'black' title 'if memory alone set the pace'"
                 ", \\\n  NaN with lines dt 3 lc 'black' title 'if arithmetic alone did'\n");
 }
@@ -326,10 +333,11 @@ static void plot_latency(FILE *to, const figure *f)
     }
     fprintf(to, "set xlabel 'tokens before'\nset ylabel 'ms a step'\nset logscale y\nplot ");
     for (int b = 0; b < f->n_batches; b++)
-        fprintf(to, "%s$series%d using 1:2 with linespoints lw 2 pt 7 lc %d title '%s, batch %d'"
-                    ", \\\n  '' using 1:3 with linespoints dt 2 pt 6 lc %d title '%s, batch %d'",
-                b ? ", \\\n  " : "", b, b + 1, f->side[0].model.type, f->o->sequences.value[b], b + 1,
-                f->side[1].model.type, f->o->sequences.value[b]);
+        fprintf(to,
+                "%s$series%d using 1:2 with linespoints lw 2 pt 7 lc %d title '%s, batch %d'"
+                ", \\\n  '' using 1:3 with linespoints dt 2 pt 6 lc %d title '%s, batch %d'",
+                b ? ", \\\n  " : "", b, b + 1, f->side[0].model.type, f->o->sequences.value[b],
+                b + 1, f->side[1].model.type, f->o->sequences.value[b]);
     putc('\n', to);
 }
 
@@ -356,7 +364,8 @@ static int draw(const figure *f, int kind, const char *path)
                     "set logscale x 2\nset grid\n");
         if (kind == BENCH_THROUGHPUT) plot_throughput(to, f);
         else plot_latency(to, f);
-        if (pclose(to) != 0) return console_fail("gnuplot could not draw %s%s", path, endings[i]);
+        if (pclose(to) != 0)
+            return console_fail("gnuplot could not draw %s%s", path, endings[i]);
     }
     return EXIT_SUCCESS;
 }
@@ -387,12 +396,13 @@ static int read_axes(figure *f)
         const int d = o->depths.value[i];
         if (d <= f->depth[0]) continue;
         if (d <= f->depth[f->n_depths - 1] || f->n_depths == MOST_DEPTHS)
-            return console_fail("--figure: expected at most %d ascending lengths in -d", MOST_DEPTHS);
+            return console_fail("--figure: expected at most %d ascending lengths in -d",
+                                MOST_DEPTHS);
         f->depth[f->n_depths++] = d;
     }
     if (f->depth[0] < 1 || f->n_depths < 2 || o->sequences.n > MOST_BATCHES)
-        return console_fail("--figure: expected a prompt in -p, a length above it in -d, and at most "
-                            "%d batches in -npl", MOST_BATCHES);
+        return console_fail("--figure: expected a prompt in -p, a length above it in -d, and at "
+                            "most %d batches in -npl", MOST_BATCHES);
     f->n_batches = (int)o->sequences.n;
     return EXIT_SUCCESS;
 }

@@ -52,8 +52,8 @@ static int measure(const bench_options *o, int n_threads, bool first)
         for (size_t k = 0; k < N_KINDS; k++)
             value[k * n + i] = bamba_probe_run(probe, kinds[k].what);
     if (status == BAMBA_OK && first) {
-        printf("kernels         %s\nread over       %.0f MiB, in huge pages if there are any\n\n",
-               bamba_probe_cpu(probe), (double)bamba_probe_bytes(probe) / 0x1p20);
+        printf("kernels         %s\nread over       %.0f MiB, in huge pages if there are "
+               "any\n\n", bamba_probe_cpu(probe), (double)bamba_probe_bytes(probe) / 0x1p20);
         printf("| threads |");
         for (size_t k = 0; k < N_KINDS; k++) printf(" %20s |", kinds[k].name);
         printf("\n| ------: |");

@@ -1,4 +1,4 @@
-/* bench_list.c - lists and ranges as llama-bench has them: a,b  first-last+step  first-last*factor. */
+/* bench_list.c - lists and ranges as llama-bench has them: a,b first-last+step first-last*n. */
 #include "bench.h"
 
 #include "console.h"
@@ -56,8 +56,8 @@ int bench_read_list(const command *self, const char *name, const char *text, int
     do valid = read_item(&at, lo, hi, list);
     while (valid && *at == ',' && *++at);
     if (valid && *at == '\0' && at > text && at[-1] != ',') return ARGS_READ;
-    return args_wrong(self, "%s: expected at most %d integers from %d to %d as in 1,2,4 or 0-8192+1024 "
-                      "or 1-64*2, found '%s'", name, BENCH_MOST, lo, hi, text);
+    return args_wrong(self, "%s: expected at most %d integers from %d to %d as in 1,2,4 or "
+                      "0-8192+1024 or 1-64*2, found '%s'", name, BENCH_MOST, lo, hi, text);
 }
 
 int bench_read_words(const command *self, const char *name, const char *text,

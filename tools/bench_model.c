@@ -16,7 +16,8 @@
 const char *bench_bytes(uint64_t bytes, char *out, size_t size)
 {
     const bool gib = bytes >= (uint64_t)1 << 30;
-    snprintf(out, size, "%.2f %s", (double)bytes / (gib ? 0x1p30 : 0x1p20), gib ? "GiB" : "MiB");
+    snprintf(out, size, "%.2f %s", (double)bytes / (gib ? 0x1p30 : 0x1p20),
+             gib ? "GiB" : "MiB");
     return out;
 }
 
@@ -25,8 +26,8 @@ int bench_find_shape(bench_source *s, const char *name)
     s->name = name;
     s->is_shape = true;
     if (machine_find_shape(name, s->config, sizeof s->config)) return EXIT_SUCCESS;
-    return console_fail("no shape '%s': expected one of models/shapes (names there end in .json), or "
-                        "a file", name);
+    return console_fail("no shape '%s': expected one of models/shapes (names there end in "
+                        ".json), or a file", name);
 }
 
 int bench_find_checkpoint(bench_source *s, const char *dir)
@@ -92,10 +93,9 @@ int bench_check(const bench_source *s, const bench_options *o, int type, int kv_
     const uint64_t all = weights + sessions;
     const uint64_t free_bytes = machine_free_memory();
     if (all <= free_bytes) return EXIT_SUCCESS;
-    return console_fail("out of memory: %s needs %s (weights %.0f MiB, sessions %.0f MiB), %s are "
-                        "free", s->name, bench_bytes(all, needed, sizeof needed),
-                        (double)weights / 0x1p20, (double)sessions / 0x1p20,
-                        bench_bytes(free_bytes, have, sizeof have));
+    return console_fail(
+        "out of memory: %s needs %s (weights %.0f MiB, sessions %.0f MiB), %s are free", s->name,
+        bench_bytes(all, needed, sizeof needed), (double)weights / 0x1p20, (double)sessions / 0x1p20, bench_bytes(free_bytes, have, sizeof have));
 }
 
 /* "dir/hybrid-1b.json" or "dir/model/" → "hybrid-1b", "model". */
@@ -121,7 +121,8 @@ int bench_open(bench_model *m, const bench_source *s, const bench_options *o, in
 
     *m = (bench_model){ .source = s, .info = BAMBA_MODEL_INFO };
     if (s->is_shape) {
-        status = bamba_model_open_random(&m->model, s->config, (uint64_t)o->seed, &options, &err);
+        status = bamba_model_open_random(&m->model, s->config, (uint64_t)o->seed, &options,
+                                         &err);
     } else {
         snprintf(dir, sizeof dir, "%s", s->name);
         status = bamba_model_open(&m->model, dir, &options, &err);

@@ -19,6 +19,10 @@ typedef struct field {
     double      number;                   /* whole ones are exact below 2^53 */
 } field;
 
+#ifndef BAMBA_COMMIT                      /* not built from a checkout */
+#  define BAMBA_COMMIT bamba_version()
+#endif
+
 enum { MOST_FIELDS = 80 };
 
 typedef struct fields {
@@ -36,7 +40,10 @@ static void put(fields *f, const char *name, field_kind kind, double number)
     f->item[f->n++] = (field){ name, kind, NULL, number };
 }
 
-static void put_whole(fields *f, const char *name, double number) { put(f, name, WHOLE, number); }
+static void put_whole(fields *f, const char *name, double number)
+{
+    put(f, name, WHOLE, number);
+}
 
 /* "AMD EPYC, family 25 model 17" */
 static const char *cpu_info(void)
@@ -68,7 +75,7 @@ static void put_llama_fields(fields *f, const bench_options *o, const bench_row 
     const bench_model *m = r->model;
     const bool in_place = !m->source->is_shape && !o->copy;
 
-    put_text(f, "build_commit", bamba_version());
+    put_text(f, "build_commit", BAMBA_COMMIT);
     put_whole(f, "build_number", build_number());
     put_text(f, "cpu_info", cpu_info());
     put_text(f, "gpu_info", "");
@@ -237,9 +244,10 @@ typedef struct column {
 } column;
 
 static const column columns[] = {
-    { "model", -24 }, { "size", 10 }, { "params", 9 }, { "backend", -10 }, { "threads", 7 },
-    { "kv", -4 }, { "test", 15 }, { "t/s", 18 }, { "GB/s", 7 }, { "% read", 6 }, { "GFLOP/s", 8 },
-    { "% peak", 6 }, { "first ms", 9 }, { "p50 ms", 8 }, { "p95 ms", 8 }, { "p99 ms", 8 },
+    { "model", -24 },   { "size", 10 },  { "params", 9 },  { "backend", -10 },
+    { "threads", 7 },   { "kv", -4 },    { "test", 15 },   { "t/s", 18 },
+    { "GB/s", 7 },      { "% read", 6 }, { "GFLOP/s", 8 }, { "% peak", 6 },
+    { "first ms", 9 },  { "p50 ms", 8 }, { "p95 ms", 8 },  { "p99 ms", 8 },
     { "state+kv", 10 }, { "RSS", 10 },
 };
 
@@ -316,8 +324,9 @@ void bench_print_ops(const bench_row *r)
 
     for (size_t i = 0; i < r->n_ops; i++) all += (double)r->ops[i].ns;
     printf("\n%s %s\n\n", r->model_type, r->test_name);
-    printf("| operation  |       ms | share %% |      MB |   MFLOP |  GB/s | GFLOP/s | %% roofline |\n"
-           "| ---------- | -------: | ------: | ------: | ------: | ----: | ------: | ---------: |\n");
+    printf("| operation  |       ms | share %% |      MB |   MFLOP |  GB/s | GFLOP/s | %% "
+           "roofline |\n| ---------- | -------: | ------: | ------: | ------: | ----: | "
+           "------: | ---------: |\n");
     for (size_t i = 0; i < r->n_ops; i++) {
         const bamba_op *op = &r->ops[i];
         const double ns = (double)op->ns;
@@ -329,8 +338,8 @@ void bench_print_ops(const bench_row *r)
                (double)op->bytes / ns, (double)op->flops / ns,
                100.0 * (read > compute ? read : compute) / ns);
     }
-    printf("\nsum %.3f ms; with the timers off %.3f ms (%+.1f %%)\n\n", all * 1e-6, r->ops_ns * 1e-6,
-           100.0 * (all / r->ops_ns - 1.0));
+    printf("\nsum %.3f ms; with the timers off %.3f ms (%+.1f %%)\n\n", all * 1e-6,
+           r->ops_ns * 1e-6, 100.0 * (all / r->ops_ns - 1.0));
 }
 
 /* -------------------------------------------------------------- all ----------------------- */

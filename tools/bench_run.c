@@ -1,7 +1,8 @@
 /* bench_run.c - one test: sessions at a depth, samples, and what they come to.
  *
- * Before each sample the machine's own limits are measured, so that shares compare what was possible
- * at the same moment; speeds and shares come from the median sample, avg_ and stddev_ from all. */
+ * Before each sample the machine's own limits are measured, so that shares compare what was
+ * possible at the same moment; speeds and shares come from the median sample, avg_ and stddev_
+ * from all. */
 #include "bench.h"
 
 #include "console.h"
@@ -37,7 +38,7 @@ int32_t *bench_tokens(size_t n, int n_vocab, uint64_t seed)
     int32_t *ids = malloc((n ? n : 1) * sizeof *ids);
     uint64_t z = seed * 2 + 1;
 
-    for (size_t i = 0; ids && i < n; i++) {           /* Knuth's multiplier; the high bits are good */
+    for (size_t i = 0; ids && i < n; i++) { /* Knuth's multiplier; the high bits are good */
         z = z * 6364136223846793005u + 1442695040888963407u;
         ids[i] = (int32_t)((z >> 33) % (uint64_t)n_vocab);
     }
@@ -87,7 +88,8 @@ int bench_open_sessions(bench_engine *e, bench_sessions *s, int n_seqs, size_t n
     if (!s->session || !s->item) return console_fail("out of memory");
     o.n_context = n_context;
     for (size_t i = 0; i < s->n; i++) {
-        const bamba_status status = bamba_session_create(&s->session[i], e->model->model, &o, &err);
+        const bamba_status status = bamba_session_create(&s->session[i], e->model->model, &o,
+                                                         &err);
         if (status != BAMBA_OK) return console_fail_library(status, &err);
     }
     return EXIT_SUCCESS;
@@ -130,7 +132,8 @@ int bench_fill(bench_engine *e, bench_sessions *s, size_t depth, bool real)
     return EXIT_SUCCESS;
 }
 
-int bench_feed(bench_engine *e, bench_sessions *s, const int32_t *tokens, size_t n, uint64_t *ns)
+int bench_feed(bench_engine *e, bench_sessions *s, const int32_t *tokens, size_t n,
+               uint64_t *ns)
 {
     bamba_error err = { BAMBA_OK, "" };
 
@@ -166,8 +169,8 @@ static int prepare(run *r)
 
     r->steps = t->n_prompt ? 1 : (size_t)t->n_gen;
     r->per_step = t->n_prompt ? (size_t)t->n_prompt : 1;
-    r->tokens = bench_tokens(r->steps * r->per_step * (size_t)t->n_seqs, r->e->model->info.n_vocab,
-                             (uint64_t)r->e->options->seed);
+    r->tokens = bench_tokens(r->steps * r->per_step * (size_t)t->n_seqs,
+                             r->e->model->info.n_vocab, (uint64_t)r->e->options->seed);
     r->step_ns = calloc(n * r->steps, sizeof *r->step_ns);
     r->first_ns = calloc(n, sizeof *r->first_ns);
     r->sample_ns = calloc(n, sizeof *r->sample_ns);
@@ -280,7 +283,8 @@ static uint64_t peak_memory(bool restart)
 {
     unsigned long long kib = 0;
     char line[128];
-    FILE *f = fopen(restart ? "/proc/self/clear_refs" : "/proc/self/status", restart ? "w" : "r");
+    FILE *f = fopen(restart ? "/proc/self/clear_refs" : "/proc/self/status",
+                    restart ? "w" : "r");
 
     if (!f) return 0;
     if (restart) fputs("5", f);
@@ -400,7 +404,8 @@ static int measure(run *r, bench_row *row)
     const noise before = noise_now();
     for (size_t i = 0; i < r->n_samples && code == EXIT_SUCCESS; i++) {
         if (r->e->options->progress)
-            console_say("%s %s: %zu of %zu", row->model_type, row->test_name, i + 1, r->n_samples);
+            console_say("%s %s: %zu of %zu", row->model_type, row->test_name, i + 1,
+                        r->n_samples);
         code = take_sample(r, i);
     }
     if (code != EXIT_SUCCESS) return code;

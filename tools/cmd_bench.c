@@ -66,17 +66,20 @@ static int find_sources(flags *f, setup *s, const setup_flags *none)
     for (char *at = f->names; *at && code == EXIT_SUCCESS;) {
         char *end = strchr(at, ',');
         *end = '\0';
-        if (f->n_sources == MOST_SOURCES) return console_fail("more than %d models", MOST_SOURCES);
+        if (f->n_sources == MOST_SOURCES)
+            return console_fail("more than %d models", MOST_SOURCES);
         code = bench_find_shape(&f->source[f->n_sources++], at);
         at = end + 1;
     }
     for (size_t i = 0; i < f->dirs.n && code == EXIT_SUCCESS; i++) {
-        if (f->n_sources == MOST_SOURCES) return console_fail("more than %d models", MOST_SOURCES);
+        if (f->n_sources == MOST_SOURCES)
+            return console_fail("more than %d models", MOST_SOURCES);
         code = bench_find_checkpoint(&f->source[f->n_sources++], f->dirs.items[i]);
     }
     if (code == EXIT_SUCCESS && f->n_sources == 0) {
         code = setup_find(s, none);
-        if (code == EXIT_SUCCESS) code = bench_find_checkpoint(&f->source[f->n_sources++], s->dir);
+        if (code == EXIT_SUCCESS)
+            code = bench_find_checkpoint(&f->source[f->n_sources++], s->dir);
     }
     return code;
 }
@@ -139,7 +142,7 @@ static int run_table(const flags *f)
     const bench_options *o = &f->o;
     int code = EXIT_SUCCESS;
 
-    for (size_t s = 0; s < f->n_sources; s++)         /* all are refused before one is measured */
+    for (size_t s = 0; s < f->n_sources; s++) /* all are refused before one is measured */
         for (size_t t = 0; t < o->types.n; t++)
             for (size_t k = 0; k < o->kv_types.n && code == EXIT_SUCCESS; k++)
                 code = bench_check(&f->source[s], o, o->types.value[t], o->kv_types.value[k]);
@@ -189,42 +192,51 @@ int cmd_bench(const command *self, int argc, char **argv)
     static const char *const figures[] = { "none", "throughput", "latency", NULL };
     setup s = SETUP;
     const setup_flags none = SETUP_FLAGS;
-    flags f = { .o = { .repetitions = 5, .seed = 1 }, .generated = "128",
-                .threads = "0", .types = "stored", .kv_types = "default", .figure_path = "figure" };
+    flags f = { .o = { .repetitions = 5, .seed = 1 },
+                .generated = "128",
+                .threads = "0",
+                .types = "stored",
+                .kv_types = "default",
+                .figure_path = "figure" };
     const arg args[] = {
-        { "--shape", "NAME,...", "shapes of models/shapes or files config.json, with random "
-          "weights; may be repeated", ARG_LIST, &f.shapes, 0, 0, NULL },
-        { "-m, --model", "DIR", "model directory; may be repeated", ARG_LIST, &f.dirs, 0, 0, NULL },
-        { "-p, --n-prompt", "LIST", "lengths of prompts (default: 512)", ARG_TEXT, &f.prompts, 0, 0,
+        { "--shape", "NAME,...",
+          "shapes of models/shapes or files config.json, with random "
+          "weights; may be repeated",
+          ARG_LIST, &f.shapes, 0, 0, NULL },
+        { "-m, --model", "DIR", "model directory; may be repeated", ARG_LIST, &f.dirs, 0, 0,
           NULL },
-        { "-n, --n-gen", "LIST", "tokens generated (default: 128)", ARG_TEXT, &f.generated, 0, 0,
-          NULL },
-        { "-d, --n-depth", "LIST", "tokens absorbed before (default: 0)", ARG_TEXT, &f.depths, 0, 0,
-          NULL },
+        { "-p, --n-prompt", "LIST", "lengths of prompts (default: 512)", ARG_TEXT, &f.prompts,
+          0, 0, NULL },
+        { "-n, --n-gen", "LIST", "tokens generated (default: 128)", ARG_TEXT, &f.generated, 0,
+          0, NULL },
+        { "-d, --n-depth", "LIST", "tokens absorbed before (default: 0)", ARG_TEXT, &f.depths,
+          0, 0, NULL },
         { "-npl, --n-parallel", "LIST", "sequences run together (default: 1)", ARG_TEXT,
           &f.sequences, 0, 0, NULL },
-        { "-t, --threads", "LIST", "threads (default: 0, one for each core)", ARG_TEXT, &f.threads,
-          0, 0, NULL },
-        { "--type", "LIST", "weights: stored, f32, bf16, f16 (default: stored)", ARG_TEXT, &f.types,
-          0, 0, NULL },
-        { "--kv-type, -ctk, --cache-type-k", "LIST", "attention cache: f32, bf16, f16 (default: f16)",
-          ARG_TEXT, &f.kv_types, 0, 0, NULL },
+        { "-t, --threads", "LIST", "threads (default: 0, one for each core)", ARG_TEXT,
+          &f.threads, 0, 0, NULL },
+        { "--type", "LIST", "weights: stored, f32, bf16, f16 (default: stored)", ARG_TEXT,
+          &f.types, 0, 0, NULL },
+        { "--kv-type, -ctk, --cache-type-k", "LIST",
+          "attention cache: f32, bf16, f16 (default: f16)", ARG_TEXT, &f.kv_types, 0, 0, NULL },
         SETUP_BATCH_ARG(&f.o),
         { "-r, --repetitions", "N", "samples of a test, after a warm-up (default: 5)", ARG_INT,
           &f.o.repetitions, 1, 1000, NULL },
-        { "-o, --output", "FORMAT", "md, csv, json, jsonl, sql (default: md)", ARG_WORD, &f.o.format,
-          0, 0, formats },
-        { "--fill", "HOW", "how depths are reached: synthetic, real (default: synthetic)", ARG_WORD,
-          &f.o.real_fill, 0, 0, fills },
-        { "--load", "HOW", "weights of -m: mmap, copy (default: mmap)", ARG_WORD, &f.o.copy, 0, 0,
-          loads },
+        { "-o, --output", "FORMAT", "md, csv, json, jsonl, sql (default: md)", ARG_WORD,
+          &f.o.format, 0, 0, formats },
+        { "--fill", "HOW", "how depths are reached: synthetic, real (default: synthetic)",
+          ARG_WORD, &f.o.real_fill, 0, 0, fills },
+        { "--load", "HOW", "weights of -m: mmap, copy (default: mmap)", ARG_WORD, &f.o.copy, 0,
+          0, loads },
         { "--ops", NULL, "where the time goes, by kind of operation", ARG_FLAG, &f.o.ops, 0, 0,
           NULL },
-        { "--limits", NULL, "what the machine can do, no model", ARG_FLAG, &f.limits, 0, 0, NULL },
+        { "--limits", NULL, "what the machine can do, no model", ARG_FLAG, &f.limits, 0, 0,
+          NULL },
         { "--figure", "WHAT", "throughput or latency of two shapes over whole texts", ARG_WORD,
           &f.figure, 0, 0, figures },
-        { "--figure-file", "PATH", "where it goes, with .csv, .svg, .png added (default: figure)",
-          ARG_TEXT, &f.figure_path, 0, 0, NULL },
+        { "--figure-file", "PATH",
+          "where it goes, with .csv, .svg, .png added (default: figure)", ARG_TEXT,
+          &f.figure_path, 0, 0, NULL },
         { "--pin", NULL, "keep each thread on a processor of its own", ARG_FLAG, &f.o.pin, 0, 0,
           NULL },
         { "--progress", NULL, "say how far it is", ARG_FLAG, &f.o.progress, 0, 0, NULL },

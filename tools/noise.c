@@ -16,8 +16,8 @@ static void read_stat(noise *n)
     FILE *f = fopen("/proc/stat", "r");
 
     if (!f) return;
-    if (fscanf(f, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &v[0], &v[1], &v[2], &v[3], &v[4],
-               &v[5], &v[6], &v[7]) == 8) {
+    if (fscanf(f, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &v[0], &v[1], &v[2], &v[3],
+               &v[4], &v[5], &v[6], &v[7]) == 8) {
         n->busy = v[0] + v[1] + v[2] + v[5] + v[6];
         n->stolen = v[7];
     }
@@ -67,14 +67,15 @@ void noise_explain(const noise *since, int n_threads, char *out, size_t size)
         used += (size_t)snprintf(out + used, size - used, "%d threads on %d processors; ",
                                  n_threads, now.cores);
     if (now.throttled > since->throttled && used < size)
-        used += (size_t)snprintf(out + used, size - used, "stopped by the processor quota %llu "
-                                 "times; ", (unsigned long long)(now.throttled - since->throttled));
+        used += (size_t)snprintf(out + used, size - used,
+                                 "stopped by the processor quota %llu times; ",
+                                 (unsigned long long)(now.throttled - since->throttled));
     if (stolen > 0.05 && used < size)
-        used += (size_t)snprintf(out + used, size - used, "the host took %.2f processors away; ",
-                                 stolen);
+        used += (size_t)snprintf(out + used, size - used,
+                                 "the host took %.2f processors away; ", stolen);
     if (busy - own > 0.25 && used < size)
-        used += (size_t)snprintf(out + used, size - used, "other programs used %.2f processors; ",
-                                 busy - own);
+        used += (size_t)snprintf(out + used, size - used,
+                                 "other programs used %.2f processors; ", busy - own);
     used = strlen(out);
     if (used >= 2) out[used - 2] = '\0';
 }

@@ -11,15 +11,15 @@
 
 typedef struct noise {
     double   wall_s;
-    uint64_t busy, stolen;                /* ticks of all processors                             */
-    uint64_t own;                         /* ticks of this process                               */
-    uint64_t throttled;                   /* times the control group was stopped by its quota    */
-    int      cores;                       /* this process may use                                */
+    uint64_t busy, stolen;                /* ticks of all processors                          */
+    uint64_t own;                         /* ticks of this process                            */
+    uint64_t throttled;                   /* times the control group was stopped by quota    */
+    int      cores;                       /* this process may use                             */
 } noise;
 
 noise noise_now(void);
 
-/* What disturbed `n_threads` threads since then, as one phrase; empty if nothing is known to. */
+/* What disturbed `n_threads` threads since then, in a phrase; empty if nothing is known to. */
 void noise_explain(const noise *since, int n_threads, char *out, size_t size);
 
 #endif

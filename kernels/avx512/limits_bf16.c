@@ -1,4 +1,4 @@
-/* limits_bf16.c - the most dot products the processor makes: bfloat16 pairs, groups of four bytes.
+/* limits_bf16.c - the most dot products the processor makes: bfloat16 pairs, four bytes.
  *
  * As simd/limits.c: 28 sums, since a dot product takes long and two may start a cycle. */
 #include "simd/vec.h"

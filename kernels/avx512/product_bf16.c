@@ -10,8 +10,8 @@
  * Many rows: 32 weight rows x KC columns are transposed into a 32 KiB panel (pairs of K contiguous),
  * then 14 rows of x at a time run through it, broadcast a pair at a time.
  * Source of the shape: Goto & van de Geijn 2008 (panels), Van Zee & van de Geijn 2015 (BLIS). */
-#include "simd/vec.h"
-#include "variants.h"
+#include "../simd/vec.h"
+#include "../variants.h"
 
 typedef __m512bh bf16x32;
 
@@ -33,9 +33,8 @@ BB_INLINE bf16x32 load_part(const uint16_t *p, int n)
 /* ------------------------------------------------------------- few rows ----------------- */
 
 /* y[t, r] for T rows of x and R weight rows; T and R are constants where this is inlined. */
-BB_INLINE void few_tile(
-    int T, int R, int cols, const uint16_t *w, size_t ldw, const uint16_t *x, size_t ldx, float *y,
-    size_t ldy, int ahead)
+BB_INLINE void few_tile(int T, int R, int cols, const uint16_t *w, size_t ldw, const uint16_t *x,
+                        size_t ldx, float *y, size_t ldy, int ahead)
 {
     vf total[8][8], sum[8][8];
 
@@ -168,14 +167,13 @@ BB_INLINE bf16x32 pair_of(const uint16_t *x)
 }
 
 /* y[t, 0 … 31] (+)= x[t, 0 … k-1] · panel for M rows; n columns of y are written. */
-BB_INLINE void many_tile(
-    int M, int k, const uint16_t *x, size_t ldx, const uint16_t *panel, float *y, size_t ldy, int n,
-    int add)
+BB_INLINE void many_tile(int M, int k, const uint16_t *x, size_t ldx, const uint16_t *panel,
+                         float *y, size_t ldy, int n, int add)
 {
-    const __mmask16 m0 = n >= 16 ? 0xFFFF : (__mmask16)((1u << n) - 1);
-    const __mmask16 m1 = n >= 32 ? 0xFFFF : n <= 16 ? 0 : (__mmask16)((1u << (n - 16)) - 1);
-    vf          a[MR], b[MR];
-    int             c = 0;
+    const vm m0 = vm_first(n < 16 ? n : 16);
+    const vm m1 = vm_first(n < 16 ? 0 : n - 16);
+    vf       a[MR], b[MR];
+    int      c = 0;
 
     BB_UNROLL
     for (int t = 0; t < M; t++) a[t] = b[t] = vf_zero();

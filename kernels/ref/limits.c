@@ -19,7 +19,7 @@ uint64_t bb_read_c(size_t n, const void *data)
 
 double bb_peak_f32_c(long rounds, float *sink)
 {
-    enum { N = 32 };                      /* independent sums: eight registers of the baseline */
+    enum { N = 32 };                      /* independent sums: eight baseline registers */
     float sum[N];
 
     for (int i = 0; i < N; i++) sum[i] = (float)i;

@@ -26,7 +26,7 @@ void BB_ISA(bb_silu_mul)(int n, const float *gate, const float *up, float *y)
 
 /*
  * log(1 + u), u >= 0:  w = 1 + u is rounded, so the logarithm of w is corrected by what was
- * lost, (u - (w - 1)) / w.  w = 2^n · m, sqrt(1/2) <= m < sqrt(2), and with s = (m - 1) / (m + 1)
+ * lost, (u - (w - 1)) / w.  w = 2^n · m, sqrt(1/2) <= m < sqrt(2); with s = (m - 1) / (m + 1)
  * log(m) = 2·s·(1 + s²/3 + s⁴/5 + s⁶/7 + s⁸/9), the rest below 2e-9.
  */
 BB_INLINE vf log1p_of(vf u)

@@ -1,7 +1,7 @@
 /* limits.c - what the machine itself can do: the fastest reading, the most multiply-adds.
  *
- * The multiply-adds are written in assembly: a compiler that spills or copies a sum makes the loop
- * slower than the processor is. Each sum waits for itself only; SUMS of them hide the latency. */
+ * The multiply-adds are written in assembly: a compiler that spills or copies a sum makes the
+ * loop slower than the processor is. Each sum waits for itself only; SUMS hide the latency. */
 #include "simd/vec.h"
 #include "variants.h"
 
@@ -70,7 +70,8 @@ uint64_t BB_ISA(bb_read)(size_t n, const void *data)
     for (; n >= 256; n -= 256, p += 256)
         BB_UNROLL
         for (int i = 0; i < 8; i++)
-            sum[i] = _mm256_add_epi64(sum[i], _mm256_loadu_si256((const __m256i *)(p + 32 * i)));
+            sum[i] = _mm256_add_epi64(sum[i],
+                                      _mm256_loadu_si256((const __m256i *)(p + 32 * i)));
     for (; n >= 64; n -= 64, p += 64) {
         sum[0] = _mm256_add_epi64(sum[0], _mm256_loadu_si256((const __m256i *)p));
         sum[1] = _mm256_add_epi64(sum[1], _mm256_loadu_si256((const __m256i *)(p + 32)));

@@ -7,8 +7,8 @@
  * first-level cache, then MR rows of x at a time run through it, broadcast an element at a time:
  * 2·MR sums in registers hide the latency of the multiply-add.
  * Source of the shape: Goto & van de Geijn 2008 (panels), Van Zee & van de Geijn 2015 (BLIS). */
-#include "simd/vec.h"
-#include "variants.h"
+#include "../variants.h"
+#include "vec.h"
 
 enum { BLOCK = 2048 };                    /* columns summed before the parts are added up */
 enum { NR = 2 * VL };                     /* weight rows of a panel */

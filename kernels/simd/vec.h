@@ -161,7 +161,7 @@ BB_INLINE void vf_transpose(vf r[VL])
         r[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(s, t));
         r[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(s, t));
     }
-    for (int i = 0; i < 4; i++) {         /* r[4·k + i]: columns i, i+4, i+8, i+12 of rows 4k… */
+    for (int i = 0; i < 4; i++) {         /* r[4k + i]: columns i, i+4, i+8, i+12 of 4 rows */
         a[i]      = _mm512_shuffle_f32x4(r[i], r[i + 4], 0x88);
         a[i + 4]  = _mm512_shuffle_f32x4(r[i], r[i + 4], 0xdd);
         a[i + 8]  = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0x88);
@@ -234,9 +234,9 @@ BB_INLINE vf vf_scale(vf v, vf n)
 {
     const __m256i whole = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(whole, 1);
     const __m256i rest  = _mm256_sub_epi32(whole, half), one = _mm256_set1_epi32(127);
-    const vf      a     = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(half, one), 23));
-    const vf      b     = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(rest, one), 23));
-    return vf_mul(vf_mul(v, a), b);
+    const __m256i a     = _mm256_slli_epi32(_mm256_add_epi32(half, one), 23);
+    const __m256i b     = _mm256_slli_epi32(_mm256_add_epi32(rest, one), 23);
+    return vf_mul(vf_mul(v, _mm256_castsi256_ps(a)), _mm256_castsi256_ps(b));
 }
 
 BB_INLINE void vf_split(vf v, vf *m, vf *n)
@@ -434,7 +434,7 @@ BB_INLINE vf vf_exp(vf v)
     return vf_exp_join(n, vf_exp_rest(x, n));
 }
 
-/* An exponent, or a part of one, that floats can hold: exp of what is cut off is 0 or infinity. */
+/* An exponent, or a part of one, that floats can hold; exp is 0 or infinity well before. */
 BB_INLINE double vf_exp_term(double v)
 {
     return v < -1000.0 ? -1000.0 : v > 1000.0 ? 1000.0 : v;

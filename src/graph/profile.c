@@ -6,8 +6,8 @@
 const char *bb_op_name(bb_op op)
 {
     static const char *const names[BB_N_OPS] = {
-        "embedding", "norms", "in_proj", "conv", "scan", "gated norm", "out_proj", "q/k/v", "rope",
-        "attention", "mlp", "head",
+        "embedding", "norms", "in_proj", "conv", "scan", "gated norm", "out_proj", "q/k/v",
+        "rope", "attention", "mlp", "head",
     };
     return names[op];
 }

@@ -3,8 +3,8 @@
  * Owns:    the kinds; adding up.
  * Not:     what a kind costs (mixer/count.h).
  *
- * Thread 0 looks at the clock after each stage, when all have met; without a profile a stage costs
- * one comparison with NULL.
+ * Thread 0 looks at the clock after each stage, when all have met; without a profile a stage
+ * costs one comparison with NULL.
  */
 #ifndef BB_GRAPH_PROFILE_H
 #define BB_GRAPH_PROFILE_H
@@ -17,12 +17,12 @@ typedef enum bb_op {
 } bb_op;
 
 typedef struct bb_count {
-    uint64_t bytes;                       /* of weights and state that memory must move at least */
-    uint64_t flops;                       /* additions and multiplications of the formulas       */
+    uint64_t bytes;                       /* of weights and state, that memory must move  */
+    uint64_t flops;                       /* additions and multiplications of the formulas    */
 } bb_count;
 
 typedef struct bb_profile {
-    uint64_t last_ns;                     /* when the clock was looked at                        */
+    uint64_t last_ns;                     /* when the clock was looked at                     */
     uint64_t ns[BB_N_OPS];
     bb_count count[BB_N_OPS];
 } bb_profile;

@@ -1,8 +1,8 @@
 /* random.c - seeded values.
  *
- * A counter goes through the finaliser of splitmix64 (Steele, Lea & Flood 2014); each byte of what
- * comes out chooses one of LEVELS values. None of them is 0, and the least is far above what is
- * denormal in IEEE half precision. */
+ * A counter goes through the finaliser of splitmix64 (Steele, Lea & Flood 2014); each byte of
+ * what comes out chooses one of LEVELS values. None of them is 0, and the least is far above
+ * what is denormal in IEEE half precision. */
 #include "graph/random.h"
 
 #include <math.h>
@@ -28,7 +28,8 @@ static void fill_wide(const float *value, uint64_t seed, size_t first, size_t n,
     }
 }
 
-static void fill_half(const uint16_t *value, uint64_t seed, size_t first, size_t n, uint16_t *to)
+static void fill_half(const uint16_t *value, uint64_t seed, size_t first, size_t n,
+                      uint16_t *to)
 {
     for (size_t i = 0; i < n; i += 8) {
         uint64_t z = mix(seed, (first + i) / 8);

@@ -15,11 +15,11 @@
 void bb_random_fill(const bb_kernels *k, int type, float bound, uint64_t seed, size_t first,
                     size_t n, void *to);
 
-/* The bound for a matrix of `cols` columns: its products keep the size of what they multiply. */
+/* The bound for a matrix of `cols` columns: products keep the size of what they multiply. */
 float bb_random_bound(int cols);
 
-/* A small tensor [n] by the end of its name: biases near 0, what scales near 1, A_log and dt_bias
-   as Mamba-2 begins its training; n_last: last dimension, of tensors that have several. */
+/* A small tensor [n] by the end of its name: biases near 0, what scales near 1, A_log and
+   dt_bias as Mamba-2 begins its training; n_last: last dimension, of tensors that have more. */
 void bb_random_small(const char *name, uint64_t seed, int n_last, size_t n, float *to);
 
 #endif

@@ -3,13 +3,13 @@
  * Owns:    every formula; this is the one place.
  * Not:     time (graph/profile.h).
  *
- * bytes    what must cross the memory bus once a pass however well it is done: every weight used,
- *          once for all rows; each session's window and state, read and written; keys and values,
- *          read once a session up to its last position, and the new ones written. Activations
- *          stay in the caches and are not counted.
- * flops    additions and multiplications of the formulas, a multiply-add as two: the work, not what
- *          a kernel makes of it (scans count as the recurrence, attention the positions a row
- *          sees).   With T rows, and s positions seen by a row:
+ * bytes    what must cross the memory bus once a pass however well it is done: every weight
+ *          used, once for all rows; each session's window and state, read and written; keys
+ *          and values, read once a session up to its last position, and the new ones written.
+ *          Activations stay in the caches and are not counted.
+ * flops    additions and multiplications of the formulas, a multiply-add as two: the work, not
+ *          what a kernel makes of it (scans count as the recurrence, attention the positions a
+ *          row sees).   With T rows, and s positions seen by a row:
  *
  *     product [R, C]     2·R·C·T           norms              4·D·T
  *     conv [C, K]        2·C·K·T           gated norm [I]     9·I·T
@@ -23,11 +23,11 @@
 
 /* The shape of a pass: all that its cost depends on. */
 typedef struct bb_work {
-    uint64_t T;                           /* rows                                                */
+    uint64_t T;                           /* rows                                             */
     uint64_t n_segments;
-    uint64_t seen;                        /* Σ over rows of the positions a row attends to       */
-    uint64_t reached;                     /* Σ over segments of the positions after the pass     */
-    uint64_t n_wanted;                    /* rows of logits                                      */
+    uint64_t seen;                        /* Σ over rows of the positions a row attends to    */
+    uint64_t reached;                     /* Σ over segments of the positions after the pass  */
+    uint64_t n_wanted;                    /* rows of logits                                   */
 } bb_work;
 
 void bb_work_add(bb_work *w, uint64_t pos, uint64_t n_rows);          /* one more segment */

@@ -1,5 +1,5 @@
-/* What `bamba bench` is built on: counts against sums done by hand, random models, filled sessions,
- * timers, and the probe. */
+/* What `bamba bench` is built on: counts against sums done by hand, random models, filled
+ * sessions, timers, and the probe. */
 #include "bamba.h"
 
 #include "kernels.h"
@@ -180,7 +180,8 @@ static bamba_model *make_random(uint64_t seed, bamba_type type, int n_threads)
 
     o.weight_type = type;
     o.n_threads = n_threads;
-    if (bamba_model_open_random(&m, TINY, seed, &o, &err) != BAMBA_OK) fail_msg("%s", err.message);
+    if (bamba_model_open_random(&m, TINY, seed, &o, &err) != BAMBA_OK)
+        fail_msg("%s", err.message);
     return m;
 }
 
@@ -216,8 +217,8 @@ static void run_random(const bamba_model *m, int pin, float *out)
 
     for (int i = 0; i < 100; i++) tokens[i] = (i * 11 + 5) % V;
     assert_int_equal(bamba_feed(e, s, tokens, 100, NULL, NULL), BAMBA_OK);
-    for (int i = 0; i < 20; i++) assert_int_equal(bamba_feed(e, s, tokens + i, 1, &logits, NULL),
-                                                  BAMBA_OK);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(bamba_feed(e, s, tokens + i, 1, &logits, NULL), BAMBA_OK);
     for (int i = 0; i < V; i++) {
         assert_true(isfinite(logits[i]));
         assert_true(fabsf(logits[i]) >= FLT_MIN && fabsf(logits[i]) < 1e3f);
@@ -242,7 +243,8 @@ static void random_models_depend_on_the_seed_alone(void **unused)
         bamba_model_info_get(one, &info);
         assert_int_equal(info.weight_type, types[i]);
         assert_int_equal(info.mapped_bytes, 0);
-        assert_true(info.resident_bytes >= info.n_params * (types[i] == BAMBA_TYPE_F32 ? 4 : 2));
+        assert_true(info.resident_bytes >=
+                    info.n_params * (types[i] == BAMBA_TYPE_F32 ? 4 : 2));
         run_random(one, 0, a);
         run_random(two, 1, b);
         assert_memory_equal(a, b, sizeof a);
@@ -285,7 +287,8 @@ static void random_models_are_refused(void **unused)
 static void what_does_not_fit_is_said_before(void **unused)
 {
     static const char text[] =
-        "{\"model_type\": \"llama\", \"architectures\": [\"LlamaForCausalLM\"], \"vocab_size\": 32000,"
+        "{\"model_type\": \"llama\", \"architectures\": [\"LlamaForCausalLM\"], "
+        "\"vocab_size\": 32000,"
         "\"hidden_size\": 65536, \"intermediate_size\": 262144, \"num_hidden_layers\": 300,"
         "\"num_attention_heads\": 512, \"num_key_value_heads\": 8, \"rms_norm_eps\": 1e-5,"
         "\"hidden_act\": \"silu\", \"tie_word_embeddings\": false}";
@@ -379,14 +382,14 @@ static void timers_add_up(void **unused)
     assert_int_equal(bamba_feed(e, s, tokens, 40, &logits, NULL), BAMBA_OK);
     bamba_engine_profile(e, 0);
     const double took = now_ns() - start;
-    assert_int_equal(bamba_feed(e, s, tokens, 1, &logits, NULL), BAMBA_OK);       /* not noted */
+    assert_int_equal(bamba_feed(e, s, tokens, 1, &logits, NULL), BAMBA_OK); /* not noted */
     assert_int_equal(bamba_engine_profile_get(e, ops, MOST_OPS), n);
     assert_int_equal(bamba_model_count(m, 1, 40, 0, 1, counted, MOST_OPS), n);
     for (size_t i = 0; i < n; i++) {
         assert_string_equal(ops[i].name, counted[i].name);
         assert_int_equal(ops[i].bytes, counted[i].bytes);
         assert_int_equal(ops[i].flops, counted[i].flops);
-        assert_true((ops[i].ns > 0) == (counted[i].bytes > 0));       /* every kind has its mark */
+        assert_true((ops[i].ns > 0) == (counted[i].bytes > 0)); /* every kind has its mark */
         sum += ops[i].ns;
     }
     assert_true((double)sum <= took);

@@ -5,8 +5,8 @@
 #
 # DIRECTORY holds SHAPE-TYPE.gguf: hybrid-1b-bf16.gguf is measured beside
 # `bamba bench --shape hybrid-1b --type bf16`. Each round runs one, then the other; a row is the
-# median of the rounds of each, and their ratio. Types that one of them does not have are said and
-# left out. Exit code 1 if nothing could be compared.
+# median of the rounds of each, and their ratio. Types that one of them does not have are said
+# and left out. Exit code 1 if nothing could be compared.
 set -u
 
 usage() {
@@ -40,7 +40,9 @@ trap 'rm -rf "$work"' EXIT
 
 # The lines of -o jsonl as "shape-type test who tokens/s".
 tell() {                                  # tell NAME WHO
-    sed -n 's/.*"n_prompt": *\([0-9]*\).*"n_gen": *\([0-9]*\).*"n_depth": *\([0-9]*\).*"avg_ts": *\([0-9.]*\).*/\1 \2 \3 \4/p' |
+    number='\([0-9.]*\)'
+    sed -n "s/.*\"n_prompt\": *$number.*\"n_gen\": *$number.*\"n_depth\": *$number.*\
+\"avg_ts\": *$number.*/\\1 \\2 \\3 \\4/p" |
     awk -v name="$1" -v who="$2" '{
         print name, ($1 > 0 ? "pp" $1 : "tg" $2) ($3 > 0 ? "@d" $3 : ""), who, $4 }'
 }
@@ -56,7 +58,8 @@ for file in "$files"/*.gguf; do
     round=0
     while [ $round -lt "$rounds" ]; do
         round=$((round + 1))
-        if ! "$bamba" bench --shape "$shape" --type "$type" "$@" > "$work/ours" 2> "$work/err"; then
+        if ! "$bamba" bench --shape "$shape" --type "$type" "$@" > "$work/ours" \
+                2> "$work/err"; then
             echo "beside.sh: $name: $(tail -1 "$work/err")" >&2
             break
         fi
@@ -87,12 +90,14 @@ END {
     for (i = 1; i <= n_rows; i++) {
         if (!((order[i] " ours") in values) || !((order[i] " theirs") in values)) continue
         if (!n_told++) {
-            printf "| %-24s | %-12s | %10s | %10s | %6s |\n", "model", "test", "ours t/s", "theirs t/s", "ratio"
+            printf "| %-24s | %-12s | %10s | %10s | %6s |\n", "model", "test", "ours t/s",
+                   "theirs t/s", "ratio"
             print "| ------------------------ | ------------ | ---------: | ---------: | -----: |"
         }
         split(order[i], part, " ")
         a = median(order[i] " ours"); b = median(order[i] " theirs")
-        printf "| %-24s | %-12s | %10.2f | %10.2f | %6.2f |\n", part[1], part[2], a, b, (b > 0 ? a / b : 0)
+        printf "| %-24s | %-12s | %10.2f | %10.2f | %6.2f |\n", part[1], part[2], a, b,
+               (b > 0 ? a / b : 0)
     }
     if (!n_told) { print "nothing to compare" > "/dev/stderr"; exit 1 }
 }' "$work/rows"

@@ -1,8 +1,8 @@
 # cases_bench.sh - speed: the forms that llama-bench has, and what is refused.
 
 cat > tiny.json <<'END'
-{"model_type": "bamba", "architectures": ["BambaForCausalLM"], "vocab_size": 64, "hidden_size": 32,
- "intermediate_size": 40, "num_hidden_layers": 3, "num_attention_heads": 4,
+{"model_type": "bamba", "architectures": ["BambaForCausalLM"], "vocab_size": 64,
+ "hidden_size": 32, "intermediate_size": 40, "num_hidden_layers": 3, "num_attention_heads": 4,
  "num_key_value_heads": 2, "attn_layer_indices": [1], "attn_rotary_emb": 4, "mamba_n_heads": 8,
  "mamba_d_head": 8, "mamba_n_groups": 1, "mamba_d_state": 16, "mamba_d_conv": 4,
  "mamba_expand": 2, "hidden_act": "silu", "rms_norm_eps": 1e-5, "torch_dtype": "bfloat16"}
@@ -13,14 +13,14 @@ model_size model_n_params n_batch n_ubatch n_threads cpu_mask cpu_strict poll ty
 n_gpu_layers split_mode main_gpu no_kv_offload flash_attn tensor_split tensor_buft_overrides \
 use_mmap embeddings no_op_offload n_prompt n_gen n_depth test_time avg_ns stddev_ns avg_ts \
 stddev_ts"
-our_fields="n_batch_seqs isa weight_type fill avg_gbs stream_gbs pct_stream mapped_gbs avg_gflops \
-peak_gflops pct_peak ttft_ns itl_p50_ns itl_p95_ns itl_p99_ns state_bytes kv_bytes rss_bytes \
+our_fields="n_batch_seqs isa weight_type fill avg_gbs stream_gbs pct_stream mapped_gbs \
+avg_gflops peak_gflops pct_peak ttft_ns itl_p50_ns itl_p95_ns itl_p99_ns state_bytes kv_bytes rss_bytes \
 moved_bytes flops noise"
 
 begin "bench: the table"
 run 0 $bench -p 16 -n 4 -d 0,64 -o md
-for word in "| model" "t/s" "% read" "% peak" "p99 ms" "tiny BF16" "pp16 " "tg4 " "pp16 @ d64*" \
-            "tg4 @ d64*" "random values"; do out_has "$word"; done
+for word in "| model" "t/s" "% read" "% peak" "p99 ms" "tiny BF16" "pp16 " "tg4 " \
+            "pp16 @ d64*" "tg4 @ d64*" "random values"; do out_has "$word"; done
 [ "$(grep -c '^| tiny' out)" -eq 4 ] || wrong "rows"
 grep '^|' out | awk -F'|' '{ n[NF]++ } END { exit length(n) != 1 }' || wrong "columns differ"
 
@@ -93,15 +93,17 @@ out_has '"cpu_strict": true'
 
 begin "bench --ops"
 run 0 $bench -p 40 -n 2 --ops
-for word in embedding norms in_proj conv scan "gated norm" out_proj q/k/v rope attention mlp head \
-            "% roofline" "timers off"; do out_has "$word"; done
+for word in embedding norms in_proj conv scan "gated norm" out_proj q/k/v rope attention mlp \
+            head "% roofline" "timers off"; do out_has "$word"; done
 run 0 $bench -p 40 -n 0 --ops -o jsonl
 out_has '"ops": [{"name": "embedding", "ns": '
 wrong_use "--ops needs" $bench --ops -o csv
 
 begin "bench --limits"
 run 0 bench --limits -r 1 -t 1
-for word in caches kernels "read GB/s" "f32 GFLOP/s" "bf16 dot" "int8 dot"; do out_has "$word"; done
+for word in caches kernels "read GB/s" "f32 GFLOP/s" "bf16 dot" "int8 dot"; do
+    out_has "$word"
+done
 
 begin "bench --figure"
 run 0 $bench --shape ./tiny.json --figure throughput -p 8 -d 16,32 -npl 1,2 --figure-file 'a b'
@@ -109,8 +111,8 @@ out_has "throughput of tiny BF16"
 out_has "| batch |      16 |      32 |"
 out_has "check tiny BF16: a text of 16"
 [ "$(wc -l < 'a b.csv')" -eq 5 ] || wrong "lines of the CSV"
-[ "$(head -1 'a b.csv')" = "batch,length,a_tps,b_tps,ratio,memory_bound,compute_bound,a_ms,b_ms,\
-a_step_ms,b_step_ms,a_fits,b_fits" ] || wrong "head of the CSV"
+[ "$(head -1 'a b.csv')" = "batch,length,a_tps,b_tps,ratio,memory_bound,compute_bound,a_ms,\
+b_ms,a_step_ms,b_step_ms,a_fits,b_fits" ] || wrong "head of the CSV"
 awk -F, 'NR > 1 && ($6 != 1 || $7 != 1 || $12 + $13 != 2 || !($5 > 0)) { bad = 1 }
          END { exit bad }' 'a b.csv' || wrong "a shape differs from itself"
 if command -v gnuplot > /dev/null; then

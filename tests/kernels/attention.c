@@ -316,6 +316,12 @@ void check_attention(check *c)
             check_end(c);
         }
         if (rounds && CHECK_BEGIN(c, many[type], cache[type].attend_many)) {
+            bb_kernels strict = *c->k;
+            check_case(c, "kept to float32");
+            bb_kernels_keep_f32(&strict);
+            check_true(c, strict.cache[type].attend_many == cache->attend, "still rounds");
+            check_true(c, strict.cache[type].put == cache->put, "another layout");
+            check_done(c);
             check_kernel(c, &(kernel){ type, cache, cache->attend_many, true });
             check_end(c);
         }

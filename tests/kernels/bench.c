@@ -283,7 +283,7 @@ int run_bench(const char *only)
     b.weights = allocate_huge(N_CACHE * sizeof *b.weights);
     b.state   = calloc((size_t)LAYERS * H * P * N, sizeof *b.state);
     b.scratch = calloc(n_scratch, sizeof *b.scratch);
-    b.far     = malloc(FAR_BYTES);
+    b.far     = allocate_huge(FAR_BYTES);
     if (b.far) memset(b.far, 1, FAR_BYTES);
     bb_kernels_init(&b.best, machine);
     for (int i = 0; i < 4 && b.a && b.b && b.out && b.weights && b.state && b.scratch

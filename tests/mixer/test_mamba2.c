@@ -78,7 +78,7 @@ static void add_weights(const mamba2_case *c, store *s)
 
 static weights read_weights(const bb_mamba2_dims *d, const store *s)
 {
-    weights w = { NULL };
+    weights w = { .in = NULL };
 
     w.in = lab_values(s, "m.in_proj.weight");
     w.conv = lab_values(s, "m.conv1d.weight");
