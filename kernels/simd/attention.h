@@ -37,7 +37,7 @@ enum { DOT = BB_N_TYPES };                /* bfloat16, the coefficients too */
 
 BB_INLINE size_t bytes_of(int type) { return type == BB_TYPE_F32 ? 4 : 2; }
 BB_INLINE size_t row_bytes(int type) { return LANES * bytes_of(type); }
-BB_INLINE int    panels_of(int type) { return type == DOT ? 4 : BB_VEC_512 ? 2 : 1; }
+BB_INLINE int    panels_of(int type) { return type == DOT ? 4 : 1; }      /* measured */
 
 /* -------------------------------------------------------------- the product -------------- */
 
