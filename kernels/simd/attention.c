@@ -57,6 +57,25 @@ DEFINE_ATTEND(BB_ISA(bb_attend_f32), BB_TYPE_F32)
 DEFINE_ATTEND(BB_ISA(bb_attend_bf16), BB_TYPE_BF16)
 DEFINE_ATTEND(BB_ISA(bb_attend_f16), BB_TYPE_F16)
 
+static void add_part(int d, vf fade, const float *sum, float *out)
+{
+    int w = 0;
+
+    for (; w + VL <= d; w += VL)
+        vf_store(out + w, vf_fma(fade, vf_load(sum + w), vf_load(out + w)));
+    if (w < d)
+        vf_store_part(out + w, d - w,
+                      vf_fma(fade, vf_load_part(sum + w, d - w), vf_load_part(out + w, d - w)));
+}
+
+static void divide(int d, vf by, float *out)
+{
+    int w = 0;
+
+    for (; w + VL <= d; w += VL) vf_store(out + w, vf_div(vf_load(out + w), by));
+    if (w < d) vf_store_part(out + w, d - w, vf_div(vf_load_part(out + w, d - w), by));
+}
+
 void BB_ISA(bb_attend_join)(int n_parts, int heads, int d, const float *part, size_t ld_part,
                             float *out)
 {
@@ -77,14 +96,8 @@ void BB_ISA(bb_attend_join)(int n_parts, int heads, int d, const float *part, si
             const float *u = first + (size_t)j * ld_part;
             const vf     fade = vf_exp(vf_set1(u[at_largest] - most));
             weight = vf_fma(fade, vf_set1(u[at_weight]), weight);
-            for (int w = 0; w < d; w += VL) {
-                const int n = d - w < VL ? d - w : VL;
-                vf_store_part(o + w, n, vf_fma(fade, vf_load(u + w), vf_load_part(o + w, n)));
-            }
+            add_part(d, fade, u, o);
         }
-        for (int w = 0; w < d; w += VL) {
-            const int n = d - w < VL ? d - w : VL;
-            vf_store_part(o + w, n, vf_div(vf_load_part(o + w, n), weight));
-        }
+        divide(d, weight, o);
     }
 }
