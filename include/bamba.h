@@ -16,8 +16,9 @@
  *             while a model is open raises SIGBUS.
  * Memory      who creates frees; free functions accept NULL. "Borrowed" results belong to the
  *             object and live until the next call on it. Generating allocates nothing.
- * Globals     none, save one: large float products go through OpenBLAS, whose number of threads
- *             belongs to the process; the first engine created sets it to 1.
+ * Globals     none, save one: where there is no kernel for it (CPU level "c"), large float products
+ *             go through OpenBLAS, whose number of threads belongs to the process; the first engine
+ *             that needs it sets it to 1.
  * Options     are structs whose first member is their own size, so that old programs keep
  *             working when members are appended. Begin with the macro beside each struct; a
  *             zero (or NULL) member means its default. A size smaller than that of the first

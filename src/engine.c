@@ -118,7 +118,7 @@ bamba_status bamba_engine_create(bamba_engine **out, const bamba_model *model,
     e->exec.k = &model->kernels;
     e->exec.team = e->team;
     e->exec.n_threads = bb_team_size(e->team);
-    bb_blas_prepare();
+    if (!model->kernels.format[BB_TYPE_F32].gemm) bb_blas_prepare();
     *out = e;
     e = NULL;
 done:
