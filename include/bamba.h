@@ -11,9 +11,10 @@
  *             bamba_probe      what the machine itself can do; one call at a time
  * Errors      fallible calls return bamba_status and fill *err if err is not NULL; an object is
  *             unchanged by a call that failed. Nothing aborts, prints or sets errno.
- *             Exceptions we cannot lift: libgomp and OpenBLAS end the process when the system
- *             denies them threads or memory, and a mapped file that another program shortens
- *             while a model is open raises SIGBUS.
+ *             Exceptions we cannot lift: where there is no kernel for them (CPU level "c"),
+ *             products go through OpenBLAS, which ends the process when the system denies it
+ *             threads or memory; a mapped file that another program shortens while a model is
+ *             open raises SIGBUS.
  * Memory      who creates frees; free functions accept NULL. "Borrowed" results belong to the
  *             object and live until the next call on it. Generating allocates nothing.
  * Globals     none, save one: where there is no kernel for it (CPU level "c"), large float products
@@ -94,7 +95,7 @@ BAMBA_API const char *bamba_status_string(bamba_status status);
 /**
  * Where memory comes from. Both members are set or both NULL (the C library's, and mmap for
  * large blocks). Every allocation of the objects created with it goes through it, JSON parsing
- * while loading and the threads of OpenMP excepted.
+ * while loading and the stacks of an engine's threads excepted.
  *
  * allocate   returns at least bytes bytes aligned to 64, or NULL; contents may be anything.
  * release    takes what allocate returned; never NULL.
@@ -281,8 +282,11 @@ typedef struct bamba_engine_options {
 /**
  * Create what running a model costs: a thread team, scratch for n_batch rows, logits.
  *
+ * Its n_threads - 1 threads start here, with all signals blocked, and sleep while nothing is fed. They
+ * do not survive fork(): in the child the engine runs on the caller alone and must not be freed.
+ *
  * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (n_batch outside 1 … 65536, n_threads outside 1 … 1024, n_logits
- *         outside 1 … 1048576, or a model without weights); BAMBA_ERR_MEMORY.
+ *         outside 1 … 1048576, or a model without weights); BAMBA_ERR_MEMORY (no memory, or no threads).
  */
 BAMBA_API bamba_status bamba_engine_create(bamba_engine **out, const bamba_model *model,
                                            const bamba_engine_options *options, bamba_error *err);

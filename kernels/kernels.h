@@ -55,13 +55,32 @@ typedef void bb_rows_fn(int T, int rows, int cols, const void *W, size_t ldw,
                         const void *x, size_t ldx, float *y, size_t ldy);
 
 /*
- * Many rows times a matrix: operands and bounds as bb_rows_fn, for T above 32. Weights are packed
- * into scratch [BB_GEMM_SCRATCH bytes] on the way: give some 100 weight rows a
- * call. Each y[t, r] has the same bits for any T (but not those of bb_rows_fn).
+ * Before many rows are multiplied they are put side by side, in groups of the format's `group` rows,
+ * rounded to nearest even where the format's activation type is bfloat16:
+ *
+ *     x [T, cols] float32, row stride ldx
+ *     packed [ceil(T / group)] groups of group · BB_PACKED(cols) elements of the activation type;
+ *     their order inside a group is private to the format
+ *
+ * Groups may be packed by separate calls. Places of rows that the last group lacks are left alone.
  */
-typedef void bb_gemm_fn(int T, int rows, int cols, const void *W, size_t ldw,
-                        const void *x, size_t ldx, float *y, size_t ldy, void *scratch);
-enum { BB_GEMM_SCRATCH = 32 * 1024 };
+typedef void bb_gemm_pack_fn(int T, int cols, const float *x, size_t ldx, void *packed);
+#define BB_PACKED(cols) (((size_t)(cols) + 1) / 2 * 2)            /* elements a row takes */
+
+/*
+ * Many rows times a matrix: what bb_rows_fn computes, of x as packed by the format, for any T; meant
+ * for T above 32. y [T, rows] row stride ldy. Weights and sums pass through scratch
+ * [BB_GEMM_SCRATCH(T, rows) bytes, 64-byte aligned], which costs less the more rows share it: give
+ * a call all rows, and some 100 weight rows. Each y[t, r] has the same bits for any T (but not those
+ * of bb_rows_fn); bounds as there.
+ */
+typedef void bb_gemm_fn(int T, int rows, int cols, const void *W, size_t ldw, const void *packed,
+                        float *y, size_t ldy, void *scratch);
+enum { BB_GEMM_PANEL = 32 * 1024, BB_GEMM_MOST_NR = 32, BB_MOST_GROUP = 16 };
+#define BB_GEMM_SCRATCH(T, rows)                                                                  \
+    (BB_GEMM_PANEL + ((size_t)(T) + BB_MOST_GROUP)                                                \
+                         * (((size_t)(rows) + BB_GEMM_MOST_NR - 1) / BB_GEMM_MOST_NR)             \
+                         * BB_GEMM_MOST_NR * sizeof(float))
 
 /* ------------------------------------------------------------- elementwise -------------- */
 
@@ -255,9 +274,11 @@ enum { BB_TYPE_F32, BB_TYPE_BF16, BB_TYPE_F16, BB_N_TYPES };
 
 /* How matrices of one element type are multiplied. */
 typedef struct bb_format {
-    int         activation;               /* BB_TYPE_… that x must have: F32 or BF16 */
-    bb_rows_fn *rows;
-    bb_gemm_fn *gemm;                     /* NULL at a level without one */
+    int              activation;          /* BB_TYPE_… that x must have: F32 or BF16 */
+    bb_rows_fn      *rows;
+    int              group;               /* rows of x side by side in gemm, at most BB_MOST_GROUP */
+    bb_gemm_pack_fn *pack;
+    bb_gemm_fn      *gemm;                /* NULL, like pack, at a level without one */
 } bb_format;
 
 /* How keys and values are remembered in one element type and attended to. */

@@ -18,6 +18,8 @@ bb_rows_fn           bb_rows_f32_c, bb_rows_bf16_c, bb_rows_f16_c,
                      bb_rows_f32_avx2, bb_rows_bf16_avx2, bb_rows_f16_avx2,
                      bb_rows_f32_avx512, bb_rows_bf16_avx512, bb_rows_f16_avx512,
                      bb_rows_bf16_avx512bf16;
+bb_gemm_pack_fn      bb_gemm_pack_f32_avx2, bb_gemm_pack_f32_avx512,
+                     bb_gemm_pack_bf16_avx512bf16;
 bb_gemm_fn           bb_gemm_f32_avx2, bb_gemm_bf16_avx2, bb_gemm_f16_avx2,
                      bb_gemm_f32_avx512, bb_gemm_bf16_avx512, bb_gemm_f16_avx512,
                      bb_gemm_bf16_avx512bf16;

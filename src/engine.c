@@ -6,6 +6,8 @@
 #include "mixer/blas.h"
 #include "mixer/product.h"
 
+#include <string.h>
+
 enum { DEFAULT_BATCH = 512, DEFAULT_LOGITS = 32 };
 
 static size_t most_scratch(const bb_graph *g, int T, int n_threads)
@@ -30,18 +32,23 @@ static void carve(bamba_engine *e, bb_arena *a)
     const size_t    scratch = most_scratch(g, e->options.n_batch, n_threads);
 
     const size_t    widest = (size_t)g->widest;
+    const size_t    packed = bb_packed_elements(e->options.n_batch, g->widest);
+    const bool      rounds = e->model->kernels.format[BB_TYPE_BF16].activation == BB_TYPE_BF16;
 
-    e->panel_bytes = bb_panel_bytes(&e->model->kernels, g->widest);
+    e->panel_bytes = bb_panel_bytes(&e->model->kernels, e->options.n_batch, g->widest);
     e->logits   = bb_take(a, (size_t)e->options.n_logits * (size_t)g->n_vocab, sizeof(float));
     e->panels   = bb_take(a, (size_t)n_threads, e->panel_bytes);
-    e->rounded_few = bb_take(a, (size_t)n_threads * BB_FEW_ROWS * widest, sizeof(uint16_t));
-    e->exec.rounded_many = bb_take(a, T * widest, sizeof(uint16_t));
+    e->own_rows = bb_take(a, (size_t)n_threads * BB_FEW_ROWS * widest, sizeof(float));
+    e->own_rounded = bb_take(a, (size_t)n_threads * BB_FEW_ROWS * widest, sizeof(uint16_t));
+    e->exec.packed = bb_take(a, packed, sizeof(float));
+    e->exec.packed_rounded = rounds ? bb_take(a, packed, sizeof(uint16_t)) : NULL;
+    e->profile  = bb_take(a, (size_t)n_threads, sizeof *e->profile);
     e->tokens   = bb_take(a, T, sizeof *e->tokens);
     e->segments = bb_take(a, T, sizeof *e->segments);
     e->sessions = bb_take(a, T, sizeof *e->sessions);
     e->wanted   = bb_take(a, T, sizeof *e->wanted);
     e->exec.x   = bb_take(a, T * (size_t)g->d_model, sizeof(float));
-    e->exec.h   = bb_take(a, T * (size_t)g->d_model, sizeof(float));
+    e->exec.normed = bb_take(a, T * (size_t)g->d_model, sizeof(float));
     void *rest  = bb_take(a, scratch, 1);
     e->exec.scratch = (bb_arena){ .base = rest, .size = scratch };
 }
@@ -62,6 +69,8 @@ static bb_status allocate_block(bamba_engine *e, bamba_error *err)
     e->block_bytes = bytes;
     a = (bb_arena){ .base = e->block, .size = bytes };
     carve(e, &a);
+    bamba_engine_profile(e, 1);           /* clears it */
+    bamba_engine_profile(e, 0);
     return BAMBA_OK;
 }
 
@@ -112,8 +121,7 @@ bamba_status bamba_engine_create(bamba_engine **out, const bamba_model *model,
     e->alloc = a;
     e->model = model;
     e->options = o;
-    BB_TRY(bb_team_create(&e->team, &a, o.n_threads, err));
-    bb_team_pin(e->team, o.pin != 0);
+    BB_TRY(bb_team_create(&e->team, &a, o.n_threads, o.pin != 0, err));
     BB_TRY(allocate_block(e, err));
     e->exec.k = &model->kernels;
     e->exec.team = e->team;
@@ -143,15 +151,21 @@ int bamba_engine_threads(const bamba_engine *e) { return e ? bb_team_size(e->tea
 void bamba_engine_profile(bamba_engine *e, int on)
 {
     if (!e) return;
-    if (on) e->profile = (bb_profile){ .last_ns = 0 };
-    e->exec.profile = on ? &e->profile : NULL;
+    if (on) memset(e->profile, 0, (size_t)bb_team_size(e->team) * sizeof *e->profile);
+    e->exec.profile = on ? e->profile : NULL;
 }
 
+/* Times of the threads are averaged: together they make up the time of the call. */
 size_t bamba_engine_profile_get(const bamba_engine *e, bamba_op *ops, size_t n)
 {
     if (!e) return 0;
-    for (size_t i = 0; i < n && i < BB_N_OPS; i++)
-        ops[i] = (bamba_op){ bb_op_name((bb_op)i), e->profile.ns[i], e->profile.count[i].bytes,
-                             e->profile.count[i].flops };
+    const int n_threads = bb_team_size(e->team);
+
+    for (size_t i = 0; i < n && i < BB_N_OPS; i++) {
+        uint64_t ns = 0;
+        for (int t = 0; t < n_threads; t++) ns += e->profile[t].ns[i];
+        ops[i] = (bamba_op){ bb_op_name((bb_op)i), ns / (uint64_t)n_threads,
+                             e->profile[0].count[i].bytes, e->profile[0].count[i].flops };
+    }
     return BB_N_OPS;
 }

@@ -115,17 +115,19 @@ typedef struct pass {
 
 static void run_thread(void *context, int thread)
 {
-    const pass *p = context;
-    bb_exec     e = p->e->exec;
+    const pass  *p = context;
+    const size_t own_size = BB_FEW_ROWS * (size_t)p->e->model->graph->widest;
+    bb_exec      e = p->e->exec;
 
     e.thread = thread;
     e.n_threads = bb_team_size(e.team);
     e.panel = p->e->panels + (size_t)thread * p->e->panel_bytes;
-    e.rounded_few = p->e->rounded_few
-                  + (size_t)thread * BB_FEW_ROWS * (size_t)p->e->model->graph->widest;
+    e.own_rows = p->e->own_rows + (size_t)thread * own_size;
+    e.own_rounded = p->e->own_rounded + (size_t)thread * own_size;
     e.segment = p->b->segment;
     e.n_segments = p->b->n_segments;
     e.T = p->b->T;
+    if (e.profile) bb_profile_begin(e.profile += thread);
     bb_forward(p->e->model->graph, &e, p->b);
 }
 
@@ -141,9 +143,9 @@ static void count_piece(const bamba_engine *e, const bb_batch *b)
 /* False if it was cancelled: the sessions then stand where they stood. */
 static bool run_piece(bamba_engine *e, bb_batch *b)
 {
-    const bool may_stop = e->options.cancel && b->T > b->n_segments;
-    bool       cancelled = false;
-    pass       p = { e, b };
+    const bool  may_stop = e->options.cancel && b->T > b->n_segments;
+    atomic_bool cancelled = false;
+    pass        p = { e, b };
 
     b->cancelled = &cancelled;
     if (may_stop) {
@@ -151,10 +153,7 @@ static bool run_piece(bamba_engine *e, bb_batch *b)
         b->cancel_context = e->options.cancel_context;
         for (int i = 0; i < b->n_segments; i++) bb_session_save(e->sessions[i]);
     }
-    if (e->exec.profile) {
-        count_piece(e, b);
-        bb_profile_begin(e->exec.profile);
-    }
+    if (e->exec.profile) count_piece(e, b);
     bb_team_run(e->team, run_thread, &p);
     for (int i = 0; i < b->n_segments; i++) {
         if (cancelled) bb_session_restore(e->sessions[i]);

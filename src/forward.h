@@ -8,6 +8,8 @@
 
 #include "graph/plan.h"
 
+#include <stdatomic.h>
+
 typedef struct bb_batch {                 /* T rows of one or more sessions, in segments */
     const int32_t    *token;              /* [T] */
     int               T;
@@ -18,10 +20,10 @@ typedef struct bb_batch {                 /* T rows of one or more sessions, in 
     float            *logits;             /* [n_wanted, V] */
     bamba_cancel_fn  *cancel;             /* polled once a block by thread 0; may be NULL */
     void             *cancel_context;
-    bool             *cancelled;          /* out: the pass stopped half-way */
+    atomic_bool      *cancelled;          /* out: the pass stopped half-way */
 } bb_batch;
 
-/* Run by every thread of e's team. */
-void bb_forward(const bb_graph *g, const bb_exec *e, const bb_batch *b);
+/* Run by every thread of e's team, on an exec of its own. */
+void bb_forward(const bb_graph *g, bb_exec *e, const bb_batch *b);
 
 #endif

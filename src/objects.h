@@ -53,14 +53,15 @@ struct bamba_engine {
     void                *block;
     size_t               block_bytes;
     float               *logits;          /* [n_logits, V] */
-    unsigned char       *panels;          /* [n_threads, panel_bytes] packed or widened weights */
+    unsigned char       *panels;          /* [n_threads, panel_bytes] weights and sums */
     size_t               panel_bytes;
-    uint16_t            *rounded_few;     /* [n_threads, BB_FEW_ROWS, widest] rows in bfloat16 */
+    float               *own_rows;        /* [n_threads, BB_FEW_ROWS, widest] rows made by a thread */
+    uint16_t            *own_rounded;     /* the same in bfloat16 */
     int32_t             *tokens;          /* [n_batch] of the piece */
     bb_segment          *segments;        /* [n_batch] */
     bamba_session      **sessions;        /* [n_batch] of the segments */
     int                 *wanted;          /* [n_batch] rows whose logits are wanted */
-    bb_profile           profile;         /* exec.profile points here while it is wanted */
+    bb_profile          *profile;         /* [n_threads]; exec.profile while it is wanted */
     bb_exec              exec;            /* what all threads share */
 };
 

@@ -60,8 +60,8 @@ bamba_status bamba_probe_create(bamba_probe **out, const bamba_probe_options *op
         status = bb_fail(err, BAMBA_ERR_MEMORY, "probe: out of memory");
         goto done;
     }
-    BB_TRY(bb_team_create(&p->team, &a, o.n_threads ? o.n_threads : bb_system_cores(), err));
-    bb_team_pin(p->team, o.pin != 0);
+    BB_TRY(bb_team_create(&p->team, &a, o.n_threads ? o.n_threads : bb_system_cores(),
+                          o.pin != 0, err));
     bb_advise_huge(&a, p->buffer, p->n_bytes);
     memset(p->buffer, 1, p->n_bytes);     /* pages that nobody wrote are one page of zeros */
     *out = p;
@@ -94,18 +94,23 @@ typedef struct reading {
     size_t               n_bytes;
 } reading;
 
-static void read_tiles(void *context, int thread)
+static void read_tiles(void *context, int thread, int tile, int end)
 {
     const reading    *r = context;
-    const size_t      n_tiles = (r->n_bytes + TILE - 1) / TILE;
     volatile uint64_t sum = 0;
 
     (void)thread;
-    for (size_t i; (i = (size_t)bb_team_next(r->p->team)) < n_tiles;) {
-        const size_t first = i * TILE;
+    for (; tile < end; tile++) {
+        const size_t first = (size_t)tile * TILE;
         const size_t n = r->n_bytes - first < TILE ? r->n_bytes - first : TILE;
         sum = sum + r->p->kernels.read(n, r->data + first);
     }
+}
+
+static void read_all(void *context, int thread)
+{
+    const reading *r = context;
+    bb_team_stage(r->p->team, thread, (int)((r->n_bytes + TILE - 1) / TILE), read_tiles, context);
 }
 
 double bamba_probe_read(bamba_probe *p, const void *data, size_t n_bytes)
@@ -114,27 +119,37 @@ double bamba_probe_read(bamba_probe *p, const void *data, size_t n_bytes)
 
     reading        r = { p, data, n_bytes / 64 * 64 };
     const uint64_t start = bb_system_now_ns();
-    bb_team_run(p->team, read_tiles, &r);
+    bb_team_run(p->team, read_all, &r);
     return (double)r.n_bytes / (double)(bb_system_now_ns() - start);
 }
 
 /* -------------------------------------------------------------- arithmetic --------------- */
 
 typedef struct computing {
+    bb_team    *team;
     bb_peak_fn *run;
     long        rounds;
-    double      operations[1024];         /* by thread */
+    double      operations[1024];         /* by tile */
 } computing;
+
+static void compute_tiles(void *context, int thread, int tile, int end)
+{
+    computing *c = context;
+
+    (void)thread;
+    for (; tile < end; tile++) {
+        float          sum = 0.0f;
+        volatile float sink;
+        c->operations[tile] = c->run(c->rounds, &sum);
+        sink = sum;
+        (void)sink;
+    }
+}
 
 static void compute(void *context, int thread)
 {
-    computing     *c = context;
-    float          sum = 0.0f;
-    volatile float sink;
-
-    c->operations[thread] = c->run(c->rounds, &sum);
-    sink = sum;
-    (void)sink;
+    computing *c = context;
+    bb_team_stage(c->team, thread, bb_team_size(c->team), compute_tiles, c);
 }
 
 /* Rounds that fill LEAST_NS on a thread left alone: by the fastest of several short runs, since
@@ -156,7 +171,7 @@ static long find_rounds(bb_peak_fn *run)
 /* Operations a nanosecond. */
 static double run_peak(bamba_probe *p, int peak)
 {
-    computing c = { .run = p->kernels.peak[peak] };
+    computing c = { .team = p->team, .run = p->kernels.peak[peak] };
     double    all = 0.0;
 
     if (!c.run) return 0.0;

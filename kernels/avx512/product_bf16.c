@@ -7,13 +7,19 @@
  *
  * Few rows: a group of weight rows is streamed from memory once; each (row of x, weight row) has a
  * sum of its own over lanes of K, so its bits do not depend on its company.
- * Many rows: 32 weight rows x KC columns are transposed into a 32 KiB panel (pairs of K contiguous),
- * then 14 rows of x at a time run through it, broadcast a pair at a time.
- * Source of the shape: Goto & van de Geijn 2008 (panels), Van Zee & van de Geijn 2015 (BLIS). */
+ * Many rows: ../simd/gemm.h, pairs of columns as units. */
 #include "../simd/vec.h"
 #include "../variants.h"
 
 typedef __m512bh bf16x32;
+
+enum { UNIT = 2 };                        /* bfloat16 to multiply at once */
+enum { MR = 14 };                         /* 28 sums, 2 weights, 1 broadcast of 32 registers */
+BB_INLINE vf gemm_fma(vf u, vf p, vf sum)
+{
+    return _mm512_dpbf16_ps(sum, (bf16x32)_mm512_castps_si512(u), (bf16x32)_mm512_castps_si512(p));
+}
+#include "../simd/gemm.h"
 
 enum { LANES = 32 };                      /* bfloat16 in a register */
 enum { BLOCK = 2048 };                    /* columns summed before the parts are added up */
@@ -134,115 +140,32 @@ void bb_rows_bf16_avx512bf16(int T, int rows, int cols, const void *W, size_t ld
 
 /* ------------------------------------------------------------- many rows ---------------- */
 
-enum { NR = 32 };                         /* weight rows of a panel: two registers of sums */
-enum { MR = 14 };                         /* rows of x at a time: 28 sums */
-enum { KC = 512 };                        /* columns of a panel: 32 KiB; sums end here */
-
-/* Weights [n <= 32, k <= KC] to panel [ceil(k / 2)][32][2], missing ones zero. */
-static void pack(int n, int k, const uint16_t *w, size_t ldw, uint16_t *panel)
+/* 32 columns of weights as they are. */
+BB_INLINE vf load_pairs(const void *row, size_t at, int left)
 {
-    for (int half = 0; half < 2; half++)
-        for (int c = 0; c < k; c += LANES) {
-            const int   left = k - c;
-            const __mmask32 m = left >= LANES ? 0xFFFFFFFFu : (1u << left) - 1;
-            vf          v[16];            /* 16 pairs of a weight row each */
-            for (int i = 0; i < 16; i++) {
-                const int r = half * 16 + i;
-                v[i] = vf_zero();
-                if (r < n)
-                    v[i] = _mm512_castsi512_ps(_mm512_maskz_loadu_epi16(m, w + (size_t)r * ldw + c));
-            }
-            vf_transpose(v);
-            const int pairs = left >= LANES ? 16 : (left + 1) / 2;
-            for (int j = 0; j < pairs; j++)
-                vf_store((float *)(void *)(panel + (size_t)(c / 2 + j) * 2 * NR + half * 32), v[j]);
-        }
+    const uint16_t *p = (const uint16_t *)row + at;
+    return _mm512_castsi512_ps((__m512i)(left >= LANES ? load(p) : load_part(p, left)));
 }
 
-BB_INLINE bf16x32 pair_of(const uint16_t *x)
+/* 32 columns of x, rounded. */
+BB_INLINE vf load_rounded(const void *row, size_t at, int left)
 {
-    int pair;
-    __builtin_memcpy(&pair, x, sizeof pair);
-    return (__m512bh)_mm512_set1_epi32(pair);
+    const float *p = (const float *)row + at;
+    const int    n0 = left < VL ? left : VL;
+    const int    n1 = left - n0 < VL ? left - n0 : VL;
+    const vh     low = vf_to_bf16(vf_load_part(p, n0));
+    const vh     high = vf_to_bf16(n1 > 0 ? vf_load_part(p + VL, n1) : vf_zero());
+
+    return _mm512_castsi512_ps(_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1));
 }
 
-/* y[t, 0 … 31] (+)= x[t, 0 … k-1] · panel for M rows; n columns of y are written. */
-BB_INLINE void many_tile(int M, int k, const uint16_t *x, size_t ldx, const uint16_t *panel,
-                         float *y, size_t ldy, int n, int add)
+void bb_gemm_pack_bf16_avx512bf16(int T, int cols, const float *x, size_t ldx, void *packed)
 {
-    const vm m0 = vm_first(n < 16 ? n : 16);
-    const vm m1 = vm_first(n < 16 ? 0 : n - 16);
-    vf       a[MR], b[MR];
-    int      c = 0;
-
-    BB_UNROLL
-    for (int t = 0; t < M; t++) a[t] = b[t] = vf_zero();
-    for (; c + 2 <= k; c += 2) {
-        const bf16x32 p = load(panel + (size_t)c * NR);
-        const bf16x32 q = load(panel + (size_t)c * NR + 32);
-        BB_UNROLL
-        for (int t = 0; t < M; t++) {
-            const bf16x32 u = pair_of(x + (size_t)t * ldx + c);
-            a[t] = _mm512_dpbf16_ps(a[t], u, p);
-            b[t] = _mm512_dpbf16_ps(b[t], u, q);
-        }
-    }
-    if (c < k)                            /* an odd column: its partner in the panel is zero */
-        BB_UNROLL
-        for (int t = 0; t < M; t++) {
-            const bf16x32 u = (__m512bh)_mm512_set1_epi32(x[(size_t)t * ldx + (size_t)c]);
-            a[t] = _mm512_dpbf16_ps(a[t], u, load(panel + (size_t)c * NR));
-            b[t] = _mm512_dpbf16_ps(b[t], u, load(panel + (size_t)c * NR + 32));
-        }
-    BB_UNROLL
-    for (int t = 0; t < M; t++) {
-        float *out = y + (size_t)t * ldy;
-        if (add) {
-            a[t] = vf_add(a[t], _mm512_maskz_loadu_ps(m0, out));
-            b[t] = vf_add(b[t], _mm512_maskz_loadu_ps(m1, out + 16));
-        }
-        _mm512_mask_storeu_ps(out, m0, a[t]);
-        _mm512_mask_storeu_ps(out + 16, m1, b[t]);
-    }
+    gemm_pack(load_rounded, T, cols, x, ldx * sizeof *x, packed);
 }
 
-#define MANY(M)                                                                                   \
-    static void many_##M(int k, const uint16_t *x, size_t ldx, const uint16_t *panel, float *y,   \
-                         size_t ldy, int n, int add)                                              \
-    {                                                                                             \
-        many_tile(M, k, x, ldx, panel, y, ldy, n, add);                                           \
-    }
-MANY(1) MANY(2) MANY(3) MANY(4) MANY(5) MANY(6) MANY(7)
-MANY(8) MANY(9) MANY(10) MANY(11) MANY(12) MANY(13) MANY(14)
-
-typedef void many_fn(int k, const uint16_t *x, size_t ldx, const uint16_t *panel, float *y,
-                     size_t ldy, int n, int add);
-
-void bb_gemm_bf16_avx512bf16(int T, int rows, int cols, const void *W, size_t ldw, const void *X,
-                             size_t ldx, float *y, size_t ldy, void *scratch)
+void bb_gemm_bf16_avx512bf16(int T, int rows, int cols, const void *W, size_t ldw,
+                             const void *packed, float *y, size_t ldy, void *scratch)
 {
-    static many_fn *const many[MR + 1] = {
-        NULL, many_1, many_2, many_3, many_4, many_5, many_6, many_7,
-        many_8, many_9, many_10, many_11, many_12, many_13, many_14,
-    };
-    const uint16_t *w = W;
-    const uint16_t *x = X;
-    uint16_t       *panel = scratch;
-
-    for (int c = 0; c < cols; c += KC) {
-        const int k = cols - c < KC ? cols - c : KC;
-        for (int r = 0; r < rows; r += NR) {
-            const int n = rows - r < NR ? rows - r : NR;
-            pack(n, k, w + (size_t)r * ldw + c, ldw, panel);
-            for (int t = 0; t < T; t += MR) {
-                const int m = T - t < MR ? T - t : MR;
-                many[m](k, x + (size_t)t * ldx + c, ldx, panel, y + (size_t)t * ldy + r, ldy, n,
-                        c > 0);
-            }
-        }
-    }
-    if (cols == 0)
-        BB_UNROLL
-        for (int t = 0; t < T; t++)
-            for (int r = 0; r < rows; r++) y[(size_t)t * ldy + (size_t)r] = 0;
+    gemm(load_pairs, sizeof(uint16_t), T, rows, cols, W, ldw, packed, y, ldy, scratch);
 }

@@ -3,23 +3,20 @@
  * Few rows: a group of weight rows is streamed from memory once; each (row of x, weight row) has a
  * sum of its own over lanes of K, so its bits do not depend on its company. Sums over more than
  * BLOCK columns are kept in parts, so that a long row does not lose what float32 cannot hold.
- * Many rows: NR weight rows x KC columns are widened and transposed into a panel that stays in the
- * first-level cache, then MR rows of x at a time run through it, broadcast an element at a time:
- * 2·MR sums in registers hide the latency of the multiply-add.
- * Source of the shape: Goto & van de Geijn 2008 (panels), Van Zee & van de Geijn 2015 (BLIS). */
+ * Many rows: gemm.h, the weights widened on their way into the panel. */
 #include "../variants.h"
 #include "vec.h"
 
-enum { BLOCK = 2048 };                    /* columns summed before the parts are added up */
-enum { NR = 2 * VL };                     /* weight rows of a panel */
-enum { KC = 256 };                        /* columns of a panel: 32 or 16 KiB; sums end here */
+enum { UNIT = 1 };                        /* float32 to multiply at once */
 #if BB_VEC_512
 enum { MR = 14 };                         /* 28 sums, 2 weights, 1 broadcast of 32 registers */
 #else
 enum { MR = 6 };                          /* 12 sums, 2 weights, 1 broadcast of 16 registers */
 #endif
-_Static_assert(NR * KC * sizeof(float) <= BB_GEMM_SCRATCH, "panel");
+BB_INLINE vf gemm_fma(vf u, vf p, vf sum) { return vf_fma(u, p, sum); }
+#include "gemm.h"
 
+enum { BLOCK = 2048 };                    /* columns summed before the parts are added up */
 /* Elements i … i + VL - 1 of a row, widened; type is a constant where this is inlined. */
 BB_INLINE vf load_weights(int type, const void *row, size_t i)
 {
@@ -34,6 +31,16 @@ BB_INLINE vf load_weights_part(int type, const void *row, size_t i, int n)
     if (type == BB_TYPE_BF16) return vf_load_bf16_part((const uint16_t *)row + i, n);
     return vf_load_f16_part((const uint16_t *)row + i, n);
 }
+
+/* For gemm.h. */
+#define LOAD(name, type)                                                                          \
+    BB_INLINE vf gemm_load_##name(const void *row, size_t at, int left)                           \
+    {                                                                                             \
+        return left >= VL ? load_weights(type, row, at) : load_weights_part(type, row, at, left); \
+    }
+LOAD(f32, BB_TYPE_F32)
+LOAD(bf16, BB_TYPE_BF16)
+LOAD(f16, BB_TYPE_F16)
 
 BB_INLINE const void *weight_row(int type, const void *w, size_t i)
 {
@@ -152,112 +159,9 @@ BB_INLINE void few_rows(int type, few_fn *const *few, int T, int rows, int cols,
 
 /* ------------------------------------------------------------- many rows ---------------- */
 
-/* Weights [n <= NR, k <= KC] to panel [k][NR], missing rows zero. */
-BB_INLINE void pack(int type, int n, int k, const void *w, size_t ldw, float *panel)
+void BB_ISA(bb_gemm_pack_f32)(int T, int cols, const float *x, size_t ldx, void *packed)
 {
-    for (int half = 0; half < NR; half += VL)
-        for (int c = 0; c < k; c += VL) {
-            const int left = k - c < VL ? k - c : VL;
-            vf        v[VL];
-            for (int i = 0; i < VL; i++) {
-                const int    r = half + i;
-                const size_t at = (size_t)r * ldw + (size_t)c;
-                v[i] = vf_zero();
-                if (r >= n) continue;
-                v[i] = left == VL ? load_weights(type, w, at) : load_weights_part(type, w, at, left);
-            }
-            vf_transpose(v);
-            for (int j = 0; j < left; j++) vf_store(panel + (size_t)(c + j) * NR + half, v[j]);
-        }
-}
-
-static void pack_f32(int n, int k, const void *w, size_t ldw, float *panel)
-{
-    pack(BB_TYPE_F32, n, k, w, ldw, panel);
-}
-
-static void pack_bf16(int n, int k, const void *w, size_t ldw, float *panel)
-{
-    pack(BB_TYPE_BF16, n, k, w, ldw, panel);
-}
-
-static void pack_f16(int n, int k, const void *w, size_t ldw, float *panel)
-{
-    pack(BB_TYPE_F16, n, k, w, ldw, panel);
-}
-
-/* y[t, 0 … n-1] (+)= x[t, 0 … k-1] · panel for M rows; M is a constant where this is inlined. */
-BB_INLINE void many_tile(int M, int k, const float *x, size_t ldx, const float *panel, float *y,
-                         size_t ldy, int n, int add)
-{
-    const int n0 = n < VL ? n : VL;
-    const int n1 = n - n0;
-    vf        a[MR], b[MR];
-
-    BB_UNROLL
-    for (int t = 0; t < M; t++) a[t] = b[t] = vf_zero();
-    for (int c = 0; c < k; c++) {
-        const vf p = vf_load(panel + (size_t)c * NR);
-        const vf q = vf_load(panel + (size_t)c * NR + VL);
-        BB_UNROLL
-        for (int t = 0; t < M; t++) {
-            const vf u = vf_set1(x[(size_t)t * ldx + (size_t)c]);
-            a[t] = vf_fma(u, p, a[t]);
-            b[t] = vf_fma(u, q, b[t]);
-        }
-    }
-    BB_UNROLL
-    for (int t = 0; t < M; t++) {
-        float *out = y + (size_t)t * ldy;
-        if (add) {
-            a[t] = vf_add(a[t], vf_load_part(out, n0));
-            if (n1) b[t] = vf_add(b[t], vf_load_part(out + VL, n1));
-        }
-        vf_store_part(out, n0, a[t]);
-        if (n1) vf_store_part(out + VL, n1, b[t]);
-    }
-}
-
-typedef void many_fn(int k, const float *x, size_t ldx, const float *panel, float *y, size_t ldy,
-                     int n, int add);
-
-#define MANY(M)                                                                                   \
-    static void many_##M(int k, const float *x, size_t ldx, const float *panel, float *y,         \
-                         size_t ldy, int n, int add)                                              \
-    {                                                                                             \
-        many_tile(M, k, x, ldx, panel, y, ldy, n, add);                                           \
-    }
-MANY(1) MANY(2) MANY(3) MANY(4) MANY(5) MANY(6)
-#if BB_VEC_512
-MANY(7) MANY(8) MANY(9) MANY(10) MANY(11) MANY(12) MANY(13) MANY(14)
-#endif
-
-static many_fn *const many[MR + 1] = {
-    NULL, many_1, many_2, many_3, many_4, many_5, many_6,
-#if BB_VEC_512
-    many_7, many_8, many_9, many_10, many_11, many_12, many_13, many_14,
-#endif
-};
-
-typedef void pack_fn(int n, int k, const void *w, size_t ldw, float *panel);
-
-BB_INLINE void many_rows(int type, pack_fn *pack_panel, int T, int rows, int cols, const void *w,
-                         size_t ldw, const float *x, size_t ldx, float *y, size_t ldy, float *panel)
-{
-    for (int c = 0; c < cols; c += KC) {
-        const int k = cols - c < KC ? cols - c : KC;
-        for (int r = 0; r < rows; r += NR) {
-            const int n = rows - r < NR ? rows - r : NR;
-            pack_panel(n, k, weight_row(type, w, (size_t)r * ldw + (size_t)c), ldw, panel);
-            for (int t = 0; t < T; t += MR) {
-                const int m = T - t < MR ? T - t : MR;
-                many[m](k, x + (size_t)t * ldx + c, ldx, panel, y + (size_t)t * ldy + r, ldy, n,
-                        c > 0);
-            }
-        }
-    }
-    for (int t = 0; cols == 0 && t < T; t++)
-        for (int r = 0; r < rows; r++) y[(size_t)t * ldy + (size_t)r] = 0.0f;
+    gemm_pack(gemm_load_f32, T, cols, x, ldx * sizeof *x, packed);
 }
 
 /* ------------------------------------------------------------- the kernels -------------- */
@@ -269,9 +173,10 @@ BB_INLINE void many_rows(int type, pack_fn *pack_panel, int T, int rows, int col
         few_rows(TYPE, few_##type, T, rows, cols, W, ldw, x, ldx, y, ldy);                        \
     }                                                                                             \
     void BB_ISA(bb_gemm_##type)(int T, int rows, int cols, const void *W, size_t ldw,             \
-                                const void *x, size_t ldx, float *y, size_t ldy, void *scratch)   \
+                                const void *packed, float *y, size_t ldy, void *scratch)          \
     {                                                                                             \
-        many_rows(TYPE, pack_##type, T, rows, cols, W, ldw, x, ldx, y, ldy, scratch);             \
+        gemm(gemm_load_##type, TYPE == BB_TYPE_F32 ? 4 : 2, T, rows, cols, W, ldw, packed, y,     \
+             ldy, scratch);                                                                       \
     }
 KERNELS(f32, BB_TYPE_F32)
 KERNELS(bf16, BB_TYPE_BF16)

@@ -1,11 +1,14 @@
-/* team.h - the threads of an engine: one program on all of them, tiles, a barrier.
+/* team.h - the threads of an engine: one program on all of them, stages of tiles.
  *
- * Owns:    starting threads (the only user of OpenMP), sharing out tiles, meeting points, the
+ * Owns:    starting and keeping threads (the only user of pthreads), sharing out tiles, waiting, the
  *          floating-point mode while running.
  * Not:     what a tile is.
  *
- * Every thread runs the same function (SPMD). Between two barriers each thread takes tile numbers
- * from a shared counter; which thread takes a tile must not change what the tile computes.
+ * Every thread runs the same function (SPMD), which goes through the same stages. A stage is over when
+ * its tiles are done, not when all threads have come by: one that the system keeps from running holds
+ * up nobody unless it sits in a tile, and falls through what others have finished. So between stages
+ * a thread may only touch what is its own, and which thread takes a tile must not change what the
+ * tile computes.
  */
 #ifndef BB_BASE_TEAM_H
 #define BB_BASE_TEAM_H
@@ -14,23 +17,25 @@
 
 typedef struct bb_team bb_team;
 
-bb_status bb_team_create(bb_team **out, const bb_allocator *a, int n_threads, bamba_error *err);
+/* Starts n_threads - 1 threads, which sleep until there is work. pin: thread i keeps to the i-th of the
+   processors this process may use, the caller while it runs. Threads do not survive fork(): in
+   the child the caller does all the work, and the team must not be freed. */
+bb_status bb_team_create(bb_team **out, const bb_allocator *a, int n_threads, bool pin,
+                         bamba_error *err);
 void      bb_team_free(bb_team *team);
 int       bb_team_size(const bb_team *team);
 
-/* Whether thread i keeps to the i-th of the processors this process may use, while it runs. */
-void      bb_team_pin(bb_team *team, bool pin);
-
-/* Run body(context, thread) on threads 0 … size-1, thread 0 being the caller; returns when all are
-   done. Flush-to-zero, denormals-are-zero and round-to-nearest hold inside; the caller's modes
-   and errno come back. One call at a time. */
+/* Run body(context, thread) on the caller, thread 0, and on those of the others that come before the
+   caller is through; returns when all that came are done. Flush-to-zero, denormals-are-zero and
+   round-to-nearest hold inside; the caller's modes and errno come back. One call at a time. */
 void bb_team_run(bb_team *team, void (*body)(void *context, int thread), void *context);
 
-/* Inside bb_team_run. The next tile number, counted from 0 after each barrier. */
-int  bb_team_next(bb_team *team);
+/* Tiles first … end - 1 of a stage. */
+typedef void bb_tiles_fn(void *context, int thread, int first, int end);
 
-/* Inside bb_team_run, by every thread: wait for all; everything written before is visible after. */
-void bb_team_barrier(bb_team *team, int thread);
-
+/* Inside bb_team_run, by every thread: a stage of tiles 0 … n-1. Returns when all are done, by whomever;
+   what they wrote is visible. Each thread begins with a part of its own, neighbouring tiles, and
+   then helps the others. */
+void bb_team_stage(bb_team *team, int thread, int n, bb_tiles_fn *run, void *context);
 
 #endif

@@ -273,21 +273,25 @@ typedef struct conversion {
     uint64_t          seed;
 } conversion;
 
-static void convert_tiles(void *context, int thread)
+static void convert_tiles(void *context, int thread, int tile, int end)
 {
     const conversion *c = context;
     const job        *j = c->j;
-    const size_t      n = j->n;
-    const int         n_tiles = (int)((n + TILE - 1) / TILE);
 
     (void)thread;
-    for (int i; (i = bb_team_next(c->team)) < n_tiles;) {
-        const size_t first = (size_t)i * TILE;
-        const size_t m = n - first < TILE ? n - first : TILE;
+    for (; tile < end; tile++) {
+        const size_t first = (size_t)tile * TILE;
+        const size_t m = j->n - first < TILE ? j->n - first : TILE;
         if (j->from) convert(c->k, j, first, m);
         else bb_random_fill(c->k, j->type, bb_random_bound(j->cols), c->seed, first, m,
                             (unsigned char *)j->to + first * type_bytes(j->type));
     }
+}
+
+static void run_conversion(void *context, int thread)
+{
+    const conversion *c = context;
+    bb_team_stage(c->team, thread, (int)((c->j->n + TILE - 1) / TILE), convert_tiles, context);
 }
 
 static bool report(const bb_binder *b, uint64_t done)
@@ -304,11 +308,12 @@ static bb_status run_jobs(bb_binder *b, bamba_error *err)
     bb_team  *team = NULL;
     uint64_t  done = b->stats.mapped_bytes;
     bb_status status = bb_team_create(&team, &b->g->alloc,
-                                      b->options->n_threads ? b->options->n_threads : cores, err);
+                                      b->options->n_threads ? b->options->n_threads : cores, false,
+                                      err);
 
     for (size_t i = 0; status == BAMBA_OK && i < b->n_jobs; i++) {
         conversion c = { b->options->k, team, &b->jobs[i], b->options->seed + i };
-        bb_team_run(team, convert_tiles, &c);
+        bb_team_run(team, run_conversion, &c);
         done += c.j->n * type_bytes(c.j->type);
         if (!report(b, done))
             status = bb_fail(err, BAMBA_ERR_CANCELLED, "cancelled while loading weights");

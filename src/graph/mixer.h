@@ -19,19 +19,34 @@ typedef struct bb_segment {               /* consecutive tokens of one session  
     int    length;                        /* positions it is made for: scales rotary angles      */
 } bb_segment;
 
+struct bb_exec;
+
+/* Rows that products read: in memory, or made one by one when a thread needs them. */
+typedef struct bb_rows {
+    const float *x;                       /* [T, cols] row stride ld; NULL: make them */
+    size_t       ld;
+    void       (*make)(const struct bb_exec *e, const void *job, int t, float *row);
+    const void  *job;
+    bb_op        op;                      /* whose time making them is */
+} bb_rows;
+
 /* One thread's view of a forward pass. Everything is the same for all but what is this thread's. */
 typedef struct bb_exec {
     const bb_kernels *k;
     bb_team          *team;
     int               thread, n_threads;
     bb_arena          scratch;            /* by value: every mixer starts from the same mark     */
-    float            *x, *h;              /* [T, D] residual stream; norm(x) for this block      */
-    void             *panel;              /* this thread's packed or widened weights (product.c) */
-    uint16_t         *rounded_few;        /* [few rows, widest] this thread's rows in bfloat16 */
-    uint16_t         *rounded_many;       /* [T, widest] the rows of all threads in bfloat16 */
+    float            *x;                  /* [T, D] residual stream */
+    float            *normed;             /* [T, D] norm(x) for blocks of several mixers */
+    bb_rows           h;                  /* [T, D] norm(x) of this block: what its mixers read */
+    void             *panel;              /* this thread's: weights and sums of many rows (product.c) */
+    float            *own_rows;           /* [few rows, widest] this thread's, when rows are made */
+    uint16_t         *own_rounded;        /* [few rows, widest] and when they are rounded */
+    float            *packed;             /* all threads': many rows as kernels want them */
+    uint16_t         *packed_rounded;     /* and rounded; NULL where no kernel wants that */
     const bb_segment *segment;            /* [n_segments], n_rows summing to T                   */
     int               n_segments, T;
-    bb_profile       *profile;            /* NULL: nobody asks where the time goes */
+    bb_profile       *profile;            /* this thread's; NULL: nobody asks where the time goes */
 } bb_exec;
 
 struct bb_mixer;
@@ -69,15 +84,20 @@ typedef struct bb_block {                 /* x += Σ mixer(norm(x)) */
     bb_mixer    *mixer[BB_MAX_MIXERS];
 } bb_block;
 
-/* The threads of e share out tiles 0 … n-1 of a stage and meet. Which thread runs a tile must not
-   change what it computes. */
+/* The threads of e share out tiles 0 … n-1 of a stage, which is over when all are done. Which thread runs
+   a tile must not change what it computes. prepare, if not NULL, is for what a thread keeps to
+   itself: it runs before the thread's first tile, and not at all on one that gets none, since by
+   then what it reads may have changed. */
 typedef void bb_tile_fn(const bb_exec *e, const void *job, int tile);
+typedef void bb_prepare_fn(const bb_exec *e, void *own);
 void bb_each_tile(const bb_exec *e, int n, bb_tile_fn *run, const void *job);
+void bb_each_tile_after(const bb_exec *e, bb_prepare_fn *prepare, void *own, int n, bb_tile_fn *run,
+                        const void *job);
 
-/* A stage is over: the time since the one before was this kind's. */
+/* The time of this thread since its last mark was this kind's. */
 static inline void bb_mark(const bb_exec *e, bb_op op)
 {
-    if (e->profile && e->thread == 0) bb_profile_add(e->profile, op);
+    if (e->profile) bb_profile_add(e->profile, op);
 }
 
 #endif

@@ -6,7 +6,8 @@
  * A pass of up to BB_FEW_ROWS rows cuts the positions of a row into at most 16 ranges, tiles of
  * their own, whose parts of the softmax are joined in a second stage: so one deep sequence has
  * work for every thread. Where the cuts are depends on the row's position alone. Longer passes
- * have tiles enough.
+ * have tiles enough. Where no row needs the key of another tile (decoding), turning and remembering
+ * keys is part of the tile that attends to them.
  * Source: Ainslie et al. 2023, arXiv:2305.13245 (GQA); Su et al. 2021, arXiv:2104.09864 (RoPE). */
 #include "graph/bind.h"
 #include "mixer/count.h"
@@ -15,6 +16,7 @@
 
 #include <limits.h>
 #include <math.h>
+#include <string.h>
 
 enum { RANGE = 1024, MOST_RANGES = 16 };  /* positions of a range at least; ranges of a row */
 
@@ -68,7 +70,7 @@ struct scratch {
     float *k, *v;                         /* [T, kv_heads · d] */
     float *out;                           /* [T, D] */
     float *part;                          /* [min(T, 32), kv_heads, MOST_RANGES, share, PART] */
-    float *attend;                        /* [n_threads, own_scratch] */
+    unsigned char *own;                   /* [n_threads, own_bytes] */
 };
 
 /* The query heads of a kv head. */
@@ -80,10 +82,34 @@ static size_t part_size(const bb_attention *m)
     return (size_t)share_of(m) * BB_ATTEND_PART(m->dims.d_head);
 }
 
-/* A thread's: parts of a group of rows, then what the kernel wants. */
-static size_t own_scratch(const bb_attention *m)
+/* A thread's own. */
+struct own {
+    float *part;                          /* [BB_ATTEND_ROWS, share, PART] of a group of one range */
+    float *q;                             /* [BB_ATTEND_ROWS, share, d] turned queries */
+    float *cosine, *sine;                 /* [BB_FEW_ROWS, d/2] of few rows */
+    float *attend;                        /* [BB_ATTEND_SCRATCH] */
+};
+
+static struct own take_own(const bb_attention *m, bb_arena *a)
 {
-    return BB_ATTEND_ROWS * part_size(m) + BB_ATTEND_SCRATCH(share_of(m), m->dims.d_head);
+    const size_t rows = BB_ATTEND_ROWS;
+    const size_t pairs = (size_t)m->dims.rope.d / 2;
+    struct own   o;
+
+    o.part   = bb_take(a, rows * part_size(m), sizeof(float));
+    o.q      = bb_take(a, rows * (size_t)share_of(m) * (size_t)m->dims.d_head, sizeof(float));
+    o.cosine = bb_take(a, BB_FEW_ROWS * pairs, sizeof(float));
+    o.sine   = bb_take(a, BB_FEW_ROWS * pairs, sizeof(float));
+    o.attend = bb_take(a, BB_ATTEND_SCRATCH(share_of(m), m->dims.d_head), sizeof(float));
+    return o;
+}
+
+static size_t own_bytes(const bb_attention *m)
+{
+    bb_arena a = BB_MEASURE;
+    a.plain = true;
+    take_own(m, &a);
+    return a.overflow ? SIZE_MAX : a.used;
 }
 
 static struct scratch take_scratch(const bb_attention *m, int T, int n_threads, bb_arena *a)
@@ -99,7 +125,7 @@ static struct scratch take_scratch(const bb_attention *m, int T, int n_threads, 
     s.out    = bb_take(a, t * (size_t)m->dims.d_model, sizeof(float));
     s.part   = bb_take(a, few * (size_t)m->dims.n_kv_heads * MOST_RANGES * part_size(m),
                        sizeof(float));
-    s.attend = bb_take(a, (size_t)n_threads * own_scratch(m), sizeof(float));
+    s.own    = bb_take(a, (size_t)n_threads, own_bytes(m));
     return s;
 }
 
@@ -116,17 +142,14 @@ static size_t scratch_bytes(const bb_mixer *base, int T, int n_threads)
 struct job {
     const bb_attention *m;
     struct scratch      s;
+    bool                at_once;          /* a tile turns and remembers what it attends to */
 };
 
-static void rotate(const bb_exec *e, const bb_attention *m, int pos, int length, float *q, float *k)
+static struct own own_of(const bb_exec *e, const struct job *j)
 {
-    const bb_attention_dims *d = &m->dims;
-    float cosine[BB_ROPE_PAIRS], sine[BB_ROPE_PAIRS];
-
-    if (d->rope.d == 0) return;
-    bb_rope_angles(&m->rope, pos, length, cosine, sine);
-    e->k->rope(d->n_heads, d->d_head, d->rope.d, cosine, sine, q);
-    e->k->rope(d->n_kv_heads, d->d_head, d->rope.d, cosine, sine, k);
+    const size_t bytes = own_bytes(j->m);
+    bb_arena     a = { .base = j->s.own + (size_t)e->thread * bytes, .size = bytes, .plain = true };
+    return take_own(j->m, &a);
 }
 
 /* Neighbouring rows of a segment that a tile takes together, and the ranges of positions they cut
@@ -176,29 +199,44 @@ static bool next_group(const bb_exec *e, struct group *g)
     return true;
 }
 
-/* A group's rotated keys and its values into the cache. */
+static float *key_at(const struct job *j, int t, int h)
+{
+    const bb_attention_dims *d = &j->m->dims;
+    return j->s.k + ((size_t)t * (size_t)d->n_kv_heads + (size_t)h) * (size_t)d->d_head;
+}
+
+/* Row r of a segment: its key and value of kv head h into the cache. */
+static void remember(const bb_exec *e, const struct job *j, const bb_segment *seg, int r, int h)
+{
+    const bb_attention *m = j->m;
+    const int           pos = seg->pos + r;
+    const float        *k = key_at(j, seg->row + r, h);
+    unsigned char      *block = (unsigned char *)seg->state[m->base.slot]
+                              + ((size_t)(pos / BB_KV_BLOCK) * whole_block(m)
+                                 + (size_t)h * head_block(m)) * element_bytes(m);
+
+    e->k->cache[m->kv_type].put(m->dims.d_head, k, k - j->s.k + j->s.v, pos % BB_KV_BLOCK, block);
+}
+
+/* One tile a group: its queries and keys turned, keys and values into the cache. */
 static void run_remember(const bb_exec *e, const void *p, int tile)
 {
     const struct job        *j = p;
     const bb_attention      *m = j->m;
     const bb_attention_dims *d = &m->dims;
-    const size_t             width = (size_t)d->d_head;
     struct group             g = first_group(e);
+    float                    cosine[BB_ROPE_PAIRS], sine[BB_ROPE_PAIRS];
 
     while (tile-- > 0) next_group(e, &g);
     for (int r = g.first; r < g.first + g.n_rows; r++) {
-        const int      pos = g.seg->pos + r;
-        const size_t   t = (size_t)(g.seg->row + r);
-        float         *k = j->s.k + t * (size_t)d->n_kv_heads * width;
-        const float   *v = j->s.v + t * (size_t)d->n_kv_heads * width;
-        unsigned char *block = (unsigned char *)g.seg->state[m->base.slot]
-                             + (size_t)(pos / BB_KV_BLOCK) * whole_block(m) * element_bytes(m);
-
-        rotate(e, m, pos, g.seg->length, j->s.q + t * (size_t)d->n_heads * width, k);
-        for (size_t h = 0; h < (size_t)d->n_kv_heads; h++)
-            e->k->cache[m->kv_type].put(d->d_head, k + h * width, v + h * width,
-                                        pos % BB_KV_BLOCK,
-                                        block + h * head_block(m) * element_bytes(m));
+        const int t = g.seg->row + r;
+        if (d->rope.d > 0) {
+            bb_rope_angles(&m->rope, g.seg->pos + r, g.seg->length, cosine, sine);
+            e->k->rope(d->n_heads, d->d_head, d->rope.d, cosine, sine,
+                       j->s.q + (size_t)t * (size_t)d->n_heads * (size_t)d->d_head);
+            e->k->rope(d->n_kv_heads, d->d_head, d->rope.d, cosine, sine, key_at(j, t, 0));
+        }
+        for (int h = 0; h < d->n_kv_heads; h++) remember(e, j, g.seg, r, h);
     }
 }
 
@@ -216,6 +254,47 @@ static float *parts_at(const struct job *j, int t, int h)
                      * part_size(j->m);
 }
 
+/* Before a thread's first tile where tiles do all at once: the angles of every row. */
+static void prepare_angles(const bb_exec *e, void *p)
+{
+    const struct job *j = p;
+    const struct own  own = own_of(e, j);
+    const size_t      pairs = (size_t)j->m->dims.rope.d / 2;
+
+    for (int i = 0; i < e->n_segments; i++)
+        for (int r = 0; r < e->segment[i].n_rows; r++) {
+            const size_t at = (size_t)(e->segment[i].row + r) * pairs;
+            bb_rope_angles(&j->m->rope, e->segment[i].pos + r, e->segment[i].length,
+                           own.cosine + at, own.sine + at);
+        }
+}
+
+/* The group's queries for kv head h, turned, to own.q; its keys at positions begin … end - 1 too, and
+   into the cache. */
+static void turn_own(const bb_exec *e, const struct job *j, const struct group *g, int h, int begin,
+                     int end, const struct own *own)
+{
+    const bb_attention_dims *d = &j->m->dims;
+    const int                share = share_of(j->m);
+    const size_t             size = (size_t)share * (size_t)d->d_head;
+    const size_t             pairs = (size_t)d->rope.d / 2;
+
+    for (int i = 0; i < g->n_rows; i++) {
+        const int    pos = g->seg->pos + g->first + i;
+        const int    t = g->seg->row + g->first + i;
+        const float *cosine = own->cosine + (size_t)t * pairs;
+        const float *sine = own->sine + (size_t)t * pairs;
+        const bool   is_here = pos >= begin && pos < end;
+
+        memcpy(own->q + (size_t)i * size, queries_at(j, t, h), size * sizeof(float));
+        if (d->rope.d > 0) {
+            e->k->rope(share, d->d_head, d->rope.d, cosine, sine, own->q + (size_t)i * size);
+            if (is_here) e->k->rope(1, d->d_head, d->rope.d, cosine, sine, key_at(j, t, h));
+        }
+        if (is_here) remember(e, j, g->seg, g->first + i, h);
+    }
+}
+
 /* One tile a group, kv head and range. A group of one range is done here. */
 static void run_attend(const bb_exec *e, const void *p, int tile)
 {
@@ -223,31 +302,36 @@ static void run_attend(const bb_exec *e, const void *p, int tile)
     const bb_attention      *m = j->m;
     const bb_attention_dims *d = &m->dims;
     const bb_cache          *c = &e->k->cache[m->kv_type];
+    const struct own         own = own_of(e, j);
     const int                n_kv = d->n_kv_heads;
     const int                share = share_of(m);
-    const size_t             ldq = (size_t)d->n_heads * (size_t)d->d_head;
     struct group             g = first_group(e);
 
     for (; tile >= g.n_ranges * n_kv; next_group(e, &g)) tile -= g.n_ranges * n_kv;
     const int  h = tile % n_kv;
     const int  begin = tile / n_kv * g.range;
+    const int  end = begin > INT_MAX - g.range ? INT_MAX : begin + g.range;
     const int  t = g.seg->row + g.first;
     const bool whole = g.n_ranges == 1;
-    float     *own = j->s.attend + (size_t)e->thread * own_scratch(m);
-    float     *part = whole ? own : parts_at(j, t, h) + (size_t)(tile / n_kv) * part_size(m);
+    float     *part = whole ? own.part : parts_at(j, t, h) + (size_t)(tile / n_kv) * part_size(m);
     const size_t ld_part = whole ? part_size(m) : (size_t)(n_kv * MOST_RANGES) * part_size(m);
     const unsigned char *kv = (const unsigned char *)g.seg->state[m->base.slot]
                             + (size_t)h * head_block(m) * element_bytes(m);
 
+    if (j->at_once) {
+        turn_own(e, j, &g, h, begin, end, &own);
+        bb_mark(e, BB_OP_ROPE);
+    }
     (e->T > BB_FEW_ROWS ? c->attend_many : c->attend)(
-        g.n_rows, share, d->d_head, 1.0f / sqrtf((float)d->d_head), queries_at(j, t, h), ldq, kv,
-        whole_block(m), g.seg->pos + g.first, begin,
-        begin > INT_MAX - g.range ? INT_MAX : begin + g.range, part, ld_part,
-        own + BB_ATTEND_ROWS * part_size(m));
+        g.n_rows, share, d->d_head, 1.0f / sqrtf((float)d->d_head),
+        j->at_once ? own.q : queries_at(j, t, h),
+        (size_t)(j->at_once ? share : d->n_heads) * (size_t)d->d_head, kv, whole_block(m),
+        g.seg->pos + g.first, begin, end, part, ld_part, own.attend);
     if (whole)
         for (int r = 0; r < g.n_rows; r++)
             e->k->attend_join(1, share, d->d_head, part + (size_t)r * ld_part, 0,
                               queries_at(j, t + r, h));
+    bb_mark(e, BB_OP_ATTENTION);
 }
 
 /* One tile a group and kv head: what run_attend left in parts. */
@@ -269,9 +353,12 @@ static void run_join(const bb_exec *e, const void *p, int tile)
 static void forward(const bb_mixer *base, const bb_exec *e)
 {
     const bb_attention *m = (const bb_attention *)base;
-    bb_operand          h = bb_operand_of(e->T, m->dims.d_model, e->h, (size_t)m->dims.d_model);
+    bb_operand          h = bb_operand_of(e->T, m->dims.d_model, e->h);
     bb_arena            arena = e->scratch;
-    const struct job    j = { m, take_scratch(m, e->T, e->n_threads, &arena) };
+    struct job          j = { .m = m, .s = take_scratch(m, e->T, e->n_threads, &arena) };
+    const bb_product    qkv[3] = { { &m->q, j.s.q, (size_t)m->q.w.rows },
+                                   { &m->k, j.s.k, (size_t)m->k.w.rows },
+                                   { &m->v, j.s.v, (size_t)m->v.w.rows } };
     const int           n_kv = m->dims.n_kv_heads;
     struct group        g = first_group(e);
     int                 n_groups = 0;
@@ -281,20 +368,19 @@ static void forward(const bb_mixer *base, const bb_exec *e)
         n_groups++;
         n_parts += g.n_ranges;
     } while (next_group(e, &g));
+    j.at_once = e->T <= BB_FEW_ROWS && n_groups == e->n_segments;
 
-    bb_product(e, &m->q, &h, j.s.q, (size_t)m->q.w.rows);
-    bb_product(e, &m->k, &h, j.s.k, (size_t)m->k.w.rows);
-    bb_product(e, &m->v, &h, j.s.v, (size_t)m->v.w.rows);
-    bb_mark(e, BB_OP_QKV);
-    bb_each_tile(e, n_groups, run_remember, &j);
-    bb_mark(e, BB_OP_ROPE);
-    bb_each_tile(e, n_parts * n_kv, run_attend, &j);
+    bb_multiply(e, BB_OP_QKV, qkv, 3, &h, NULL, NULL);
+    if (!j.at_once) {
+        bb_each_tile(e, n_groups, run_remember, &j);
+        bb_mark(e, BB_OP_ROPE);
+    }
+    bb_each_tile_after(e, j.at_once ? prepare_angles : NULL, &j, n_parts * n_kv, run_attend, &j);
     if (n_parts > n_groups) bb_each_tile(e, n_groups * n_kv, run_join, &j);
     bb_mark(e, BB_OP_ATTENTION);
 
-    bb_operand attended = bb_operand_of(e->T, m->o.w.cols, j.s.q, (size_t)m->o.w.cols);
-    bb_product_add(e, &m->o, &attended, j.s.out);
-    bb_mark(e, BB_OP_OUT_PROJ);
+    bb_operand attended = bb_operand_of(e->T, m->o.w.cols, bb_rows_at(j.s.q, (size_t)m->o.w.cols));
+    bb_multiply_add(e, BB_OP_OUT_PROJ, &m->o, &attended, j.s.out);
 }
 
 static void print(const bb_mixer *base, bb_printer *p)

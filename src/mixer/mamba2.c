@@ -12,7 +12,6 @@
 #include <math.h>
 
 enum { Q = 64 };                          /* chunk: decays cost Q²/2 exp per head, states N·P/Q */
-enum { CONV_TILE = 256 };                 /* channels a thread convolves at a time */
 
 typedef struct bb_mamba2 {
     bb_mixer       base;
@@ -121,35 +120,48 @@ static size_t scratch_bytes(const bb_mixer *base, int T, int n_threads)
 struct job {
     const bb_mamba2 *m;
     struct scratch   s;
-    int              conv_tiles;          /* of one segment */
 };
 
 static bool is_long(const bb_segment *seg) { return seg->n_rows > BB_FEW_ROWS; }
 
-/* Tiles 0 …: channels of a segment; then one per row for dt. */
-static void run_conv(const bb_exec *e, const void *p, int tile)
+static int larger(int a, int b) { return a > b ? a : b; }
+static int smaller(int a, int b) { return a < b ? a : b; }
+
+/* Channels first … end - 1 of xBC, all segments: convolve, remember the window. */
+static void convolve(const bb_exec *e, const struct job *j, int first, int end)
+{
+    const bb_mamba2 *m = j->m;
+    const size_t     ld = (size_t)m->d_proj;
+    const int        K = m->dims.d_conv;
+    const size_t     c = (size_t)first;
+
+    if (first >= end) return;
+    for (int i = 0; i < e->n_segments; i++) {
+        const bb_segment *seg = &e->segment[i];
+        const size_t      row = (size_t)seg->row;
+        e->k->conv1d(seg->n_rows, end - first, K, j->s.zxbcdt + row * ld + (size_t)m->d_inner + c, ld,
+                     m->conv_w + c * (size_t)K, (size_t)K, m->conv_b ? m->conv_b + c : NULL,
+                     state_of(m, seg).window + c, (size_t)m->d_xbc,
+                     j->s.xbc + row * (size_t)m->d_xbc + c, (size_t)m->d_xbc);
+    }
+}
+
+/* Columns first … first + n - 1 of in_proj's output stand: z waits for the norm, xBC and dt can go on. */
+static void finish_in_proj(const bb_exec *e, const void *p, int first, int n)
 {
     const struct job     *j = p;
     const bb_mamba2      *m = j->m;
     const bb_mamba2_dims *d = &m->dims;
-    const size_t          ld = (size_t)m->d_proj;
-    const int             n_conv = e->n_segments * j->conv_tiles;
+    const int             xbc_end = m->d_inner + m->d_xbc;
+    const int             h = larger(first - xbc_end, 0);          /* heads h … h_end - 1 of dt */
+    const int             h_end = first + n - xbc_end;
 
-    if (tile >= n_conv) {
-        const size_t t = (size_t)(tile - n_conv);
-        e->k->softplus_clamp(d->n_heads, j->s.zxbcdt + t * ld + (size_t)(m->d_proj - d->n_heads),
-                             m->dt_bias, d->dt_min, d->dt_max, j->s.dt + t * (size_t)d->n_heads);
-        return;
-    }
-    const bb_segment *seg = &e->segment[tile / j->conv_tiles];
-    const int         c = tile % j->conv_tiles * CONV_TILE;
-    const int         n = m->d_xbc - c < CONV_TILE ? m->d_xbc - c : CONV_TILE;
-    const size_t      row = (size_t)seg->row;
-
-    e->k->conv1d(seg->n_rows, n, d->d_conv, j->s.zxbcdt + row * ld + (size_t)m->d_inner + (size_t)c,
-                 ld, m->conv_w + (size_t)c * (size_t)d->d_conv, (size_t)d->d_conv,
-                 m->conv_b ? m->conv_b + c : NULL, state_of(m, seg).window + c, (size_t)m->d_xbc,
-                 j->s.xbc + row * (size_t)m->d_xbc + c, (size_t)m->d_xbc);
+    convolve(e, j, larger(first - m->d_inner, 0), smaller(first + n, xbc_end) - m->d_inner);
+    for (size_t t = 0; h < h_end && t < (size_t)e->T; t++)
+        e->k->softplus_clamp(h_end - h, j->s.zxbcdt + t * (size_t)m->d_proj + (size_t)(xbc_end + h),
+                             m->dt_bias + h, d->dt_min, d->dt_max,
+                             j->s.dt + t * (size_t)d->n_heads + (size_t)h);
+    bb_mark(e, BB_OP_CONV);
 }
 
 /* Rows of a segment's chunk number i: [*first, *first + count) relative to the segment. */
@@ -257,41 +269,34 @@ static void run_scan(const bb_exec *e, const void *p, int tile)
     scan_chunks(e, j, &e->segment[i], first_cb, h);
 }
 
-/* One tile a row: y ← norm(y · silu(z)). */
-static void run_norm(const bb_exec *e, const void *p, int t)
+/* Row t of what out_proj reads: norm(y · silu(z)). */
+static void make_normed(const bb_exec *e, const void *p, int t, float *to)
 {
     const struct job *j = p;
     const bb_mamba2  *m = j->m;
-    float            *y = j->s.xbc + (size_t)t * (size_t)m->d_xbc;
-    const float      *z = j->s.zxbcdt + (size_t)t * (size_t)m->d_proj;
 
-    e->k->gated_rmsnorm(m->d_inner, m->dims.n_groups, y, z, m->norm, m->dims.epsilon, y);
+    e->k->gated_rmsnorm(m->d_inner, m->dims.n_groups, j->s.xbc + (size_t)t * (size_t)m->d_xbc,
+                        j->s.zxbcdt + (size_t)t * (size_t)m->d_proj, m->norm, m->dims.epsilon, to);
 }
 
 static void forward(const bb_mixer *base, const bb_exec *e)
 {
     const bb_mamba2 *m = (const bb_mamba2 *)base;
     bb_arena         arena = e->scratch;
-    struct job       j = { .m = m, .s = take_scratch(m, e->T, e->n_threads, &arena) };
-    bb_operand       h = bb_operand_of(e->T, m->dims.d_model, e->h, (size_t)m->dims.d_model);
-    bb_operand       y = bb_operand_of(e->T, m->d_inner, j.s.xbc, (size_t)m->d_xbc);
+    const struct job j = { .m = m, .s = take_scratch(m, e->T, e->n_threads, &arena) };
+    const bb_product in_proj = { &m->in_proj, j.s.zxbcdt, (size_t)m->d_proj };
+    bb_operand       h = bb_operand_of(e->T, m->dims.d_model, e->h);
+    bb_operand       y = bb_operand_of(e->T, m->d_inner, (bb_rows){ .make = make_normed, .job = &j, .op = BB_OP_GATED_NORM });
     int              n_chunks = 0;
 
     for (int i = 0; i < e->n_segments; i++)
         if (is_long(&e->segment[i])) n_chunks += count_chunks(&e->segment[i]);
-    j.conv_tiles = (m->d_xbc + CONV_TILE - 1) / CONV_TILE;
 
-    bb_product(e, &m->in_proj, &h, j.s.zxbcdt, (size_t)m->d_proj);
-    bb_mark(e, BB_OP_IN_PROJ);
-    bb_each_tile(e, e->n_segments * j.conv_tiles + e->T, run_conv, &j);
-    bb_mark(e, BB_OP_CONV);
+    bb_multiply(e, BB_OP_IN_PROJ, &in_proj, 1, &h, finish_in_proj, &j);
     if (n_chunks > 0) bb_each_tile(e, n_chunks * m->dims.n_groups, run_cb, &j);
     bb_each_tile(e, e->n_segments * m->dims.n_heads, run_scan, &j);
     bb_mark(e, BB_OP_SCAN);
-    bb_each_tile(e, e->T, run_norm, &j);
-    bb_mark(e, BB_OP_GATED_NORM);
-    bb_product_add(e, &m->out_proj, &y, j.s.out);
-    bb_mark(e, BB_OP_OUT_PROJ);
+    bb_multiply_add(e, BB_OP_OUT_PROJ, &m->out_proj, &y, j.s.out);
 }
 
 static void print(const bb_mixer *base, bb_printer *p)

@@ -27,8 +27,7 @@ static size_t state_bytes(const bb_mixer *base, size_t S)
 }
 
 struct scratch {
-    float *gate;                          /* [T, F], then silu(gate) · up */
-    float *up;                            /* [T, F] */
+    float *gated;                         /* [T, F] silu(gate) · up */
     float *out;                           /* [T, D] */
 };
 
@@ -37,9 +36,8 @@ static struct scratch take_scratch(const bb_mlp *m, int T, bb_arena *a)
     const size_t   t = (size_t)T;
     struct scratch s;
 
-    s.gate = bb_take(a, t * (size_t)m->dims.d_ff, sizeof(float));
-    s.up   = bb_take(a, t * (size_t)m->dims.d_ff, sizeof(float));
-    s.out  = bb_take(a, t * (size_t)m->dims.d_model, sizeof(float));
+    s.gated = bb_take(a, t * (size_t)m->dims.d_ff, sizeof(float));
+    s.out   = bb_take(a, t * (size_t)m->dims.d_model, sizeof(float));
     return s;
 }
 
@@ -52,35 +50,17 @@ static size_t scratch_bytes(const bb_mixer *base, int T, int n_threads)
     return a.overflow ? SIZE_MAX : a.used;
 }
 
-struct job {
-    const bb_mlp  *m;
-    struct scratch s;
-};
-
-static void run_row(const bb_exec *e, const void *p, int t)
-{
-    const struct job *j = p;
-    const size_t      F = (size_t)j->m->dims.d_ff;
-    float            *gate = j->s.gate + (size_t)t * F;
-
-    e->k->silu_mul((int)F, gate, j->s.up + (size_t)t * F, gate);
-}
-
 static void forward(const bb_mixer *base, const bb_exec *e)
 {
-    const bb_mlp  *m = (const bb_mlp *)base;
-    const size_t   D = (size_t)m->dims.d_model;
-    const size_t   F = (size_t)m->dims.d_ff;
-    bb_arena       arena = e->scratch;
-    const struct job j = { m, take_scratch(m, e->T, &arena) };
-    bb_operand     h = bb_operand_of(e->T, m->dims.d_model, e->h, D);
-    bb_operand     gated = bb_operand_of(e->T, m->dims.d_ff, j.s.gate, F);
+    const bb_mlp        *m = (const bb_mlp *)base;
+    const size_t         F = (size_t)m->dims.d_ff;
+    bb_arena             arena = e->scratch;
+    const struct scratch s = take_scratch(m, e->T, &arena);
+    bb_operand           h = bb_operand_of(e->T, m->dims.d_model, e->h);
+    bb_operand           gated = bb_operand_of(e->T, m->dims.d_ff, bb_rows_at(s.gated, F));
 
-    bb_product(e, &m->gate, &h, j.s.gate, F);
-    bb_product(e, &m->up, &h, j.s.up, F);
-    bb_each_tile(e, e->T, run_row, &j);
-    bb_product_add(e, &m->down, &gated, j.s.out);
-    bb_mark(e, BB_OP_MLP);
+    bb_multiply_gated(e, BB_OP_MLP, &m->gate, &m->up, &h, s.gated, F);
+    bb_multiply_add(e, BB_OP_MLP, &m->down, &gated, s.out);
 }
 
 static void print(const bb_mixer *base, bb_printer *p)

@@ -1,141 +1,262 @@
-/* product.c - rows times a weight matrix, by all threads. */
+/* product.c - rows times weight matrices, by all threads. */
 #include "mixer/product.h"
 
 #include "mixer/blas.h"
 
 enum { FEW_TILE_ROWS = 48 };              /* weight rows a thread takes at a time, few rows */
-enum { MANY_TILE_ROWS = 128 };            /* and many: T rows of a KC-wide slice stay in cache */
+enum { MANY_TILE_ROWS = 128 };            /* and many: sums and x of a panel stay in cache */
 
 typedef struct job {
-    const bb_linear  *l;
-    const bb_format  *format;
-    const bb_operand *x;
-    const void       *rows;               /* x in the format's activation type */
-    size_t            ld;
-    float            *y;
-    size_t            ldy;
+    bb_op             op;
+    const bb_product *product;
+    int               n;
+    bool              is_gated;           /* two products: what they give goes to the first's y */
     float            *stream;             /* [T, rows] to add y to, or NULL */
+    bb_finish_fn     *finish;
+    const void       *finish_job;
+    bb_operand       *x;
+    bool              many;
+    int               tile_rows;
 } job;
 
 static int smaller(int a, int b) { return a < b ? a : b; }
 
-/* -------------------------------------------------------------- tiles -------------------- */
-
-/* Bias and residual for columns first … first + n - 1 of y. */
-static void finish(const bb_exec *e, const job *j, int first, int n)
+static int count_tiles(const job *j, const bb_product *p)
 {
-    for (int t = 0; t < j->x->T; t++) {
-        float *y = j->y + (size_t)t * j->ldy + first;
-        if (j->l->bias) e->k->axpy(n, 1.0f, j->l->bias + first, y);
-        if (j->stream) e->k->axpy(n, 1.0f, y, j->stream + (size_t)t * (size_t)j->l->w.rows + first);
+    return (p->linear->w.rows + j->tile_rows - 1) / j->tile_rows;
+}
+
+static const bb_format *format_of(const bb_exec *e, const bb_product *p)
+{
+    return &e->k->format[p->linear->w.type];
+}
+
+/* -------------------------------------------------------------- rows --------------------- */
+
+static void make_own(const bb_exec *e, bb_operand *x)
+{
+    const size_t cols = (size_t)x->cols;
+
+    if (x->rows.x || x->is_made) return;
+    for (int t = 0; t < x->T; t++) x->rows.make(e, x->rows.job, t, e->own_rows + (size_t)t * cols);
+    bb_mark(e, x->rows.op);
+    x->is_made = true;
+}
+
+static const float *own_row(const bb_exec *e, const bb_operand *x, int t)
+{
+    return x->rows.x ? x->rows.x + (size_t)t * x->rows.ld : e->own_rows + (size_t)t * (size_t)x->cols;
+}
+
+/* Few rows, before a thread's first tile. */
+static void prepare_few(const bb_exec *e, void *own)
+{
+    const job   *j = own;
+    bb_operand  *x = j->x;
+    const size_t cols = (size_t)x->cols;
+    bool         rounded = false;
+
+    make_own(e, x);
+    for (int i = 0; i < j->n; i++)
+        if (format_of(e, &j->product[i])->activation == BB_TYPE_BF16) rounded = true;
+    if (!rounded || x->is_rounded) return;
+    for (int t = 0; t < x->T; t++)
+        e->k->narrow[BB_TYPE_BF16](cols, own_row(e, x, t), e->own_rounded + (size_t)t * cols);
+    x->is_rounded = true;
+}
+
+struct packing {
+    const bb_operand *x;
+    const bb_format  *format;
+    bb_op             op;
+};
+
+/* One tile a group of rows. */
+static void run_pack(const bb_exec *e, const void *p, int g)
+{
+    const struct packing *pack = p;
+    const bb_operand     *x = pack->x;
+    const int             group = pack->format->group;
+    const int             first = g * group;
+    const int             n = smaller(group, x->T - first);
+    const size_t          cols = (size_t)x->cols;
+    const bool            is_f32 = pack->format->activation == BB_TYPE_F32;
+    void                 *to = is_f32 ? (void *)e->packed : (void *)e->packed_rounded;
+    const float          *rows = x->rows.x ? x->rows.x + (size_t)first * x->rows.ld : e->own_rows;
+
+    if (!x->rows.x) {
+        bb_mark(e, pack->op);
+        for (int i = 0; i < n; i++)
+            x->rows.make(e, x->rows.job, first + i, e->own_rows + (size_t)i * cols);
+        bb_mark(e, x->rows.op);
+    }
+    pack->format->pack(n, x->cols, rows, x->rows.x ? x->rows.ld : cols,
+                       (unsigned char *)to + (size_t)first * BB_PACKED(cols) * (is_f32 ? 4 : 2));
+}
+
+/* For levels without kernels for many rows: rows that must be made, one below the other. */
+static void run_make(const bb_exec *e, const void *p, int t)
+{
+    const bb_operand *x = p;
+    x->rows.make(e, x->rows.job, t, (float *)e->packed + (size_t)t * (size_t)x->cols);
+}
+
+static void prepare_many(const bb_exec *e, bb_op op, const bb_format *f, bb_operand *x)
+{
+    const struct packing pack = { x, f, op };
+    bool                *is_packed = &x->is_packed[f->activation == BB_TYPE_F32];
+
+    if (f->gemm && !*is_packed) {
+        bb_each_tile(e, (x->T + f->group - 1) / f->group, run_pack, &pack);
+        *is_packed = true;
+    }
+    if (!f->gemm && !x->rows.x) {
+        bb_each_tile(e, x->T, run_make, x);
+        bb_mark(e, x->rows.op);
+        x->rows = bb_rows_at(e->packed, (size_t)x->cols);
     }
 }
 
-static const void *row_at(const job *j, int t)
+/* -------------------------------------------------------------- tiles -------------------- */
+
+/* y = W · x for n weight rows from `first` on, few rows of x. */
+static void multiply_few(const bb_exec *e, const job *j, const bb_product *p, int first, int n,
+                         float *y, size_t ldy)
 {
-    const size_t element_bytes = j->format->activation == BB_TYPE_F32 ? 4 : 2;
-    return (const unsigned char *)j->rows + (size_t)t * j->ld * element_bytes;
+    const bb_matrix *w = &p->linear->w;
+    const bb_format *f = format_of(e, p);
+    const bb_operand *x = j->x;
+    const size_t     cols = (size_t)x->cols;
+    const void      *rows = f->activation == BB_TYPE_F32 ? (const void *)own_row(e, x, 0)
+                                                         : (const void *)e->own_rounded;
+
+    f->rows(x->T, n, w->cols, bb_matrix_row(w, first), cols, rows,
+            f->activation == BB_TYPE_F32 && x->rows.x ? x->rows.ld : cols, y, ldy);
 }
 
-static void run_few(const bb_exec *e, const void *p, int tile)
+/* Many, where there is no kernel: widen a panel of weights, let BLAS multiply; or a few at a time. */
+static void multiply_plain(const bb_exec *e, const job *j, const bb_product *p, int first, int n,
+                           float *y, size_t ldy)
 {
-    const job       *j = p;
-    const bb_matrix *w = &j->l->w;
-    const int        first = tile * FEW_TILE_ROWS;
-    const int        n = smaller(FEW_TILE_ROWS, w->rows - first);
+    const bb_matrix  *w = &p->linear->w;
+    const bb_operand *x = j->x;
+    const void       *panel = e->panel;
 
-    for (int t = 0; t < j->x->T; t += BB_FEW_ROWS)    /* once, unless there is nothing for many */
-        j->format->rows(smaller(BB_FEW_ROWS, j->x->T - t), n, w->cols, bb_matrix_row(w, first),
-                        (size_t)w->cols, row_at(j, t), j->ld, j->y + (size_t)t * j->ldy + first,
-                        j->ldy);
-    finish(e, j, first, n);
-}
-
-static void run_many(const bb_exec *e, const void *p, int tile)
-{
-    const job       *j = p;
-    const bb_matrix *w = &j->l->w;
-    const int        first = tile * MANY_TILE_ROWS;
-    const int        n = smaller(MANY_TILE_ROWS, w->rows - first);
-
-    j->format->gemm(j->x->T, n, w->cols, bb_matrix_row(w, first), (size_t)w->cols, j->rows, j->ld,
-                    j->y + first, j->ldy, e->panel);
-    finish(e, j, first, n);
-}
-
-/* For levels without a kernel for many rows: widen a panel of weights, let BLAS multiply. */
-static void run_blas(const bb_exec *e, const void *p, int tile)
-{
-    const job       *j = p;
-    const bb_matrix *w = &j->l->w;
-    const int        first = tile * MANY_TILE_ROWS;
-    const int        n = smaller(MANY_TILE_ROWS, w->rows - first);
-    const float     *panel = e->panel;
-
+    if (!bb_blas_present()) {
+        for (int t = 0; t < x->T; t += BB_FEW_ROWS)
+            format_of(e, p)->rows(smaller(BB_FEW_ROWS, x->T - t), n, w->cols,
+                                  bb_matrix_row(w, first), (size_t)w->cols,
+                                  x->rows.x + (size_t)t * x->rows.ld, x->rows.ld,
+                                  y + (size_t)t * ldy, ldy);
+        return;
+    }
     if (w->type == BB_TYPE_F32) panel = bb_matrix_row(w, first);
     else e->k->widen[w->type]((size_t)n * (size_t)w->cols, bb_matrix_row(w, first), e->panel);
-    bb_blas_product(j->x->T, n, w->cols, panel, (size_t)w->cols, j->x->x, j->x->ld, j->y + first,
-                    j->ldy);
-    finish(e, j, first, n);
+    bb_blas_product(x->T, n, w->cols, panel, (size_t)w->cols, x->rows.x, x->rows.ld, y, ldy);
 }
 
-/* -------------------------------------------------------------- rounding ----------------- */
-
-static void round_row(const bb_exec *e, const bb_operand *x, uint16_t *to, int t)
+static void multiply(const bb_exec *e, const job *j, const bb_product *p, int first, int n, float *y,
+                     size_t ldy)
 {
-    const size_t cols = (size_t)x->cols;
-    e->k->narrow[BB_TYPE_BF16](cols, x->x + (size_t)t * x->ld, to + (size_t)t * cols);
+    const bb_matrix *w = &p->linear->w;
+    const bb_format *f = format_of(e, p);
+
+    if (!j->many) multiply_few(e, j, p, first, n, y, ldy);
+    else if (!f->gemm) multiply_plain(e, j, p, first, n, y, ldy);
+    else f->gemm(j->x->T, n, w->cols, bb_matrix_row(w, first), (size_t)w->cols,
+                 f->activation == BB_TYPE_F32 ? (const void *)e->packed
+                                              : (const void *)e->packed_rounded,
+                 y, ldy, e->panel);
+    if (p->linear->bias)
+        for (int t = 0; t < j->x->T; t++)
+            e->k->axpy(n, 1.0f, p->linear->bias + first, y + (size_t)t * ldy);
 }
 
-static void run_round(const bb_exec *e, const void *p, int t)
+/* Where the `up` half of a tile goes: behind what the kernels need of the panel. */
+static float *up_at(const bb_exec *e, const job *j)
 {
-    round_row(e, p, e->rounded_many, t);
+    return (float *)(void *)((unsigned char *)e->panel
+                             + bb_panel_bytes(e->k, j->x->T, j->x->cols))
+         - (size_t)j->x->T * MANY_TILE_ROWS;
 }
 
-/* x in bfloat16 [T, cols]. Few rows: each thread rounds for itself, which costs less than meeting. */
-static const uint16_t *round_operand(const bb_exec *e, bb_operand *x)
+static void run_tile(const bb_exec *e, const void *context, int tile)
 {
-    const bool few = x->T <= BB_FEW_ROWS;
+    const job        *j = context;
+    const bb_product *p = j->product;
+    int               before = 0;         /* columns of the products before this one */
 
-    if (!x->is_rounded && few)
-        for (int t = 0; t < x->T; t++) round_row(e, x, e->rounded_few, t);
-    if (!x->is_rounded && !few) bb_each_tile(e, x->T, run_round, x);
-    x->is_rounded = true;
-    return few ? e->rounded_few : e->rounded_many;
+    for (; tile >= count_tiles(j, p); p++) {
+        tile -= count_tiles(j, p);
+        before += p->linear->w.rows;
+    }
+    const int first = tile * j->tile_rows;
+    const int n = smaller(j->tile_rows, p->linear->w.rows - first);
+    float    *y = p->y + first;
+
+    multiply(e, j, p, first, n, y, p->ldy);
+    if (j->is_gated) {
+        float *up = up_at(e, j);
+        multiply(e, j, p + 1, first, n, up, (size_t)n);
+        for (int t = 0; t < j->x->T; t++, y += p->ldy)
+            e->k->silu_mul(n, y, up + (size_t)t * (size_t)n, y);
+    }
+    if (j->stream)
+        for (int t = 0; t < j->x->T; t++)
+            e->k->axpy(n, 1.0f, p->y + (size_t)t * p->ldy + first,
+                       j->stream + (size_t)t * (size_t)p->linear->w.rows + first);
+    if (!j->finish) return;
+    bb_mark(e, j->op);
+    j->finish(e, j->finish_job, before + first, n);
 }
 
 /* -------------------------------------------------------------- products ----------------- */
 
-static void run(const bb_exec *e, const bb_linear *l, bb_operand *x, float *y, size_t ldy,
-                float *stream)
+static void run(const bb_exec *e, job *j, bb_operand *x)
 {
-    const bb_format *f = &e->k->format[l->w.type];
-    job j = { .l = l, .format = f, .x = x, .rows = x->x, .ld = x->ld, .y = y, .ldy = ldy,
-              .stream = stream };
-    const bool has_many = f->gemm || bb_blas_present();
-    const bool many = x->T > BB_FEW_ROWS && has_many;
-    const int  tile = many ? MANY_TILE_ROWS : FEW_TILE_ROWS;
+    int n_tiles = 0;
 
-    if (f->activation == BB_TYPE_BF16) {
-        j.rows = round_operand(e, x);
-        j.ld = (size_t)x->cols;
-    }
-    bb_each_tile(e, (l->w.rows + tile - 1) / tile,
-                 !many ? run_few : f->gemm ? run_many : run_blas, &j);
+    j->x = x;
+    j->many = x->T > BB_FEW_ROWS;
+    j->tile_rows = j->many ? MANY_TILE_ROWS : FEW_TILE_ROWS;
+    for (int i = 0; i < (j->is_gated ? 1 : j->n); i++) n_tiles += count_tiles(j, &j->product[i]);
+    if (j->many)
+        for (int i = 0; i < j->n; i++) prepare_many(e, j->op, format_of(e, &j->product[i]), x);
+    bb_each_tile_after(e, j->many ? NULL : prepare_few, j, n_tiles, run_tile, j);
+    bb_mark(e, j->op);
 }
 
-void bb_product(const bb_exec *e, const bb_linear *l, bb_operand *x, float *y, size_t ldy)
+void bb_multiply(const bb_exec *e, bb_op op, const bb_product *p, int n, bb_operand *x,
+                 bb_finish_fn *finish, const void *finish_job)
 {
-    run(e, l, x, y, ldy, NULL);
+    job j = { .op = op, .product = p, .n = n, .finish = finish, .finish_job = finish_job };
+    run(e, &j, x);
 }
 
-void bb_product_add(const bb_exec *e, const bb_linear *l, bb_operand *x, float *y)
+void bb_multiply_gated(const bb_exec *e, bb_op op, const bb_linear *gate, const bb_linear *up,
+                       bb_operand *x, float *y, size_t ldy)
 {
-    run(e, l, x, y, (size_t)l->w.rows, e->x);
+    const bb_product p[2] = { { gate, y, ldy }, { up, NULL, 0 } };
+    job j = { .op = op, .product = p, .n = 2, .is_gated = true };
+    run(e, &j, x);
 }
 
-size_t bb_panel_bytes(const bb_kernels *k, int widest)
+void bb_multiply_add(const bb_exec *e, bb_op op, const bb_linear *l, bb_operand *x, float *y)
 {
-    if (k->format[BB_TYPE_F32].gemm) return BB_GEMM_SCRATCH;
-    return bb_blas_present() ? (size_t)MANY_TILE_ROWS * (size_t)widest * sizeof(float) : 0;
+    const bb_product p = { l, y, (size_t)l->w.rows };
+    job j = { .op = op, .product = &p, .n = 1, .stream = e->x };
+    run(e, &j, x);
+}
+
+size_t bb_panel_bytes(const bb_kernels *k, int T, int widest)
+{
+    const size_t up = (size_t)T * MANY_TILE_ROWS * sizeof(float);
+
+    if (k->format[BB_TYPE_F32].gemm) return BB_GEMM_SCRATCH(T, MANY_TILE_ROWS) + up;
+    return (bb_blas_present() ? (size_t)MANY_TILE_ROWS * (size_t)widest * sizeof(float) : 0) + up;
+}
+
+size_t bb_packed_elements(int T, int widest)
+{
+    return ((size_t)T + BB_MOST_GROUP) * BB_PACKED(widest);
 }

@@ -14,20 +14,55 @@ typedef struct call {
     bool        many;
     const void *W;
     size_t      ldw, ldx, ldy;
-    void       *scratch;
+    void       *packed, *scratch;
 } call;
+
+/* The first group is packed by a call of its own. */
+static void pack(const bb_format *f, const call *k, int T, int cols, const float *x)
+{
+    const size_t bytes = f->activation == BB_TYPE_F32 ? 4 : 2;
+    const int    first = T < f->group ? T : f->group;
+
+    f->pack(first, cols, x, k->ldx, k->packed);
+    f->pack(T - first, cols, x + (size_t)first * k->ldx, k->ldx,
+            (unsigned char *)k->packed + (size_t)first * BB_PACKED(cols) * bytes);
+}
 
 static void run(const check *c, const call *k, int T, int rows, int cols, const void *x, float *y)
 {
     const bb_format *f = &c->k->format[k->type];
 
-    if (k->many) f->gemm(T, rows, cols, k->W, k->ldw, x, k->ldx, y, k->ldy, k->scratch);
-    else f->rows(T, rows, cols, k->W, k->ldw, x, k->ldx, y, k->ldy);
+    if (!k->many) {
+        f->rows(T, rows, cols, k->W, k->ldw, x, k->ldx, y, k->ldy);
+        return;
+    }
+    pack(f, k, T, cols, x);
+    f->gemm(T, rows, cols, k->W, k->ldw, k->packed, y, k->ldy, k->scratch);
+}
+
+/* Rows for a product of many are float32, their values what is left of them when the format rounds. */
+static typed make_rows(check *c, const call *k, int fill, size_t n)
+{
+    const int   type = c->k->format[k->type].activation;
+    const typed x = check_typed(c, k->many ? BB_TYPE_F32 : type, fill, n);
+
+    for (size_t i = 0; k->many && type != BB_TYPE_F32 && i < n; i++)
+        x.value[i] = decode_half(type, encode_half(type, x.value[i]));
+    return x;
+}
+
+/* Room for the packed rows and not more. */
+static void *make_packed(check *c, const call *k, int T, int cols)
+{
+    const bb_format *f = &c->k->format[k->type];
+    const size_t     n = (size_t)((T + f->group - 1) / f->group * f->group) * BB_PACKED(cols);
+
+    return f->activation == BB_TYPE_F32 ? (void *)check_floats(c, n) : (void *)check_halves(c, n);
 }
 
 static const void *row_of(const check *c, const call *k, const void *x, int t)
 {
-    const size_t bytes = c->k->format[k->type].activation == BB_TYPE_F32 ? 4 : 2;
+    const size_t bytes = k->many || c->k->format[k->type].activation == BB_TYPE_F32 ? 4 : 2;
     return (const char *)x + (size_t)t * k->ldx * bytes;
 }
 
@@ -39,11 +74,12 @@ static void check_shape(check *c, int type, bool many, shape s, int fill)
 
     check_case(c, "T %d rows %d cols %d fill %d", s.T, s.rows, s.cols, fill);
     const typed W = check_typed(c, type, fill, (size_t)s.rows * k.ldw);
-    const typed x = check_typed(c, c->k->format[type].activation, fill, (size_t)s.T * k.ldx);
+    const typed x = make_rows(c, &k, fill, (size_t)s.T * k.ldx);
     float      *y = check_floats(c, (size_t)s.T * k.ldy), *one = check_floats(c, k.ldy);
 
     k.W = W.data;
-    k.scratch = aligned_alloc(64, BB_GEMM_SCRATCH);
+    k.packed = many ? make_packed(c, &k, s.T, s.cols) : NULL;
+    k.scratch = aligned_alloc(64, BB_GEMM_SCRATCH(s.T, s.rows));
     run(c, &k, s.T, s.rows, s.cols, x.data, y);
     for (int t = 0; t < s.T; t++) {
         const double *xt = x.value + (size_t)t * k.ldx;

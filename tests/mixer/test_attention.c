@@ -1,5 +1,6 @@
 /* test_attention.c - the attention mixer against softmax(q·k) · v in double. */
 #include "mixer/mixers.h"
+#include "mixer/product.h"
 
 #include "support/lab.h"
 
@@ -298,7 +299,7 @@ static void test_far_position(void **unused)
     lab_bind(&l, &s);
     bb_mixer    *m = l.graph->block[0].mixer[0];
     const size_t bytes = (m->kind->scratch_bytes(m, 1, 1) + 63) / 64 * 64;
-    bb_exec      e = { .k = &l.kernels, .x = x, .h = h, .segment = &segment, .n_segments = 1,
+    bb_exec      e = { .k = &l.kernels, .x = x, .h = bb_rows_at(h, D), .segment = &segment, .n_segments = 1,
                        .T = 1, .scratch = { .base = aligned_alloc(64, bytes), .size = bytes } };
     state[0] = calloc(1, m->kind->state_bytes(m, FAR + 1));
     assert_true(e.scratch.base && state[0]);
@@ -395,7 +396,7 @@ static void run_deep(deep *d, int n_threads, int first, const int *n, float *out
 {
     float      h[DEEP * DEEP_ROWS * DEEP_D];
     bb_segment segment[DEEP];
-    bb_exec    e = { .k = &d->l.kernels, .x = out, .h = h, .segment = segment };
+    bb_exec    e = { .k = &d->l.kernels, .x = out, .h = bb_rows_at(h, DEEP_D), .segment = segment };
 
     for (int i = 0; i < DEEP; i++) {
         if (n[i] == 0) continue;

@@ -71,10 +71,11 @@ typedef struct call {
 static void run_call(const bb_exec *e, void *context)
 {
     const call *c = context;
-    bb_operand  operand = bb_operand_of(c->T, c->l->w.cols, c->x, LDX);
+    bb_operand       operand = bb_operand_of(c->T, c->l->w.cols, bb_rows_at(c->x, LDX));
+    const bb_product p = { c->l, c->y, LDY };
 
-    if (c->add) bb_product_add(e, c->l, &operand, c->y);
-    else bb_product(e, c->l, &operand, c->y, LDY);
+    if (c->add) bb_multiply_add(e, BB_OP_MLP, c->l, &operand, c->y);
+    else bb_multiply(e, BB_OP_MLP, &p, 1, &operand, NULL, NULL);
 }
 
 static void multiply(const bb_linear *l, int T, const float *from, float *to, int n_threads)
@@ -187,10 +188,11 @@ static void test_any_number_of_threads(void **unused)
 static void run_pair(const bb_exec *e, void *context)
 {
     const call *c = context;
-    bb_operand  operand = bb_operand_of(c->T, c->l->w.cols, c->x, LDX);
+    bb_operand       operand = bb_operand_of(c->T, c->l->w.cols, bb_rows_at(c->x, LDX));
+    const bb_product p[2] = { { c->l, other, LDY }, { c->l, c->y, LDY } };
 
-    bb_product(e, c->l, &operand, other, LDY);
-    bb_product(e, c->l, &operand, c->y, LDY);
+    bb_multiply(e, BB_OP_MLP, &p[0], 1, &operand, NULL, NULL);
+    bb_multiply(e, BB_OP_MLP, &p[1], 1, &operand, NULL, NULL);
 }
 
 static void test_shared_operand(void **unused)
@@ -228,7 +230,7 @@ static void test_many_rows(void **unused)
     }
 }
 
-/* bb_product_add: the product as bb_product has it, and its sum with the stream. */
+/* bb_multiply_add: the product as bb_multiply has it, and its sum with the stream. */
 static void test_add(void **unused)
 {
     static const int counts[] = { 1, 32, 33, MOST_T };

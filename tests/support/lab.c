@@ -212,8 +212,9 @@ typedef struct team_call {
     bb_exec        shared;
     unsigned char *panels;                /* [n_threads] of panel_bytes */
     size_t         panel_bytes;
-    uint16_t      *rounded;               /* [n_threads] of BB_FEW_ROWS rows */
-    size_t         rounded_size;
+    float         *own_rows;              /* [n_threads] of BB_FEW_ROWS rows */
+    uint16_t      *own_rounded;
+    size_t         own_size;
     void         (*body)(const bb_exec *e, void *context);
     void          *context;
 } team_call;
@@ -225,7 +226,8 @@ static void run_thread(void *context, int thread)
 
     e.thread = thread;
     e.panel = c->panels + (size_t)thread * c->panel_bytes;
-    e.rounded_few = c->rounded + (size_t)thread * c->rounded_size;
+    e.own_rows = c->own_rows + (size_t)thread * c->own_size;
+    e.own_rounded = c->own_rounded + (size_t)thread * c->own_size;
     c->body(&e, c->context);
 }
 
@@ -236,17 +238,23 @@ void lab_team(const bb_exec *shared, int n_threads, int widest,
     bb_allocator a = fault_allocator(&memory);
     team_call    c = { .shared = *shared, .body = body, .context = context };
 
-    demand(bb_team_create(&c.shared.team, &a, n_threads, NULL) == BAMBA_OK, "no team");
-    c.panel_bytes = (bb_panel_bytes(shared->k, widest) + 63) / 64 * 64;
-    c.rounded_size = (size_t)BB_FEW_ROWS * (size_t)widest;
+    const size_t packed = bb_packed_elements(shared->T, widest);
+
+    demand(bb_team_create(&c.shared.team, &a, n_threads, false, NULL) == BAMBA_OK, "no team");
+    c.panel_bytes = (bb_panel_bytes(shared->k, shared->T, widest) + 63) / 64 * 64;
+    c.own_size = (size_t)BB_FEW_ROWS * (size_t)widest;
     c.panels = make_nans((size_t)n_threads * c.panel_bytes);
-    c.rounded = make_nans((size_t)n_threads * c.rounded_size * sizeof *c.rounded);
-    c.shared.rounded_many = make_nans((size_t)shared->T * (size_t)widest * sizeof *c.rounded);
+    c.own_rows = make_nans((size_t)n_threads * c.own_size * sizeof *c.own_rows);
+    c.own_rounded = make_nans((size_t)n_threads * c.own_size * sizeof *c.own_rounded);
+    c.shared.packed = make_nans(packed * sizeof *c.shared.packed);
+    c.shared.packed_rounded = make_nans(packed * sizeof *c.shared.packed_rounded);
     c.shared.n_threads = n_threads;
     bb_team_run(c.shared.team, run_thread, &c);
     free(c.panels);
-    free(c.rounded);
-    free(c.shared.rounded_many);
+    free(c.own_rows);
+    free(c.own_rounded);
+    free(c.shared.packed);
+    free(c.shared.packed_rounded);
     bb_team_free(c.shared.team);
 }
 
@@ -310,13 +318,14 @@ static void run_batch(lab *l, int n_threads, const batch *b)
                        .T = b->T };
 
     e.x = make_nans((size_t)b->T * D * sizeof(float));
-    e.h = make_nans((size_t)b->T * D * sizeof(float));
+    float *h = make_nans((size_t)b->T * D * sizeof *h);
+    e.h = bb_rows_at(h, D);
     e.scratch = (bb_arena){ .base = make_nans(bytes), .size = bytes };
     for (size_t i = 0; i < (size_t)b->T * D; i++) e.x[i] = LAB_STREAM;
     for (int i = 0; i < b->n_segments; i++) {
         const lab_session *s = &l->session[b->session[i]];
         const bb_segment  *g = &b->segment[i];
-        memcpy(e.h + (size_t)g->row * D, s->h + (size_t)g->pos * D,
+        memcpy(h + (size_t)g->row * D, s->h + (size_t)g->pos * D,
                (size_t)g->n_rows * D * sizeof(float));
     }
     lab_team(&e, n_threads, l->graph->widest, run_mixer, m);
@@ -330,7 +339,7 @@ static void run_batch(lab *l, int n_threads, const batch *b)
     bb_unguard(e.scratch.base, bytes);
     free(e.scratch.base);
     free(e.x);
-    free(e.h);
+    free(h);
 }
 
 void lab_run(lab *l, int n_threads, const int *script, int n_calls)

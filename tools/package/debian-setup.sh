@@ -9,7 +9,7 @@ packages="gcc libc6-dev cmake make pkg-config libjson-c-dev libpcre2-dev libutf8
 case ${1:-build} in
     build) ;;
     test)  packages="$packages g++ libcmocka-dev binutils diffutils" ;;
-    ci)    packages="$packages g++ libcmocka-dev binutils diffutils clang libclang-rt-14-dev libomp-dev python3 python3-venv" ;;
+    ci)    packages="$packages g++ libcmocka-dev binutils diffutils clang libclang-rt-14-dev python3 python3-venv" ;;
     *)     echo "usage: debian-setup.sh [build|test|ci]" >&2; exit 2 ;;
 esac
 

@@ -1,0 +1,183 @@
+/* gemm.h - many rows times a matrix: one scheme for every type and instruction.
+ *
+ * Owns:    order and blocking of a product of many rows, its register tile.
+ * Not:     what a lane multiplies at once, a unit of 32 bits: includers say it in gemm_fma
+ *          (a float with a float, or two bfloat16 with two), UNIT (elements of one), MR.
+ *
+ * Rows of x stand in groups of MR, units side by side: the tile broadcasts them from one stream, where
+ * rows of their own, often 4 KiB apart, would share few sets of the first-level cache. NR weight rows
+ * x KU units are transposed into a panel of 32 KiB (16 with 8 lanes), then all groups run through it:
+ * 2 · MR sums in registers hide the latency of the multiply-add. Sums end after KU units and collect
+ * in a block of their own, for the same reason; only the finished ones go to y. KU is 1 KiB of a row
+ * so that the x of 512 rows, which every panel passes again, takes half of a second-level cache of
+ * 1 MiB. The weights of the next panel are fetched meanwhile.
+ * Source: Goto & van de Geijn 2008 (panels), Van Zee & van de Geijn 2015 (BLIS).
+ */
+#ifndef BB_SIMD_GEMM_H
+#define BB_SIMD_GEMM_H
+
+#include "vec.h"
+
+enum { NR = 2 * VL };                     /* weight rows of a panel */
+enum { KU = 256 };                        /* units of a panel */
+enum { PANEL = NR * KU };                 /* units; the sums come behind */
+
+_Static_assert((int)MR <= (int)VL && (int)MR <= (int)BB_MOST_GROUP, "a group is transposed at once");
+_Static_assert((int)PANEL * 4 <= (int)BB_GEMM_PANEL && (int)NR <= (int)BB_GEMM_MOST_NR, "scratch");
+
+/* VL units from element `at` of a row with `left` elements from there on, zeros behind. */
+typedef vf gemm_load_fn(const void *row, size_t at, int left);
+
+BB_INLINE int gemm_units(int n) { return (n + UNIT - 1) / UNIT; }
+
+BB_INLINE const void *gemm_row(const void *p, size_t row_bytes, int i)
+{
+    return (const unsigned char *)p + (size_t)i * row_bytes;
+}
+
+/* Elements at … at + k - 1 of m <= VL rows, to out [units of k][ld], the first `lanes` of each
+   written: those of rows that are missing as 0. */
+BB_INLINE void gemm_interleave(gemm_load_fn *load, int m, int lanes, size_t at, int k,
+                               const void *rows, size_t row_bytes, float *out, size_t ld)
+{
+    for (int c = 0; c < k; c += VL * UNIT) {
+        const int n = gemm_units(k - c);
+        vf        v[VL];
+        for (int i = 0; i < VL; i++)
+            v[i] = i < m ? load(gemm_row(rows, row_bytes, i), at + (size_t)c, k - c) : vf_zero();
+        vf_transpose(v);
+        for (int j = 0; j < VL && j < n; j++, out += ld) {
+            if (lanes == VL) vf_store(out, v[j]);
+            else vf_store_part(out, lanes, v[j]);
+        }
+    }
+}
+
+BB_INLINE void gemm_pack(gemm_load_fn *load, int T, int cols, const void *x, size_t row_bytes,
+                         float *out)
+{
+    for (int t = 0; t < T; t += MR, out += (size_t)MR * (BB_PACKED(cols) / UNIT)) {
+        const int m = T - t < MR ? T - t : MR;
+        gemm_interleave(load, m, m, 0, cols, gemm_row(x, row_bytes, t), row_bytes, out, MR);
+    }
+}
+
+/* Where a tile's sums go: to a block [MR][NR], added to what earlier tiles left there or not; after
+   the last units to the first n columns of y. */
+typedef struct gemm_target {
+    float *block;
+    int    add, finish;
+    float *y;
+    size_t ldy;
+    int    n;
+} gemm_target;
+
+/* M rows of a group through k units of a panel; M is a constant where this is inlined. */
+BB_INLINE void gemm_tile(int M, int k, const float *x, const float *panel, const gemm_target *to)
+{
+    const int n0 = to->n < VL ? to->n : VL;
+    vf        a[MR], b[MR];
+
+    BB_UNROLL
+    for (int t = 0; t < M; t++) a[t] = b[t] = vf_zero();
+    for (int c = 0; c < k; c++) {
+        const vf p = vf_load(panel + (size_t)c * NR);
+        const vf q = vf_load(panel + (size_t)c * NR + VL);
+        BB_UNROLL
+        for (int t = 0; t < M; t++) {
+            const vf u = vf_set1(x[(size_t)c * MR + (size_t)t]);
+            a[t] = gemm_fma(u, p, a[t]);
+            b[t] = gemm_fma(u, q, b[t]);
+        }
+    }
+    BB_UNROLL
+    for (int t = 0; t < M; t++) {
+        float *block = to->block + t * NR;
+        if (to->add) {
+            a[t] = vf_add(vf_load(block), a[t]);
+            b[t] = vf_add(vf_load(block + VL), b[t]);
+        }
+        if (to->finish) {
+            float *y = to->y + (size_t)t * to->ldy;
+            vf_store_part(y, n0, a[t]);
+            if (to->n > VL) vf_store_part(y + VL, to->n - VL, b[t]);
+        } else {
+            vf_store(block, a[t]);
+            vf_store(block + VL, b[t]);
+        }
+    }
+}
+
+typedef void gemm_tile_fn(int k, const float *x, const float *panel, const gemm_target *to);
+
+#define TILE(M)                                                                                   \
+    static void tile_##M(int k, const float *x, const float *panel, const gemm_target *to)        \
+    {                                                                                             \
+        gemm_tile(M, k, x, panel, to);                                                            \
+    }
+TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
+#if BB_VEC_512
+TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12) TILE(13) TILE(14)
+#endif
+#undef TILE
+
+static gemm_tile_fn *const gemm_tile_of[MR + 1] = {
+    NULL, tile_1, tile_2, tile_3, tile_4, tile_5, tile_6,
+#if BB_VEC_512
+    tile_7, tile_8, tile_9, tile_10, tile_11, tile_12, tile_13, tile_14,
+#endif
+};
+
+/* Rows part, part + parts … of the weights [n, bytes] that the next panel is made of. */
+BB_INLINE void gemm_fetch(int n, size_t bytes, const void *w, size_t row_bytes, int part, int parts)
+{
+    for (int r = part; r < n; r += parts) {
+        const char *row = gemm_row(w, row_bytes, r);
+        for (size_t i = 0; i < bytes; i += 64) _mm_prefetch(row + i, _MM_HINT_T1);
+    }
+}
+
+/* element_bytes: of a weight. scratch [BB_GEMM_SCRATCH(T, rows)]. */
+BB_INLINE void gemm(gemm_load_fn *load, size_t element_bytes, int T, int rows, int cols,
+                    const void *w, size_t ldw, const float *x, float *y, size_t ldy, float *scratch)
+{
+    enum { K = KU * UNIT };
+    const int    n_groups = (T + MR - 1) / MR;
+    const size_t group = (size_t)MR * (BB_PACKED(cols) / UNIT);
+    const size_t row_bytes = ldw * element_bytes;
+    float       *panel = scratch;
+    float       *blocks = scratch + PANEL;
+
+    for (int c = 0; c < cols; c += K) {
+        const int k = cols - c < K ? cols - c : K;
+        for (int r = 0; r < rows; r += NR) {
+            const int   n = rows - r < NR ? rows - r : NR;
+            const bool  turn = r + NR >= rows;        /* the next panel starts over, at c + K */
+            const int   next_r = turn ? 0 : r + NR;
+            const int   next_n = rows - next_r < NR ? rows - next_r : NR;
+            const int   next_k = turn ? (cols - c - k < K ? cols - c - k : K) : k;
+            const void *next = (const char *)gemm_row(w, row_bytes, next_r)
+                             + (size_t)(turn ? c + K : c) * element_bytes;
+            const void *own = gemm_row(w, row_bytes, r);
+
+            for (int half = 0; half < NR; half += VL)
+                gemm_interleave(load, n - half < 0 ? 0 : n - half < VL ? n - half : VL, VL,
+                                (size_t)c, k, gemm_row(own, row_bytes, half), row_bytes,
+                                panel + half, NR);
+            for (int g = 0; g < n_groups; g++) {
+                const int         t = g * MR;
+                const gemm_target to = {
+                    blocks + ((size_t)(r / NR) * (size_t)n_groups + (size_t)g) * MR * NR,
+                    c > 0, c + k == cols, y + (size_t)t * ldy + r, ldy, n
+                };
+                gemm_fetch(next_n, (size_t)next_k * element_bytes, next, row_bytes, g, n_groups);
+                gemm_tile_of[T - t < MR ? T - t : MR](
+                    gemm_units(k), x + (size_t)g * group + (size_t)(c / UNIT) * MR, panel, &to);
+            }
+        }
+    }
+    for (int t = 0; cols == 0 && t < T; t++)
+        for (int r = 0; r < rows; r++) y[(size_t)t * ldy + (size_t)r] = 0.0f;
+}
+
+#endif

@@ -1,0 +1,158 @@
+/* test_team.c - every tile of every stage once and in order; threads that stay away hold up nobody. */
+#include "base/team.h"
+
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+enum { MOST_TILES = 100, STAGES = 400, MOST_THREADS = 7 };
+
+typedef struct work {
+    bb_team    *team;
+    int         n;                        /* tiles of each stage */
+    int         value[MOST_TILES];        /* how many stages have been here */
+    atomic_int  n_wrong;
+} work;
+
+typedef struct stage {
+    work *w;
+    int   number;
+} stage;
+
+static bb_team *make_team(int n_threads)
+{
+    bb_allocator a;
+    bb_team     *team;
+
+    assert_int_equal(bb_allocator_resolve(&a, NULL, NULL), BAMBA_OK);
+    assert_int_equal(bb_team_create(&team, &a, n_threads, false, NULL), BAMBA_OK);
+    assert_int_equal(bb_team_size(team), n_threads);
+    return team;
+}
+
+/* A tile reads what its neighbours wrote in the stage before, so it must be over. */
+static void run_tiles(void *context, int thread, int first, int end)
+{
+    const stage *s = context;
+    work        *w = s->w;
+
+    (void)thread;
+    for (int i = first; i < end; i++) {
+        if (w->value[i] != s->number) atomic_fetch_add(&w->n_wrong, 1);
+        w->value[i]++;
+    }
+}
+
+/* Looks at all tiles between two stages that change them: by one tile, so by one thread. */
+static void look(void *context, int thread, int first, int end)
+{
+    const stage *s = context;
+
+    (void)thread;
+    if (first != 0 || end != 1) atomic_fetch_add(&s->w->n_wrong, 1);
+    for (int i = 0; i < s->w->n; i++)
+        if (s->w->value[i] != s->number + 1) atomic_fetch_add(&s->w->n_wrong, 1);
+}
+
+static void run_stages(void *context, int thread)
+{
+    work *w = context;
+
+    for (int i = 0; i < STAGES; i++) {
+        stage s = { w, i };
+        bb_team_stage(w->team, thread, w->n, run_tiles, &s);
+        bb_team_stage(w->team, thread, 1, look, &s);
+    }
+}
+
+static void test_every_tile_once(void **unused)
+{
+    static const int counts[] = { 0, 1, 2, 3, 8, 17, MOST_TILES };
+
+    (void)unused;
+    for (int n_threads = 1; n_threads <= MOST_THREADS; n_threads++) {
+        bb_team *team = make_team(n_threads);
+        for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
+            for (int again = 0; again < 3; again++) {
+                work w = { .team = team, .n = counts[i] };
+                bb_team_run(team, run_stages, &w);
+                assert_int_equal(w.n_wrong, 0);
+                for (int t = 0; t < w.n; t++) assert_int_equal(w.value[t], STAGES);
+            }
+        bb_team_free(team);
+    }
+}
+
+typedef struct absence {
+    work        w;
+    atomic_bool is_there, may_go;
+} absence;
+
+/* Thread 1 is inside but comes to no stage before the others are through with all of them. */
+static void stay_away(void *context, int thread)
+{
+    absence *a = context;
+
+    if (thread == 1) {
+        atomic_store(&a->is_there, true);
+        while (!atomic_load(&a->may_go)) sched_yield();
+    } else {
+        while (thread == 0 && !atomic_load(&a->is_there)) sched_yield();
+    }
+    run_stages(&a->w, thread);
+    if (thread == 0) atomic_store(&a->may_go, true);
+}
+
+static void test_nobody_waits_for_a_thread_without_a_tile(void **unused)
+{
+    (void)unused;
+    for (int n_threads = 2; n_threads <= 3; n_threads++) {
+        absence a = { .w = { .n = 17 } };
+        a.w.team = make_team(n_threads);
+        bb_team_run(a.w.team, stay_away, &a);
+        assert_int_equal(a.w.n_wrong, 0);
+        assert_int_equal(a.w.value[16], STAGES);
+        bb_team_free(a.w.team);
+    }
+}
+
+/* Threads that leave early, as when a pass is cancelled, leave the rest to those who go on. */
+static void leave_early(void *context, int thread)
+{
+    work *w = context;
+
+    for (int i = 0; i < STAGES / (thread + 1); i++) {
+        stage s = { w, i };
+        bb_team_stage(w->team, thread, w->n, run_tiles, &s);
+    }
+}
+
+static void test_leaving_early(void **unused)
+{
+    work w = { .n = 17 };
+
+    (void)unused;
+    w.team = make_team(3);
+    for (int again = 0; again < 20; again++) {
+        for (int t = 0; t < w.n; t++) w.value[t] = 0;
+        bb_team_run(w.team, leave_early, &w);
+        assert_int_equal(w.n_wrong, 0);
+        for (int t = 0; t < w.n; t++) assert_int_equal(w.value[t], STAGES);
+    }
+    bb_team_free(w.team);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_tile_once),
+        cmocka_unit_test(test_nobody_waits_for_a_thread_without_a_tile),
+        cmocka_unit_test(test_leaving_early),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
