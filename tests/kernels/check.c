@@ -49,6 +49,24 @@ void check_restore_mode(unsigned mode)
     _mm_setcsr(mode);
 }
 
+#elif defined(__aarch64__)
+
+/* FPCR: FZ, bit 24, flushes inputs and results. */
+unsigned check_set_flush(bool on)
+{
+    const uint64_t fz = UINT64_C(1) << 24;
+    uint64_t       old;
+
+    __asm__ volatile("mrs %0, fpcr" : "=r"(old));
+    __asm__ volatile("msr fpcr, %0" : : "r"(on ? old | fz : old & ~fz));
+    return (unsigned)old;
+}
+
+void check_restore_mode(unsigned mode)
+{
+    __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)mode));
+}
+
 #else
 
 unsigned check_set_flush(bool on)

@@ -1,16 +1,25 @@
 #!/bin/sh
-# Installs what Debian 12 lacks to build libbamba, and for "test" also to test it. Asks the network
-# only for what is missing, so it works again offline.
+# Installs what Debian 12 lacks to build libbamba, and for "test" also to test it; "aarch64" is what
+# the preset of that name builds and runs with. Asks the network only for what is missing, so it
+# works again offline.
 #
-#     debian-setup.sh [build|test|ci]
+#     debian-setup.sh [build|test|aarch64|ci]
 set -eu
 
 packages="gcc libc6-dev cmake make pkg-config libjson-c-dev libpcre2-dev libutf8proc-dev libopenblas-dev"
+test="g++ libcmocka-dev binutils diffutils"
+aarch64="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
+libraries=""
 case ${1:-build} in
-    build) ;;
-    test)  packages="$packages g++ libcmocka-dev binutils diffutils" ;;
-    ci)    packages="$packages g++ libcmocka-dev binutils diffutils clang libclang-rt-14-dev python3 python3-venv" ;;
-    *)     echo "usage: debian-setup.sh [build|test|ci]" >&2; exit 2 ;;
+    build)   ;;
+    test)    packages="$packages $test" ;;
+    aarch64) packages="$packages $aarch64" ;;
+    ci)      packages="$packages $test $aarch64 clang libclang-rt-14-dev python3 python3-venv" ;;
+    *)       echo "usage: debian-setup.sh [build|test|aarch64|ci]" >&2; exit 2 ;;
+esac
+case ${1:-build} in
+    aarch64 | ci)
+        libraries="libjson-c5 libjson-c-dev libpcre2-8-0 libpcre2-dev libutf8proc2 libutf8proc-dev libcmocka0 libcmocka-dev" ;;
 esac
 
 missing=""
@@ -18,12 +27,32 @@ for package in $packages; do
     status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
     [ "$status" = installed ] || missing="$missing $package"
 done
-[ -n "$missing" ] || exit 0
-
-if [ "$(id -u)" -ne 0 ]; then
-    echo "missing packages; as root: apt-get install$missing" >&2
-    exit 1
+if [ -n "$missing" ]; then
+    if [ "$(id -u)" -ne 0 ]; then
+        echo "missing packages; as root: apt-get install$missing" >&2
+        exit 1
+    fi
+    apt-get -q update
+    # shellcheck disable=SC2086 # a list of words
+    DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $missing
 fi
-apt-get -q update
+
+# The libraries for arm64 are unpacked beside the system, not installed: as packages of a second
+# architecture they bring libc6-dev's dependencies and hold each at the version it has for amd64,
+# which upgrades OpenSSL and a dozen more of the host. What is there is remembered, so that another
+# list is fetched anew.
+root=${XDG_CACHE_HOME:-$HOME/.cache}/libbamba-aarch64
+[ -n "$libraries" ] && [ "$(cat "$root/unpacked.txt" 2>/dev/null)" != "$libraries" ] || exit 0
+
+rm -rf "$root"
+mkdir -p "$root/apt/lists/partial" "$root/apt/cache/archives/partial"
+apt_arm64() {      # package lists of its own; the sources and keys are the system's
+    apt-get -q -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o APT::Sandbox::User=root \
+            -o Dir::State="$root/apt" -o Dir::State::Status=/dev/null -o Dir::Cache="$root/apt/cache" "$@"
+}
+apt_arm64 update
 # shellcheck disable=SC2086 # a list of words
-DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $missing
+(cd "$root/apt" && apt_arm64 download $libraries)
+for deb in "$root"/apt/*.deb; do dpkg -x "$deb" "$root"; done
+rm -rf "$root/apt"
+echo "$libraries" > "$root/unpacked.txt"
