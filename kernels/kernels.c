@@ -19,8 +19,8 @@
 
 /* A format at a level that multiplies in float32, and the rows its registers hold side by side. */
 #define FORMAT(type, level)                                                                       \
-    (bb_format){ BB_TYPE_F32, bb_rows_##type##_##level, GROUP_##level, bb_gemm_pack_f32_##level,  \
-                 bb_gemm_##type##_##level }
+    (bb_format){ BB_TYPE_F32, bb_arrange_##type##_##level, bb_rows_##type##_##level,              \
+                 GROUP_##level, bb_gemm_pack_f32_##level, bb_gemm_##type##_##level }
 enum { GROUP_avx2 = 6, GROUP_avx512 = 14 };
 
 void bb_kernels_init(bb_kernels *k, unsigned cpu)
@@ -29,9 +29,9 @@ void bb_kernels_init(bb_kernels *k, unsigned cpu)
         .name           = "c",
         .widen          = { NULL, bb_widen_bf16_c, bb_widen_f16_c },
         .narrow         = { NULL, bb_narrow_bf16_c, bb_narrow_f16_c },
-        .format         = { [BB_TYPE_F32]  = { BB_TYPE_F32, bb_rows_f32_c, 0, NULL, NULL },
-                            [BB_TYPE_BF16] = { BB_TYPE_F32, bb_rows_bf16_c, 0, NULL, NULL },
-                            [BB_TYPE_F16]  = { BB_TYPE_F32, bb_rows_f16_c, 0, NULL, NULL } },
+        .format         = { [BB_TYPE_F32]  = { BB_TYPE_F32, bb_arrange_c, bb_rows_f32_c, 0, NULL, NULL },
+                            [BB_TYPE_BF16] = { BB_TYPE_F32, bb_arrange_c, bb_rows_bf16_c, 0, NULL, NULL },
+                            [BB_TYPE_F16]  = { BB_TYPE_F32, bb_arrange_c, bb_rows_f16_c, 0, NULL, NULL } },
         .cache          = { CACHE(f32, c), CACHE(bf16, c), CACHE(f16, c) },
         .attend_join    = bb_attend_join_c,
         .axpy           = bb_axpy_c,
@@ -50,9 +50,9 @@ void bb_kernels_init(bb_kernels *k, unsigned cpu)
 #if BB_X86
     if (!(cpu & BB_CPU_AVX2)) return;
     k->name = "avx2";
-    k->format[BB_TYPE_F32] = FORMAT(f32, avx2);
-    k->format[BB_TYPE_BF16]= FORMAT(bf16, avx2);
-    k->format[BB_TYPE_F16] = FORMAT(f16, avx2);
+    k->format[BB_TYPE_F32]  = FORMAT(f32, avx2);
+    k->format[BB_TYPE_BF16] = FORMAT(bf16, avx2);
+    k->format[BB_TYPE_F16]  = FORMAT(f16, avx2);
     k->widen[BB_TYPE_BF16]  = bb_widen_bf16_avx2;
     k->widen[BB_TYPE_F16]   = bb_widen_f16_avx2;
     k->narrow[BB_TYPE_BF16] = bb_narrow_bf16_avx2;
@@ -76,9 +76,9 @@ void bb_kernels_init(bb_kernels *k, unsigned cpu)
 
     if (!(cpu & BB_CPU_AVX512)) return;
     k->name = "avx512";
-    k->format[BB_TYPE_F32] = FORMAT(f32, avx512);
-    k->format[BB_TYPE_BF16]= FORMAT(bf16, avx512);
-    k->format[BB_TYPE_F16] = FORMAT(f16, avx512);
+    k->format[BB_TYPE_F32]  = FORMAT(f32, avx512);
+    k->format[BB_TYPE_BF16] = FORMAT(bf16, avx512);
+    k->format[BB_TYPE_F16]  = FORMAT(f16, avx512);
     k->widen[BB_TYPE_BF16]  = bb_widen_bf16_avx512;
     k->widen[BB_TYPE_F16]   = bb_widen_f16_avx512;
     k->narrow[BB_TYPE_BF16] = bb_narrow_bf16_avx512;
@@ -103,7 +103,8 @@ void bb_kernels_init(bb_kernels *k, unsigned cpu)
     if (!(cpu & BB_CPU_BF16)) return;
     k->name = "avx512bf16";
     k->cache[BB_TYPE_BF16].attend_many = bb_attend_bf16_avx512bf16;
-    k->format[BB_TYPE_BF16] = (bb_format){ BB_TYPE_BF16, bb_rows_bf16_avx512bf16, 14,
+    k->format[BB_TYPE_BF16] = (bb_format){ BB_TYPE_BF16, bb_arrange_bf16_avx512bf16,
+                                           bb_rows_bf16_avx512bf16, 14,
                                            bb_gemm_pack_bf16_avx512bf16,
                                            bb_gemm_bf16_avx512bf16 };
     k->peak[BB_PEAK_BF16]   = bb_peak_bf16_avx512bf16;

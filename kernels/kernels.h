@@ -40,19 +40,28 @@ typedef void bb_narrow_fn(size_t n, const float *src, uint16_t *dst);
 /* ------------------------------------------------------------- products ----------------- */
 
 /*
+ * Before a few rows are multiplied they are arranged as the format likes them, and rounded to nearest
+ * even where its activation type is bfloat16:
+ *
+ *     x [T, cols] float32, row stride ldx     arranged [T · BB_ARRANGED(cols)] floats of room
+ */
+typedef void bb_arrange_fn(int T, int cols, const float *x, size_t ldx, void *arranged);
+#define BB_ARRANGED(cols) (((size_t)(cols) + 31) / 32 * 32)
+
+/*
  * Few rows times a matrix:  y[t, r] = Σc W[r, c] · x[t, c]          0 <= t < T, 0 <= r < rows
  *
  *     W [rows, cols] of the format's type, row stride ldw elements, at least element-aligned
- *     x [T, cols] of the format's activation type, row stride ldx
+ *     arranged: x [T, cols] as arranged by the format in one call
  *     y [T, rows] float32, row stride ldy
  *
  * T is meant to be 1 … 32: W is read once from memory. Each y[t, r] has the bits it has for T = 1.
  * |y - exact| <= (cols/16 + 6) · eps · Σ|W·x|; for random operands on average
- * rms(error) <= 4 · eps · √cols · rms(W) · rms(x). Exact is the product of the x given: rounding
- * float32 rows to a bfloat16 activation is the caller's and comes before.
+ * rms(error) <= 4 · eps · √cols · rms(W) · rms(x). Exact is the product of the rounded x, where it
+ * is rounded. Takes some 50 KiB of stack.
  */
-typedef void bb_rows_fn(int T, int rows, int cols, const void *W, size_t ldw,
-                        const void *x, size_t ldx, float *y, size_t ldy);
+typedef void bb_rows_fn(int T, int rows, int cols, const void *W, size_t ldw, const void *arranged,
+                        float *y, size_t ldy);
 
 /*
  * Before many rows are multiplied they are put side by side, in groups of the format's `group` rows,
@@ -274,7 +283,8 @@ enum { BB_TYPE_F32, BB_TYPE_BF16, BB_TYPE_F16, BB_N_TYPES };
 
 /* How matrices of one element type are multiplied. */
 typedef struct bb_format {
-    int              activation;          /* BB_TYPE_… that x must have: F32 or BF16 */
+    int              activation;          /* BB_TYPE_… that x is rounded to: F32 (not at all) or BF16 */
+    bb_arrange_fn   *arrange;
     bb_rows_fn      *rows;
     int              group;               /* rows of x side by side in gemm, at most BB_MOST_GROUP */
     bb_gemm_pack_fn *pack;

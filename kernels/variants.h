@@ -14,6 +14,10 @@ bb_widen_fn          bb_widen_bf16_c, bb_widen_f16_c,
 bb_narrow_fn         bb_narrow_bf16_c, bb_narrow_f16_c,
                      bb_narrow_bf16_avx2, bb_narrow_f16_avx2,
                      bb_narrow_bf16_avx512, bb_narrow_f16_avx512;
+bb_arrange_fn        bb_arrange_c,
+                     bb_arrange_f32_avx2, bb_arrange_bf16_avx2, bb_arrange_f16_avx2,
+                     bb_arrange_f32_avx512, bb_arrange_bf16_avx512, bb_arrange_f16_avx512,
+                     bb_arrange_bf16_avx512bf16;
 bb_rows_fn           bb_rows_f32_c, bb_rows_bf16_c, bb_rows_f16_c,
                      bb_rows_f32_avx2, bb_rows_bf16_avx2, bb_rows_f16_avx2,
                      bb_rows_f32_avx512, bb_rows_bf16_avx512, bb_rows_f16_avx512,

@@ -31,7 +31,7 @@ static void carve(bamba_engine *e, bb_arena *a)
     const size_t    T = (size_t)e->options.n_batch;
     const size_t    scratch = most_scratch(g, e->options.n_batch, n_threads);
 
-    const size_t    widest = (size_t)g->widest;
+    const size_t    widest = BB_ARRANGED(g->widest);
     const size_t    packed = bb_packed_elements(e->options.n_batch, g->widest);
     const bool      rounds = e->model->kernels.format[BB_TYPE_BF16].activation == BB_TYPE_BF16;
 
@@ -39,7 +39,7 @@ static void carve(bamba_engine *e, bb_arena *a)
     e->logits   = bb_take(a, (size_t)e->options.n_logits * (size_t)g->n_vocab, sizeof(float));
     e->panels   = bb_take(a, (size_t)n_threads, e->panel_bytes);
     e->own_rows = bb_take(a, (size_t)n_threads * BB_FEW_ROWS * widest, sizeof(float));
-    e->own_rounded = bb_take(a, (size_t)n_threads * BB_FEW_ROWS * widest, sizeof(uint16_t));
+    e->arranged = bb_take(a, (size_t)n_threads * BB_FEW_ROWS * widest, sizeof(float));
     e->exec.packed = bb_take(a, packed, sizeof(float));
     e->exec.packed_rounded = rounds ? bb_take(a, packed, sizeof(uint16_t)) : NULL;
     e->profile  = bb_take(a, (size_t)n_threads, sizeof *e->profile);

@@ -116,14 +116,14 @@ typedef struct pass {
 static void run_thread(void *context, int thread)
 {
     const pass  *p = context;
-    const size_t own_size = BB_FEW_ROWS * (size_t)p->e->model->graph->widest;
+    const size_t own_size = BB_FEW_ROWS * BB_ARRANGED(p->e->model->graph->widest);
     bb_exec      e = p->e->exec;
 
     e.thread = thread;
     e.n_threads = bb_team_size(e.team);
     e.panel = p->e->panels + (size_t)thread * p->e->panel_bytes;
     e.own_rows = p->e->own_rows + (size_t)thread * own_size;
-    e.own_rounded = p->e->own_rounded + (size_t)thread * own_size;
+    e.arranged = p->e->arranged + (size_t)thread * own_size;
     e.segment = p->b->segment;
     e.n_segments = p->b->n_segments;
     e.T = p->b->T;

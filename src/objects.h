@@ -55,8 +55,8 @@ struct bamba_engine {
     float               *logits;          /* [n_logits, V] */
     unsigned char       *panels;          /* [n_threads, panel_bytes] weights and sums */
     size_t               panel_bytes;
-    float               *own_rows;        /* [n_threads, BB_FEW_ROWS, widest] rows made by a thread */
-    uint16_t            *own_rounded;     /* the same in bfloat16 */
+    float               *own_rows;        /* [n_threads, BB_FEW_ROWS, BB_ARRANGED(widest)] rows made */
+    float               *arranged;        /* and arranged by a thread */
     int32_t             *tokens;          /* [n_batch] of the piece */
     bb_segment          *segments;        /* [n_batch] */
     bamba_session      **sessions;        /* [n_batch] of the segments */

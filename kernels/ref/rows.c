@@ -51,32 +51,39 @@ static inline void multiply_row(int type, int T, int cols, const void *w, const 
     }
 }
 
-void bb_rows_f32_c(int T, int rows, int cols, const void *W, size_t ldw, const void *x,
-                   size_t ldx, float *y, size_t ldy)
+void bb_arrange_c(int T, int cols, const float *x, size_t ldx, void *arranged)
 {
-    for (int t = 0; t < T; t += MAX_ROWS)
-        for (int r = 0; r < rows; r++)
-            multiply_row(BB_TYPE_F32, T - t < MAX_ROWS ? T - t : MAX_ROWS, cols,
-                         (const float *)W + (size_t)r * ldw, (const float *)x + (size_t)t * ldx, ldx,
-                         y + (size_t)t * ldy + r, ldy);
+    for (int t = 0; t < T; t++)
+        memcpy((float *)arranged + (size_t)t * (size_t)cols, x + (size_t)t * ldx,
+               (size_t)cols * sizeof *x);
 }
 
-void bb_rows_bf16_c(int T, int rows, int cols, const void *W, size_t ldw, const void *x,
-                    size_t ldx, float *y, size_t ldy)
+static inline void multiply_matrix(int type, int T, int rows, int cols, const void *W, size_t ldw,
+                                 const float *x, float *y, size_t ldy)
 {
+    const size_t element_bytes = type == BB_TYPE_F32 ? 4 : 2;
+
     for (int t = 0; t < T; t += MAX_ROWS)
         for (int r = 0; r < rows; r++)
-            multiply_row(BB_TYPE_BF16, T - t < MAX_ROWS ? T - t : MAX_ROWS, cols,
-                         (const uint16_t *)W + (size_t)r * ldw, (const float *)x + (size_t)t * ldx, ldx,
-                         y + (size_t)t * ldy + r, ldy);
+            multiply_row(type, T - t < MAX_ROWS ? T - t : MAX_ROWS, cols,
+                         (const unsigned char *)W + (size_t)r * ldw * element_bytes,
+                         x + (size_t)t * (size_t)cols, (size_t)cols, y + (size_t)t * ldy + r, ldy);
 }
 
-void bb_rows_f16_c(int T, int rows, int cols, const void *W, size_t ldw, const void *x,
-                   size_t ldx, float *y, size_t ldy)
+void bb_rows_f32_c(int T, int rows, int cols, const void *W, size_t ldw, const void *arranged,
+                   float *y, size_t ldy)
 {
-    for (int t = 0; t < T; t += MAX_ROWS)
-        for (int r = 0; r < rows; r++)
-            multiply_row(BB_TYPE_F16, T - t < MAX_ROWS ? T - t : MAX_ROWS, cols,
-                         (const uint16_t *)W + (size_t)r * ldw, (const float *)x + (size_t)t * ldx, ldx,
-                         y + (size_t)t * ldy + r, ldy);
+    multiply_matrix(BB_TYPE_F32, T, rows, cols, W, ldw, arranged, y, ldy);
+}
+
+void bb_rows_bf16_c(int T, int rows, int cols, const void *W, size_t ldw, const void *arranged,
+                    float *y, size_t ldy)
+{
+    multiply_matrix(BB_TYPE_BF16, T, rows, cols, W, ldw, arranged, y, ldy);
+}
+
+void bb_rows_f16_c(int T, int rows, int cols, const void *W, size_t ldw, const void *arranged,
+                   float *y, size_t ldy)
+{
+    multiply_matrix(BB_TYPE_F16, T, rows, cols, W, ldw, arranged, y, ldy);
 }

@@ -1,7 +1,7 @@
 /* gemm.h - many rows times a matrix: one scheme for every type and instruction.
  *
  * Owns:    order and blocking of a product of many rows, its register tile.
- * Not:     what a lane multiplies at once, a unit of 32 bits: includers say it in gemm_fma
+ * Not:     what a lane multiplies at once, a unit of 32 bits: includers say it in product_fma
  *          (a float with a float, or two bfloat16 with two), UNIT (elements of one), MR.
  *
  * Rows of x stand in groups of MR, units side by side: the tile broadcasts them from one stream, where
@@ -86,8 +86,8 @@ BB_INLINE void gemm_tile(int M, int k, const float *x, const float *panel, const
         BB_UNROLL
         for (int t = 0; t < M; t++) {
             const vf u = vf_set1(x[(size_t)c * MR + (size_t)t]);
-            a[t] = gemm_fma(u, p, a[t]);
-            b[t] = gemm_fma(u, q, b[t]);
+            a[t] = product_fma(u, p, a[t]);
+            b[t] = product_fma(u, q, b[t]);
         }
     }
     BB_UNROLL

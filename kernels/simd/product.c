@@ -1,9 +1,5 @@
-/* product.c - weights of any type times float32 rows.
- *
- * Few rows: a group of weight rows is streamed from memory once; each (row of x, weight row) has a
- * sum of its own over lanes of K, so its bits do not depend on its company. Sums over more than
- * BLOCK columns are kept in parts, so that a long row does not lose what float32 cannot hold.
- * Many rows: gemm.h, the weights widened on their way into the panel. */
+/* product.c - weights of any type times float32 rows: few.h and gemm.h with multiply-adds, the weights
+ * widened on their way into registers or panels. */
 #include "../variants.h"
 #include "vec.h"
 
@@ -13,10 +9,10 @@ enum { MR = 14 };                         /* 28 sums, 2 weights, 1 broadcast of 
 #else
 enum { MR = 6 };                          /* 12 sums, 2 weights, 1 broadcast of 16 registers */
 #endif
-BB_INLINE vf gemm_fma(vf u, vf p, vf sum) { return vf_fma(u, p, sum); }
+BB_INLINE vf product_fma(vf u, vf p, vf sum) { return vf_fma(u, p, sum); }
+#include "few.h"
 #include "gemm.h"
 
-enum { BLOCK = 2048 };                    /* columns summed before the parts are added up */
 /* Elements i … i + VL - 1 of a row, widened; type is a constant where this is inlined. */
 BB_INLINE vf load_weights(int type, const void *row, size_t i)
 {
@@ -34,7 +30,7 @@ BB_INLINE vf load_weights_part(int type, const void *row, size_t i, int n)
 
 /* For gemm.h. */
 #define LOAD(name, type)                                                                          \
-    BB_INLINE vf gemm_load_##name(const void *row, size_t at, int left)                           \
+    BB_INLINE vf load_##name(const void *row, size_t at, int left)                                \
     {                                                                                             \
         return left >= VL ? load_weights(type, row, at) : load_weights_part(type, row, at, left); \
     }
@@ -42,142 +38,83 @@ LOAD(f32, BB_TYPE_F32)
 LOAD(bf16, BB_TYPE_BF16)
 LOAD(f16, BB_TYPE_F16)
 
-BB_INLINE const void *weight_row(int type, const void *w, size_t i)
-{
-    return (const unsigned char *)w + i * (type == BB_TYPE_F32 ? 4 : 2);
-}
-
 /* ------------------------------------------------------------- few rows ----------------- */
 
-/* y[t, r] for T <= 8 rows of x and R <= 8 weight rows; type, T, R and ahead (bytes of weights to
-   prefetch ahead, 0 = none) are constants where this is inlined. */
-BB_INLINE void few_tile(int type, int T, int R, int ahead, int cols, const void *w, size_t ldw,
-                        const float *x, size_t ldx, float *y, size_t ldy)
+/* VL elements in their order. */
+BB_INLINE void step_f32(const void *row, size_t at, int left, vf *v)
 {
-    vf total[8][8], sum[8][8];
-
-    BB_UNROLL
-    for (int t = 0; t < T; t++)
-        BB_UNROLL
-        for (int r = 0; r < R; r++) total[t][r] = vf_zero();
-    for (int begin = 0; begin < cols; begin += BLOCK) {
-        const int end = cols - begin < BLOCK ? cols : begin + BLOCK;
-        int       k = begin;
-
-        BB_UNROLL
-        for (int t = 0; t < T; t++)
-            BB_UNROLL
-            for (int r = 0; r < R; r++) sum[t][r] = vf_zero();
-        for (; k + VL <= end; k += VL) {
-            vf v[8];
-            BB_UNROLL
-            for (int r = 0; r < R; r++) {
-                const size_t i = (size_t)r * ldw + (size_t)k;
-                v[r] = load_weights(type, w, i);
-                if (ahead)
-                    _mm_prefetch((const char *)weight_row(type, w, i) + ahead, _MM_HINT_T1);
-            }
-            BB_UNROLL
-            for (int t = 0; t < T; t++) {
-                const vf u = vf_load(x + (size_t)t * ldx + k);
-                BB_UNROLL
-                for (int r = 0; r < R; r++) sum[t][r] = vf_fma(u, v[r], sum[t][r]);
-            }
-        }
-        if (k < end)
-            BB_UNROLL
-            for (int t = 0; t < T; t++) {
-                const vf u = vf_load_part(x + (size_t)t * ldx + k, end - k);
-                BB_UNROLL
-                for (int r = 0; r < R; r++)
-                    sum[t][r] = vf_fma(u, load_weights_part(type, w, (size_t)r * ldw + (size_t)k,
-                                                            end - k), sum[t][r]);
-            }
-        BB_UNROLL
-        for (int t = 0; t < T; t++)
-            BB_UNROLL
-            for (int r = 0; r < R; r++) total[t][r] = vf_add(total[t][r], sum[t][r]);
-    }
-    BB_UNROLL
-    for (int t = 0; t < T; t++)
-        BB_UNROLL
-        for (int r = 0; r < R; r++) y[(size_t)t * ldy + (size_t)r] = vf_sum(total[t][r]);
+    v[0] = load_f32(row, at, left);
 }
 
-typedef void few_fn(int rows, int cols, const void *w, size_t ldw, const float *x, size_t ldx,
-                    float *y, size_t ldy);
-
-/* All weight rows for T rows of x, R at a time. Weights ahead may lie beyond the last row: a
-   prefetch does not fault. */
-#define FEW(name, type, T, R, ahead)                                                              \
-    static void name##_##T(int rows, int cols, const void *w, size_t ldw, const float *x,         \
-                           size_t ldx, float *y, size_t ldy)                                      \
-    {                                                                                             \
-        int r = 0;                                                                                \
-        for (; r + (R) <= rows; r += (R))                                                         \
-            few_tile(type, T, R, ahead, cols, weight_row(type, w, (size_t)r * ldw), ldw, x, ldx,  \
-                     y + r, ldy);                                                                 \
-        for (; r < rows; r++)                                                                     \
-            few_tile(type, T, 1, ahead, cols, weight_row(type, w, (size_t)r * ldw), ldw, x, ldx,  \
-                     y + r, ldy);                                                                 \
-    }
-/* R: as many sums as registers allow beside the weights and a row of x. */
-#if BB_VEC_512
-#  define R_OF(few, many) many
-#else
-#  define R_OF(few, many) few
-#endif
-#define FEW_OF_TYPE(name, type)                                                                   \
-    FEW(name, type, 1, 4, 0)                                                                      \
-    FEW(name, type, 2, 4, 8192)                                                                   \
-    FEW(name, type, 3, R_OF(3, 4), 8192)                                                          \
-    FEW(name, type, 4, R_OF(2, 4), 8192)                                                          \
-    FEW(name, type, 5, R_OF(2, 3), 8192)                                                          \
-    FEW(name, type, 6, R_OF(2, 3), 8192)                                                          \
-    FEW(name, type, 7, R_OF(1, 3), 8192)                                                          \
-    FEW(name, type, 8, R_OF(1, 3), 8192)                                                          \
-    static few_fn *const name[8] = { name##_1, name##_2, name##_3, name##_4,                      \
-                                     name##_5, name##_6, name##_7, name##_8 };
-FEW_OF_TYPE(few_f32, BB_TYPE_F32)
-FEW_OF_TYPE(few_bf16, BB_TYPE_BF16)
-FEW_OF_TYPE(few_f16, BB_TYPE_F16)
-
-enum { GROUP = 24 };                      /* weight rows kept in cache while rows of x pass by */
-
-BB_INLINE void few_rows(int type, few_fn *const *few, int T, int rows, int cols, const void *w,
-                        size_t ldw, const float *x, size_t ldx, float *y, size_t ldy)
+/* 2·VL in their order. */
+BB_INLINE void step_two_f32(const void *row, size_t at, int left, vf *v)
 {
-    for (int r = 0; r < rows; r += GROUP) {
-        const int   n = rows - r < GROUP ? rows - r : GROUP;
-        const void *group = weight_row(type, w, (size_t)r * ldw);
-        for (int t = 0; t < T; t += 8) {
-            const int m = T - t < 8 ? T - t : 8;
-            few[m - 1](n, cols, group, ldw, x + (size_t)t * ldx, ldx, y + (size_t)t * ldy + r, ldy);
-        }
-    }
+    v[0] = load_f32(row, at, left);
+    v[1] = left > VL ? load_f32(row, at + VL, left - VL) : vf_zero();
 }
+
+BB_INLINE void step_f16(const void *row, size_t at, int left, vf *v)
+{
+    v[0] = load_f16(row, at, left);
+    v[1] = left > VL ? load_f16(row, at + VL, left - VL) : vf_zero();
+}
+
+/* 2·VL, the first of each pair of neighbours and the second: so bfloat16 widens by a shift and a mask. */
+BB_INLINE void step_bf16(const void *row, size_t at, int left, vf *v)
+{
+    uint16_t        some[2 * VL] = { 0 };
+    const uint16_t *p = (const uint16_t *)row + at;
+
+    if (left < 2 * VL) {
+        memcpy(some, p, (size_t)left * sizeof *p);
+        p = some;
+    }
+    vf_load_bf16_pairs(p, &v[0], &v[1]);
+}
+
+BB_INLINE void step_pairs_f32(const void *row, size_t at, int left, vf *v)
+{
+    float        some[2 * VL] = { 0 };
+    const float *p = (const float *)row + at;
+
+    if (left < 2 * VL) {
+        memcpy(some, p, (size_t)left * sizeof *p);
+        p = some;
+    }
+    vf_load_pairs(p, &v[0], &v[1]);
+}
+
+static const few_kind few_f32  = { step_f32, step_f32, 1, VL, 4, 4 };
+static const few_kind few_bf16 = { step_bf16, step_pairs_f32, 2, 2 * VL, 2, 4 };
+static const few_kind few_f16  = { step_f16, step_two_f32, 2, 2 * VL, 2, 4 };
+FEW_TILES(few_f32)
+FEW_TILES(few_bf16)
+FEW_TILES(few_f16)
 
 /* ------------------------------------------------------------- many rows ---------------- */
 
 void BB_ISA(bb_gemm_pack_f32)(int T, int cols, const float *x, size_t ldx, void *packed)
 {
-    gemm_pack(gemm_load_f32, T, cols, x, ldx * sizeof *x, packed);
+    gemm_pack(load_f32, T, cols, x, ldx * sizeof *x, packed);
 }
 
 /* ------------------------------------------------------------- the kernels -------------- */
 
-#define KERNELS(type, TYPE)                                                                       \
-    void BB_ISA(bb_rows_##type)(int T, int rows, int cols, const void *W, size_t ldw,             \
-                                const void *x, size_t ldx, float *y, size_t ldy)                  \
+#define KERNELS(type, element_bytes)                                                              \
+    void BB_ISA(bb_arrange_##type)(int T, int cols, const float *x, size_t ldx, void *arranged)   \
     {                                                                                             \
-        few_rows(TYPE, few_##type, T, rows, cols, W, ldw, x, ldx, y, ldy);                        \
+        few_arrange(&few_##type, T, cols, x, ldx, arranged);                                      \
+    }                                                                                             \
+    void BB_ISA(bb_rows_##type)(int T, int rows, int cols, const void *W, size_t ldw,             \
+                                const void *arranged, float *y, size_t ldy)                       \
+    {                                                                                             \
+        few(&few_##type, few_##type##_tiles, T, rows, cols, W, ldw, arranged, y, ldy);            \
     }                                                                                             \
     void BB_ISA(bb_gemm_##type)(int T, int rows, int cols, const void *W, size_t ldw,             \
                                 const void *packed, float *y, size_t ldy, void *scratch)          \
     {                                                                                             \
-        gemm(gemm_load_##type, TYPE == BB_TYPE_F32 ? 4 : 2, T, rows, cols, W, ldw, packed, y,     \
-             ldy, scratch);                                                                       \
+        gemm(load_##type, element_bytes, T, rows, cols, W, ldw, packed, y, ldy, scratch);         \
     }
-KERNELS(f32, BB_TYPE_F32)
-KERNELS(bf16, BB_TYPE_BF16)
-KERNELS(f16, BB_TYPE_F16)
+KERNELS(f32, 4)
+KERNELS(bf16, 2)
+KERNELS(f16, 2)

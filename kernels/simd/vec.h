@@ -43,6 +43,14 @@
 #  define BB_UNROLL _Pragma("GCC unroll 16")
 #endif
 
+/* Keeps a loaded vector in a register, in this order: gcc would load it again for each operation that
+   shares it, clang would load all there are before the first operation. */
+#if BB_VEC_512
+#  define BB_KEEP(v) __asm__ volatile("" : "+v"(v))
+#else
+#  define BB_KEEP(v) __asm__ volatile("" : "+x"(v))
+#endif
+
 #if BB_VEC_512
 
 /* ------------------------------------------------------------- 16 lanes ----------------- */
@@ -142,7 +150,16 @@ BB_INLINE void vf_load_bf16_pairs(const uint16_t *p, vf *first, vf *second)
 {
     const __m512i u = _mm512_loadu_si512(p);
     *first  = _mm512_castsi512_ps(_mm512_slli_epi32(u, 16));
-    *second = _mm512_castsi512_ps(_mm512_and_si512(u, _mm512_set1_epi32(-65536)));
+    *second = _mm512_castsi512_ps(_mm512_maskz_mov_epi16(0xAAAAAAAA, u));     /* no register for a mask */
+}
+
+/* 2·VL floats, likewise. */
+BB_INLINE void vf_load_pairs(const float *p, vf *first, vf *second)
+{
+    const vf      low = vf_load(p), high = vf_load(p + VL);
+    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    *first  = _mm512_permutex2var_ps(low, even, high);
+    *second = _mm512_permutex2var_ps(low, _mm512_or_si512(even, _mm512_set1_epi32(1)), high);
 }
 
 /* r[i] lane j ↔ r[j] lane i */
@@ -293,6 +310,15 @@ BB_INLINE void vf_load_bf16_pairs(const uint16_t *p, vf *first, vf *second)
     const __m256i u = _mm256_loadu_si256((const __m256i *)p);
     *first  = _mm256_castsi256_ps(_mm256_slli_epi32(u, 16));
     *second = _mm256_castsi256_ps(_mm256_and_si256(u, _mm256_set1_epi32(-65536)));
+}
+
+BB_INLINE void vf_load_pairs(const float *p, vf *first, vf *second)
+{
+    const vf      low = vf_load(p), high = vf_load(p + VL);
+    const __m256d even = _mm256_castps_pd(_mm256_shuffle_ps(low, high, 0x88));
+    const __m256d odd  = _mm256_castps_pd(_mm256_shuffle_ps(low, high, 0xdd));
+    *first  = _mm256_castpd_ps(_mm256_permute4x64_pd(even, 0xd8));
+    *second = _mm256_castpd_ps(_mm256_permute4x64_pd(odd, 0xd8));
 }
 
 BB_INLINE void vf_transpose(vf r[VL])

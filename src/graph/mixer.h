@@ -41,7 +41,7 @@ typedef struct bb_exec {
     bb_rows           h;                  /* [T, D] norm(x) of this block: what its mixers read */
     void             *panel;              /* this thread's: weights and sums of many rows (product.c) */
     float            *own_rows;           /* [few rows, widest] this thread's, when rows are made */
-    uint16_t         *own_rounded;        /* [few rows, widest] and when they are rounded */
+    float            *arranged;           /* [few rows, BB_ARRANGED(widest)] as kernels want them */
     float            *packed;             /* all threads': many rows as kernels want them */
     uint16_t         *packed_rounded;     /* and rounded; NULL where no kernel wants that */
     const bb_segment *segment;            /* [n_segments], n_rows summing to T                   */

@@ -33,36 +33,32 @@ static const bb_format *format_of(const bb_exec *e, const bb_product *p)
 
 /* -------------------------------------------------------------- rows --------------------- */
 
-static void make_own(const bb_exec *e, bb_operand *x)
+static void make_own(const bb_exec *e, bb_op op, bb_operand *x)
 {
     const size_t cols = (size_t)x->cols;
 
     if (x->rows.x || x->is_made) return;
+    bb_mark(e, op);
     for (int t = 0; t < x->T; t++) x->rows.make(e, x->rows.job, t, e->own_rows + (size_t)t * cols);
     bb_mark(e, x->rows.op);
     x->is_made = true;
 }
 
-static const float *own_row(const bb_exec *e, const bb_operand *x, int t)
+/* Row t, made by now. */
+static const float *row_at(const bb_exec *e, const bb_operand *x, int t)
 {
     return x->rows.x ? x->rows.x + (size_t)t * x->rows.ld : e->own_rows + (size_t)t * (size_t)x->cols;
 }
 
-/* Few rows, before a thread's first tile. */
-static void prepare_few(const bb_exec *e, void *own)
+/* Few rows as a format wants them: made and arranged by each thread for itself, for the products in a
+   row that want the same. */
+static const void *arrange_own(const bb_exec *e, bb_op op, const bb_format *f, bb_operand *x)
 {
-    const job   *j = own;
-    bb_operand  *x = j->x;
-    const size_t cols = (size_t)x->cols;
-    bool         rounded = false;
-
-    make_own(e, x);
-    for (int i = 0; i < j->n; i++)
-        if (format_of(e, &j->product[i])->activation == BB_TYPE_BF16) rounded = true;
-    if (!rounded || x->is_rounded) return;
-    for (int t = 0; t < x->T; t++)
-        e->k->narrow[BB_TYPE_BF16](cols, own_row(e, x, t), e->own_rounded + (size_t)t * cols);
-    x->is_rounded = true;
+    if (x->arranged_by == f->arrange) return e->arranged;
+    make_own(e, op, x);
+    f->arrange(x->T, x->cols, row_at(e, x, 0), x->rows.x ? x->rows.ld : (size_t)x->cols, e->arranged);
+    x->arranged_by = f->arrange;
+    return e->arranged;
 }
 
 struct packing {
@@ -119,54 +115,52 @@ static void prepare_many(const bb_exec *e, bb_op op, const bb_format *f, bb_oper
 
 /* -------------------------------------------------------------- tiles -------------------- */
 
-/* y = W · x for n weight rows from `first` on, few rows of x. */
-static void multiply_few(const bb_exec *e, const job *j, const bb_product *p, int first, int n,
-                         float *y, size_t ldy)
-{
-    const bb_matrix *w = &p->linear->w;
-    const bb_format *f = format_of(e, p);
-    const bb_operand *x = j->x;
-    const size_t     cols = (size_t)x->cols;
-    const void      *rows = f->activation == BB_TYPE_F32 ? (const void *)own_row(e, x, 0)
-                                                         : (const void *)e->own_rounded;
-
-    f->rows(x->T, n, w->cols, bb_matrix_row(w, first), cols, rows,
-            f->activation == BB_TYPE_F32 && x->rows.x ? x->rows.ld : cols, y, ldy);
-}
-
-/* Many, where there is no kernel: widen a panel of weights, let BLAS multiply; or a few at a time. */
-static void multiply_plain(const bb_exec *e, const job *j, const bb_product *p, int first, int n,
+/* Many rows where there is no kernel for them: widen a panel of weights, let BLAS multiply. */
+static void multiply_blas(const bb_exec *e, const job *j, const bb_product *p, int first, int n,
                            float *y, size_t ldy)
 {
     const bb_matrix  *w = &p->linear->w;
     const bb_operand *x = j->x;
     const void       *panel = e->panel;
 
-    if (!bb_blas_present()) {
-        for (int t = 0; t < x->T; t += BB_FEW_ROWS)
-            format_of(e, p)->rows(smaller(BB_FEW_ROWS, x->T - t), n, w->cols,
-                                  bb_matrix_row(w, first), (size_t)w->cols,
-                                  x->rows.x + (size_t)t * x->rows.ld, x->rows.ld,
-                                  y + (size_t)t * ldy, ldy);
-        return;
-    }
     if (w->type == BB_TYPE_F32) panel = bb_matrix_row(w, first);
     else e->k->widen[w->type]((size_t)n * (size_t)w->cols, bb_matrix_row(w, first), e->panel);
     bb_blas_product(x->T, n, w->cols, panel, (size_t)w->cols, x->rows.x, x->rows.ld, y, ldy);
 }
 
+/* And without BLAS: a few rows at a time. */
+static void multiply_by_few(const bb_exec *e, const job *j, const bb_product *p, int first, int n,
+                            float *y, size_t ldy)
+{
+    const bb_matrix  *w = &p->linear->w;
+    const bb_format  *f = format_of(e, p);
+    const bb_operand *x = j->x;
+
+    for (int t = 0; t < x->T; t += BB_FEW_ROWS) {
+        const int m = smaller(BB_FEW_ROWS, x->T - t);
+        f->arrange(m, x->cols, row_at(e, x, t), x->rows.ld, e->arranged);
+        f->rows(m, n, w->cols, bb_matrix_row(w, first), (size_t)w->cols, e->arranged,
+                y + (size_t)t * ldy, ldy);
+    }
+}
+
+/* y = W · x for n weight rows from `first` on, all rows of x. */
 static void multiply(const bb_exec *e, const job *j, const bb_product *p, int first, int n, float *y,
                      size_t ldy)
 {
     const bb_matrix *w = &p->linear->w;
     const bb_format *f = format_of(e, p);
 
-    if (!j->many) multiply_few(e, j, p, first, n, y, ldy);
-    else if (!f->gemm) multiply_plain(e, j, p, first, n, y, ldy);
-    else f->gemm(j->x->T, n, w->cols, bb_matrix_row(w, first), (size_t)w->cols,
-                 f->activation == BB_TYPE_F32 ? (const void *)e->packed
-                                              : (const void *)e->packed_rounded,
-                 y, ldy, e->panel);
+    if (!j->many)
+        f->rows(j->x->T, n, w->cols, bb_matrix_row(w, first), (size_t)w->cols,
+                arrange_own(e, j->op, f, j->x), y, ldy);
+    else if (!f->gemm)
+        (bb_blas_present() ? multiply_blas : multiply_by_few)(e, j, p, first, n, y, ldy);
+    else
+        f->gemm(j->x->T, n, w->cols, bb_matrix_row(w, first), (size_t)w->cols,
+                f->activation == BB_TYPE_F32 ? (const void *)e->packed
+                                             : (const void *)e->packed_rounded,
+                y, ldy, e->panel);
     if (p->linear->bias)
         for (int t = 0; t < j->x->T; t++)
             e->k->axpy(n, 1.0f, p->linear->bias + first, y + (size_t)t * ldy);
@@ -222,7 +216,7 @@ static void run(const bb_exec *e, job *j, bb_operand *x)
     for (int i = 0; i < (j->is_gated ? 1 : j->n); i++) n_tiles += count_tiles(j, &j->product[i]);
     if (j->many)
         for (int i = 0; i < j->n; i++) prepare_many(e, j->op, format_of(e, &j->product[i]), x);
-    bb_each_tile_after(e, j->many ? NULL : prepare_few, j, n_tiles, run_tile, j);
+    bb_each_tile(e, n_tiles, run_tile, j);
     bb_mark(e, j->op);
 }
 

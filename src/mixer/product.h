@@ -15,12 +15,13 @@ enum { BB_FEW_ROWS = 32 };                /* bits of a row do not depend on its 
 
 /* Rows to be multiplied. Begin with bb_operand_of; products of the same operand share what it takes to
    prepare them. One operand is in use at a time, and every thread has a copy of its own. Few rows
-   are made and rounded by each thread for itself, which costs less than meeting. */
+   are made and arranged by each thread for itself, which costs less than meeting. */
 typedef struct bb_operand {
     bb_rows rows;                         /* [T, cols] */
     int     T, cols;
     bool    is_packed[2];                 /* the exec's packed rows are these: rounded, not rounded */
-    bool    is_made, is_rounded;          /* this thread's own rows are these */
+    bool    is_made;                      /* this thread's own rows are these */
+    bb_arrange_fn *arranged_by;           /* and what it arranged; NULL: nothing yet */
 } bb_operand;
 
 static inline bb_operand bb_operand_of(int T, int cols, bb_rows rows)

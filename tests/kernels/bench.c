@@ -17,6 +17,7 @@ enum {
     HEADS = 4, WIDTH = 128,                       /* query heads of a kv head */
     DEPTH = 32768, RANGE = 2048,                  /* positions: most, of a tile */
     N_CACHE = 2 * 8 * DEPTH * WIDTH,              /* of 8 kv heads; more than W_ROWS · D */
+    GEMM_ROWS = 4096, GEMM_TILE = 128,
     W_ROWS = 8192,                                /* of D columns: 64 MiB in two bytes */
     LAYERS = 16,                                  /* states of 4 MiB: more than caches hold */
     REPEATS = 7, HUGE_PAGE = 1 << 21,
@@ -30,6 +31,7 @@ typedef struct bench {
     float    *weights;                    /* [N_CACHE] as floats or halves: [W_ROWS, D], caches */
     float    *state;                      /* [LAYERS, H, P, N] */
     float    *scratch;                    /* [4 · Q · Q + …] */
+    float    *packed, *panel;             /* rows of a product; BB_GEMM_SCRATCH(512, GEMM_TILE) */
     int       type, T;                    /* of the kernel being timed */
     int       depth, kv_heads;
     double    ns_c[96];                   /* of level c, by order of timing */
@@ -52,7 +54,7 @@ static double now_ns(void)
 static double limit_now(const bench *b, const char *name, const char *unit)
 {
     const bb_cache *cache = &b->k->cache[b->type];
-    const bool  dots = strncmp(name, "rows", 4) == 0
+    const bool  dots = strncmp(name, "rows", 4) == 0 || strncmp(name, "gemm", 4) == 0
                      ? b->k->format[b->type].activation == BB_TYPE_BF16
                      : strstr(name, "attend_many") && cache->attend_many != cache->attend;
     bb_peak_fn *peak = b->best.peak[dots ? BB_PEAK_BF16 : BB_PEAK_F32];
@@ -101,8 +103,10 @@ static void time_kernel(bench *b, const char *name, bench_fn *fn, double amount,
     const double ns = t[REPEATS / 2];
     double      *c  = &b->ns_c[b->n_timed++];
     if (strcmp(b->k->name, "c") == 0) *c = ns;
-    printf("%-28s %-10s %12.0f ns %8.2f %-7s %6.2f x c %6.1f %%\n", name, b->k->name, ns,
-           amount / ns, unit, *c / ns, 100.0 * amount / ns / limit_now(b, name, unit));
+    printf("%-28s %-10s %12.0f ns %8.2f %-7s ", name, b->k->name, ns, amount / ns, unit);
+    if (*c > 0.0) printf("%6.2f x c ", *c / ns);
+    else printf("           ");           /* level c has none */
+    printf("%6.1f %%\n", 100.0 * amount / ns / limit_now(b, name, unit));
     fflush(stdout);
 }
 
@@ -112,7 +116,19 @@ static void run_widen(bench *b) { b->k->widen[b->type](I * 64, halves(b), b->out
 static void run_narrow(bench *b) { b->k->narrow[b->type](I * 64, b->a, (uint16_t *)b->out); }
 static void run_rows(bench *b)
 {
-    b->k->format[b->type].rows(b->T, W_ROWS, D, b->weights, D, b->a, D, b->out, W_ROWS);
+    const bb_format *f = &b->k->format[b->type];
+    f->arrange(b->T, D, b->a, D, b->packed);
+    f->rows(b->T, W_ROWS, D, b->weights, D, b->packed, b->out, W_ROWS);
+}
+static void run_gemm(bench *b)            /* in tiles, as all threads of a model would take them */
+{
+    const bb_format *f = &b->k->format[b->type];
+    const size_t     row_bytes = (size_t)D * (b->type == BB_TYPE_F32 ? 4 : 2);
+
+    f->pack(b->T, D, b->a, D, b->packed);
+    for (int r = 0; r < GEMM_ROWS; r += GEMM_TILE)
+        f->gemm(b->T, GEMM_TILE, D, (const char *)b->weights + (size_t)r * row_bytes, D, b->packed,
+                b->out + r, GEMM_ROWS, b->panel);
 }
 /* A row of a decode: all kv heads over all positions, in the order of its tiles. */
 static void run_decode(bench *b)
@@ -215,6 +231,11 @@ static void bench_types(bench *b)
             if (b->T == 1) time_kernel(b, name, run_rows, size * W_ROWS * D, "GB/s");
             else time_kernel(b, name, run_rows, 2.0 * b->T * W_ROWS * D, "GFLOP/s");
         }
+        b->T = 512;
+        snprintf(name, sizeof name, "gemm %s 512x4096x4096", type);
+        if (b->k->format[b->type].gemm)
+            time_kernel(b, name, run_gemm, 2.0 * b->T * GEMM_ROWS * D, "GFLOP/s");
+        else b->ns_c[b->n_timed++] = 0.0;
         for (b->kv_heads = 4; b->kv_heads <= 8; b->kv_heads *= 2)
             for (b->depth = 8192; b->depth <= DEPTH; b->depth *= 4) {
                 snprintf(name, sizeof name, "attend %s %dx4x128 @%d", type, b->kv_heads,
@@ -283,11 +304,13 @@ int run_bench(const char *only)
     b.weights = allocate_huge(N_CACHE * sizeof *b.weights);
     b.state   = calloc((size_t)LAYERS * H * P * N, sizeof *b.state);
     b.scratch = calloc(n_scratch, sizeof *b.scratch);
+    b.packed  = calloc((512 + BB_MOST_GROUP) * BB_PACKED(D), sizeof *b.packed);
+    b.panel   = allocate_huge(BB_GEMM_SCRATCH(512, GEMM_TILE));
     b.far     = allocate_huge(FAR_BYTES);
     if (b.far) memset(b.far, 1, FAR_BYTES);
     bb_kernels_init(&b.best, machine);
     for (int i = 0; i < 4 && b.a && b.b && b.out && b.weights && b.state && b.scratch
-                    && b.far; i++) {
+                    && b.packed && b.panel && b.far; i++) {
         const int  mask = bb_cpu_level(level[i]);
         bb_kernels table;
         if (mask < 0 || ((unsigned)mask & ~machine)) continue;
@@ -301,6 +324,8 @@ int run_bench(const char *only)
     free(b.weights);
     free(b.state);
     free(b.scratch);
+    free(b.packed);
+    free(b.panel);
     free(b.far);
     return 0;
 }

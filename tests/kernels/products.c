@@ -14,7 +14,7 @@ typedef struct call {
     bool        many;
     const void *W;
     size_t      ldw, ldx, ldy;
-    void       *packed, *scratch;
+    void       *packed, *arranged, *scratch;
 } call;
 
 /* The first group is packed by a call of its own. */
@@ -28,25 +28,26 @@ static void pack(const bb_format *f, const call *k, int T, int cols, const float
             (unsigned char *)k->packed + (size_t)first * BB_PACKED(cols) * bytes);
 }
 
-static void run(const check *c, const call *k, int T, int rows, int cols, const void *x, float *y)
+static void run(const check *c, const call *k, int T, int rows, int cols, const float *x, float *y)
 {
     const bb_format *f = &c->k->format[k->type];
 
     if (!k->many) {
-        f->rows(T, rows, cols, k->W, k->ldw, x, k->ldx, y, k->ldy);
+        f->arrange(T, cols, x, k->ldx, k->arranged);
+        f->rows(T, rows, cols, k->W, k->ldw, k->arranged, y, k->ldy);
         return;
     }
     pack(f, k, T, cols, x);
     f->gemm(T, rows, cols, k->W, k->ldw, k->packed, y, k->ldy, k->scratch);
 }
 
-/* Rows for a product of many are float32, their values what is left of them when the format rounds. */
+/* Rows are float32, their values what is left of them when the format rounds. */
 static typed make_rows(check *c, const call *k, int fill, size_t n)
 {
     const int   type = c->k->format[k->type].activation;
-    const typed x = check_typed(c, k->many ? BB_TYPE_F32 : type, fill, n);
+    const typed x = check_typed(c, BB_TYPE_F32, fill, n);
 
-    for (size_t i = 0; k->many && type != BB_TYPE_F32 && i < n; i++)
+    for (size_t i = 0; type != BB_TYPE_F32 && i < n; i++)
         x.value[i] = decode_half(type, encode_half(type, x.value[i]));
     return x;
 }
@@ -58,12 +59,6 @@ static void *make_packed(check *c, const call *k, int T, int cols)
     const size_t     n = (size_t)((T + f->group - 1) / f->group * f->group) * BB_PACKED(cols);
 
     return f->activation == BB_TYPE_F32 ? (void *)check_floats(c, n) : (void *)check_halves(c, n);
-}
-
-static const void *row_of(const check *c, const call *k, const void *x, int t)
-{
-    const size_t bytes = k->many || c->k->format[k->type].activation == BB_TYPE_F32 ? 4 : 2;
-    return (const char *)x + (size_t)t * k->ldx * bytes;
 }
 
 static void check_shape(check *c, int type, bool many, shape s, int fill)
@@ -79,6 +74,7 @@ static void check_shape(check *c, int type, bool many, shape s, int fill)
 
     k.W = W.data;
     k.packed = many ? make_packed(c, &k, s.T, s.cols) : NULL;
+    k.arranged = many ? NULL : check_floats(c, (size_t)s.T * BB_ARRANGED(s.cols));
     k.scratch = aligned_alloc(64, BB_GEMM_SCRATCH(s.T, s.rows));
     run(c, &k, s.T, s.rows, s.cols, x.data, y);
     for (int t = 0; t < s.T; t++) {
@@ -101,7 +97,7 @@ static void check_shape(check *c, int type, bool many, shape s, int fill)
         check_true(c, check_is_sentinel(yt[s.rows]) && check_is_sentinel(yt[s.rows + 1]),
                    "wrote between the rows of y");
         if (t % 16 > 2) continue;         /* alone: some of the rows */
-        run(c, &k, 1, s.rows, s.cols, row_of(c, &k, x.data, t), one);
+        run(c, &k, 1, s.rows, s.cols, (const float *)x.data + (size_t)t * k.ldx, one);
         check_bits(c, (size_t)s.rows, yt, one);
     }
     if (s.cols && fill == FILL_RANDOM && s.T * s.rows >= 64) {       /* an average needs many */

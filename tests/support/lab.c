@@ -213,7 +213,7 @@ typedef struct team_call {
     unsigned char *panels;                /* [n_threads] of panel_bytes */
     size_t         panel_bytes;
     float         *own_rows;              /* [n_threads] of BB_FEW_ROWS rows */
-    uint16_t      *own_rounded;
+    float         *arranged;
     size_t         own_size;
     void         (*body)(const bb_exec *e, void *context);
     void          *context;
@@ -227,7 +227,7 @@ static void run_thread(void *context, int thread)
     e.thread = thread;
     e.panel = c->panels + (size_t)thread * c->panel_bytes;
     e.own_rows = c->own_rows + (size_t)thread * c->own_size;
-    e.own_rounded = c->own_rounded + (size_t)thread * c->own_size;
+    e.arranged = c->arranged + (size_t)thread * c->own_size;
     c->body(&e, c->context);
 }
 
@@ -242,17 +242,17 @@ void lab_team(const bb_exec *shared, int n_threads, int widest,
 
     demand(bb_team_create(&c.shared.team, &a, n_threads, false, NULL) == BAMBA_OK, "no team");
     c.panel_bytes = (bb_panel_bytes(shared->k, shared->T, widest) + 63) / 64 * 64;
-    c.own_size = (size_t)BB_FEW_ROWS * (size_t)widest;
+    c.own_size = (size_t)BB_FEW_ROWS * BB_ARRANGED(widest);
     c.panels = make_nans((size_t)n_threads * c.panel_bytes);
     c.own_rows = make_nans((size_t)n_threads * c.own_size * sizeof *c.own_rows);
-    c.own_rounded = make_nans((size_t)n_threads * c.own_size * sizeof *c.own_rounded);
+    c.arranged = make_nans((size_t)n_threads * c.own_size * sizeof *c.arranged);
     c.shared.packed = make_nans(packed * sizeof *c.shared.packed);
     c.shared.packed_rounded = make_nans(packed * sizeof *c.shared.packed_rounded);
     c.shared.n_threads = n_threads;
     bb_team_run(c.shared.team, run_thread, &c);
     free(c.panels);
     free(c.own_rows);
-    free(c.own_rounded);
+    free(c.arranged);
     free(c.shared.packed);
     free(c.shared.packed_rounded);
     bb_team_free(c.shared.team);

@@ -1,0 +1,256 @@
+/* few.h - a few rows times a matrix: one scheme for every type and instruction.
+ *
+ * Owns:    order, blocking and prefetching of a product of few rows, its register tile.
+ * Not:     what a lane multiplies at once: includers say it in product_fma, and how registers of
+ *          weights and of x come about by few_load_fn.
+ *
+ * Weights stay as they are, rows of a matrix in memory, and are read from there once. Each pair of a
+ * row of x and a weight row has a sum of its own over lanes of K, so its bits do not depend on its
+ * company: it ends after BLOCK columns and is added to a total, and at the end the lanes of the
+ * total are added up. A tile takes R weight rows through a block with up to FEW_T rows of x. These
+ * are arranged beforehand, registers in the order in which tiles want them: a block of 8 rows takes
+ * 16 KiB, stays in the first-level cache while weight rows pass by, and is one stream.
+ * A row of x alone is small enough to stay whole, so then the weights come in their order.
+ * What bounds a decode is how many cache lines are under way: each tile prefetches as many as it
+ * uses, of the tile that comes FEW_AHEAD bytes later.
+ */
+#ifndef BB_SIMD_FEW_H
+#define BB_SIMD_FEW_H
+
+#include "vec.h"
+
+enum { FEW_BLOCK = 512 };                 /* columns; a multiple of any step */
+enum { FEW_ALONE = 1024 };                /* columns of a piece for one row: several blocks */
+enum { FEW_AHEAD = 16 * 1024 };           /* bytes */
+enum { FEW_MOST_R = 4, FEW_MOST_SUBS = 2 };
+enum { FEW_ROWS = 24 };                   /* weight rows whose totals are kept at a time */
+enum { FEW_MOST = 32 };                   /* rows of x at a time */
+#if BB_VEC_512
+enum { FEW_T = 8 };                       /* of a tile at most */
+#else
+enum { FEW_T = 4 };
+#endif
+
+/* The elements of one step from `at` of a row with `left` elements from there on, zeros behind, in
+   v [subs]: which go where is the same for weights and x. */
+typedef void few_load_fn(const void *row, size_t at, int left, vf *v);
+
+/* Constants of a format. */
+typedef struct few_kind {
+    few_load_fn *weights, *x;
+    int          subs;                    /* registers of a step */
+    int          step;                    /* columns of it */
+    size_t       weight_bytes, x_bytes;   /* of an element before it is arranged */
+} few_kind;
+
+BB_INLINE int few_steps(const few_kind *kind, int cols) { return (cols + kind->step - 1) / kind->step; }
+
+/* Floats that a row of x takes when it is arranged. */
+BB_INLINE size_t few_width(const few_kind *kind, int cols)
+{
+    return (size_t)few_steps(kind, cols) * (size_t)kind->subs * VL;
+}
+
+/* x [T, cols] to groups of FEW_T rows (the last one of what is left): [steps][rows][subs][VL]. */
+BB_INLINE void few_arrange(const few_kind *kind, int T, int cols, const void *x, size_t ldx, float *to)
+{
+    for (int t0 = 0; t0 < T; t0 += FEW_T) {
+        const int m = T - t0 < FEW_T ? T - t0 : FEW_T;
+        for (int k = 0; k < cols; k += kind->step)
+            for (int t = t0; t < t0 + m; t++) {
+                vf v[FEW_MOST_SUBS];
+                kind->x((const unsigned char *)x + (size_t)t * ldx * kind->x_bytes, (size_t)k,
+                        cols - k, v);
+                for (int s = 0; s < kind->subs; s++, to += VL) vf_store(to, v[s]);
+            }
+    }
+}
+
+/* What a tile works on. */
+typedef struct few_piece {
+    const unsigned char *w, *ahead;       /* its first weight, the first to prefetch */
+    size_t               row_bytes;       /* of weights */
+    const float         *x;               /* arranged */
+    int                  n;               /* columns, whole blocks but for the last */
+    float               *total;           /* [T][FEW_ROWS][VL], from this tile's first weight row on */
+    int                  add, finish;     /* totals are there already; they are complete now */
+    float               *y;
+    size_t               ldy;
+} few_piece;
+
+/* One step; T and R are constants where this is inlined. */
+BB_INLINE void few_step(const few_kind *kind, int T, int R, const few_piece *p, int k, int left,
+                        const float *x, vf sum[FEW_T][FEW_MOST_R])
+{
+    vf v[FEW_MOST_R][FEW_MOST_SUBS];
+
+    BB_UNROLL
+    for (int r = 0; r < R; r++) {
+        const size_t row = (size_t)r * p->row_bytes;
+        kind->weights(p->w + row, (size_t)k, left, v[r]);
+        _mm_prefetch((const char *)(p->ahead + row + (size_t)k * kind->weight_bytes), _MM_HINT_T1);
+    }
+    BB_UNROLL
+    for (int s = 0; s < kind->subs; s++)
+        BB_UNROLL
+        for (int t = 0; t < T; t++) {
+            vf u = vf_load(x + (t * kind->subs + s) * VL);
+            BB_KEEP(u);
+            BB_UNROLL
+            for (int r = 0; r < R; r++) sum[t][r] = product_fma(u, v[r][s], sum[t][r]);
+        }
+}
+
+/* One block, columns begin … end - 1 of the piece. */
+BB_INLINE void few_block(const few_kind *kind, int T, int R, const few_piece *p, int begin, int end)
+{
+    const float *x = p->x + (size_t)(begin / kind->step * kind->subs * VL * T);
+    const bool   add = p->add || begin > 0;
+    const bool   finish = p->finish && end == p->n;
+    vf           sum[FEW_T][FEW_MOST_R];
+    int          k = begin;
+
+    BB_UNROLL
+    for (int t = 0; t < T; t++)
+        BB_UNROLL
+        for (int r = 0; r < R; r++) sum[t][r] = vf_zero();
+    for (; k + kind->step <= end; k += kind->step, x += T * kind->subs * VL)
+        few_step(kind, T, R, p, k, kind->step, x, sum);
+    if (k < end) few_step(kind, T, R, p, k, end - k, x, sum);
+    BB_UNROLL
+    for (int t = 0; t < T; t++)
+        BB_UNROLL
+        for (int r = 0; r < R; r++) {
+            float *total = p->total + (t * FEW_ROWS + r) * VL;
+            if (add) sum[t][r] = vf_add(vf_load(total), sum[t][r]);
+            if (finish) p->y[(size_t)t * p->ldy + (size_t)r] = vf_sum(sum[t][r]);
+            else vf_store(total, sum[t][r]);
+        }
+}
+
+BB_INLINE void few_tile(const few_kind *kind, int T, int R, const few_piece *p)
+{
+    int begin = 0;
+
+    do {                                  /* once even if there are no columns */
+        const int end = p->n - begin < FEW_BLOCK ? p->n : begin + FEW_BLOCK;
+        few_block(kind, T, R, p, begin, end);
+        begin += FEW_BLOCK;
+    } while (begin < p->n);
+}
+
+typedef void few_tile_fn(const few_piece *p);
+
+/* A tile of R weight rows for each T, and one for those left over, one by one. */
+typedef struct few_tiles {
+    int          R;
+    few_tile_fn *tile, *single;
+} few_tiles;
+
+/* R: as many sums, weights and a register of x as there are registers. */
+#define FEW_PAIR(kind, T, R)                                                                      \
+    static void kind##_##T(const few_piece *p) { few_tile(&kind, T, R, p); }                      \
+    static void kind##_##T##_single(const few_piece *p) { few_tile(&kind, T, 1, p); }
+#if BB_VEC_512
+#  define FEW_TILES(kind)                                                                         \
+    FEW_PAIR(kind, 1, 2) FEW_PAIR(kind, 2, 4) FEW_PAIR(kind, 3, 4) FEW_PAIR(kind, 4, 4)           \
+    FEW_PAIR(kind, 5, 4) FEW_PAIR(kind, 6, 3) FEW_PAIR(kind, 7, 3) FEW_PAIR(kind, 8, 3)           \
+    static const few_tiles kind##_tiles[FEW_T] = {                                                \
+        { 2, kind##_1, kind##_1_single }, { 4, kind##_2, kind##_2_single },                       \
+        { 4, kind##_3, kind##_3_single }, { 4, kind##_4, kind##_4_single },                       \
+        { 4, kind##_5, kind##_5_single }, { 3, kind##_6, kind##_6_single },                       \
+        { 3, kind##_7, kind##_7_single }, { 3, kind##_8, kind##_8_single },                       \
+    };
+#else
+#  define FEW_TILES(kind)                                                                         \
+    FEW_PAIR(kind, 1, 2) FEW_PAIR(kind, 2, 3) FEW_PAIR(kind, 3, 2) FEW_PAIR(kind, 4, 2)           \
+    static const few_tiles kind##_tiles[FEW_T] = {                                                \
+        { 2, kind##_1, kind##_1_single }, { 3, kind##_2, kind##_2_single },                       \
+        { 2, kind##_3, kind##_3_single }, { 2, kind##_4, kind##_4_single },                       \
+    };
+#endif
+
+/* Walks the pieces of a group of at most FEW_ROWS weight rows. Alone, all columns of a few rows come
+   before the next rows; else all rows before the next block. Then comes the group that follows. */
+typedef struct few_walk {
+    int alone, R, rows, columns, n_blocks;            /* columns of a piece */
+    int base, r, block;                   /* of the group, in it */
+} few_walk;
+
+BB_INLINE void few_advance(few_walk *at)
+{
+    if (at->alone) {
+        if (++at->block < at->n_blocks) return;
+        at->block = 0;
+        at->r += at->R;
+        if (at->r < at->rows) return;
+    } else {
+        at->r += at->R;
+        if (at->r < at->rows) return;
+        at->r = 0;
+        if (++at->block < at->n_blocks) return;
+        at->block = 0;
+    }
+    at->r = 0;
+    at->base += at->rows;
+}
+
+BB_INLINE const unsigned char *few_address(const few_walk *at, const unsigned char *w,
+                                           size_t row_bytes, size_t weight_bytes)
+{
+    return w + (size_t)(at->base + at->r) * row_bytes + (size_t)at->block * (size_t)at->columns * weight_bytes;
+}
+
+BB_INLINE void few_group(const few_kind *kind, const few_tiles *tiles, int T, int rows, int cols,
+                         const unsigned char *w, size_t row_bytes, const float *x, float *y,
+                         size_t ldy)
+{
+    _Alignas(64) float total[FEW_MOST * FEW_ROWS * VL];
+    const int    R = tiles[(T < FEW_T ? T : FEW_T) - 1].R;
+    const size_t width = few_width(kind, cols);
+    const int    columns = T == 1 ? FEW_ALONE : FEW_BLOCK;
+    few_walk     at = { .alone = T == 1, .R = R, .rows = rows, .columns = columns,
+                        .n_blocks = cols > 0 ? (cols + columns - 1) / columns : 1 };
+    few_walk     later = at;
+
+    for (size_t ahead = 0; ahead < FEW_AHEAD; ahead += (size_t)(R * columns) * kind->weight_bytes)
+        few_advance(&later);
+    for (; at.base == 0; few_advance(&at), few_advance(&later)) {
+        const int column = at.block * columns;
+        const int end = at.r + R < rows ? at.r + R : rows;
+        few_piece p = {
+            .row_bytes = row_bytes, .n = cols - column < columns ? cols - column : columns,
+            .add = at.block > 0, .finish = at.block == at.n_blocks - 1, .ldy = ldy,
+            .ahead = few_address(&later, w, row_bytes, kind->weight_bytes),
+        };
+        for (int t = 0; t < T; t += FEW_T) {
+            const int        m = T - t < FEW_T ? T - t : FEW_T;
+            const few_tiles *f = &tiles[m - 1];
+            p.x = x + (size_t)t * width + (size_t)m * few_width(kind, column);
+            for (int r = at.r; r < end;) {
+                const int step = r + f->R <= end ? f->R : 1;
+                p.w = w + (size_t)r * row_bytes + (size_t)column * kind->weight_bytes;
+                p.total = total + (t * FEW_ROWS + r) * VL;
+                p.y = y + (size_t)t * ldy + r;
+                (step == 1 ? f->single : f->tile)(&p);
+                r += step;
+            }
+        }
+    }
+}
+
+/* T arranged rows of x times a matrix. */
+BB_INLINE void few(const few_kind *kind, const few_tiles *tiles, int T, int rows, int cols,
+                   const void *W, size_t ldw, const float *x, float *y, size_t ldy)
+{
+    const size_t row_bytes = ldw * kind->weight_bytes;
+
+    for (int t = 0; t < T; t += FEW_MOST)
+        for (int r = 0; r < rows; r += FEW_ROWS)
+            few_group(kind, tiles, T - t < FEW_MOST ? T - t : FEW_MOST,
+                      rows - r < FEW_ROWS ? rows - r : FEW_ROWS, cols,
+                      (const unsigned char *)W + (size_t)r * row_bytes, row_bytes,
+                      x + (size_t)t * few_width(kind, cols), y + (size_t)t * ldy + r, ldy);
+}
+
+#endif
