@@ -10,9 +10,9 @@ END
 bench="bench --shape ./tiny.json -t 1 -r 2"
 llama_fields="build_commit build_number cpu_info gpu_info backends model_filename model_type \
 model_size model_n_params n_batch n_ubatch n_threads cpu_mask cpu_strict poll type_k type_v \
-n_gpu_layers split_mode main_gpu no_kv_offload flash_attn tensor_split tensor_buft_overrides \
-use_mmap embeddings no_op_offload n_prompt n_gen n_depth test_time avg_ns stddev_ns avg_ts \
-stddev_ts"
+n_gpu_layers n_cpu_moe split_mode main_gpu no_kv_offload flash_attn tensor_split \
+tensor_buft_overrides use_mmap load_mode embeddings no_op_offload fit_target fit_min_ctx \
+n_prompt n_gen n_depth test_time avg_ns stddev_ns avg_ts stddev_ts"
 our_fields="n_batch_seqs isa weight_type fill avg_gbs stream_gbs pct_stream mapped_gbs \
 avg_gflops peak_gflops pct_peak ttft_ns itl_p50_ns itl_p95_ns itl_p99_ns state_bytes kv_bytes rss_bytes \
 moved_bytes flops noise"
@@ -87,6 +87,7 @@ begin "bench: a checkpoint"
 run 0 bench -m "$model" -r 1 -p 4 -n 2 -t 1 -o json
 err_has "reading its mapped files gives"
 out_has '"use_mmap": true'
+out_has '"load_mode": "mmap"'
 run 0 bench -m "$model" --load copy -r 1 -p 4 -n 0 -t 1 --pin -o jsonl
 out_has '"use_mmap": false'
 out_has '"cpu_strict": true'
