@@ -144,6 +144,8 @@ sed 's/"hidden_size": 32/"hidden_size": 65536/; s/"mamba_n_heads": 8/"mamba_n_he
 fails "out of memory: ./huge.json needs" bench --shape ./huge.json -p 1 -n 0
 fails "out of memory: ./huge.json needs" bench --shape ./tiny.json,./huge.json -p 1 -n 0
 out_empty                                 # said before anything is measured
+fails "out of memory: the weights of ./huge.json need" bench --shape ./tiny.json,./huge.json \
+    --figure throughput -p 8 -d 16 -npl 1
 fails "out of memory: ./tiny.json needs" $bench -p 16777216 -d 16777216 -npl 65536 -n 0
 sed 's/bamba/no-such-family/; s/BambaForCausalLM/NoSuchFamily/' tiny.json > other.json
 run 1 bench --shape ./other.json -p 1 -n 0
