@@ -126,6 +126,42 @@ fails "a length above it in -d" $bench --shape ./tiny.json --figure latency -p 8
 fails "cannot be written" $bench --shape ./tiny.json --figure latency -p 8 -d 16 -npl 1 \
     --figure-file no/such/place
 
+begin "bench: beside another engine"
+printf '#!/bin/sh\nshift 3\nexec "%s" bench --shape ./tiny.json "$@"\n' "$bamba" > ours
+cat > theirs << 'END'
+#!/bin/sh
+echo '{"n_prompt": 16, "n_gen": 0, "n_depth": 4, "avg_ns": 1, "avg_ts": 0.500000}'
+echo '{"n_prompt": 0, "n_gen": 4, "n_depth": 4, "avg_ns": 1, "avg_ts": 0.250000}'
+END
+cat > theirs_batched << 'END'
+#!/bin/sh
+echo "$*" > asked
+echo '{"n_threads": 1, "pp": 16, "tg": 4, "pl": 3, "n_kv": 60, "t_tg": 48.0, "speed_tg": 0.250000}'
+END
+chmod +x ours theirs theirs_batched
+mkdir -p gguf
+: > gguf/tiny-bf16.gguf
+: > gguf/tiny-q9.gguf
+beside() {                                # beside CODE ARGS...
+    want=$1
+    shift
+    sh "$here/../bench/beside.sh" "$@" > out 2> err
+    code=$?
+    [ $code -eq "$want" ] || wrong "beside.sh: code $code, expected $want"
+}
+beside 0 ./ours ./theirs gguf -p 16 -n 4 -d 4 -t 1 -r 3
+[ "$(grep -c '^| tiny-bf16 ' out)" -eq 2 ] || wrong "rows"
+awk -F'|' '/tiny/ { if ($5 + 0 != ($3 ~ /pp16@d4/ ? 0.5 : 0.25) || $4 + 0 <= 0) exit 1 }' out ||
+    wrong "speeds"
+err_has "tiny-q9: ./ours: "
+beside 0 ./ours ./theirs gguf -p 16 -n 4 -d 4 -r 2 -npl 1,3 --batched ./theirs_batched
+grep -q '^| tiny-bf16 *| 3xtg4@d16 ' out || wrong "no row of three together"
+[ "$(grep -c '^| tiny-bf16 ' out)" -eq 3 ] || wrong "a row without the other's"
+grep -q -e '-c 60 -npp 16 -ntg 4 -npl 1,3 ' asked || wrong "what the batched one was asked"
+beside 2 ./ours ./theirs gguf -npl 1
+beside 2 ./ours ./no-such-program gguf
+beside 1 ./ours ./theirs no-such-directory
+
 begin "bench: what is refused"
 fails "no shape 'no-such-shape'" bench --shape no-such-shape
 fails "no-such-dir" bench -m no-such-dir
