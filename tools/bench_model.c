@@ -93,9 +93,10 @@ int bench_check(const bench_source *s, const bench_options *o, int type, int kv_
     const uint64_t all = weights + sessions;
     const uint64_t free_bytes = machine_free_memory();
     if (all <= free_bytes) return EXIT_SUCCESS;
-    return console_fail(
-        "out of memory: %s needs %s (weights %.0f MiB, sessions %.0f MiB), %s are free", s->name,
-        bench_bytes(all, needed, sizeof needed), (double)weights / 0x1p20, (double)sessions / 0x1p20, bench_bytes(free_bytes, have, sizeof have));
+    return console_fail("out of memory: %s needs %s (weights %.0f MiB, sessions %.0f MiB), %s are "
+                        "free", s->name, bench_bytes(all, needed, sizeof needed),
+                        (double)weights / 0x1p20, (double)sessions / 0x1p20,
+                        bench_bytes(free_bytes, have, sizeof have));
 }
 
 /* "dir/hybrid-1b.json" or "dir/model/" → "hybrid-1b", "model". */

@@ -93,15 +93,19 @@ static void put_llama_fields(fields *f, const bench_options *o, const bench_row 
     put_text(f, "type_k", setup_kv_types[m->info.kv_type]);
     put_text(f, "type_v", setup_kv_types[m->info.kv_type]);
     put_whole(f, "n_gpu_layers", 0);
+    put_whole(f, "n_cpu_moe", 0);
     put_text(f, "split_mode", "layer");
     put_whole(f, "main_gpu", 0);
     put(f, "no_kv_offload", FLAG, 0);
     put(f, "flash_attn", FLAG, 0);
     put_text(f, "tensor_split", "0.00");
     put_text(f, "tensor_buft_overrides", "none");
-    put(f, "use_mmap", FLAG, in_place);
+    put(f, "use_mmap", FLAG, in_place);   /* what scripts of 2025 ask for; load_mode since */
+    put_text(f, "load_mode", in_place ? "mmap" : "none");
     put(f, "embeddings", FLAG, 0);
     put_whole(f, "no_op_offload", 0);
+    put_whole(f, "fit_target", 0);
+    put_whole(f, "fit_min_ctx", 0);
     put_whole(f, "n_prompt", r->test.n_prompt);
     put_whole(f, "n_gen", r->test.n_gen);
     put_whole(f, "n_depth", r->test.n_depth);

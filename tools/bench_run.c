@@ -2,7 +2,8 @@
  *
  * Before each sample the machine's own limits are measured, so that shares compare what was
  * possible at the same moment; speeds and shares come from the median sample, avg_ and stddev_
- * from all. */
+ * from all. With --ops each sample is taken twice, with the engine's timers off, then on: memory
+ * changes its speed within a run, and a sum taken after all samples would be another moment's. */
 #include "bench.h"
 
 #include "console.h"
@@ -158,6 +159,8 @@ typedef struct run {
     double           *step_ns;            /* [n_samples, steps] */
     double           *first_ns;           /* [n_samples] until the first logits */
     double           *sample_ns, *read, *peak;        /* [n_samples] */
+    double           *timed_ns;           /* [n_samples] sums of the operations, timers on */
+    bamba_op         *timed;              /* [n_samples, BENCH_OPS] */
     size_t            n_samples;
 } run;
 
@@ -176,7 +179,10 @@ static int prepare(run *r)
     r->sample_ns = calloc(n, sizeof *r->sample_ns);
     r->read = calloc(n, sizeof *r->read);
     r->peak = calloc(n, sizeof *r->peak);
-    if (!r->tokens || !r->step_ns || !r->first_ns || !r->sample_ns || !r->read || !r->peak)
+    r->timed_ns = calloc(n, sizeof *r->timed_ns);
+    r->timed = calloc(n * BENCH_OPS, sizeof *r->timed);
+    if (!r->tokens || !r->step_ns || !r->first_ns || !r->sample_ns || !r->read || !r->peak ||
+        !r->timed_ns || !r->timed)
         return console_fail("out of memory");
     int code = bench_open_sessions(r->e, &r->sessions, t->n_seqs, n_context);
     if (code == EXIT_SUCCESS && r->e->options->real_fill && t->n_depth > 0) {
@@ -196,6 +202,8 @@ static void finish(run *r)
     free(r->sample_ns);
     free(r->read);
     free(r->peak);
+    free(r->timed_ns);
+    free(r->timed);
 }
 
 static int rewind_sessions(run *r)
@@ -228,6 +236,15 @@ static int run_steps(run *r, size_t steps, double *ns)
     return EXIT_SUCCESS;
 }
 
+/* The most that weights of this type can be multiplied with. On some processors that is float's
+   multiply-add, not the dot product of bfloat16, and widening costs it little. */
+static double measure_peak(bench_engine *e)
+{
+    const double own = bamba_probe_run(e->probe, e->model->info.peak);
+    const double wide = bamba_probe_run(e->probe, BAMBA_LIMIT_F32);
+    return own > wide ? own : wide;
+}
+
 static int take_sample(run *r, size_t i)
 {
     double *ns = r->step_ns + i * r->steps;
@@ -235,12 +252,47 @@ static int take_sample(run *r, size_t i)
     int code = rewind_sessions(r);
     if (code != EXIT_SUCCESS) return code;
     r->read[i] = bamba_probe_run(r->e->probe, BAMBA_LIMIT_READ);
-    r->peak[i] = bamba_probe_run(r->e->probe, r->e->model->info.peak);
+    r->peak[i] = measure_peak(r->e);
     code = run_steps(r, r->steps, ns);
     if (code != EXIT_SUCCESS) return code;
     r->first_ns[i] = ns[0];
     for (size_t k = 0; k < r->steps; k++) r->sample_ns[i] += ns[k];
     return EXIT_SUCCESS;
+}
+
+/* The i-th sample again with the timers on, after the same reading: caches start alike. */
+static int take_timed(run *r, size_t i, bench_row *row)
+{
+    bamba_op *ops = r->timed + i * BENCH_OPS;
+    double *ns = calloc(r->steps, sizeof *ns);
+    int code = ns ? rewind_sessions(r) : console_fail("out of memory");
+
+    if (code == EXIT_SUCCESS) {
+        bamba_probe_run(r->e->probe, BAMBA_LIMIT_READ);
+        measure_peak(r->e);
+        bamba_engine_profile(r->e->engine, 1);
+        code = run_steps(r, r->steps, ns);
+        row->n_ops = bamba_engine_profile_get(r->e->engine, ops, BENCH_OPS);
+        if (row->n_ops > BENCH_OPS) row->n_ops = BENCH_OPS;
+        bamba_engine_profile(r->e->engine, 0);
+    }
+    for (size_t k = 0; k < row->n_ops; k++) r->timed_ns[i] += (double)ops[k].ns;
+    free(ns);
+    return code;
+}
+
+/* The operations of the sample whose sum is the median, or next below it. */
+static void choose_timed(const run *r, bench_row *row)
+{
+    size_t chosen = 0;
+
+    for (size_t i = 0; i < r->n_samples; i++) {
+        size_t below = 0;
+        for (size_t k = 0; k < r->n_samples; k++)
+            below += r->timed_ns[k] < r->timed_ns[i] || (r->timed_ns[k] == r->timed_ns[i] && k < i);
+        if (below == (r->n_samples - 1) / 2) chosen = i;
+    }
+    memcpy(row->ops, r->timed + chosen * BENCH_OPS, row->n_ops * sizeof *row->ops);
 }
 
 /* What a sample costs: pieces as the engine cuts them, all sequences' tokens in a row. */
@@ -334,22 +386,6 @@ static void summarise(run *r, bench_row *row)
     }
 }
 
-static int profile(run *r, bench_row *row)
-{
-    double *ns = calloc(r->steps, sizeof *ns);
-    int code = ns ? rewind_sessions(r) : console_fail("out of memory");
-
-    if (code == EXIT_SUCCESS) {
-        bamba_engine_profile(r->e->engine, 1);
-        code = run_steps(r, r->steps, ns);
-        row->n_ops = bamba_engine_profile_get(r->e->engine, row->ops, BENCH_OPS);
-        if (row->n_ops > BENCH_OPS) row->n_ops = BENCH_OPS;
-        bamba_engine_profile(r->e->engine, 0);
-    }
-    free(ns);
-    return code;
-}
-
 static void name_row(const bench_engine *e, const bench_test *t, bench_row *row)
 {
     const time_t now = time(NULL);
@@ -407,6 +443,7 @@ static int measure(run *r, bench_row *row)
             console_say("%s %s: %zu of %zu", row->model_type, row->test_name, i + 1,
                         r->n_samples);
         code = take_sample(r, i);
+        if (code == EXIT_SUCCESS && r->e->options->ops) code = take_timed(r, i, row);
     }
     if (code != EXIT_SUCCESS) return code;
     const uint64_t buffer = bamba_probe_bytes(r->e->probe);
@@ -416,7 +453,8 @@ static int measure(run *r, bench_row *row)
     summarise(r, row);
     explain(&before, row);
     row->ops_ns = bench_median(r->sample_ns, r->n_samples);
-    return r->e->options->ops ? profile(r, row) : EXIT_SUCCESS;
+    if (r->e->options->ops) choose_timed(r, row);
+    return EXIT_SUCCESS;
 }
 
 int bench_measure(bench_engine *e, const bench_test *t, bench_row *row)

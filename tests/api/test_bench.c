@@ -400,6 +400,49 @@ static void timers_add_up(void **unused)
     bamba_model_free(m);
 }
 
+/* What the operations leave of a step: nothing to speak of. Of several steps the best, since
+   another program may run where no operation counts it. */
+static void check_sum(const char *shape)
+{
+    char                path[512];
+    bamba_model_options o = BAMBA_MODEL_OPTIONS;
+    bamba_model        *m = NULL;
+    bamba_op            ops[MOST_OPS];
+    const int32_t       token = 3;
+    const float        *logits;
+    double              best = 0;
+    bamba_error         err;
+
+    snprintf(path, sizeof path, SHAPES "%s.json", shape);
+    o.weight_type = BAMBA_TYPE_BF16;
+    if (bamba_model_open_random(&m, path, 1, &o, &err) != BAMBA_OK) fail_msg("%s", err.message);
+    bamba_engine  *e = make_engine(m, 0);
+    bamba_session *s = make_session(m, 100);
+    for (int i = 0; i < 100 && best < 0.97; i++) {
+        const double start = now_ns();
+        double       sum = 0;
+
+        bamba_engine_profile(e, 1);
+        assert_int_equal(bamba_feed(e, s, &token, 1, &logits, NULL), BAMBA_OK);
+        bamba_engine_profile(e, 0);
+        const double took = now_ns() - start;
+        const size_t n = bamba_engine_profile_get(e, ops, MOST_OPS);
+        for (size_t k = 0; k < n; k++) sum += (double)ops[k].ns;
+        best = fmax(best, sum / took);
+    }
+    if (best < 0.97) fail_msg("operations sum to %.3f of a step of %s", best, shape);
+    bamba_session_free(s);
+    bamba_engine_free(e);
+    bamba_model_free(m);
+}
+
+static void operations_sum_to_a_step(void **unused)
+{
+    (void)unused;
+    check_sum("mamba2-130m");
+    check_sum("smollm2-135m");
+}
+
 /* -------------------------------------------------------------- the machine -------------- */
 
 static void reading_sums_every_word(void **unused)
@@ -486,6 +529,7 @@ int main(void)
         cmocka_unit_test(what_does_not_fit_is_said_before),
         cmocka_unit_test(filled_sessions_go_on),
         cmocka_unit_test(timers_add_up),
+        cmocka_unit_test(operations_sum_to_a_step),
         cmocka_unit_test(reading_sums_every_word),
         cmocka_unit_test(probe_measures),
     };

@@ -2,15 +2,17 @@
 # beside.sh - this engine beside another one, on the same shapes, in turn.
 #
 #     beside.sh BAMBA LLAMA_BENCH DIRECTORY [-p LIST] [-n LIST] [-d LIST] [-t N] [-r ROUNDS]
+#               [-npl LIST --batched LLAMA_BATCHED_BENCH]
 #
 # DIRECTORY holds SHAPE-TYPE.gguf: hybrid-1b-bf16.gguf is measured beside
 # `bamba bench --shape hybrid-1b --type bf16`. Each round runs one, then the other; a row is the
-# median of the rounds of each, and their ratio. Types that one of them does not have are said
-# and left out. Exit code 1 if nothing could be compared.
+# median of the rounds of each, and their ratio. With -npl, numbers of sequences generate
+# together behind 16 tokens each: "8xtg64@d16", in tokens a second of all of them. Types that one
+# of the programs does not have are said and left out. Exit code 1 if nothing could be compared.
 set -u
 
 usage() {
-    sed -n '4p' "$0" | cut -c 7- >&2
+    sed -n '4,5p' "$0" | cut -c 7- >&2
     exit 2
 }
 
@@ -19,7 +21,7 @@ bamba=$1
 rival=$2
 files=$3
 shift 3
-prompts=512 generated=64 depths=0 rounds=5 threads=
+prompts=512 generated=64 depths=0 rounds=5 threads= sequences= batched=
 while [ $# -ge 2 ]; do
     case $1 in
         -p) prompts=$2 ;;
@@ -27,24 +29,71 @@ while [ $# -ge 2 ]; do
         -d) depths=$2 ;;
         -t) threads=$2 ;;
         -r) rounds=$2 ;;
+        -npl) sequences=$2 ;;
+        --batched) batched=$2 ;;
         *) usage ;;
     esac
     shift 2
 done
 [ $# -eq 0 ] || usage
-command -v "$bamba" > /dev/null || { echo "beside.sh: $bamba: no program" >&2; exit 2; }
-command -v "$rival" > /dev/null || { echo "beside.sh: $rival: no program" >&2; exit 2; }
+[ -z "$sequences$batched" ] || { [ -n "$sequences" ] && [ -n "$batched" ]; } || usage
+for program in "$bamba" "$rival" ${batched:+"$batched"}; do
+    command -v "$program" > /dev/null || { echo "beside.sh: $program: no program" >&2; exit 2; }
+done
 
 work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
 
-# The lines of -o jsonl as "shape-type test who tokens/s".
-tell() {                                  # tell NAME WHO
-    number='\([0-9.]*\)'
-    sed -n "s/.*\"n_prompt\": *$number.*\"n_gen\": *$number.*\"n_depth\": *$number.*\
-\"avg_ts\": *$number.*/\\1 \\2 \\3 \\4/p" |
-    awk -v name="$1" -v who="$2" '{
-        print name, ($1 > 0 ? "pp" $1 : "tg" $2) ($3 > 0 ? "@d" $3 : ""), who, $4 }'
+# The lines of -o jsonl, or of the batched bench, as "shape-type test who tokens/s".
+tell() {                                  # tell NAME WHO BATCHED
+    awk -v name="$1" -v who="$2" -v batched="$3" '
+        function number(key,    text) {
+            if (!match($0, "\"" key "\": *[0-9.]+")) return 0
+            text = substr($0, RSTART, RLENGTH)
+            sub(/.*: */, "", text)
+            return text + 0
+        }
+        function row(prompt, generated, depth, sequences, speed) {
+            print name, (batched ? sequences "x" : "") (prompt > 0 ? "pp" prompt : \
+                  "tg" generated) (depth > 0 ? "@d" depth : ""), who, speed
+        }
+        /"avg_ts"/ {
+            row(number("n_prompt"), number("n_gen"), number("n_depth"), number("n_batch_seqs"),
+                number("avg_ts"))
+        }
+        /"speed_tg"/ { row(0, number("tg"), number("pp"), number("pl"), number("speed_tg")) }'
+}
+
+# The same of a program; what it says if it fails.
+measure() {                               # measure NAME WHO BATCHED PROGRAM ARGS...
+    row_name=$1 row_who=$2 row_batched=$3
+    shift 3
+    if "$@" > "$work/out" 2> "$work/err"; then
+        tell "$row_name" "$row_who" "$row_batched" < "$work/out" >> "$work/rows"
+    else
+        echo "beside.sh: $row_name: $1: $(tail -1 "$work/err")" >&2
+        return 1
+    fi
+}
+
+one_by_one() {
+    set -- -p "$prompts" -n "$generated" -d "$depths" -r 1 -o jsonl ${threads:+-t "$threads"}
+    measure "$name" ours "" "$bamba" bench --shape "$shape" --type "$type" "$@" &&
+    measure "$name" theirs "" "$rival" -m "$file" "$@"
+}
+
+together() {                              # the context they need is said: theirs is one block
+    context=$(echo "$sequences $generated" | awk '
+        function most(list,    n, i, v, m) {
+            n = split(list, v, ",")
+            for (i = 1; i <= n; i++) if (v[i] + 0 > m) m = v[i] + 0
+            return m
+        }
+        { print most($1) * (16 + most($2)) }')
+    measure "$name" ours yes "$bamba" bench --shape "$shape" --type "$type" -p 0 \
+        -n "$generated" -d 16 -npl "$sequences" -r 1 -o jsonl ${threads:+-t "$threads"} &&
+    measure "$name" theirs yes "$batched" -m "$file" -c "$context" -npp 16 -ntg "$generated" \
+        -npl "$sequences" --output-format jsonl ${threads:+-t "$threads"}
 }
 
 : > "$work/rows"
@@ -53,22 +102,11 @@ for file in "$files"/*.gguf; do
     name=$(basename "$file" .gguf)
     type=${name##*-}
     shape=${name%-*}
-    set -- -p "$prompts" -n "$generated" -d "$depths" -r 1 -o jsonl
-    [ -z "$threads" ] || set -- "$@" -t "$threads"
     round=0
     while [ $round -lt "$rounds" ]; do
         round=$((round + 1))
-        if ! "$bamba" bench --shape "$shape" --type "$type" "$@" > "$work/ours" \
-                2> "$work/err"; then
-            echo "beside.sh: $name: $(tail -1 "$work/err")" >&2
-            break
-        fi
-        if ! "$rival" -m "$file" "$@" > "$work/theirs" 2> "$work/err"; then
-            echo "beside.sh: $name: $rival: $(tail -1 "$work/err")" >&2
-            break
-        fi
-        tell "$name" ours < "$work/ours" >> "$work/rows"
-        tell "$name" theirs < "$work/theirs" >> "$work/rows"
+        one_by_one || break
+        [ -z "$sequences" ] || together || break
     done
 done
 

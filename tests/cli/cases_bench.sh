@@ -10,9 +10,9 @@ END
 bench="bench --shape ./tiny.json -t 1 -r 2"
 llama_fields="build_commit build_number cpu_info gpu_info backends model_filename model_type \
 model_size model_n_params n_batch n_ubatch n_threads cpu_mask cpu_strict poll type_k type_v \
-n_gpu_layers split_mode main_gpu no_kv_offload flash_attn tensor_split tensor_buft_overrides \
-use_mmap embeddings no_op_offload n_prompt n_gen n_depth test_time avg_ns stddev_ns avg_ts \
-stddev_ts"
+n_gpu_layers n_cpu_moe split_mode main_gpu no_kv_offload flash_attn tensor_split \
+tensor_buft_overrides use_mmap load_mode embeddings no_op_offload fit_target fit_min_ctx \
+n_prompt n_gen n_depth test_time avg_ns stddev_ns avg_ts stddev_ts"
 our_fields="n_batch_seqs isa weight_type fill avg_gbs stream_gbs pct_stream mapped_gbs \
 avg_gflops peak_gflops pct_peak ttft_ns itl_p50_ns itl_p95_ns itl_p99_ns state_bytes kv_bytes rss_bytes \
 moved_bytes flops noise"
@@ -87,6 +87,7 @@ begin "bench: a checkpoint"
 run 0 bench -m "$model" -r 1 -p 4 -n 2 -t 1 -o json
 err_has "reading its mapped files gives"
 out_has '"use_mmap": true'
+out_has '"load_mode": "mmap"'
 run 0 bench -m "$model" --load copy -r 1 -p 4 -n 0 -t 1 --pin -o jsonl
 out_has '"use_mmap": false'
 out_has '"cpu_strict": true'
@@ -125,6 +126,42 @@ fails "a length above it in -d" $bench --shape ./tiny.json --figure latency -p 8
 fails "cannot be written" $bench --shape ./tiny.json --figure latency -p 8 -d 16 -npl 1 \
     --figure-file no/such/place
 
+begin "bench: beside another engine"
+printf '#!/bin/sh\nshift 3\nexec "%s" bench --shape ./tiny.json "$@"\n' "$bamba" > ours
+cat > theirs << 'END'
+#!/bin/sh
+echo '{"n_prompt": 16, "n_gen": 0, "n_depth": 4, "avg_ns": 1, "avg_ts": 0.500000}'
+echo '{"n_prompt": 0, "n_gen": 4, "n_depth": 4, "avg_ns": 1, "avg_ts": 0.250000}'
+END
+cat > theirs_batched << 'END'
+#!/bin/sh
+echo "$*" > asked
+echo '{"n_threads": 1, "pp": 16, "tg": 4, "pl": 3, "n_kv": 60, "t_tg": 48.0, "speed_tg": 0.250000}'
+END
+chmod +x ours theirs theirs_batched
+mkdir -p gguf
+: > gguf/tiny-bf16.gguf
+: > gguf/tiny-q9.gguf
+beside() {                                # beside CODE ARGS...
+    want=$1
+    shift
+    sh "$here/../bench/beside.sh" "$@" > out 2> err
+    code=$?
+    [ $code -eq "$want" ] || wrong "beside.sh: code $code, expected $want"
+}
+beside 0 ./ours ./theirs gguf -p 16 -n 4 -d 4 -t 1 -r 3
+[ "$(grep -c '^| tiny-bf16 ' out)" -eq 2 ] || wrong "rows"
+awk -F'|' '/tiny/ { if ($5 + 0 != ($3 ~ /pp16@d4/ ? 0.5 : 0.25) || $4 + 0 <= 0) exit 1 }' out ||
+    wrong "speeds"
+err_has "tiny-q9: ./ours: "
+beside 0 ./ours ./theirs gguf -p 16 -n 4 -d 4 -r 2 -npl 1,3 --batched ./theirs_batched
+grep -q '^| tiny-bf16 *| 3xtg4@d16 ' out || wrong "no row of three together"
+[ "$(grep -c '^| tiny-bf16 ' out)" -eq 3 ] || wrong "a row without the other's"
+grep -q -e '-c 60 -npp 16 -ntg 4 -npl 1,3 ' asked || wrong "what the batched one was asked"
+beside 2 ./ours ./theirs gguf -npl 1
+beside 2 ./ours ./no-such-program gguf
+beside 1 ./ours ./theirs no-such-directory
+
 begin "bench: what is refused"
 fails "no shape 'no-such-shape'" bench --shape no-such-shape
 fails "no-such-dir" bench -m no-such-dir
@@ -143,6 +180,8 @@ sed 's/"hidden_size": 32/"hidden_size": 65536/; s/"mamba_n_heads": 8/"mamba_n_he
 fails "out of memory: ./huge.json needs" bench --shape ./huge.json -p 1 -n 0
 fails "out of memory: ./huge.json needs" bench --shape ./tiny.json,./huge.json -p 1 -n 0
 out_empty                                 # said before anything is measured
+fails "out of memory: the weights of ./huge.json need" bench --shape ./tiny.json,./huge.json \
+    --figure throughput -p 8 -d 16 -npl 1
 fails "out of memory: ./tiny.json needs" $bench -p 16777216 -d 16777216 -npl 65536 -n 0
 sed 's/bamba/no-such-family/; s/BambaForCausalLM/NoSuchFamily/' tiny.json > other.json
 run 1 bench --shape ./other.json -p 1 -n 0
