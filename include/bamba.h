@@ -144,7 +144,7 @@ typedef struct bamba_model_options {
     size_t            struct_bytes;
     bamba_type        weight_type;        /* matrices; another type than stored makes a copy     */
     bamba_type        kv_type;            /* of the sessions' attention caches                   */
-    const char       *cpu;                /* "c" …; NULL: environment BAMBA_CPU, else the best   */
+    const char       *cpu;                /* "c" …; NULL: environment BAMBA_CPU, else the fastest */
     bamba_allocator   allocator;
     bamba_progress_fn *progress;          /* unit: bytes of weights bound                        */
     void             *progress_context;
@@ -444,7 +444,7 @@ BAMBA_API double bamba_probe_read(bamba_probe *probe, const void *data, size_t n
 BAMBA_API int         bamba_probe_threads(const bamba_probe *probe);
 /** Memory it holds to read. */
 BAMBA_API uint64_t    bamba_probe_bytes(const bamba_probe *probe);
-/** The CPU level measured, the best there is: "avx2". Static storage. */
+/** The CPU level measured, all that the processor has: "avx2". Static storage. */
 BAMBA_API const char *bamba_probe_cpu(const bamba_probe *probe);
 
 /* ---------------------------------------------------------------- tokenizer --------------- */

@@ -326,8 +326,10 @@ enum {
     BB_CPU_BF16   = 1u << 2               /* AVX512_BF16 and AVX512_VNNI         */
 };
 
-/* Levels this machine has. */
+/* Levels this machine has, and those that are the fastest for it: without dot products where these do
+   not beat multiply-adds. */
 unsigned bb_cpu_detect(void);
+unsigned bb_cpu_best(void);
 
 /* Fill the table: C first, then overlay what the mask allows and this build has. Pure. */
 void bb_kernels_init(bb_kernels *k, unsigned cpu);

@@ -54,7 +54,7 @@ static bb_status choose_kernels(bb_kernels *k, const char *option, bamba_error *
     const unsigned here = bb_cpu_detect();
 
     if (!name || !name[0]) {
-        bb_kernels_init(k, here);
+        bb_kernels_init(k, bb_cpu_best());
         return BAMBA_OK;
     }
     const int level = bb_cpu_level(name);

@@ -134,7 +134,7 @@ double *lab_values(const store *s, const char *name)
 bb_kernels lab_kernels(void)
 {
     const char *name = getenv("BAMBA_CPU");
-    const int   level = name && name[0] ? bb_cpu_level(name) : (int)bb_cpu_detect();
+    const int   level = name && name[0] ? bb_cpu_level(name) : (int)bb_cpu_best();
     bb_kernels  k;
 
     if (level < 0 || ((unsigned)level & ~bb_cpu_detect())) {
