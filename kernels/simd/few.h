@@ -12,7 +12,7 @@
  * 16 KiB, stays in the first-level cache while weight rows pass by, and is one stream.
  * A row of x alone is small enough to stay whole, so then the weights come in their order.
  * What bounds a decode is how many cache lines are under way: each tile prefetches as many as it
- * uses, of the tile that comes FEW_AHEAD bytes later.
+ * uses, of rows at least FEW_AHEAD bytes later or, if there are several rows of x, of the next block.
  */
 #ifndef BB_SIMD_FEW_H
 #define BB_SIMD_FEW_H
@@ -66,13 +66,15 @@ BB_INLINE void few_arrange(const few_kind *kind, int T, int cols, const void *x,
     }
 }
 
-/* What a tile works on. */
+/* What a tile function works on: R weight rows at a time, `times` times. */
 typedef struct few_piece {
-    const unsigned char *w, *ahead;       /* its first weight, the first to prefetch */
+    const unsigned char *w;               /* the first weight */
     size_t               row_bytes;       /* of weights */
+    size_t               ahead;           /* bytes from a weight to what is fetched meanwhile */
     const float         *x;               /* arranged */
     int                  n;               /* columns, whole blocks but for the last */
-    float               *total;           /* [T][FEW_ROWS][VL], from this tile's first weight row on */
+    int                  times;
+    float               *total;           /* [T][FEW_ROWS][VL], from the first weight row on */
     int                  add, finish;     /* totals are there already; they are complete now */
     float               *y;
     size_t               ldy;
@@ -88,7 +90,7 @@ BB_INLINE void few_step(const few_kind *kind, int T, int R, const few_piece *p, 
     for (int r = 0; r < R; r++) {
         const size_t row = (size_t)r * p->row_bytes;
         kind->weights(p->w + row, (size_t)k, left, v[r]);
-        _mm_prefetch((const char *)(p->ahead + row + (size_t)k * kind->weight_bytes), _MM_HINT_T1);
+        _mm_prefetch((const char *)(p->w + row + (size_t)k * kind->weight_bytes + p->ahead), _MM_HINT_T1);
     }
     BB_UNROLL
     for (int s = 0; s < kind->subs; s++)
@@ -128,15 +130,21 @@ BB_INLINE void few_block(const few_kind *kind, int T, int R, const few_piece *p,
         }
 }
 
-BB_INLINE void few_tile(const few_kind *kind, int T, int R, const few_piece *p)
+BB_INLINE void few_tile(const few_kind *kind, int T, int R, const few_piece *piece)
 {
-    int begin = 0;
+    few_piece p = *piece;
 
-    do {                                  /* once even if there are no columns */
-        const int end = p->n - begin < FEW_BLOCK ? p->n : begin + FEW_BLOCK;
-        few_block(kind, T, R, p, begin, end);
-        begin += FEW_BLOCK;
-    } while (begin < p->n);
+    for (int i = 0; i < p.times; i++) {
+        int begin = 0;
+        do {                              /* once even if there are no columns */
+            const int end = p.n - begin < FEW_BLOCK ? p.n : begin + FEW_BLOCK;
+            few_block(kind, T, R, &p, begin, end);
+            begin += FEW_BLOCK;
+        } while (begin < p.n);
+        p.w += (size_t)R * p.row_bytes;
+        p.total += R * VL;
+        p.y += R;
+    }
 }
 
 typedef void few_tile_fn(const few_piece *p);
@@ -170,71 +178,52 @@ typedef struct few_tiles {
     };
 #endif
 
-/* Walks the pieces of a group of at most FEW_ROWS weight rows. Alone, all columns of a few rows come
-   before the next rows; else all rows before the next block. Then comes the group that follows. */
-typedef struct few_walk {
-    int alone, R, rows, columns, n_blocks;            /* columns of a piece */
-    int base, r, block;                   /* of the group, in it */
-} few_walk;
-
-BB_INLINE void few_advance(few_walk *at)
+/* A piece for rows t … t + m - 1 of x and all weight rows. */
+BB_INLINE void few_run(const few_tiles *f, int t, int rows, few_piece *p, const unsigned char *w,
+                       float *total, float *y)
 {
-    if (at->alone) {
-        if (++at->block < at->n_blocks) return;
-        at->block = 0;
-        at->r += at->R;
-        if (at->r < at->rows) return;
-    } else {
-        at->r += at->R;
-        if (at->r < at->rows) return;
-        at->r = 0;
-        if (++at->block < at->n_blocks) return;
-        at->block = 0;
-    }
-    at->r = 0;
-    at->base += at->rows;
+    const int whole = rows / f->R * f->R;
+
+    p->w = w;
+    p->total = total + t * FEW_ROWS * VL;
+    p->y = y + (size_t)t * p->ldy;
+    p->times = rows / f->R;
+    f->tile(p);
+    p->w += (size_t)whole * p->row_bytes;
+    p->total += whole * VL;
+    p->y += whole;
+    p->times = rows - whole;
+    f->single(p);
 }
 
-BB_INLINE const unsigned char *few_address(const few_walk *at, const unsigned char *w,
-                                           size_t row_bytes, size_t weight_bytes)
-{
-    return w + (size_t)(at->base + at->r) * row_bytes + (size_t)at->block * (size_t)at->columns * weight_bytes;
-}
-
+/* At most FEW_ROWS weight rows, behind which others follow in memory: what is not there is never
+   fetched. Alone, all columns of a few rows come before the next rows; else all rows before the
+   next block. */
 BB_INLINE void few_group(const few_kind *kind, const few_tiles *tiles, int T, int rows, int cols,
                          const unsigned char *w, size_t row_bytes, const float *x, float *y,
                          size_t ldy)
 {
     _Alignas(64) float total[FEW_MOST * FEW_ROWS * VL];
-    const int    R = tiles[(T < FEW_T ? T : FEW_T) - 1].R;
     const size_t width = few_width(kind, cols);
-    const int    columns = T == 1 ? FEW_ALONE : FEW_BLOCK;
-    few_walk     at = { .alone = T == 1, .R = R, .rows = rows, .columns = columns,
-                        .n_blocks = cols > 0 ? (cols + columns - 1) / columns : 1 };
-    few_walk     later = at;
+    const size_t step_bytes = (size_t)tiles[0].R * row_bytes;
+    few_piece    p = { .row_bytes = row_bytes, .x = x, .n = cols, .finish = 1, .ldy = ldy };
 
-    for (size_t ahead = 0; ahead < FEW_AHEAD; ahead += (size_t)(R * columns) * kind->weight_bytes)
-        few_advance(&later);
-    for (; at.base == 0; few_advance(&at), few_advance(&later)) {
-        const int column = at.block * columns;
-        const int end = at.r + R < rows ? at.r + R : rows;
-        few_piece p = {
-            .row_bytes = row_bytes, .n = cols - column < columns ? cols - column : columns,
-            .add = at.block > 0, .finish = at.block == at.n_blocks - 1, .ldy = ldy,
-            .ahead = few_address(&later, w, row_bytes, kind->weight_bytes),
-        };
+    if (T == 1) {
+        p.ahead = step_bytes ? (FEW_AHEAD + step_bytes - 1) / step_bytes * step_bytes : 0;
+        few_run(&tiles[0], 0, rows, &p, w, total, y);
+        return;
+    }
+    for (int at = 0; at == 0 || at < cols; at += FEW_BLOCK) {
+        const size_t at_bytes = (size_t)at * kind->weight_bytes;
+        p.n = cols - at < FEW_BLOCK ? cols - at : FEW_BLOCK;
+        p.add = at > 0;
+        p.finish = at + FEW_BLOCK >= cols;
+        p.ahead = p.finish ? (size_t)rows * row_bytes - at_bytes : FEW_BLOCK * kind->weight_bytes;
         for (int t = 0; t < T; t += FEW_T) {
-            const int        m = T - t < FEW_T ? T - t : FEW_T;
-            const few_tiles *f = &tiles[m - 1];
-            p.x = x + (size_t)t * width + (size_t)m * few_width(kind, column);
-            for (int r = at.r; r < end;) {
-                const int step = r + f->R <= end ? f->R : 1;
-                p.w = w + (size_t)r * row_bytes + (size_t)column * kind->weight_bytes;
-                p.total = total + (t * FEW_ROWS + r) * VL;
-                p.y = y + (size_t)t * ldy + r;
-                (step == 1 ? f->single : f->tile)(&p);
-                r += step;
-            }
+            const int m = T - t < FEW_T ? T - t : FEW_T;
+            p.x = x + (size_t)t * width + (size_t)m * few_width(kind, at);
+            few_run(&tiles[m - 1], t, rows, &p, w + at_bytes, total, y);
+            p.ahead = 0;                  /* is under way */
         }
     }
 }
