@@ -66,6 +66,7 @@ static bb_status allocate_block(bamba_engine *e, bamba_error *err)
     if (status != BAMBA_OK) return status;
     e->block = bb_allocate(&e->alloc, bytes, 1);
     if (!e->block) return bb_fail(err, BAMBA_ERR_MEMORY, "engine: out of memory");
+    bb_advise_huge(&e->alloc, e->block, bytes);
     e->block_bytes = bytes;
     a = (bb_arena){ .base = e->block, .size = bytes };
     carve(e, &a);

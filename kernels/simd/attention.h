@@ -37,7 +37,7 @@ enum { DOT = BB_N_TYPES };                /* bfloat16, the coefficients too */
 
 BB_INLINE size_t bytes_of(int type) { return type == BB_TYPE_F32 ? 4 : 2; }
 BB_INLINE size_t row_bytes(int type) { return LANES * bytes_of(type); }
-BB_INLINE int    panels_of(int type) { return type == DOT ? 4 : 1; }      /* measured */
+BB_INLINE int    panels_of(int type) { return type == DOT ? 4 : BB_VEC_512 ? 2 : 1; }
 
 /* -------------------------------------------------------------- the product -------------- */
 
@@ -57,12 +57,15 @@ BB_INLINE void load_rows(int type, const char *panel, int i, int lane, vf *a, vf
     }
 }
 
-/* Two rows of N panels that will be wanted soon. */
-BB_INLINE void fetch_rows(int type, int N, const char *row, size_t panel_bytes)
+/* As much as two rows of N panels, in the order of memory: of what will be wanted soon, the part that
+   rows i and i + 1 stand for. */
+BB_INLINE void fetch_rows(int type, int N, const char *ahead, int i)
 {
-    for (int v = 0; v < N; v++, row += panel_bytes) {
-        _mm_prefetch(row, _MM_HINT_T1);
-        if (type == BB_TYPE_F32) _mm_prefetch(row + 64, _MM_HINT_T1);
+    const char *p = ahead + (size_t)(i * N) * row_bytes(type);
+
+    for (int v = 0; v < N; v++, p += 2 * row_bytes(type)) {
+        _mm_prefetch(p, _MM_HINT_T1);
+        if (type == BB_TYPE_F32) _mm_prefetch(p + 64, _MM_HINT_T1);
     }
 }
 
@@ -85,7 +88,7 @@ BB_INLINE void multiply(int type, int Q, int N, int n, const void *const *c, con
         for (int v = 0; v < N * PARTS; v++)
             load_rows(type, m + (size_t)(v / PARTS) * panel_bytes, i, v % PARTS * VL, &a[v],
                       &b[v]);
-        if (ahead) fetch_rows(type, N, ahead + (size_t)i * row_bytes(type), panel_bytes);
+        if (ahead) fetch_rows(type, N, ahead, i);
         for (int j = 0; j < Q; j++) {
             const vf c0 = vf_set1(coefficient[j][i]), c1 = vf_set1(coefficient[j][i + 1]);
             for (int v = 0; v < N * PARTS; v++) {
@@ -119,7 +122,7 @@ BB_INLINE void multiply_dot(int Q, int N, int n, const void *const *c, const cha
         __m512bh        a[VECTORS];
         for (int v = 0; v < N; v++)
             a[v] = (__m512bh)_mm512_maskz_loadu_epi16(have, row + (size_t)v * panel_bytes);
-        if (ahead) fetch_rows(DOT, N, ahead + (size_t)i * row_bytes(DOT), panel_bytes);
+        if (ahead) fetch_rows(DOT, N, ahead, i);
         for (int j = 0; j < Q; j++) {
             int pair;
             memcpy(&pair, (const uint16_t *)c[j] + i, sizeof pair);
@@ -242,16 +245,16 @@ BB_INLINE void attend_tile(int type, int Q, const call *a, const tile *t, const 
 
     for (int s = 0; s < t->n; s += N * LANES) {
         const size_t at = (size_t)(s / LANES) * a->key_panel;
-        score(type, Q, N, a, t, block + at, next ? values + at : NULL, p + s);
+        score(type, Q, N, a, t, block + at, next ? next + at : NULL, p + s);
     }
     for (int j = 0; j < Q; j++) fade[j] = weigh(type, t->n, p + j * BB_KV_BLOCK, &t->sums[j]);
     for (; w + N * LANES <= width; w += N * LANES) {
         const size_t at = (size_t)(w / LANES) * a->value_panel;
-        add_values(type, Q, N, a, t, w, p, fade, values + at, next ? next + at : NULL);
+        add_values(type, Q, N, a, t, w, p, fade, values + at, next ? next + (values - block) + at : NULL);
     }
     for (; w < width; w += LANES) {
         const size_t at = (size_t)(w / LANES) * a->value_panel;
-        add_values(type, Q, LONE, a, t, w, p, fade, values + at, next ? next + at : NULL);
+        add_values(type, Q, LONE, a, t, w, p, fade, values + at, next ? next + (values - block) + at : NULL);
     }
 }
 
