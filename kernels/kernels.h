@@ -68,8 +68,8 @@ typedef void bb_rows_fn(int T, int rows, int cols, const void *W, size_t ldw, co
  * rounded to nearest even where the format's activation type is bfloat16:
  *
  *     x [T, cols] float32, row stride ldx
- *     packed [ceil(T / group)] groups of group · BB_PACKED(cols) elements of the activation type;
- *     their order inside a group is private to the format
+ *     packed [ceil(T / group)] groups of group · BB_PACKED(cols) elements of the activation type, at
+ *     a multiple of 4 bytes; their order inside a group is private to the format
  *
  * Groups may be packed by separate calls. Places of rows that the last group lacks are left alone.
  */

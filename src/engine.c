@@ -50,7 +50,8 @@ static void carve(bamba_engine *e, bb_arena *a)
     e->exec.x   = bb_take(a, T * (size_t)g->d_model, sizeof(float));
     e->exec.normed = bb_take(a, T * (size_t)g->d_model, sizeof(float));
     void *rest  = bb_take(a, scratch, 1);
-    e->exec.scratch = (bb_arena){ .base = rest, .size = scratch };
+    /* Threads carve it each for itself, and one that is late would guard what others write to. */
+    e->exec.scratch = (bb_arena){ .base = rest, .size = scratch, .plain = n_threads > 1 };
 }
 
 static bb_status allocate_block(bamba_engine *e, bamba_error *err)

@@ -17,7 +17,8 @@ typedef struct bb_arena {
     size_t         size;                  /* capacity in bytes; SIZE_MAX while measuring */
     size_t         used;                  /* bytes handed out, or needed          */
     bool           overflow;              /* a size did not fit size_t            */
-    bool           plain;                 /* no guards: the block is copied as a whole */
+    bool           plain;                 /* no guards: the block is copied as a whole, or
+                                             carved by threads that do not wait for each other */
 } bb_arena;
 
 #define BB_MEASURE ((bb_arena){ NULL, SIZE_MAX, 0, false, false })

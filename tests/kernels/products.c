@@ -52,13 +52,13 @@ static typed make_rows(check *c, const call *k, int fill, size_t n)
     return x;
 }
 
-/* Room for the packed rows and not more. */
-static void *make_packed(check *c, const call *k, int T, int cols)
+/* Room for the packed rows and not more; aligned as floats are, whatever they hold. */
+static float *make_packed(check *c, const call *k, int T, int cols)
 {
     const bb_format *f = &c->k->format[k->type];
     const size_t     n = (size_t)((T + f->group - 1) / f->group * f->group) * BB_PACKED(cols);
 
-    return f->activation == BB_TYPE_F32 ? (void *)check_floats(c, n) : (void *)check_halves(c, n);
+    return check_floats(c, f->activation == BB_TYPE_F32 ? n : n / 2);
 }
 
 static void check_shape(check *c, int type, bool many, shape s, int fill)
