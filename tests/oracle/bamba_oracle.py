@@ -248,12 +248,20 @@ class Oracle:
             whole = engine.run(model, prompt)
             result.check("long", relative(whole, want, scale), max(FLOAT_BAR, 3 * theirs))
             result.check("long cut", self.cuttings(engine, model, prompt, whole, scale), CUT_BAR)
-        rounded = self.folder / f"{result.seed}-bf16"
-        with self.open(rounded, "default", "default", compute="F32") as model, Engine(model) as engine:
+        self.long_rounded(self.folder / f"{result.seed}-bf16", prompt, scale, result)
+
+    def long_rounded(self, folder, prompt, scale, result):
+        """Two levels agree; with keys and values in 16 bits, which fall to either side, as far as rounding moves logits."""
+        with self.open(folder, "default", "F32", compute="F32") as model, Engine(model) as engine:
+            exact = engine.run(model, prompt)
+        with self.open(folder, "default", "F32", "c") as model, Engine(model) as engine:
+            result.check("bf16 level", relative(engine.run(model, prompt), exact, scale), 2 * FLOAT_BAR)
+        with self.open(folder, "default", "default", compute="F32") as model, Engine(model) as engine:
             whole = engine.run(model, prompt)
-            result.check("bf16 cut", self.cuttings(engine, model, prompt, whole, scale), CUT_BAR)
-        with self.open(rounded, "default", "default", "c") as model, Engine(model) as engine:
-            result.check("bf16 level", relative(engine.run(model, prompt), whole, scale), CUT_BAR)
+            bar = max(CUT_BAR, relative(whole, exact, scale))
+            result.check("bf16 cut", self.cuttings(engine, model, prompt, whole, scale), bar)
+        with self.open(folder, "default", "default", "c") as model, Engine(model) as engine:
+            result.check("bf16 level kvF16", relative(engine.run(model, prompt), whole, scale), bar)
 
     @staticmethod
     def cuttings(engine, model, prompt, whole, scale):
