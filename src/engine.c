@@ -40,6 +40,7 @@ static void carve(bamba_engine *e, bb_arena *a)
     e->panels   = bb_take(a, (size_t)n_threads, e->panel_bytes);
     e->own_rows = bb_take(a, (size_t)n_threads * BB_FEW_ROWS * widest, sizeof(float));
     e->arranged = bb_take(a, (size_t)n_threads * BB_FEW_ROWS * widest, sizeof(float));
+    e->own_tiles = bb_take(a, (size_t)n_threads * bb_own_tile_elements(), sizeof(float));
     e->exec.packed = bb_take(a, packed, sizeof(float));
     e->exec.packed_rounded = rounds ? bb_take(a, packed, sizeof(uint16_t)) : NULL;
     e->profile  = bb_take(a, (size_t)n_threads, sizeof *e->profile);

@@ -124,6 +124,7 @@ static void run_thread(void *context, int thread)
     e.panel = p->e->panels + (size_t)thread * p->e->panel_bytes;
     e.own_rows = p->e->own_rows + (size_t)thread * own_size;
     e.arranged = p->e->arranged + (size_t)thread * own_size;
+    e.own_tiles = p->e->own_tiles + (size_t)thread * bb_own_tile_elements();
     e.segment = p->b->segment;
     e.n_segments = p->b->n_segments;
     e.T = p->b->T;

@@ -57,6 +57,7 @@ struct bamba_engine {
     size_t               panel_bytes;
     float               *own_rows;        /* [n_threads, BB_FEW_ROWS, BB_ARRANGED(widest)] rows made */
     float               *arranged;        /* and arranged by a thread */
+    float               *own_tiles;       /* [n_threads, bb_own_tile_elements()] */
     int32_t             *tokens;          /* [n_batch] of the piece */
     bb_segment          *segments;        /* [n_batch] */
     bamba_session      **sessions;        /* [n_batch] of the segments */

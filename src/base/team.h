@@ -8,7 +8,7 @@
  * its tiles are done, not when all threads have come by: one that the system keeps from running holds
  * up nobody unless it sits in a tile, and falls through what others have finished. So between stages
  * a thread may only touch what is its own, and which thread takes a tile must not change what the
- * tile computes.
+ * tile computes. Where tiles can be computed twice, not even a thread inside one holds up the others.
  */
 #ifndef BB_BASE_TEAM_H
 #define BB_BASE_TEAM_H
@@ -37,5 +37,17 @@ typedef void bb_tiles_fn(void *context, int thread, int first, int end);
    what they wrote is visible. Each thread begins with a part of its own, neighbouring tiles, and
    then helps the others. */
 void bb_team_stage(bb_team *team, int thread, int n, bb_tiles_fn *run, void *context);
+
+/* A stage whose tiles can be computed twice. A thread does `begin`, `compute` and `commit` with the tiles
+   it has taken. If it is stopped in compute for much longer than tiles take, because another program
+   has its core, a thread that waits does all three with them, and the first one does not commit. */
+typedef struct bb_repeatable {
+    bb_tiles_fn *begin;                   /* read what all share, into memory of the thread; or NULL */
+    bb_tiles_fn *compute;                 /* read that and what never changes, write likewise */
+    bb_tiles_fn *commit;                  /* put it where all see it: once a tile */
+    int          most;                    /* tiles at a time, 1 … BB_MOST_REPEATED */
+} bb_repeatable;
+enum { BB_MOST_REPEATED = 63 };
+void bb_team_repeatable(bb_team *team, int thread, int n, const bb_repeatable *r, void *context);
 
 #endif

@@ -42,6 +42,7 @@ typedef struct bb_exec {
     void             *panel;              /* this thread's: weights and sums of many rows (product.c) */
     float            *own_rows;           /* [few rows, widest] this thread's, when rows are made */
     float            *arranged;           /* [few rows, BB_ARRANGED(widest)] as kernels want them */
+    float            *own_tiles;          /* this thread's: tiles of a product before all see them */
     float            *packed;             /* all threads': many rows as kernels want them */
     uint16_t         *packed_rounded;     /* and rounded; NULL where no kernel wants that */
     const bb_segment *segment;            /* [n_segments], n_rows summing to T                   */
@@ -93,6 +94,14 @@ typedef void bb_prepare_fn(const bb_exec *e, void *own);
 void bb_each_tile(const bb_exec *e, int n, bb_tile_fn *run, const void *job);
 void bb_each_tile_after(const bb_exec *e, bb_prepare_fn *prepare, void *own, int n, bb_tile_fn *run,
                         const void *job);
+
+/* The same for tiles that can be computed twice (base/team.h): compute makes one in place `slot` of what
+   the thread keeps to itself, of BB_SLOTS places, and reads nothing but that, what prepare made and
+   what never changes; commit puts it where all see it. */
+typedef void bb_slot_fn(const bb_exec *e, const void *job, int tile, int slot);
+enum { BB_SLOTS = 8 };
+void bb_each_tile_repeatable(const bb_exec *e, bb_prepare_fn *prepare, void *own, int n,
+                             bb_slot_fn *compute, bb_slot_fn *commit, const void *job);
 
 /* The time of this thread since its last mark was this kind's. */
 static inline void bb_mark(const bb_exec *e, bb_op op)

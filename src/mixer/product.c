@@ -3,7 +3,9 @@
 
 #include "mixer/blas.h"
 
-enum { FEW_TILE_ROWS = 48 };              /* weight rows a thread takes at a time, few rows */
+#include <string.h>
+
+enum { FEW_TILE_ROWS = 48 };              /* weight rows a thread takes at most at a time, few rows */
 enum { MANY_TILE_ROWS = 128 };            /* and many: sums and x of a panel stay in cache */
 
 typedef struct job {
@@ -15,15 +17,25 @@ typedef struct job {
     bb_finish_fn     *finish;
     const void       *finish_job;
     bb_operand       *x;
-    bool              many;
     int               tile_rows;
 } job;
 
 static int smaller(int a, int b) { return a < b ? a : b; }
+static int divide_up(int a, int b) { return (a + b - 1) / b; }
+
+/* As many tiles for each thread, of nearly the same size: a small model's stages have few. */
+static int few_tile_rows(const bb_exec *e, const job *j)
+{
+    int rows = 0;
+
+    for (int i = 0; i < (j->is_gated ? 1 : j->n); i++) rows += j->product[i].linear->w.rows;
+    const int share = divide_up(rows, e->n_threads);
+    return divide_up(divide_up(share, divide_up(share, FEW_TILE_ROWS)), 4) * 4;
+}
 
 static int count_tiles(const job *j, const bb_product *p)
 {
-    return (p->linear->w.rows + j->tile_rows - 1) / j->tile_rows;
+    return divide_up(p->linear->w.rows, j->tile_rows);
 }
 
 static const bb_format *format_of(const bb_exec *e, const bb_product *p)
@@ -103,7 +115,7 @@ static void prepare_many(const bb_exec *e, bb_op op, const bb_format *f, bb_oper
     bool                *is_packed = &x->is_packed[f->activation == BB_TYPE_F32];
 
     if (f->gemm && !*is_packed) {
-        bb_each_tile(e, (x->T + f->group - 1) / f->group, run_pack, &pack);
+        bb_each_tile(e, divide_up(x->T, f->group), run_pack, &pack);
         *is_packed = true;
     }
     if (!f->gemm && !x->rows.x) {
@@ -145,25 +157,19 @@ static void multiply_by_few(const bb_exec *e, const job *j, const bb_product *p,
 }
 
 /* y = W · x for n weight rows from `first` on, all rows of x. */
-static void multiply(const bb_exec *e, const job *j, const bb_product *p, int first, int n, float *y,
-                     size_t ldy)
+static void multiply_many(const bb_exec *e, const job *j, const bb_product *p, int first, int n,
+                          float *y, size_t ldy)
 {
     const bb_matrix *w = &p->linear->w;
     const bb_format *f = format_of(e, p);
 
-    if (!j->many)
-        f->rows(j->x->T, n, w->cols, bb_matrix_row(w, first), (size_t)w->cols,
-                arrange_own(e, j->op, f, j->x), y, ldy);
-    else if (!f->gemm)
+    if (!f->gemm)
         (bb_blas_present() ? multiply_blas : multiply_by_few)(e, j, p, first, n, y, ldy);
     else
         f->gemm(j->x->T, n, w->cols, bb_matrix_row(w, first), (size_t)w->cols,
                 f->activation == BB_TYPE_F32 ? (const void *)e->packed
                                              : (const void *)e->packed_rounded,
                 y, ldy, e->panel);
-    if (p->linear->bias)
-        for (int t = 0; t < j->x->T; t++)
-            e->k->axpy(n, 1.0f, p->linear->bias + first, y + (size_t)t * ldy);
 }
 
 /* Where the `up` half of a tile goes: behind what the kernels need of the panel. */
@@ -174,49 +180,142 @@ static float *up_at(const bb_exec *e, const job *j)
          - (size_t)j->x->T * MANY_TILE_ROWS;
 }
 
-static void run_tile(const bb_exec *e, const void *context, int tile)
+struct place {
+    const bb_product *p;
+    int               first, n;           /* its weight rows */
+    int               before;             /* columns of the products before this one */
+};
+
+static struct place place_of(const job *j, int tile)
 {
-    const job        *j = context;
-    const bb_product *p = j->product;
-    int               before = 0;         /* columns of the products before this one */
+    struct place at = { .p = j->product };
 
-    for (; tile >= count_tiles(j, p); p++) {
-        tile -= count_tiles(j, p);
-        before += p->linear->w.rows;
+    for (; tile >= count_tiles(j, at.p); at.p++) {
+        tile -= count_tiles(j, at.p);
+        at.before += at.p->linear->w.rows;
     }
-    const int first = tile * j->tile_rows;
-    const int n = smaller(j->tile_rows, p->linear->w.rows - first);
-    float    *y = p->y + first;
+    at.first = tile * j->tile_rows;
+    at.n = smaller(j->tile_rows, at.p->linear->w.rows - at.first);
+    return at;
+}
 
-    multiply(e, j, p, first, n, y, p->ldy);
-    if (j->is_gated) {
-        float *up = up_at(e, j);
-        multiply(e, j, p + 1, first, n, up, (size_t)n);
-        for (int t = 0; t < j->x->T; t++, y += p->ldy)
-            e->k->silu_mul(n, y, up + (size_t)t * (size_t)n, y);
+static void add_bias(const bb_exec *e, const job *j, const bb_product *p, const struct place *at,
+                     float *y, size_t ldy)
+{
+    for (int t = 0; p->linear->bias && t < j->x->T; t++)
+        e->k->axpy(at->n, 1.0f, p->linear->bias + at->first, y + (size_t)t * ldy);
+}
+
+/* What remains for a tile whose products are made_y [T, n] and, if gated, made_up; made_y may be the
+   product's own y. */
+static void complete(const bb_exec *e, const job *j, const struct place *at, float *made_y,
+                     size_t ldy, float *made_up, size_t ld_up)
+{
+    const bb_product *p = at->p;
+    const size_t      n = (size_t)at->n;
+
+    add_bias(e, j, p, at, made_y, ldy);
+    if (j->is_gated) add_bias(e, j, p + 1, at, made_up, ld_up);
+    for (size_t t = 0; t < (size_t)j->x->T; t++) {
+        const float *y = made_y + t * ldy;
+        if (j->stream)
+            e->k->axpy(at->n, 1.0f, y, j->stream + t * (size_t)p->linear->w.rows + at->first);
+        else if (j->is_gated)
+            e->k->silu_mul(at->n, y, made_up + t * ld_up, p->y + t * p->ldy + at->first);
+        else if (y != p->y + t * p->ldy + at->first)
+            memcpy(p->y + t * p->ldy + at->first, y, n * sizeof *y);
     }
-    if (j->stream)
-        for (int t = 0; t < j->x->T; t++)
-            e->k->axpy(n, 1.0f, p->y + (size_t)t * p->ldy + first,
-                       j->stream + (size_t)t * (size_t)p->linear->w.rows + first);
     if (!j->finish) return;
     bb_mark(e, j->op);
-    j->finish(e, j->finish_job, before + first, n);
+    j->finish(e, j->finish_job, at->before + at->first, at->n);
+}
+
+static void run_many(const bb_exec *e, const void *context, int tile)
+{
+    const job         *j = context;
+    const struct place at = place_of(j, tile);
+    float             *y = at.p->y + at.first;
+    float             *up = j->is_gated ? up_at(e, j) : NULL;
+
+    multiply_many(e, j, at.p, at.first, at.n, y, at.p->ldy);
+    if (up) multiply_many(e, j, at.p + 1, at.first, at.n, up, (size_t)at.n);
+    complete(e, j, &at, y, at.p->ldy, up, (size_t)at.n);
+}
+
+/* Of few rows, tiles are made in a thread's own memory, from rows it arranged there: another can repeat
+   them. A slot holds [T, FEW_TILE_ROWS], and the same for `up`. */
+static float *slot_at(const bb_exec *e, const job *j, int slot)
+{
+    return e->own_tiles + (size_t)slot * 2 * (size_t)j->x->T * FEW_TILE_ROWS;
+}
+
+static void multiply_few(const bb_exec *e, const job *j, const bb_product *p, const struct place *at,
+                         float *y)
+{
+    const bb_matrix *w = &p->linear->w;
+    const bb_format *f = format_of(e, p);
+
+    f->rows(j->x->T, at->n, w->cols, bb_matrix_row(w, at->first), (size_t)w->cols,
+            arrange_own(e, j->op, f, j->x), y, FEW_TILE_ROWS);
+}
+
+static void prepare_few(const bb_exec *e, void *own)
+{
+    const job *j = own;
+    arrange_own(e, j->op, format_of(e, j->product), j->x);
+}
+
+static void compute_few(const bb_exec *e, const void *context, int tile, int slot)
+{
+    const job         *j = context;
+    const struct place at = place_of(j, tile);
+    float             *y = slot_at(e, j, slot);
+
+    multiply_few(e, j, at.p, &at, y);
+    if (j->is_gated) multiply_few(e, j, at.p + 1, &at, y + (size_t)j->x->T * FEW_TILE_ROWS);
+}
+
+static void commit_few(const bb_exec *e, const void *context, int tile, int slot)
+{
+    const job         *j = context;
+    const struct place at = place_of(j, tile);
+    float             *y = slot_at(e, j, slot);
+
+    complete(e, j, &at, y, FEW_TILE_ROWS, y + (size_t)j->x->T * FEW_TILE_ROWS, FEW_TILE_ROWS);
+}
+
+/* Products that want their rows arranged differently: prepared for as they come, so not twice. */
+static void run_few(const bb_exec *e, const void *context, int tile)
+{
+    compute_few(e, context, tile, 0);
+    commit_few(e, context, tile, 0);
+}
+
+static bool is_arranged_once(const bb_exec *e, const job *j)
+{
+    for (int i = 1; i < j->n; i++)
+        if (format_of(e, &j->product[i])->arrange != format_of(e, j->product)->arrange) return false;
+    return true;
 }
 
 /* -------------------------------------------------------------- products ----------------- */
 
 static void run(const bb_exec *e, job *j, bb_operand *x)
 {
-    int n_tiles = 0;
+    const bool many = x->T > BB_FEW_ROWS;
+    int        n_tiles = 0;
 
     j->x = x;
-    j->many = x->T > BB_FEW_ROWS;
-    j->tile_rows = j->many ? MANY_TILE_ROWS : FEW_TILE_ROWS;
+    j->tile_rows = many ? MANY_TILE_ROWS : few_tile_rows(e, j);
     for (int i = 0; i < (j->is_gated ? 1 : j->n); i++) n_tiles += count_tiles(j, &j->product[i]);
-    if (j->many)
+    if (many) {
         for (int i = 0; i < j->n; i++) prepare_many(e, j->op, format_of(e, &j->product[i]), x);
-    bb_each_tile(e, n_tiles, run_tile, j);
+        bb_each_tile(e, n_tiles, run_many, j);
+    } else if (is_arranged_once(e, j)) {
+        bb_each_tile_repeatable(e, prepare_few, j, n_tiles, compute_few, commit_few, j);
+    } else {
+        bb_each_tile(e, n_tiles, run_few, j);
+    }
     bb_mark(e, j->op);
 }
 
@@ -253,4 +352,9 @@ size_t bb_panel_bytes(const bb_kernels *k, int T, int widest)
 size_t bb_packed_elements(int T, int widest)
 {
     return ((size_t)T + BB_MOST_GROUP) * BB_PACKED(widest);
+}
+
+size_t bb_own_tile_elements(void)
+{
+    return (size_t)BB_SLOTS * 2 * BB_FEW_ROWS * FEW_TILE_ROWS;
 }

@@ -55,12 +55,13 @@ void bb_multiply(const bb_exec *e, bb_op op, const bb_product *p, int n, bb_oper
 void bb_multiply_gated(const bb_exec *e, bb_op op, const bb_linear *gate, const bb_linear *up,
                        bb_operand *x, float *y, size_t ldy);
 
-/* e->x[t, r] += y[t, r]: a mixer's last projection. y [T, rows] is scratch. */
+/* e->x[t, r] += W · x: a mixer's last projection. y [T, rows] is scratch. */
 void bb_multiply_add(const bb_exec *e, bb_op op, const bb_linear *l, bb_operand *x, float *y);
 
 /* For passes of T rows and matrices of up to `widest` columns: bytes of bb_exec.panel, elements of
-   bb_exec.packed and packed_rounded. */
+   bb_exec.packed and packed_rounded, and, for any, of own_tiles. */
 size_t bb_panel_bytes(const bb_kernels *k, int T, int widest);
 size_t bb_packed_elements(int T, int widest);
+size_t bb_own_tile_elements(void);
 
 #endif

@@ -147,12 +147,104 @@ static void test_leaving_early(void **unused)
     bb_team_free(w.team);
 }
 
+/* Tiles that can be computed twice: each thread makes them in a place of its own. */
+typedef struct twice {
+    work        w;
+    int         own[MOST_THREADS][MOST_TILES];
+    atomic_bool is_inside, may_go;        /* thread 1 is in compute; all others are through */
+    bool        stops;                    /* thread 1 does, in the first tiles it takes */
+    atomic_int  n_computed;
+} twice;
+
+typedef struct twice_stage {
+    twice *t;
+    int    number;
+} twice_stage;
+
+static void begin_twice(void *context, int thread, int first, int end)
+{
+    const twice_stage *s = context;
+    for (int i = first; i < end; i++) s->t->own[thread][i] = s->t->w.value[i];
+}
+
+static void compute_twice(void *context, int thread, int first, int end)
+{
+    const twice_stage *s = context;
+    twice             *t = s->t;
+
+    if (thread == 1 && t->stops && !atomic_exchange(&t->is_inside, true))
+        while (!atomic_load(&t->may_go)) sched_yield();
+    for (int i = first; i < end; i++) t->own[thread][i]++;
+    atomic_fetch_add(&t->n_computed, end - first);
+}
+
+static void commit_twice(void *context, int thread, int first, int end)
+{
+    const twice_stage *s = context;
+
+    for (int i = first; i < end; i++) {
+        if (s->t->w.value[i] != s->number) atomic_fetch_add(&s->t->w.n_wrong, 1);
+        s->t->w.value[i] = s->t->own[thread][i];
+    }
+}
+
+static void run_twice(void *context, int thread)
+{
+    static const bb_repeatable steps = { begin_twice, compute_twice, commit_twice, 3 };
+    twice                     *t = context;
+
+    for (int i = 0; i < STAGES; i++) {
+        twice_stage s = { t, i };
+        stage       plain = { &t->w, i };
+        while (t->stops && thread != 1 && i == 1 && !atomic_load(&t->is_inside)) sched_yield();
+        bb_team_repeatable(t->w.team, thread, t->w.n, &steps, &s);
+        bb_team_stage(t->w.team, thread, 1, look, &plain);
+    }
+    if (thread == 0) atomic_store(&t->may_go, true);
+}
+
+static void test_repeatable_tiles_are_committed_once(void **unused)
+{
+    static const int counts[] = { 0, 1, 2, 3, 17, MOST_TILES };
+
+    (void)unused;
+    for (int n_threads = 1; n_threads <= MOST_THREADS; n_threads++) {
+        bb_team *team = make_team(n_threads);
+        for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+            twice t = { .w = { .team = team, .n = counts[i] } };
+            bb_team_run(team, run_twice, &t);
+            assert_int_equal(t.w.n_wrong, 0);
+            assert_true(atomic_load(&t.n_computed) >= STAGES * counts[i]);
+            for (int k = 0; k < t.w.n; k++) assert_int_equal(t.w.value[k], STAGES);
+        }
+        bb_team_free(team);
+    }
+}
+
+/* Thread 1 is stopped inside its tiles until the others have finished all stages. */
+static void test_nobody_waits_for_a_repeatable_tile(void **unused)
+{
+    (void)unused;
+    for (int n_threads = 2; n_threads <= 3; n_threads++) {
+        twice t = { .w = { .n = 17 }, .stops = true };
+        t.w.team = make_team(n_threads);
+        bb_team_run(t.w.team, run_twice, &t);
+        assert_int_equal(t.w.n_wrong, 0);
+        assert_true(atomic_load(&t.is_inside));
+        assert_true(atomic_load(&t.n_computed) > STAGES * t.w.n);
+        for (int k = 0; k < t.w.n; k++) assert_int_equal(t.w.value[k], STAGES);
+        bb_team_free(t.w.team);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_tile_once),
         cmocka_unit_test(test_nobody_waits_for_a_thread_without_a_tile),
         cmocka_unit_test(test_leaving_early),
+        cmocka_unit_test(test_repeatable_tiles_are_committed_once),
+        cmocka_unit_test(test_nobody_waits_for_a_repeatable_tile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -215,6 +215,7 @@ typedef struct team_call {
     float         *own_rows;              /* [n_threads] of BB_FEW_ROWS rows */
     float         *arranged;
     size_t         own_size;
+    float         *own_tiles;
     void         (*body)(const bb_exec *e, void *context);
     void          *context;
 } team_call;
@@ -228,6 +229,7 @@ static void run_thread(void *context, int thread)
     e.panel = c->panels + (size_t)thread * c->panel_bytes;
     e.own_rows = c->own_rows + (size_t)thread * c->own_size;
     e.arranged = c->arranged + (size_t)thread * c->own_size;
+    e.own_tiles = c->own_tiles + (size_t)thread * bb_own_tile_elements();
     c->body(&e, c->context);
 }
 
@@ -246,6 +248,7 @@ void lab_team(const bb_exec *shared, int n_threads, int widest,
     c.panels = make_nans((size_t)n_threads * c.panel_bytes);
     c.own_rows = make_nans((size_t)n_threads * c.own_size * sizeof *c.own_rows);
     c.arranged = make_nans((size_t)n_threads * c.own_size * sizeof *c.arranged);
+    c.own_tiles = make_nans((size_t)n_threads * bb_own_tile_elements() * sizeof *c.own_tiles);
     c.shared.packed = make_nans(packed * sizeof *c.shared.packed);
     c.shared.packed_rounded = make_nans(packed * sizeof *c.shared.packed_rounded);
     c.shared.n_threads = n_threads;
@@ -253,6 +256,7 @@ void lab_team(const bb_exec *shared, int n_threads, int widest,
     free(c.panels);
     free(c.own_rows);
     free(c.arranged);
+    free(c.own_tiles);
     free(c.shared.packed);
     free(c.shared.packed_rounded);
     bb_team_free(c.shared.team);
