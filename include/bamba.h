@@ -31,12 +31,14 @@
  * Bits        The same model, build, CPU level and types give the same logits to the last bit
  *             for any number of threads, any other load, whatever other rows share a call of
  *             up to 32 rows. A prompt cut differently into calls agrees within rounding (1e-4 of
- *             the largest logit), and so does another CPU level, compiler or BLAS; save for
- *             bfloat16 weights on processors that multiply them by dot-product instructions.
- *             These round activations to bfloat16, which widens the last bit of a sum to 2^-8 of
- *             an activation: logits then agree as bfloat16 runs do (within some per cent of the
- *             largest), and err less against float32 than transformers' bfloat16 does. With
- *             compute_type BAMBA_TYPE_F32 the 1e-4 holds there too.
+ *             the largest logit), and so does another CPU level, compiler or BLAS. Two exceptions:
+ *             a key or value that a 16-bit kv_type rounds to the other side, which moves a logit
+ *             about as far as that rounding does; and bfloat16 weights at the level avx512bf16,
+ *             which multiplies by dot-product instructions and rounds activations to bfloat16.
+ *             That widens the last bit of a sum to 2^-8 of an activation: logits then agree as
+ *             bfloat16 runs do (within some per cent of the largest), and err less against
+ *             float32 than transformers' bfloat16 does. With compute_type BAMBA_TYPE_F32 the
+ *             1e-4 holds there too.
  */
 #ifndef BAMBA_H
 #define BAMBA_H
@@ -284,6 +286,8 @@ typedef struct bamba_engine_options {
  *
  * Its n_threads - 1 threads start here, with all signals blocked, and sleep while nothing is fed. They
  * do not survive fork(): in the child the engine runs on the caller alone and must not be freed.
+ * While feeding, a thread (the caller is one) that shares its processor with another of the engine goes
+ * to one that has none, of those it may use; its affinity is narrowed for that moment.
  *
  * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (n_batch outside 1 … 65536, n_threads outside 1 … 1024, n_logits
  *         outside 1 … 1048576, or a model without weights); BAMBA_ERR_MEMORY (no memory, or no threads).

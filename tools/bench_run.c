@@ -158,7 +158,8 @@ typedef struct run {
     size_t            steps, per_step;
     double           *step_ns;            /* [n_samples, steps] */
     double           *first_ns;           /* [n_samples] until the first logits */
-    double           *sample_ns, *read, *peak;        /* [n_samples] */
+    double           *sample_ns, *read;   /* [n_samples] */
+    double           *peak;               /* [2 · n_samples] before and after each: clocks move */
     double           *timed_ns;           /* [n_samples] sums of the operations, timers on */
     bamba_op         *timed;              /* [n_samples, BENCH_OPS] */
     size_t            n_samples;
@@ -178,7 +179,7 @@ static int prepare(run *r)
     r->first_ns = calloc(n, sizeof *r->first_ns);
     r->sample_ns = calloc(n, sizeof *r->sample_ns);
     r->read = calloc(n, sizeof *r->read);
-    r->peak = calloc(n, sizeof *r->peak);
+    r->peak = calloc(2 * n, sizeof *r->peak);
     r->timed_ns = calloc(n, sizeof *r->timed_ns);
     r->timed = calloc(n * BENCH_OPS, sizeof *r->timed);
     if (!r->tokens || !r->step_ns || !r->first_ns || !r->sample_ns || !r->read || !r->peak ||
@@ -252,9 +253,10 @@ static int take_sample(run *r, size_t i)
     int code = rewind_sessions(r);
     if (code != EXIT_SUCCESS) return code;
     r->read[i] = bamba_probe_run(r->e->probe, BAMBA_LIMIT_READ);
-    r->peak[i] = measure_peak(r->e);
+    r->peak[2 * i] = measure_peak(r->e);
     code = run_steps(r, r->steps, ns);
     if (code != EXIT_SUCCESS) return code;
+    r->peak[2 * i + 1] = measure_peak(r->e);
     r->first_ns[i] = ns[0];
     for (size_t k = 0; k < r->steps; k++) r->sample_ns[i] += ns[k];
     return EXIT_SUCCESS;
@@ -374,7 +376,7 @@ static void summarise(run *r, bench_row *row)
     row->avg_gbs = (double)row->bytes / ns;
     row->avg_gflops = (double)row->flops / ns;
     row->stream_gbs = bench_median(r->read, n);
-    row->peak_gflops = bench_median(r->peak, n);
+    row->peak_gflops = bench_median(r->peak, 2 * n);
     row->pct_stream = row->stream_gbs > 0.0 ? 100.0 * row->avg_gbs / row->stream_gbs : 0.0;
     row->pct_peak = row->peak_gflops > 0.0 ? 100.0 * row->avg_gflops / row->peak_gflops : 0.0;
     row->ttft_ns = (uint64_t)bench_median(r->first_ns, n);

@@ -12,9 +12,9 @@
  * probabilities. Two rows of a bfloat16 panel lie lane by lane in pairs: dot-product instructions
  * take them so, elsewhere a shift and a mask take them apart.
  *
- * In decoding, memory sets the time. While the keys of a block are multiplied its values are
- * prefetched, with the values the next keys: half a block ahead, into the second-level cache
- * (into the first, or by the processor alone, it takes twice as long).
+ * In decoding, memory sets the time. While a block is multiplied, the next one is prefetched in the
+ * order of memory into the second-level cache (into the first, or by the processor alone, it takes
+ * twice as long).
  * Source: Milakov & Gimelshein 2018, arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135.
  */
 #ifndef BB_SIMD_ATTENTION_H

@@ -43,7 +43,7 @@ enum { INSIDE = 0xFFFF, OPEN = 0x10000, NUMBER_SHIFT = 32 };
 
 typedef struct member {
     _Alignas(CACHE_LINE) _Atomic uint64_t next;       /* stage << 32 | tile */
-    _Alignas(CACHE_LINE) _Atomic uint64_t offer;      /* see struct offer; 0: none */
+    _Alignas(CACHE_LINE) _Atomic uint64_t offer;      /* see offer_of; 0: none */
     /* The others are this thread's, and the caller's between calls. */
     _Alignas(CACHE_LINE) uint32_t stage;  /* it is in, or was */
     uint32_t      target;                 /* tiles done in all when that one is over */
