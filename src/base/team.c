@@ -191,7 +191,7 @@ static void spread(bb_team *t, member *m)
 
     if (atomic_load_explicit(&t->cpu[m->thread], memory_order_relaxed) != cpu)
         atomic_store_explicit(&t->cpu[m->thread], cpu, memory_order_relaxed);
-    if (t->is_pinned || !is_taken(t, m, cpu)) return;
+    if (t->is_pinned || cpu < 0 || !is_taken(t, m, cpu)) return;
     const uint64_t now = bb_system_now_ns();
     if (now - m->moved_ns < MOVE_NS) return;
     m->moved_ns = now;

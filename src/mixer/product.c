@@ -23,12 +23,15 @@ typedef struct job {
 static int smaller(int a, int b) { return a < b ? a : b; }
 static int divide_up(int a, int b) { return (a + b - 1) / b; }
 
+/* Products whose columns are counted: of a gated pair, the first stands for both. */
+static int count_products(const job *j) { return j->is_gated ? 1 : j->n; }
+
 /* As many tiles for each thread, of nearly the same size: a small model's stages have few. */
 static int few_tile_rows(const bb_exec *e, const job *j)
 {
     int rows = 0;
 
-    for (int i = 0; i < (j->is_gated ? 1 : j->n); i++) rows += j->product[i].linear->w.rows;
+    for (int i = 0; i < count_products(j); i++) rows += j->product[i].linear->w.rows;
     const int share = divide_up(rows, e->n_threads);
     return divide_up(divide_up(share, divide_up(share, FEW_TILE_ROWS)), 4) * 4;
 }
@@ -307,7 +310,7 @@ static void run(const bb_exec *e, job *j, bb_operand *x)
 
     j->x = x;
     j->tile_rows = many ? MANY_TILE_ROWS : few_tile_rows(e, j);
-    for (int i = 0; i < (j->is_gated ? 1 : j->n); i++) n_tiles += count_tiles(j, &j->product[i]);
+    for (int i = 0; i < count_products(j); i++) n_tiles += count_tiles(j, &j->product[i]);
     if (many) {
         for (int i = 0; i < j->n; i++) prepare_many(e, j->op, format_of(e, &j->product[i]), x);
         bb_each_tile(e, n_tiles, run_many, j);

@@ -230,7 +230,8 @@ static void test_many_rows(void **unused)
     }
 }
 
-/* bb_multiply_add: the sum of the stream and of the product as bb_multiply has it. */
+/* bb_multiply_add: the sum of the stream and of the product as bb_multiply has it; where the stream is 0,
+   all bits of the product. */
 static void test_add(void **unused)
 {
     static const int counts[] = { 1, 32, 33, MOST_T };
@@ -244,15 +245,15 @@ static void test_add(void **unused)
                 const bb_exec   e = { .k = &kernels, .T = counts[j], .x = stream };
                 call            c = { &l, counts[j], x, packed, true };
                 const int       rows = l.w.rows;
-                for (int n = 0; n < MOST_T * MOST_ROWS; n++) stream[n] = (float)n;
+                for (int n = 0; n < MOST_T * MOST_ROWS; n++) stream[n] = (float)(n % 2 * n);
                 lab_team(&e, 2, l.w.cols, run_call, &c);
                 multiply(&l, counts[j], x, y, 1);
                 for (int n = 0; n < counts[j] * rows; n++) {
-                    const float sum = (float)n + y[n / rows * LDY + n % rows];
+                    const float sum = (float)(n % 2 * n) + y[n / rows * LDY + n % rows];
                     assert_true(stream[n] == sum);
                 }
                 for (int n = counts[j] * rows; n < MOST_T * MOST_ROWS; n++)
-                    assert_true(stream[n] == (float)n);
+                    assert_true(stream[n] == (float)(n % 2 * n));
             }
 }
 
