@@ -27,12 +27,13 @@ void bb_kernels_init(bb_kernels *k, unsigned cpu)
 {
     *k = (bb_kernels){
         .name           = "c",
-        .widen          = { NULL, bb_widen_bf16_c, bb_widen_f16_c },
-        .narrow         = { NULL, bb_narrow_bf16_c, bb_narrow_f16_c },
+        .widen          = { [BB_TYPE_BF16] = bb_widen_bf16_c, [BB_TYPE_F16] = bb_widen_f16_c },
+        .narrow         = { [BB_TYPE_BF16] = bb_narrow_bf16_c, [BB_TYPE_F16] = bb_narrow_f16_c },
         .format         = { [BB_TYPE_F32]  = { BB_TYPE_F32, bb_arrange_c, bb_rows_f32_c, 0, NULL, NULL },
                             [BB_TYPE_BF16] = { BB_TYPE_F32, bb_arrange_c, bb_rows_bf16_c, 0, NULL, NULL },
                             [BB_TYPE_F16]  = { BB_TYPE_F32, bb_arrange_c, bb_rows_f16_c, 0, NULL, NULL } },
-        .cache          = { CACHE(f32, c), CACHE(bf16, c), CACHE(f16, c) },
+        .cache          = { [BB_TYPE_F32] = CACHE(f32, c), [BB_TYPE_BF16] = CACHE(bf16, c),
+                            [BB_TYPE_F16] = CACHE(f16, c) },
         .attend_join    = bb_attend_join_c,
         .axpy           = bb_axpy_c,
         .silu_mul       = bb_silu_mul_c,
@@ -119,7 +120,7 @@ void bb_kernels_keep_f32(bb_kernels *k)
     bb_kernels below;
 
     bb_kernels_init(&below, (unsigned)bb_cpu_level(k->name) & ~(unsigned)BB_CPU_BF16);
-    for (int type = 0; type < BB_N_TYPES; type++) {
+    for (int type = BB_TYPE_F32; type < BB_N_FLOATS; type++) {
         if (k->format[type].activation != BB_TYPE_F32) k->format[type] = below.format[type];
         k->cache[type] = below.cache[type];
     }

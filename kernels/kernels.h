@@ -29,6 +29,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* ------------------------------------------------------------- element types ------------ */
+
+/* Element types of stored tensors: all that safetensors names. Kernels compute with the first
+   three, whose values are those of the public bamba_type; they index the per-type slots of the
+   table. */
+typedef enum bb_type {
+    BB_TYPE_NONE,                         /* not said, or not known */
+    BB_TYPE_F32, BB_TYPE_BF16, BB_TYPE_F16,
+    BB_N_FLOATS,
+    BB_TYPE_F64 = BB_N_FLOATS, BB_TYPE_F8_E4M3, BB_TYPE_F8_E5M2, BB_TYPE_F8_E8M0,
+    BB_TYPE_F8_E4M3FNUZ, BB_TYPE_F8_E5M2FNUZ, BB_TYPE_F6_E2M3, BB_TYPE_F6_E3M2, BB_TYPE_F4,
+    BB_TYPE_I8, BB_TYPE_U8, BB_TYPE_I16, BB_TYPE_U16, BB_TYPE_I32, BB_TYPE_U32, BB_TYPE_I64,
+    BB_TYPE_U64, BB_TYPE_BOOL, BB_TYPE_C64,
+    BB_N_TYPES
+} bb_type;
+
 /* ------------------------------------------------------------- conversions -------------- */
 
 /* dst[i] = src[i] as float32, exactly; NaN stays NaN.   src [n] bfloat16 or IEEE half. */
@@ -278,9 +294,6 @@ enum { BB_PEAK_F32, BB_PEAK_BF16, BB_PEAK_I8, BB_N_PEAKS };       /* of which el
 
 /* ------------------------------------------------------------- the table ---------------- */
 
-/* Element types a kernel can be asked for; index of the per-type slots. */
-enum { BB_TYPE_F32, BB_TYPE_BF16, BB_TYPE_F16, BB_N_TYPES };
-
 /* How matrices of one element type are multiplied. */
 typedef struct bb_format {
     int              activation;          /* BB_TYPE_… that x is rounded to: F32 (not at all) or BF16 */
@@ -300,10 +313,10 @@ typedef struct bb_cache {
 
 typedef struct bb_kernels {
     const char           *name;           /* highest level in use: "c" */
-    bb_widen_fn          *widen[BB_N_TYPES];      /* [BB_TYPE_F32] is NULL */
-    bb_narrow_fn         *narrow[BB_N_TYPES];     /* [BB_TYPE_F32] is NULL */
-    bb_format             format[BB_N_TYPES];
-    bb_cache              cache[BB_N_TYPES];
+    bb_widen_fn          *widen[BB_N_FLOATS];      /* [BB_TYPE_F32] is NULL */
+    bb_narrow_fn         *narrow[BB_N_FLOATS];     /* [BB_TYPE_F32] is NULL */
+    bb_format             format[BB_N_FLOATS];
+    bb_cache              cache[BB_N_FLOATS];
     bb_attend_join_fn    *attend_join;
     bb_axpy_fn           *axpy;
     bb_silu_mul_fn       *silu_mul;

@@ -12,16 +12,8 @@
 
 /* -------------------------------------------------------------- options ------------------ */
 
-static int kernel_type(bamba_type t)
-{
-    return t == BAMBA_TYPE_F32 ? BB_TYPE_F32 : t == BAMBA_TYPE_BF16 ? BB_TYPE_BF16 : BB_TYPE_F16;
-}
-
-static bamba_type public_type(int kernel)
-{
-    return kernel == BB_TYPE_F32 ? BAMBA_TYPE_F32
-         : kernel == BB_TYPE_BF16 ? BAMBA_TYPE_BF16 : BAMBA_TYPE_F16;
-}
+_Static_assert((int)BB_TYPE_F32 == BAMBA_TYPE_F32 && (int)BB_TYPE_BF16 == BAMBA_TYPE_BF16
+               && (int)BB_TYPE_F16 == BAMBA_TYPE_F16, "a public type is an element type");
 
 static bb_status read_options(bamba_model_options *o, const bamba_model_options *given,
                               bamba_error *err)
@@ -94,11 +86,11 @@ static void read_eos(bamba_model *m, const bb_json *j)
 }
 
 /* In what type the matrices would be stored, for models without weights. */
-static bb_dtype read_dtype(const bb_json *c)
+static bb_type read_dtype(const bb_json *c)
 {
     const char *name = bb_json_text_or(c, "dtype", bb_json_text_or(c, "torch_dtype", "float32"));
 
-    return strcmp(name, "bfloat16") == 0 ? BB_BF16 : strcmp(name, "float16") == 0 ? BB_F16 : BB_F32;
+    return strcmp(name, "bfloat16") == 0 ? BB_TYPE_BF16 : strcmp(name, "float16") == 0 ? BB_TYPE_F16 : BB_TYPE_F32;
 }
 
 static bb_status plan_model(bamba_model *m, bb_json_doc *doc, bamba_error *err)
@@ -154,7 +146,7 @@ static bb_status bind_model(bamba_model *m, const bamba_model_options *o, const 
                             bamba_error *err)
 {
     const bb_bind_options bind = {
-        .type = bb_dtype_of(o->weight_type), .planned_type = m->weight_type, .k = &m->kernels,
+        .type = (bb_type)o->weight_type, .planned_type = m->weight_type, .k = &m->kernels,
         .copy = o->copy_weights != 0, .random = random != NULL, .seed = random ? *random : 0,
         .n_threads = o->n_threads, .progress = o->progress,
         .progress_context = o->progress_context,
@@ -178,7 +170,7 @@ static bb_status begin(bamba_model **out, const char *config_path,
         goto done;
     }
     m->alloc = a;
-    m->kv_type = kernel_type(o->kv_type);
+    m->kv_type = o->kv_type ? (bb_type)o->kv_type : BB_TYPE_F16;
     BB_TRY(choose_kernels(&m->kernels, o->cpu, err));
     if (o->compute_type == BAMBA_TYPE_F32) bb_kernels_keep_f32(&m->kernels);
     m->graph = bb_graph_create(&a);
@@ -209,7 +201,7 @@ static bb_status open_config(bamba_model **out, const char *path, const uint64_t
     BB_TRY(read_options(&o, options, err));
     BB_TRY(begin(&m, path, &o, err));
     BB_TRY(bind_model(m, &o, random, err));
-    if (o.weight_type != BAMBA_TYPE_DEFAULT) m->weight_type = bb_dtype_of(o.weight_type);
+    if (o.weight_type != BAMBA_TYPE_DEFAULT) m->weight_type = (bb_type)o.weight_type;
     *out = m;
     m = NULL;
 done:
@@ -252,7 +244,7 @@ bamba_status bamba_model_open(bamba_model **out, const char *dir,
     BB_TRY(read_generation(m, dir, err));
     BB_TRY(bb_checkpoint_open(&m->checkpoint, &a, dir, err));
     BB_TRY(bind_model(m, &o, NULL, err));
-    m->weight_type = bb_dtype_of(public_type(m->graph->head.w.type));
+    m->weight_type = m->graph->head.w.type;
     *out = m;
     m = NULL;
 done:
@@ -277,8 +269,7 @@ void bamba_model_free(bamba_model *m)
 /* What bounds the products of the head's type. */
 static bamba_limit peak_of(const bamba_model *m)
 {
-    const int type = kernel_type(bb_dtype_public(m->weight_type));
-    return m->kernels.format[type].activation == BB_TYPE_BF16 ? BAMBA_LIMIT_BF16 : BAMBA_LIMIT_F32;
+    return m->kernels.format[m->weight_type].activation == BB_TYPE_BF16 ? BAMBA_LIMIT_BF16 : BAMBA_LIMIT_F32;
 }
 
 bamba_status bamba_model_info_get(const bamba_model *m, bamba_model_info *info)
@@ -290,8 +281,8 @@ bamba_status bamba_model_info_get(const bamba_model *m, bamba_model_info *info)
         .struct_bytes   = size,
         .architecture   = m->architecture,
         .cpu            = m->kernels.name,
-        .weight_type    = bb_dtype_public(m->weight_type),
-        .kv_type        = public_type(m->kv_type),
+        .weight_type    = (bamba_type)m->weight_type,
+        .kv_type        = (bamba_type)m->kv_type,
         .n_vocab        = m->graph->n_vocab,
         .n_layers       = m->graph->n_layers,
         .n_context      = m->n_context,

@@ -21,8 +21,8 @@ struct bamba_model {
     void          *block;                 /* weights that are not used in place, never none of them;
                                              NULL: a model without weights */
     bb_bind_stats  stats;
-    bb_dtype       weight_type;           /* of the matrices */
-    int            kv_type;               /* BB_TYPE_… */
+    bb_type       weight_type;           /* of the matrices */
+    bb_type        kv_type;
     int            n_context;             /* 0 = not said */
     int            n_eos;
     int32_t        eos[BB_MAX_EOS];

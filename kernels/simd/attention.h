@@ -30,7 +30,7 @@ enum { LANES = 16 };                      /* of a panel */
 enum { PARTS = LANES / VL };              /* vectors of a panel's row */
 enum { QUERIES = 4 };                     /* multiplied side by side */
 enum { VECTORS = 4 };                     /* of sums of each, at most */
-enum { DOT = BB_N_TYPES };                /* bfloat16, the coefficients too */
+enum { DOT = BB_N_FLOATS };                /* bfloat16, the coefficients too */
 
 /* In every function below, type (BB_TYPE_… or DOT), Q <= QUERIES and N, the panels multiplied
    side by side, are constants where it is inlined. */

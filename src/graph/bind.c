@@ -15,7 +15,7 @@ typedef struct job {
     const bb_tensor *from;                /* NULL: random values */
     void            *to;
     size_t           n;                   /* elements */
-    int              type;                /* BB_TYPE_… of `to` */
+    bb_type          type;                /* of `to` */
     int              cols;
 } job;
 
@@ -34,41 +34,36 @@ struct bb_binder {
 
 /* -------------------------------------------------------------- element types ------------ */
 
-static int type_of(bb_dtype t)
-{
-    return t == BB_F32 ? BB_TYPE_F32 : t == BB_BF16 ? BB_TYPE_BF16 : BB_TYPE_F16;
-}
+static size_t type_bytes(bb_type type) { return type == BB_TYPE_F32 ? 4 : 2; }
 
-static size_t type_bytes(int type) { return type == BB_TYPE_F32 ? 4 : 2; }
-
-static bool is_float_type(bb_dtype t) { return t == BB_F32 || t == BB_BF16 || t == BB_F16; }
+static bool is_float_type(bb_type t) { return t > BB_TYPE_NONE && t < BB_N_FLOATS; }
 
 enum { CHUNK = 2048 };                    /* elements converted through the stack at a time */
 
 /* n elements from an unaligned view to float32. */
-static void read_floats(const bb_kernels *k, bb_dtype from, const unsigned char *data, size_t n,
+static void read_floats(const bb_kernels *k, bb_type from, const unsigned char *data, size_t n,
                         float *to)
 {
     uint16_t half[CHUNK];
 
-    if (from == BB_F32) {
+    if (from == BB_TYPE_F32) {
         memcpy(to, data, n * 4);
         return;
     }
     for (size_t i = 0; i < n; i += CHUNK) {
         const size_t m = n - i < CHUNK ? n - i : CHUNK;
         memcpy(half, data + i * 2, m * 2);
-        k->widen[type_of(from)](m, half, to + i);
+        k->widen[from](m, half, to + i);
     }
 }
 
 static void convert(const bb_kernels *k, const job *j, size_t first, size_t n)
 {
-    const size_t from_bytes = j->from->dtype == BB_F32 ? 4 : 2;
+    const size_t from_bytes = j->from->dtype == BB_TYPE_F32 ? 4 : 2;
     const unsigned char *data = j->from->data + first * from_bytes;
     float wide[CHUNK];
 
-    if (type_of(j->from->dtype) == j->type) {         /* only the alignment was wrong */
+    if (j->from->dtype == j->type) {         /* only the alignment was wrong */
         memcpy((unsigned char *)j->to + first * from_bytes, data, n * from_bytes);
         return;
     }
@@ -117,7 +112,7 @@ static const bb_tensor *take(bb_binder *b, const char *name, const int *dim)
     }
     if (!is_float_type(t->dtype)) {
         bb_fail(&b->first, BAMBA_ERR_UNSUPPORTED, "%s: '%s': expected F32, BF16 or F16, found %s",
-                t->file, full, bb_dtype_name(t->dtype));
+                t->file, full, bb_type_name(t->dtype));
         return NULL;
     }
     return t;
@@ -131,25 +126,24 @@ void bb_bind_matrix(bb_binder *b, bb_matrix *out, const char *name, int rows, in
 {
     const bb_tensor *t = take(b, name, (const int[]){ rows, cols, 0 });
     const size_t     n = (size_t)rows * (size_t)cols;
-    const bb_dtype   stored = t ? t->dtype : b->options->planned_type;
-    const bb_dtype   wanted = b->options->type == BB_DTYPE_NONE ? stored : b->options->type;
-    const int        type = type_of(wanted);
-    const size_t     bytes = n * type_bytes(type);
+    const bb_type   stored = t ? t->dtype : b->options->planned_type;
+    const bb_type   wanted = b->options->type == BB_TYPE_NONE ? stored : b->options->type;
+    const size_t     bytes = n * type_bytes(wanted);
     const bool       in_place = wanted == stored && !b->options->copy && !b->options->random
-                                && (!t || is_aligned(t->data, type_bytes(type)));
+                                && (!t || is_aligned(t->data, type_bytes(wanted)));
 
     if (b->first.code != BAMBA_OK) return;
     if (cols > b->g->widest) b->g->widest = cols;
     b->stats.n_params += n;
     b->stats.weights_bytes += bytes;
-    *out = (bb_matrix){ .rows = rows, .cols = cols, .type = type };
+    *out = (bb_matrix){ .rows = rows, .cols = cols, .type = wanted };
     if (in_place) {
         b->stats.mapped_bytes += bytes;
         out->data = t ? t->data : NULL;
         return;
     }
-    void *copy = bb_take(&b->arena, n, type_bytes(type));
-    if (b->pass == ATTACH) b->jobs[b->n_jobs] = (job){ t, copy, n, type, cols };
+    void *copy = bb_take(&b->arena, n, type_bytes(wanted));
+    if (b->pass == ATTACH) b->jobs[b->n_jobs] = (job){ t, copy, n, wanted, cols };
     b->n_jobs++;
     out->data = copy;
 }

@@ -17,8 +17,8 @@
 typedef struct bb_binder bb_binder;
 
 typedef struct bb_bind_options {
-    bb_dtype           type;              /* of matrices; BB_DTYPE_NONE = as stored             */
-    bb_dtype           planned_type;      /* without a checkpoint: what it would be stored in   */
+    bb_type           type;              /* of matrices; BB_TYPE_NONE = as stored             */
+    bb_type           planned_type;      /* without a checkpoint: what it would be stored in   */
     const bb_kernels  *k;
     bool               copy;              /* use nothing in place                                */
     bool               random;            /* without a checkpoint: make weights, from `seed`     */

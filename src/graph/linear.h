@@ -10,7 +10,7 @@
 
 typedef struct bb_matrix {
     int         rows, cols;
-    int         type;                     /* BB_TYPE_… of kernels.h                              */
+    bb_type     type;
     const void *data;                     /* [rows, cols], row-major, aligned to its element     */
 } bb_matrix;
 

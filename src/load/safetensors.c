@@ -91,8 +91,8 @@ static void read_dtype(const bb_json *entry, bb_tensor *t)
     size_t        n;
     const char   *name = bb_json_value_text(&dtype, &n);
 
-    t->dtype = bb_dtype_find(name, n);
-    if (t->dtype == BB_DTYPE_NONE)
+    t->dtype = bb_type_find(name, n);
+    if (t->dtype == BB_TYPE_NONE)
         bb_json_fail(&dtype, BAMBA_ERR_FORMAT, "expected a dtype of the format, found '%.*s'",
                      bb_name_width(name), name);
 }
@@ -127,7 +127,7 @@ static void read_shape(const bb_json *entry, bb_tensor *t)
 static void read_extent(const bb_safetensors *f, const bb_json *entry, bb_tensor *t)
 {
     const bb_json  offsets = bb_json_get(entry, "data_offsets");
-    const unsigned bits = bb_dtype_bits(t->dtype);
+    const unsigned bits = bb_type_bits(t->dtype);
 
     if (!bb_json_is_array(&offsets) || bb_json_length(&offsets) != 2) {
         bb_json_fail(&offsets, BAMBA_ERR_FORMAT, "expected an array of two integers");

@@ -31,14 +31,14 @@ const bb_tensor *bb_tensors_find(const bb_tensor *list, size_t n, const char *na
     return NULL;
 }
 
-bb_shape_text bb_shape_show(bb_dtype dtype, int n_dims, const size_t *dim)
+bb_shape_text bb_shape_show(bb_type dtype, int n_dims, const size_t *dim)
 {
     /* name <= 11 bytes, each dimension <= 20 digits and ", ": 8 of them fit. */
     _Static_assert(11 + 2 + BB_MAX_DIMS * 22 + 2 <= sizeof(bb_shape_text), "shape text");
     bb_shape_text text;
     size_t        n = 0;
 
-    n += (size_t)snprintf(text.s, sizeof text.s, "%s [", bb_dtype_name(dtype));
+    n += (size_t)snprintf(text.s, sizeof text.s, "%s [", bb_type_name(dtype));
     for (int i = 0; i < n_dims; i++)
         n += (size_t)snprintf(text.s + n, sizeof text.s - n, "%s%zu", i ? ", " : "", dim[i]);
     snprintf(text.s + n, sizeof text.s - n, "]");

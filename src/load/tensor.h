@@ -13,7 +13,7 @@ enum { BB_MAX_DIMS = 8 };
 typedef struct bb_tensor {
     const char          *name;            /* NUL-terminated; owned by the checkpoint */
     const char          *file;            /* file name for messages; owned by the checkpoint */
-    bb_dtype             dtype;
+    bb_type             dtype;
     int                  n_dims;          /* 0 = scalar */
     size_t               dim[BB_MAX_DIMS];
     size_t               n_elements;
@@ -29,7 +29,7 @@ const bb_tensor *bb_tensors_find(const bb_tensor *list, size_t n, const char *na
 
 /* "BF16 [16768, 4096]" for messages; returned by value so that two fit into one call. */
 typedef struct bb_shape_text { char s[192]; } bb_shape_text;
-bb_shape_text bb_shape_show(bb_dtype dtype, int n_dims, const size_t *dim);
+bb_shape_text bb_shape_show(bb_type dtype, int n_dims, const size_t *dim);
 
 /* Bytes of a name to print in a message, for "%.*s": whole characters, at most 100, so that
    what follows a hostile name is still seen. */

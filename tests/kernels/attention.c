@@ -305,10 +305,10 @@ static void check_join_of(check *c, int n, int heads, int d, double spread)
 
 void check_attention(check *c)
 {
-    static const char *const few[] = { "attend f32", "attend bf16", "attend f16" };
-    static const char *const many[] = { "attend_many f32", "attend_many bf16", "attend_many f16" };
+    static const char *const few[BB_N_FLOATS] = { NULL, "attend f32", "attend bf16", "attend f16" };
+    static const char *const many[BB_N_FLOATS] = { NULL, "attend_many f32", "attend_many bf16", "attend_many f16" };
 
-    for (int type = 0; type < BB_N_TYPES; type++) {
+    for (int type = BB_TYPE_F32; type < BB_N_FLOATS; type++) {
         const bb_cache *cache = &c->k->cache[type];
         const bool      rounds = cache->attend_many != cache->attend;
         if (CHECK_BEGIN(c, few[type], cache[type].attend)) {

@@ -213,7 +213,7 @@ static void bench_types(bench *b)
     static const int T[] = { 1, 2, 4, 8, 16, 32 };
     char             name[64];
 
-    for (b->type = 0; b->type < BB_N_TYPES; b->type++) {
+    for (b->type = BB_TYPE_F32; b->type < BB_N_FLOATS; b->type++) {
         const char  *type = type_name(b->type);
         const double size = b->type == BB_TYPE_F32 ? 4 : 2;
 

@@ -105,11 +105,11 @@ static void check_narrow(check *c, int type)
 
 void check_convert(check *c)
 {
-    static const char *const widen[]  = { "", "widen bf16", "widen f16" };
-    static const char *const narrow[] = { "", "narrow bf16", "narrow f16" };
+    static const char *const widen[]  = { "", "", "widen bf16", "widen f16" };
+    static const char *const narrow[] = { "", "", "narrow bf16", "narrow f16" };
 
     const unsigned mode = check_set_flush(false);         /* the reference needs denormals */
-    for (int type = BB_TYPE_BF16; type < BB_N_TYPES; type++) {
+    for (int type = BB_TYPE_BF16; type < BB_N_FLOATS; type++) {
         if (CHECK_BEGIN(c, widen[type], widen[type])) {
             check_widen(c, type);
             check_end(c);

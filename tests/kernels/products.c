@@ -150,15 +150,15 @@ static void check_many(check *c, int type)
 
 void check_products(check *c)
 {
-    static const char *const few[] = { "rows f32", "rows bf16", "rows f16" };
-    static const char *const many[] = { "gemm f32", "gemm bf16", "gemm f16" };
+    static const char *const few[BB_N_FLOATS] = { NULL, "rows f32", "rows bf16", "rows f16" };
+    static const char *const many[BB_N_FLOATS] = { NULL, "gemm f32", "gemm bf16", "gemm f16" };
 
-    for (int type = 0; type < BB_N_TYPES; type++) {
+    for (int type = BB_TYPE_F32; type < BB_N_FLOATS; type++) {
         if (!CHECK_BEGIN(c, few[type], format[type].rows)) continue;
         check_few(c, type);
         check_end(c);
     }
-    for (int type = 0; type < BB_N_TYPES; type++) {
+    for (int type = BB_TYPE_F32; type < BB_N_FLOATS; type++) {
         if (!CHECK_BEGIN(c, many[type], format[type].gemm)) continue;
         if (c->k->format[type].gemm) check_many(c, type);
         check_end(c);

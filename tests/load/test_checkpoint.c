@@ -79,7 +79,7 @@ static void check_same_tensors(const store *s, int n_shards)
         const bb_tensor *t = bb_checkpoint_find(c, s->tensor[i].name);
         assert_non_null(t);
         assert_string_equal(t->name, s->tensor[i].name);
-        assert_string_equal(bb_dtype_name(t->dtype), s->tensor[i].dtype);
+        assert_string_equal(bb_type_name(t->dtype), s->tensor[i].dtype);
         assert_int_equal(t->n_dims, s->tensor[i].n_dims);
         for (int k = 0; k < t->n_dims; k++) assert_int_equal(t->dim[k], s->tensor[i].dim[k]);
         assert_int_equal(t->bytes, s->tensor[i].bytes);

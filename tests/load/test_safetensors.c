@@ -100,7 +100,7 @@ static void test_reads(void **state)
     }
 
     t = bb_safetensors_find(file, "w");
-    assert_int_equal(t->dtype, BB_F32);
+    assert_int_equal(t->dtype, BB_TYPE_F32);
     assert_int_equal(t->n_dims, 2);
     assert_int_equal(t->dim[0], 2);
     assert_int_equal(t->dim[1], 3);
@@ -167,7 +167,7 @@ static void test_reads_what_store_writes(void **state)
         const bb_tensor *t = bb_safetensors_find(file, s.tensor[i].name);
         assert_non_null(t);
         assert_int_equal(t->bytes, s.tensor[i].bytes);
-        assert_string_equal(bb_dtype_name(t->dtype), s.tensor[i].dtype);
+        assert_string_equal(bb_type_name(t->dtype), s.tensor[i].dtype);
         assert_memory_equal(t->data, s.tensor[i].data, t->bytes);
     }
     bb_safetensors_close(file);

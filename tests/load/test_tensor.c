@@ -38,15 +38,15 @@ static void test_shape_text(void **state)
     char         expected[256] = "F8_E4M3FNUZ [";
 
     (void)state;
-    assert_string_equal(bb_shape_show(BB_BF16, 2, two).s, "BF16 [16768, 4096]");
-    assert_string_equal(bb_shape_show(BB_F32, 0, none).s, "F32 []");
-    assert_string_equal(bb_shape_show(BB_F32, 1, none).s, "F32 [0]");
+    assert_string_equal(bb_shape_show(BB_TYPE_BF16, 2, two).s, "BF16 [16768, 4096]");
+    assert_string_equal(bb_shape_show(BB_TYPE_F32, 0, none).s, "F32 []");
+    assert_string_equal(bb_shape_show(BB_TYPE_F32, 1, none).s, "F32 [0]");
     for (int i = 0; i < BB_MAX_DIMS; i++) {
         widest[i] = SIZE_MAX;
         sprintf(expected + strlen(expected), "%s%zu", i ? ", " : "", SIZE_MAX);
     }
     strcat(expected, "]");
-    assert_string_equal(bb_shape_show(BB_F8_E4M3FNUZ, BB_MAX_DIMS, widest).s, expected);
+    assert_string_equal(bb_shape_show(BB_TYPE_F8_E4M3FNUZ, BB_MAX_DIMS, widest).s, expected);
 }
 
 static void test_name_width(void **state)
