@@ -56,61 +56,94 @@ typedef void bb_narrow_fn(size_t n, const float *src, uint16_t *dst);
 /* ------------------------------------------------------------- products ----------------- */
 
 /*
- * Before a few rows are multiplied they are arranged as the format likes them, and rounded to nearest
- * even where its activation type is bfloat16:
- *
- *     x [T, cols] float32, row stride ldx     arranged [T · BB_ARRANGED(cols)] floats of room
+ * A format is a way to store a matrix of weights W [all rows, cols] (struct bb_format). Everything
+ * that reads or writes its bytes takes W, the start of the whole matrix, and `first`, the first row
+ * that is meant: callers never compute where a row lies.
  */
-typedef void bb_arrange_fn(int T, int cols, const float *x, size_t ldx, void *arranged);
-#define BB_ARRANGED(cols) (((size_t)(cols) + 31) / 32 * 32)
+
+/* w [rows, cols] row stride ldw = rows first … first + rows - 1 of W as float32, exactly. This is the
+   definition of a format. */
+typedef void bb_decode_fn(int rows, int cols, const void *W, int first, float *w, size_t ldw);
+
+/* Rows first … first + rows - 1 of W = w [rows, cols] row stride ldw, rounded to nearest even. */
+typedef void bb_encode_fn(int rows, int cols, const float *w, size_t ldw, void *W, int first);
 
 /*
- * Few rows times a matrix:  y[t, r] = Σc W[r, c] · x[t, c]          0 <= t < T, 0 <= r < rows
+ * x [T, cols] row stride ldx, in the order that a format's kernels read, rounded to nearest even if
+ * its `activation` is bfloat16. prepared: few_bytes(T, cols) or many_bytes(T, cols) bytes, at least
+ * 4-byte aligned; places of rows that the last group lacks are left alone.
+ */
+typedef void bb_prepare_fn(int T, int cols, const float *x, size_t ldx, void *prepared);
+
+/*
+ * Few rows times a matrix:  y[t, r] = Σc W[first + r, c] · x[t, c]      0 <= t < T, 0 <= r < rows
  *
- *     W [rows, cols] of the format's type, row stride ldw elements, at least element-aligned
- *     arranged: x [T, cols] as arranged by the format in one call
+ *     x [T, cols] prepared by the format's prepare_few in one call
  *     y [T, rows] float32, row stride ldy
  *
- * T is meant to be 1 … 32: W is read once from memory. Each y[t, r] has the bits it has for T = 1.
- * |y - exact| <= (cols/16 + 6) · eps · Σ|W·x|; for random operands on average
- * rms(error) <= 4 · eps · √cols · rms(W) · rms(x). Exact is the product of the rounded x, where it
- * is rounded. Takes some 50 KiB of stack.
+ * T is meant to be 1 … 32: W is read once from memory. Each y[t, r] has the bits it has for T = 1
+ * and rows = 1. |y - exact| <= (cols/16 + 6) · eps · Σ|W·x|; for random operands on average
+ * rms(error) <= 4 · eps · √cols · rms(W) · rms(x). Exact is the product of the decoded W and of x,
+ * rounded if the format rounds it. Takes some 50 KiB of stack.
  */
-typedef void bb_rows_fn(int T, int rows, int cols, const void *W, size_t ldw, const void *arranged,
-                        float *y, size_t ldy);
+typedef void bb_few_fn(int T, int rows, int cols, const void *W, int first, const void *x,
+                       float *y, size_t ldy);
 
 /*
- * Before many rows are multiplied they are put side by side, in groups of the format's `group` rows,
- * rounded to nearest even where the format's activation type is bfloat16:
- *
- *     x [T, cols] float32, row stride ldx
- *     packed [ceil(T / group)] groups of group · BB_PACKED(cols) elements of the activation type, at
- *     a multiple of 4 bytes; their order inside a group is private to the format
- *
- * Groups may be packed by separate calls. Places of rows that the last group lacks are left alone.
+ * Many rows times a matrix: the formula and bounds of bb_few_fn, x prepared by prepare_many, for any
+ * T; meant for T above 32. Weights and sums pass through scratch [BB_MANY_SCRATCH(T, rows) bytes,
+ * 64-byte aligned], which costs less the more rows share it: give a call all T rows, and some 100
+ * weight rows. Each y[t, r] has the same bits for any T and rows, but not those of bb_few_fn.
  */
-typedef void bb_gemm_pack_fn(int T, int cols, const float *x, size_t ldx, void *packed);
-#define BB_PACKED(cols) (((size_t)(cols) + 1) / 2 * 2)            /* elements a row takes */
-
-/*
- * Many rows times a matrix: what bb_rows_fn computes, of x as packed by the format, for any T; meant
- * for T above 32. y [T, rows] row stride ldy. Weights and sums pass through scratch
- * [BB_GEMM_SCRATCH(T, rows) bytes, 64-byte aligned], which costs less the more rows share it: give
- * a call all rows, and some 100 weight rows. Each y[t, r] has the same bits for any T (but not those
- * of bb_rows_fn); bounds as there.
- */
-typedef void bb_gemm_fn(int T, int rows, int cols, const void *W, size_t ldw, const void *packed,
+typedef void bb_many_fn(int T, int rows, int cols, const void *W, int first, const void *x,
                         float *y, size_t ldy, void *scratch);
-enum { BB_GEMM_PANEL = 32 * 1024, BB_GEMM_MOST_NR = 32, BB_MOST_GROUP = 16 };
-#define BB_GEMM_SCRATCH(T, rows)                                                                  \
-    (BB_GEMM_PANEL + ((size_t)(T) + BB_MOST_GROUP)                                                \
-                         * (((size_t)(rows) + BB_GEMM_MOST_NR - 1) / BB_GEMM_MOST_NR)             \
-                         * BB_GEMM_MOST_NR * sizeof(float))
+enum {
+    BB_MANY_PANEL   = 32 * 1024,          /* bytes of weights at a time */
+    BB_MANY_MOST_NR = 32,                 /* weight rows of a panel, at most */
+    BB_MOST_GROUP   = 16                  /* rows of x side by side, at most */
+};
+#define BB_MANY_SCRATCH(T, rows)                                                                  \
+    (BB_MANY_PANEL + ((size_t)(T) + BB_MOST_GROUP)                                                \
+                         * (((size_t)(rows) + BB_MANY_MOST_NR - 1) / BB_MANY_MOST_NR)             \
+                         * BB_MANY_MOST_NR * sizeof(float))
+
+/* How matrices of one format are stored and multiplied. */
+typedef struct bb_format {
+    const char    *name;                  /* "bf16" */
+    bb_type        type;                  /* stored tensors of this element type are its bytes as they
+                                             are; BB_TYPE_NONE: no file has them */
+    int            block;                 /* columns that share a scale; 1: there are no scales */
+    int            rows_together;         /* weight rows interleaved in memory; `first`, and `rows`
+                                             unless they are the last, are multiples of it */
+    size_t         align;                 /* bytes that a matrix must be aligned to */
+    bb_type        activation;            /* what x is rounded to: F32 (not at all) or BF16 */
+    int            group;                 /* rows of x that prepare_many puts side by side, at most
+                                             BB_MOST_GROUP; separate calls may prepare separate groups,
+                                             row `first`, a multiple of it, at offset
+                                             many_bytes(first, cols) */
+    size_t       (*bytes)(int rows, int cols);        /* of a matrix */
+    size_t       (*few_bytes)(int T, int cols);       /* of x prepared; both grow with T and cols */
+    size_t       (*many_bytes)(int T, int cols);
+    bb_prepare_fn *prepare_few, *prepare_many;
+    bb_few_fn     *few;
+    bb_many_fn    *many;                  /* NULL, like prepare_many and many_bytes, at a level
+                                             without one */
+    bb_decode_fn  *decode;
+    bb_encode_fn  *encode;                /* NULL: can only be read */
+} bb_format;
+
+enum { BB_FORMAT_F32, BB_FORMAT_BF16, BB_FORMAT_F16, BB_N_FORMATS };
 
 /* ------------------------------------------------------------- elementwise -------------- */
 
 /* y[i] += alpha · x[i].   x, y [n]. |y - exact| <= eps · (|y| + 2·|alpha·x|). */
 typedef void bb_axpy_fn(int n, float alpha, const float *x, float *y);
+
+/* y[i] *= x[i].   x, y [n]. Rounded once. */
+typedef void bb_mul_fn(int n, const float *x, float *y);
+
+/* y[i] = max(x[i], 0)².   x, y [n]; y may be x. Rounded once; NaN stays NaN. */
+typedef void bb_relu2_fn(int n, const float *x, float *y);
 
 /* y[i] = silu(gate[i]) · up[i], silu(v) = v / (1 + exp(-v)).   [n]; y may be gate or up.
    silu is 0 below -89, and at -infinity NaN, as the formula says.
@@ -152,12 +185,13 @@ typedef void bb_rope_fn(int heads, int width, int d, const float *cos, const flo
 /*
  * Causal depthwise convolution with SiLU over T tokens, window carried:
  *     out[t, c] = silu(b[c] + Σj w[c, j] · in[t - (K-1) + j, c])    0 <= j < K
- * where in[-1], in[-2] … are the window's columns, the newest last.
+ * where in[-1], in[-2] … are the columns of window_in, the newest last.
  *
  *     x [T, ...] row stride ldx, channels c = 0 … C-1 of it; out [T, ...] row stride ldo
  *     w [C, K] row stride ldw    b [C] or NULL
- *     window [K-1, C] row stride ld_window, raw (pre-conv) columns, oldest first; updated to
- *     the last K-1 columns of window ‖ x, also when T < K-1.
+ *     window_in, window_out [K-1, C] row stride ld_window, raw (pre-conv) columns, oldest first;
+ *     window_out becomes the last K-1 columns of window_in ‖ x, also when T < K-1. It is window_in,
+ *     or does not overlap it; then window_in is left as it was.
  *
  * The caller cuts by channels: pass pointers to the first channel of the cut. K >= 1.
  * Any split of the tokens into calls gives the same bits.
@@ -165,44 +199,48 @@ typedef void bb_rope_fn(int heads, int width, int d, const float *cos, const flo
  * Source: state-spaces/mamba modules/mamba2.py (conv1d with conv_state).
  */
 typedef void bb_conv1d_fn(int T, int C, int K, const float *x, size_t ldx, const float *w,
-                          size_t ldw, const float *b, float *window, size_t ld_window,
-                          float *out, size_t ldo);
+                          size_t ldw, const float *b, const float *window_in, float *window_out,
+                          size_t ld_window, float *out, size_t ldo);
 
 /* ------------------------------------------------------------- state space -------------- */
 
 /*
+ * The state space takes the state before, S_in, and gives the state after, S_out. S_out is S_in, or
+ * does not overlap it; then S_in is left as it was, and the bits are the same.
+ */
+
+/*
  * One token of the Mamba-2 recurrence, for H heads that share B and C (one group, or a part):
  *
- *     a         = exp(dt[h] · A[h])                        in (0, 1]
- *     S[h,p,n] ←  a · S[h,p,n] + dt[h] · x[h,p] · B[n]
- *     y[h,p]    = Σn C[n] · S[h,p,n] + D[h] · x[h,p]
+ *     a             = exp(dt[h] · A[h])                    in (0, 1]
+ *     S_out[h,p,n]  = a · S_in[h,p,n] + dt[h] · x[h,p] · B[n]
+ *     y[h,p]        = Σn C[n] · S_out[h,p,n] + D[h] · x[h,p]
  *
- *     x, y [H, P]   dt, A, D [H]   B, C [N]   S [H, P, N], updated        float32, contiguous
+ *     x, y [H, P]   dt, A, D [H]   B, C [N]   S_in, S_out [H, P, N]       float32, contiguous
  *
- * dt is already positive (softplus and clamp done). y may be x; nothing else may overlap. a is
- * within 2 ulp.
- * |y - exact| <= (N + 6) · eps · (Σn |C| · (|a·S_old| + |dt·x·B|) + |D·x|)
- * |S - exact| <= 6 · eps · (|a·S_old| + |dt·x·B|)
+ * dt is already positive (softplus and clamp done). y may be x. a is within 2 ulp.
+ * |y - exact| <= (N + 6) · eps · (Σn |C| · (|a·S_in| + |dt·x·B|) + |D·x|)
+ * |S - exact| <= 6 · eps · (|a·S_in| + |dt·x·B|)
  * Source: Dao & Gu 2024, arXiv:2405.21060, recurrent form; state-spaces/mamba ssd_minimal.py.
  */
 typedef void bb_ssd_step_fn(int H, int P, int N, const float *x, const float *dt,
                             const float *A, const float *B, const float *C, const float *D,
-                            float *S, float *y);
+                            const float *S_in, float *S_out, float *y);
 
 /*
  * The same recurrence over a chunk of Q tokens in its dual form, one head h:
  *
  *     c[t]   = Σ_{s<=t} dt[s] · A                            double, <= 0
  *     y[t]   = Σ_{s<=t} (C[t]·B[s]) · exp(c[t]-c[s]) · dt[s] · x[s]          inside the chunk
- *            + exp(c[t]) · (S · C[t]) + D · x[t]                             inherited, skip
- *     S     ←  exp(c[Q-1]) · S + Σs exp(c[Q-1]-c[s]) · dt[s] · x[s]ᵀ B[s]
+ *            + exp(c[t]) · (S_in · C[t]) + D · x[t]                          inherited, skip
+ *     S_out  = exp(c[Q-1]) · S_in + Σs exp(c[Q-1]-c[s]) · dt[s] · x[s]ᵀ B[s]
  *
  *     x [Q, P] row stride ldx   dt [Q] stride ld_dt   B, C [Q, N] row strides ldb
  *     CB [Q, Q]: CB[t, s] = C[t]·B[s] for s <= t, the rest unspecified (bb_ssd_cb_fn; shared by
- *     the heads of a group)     A, D scalars of the head     S [P, N] updated, contiguous
+ *     the heads of a group)     A, D scalars of the head     S_in, S_out [P, N] contiguous
  *     y [Q, P] row stride ldy   scratch: BB_SSD_SCRATCH(Q, P, N) floats
  *
- * y may be x with the same stride. 0 <= Q <= 4096.
+ * y may be x with the same stride. 0 <= Q <= 4096; S_out is S_in's values for Q = 0.
  * |y - exact| <= (Q + N + 16) · eps · Y and |S - exact| <= (Q + 8) · eps · Z, where exact is
  * the recurrence above, Y and Z are its y and S with every operand but A replaced by its
  * magnitude, and CB is within its own bound.
@@ -210,8 +248,8 @@ typedef void bb_ssd_step_fn(int H, int P, int N, const float *x, const float *dt
  */
 typedef void bb_ssd_chunk_fn(int Q, int P, int N, const float *x, size_t ldx, const float *dt,
                              size_t ld_dt, float A, const float *B, const float *C, size_t ldb,
-                             const float *CB, float D, float *S, float *y, size_t ldy,
-                             float *scratch);
+                             const float *CB, float D, const float *S_in, float *S_out, float *y,
+                             size_t ldy, float *scratch);
 #define BB_SSD_SCRATCH(Q, P, N) \
     (((size_t)(Q) + 16) * ((size_t)(Q) + (size_t)(P) + 72) + (size_t)(N) * 32)
 
@@ -225,7 +263,7 @@ typedef void bb_ssd_cb_fn(int Q, int N, const float *B, const float *C, size_t l
 /*
  * What attention remembers is kept in blocks of BB_KV_BLOCK positions, one kv head each, of
  * BB_KV_ELEMENTS(d) elements of the cache's type: keys and values. Their order inside a block is
- * private to a level's attend and kv_put; elements that no kv_put wrote may hold anything.
+ * private to a level's attend, put and get; elements that no put wrote may hold anything.
  */
 enum { BB_KV_BLOCK = 64 };
 #define BB_KV_WIDTH(d)    (((size_t)(d) + 15) / 16 * 16)          /* elements a key takes */
@@ -234,6 +272,10 @@ enum { BB_KV_BLOCK = 64 };
 /* Position `at` of a block becomes the key k and the value v [d], rounded to nearest even.
    The other positions keep theirs. */
 typedef void bb_kv_put_fn(int d, const float *k, const float *v, int at, void *block);
+
+/* Position `at` of a block as float32, exactly: the key to k and the value to v [d]. Put back, it
+   gives the same block. */
+typedef void bb_kv_get_fn(int d, const void *block, int at, float *k, float *v);
 
 /*
  * Causal attention of n_rows query rows of one sequence, the `heads` query heads that share one
@@ -294,31 +336,25 @@ enum { BB_PEAK_F32, BB_PEAK_BF16, BB_PEAK_I8, BB_N_PEAKS };       /* of which el
 
 /* ------------------------------------------------------------- the table ---------------- */
 
-/* How matrices of one element type are multiplied. */
-typedef struct bb_format {
-    int              activation;          /* BB_TYPE_… that x is rounded to: F32 (not at all) or BF16 */
-    bb_arrange_fn   *arrange;
-    bb_rows_fn      *rows;
-    int              group;               /* rows of x side by side in gemm, at most BB_MOST_GROUP */
-    bb_gemm_pack_fn *pack;
-    bb_gemm_fn      *gemm;                /* NULL, like pack, at a level without one */
-} bb_format;
-
 /* How keys and values are remembered in one element type and attended to. */
 typedef struct bb_cache {
     bb_kv_put_fn *put;
+    bb_kv_get_fn *get;
     bb_attend_fn *attend;                 /* float32 arithmetic */
     bb_attend_fn *attend_many;            /* the same, or faster and rounding to bfloat16 */
 } bb_cache;
 
 typedef struct bb_kernels {
-    const char           *name;           /* highest level in use: "c" */
+    const char           *name;           /* the level: "c" */
+    unsigned              cpu;            /* BB_CPU_…: the families it was made of */
     bb_widen_fn          *widen[BB_N_FLOATS];      /* [BB_TYPE_F32] is NULL */
     bb_narrow_fn         *narrow[BB_N_FLOATS];     /* [BB_TYPE_F32] is NULL */
-    bb_format             format[BB_N_FLOATS];
+    bb_format             format[BB_N_FORMATS];
     bb_cache              cache[BB_N_FLOATS];
     bb_attend_join_fn    *attend_join;
     bb_axpy_fn           *axpy;
+    bb_mul_fn            *mul;
+    bb_relu2_fn          *relu2;
     bb_silu_mul_fn       *silu_mul;
     bb_rmsnorm_fn        *rmsnorm;
     bb_gated_rmsnorm_fn  *gated_rmsnorm;
@@ -332,26 +368,47 @@ typedef struct bb_kernels {
     bb_peak_fn           *peak[BB_N_PEAKS];       /* NULL: no such instruction at this level */
 } bb_kernels;
 
-/* CPU levels, each including those before it; bits of a mask. 0 is portable C. */
+/* The row that reads stored tensors of this element type, or NULL. */
+const bb_format *bb_format_of(const bb_kernels *k, bb_type stored);
+
+/* ------------------------------------------------------------- levels ------------------- */
+
+/* Families of instructions, bits of a set. 0 is portable C. */
 enum {
-    BB_CPU_AVX2   = 1u << 0,              /* AVX2, FMA, F16C; the OS saves ymm   */
-    BB_CPU_AVX512 = 1u << 1,              /* F, BW, DQ, VL; the OS saves zmm     */
-    BB_CPU_BF16   = 1u << 2               /* AVX512_BF16 and AVX512_VNNI         */
+    BB_CPU_AVX2    = 1u << 0,             /* AVX2, FMA, F16C; the OS saves ymm */
+    BB_CPU_AVXVNNI = 1u << 1,             /* AVX-VNNI: dot products of bytes in ymm; with AVX2 */
+    BB_CPU_AVX512  = 1u << 2,             /* F, BW, DQ, VL; the OS saves zmm; with AVX2 */
+    BB_CPU_VNNI    = 1u << 3,             /* AVX512_VNNI: dot products of bytes in zmm; with AVX512 */
+    BB_CPU_BF16    = 1u << 4              /* AVX512_BF16: dot products of bfloat16; with VNNI */
 };
 
-/* Levels this machine has, and those that are the fastest for it: without dot products where these do
-   not beat multiply-adds. */
+/* What a processor and its system say of themselves: registers of cpuid, 0 for a leaf that the
+   processor does not have, and the low half of XCR0, 0 if the system does not use xsave. */
+typedef struct bb_cpuid {
+    unsigned vendor_ebx, vendor_edx, vendor_ecx;          /* leaf 0 */
+    unsigned leaf1_ecx;
+    unsigned leaf7_ebx, leaf7_ecx;                        /* leaf 7, sub-leaf 0 */
+    unsigned leaf7_1_eax;                                 /* leaf 7, sub-leaf 1 */
+    unsigned xcr0;
+} bb_cpuid;
+
+/* The families that such a machine has, and those that are the fastest for it: without bfloat16 dot
+   products where these do not beat multiply-adds. */
+unsigned bb_cpu_families(const bb_cpuid *id);
+unsigned bb_cpu_fastest(const bb_cpuid *id);
+
+/* The same of this machine. */
 unsigned bb_cpu_detect(void);
 unsigned bb_cpu_best(void);
 
-/* Fill the table: C first, then overlay what the mask allows and this build has. Pure. */
+/* A level is a set of families with a name: "c", "avx2", "avxvnni", "avx512", "avx512vnni",
+   "avx512bf16". The set of a name if this build has kernels for it; -1 otherwise. */
+int bb_cpu_level(const char *name);
+
+/* Fill the table with the fastest kernels that use no other families than these. Pure. */
 void bb_kernels_init(bb_kernels *k, unsigned cpu);
 
-/* Replace formats whose kernels want rounded activations by those of a level that keeps float32. */
+/* Replace formats and caches whose kernels round activations by those that keep float32. */
 void bb_kernels_keep_f32(bb_kernels *k);
-
-/* The mask of a level name ("c", "avx2", "avx512", "avx512bf16") if this build has kernels for
-   it; -1 otherwise. */
-int bb_cpu_level(const char *name);
 
 #endif
