@@ -1,4 +1,5 @@
-/* kernels.c - the table: portable C first, then each CPU level lays its kernels over it. */
+/* kernels.c - the table: one of portable C, AVX2 or AVX-512, and over it what single families of
+ * instructions do better. */
 #include "variants.h"
 
 #include <string.h>
@@ -12,127 +13,105 @@
 #  endif
 #endif
 
-/* The cache of a type at a level with one kernel for few rows and many. */
-#define CACHE(type, level)                                                                        \
-    (bb_cache){ bb_kv_put_##type##_##level, bb_attend_##type##_##level,                           \
-                bb_attend_##type##_##level }
+/* All kernels of c, avx2 or avx512. One without a variant of its own at a level can be given the
+   name of another level's in variants.h. */
+#define TABLE(isa)                                                                                \
+    {                                                                                             \
+        .widen          = { [BB_TYPE_BF16] = bb_widen_bf16_##isa,                                 \
+                            [BB_TYPE_F16]  = bb_widen_f16_##isa },                                \
+        .narrow         = { [BB_TYPE_BF16] = bb_narrow_bf16_##isa,                                \
+                            [BB_TYPE_F16]  = bb_narrow_f16_##isa },                               \
+        .attend_join    = bb_attend_join_##isa,                                                   \
+        .axpy           = bb_axpy_##isa,                                                          \
+        .mul            = bb_mul_##isa,                                                           \
+        .relu2          = bb_relu2_##isa,                                                         \
+        .silu_mul       = bb_silu_mul_##isa,                                                      \
+        .rmsnorm        = bb_rmsnorm_##isa,                                                       \
+        .gated_rmsnorm  = bb_gated_rmsnorm_##isa,                                                 \
+        .softplus_clamp = bb_softplus_clamp_##isa,                                                \
+        .rope           = bb_rope_##isa,                                                          \
+        .conv1d         = bb_conv1d_##isa,                                                        \
+        .ssd_step       = bb_ssd_step_##isa,                                                      \
+        .ssd_chunk      = bb_ssd_chunk_##isa,                                                     \
+        .ssd_cb         = bb_ssd_cb_##isa,                                                        \
+        .read           = bb_read_##isa,                                                          \
+        .peak           = { [BB_PEAK_F32] = bb_peak_f32_##isa },                                  \
+    }
 
-/* A format at a level that multiplies in float32, and the rows its registers hold side by side. */
-#define FORMAT(type, level)                                                                       \
-    (bb_format){ BB_TYPE_F32, bb_arrange_##type##_##level, bb_rows_##type##_##level,              \
-                 GROUP_##level, bb_gemm_pack_f32_##level, bb_gemm_##type##_##level }
-enum { GROUP_avx2 = 6, GROUP_avx512 = 14 };
+/* Structures of other files are no constants to C11, so these rows are copied at run time. */
+#define TAKE(k, isa)                                                                              \
+    do {                                                                                          \
+        static const bb_kernels table = TABLE(isa);                                               \
+        *(k)                         = table;                                                     \
+        (k)->format[BB_FORMAT_F32]   = bb_format_f32_##isa;                                       \
+        (k)->format[BB_FORMAT_BF16]  = bb_format_bf16_##isa;                                      \
+        (k)->format[BB_FORMAT_F16]   = bb_format_f16_##isa;                                       \
+        (k)->cache[BB_TYPE_F32]      = bb_cache_f32_##isa;                                        \
+        (k)->cache[BB_TYPE_BF16]     = bb_cache_bf16_##isa;                                       \
+        (k)->cache[BB_TYPE_F16]      = bb_cache_f16_##isa;                                        \
+    } while (0)
+
+/* Names of sets; of those that are part of a set, the last is its best. */
+static const struct level { const char *name; unsigned cpu; } levels[] = {
+    { "c", 0 },
+#if BB_X86
+    { "avx2", BB_CPU_AVX2 },
+    { "avxvnni", BB_CPU_AVX2 | BB_CPU_AVXVNNI },
+    { "avx512", BB_CPU_AVX2 | BB_CPU_AVX512 },
+    { "avx512vnni", BB_CPU_AVX2 | BB_CPU_AVX512 | BB_CPU_VNNI },
+    { "avx512bf16", BB_CPU_AVX2 | BB_CPU_AVX512 | BB_CPU_VNNI | BB_CPU_BF16 },
+#endif
+};
+enum { N_LEVELS = sizeof levels / sizeof *levels };
+
+int bb_cpu_level(const char *name)
+{
+    for (int i = 0; i < N_LEVELS; i++)
+        if (strcmp(name, levels[i].name) == 0) return (int)levels[i].cpu;
+    return -1;
+}
+
+static const char *best_name(unsigned cpu)
+{
+    const char *name = NULL;
+
+    for (int i = 0; i < N_LEVELS; i++)
+        if (!(levels[i].cpu & ~cpu)) name = levels[i].name;
+    return name;
+}
 
 void bb_kernels_init(bb_kernels *k, unsigned cpu)
 {
-    *k = (bb_kernels){
-        .name           = "c",
-        .widen          = { [BB_TYPE_BF16] = bb_widen_bf16_c, [BB_TYPE_F16] = bb_widen_f16_c },
-        .narrow         = { [BB_TYPE_BF16] = bb_narrow_bf16_c, [BB_TYPE_F16] = bb_narrow_f16_c },
-        .format         = { [BB_TYPE_F32]  = { BB_TYPE_F32, bb_arrange_c, bb_rows_f32_c, 0, NULL, NULL },
-                            [BB_TYPE_BF16] = { BB_TYPE_F32, bb_arrange_c, bb_rows_bf16_c, 0, NULL, NULL },
-                            [BB_TYPE_F16]  = { BB_TYPE_F32, bb_arrange_c, bb_rows_f16_c, 0, NULL, NULL } },
-        .cache          = { [BB_TYPE_F32] = CACHE(f32, c), [BB_TYPE_BF16] = CACHE(bf16, c),
-                            [BB_TYPE_F16] = CACHE(f16, c) },
-        .attend_join    = bb_attend_join_c,
-        .axpy           = bb_axpy_c,
-        .silu_mul       = bb_silu_mul_c,
-        .rmsnorm        = bb_rmsnorm_c,
-        .gated_rmsnorm  = bb_gated_rmsnorm_c,
-        .softplus_clamp = bb_softplus_clamp_c,
-        .rope           = bb_rope_c,
-        .conv1d         = bb_conv1d_c,
-        .ssd_step       = bb_ssd_step_c,
-        .ssd_chunk      = bb_ssd_chunk_c,
-        .ssd_cb         = bb_ssd_cb_c,
-        .read           = bb_read_c,
-        .peak           = { [BB_PEAK_F32] = bb_peak_f32_c },
-    };
 #if BB_X86
-    if (!(cpu & BB_CPU_AVX2)) return;
-    k->name = "avx2";
-    k->format[BB_TYPE_F32]  = FORMAT(f32, avx2);
-    k->format[BB_TYPE_BF16] = FORMAT(bf16, avx2);
-    k->format[BB_TYPE_F16]  = FORMAT(f16, avx2);
-    k->widen[BB_TYPE_BF16]  = bb_widen_bf16_avx2;
-    k->widen[BB_TYPE_F16]   = bb_widen_f16_avx2;
-    k->narrow[BB_TYPE_BF16] = bb_narrow_bf16_avx2;
-    k->narrow[BB_TYPE_F16]  = bb_narrow_f16_avx2;
-    k->axpy                 = bb_axpy_avx2;
-    k->silu_mul             = bb_silu_mul_avx2;
-    k->rmsnorm              = bb_rmsnorm_avx2;
-    k->gated_rmsnorm        = bb_gated_rmsnorm_avx2;
-    k->softplus_clamp       = bb_softplus_clamp_avx2;
-    k->rope                 = bb_rope_avx2;
-    k->conv1d               = bb_conv1d_avx2;
-    k->ssd_step             = bb_ssd_step_avx2;
-    k->read                 = bb_read_avx2;
-    k->peak[BB_PEAK_F32]    = bb_peak_f32_avx2;
-    k->ssd_chunk            = bb_ssd_chunk_avx2;
-    k->ssd_cb               = bb_ssd_cb_avx2;
-    k->cache[BB_TYPE_F32]   = CACHE(f32, avx2);
-    k->cache[BB_TYPE_BF16] = CACHE(bf16, avx2);
-    k->cache[BB_TYPE_F16]   = CACHE(f16, avx2);
-    k->attend_join          = bb_attend_join_avx2;
-
-    if (!(cpu & BB_CPU_AVX512)) return;
-    k->name = "avx512";
-    k->format[BB_TYPE_F32]  = FORMAT(f32, avx512);
-    k->format[BB_TYPE_BF16] = FORMAT(bf16, avx512);
-    k->format[BB_TYPE_F16]  = FORMAT(f16, avx512);
-    k->widen[BB_TYPE_BF16]  = bb_widen_bf16_avx512;
-    k->widen[BB_TYPE_F16]   = bb_widen_f16_avx512;
-    k->narrow[BB_TYPE_BF16] = bb_narrow_bf16_avx512;
-    k->narrow[BB_TYPE_F16]  = bb_narrow_f16_avx512;
-    k->axpy                 = bb_axpy_avx512;
-    k->silu_mul             = bb_silu_mul_avx512;
-    k->rmsnorm              = bb_rmsnorm_avx512;
-    k->gated_rmsnorm        = bb_gated_rmsnorm_avx512;
-    k->softplus_clamp       = bb_softplus_clamp_avx512;
-    k->rope                 = bb_rope_avx512;
-    k->conv1d               = bb_conv1d_avx512;
-    k->ssd_step             = bb_ssd_step_avx512;
-    k->read                 = bb_read_avx512;
-    k->peak[BB_PEAK_F32]    = bb_peak_f32_avx512;
-    k->ssd_chunk            = bb_ssd_chunk_avx512;
-    k->ssd_cb               = bb_ssd_cb_avx512;
-    k->cache[BB_TYPE_F32]   = CACHE(f32, avx512);
-    k->cache[BB_TYPE_BF16] = CACHE(bf16, avx512);
-    k->cache[BB_TYPE_F16]   = CACHE(f16, avx512);
-    k->attend_join          = bb_attend_join_avx512;
-
-    if (!(cpu & BB_CPU_BF16)) return;
-    k->name = "avx512bf16";
-    k->cache[BB_TYPE_BF16].attend_many = bb_attend_bf16_avx512bf16;
-    k->format[BB_TYPE_BF16] = (bb_format){ BB_TYPE_BF16, bb_arrange_bf16_avx512bf16,
-                                           bb_rows_bf16_avx512bf16, 14,
-                                           bb_gemm_pack_bf16_avx512bf16,
-                                           bb_gemm_bf16_avx512bf16 };
-    k->peak[BB_PEAK_BF16]   = bb_peak_bf16_avx512bf16;
-    k->peak[BB_PEAK_I8]     = bb_peak_i8_avx512bf16;
+    if (cpu & BB_CPU_AVX512)    TAKE(k, avx512);
+    else if (cpu & BB_CPU_AVX2) TAKE(k, avx2);
+    else                        TAKE(k, c);
+    if (cpu & BB_CPU_AVXVNNI) k->peak[BB_PEAK_I8] = bb_peak_i8_avxvnni;
+    if (cpu & BB_CPU_VNNI)    k->peak[BB_PEAK_I8] = bb_peak_i8_avx512vnni;
+    if (cpu & BB_CPU_BF16) {
+        k->format[BB_FORMAT_BF16]          = bb_format_bf16_avx512bf16;
+        k->cache[BB_TYPE_BF16].attend_many = bb_attend_bf16_avx512bf16;
+        k->peak[BB_PEAK_BF16]              = bb_peak_bf16_avx512bf16;
+    }
 #else
-    (void)cpu;
+    TAKE(k, c);
 #endif
+    k->name = best_name(cpu);
+    k->cpu  = cpu;
 }
 
 void bb_kernels_keep_f32(bb_kernels *k)
 {
-    bb_kernels below;
+    bb_kernels strict;
 
-    bb_kernels_init(&below, (unsigned)bb_cpu_level(k->name) & ~(unsigned)BB_CPU_BF16);
-    for (int type = BB_TYPE_F32; type < BB_N_FLOATS; type++) {
-        if (k->format[type].activation != BB_TYPE_F32) k->format[type] = below.format[type];
-        k->cache[type] = below.cache[type];
-    }
+    bb_kernels_init(&strict, k->cpu & ~(unsigned)BB_CPU_BF16);
+    memcpy(k->format, strict.format, sizeof k->format);
+    memcpy(k->cache, strict.cache, sizeof k->cache);
 }
 
-int bb_cpu_level(const char *name)
+const bb_format *bb_format_of(const bb_kernels *k, bb_type stored)
 {
-    if (strcmp(name, "c") == 0) return 0;
-#if BB_X86
-    if (strcmp(name, "avx2") == 0) return BB_CPU_AVX2;
-    if (strcmp(name, "avx512") == 0) return BB_CPU_AVX2 | BB_CPU_AVX512;
-    if (strcmp(name, "avx512bf16") == 0) return BB_CPU_AVX2 | BB_CPU_AVX512 | BB_CPU_BF16;
-#endif
-    return -1;
+    for (int i = 0; i < BB_N_FORMATS && stored != BB_TYPE_NONE; i++)
+        if (k->format[i].type == stored) return &k->format[i];
+    return NULL;
 }

@@ -31,9 +31,9 @@ static void carve(bamba_engine *e, bb_arena *a)
     const size_t    T = (size_t)e->options.n_batch;
     const size_t    scratch = most_scratch(g, e->options.n_batch, n_threads);
 
-    const size_t    widest = BB_ARRANGED(g->widest);
+    const size_t    widest = bb_own_width(g->widest);
     const size_t    packed = bb_packed_elements(e->options.n_batch, g->widest);
-    const bool      rounds = e->model->kernels.format[BB_TYPE_BF16].activation == BB_TYPE_BF16;
+    const bool      rounds = e->model->kernels.format[BB_FORMAT_BF16].activation == BB_TYPE_BF16;
 
     e->panel_bytes = bb_panel_bytes(&e->model->kernels, e->options.n_batch, g->widest);
     e->logits   = bb_take(a, (size_t)e->options.n_logits * (size_t)g->n_vocab, sizeof(float));
@@ -129,7 +129,7 @@ bamba_status bamba_engine_create(bamba_engine **out, const bamba_model *model,
     e->exec.k = &model->kernels;
     e->exec.team = e->team;
     e->exec.n_threads = bb_team_size(e->team);
-    if (!model->kernels.format[BB_TYPE_F32].gemm) bb_blas_prepare();
+    if (!model->kernels.format[BB_FORMAT_F32].many) bb_blas_prepare();
     *out = e;
     e = NULL;
 done:

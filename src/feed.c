@@ -116,7 +116,7 @@ typedef struct pass {
 static void run_thread(void *context, int thread)
 {
     const pass  *p = context;
-    const size_t own_size = BB_FEW_ROWS * BB_ARRANGED(p->e->model->graph->widest);
+    const size_t own_size = BB_FEW_ROWS * bb_own_width(p->e->model->graph->widest);
     bb_exec      e = p->e->exec;
 
     e.thread = thread;

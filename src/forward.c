@@ -3,7 +3,6 @@
 
 #include "mixer/product.h"
 
-#include <string.h>
 
 struct job {
     const bb_graph *g;
@@ -15,11 +14,10 @@ static void run_embed(const bb_exec *e, const void *p, int t)
 {
     const struct job *j = p;
     const bb_matrix  *m = &j->g->embed;
-    const void       *row = bb_matrix_row(m, j->b->token[t]);
-    float            *x = e->x + (size_t)t * (size_t)m->cols;
+    const size_t      cols = (size_t)m->cols;
 
-    if (m->type == BB_TYPE_F32) memcpy(x, row, (size_t)m->cols * sizeof *x);
-    else e->k->widen[m->type]((size_t)m->cols, row, x);
+    bb_format_of(e->k, m->type)->decode(1, m->cols, m->data, j->b->token[t], e->x + (size_t)t * cols,
+                                        cols);
 }
 
 /* Row t of what a block's mixers read. */

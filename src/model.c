@@ -269,7 +269,7 @@ void bamba_model_free(bamba_model *m)
 /* What bounds the products of the head's type. */
 static bamba_limit peak_of(const bamba_model *m)
 {
-    return m->kernels.format[m->weight_type].activation == BB_TYPE_BF16 ? BAMBA_LIMIT_BF16 : BAMBA_LIMIT_F32;
+    return bb_format_of(&m->kernels, m->weight_type)->activation == BB_TYPE_BF16 ? BAMBA_LIMIT_BF16 : BAMBA_LIMIT_F32;
 }
 
 bamba_status bamba_model_info_get(const bamba_model *m, bamba_model_info *info)

@@ -55,7 +55,7 @@ struct bamba_engine {
     float               *logits;          /* [n_logits, V] */
     unsigned char       *panels;          /* [n_threads, panel_bytes] weights and sums */
     size_t               panel_bytes;
-    float               *own_rows;        /* [n_threads, BB_FEW_ROWS, BB_ARRANGED(widest)] rows made */
+    float               *own_rows;        /* [n_threads, BB_FEW_ROWS, bb_own_width(widest)] rows made */
     float               *arranged;        /* and arranged by a thread */
     float               *own_tiles;       /* [n_threads, bb_own_tile_elements()] */
     int32_t             *tokens;          /* [n_batch] of the piece */

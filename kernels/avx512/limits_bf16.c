@@ -1,6 +1,7 @@
-/* limits_bf16.c - the most dot products the processor makes: bfloat16 pairs, four bytes.
+/* limits_bf16.c - the most dot products of bfloat16 pairs that the processor makes.
  *
- * As simd/limits.c: 28 sums, since a dot product takes long and two may start a cycle. */
+ * Written in assembly, so that no sum is spilt or copied; 28 sums, because a dot product takes long
+ * and two may start a cycle. */
 #include "simd/vec.h"
 #include "variants.h"
 
@@ -28,22 +29,4 @@ double bb_peak_bf16_avx512bf16(long rounds, float *sink)
     for (int i = 1; i < SUMS; i++) sum[0] = vf_add(sum[0], sum[i]);
     vf_store_part(sink, 1, sum[0]);
     return 2.0 * 2 * VL * SUMS * (double)rounds;
-}
-
-double bb_peak_i8_avx512bf16(long rounds, float *sink)
-{
-    __m512i       sum[SUMS];
-    const __m512i a = _mm512_set1_epi8(3);
-    const __m512i b = _mm512_set1_epi8(1);
-
-    UNROLL_SUMS
-    for (int i = 0; i < SUMS; i++) sum[i] = _mm512_setzero_si512();
-    for (long r = 0; r < rounds; r++)
-        UNROLL_SUMS
-        for (int i = 0; i < SUMS; i++)
-            __asm__ volatile("vpdpbusd %2, %1, %0" : "+v"(sum[i]) : "v"(a), "v"(b));
-    UNROLL_SUMS
-    for (int i = 1; i < SUMS; i++) sum[0] = _mm512_add_epi32(sum[0], sum[i]);
-    vf_store_part(sink, 1, _mm512_cvtepi32_ps(sum[0]));
-    return 2.0 * 4 * VL * SUMS * (double)rounds;
 }

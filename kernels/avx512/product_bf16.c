@@ -50,24 +50,39 @@ BB_INLINE void step_rounded(const void *row, size_t at, int left, vf *v)
 static const few_kind few_dots = { step_pairs, step_rounded, 1, LANES, 2, 4 };
 FEW_TILES(few_dots)
 
-void bb_arrange_bf16_avx512bf16(int T, int cols, const float *x, size_t ldx, void *arranged)
+static void bb_prepare_few_bf16_avx512bf16(int T, int cols, const float *x, size_t ldx,
+                                           void *prepared)
 {
-    few_arrange(&few_dots, T, cols, x, ldx, arranged);
+    few_prepare(&few_dots, T, cols, x, ldx, prepared);
 }
 
-void bb_rows_bf16_avx512bf16(int T, int rows, int cols, const void *W, size_t ldw,
-                             const void *arranged, float *y, size_t ldy)
+static void bb_few_bf16_avx512bf16(int T, int rows, int cols, const void *W, int first,
+                                   const void *x, float *y, size_t ldy)
 {
-    few(&few_dots, few_dots_tiles, T, rows, cols, W, ldw, arranged, y, ldy);
+    few(&few_dots, few_dots_tiles, T, rows, cols, W, first, x, y, ldy);
 }
 
-void bb_gemm_pack_bf16_avx512bf16(int T, int cols, const float *x, size_t ldx, void *packed)
+static size_t few_bytes_dots(int T, int cols) { return few_bytes(&few_dots, T, cols); }
+
+static void bb_prepare_many_bf16_avx512bf16(int T, int cols, const float *x, size_t ldx,
+                                            void *prepared)
 {
-    gemm_pack(load_rounded, T, cols, x, ldx * sizeof *x, packed);
+    gemm_prepare(load_rounded, T, cols, x, ldx * sizeof *x, prepared);
 }
 
-void bb_gemm_bf16_avx512bf16(int T, int rows, int cols, const void *W, size_t ldw,
-                             const void *packed, float *y, size_t ldy, void *scratch)
+static void bb_many_bf16_avx512bf16(int T, int rows, int cols, const void *W, int first,
+                                    const void *x, float *y, size_t ldy, void *scratch)
 {
-    gemm(load_pairs, sizeof(uint16_t), T, rows, cols, W, ldw, packed, y, ldy, scratch);
+    gemm(load_pairs, sizeof(uint16_t), T, rows, cols, W, first, x, y, ldy, scratch);
 }
+
+static size_t many_bytes(int T, int cols) { return gemm_bytes(T, cols); }
+
+const bb_format bb_format_bf16_avx512bf16 = {
+    .name = "bf16", .type = BB_TYPE_BF16, .block = 1, .rows_together = 1, .align = 2,
+    .activation = BB_TYPE_BF16, .group = MR,
+    .bytes = bb_bytes_half, .few_bytes = few_bytes_dots, .many_bytes = many_bytes,
+    .prepare_few = bb_prepare_few_bf16_avx512bf16, .prepare_many = bb_prepare_many_bf16_avx512bf16,
+    .few = bb_few_bf16_avx512bf16, .many = bb_many_bf16_avx512bf16,
+    .decode = bb_decode_bf16_avx512, .encode = bb_encode_bf16_avx512
+};

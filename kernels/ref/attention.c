@@ -48,6 +48,18 @@ static const float *floats_of(int type, const void *kv, size_t at, size_t n, flo
     return buffer;
 }
 
+static inline void get(int type, int d, const void *block, int at, float *k, float *v)
+{
+    const size_t row = (size_t)at * (size_t)d;
+    const size_t values = (size_t)BB_KV_BLOCK * BB_KV_WIDTH(d);
+
+    for (int i = 0; i < 2; i++) {
+        float       *to = i ? v : k;
+        const float *from = floats_of(type, block, row + (i ? values : 0), (size_t)d, to);
+        if (from != to) memcpy(to, from, (size_t)d * sizeof *to);
+    }
+}
+
 /* -------------------------------------------------------------- one query ---------------- */
 
 /* sum[i] += Σs p[s] · v[s, i], s in order.   v [n, d] */
@@ -152,20 +164,28 @@ void bb_attend_join_c(int n_parts, int heads, int d, const float *part, size_t l
     }
 }
 
-/* One of each for every type of cache. */
-#define KERNELS(name, type)                                                                    \
-    void bb_kv_put_##name##_c(int d, const float *k, const float *v, int at, void *block)      \
+/* The kernels of one type of cache and its row of the table. */
+#define CACHE(name, type)                                                                      \
+    static void bb_kv_put_##name##_c(int d, const float *k, const float *v, int at,            \
+                                     void *block)                                              \
     {                                                                                          \
         put(type, d, k, v, at, block);                                                         \
     }                                                                                          \
-    void bb_attend_##name##_c(int n_rows, int heads, int d, float scale, const float *q,       \
-                              size_t ldq, const void *kv, size_t block_stride, int pos,        \
-                              int begin, int end, float *part, size_t ld_part, float *scratch) \
+    static void bb_kv_get_##name##_c(int d, const void *block, int at, float *k, float *v)     \
+    {                                                                                          \
+        get(type, d, block, at, k, v);                                                         \
+    }                                                                                          \
+    static void bb_attend_##name##_c(int n_rows, int heads, int d, float scale,                \
+                                     const float *q, size_t ldq, const void *kv,               \
+                                     size_t block_stride, int pos, int begin, int end,         \
+                                     float *part, size_t ld_part, float *scratch)              \
     {                                                                                          \
         attend(type, n_rows, heads, d, scale, q, ldq, kv, block_stride, pos, begin, end, part, \
                ld_part, scratch);                                                              \
-    }
+    }                                                                                          \
+    const bb_cache bb_cache_##name##_c = { bb_kv_put_##name##_c, bb_kv_get_##name##_c,         \
+                                           bb_attend_##name##_c, bb_attend_##name##_c };
 
-KERNELS(f32, BB_TYPE_F32)
-KERNELS(bf16, BB_TYPE_BF16)
-KERNELS(f16, BB_TYPE_F16)
+CACHE(f32, BB_TYPE_F32)
+CACHE(bf16, BB_TYPE_BF16)
+CACHE(f16, BB_TYPE_F16)

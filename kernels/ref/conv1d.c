@@ -14,20 +14,22 @@ static inline void add_tap(int n, const float *restrict w, const float *restrict
     for (int c = 0; c < n; c++) acc[c] += w[c] * in[c];
 }
 
-/* window ← last K-1 columns of window ‖ x. */
-static void shift_window(int T, int C, int K, const float *x, size_t ldx, float *window,
-                         size_t ld_window)
+/* window_out = last K-1 columns of window_in ‖ x. In place, a column moves before it is written. */
+static void shift_window(int T, int C, int K, const float *x, size_t ldx, const float *window_in,
+                         float *window_out, size_t ld_window)
 {
     for (int i = 0; i < K - 1; i++) {
-        const int    from = i + T;        /* column of window ‖ x */
-        const float *src  = from < K - 1 ? window + (size_t)from * ld_window
+        const int    from = i + T;        /* column of window_in ‖ x */
+        const float *src  = from < K - 1 ? window_in + (size_t)from * ld_window
                                          : x + (size_t)(from - (K - 1)) * ldx;
-        if (T > 0) memcpy(window + (size_t)i * ld_window, src, (size_t)C * sizeof *src);
+        float       *dst  = window_out + (size_t)i * ld_window;
+        if (dst != src) memcpy(dst, src, (size_t)C * sizeof *src);
     }
 }
 
 void bb_conv1d_c(int T, int C, int K, const float *x, size_t ldx, const float *w, size_t ldw,
-                 const float *b, float *window, size_t ld_window, float *out, size_t ldo)
+                 const float *b, const float *window_in, float *window_out, size_t ld_window,
+                 float *out, size_t ldo)
 {
     for (int c0 = 0; c0 < C; c0 += BLOCK) {
         const int n = C - c0 < BLOCK ? C - c0 : BLOCK;
@@ -40,8 +42,8 @@ void bb_conv1d_c(int T, int C, int K, const float *x, size_t ldx, const float *w
         for (int j = 0; j < K; j++) {
             for (int c = 0; c < n; c++) tap[c] = *(w + (size_t)(c0 + c) * ldw + j);
             for (int t = 0; t < T; t++) {
-                const int    from = t + j;        /* column of window ‖ x */
-                const float *in   = from < K - 1 ? window + (size_t)from * ld_window
+                const int    from = t + j;        /* column of window_in ‖ x */
+                const float *in   = from < K - 1 ? window_in + (size_t)from * ld_window
                                                  : x + (size_t)(from - (K - 1)) * ldx;
                 add_tap(n, tap, in + c0, out + (size_t)t * ldo + c0);
             }
@@ -51,5 +53,5 @@ void bb_conv1d_c(int T, int C, int K, const float *x, size_t ldx, const float *w
             for (int c = 0; c < n; c++) o[c] = silu(o[c]);
         }
     }
-    shift_window(T, C, K, x, ldx, window, ld_window);
+    shift_window(T, C, K, x, ldx, window_in, window_out, ld_window);
 }

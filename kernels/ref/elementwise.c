@@ -7,6 +7,19 @@ void bb_axpy_c(int n, float alpha, const float *restrict x, float *restrict y)
     for (int i = 0; i < n; i++) y[i] += alpha * x[i];
 }
 
+void bb_mul_c(int n, const float *restrict x, float *restrict y)
+{
+    for (int i = 0; i < n; i++) y[i] *= x[i];
+}
+
+void bb_relu2_c(int n, const float *x, float *y)
+{
+    for (int i = 0; i < n; i++) {
+        const float v = x[i] < 0.0f ? 0.0f : x[i];         /* NaN is not less than 0 */
+        y[i] = v * v;
+    }
+}
+
 void bb_silu_mul_c(int n, const float *gate, const float *up, float *y)
 {
     for (int i = 0; i < n; i++) y[i] = silu(gate[i]) * up[i];

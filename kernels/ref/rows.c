@@ -1,4 +1,4 @@
-/* rows.c - few rows times a matrix, in portable C.
+/* rows.c - row-major formats and few rows times them, in portable C.
  *
  * A panel of one weight row is widened into a small array once and multiplied with every row of
  * x; lane sums wait in an array between panels. The matrix is read once for up to 32 rows. */
@@ -10,6 +10,9 @@ enum {
     PANEL    = 512,                       /* columns: 2 KiB of float32, a fraction of L1 */
     MAX_ROWS = 32                         /* rows of x that share one reading of W */
 };
+
+size_t bb_bytes_f32(int rows, int cols) { return (size_t)rows * (size_t)cols * sizeof(float); }
+size_t bb_bytes_half(int rows, int cols) { return (size_t)rows * (size_t)cols * sizeof(uint16_t); }
 
 /* Columns c … c + n - 1 of a weight row as float32: in place, or in buffer [PANEL]. */
 static inline const float *panel_of(int type, const void *W, size_t c, int n, float *buffer)
@@ -51,39 +54,39 @@ static inline void multiply_row(int type, int T, int cols, const void *w, const 
     }
 }
 
-void bb_arrange_c(int T, int cols, const float *x, size_t ldx, void *arranged)
+/* Rows one behind the other. */
+static void bb_prepare_few_c(int T, int cols, const float *x, size_t ldx, void *prepared)
 {
     for (int t = 0; t < T; t++)
-        memcpy((float *)arranged + (size_t)t * (size_t)cols, x + (size_t)t * ldx,
+        memcpy((float *)prepared + (size_t)t * (size_t)cols, x + (size_t)t * ldx,
                (size_t)cols * sizeof *x);
 }
 
-static inline void multiply_matrix(int type, int T, int rows, int cols, const void *W, size_t ldw,
-                                 const float *x, float *y, size_t ldy)
+static inline void multiply_matrix(int type, int T, int rows, int cols, const void *W, int first,
+                                   const float *x, float *y, size_t ldy)
 {
-    const size_t element_bytes = type == BB_TYPE_F32 ? 4 : 2;
+    const size_t         width = (size_t)cols, row_bytes = width * (type == BB_TYPE_F32 ? 4 : 2);
+    const unsigned char *w = (const unsigned char *)W + (size_t)first * row_bytes;
 
     for (int t = 0; t < T; t += MAX_ROWS)
         for (int r = 0; r < rows; r++)
-            multiply_row(type, T - t < MAX_ROWS ? T - t : MAX_ROWS, cols,
-                         (const unsigned char *)W + (size_t)r * ldw * element_bytes,
-                         x + (size_t)t * (size_t)cols, (size_t)cols, y + (size_t)t * ldy + r, ldy);
+            multiply_row(type, T - t < MAX_ROWS ? T - t : MAX_ROWS, cols, w + (size_t)r * row_bytes,
+                         x + (size_t)t * width, width, y + (size_t)t * ldy + r, ldy);
 }
 
-void bb_rows_f32_c(int T, int rows, int cols, const void *W, size_t ldw, const void *arranged,
-                   float *y, size_t ldy)
-{
-    multiply_matrix(BB_TYPE_F32, T, rows, cols, W, ldw, arranged, y, ldy);
-}
-
-void bb_rows_bf16_c(int T, int rows, int cols, const void *W, size_t ldw, const void *arranged,
-                    float *y, size_t ldy)
-{
-    multiply_matrix(BB_TYPE_BF16, T, rows, cols, W, ldw, arranged, y, ldy);
-}
-
-void bb_rows_f16_c(int T, int rows, int cols, const void *W, size_t ldw, const void *arranged,
-                   float *y, size_t ldy)
-{
-    multiply_matrix(BB_TYPE_F16, T, rows, cols, W, ldw, arranged, y, ldy);
-}
+/* The kernels of one type and its row of the table. */
+#define FORMAT(name_of, type_of, bytes_of, decode_of, encode_of)                                     \
+    static void bb_few_##name_of##_c(int T, int rows, int cols, const void *W, int first,            \
+                                  const void *x, float *y, size_t ldy)                            \
+    {                                                                                             \
+        multiply_matrix(type_of, T, rows, cols, W, first, x, y, ldy);                             \
+    }                                                                                             \
+    const bb_format bb_format_##name_of##_c = {                                                      \
+        .name = #name_of, .type = type_of, .block = 1, .rows_together = 1,                           \
+        .align = type_of == BB_TYPE_F32 ? 4 : 2, .activation = BB_TYPE_F32, .group = 1,           \
+        .bytes = bytes_of, .few_bytes = bb_bytes_f32, .prepare_few = bb_prepare_few_c,                 \
+        .few = bb_few_##name_of##_c, .decode = decode_of, .encode = encode_of                        \
+    };
+FORMAT(f32, BB_TYPE_F32, bb_bytes_f32, bb_decode_f32, bb_encode_f32)
+FORMAT(bf16, BB_TYPE_BF16, bb_bytes_half, bb_decode_bf16_c, bb_encode_bf16_c)
+FORMAT(f16, BB_TYPE_F16, bb_bytes_half, bb_decode_f16_c, bb_encode_f16_c)

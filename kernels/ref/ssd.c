@@ -12,9 +12,9 @@
 
 enum { BLOCK = 8 };                       /* tokens */
 
-/* One row of S [N] forward by one token; its product with C. */
-static inline float step_row(int N, float a, float dx, const float *restrict B,
-                             const float *restrict C, float *restrict S)
+/* One row of the state [N] forward by one token; its product with C. S_out may be S_in. */
+static inline float step_row(int N, float a, float dx, const float *B, const float *C,
+                             const float *S_in, float *S_out)
 {
     const lanes fade = fill_lanes(a), in = fill_lanes(dx);
     const int   whole = N - N % LANES;
@@ -22,29 +22,30 @@ static inline float step_row(int N, float a, float dx, const float *restrict B,
     float       acc[LANES];
 
     for (int n = 0; n < whole; n += LANES) {
-        const lanes old = multiply_lanes(fade, load_lanes(S + n));
+        const lanes old = multiply_lanes(fade, load_lanes(S_in + n));
         const lanes s   = add_product(old, in, load_lanes(B + n));
-        store_lanes(S + n, s);
+        store_lanes(S_out + n, s);
         sum = add_product(sum, load_lanes(C + n), s);
     }
     store_lanes(acc, sum);
     for (int n = whole; n < N; n++) {
-        const float s = a * S[n] + dx * B[n];
-        S[n]          = s;
+        const float s = a * S_in[n] + dx * B[n];
+        S_out[n]      = s;
         acc[n - whole] += C[n] * s;
     }
     return sum_lanes(acc);
 }
 
 void bb_ssd_step_c(int H, int P, int N, const float *x, const float *dt, const float *A,
-                   const float *B, const float *C, const float *D, float *S, float *y)
+                   const float *B, const float *C, const float *D, const float *S_in, float *S_out,
+                   float *y)
 {
     for (int h = 0; h < H; h++) {
         const float a = (float)exp((double)dt[h] * (double)A[h]);
         for (int p = 0; p < P; p++) {
-            const size_t i  = (size_t)h * (size_t)P + (size_t)p;
+            const size_t i  = (size_t)h * (size_t)P + (size_t)p, row = i * (size_t)N;
             const float  xi = x[i];
-            y[i] = step_row(N, a, dt[h] * xi, B, C, S + i * (size_t)N) + D[h] * xi;
+            y[i] = step_row(N, a, dt[h] * xi, B, C, S_in + row, S_out + row) + D[h] * xi;
         }
     }
 }
@@ -117,7 +118,8 @@ static void inherit(int Q, int P, int N, const float *c, const float *C, size_t 
 
 void bb_ssd_chunk_c(int Q, int P, int N, const float *x, size_t ldx, const float *dt,
                     size_t ld_dt, float A, const float *B, const float *C, size_t ldb,
-                    const float *CB, float D, float *S, float *y, size_t ldy, float *scratch)
+                    const float *CB, float D, const float *S_in, float *S_out, float *y, size_t ldy,
+                    float *scratch)
 {
     const size_t q = (size_t)Q, width = (size_t)P;
     float *const M      = scratch;        /* [Q, Q] */
@@ -126,12 +128,15 @@ void bb_ssd_chunk_c(int Q, int P, int N, const float *x, size_t ldx, const float
     float *const before = c + 2 * q;      /* [Q] */
     float *const row    = before + q;     /* [P] */
 
-    if (Q <= 0) return;
+    if (Q <= 0) {
+        if (S_out != S_in) memcpy(S_out, S_in, width * (size_t)N * sizeof *S_out);
+        return;
+    }
     cumulate(Q, dt, ld_dt, A, c);
     for (int s = 0; s < Q; s++)
         scale_row(P, dt[(size_t)s * ld_dt], x + (size_t)s * ldx, dx + (size_t)s * width);
 
-    inherit(Q, P, N, c, C, ldb, S, D, x, ldx, y, ldy, row);
+    inherit(Q, P, N, c, C, ldb, S_in, D, x, ldx, y, ldy, row);
     weigh(Q, c, CB, M, before);
     for (int t = 0; t < Q; t += 2) {      /* the causal half: row t+1 has one term more */
         const int m = Q - t < 2 ? 1 : 2;
@@ -146,9 +151,9 @@ void bb_ssd_chunk_c(int Q, int P, int N, const float *x, size_t ldx, const float
     for (int s = 0; s < Q; s++)
         scale_row(P, decay(c, Q - 1, s), dx + (size_t)s * width, dx + (size_t)s * width);
     for (int p = 0; p < P; p += 2) {
-        const int m = P - p < 2 ? 1 : 2;
-        float    *Sp = S + (size_t)p * (size_t)N;
-        scale_row(m * N, all, Sp, Sp);
-        add_outer(m, N, Q, dx + p, 1, width, B, ldb, Sp, (size_t)N);
+        const int    m  = P - p < 2 ? 1 : 2;
+        const size_t at = (size_t)p * (size_t)N;
+        scale_row(m * N, all, S_in + at, S_out + at);
+        add_outer(m, N, Q, dx + p, 1, width, B, ldb, S_out + at, (size_t)N);
     }
 }

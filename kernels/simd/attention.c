@@ -8,6 +8,18 @@ BB_INLINE size_t place(int type, int row, int lane)
     return (size_t)(row / 2 * 2 * LANES + 2 * lane + row % 2);
 }
 
+/* Where a block has element i of the key, or of the value, of position `at`. */
+BB_INLINE size_t key_at(int type, int d, int i, int at)
+{
+    return (size_t)(at / LANES) * BB_KV_WIDTH(d) * LANES + place(type, i, at % LANES);
+}
+
+BB_INLINE size_t value_at(int type, int d, int i, int at)
+{
+    return BB_KV_BLOCK * BB_KV_WIDTH(d) + (size_t)(i / LANES) * BB_KV_BLOCK * LANES
+         + place(type, at, i % LANES);
+}
+
 BB_INLINE void narrow_part(int type, const float *src, int n, uint16_t *dst)
 {
     const vf x = vf_load_part(src, n);
@@ -16,12 +28,13 @@ BB_INLINE void narrow_part(int type, const float *src, int n, uint16_t *dst)
     else                      vf_store_f16(dst, x);
 }
 
+BB_INLINE vf widen(int type, const uint16_t *p)
+{
+    return type == BB_TYPE_BF16 ? vf_load_bf16(p) : vf_load_f16(p);
+}
+
 BB_INLINE void put(int type, int d, const float *k, const float *v, int at, void *block)
 {
-    const size_t key_panel = BB_KV_WIDTH(d) * LANES, value_panel = BB_KV_BLOCK * LANES;
-    const size_t keys = (size_t)(at / LANES) * key_panel;
-    const size_t values = BB_KV_BLOCK / LANES * key_panel;
-
     for (int w = 0; w < d; w += VL) {
         const int n = d - w < VL ? d - w : VL;
         uint16_t  k_half[VL], v_half[VL];
@@ -30,9 +43,8 @@ BB_INLINE void put(int type, int d, const float *k, const float *v, int at, void
             narrow_part(type, v + w, n, v_half);
         }
         for (int i = 0; i < n; i++) {
-            const size_t k_at = keys + place(type, w + i, at % LANES);
-            const size_t v_at = values + (size_t)((w + i) / LANES) * value_panel
-                              + place(type, at, (w + i) % LANES);
+            const size_t k_at = key_at(type, d, w + i, at);
+            const size_t v_at = value_at(type, d, w + i, at);
             if (type == BB_TYPE_F32) {
                 ((float *)block)[k_at] = k[w + i];
                 ((float *)block)[v_at] = v[w + i];
@@ -44,18 +56,49 @@ BB_INLINE void put(int type, int d, const float *k, const float *v, int at, void
     }
 }
 
-#define DEFINE_PUT(name, type)                                                                 \
-    void name(int d, const float *k, const float *v, int at, void *block)                      \
+BB_INLINE void get(int type, int d, const void *block, int at, float *k, float *v)
+{
+    for (int w = 0; w < d; w += VL) {
+        const int n = d - w < VL ? d - w : VL;
+        uint16_t  k_half[VL] = { 0 }, v_half[VL] = { 0 };
+        for (int i = 0; i < n; i++) {
+            const size_t k_at = key_at(type, d, w + i, at);
+            const size_t v_at = value_at(type, d, w + i, at);
+            if (type == BB_TYPE_F32) {
+                k[w + i] = ((const float *)block)[k_at];
+                v[w + i] = ((const float *)block)[v_at];
+            } else {
+                k_half[i] = ((const uint16_t *)block)[k_at];
+                v_half[i] = ((const uint16_t *)block)[v_at];
+            }
+        }
+        if (type != BB_TYPE_F32) {
+            vf_store_part(k + w, n, widen(type, k_half));
+            vf_store_part(v + w, n, widen(type, v_half));
+        }
+    }
+}
+
+/* The kernels of one type of cache and its row of the table. */
+#define CACHE(name, type)                                                                      \
+    static void BB_ISA(bb_kv_put_##name)(int d, const float *k, const float *v, int at,        \
+                                         void *block)                                          \
     {                                                                                          \
         put(type, d, k, v, at, block);                                                         \
-    }
+    }                                                                                          \
+    static void BB_ISA(bb_kv_get_##name)(int d, const void *block, int at, float *k, float *v) \
+    {                                                                                          \
+        get(type, d, block, at, k, v);                                                         \
+    }                                                                                          \
+    static DEFINE_ATTEND(BB_ISA(bb_attend_##name), type)                                       \
+    const bb_cache BB_ISA(bb_cache_##name) = {                                                 \
+        BB_ISA(bb_kv_put_##name), BB_ISA(bb_kv_get_##name), BB_ISA(bb_attend_##name),          \
+        BB_ISA(bb_attend_##name)                                                               \
+    };
 
-DEFINE_PUT(BB_ISA(bb_kv_put_f32), BB_TYPE_F32)
-DEFINE_PUT(BB_ISA(bb_kv_put_bf16), BB_TYPE_BF16)
-DEFINE_PUT(BB_ISA(bb_kv_put_f16), BB_TYPE_F16)
-DEFINE_ATTEND(BB_ISA(bb_attend_f32), BB_TYPE_F32)
-DEFINE_ATTEND(BB_ISA(bb_attend_bf16), BB_TYPE_BF16)
-DEFINE_ATTEND(BB_ISA(bb_attend_f16), BB_TYPE_F16)
+CACHE(f32, BB_TYPE_F32)
+CACHE(bf16, BB_TYPE_BF16)
+CACHE(f16, BB_TYPE_F16)
 
 static void add_part(int d, vf fade, const float *sum, float *out)
 {

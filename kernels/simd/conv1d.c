@@ -22,7 +22,7 @@ typedef struct pass {
     float        tap[MAX_TAPS][BLOCK];
 } pass;
 
-/* window ‖ x, columns of one block. */
+/* window_in ‖ x, columns of one block. */
 typedef struct input {
     int          K;
     const float *x;
@@ -92,30 +92,32 @@ BB_INLINE void run_pass(const pass *k, int taps, const input *in, int T, float *
     }
 }
 
-/* window ← last K-1 columns of window ‖ x; n channels. */
-static void shift_window(int T, int n, const input *in, float *window)
+/* window_out = last K-1 columns of window_in ‖ x, n channels. In place, a column moves before it is
+   written. */
+static void shift_window(int T, int n, const input *in, float *window_out)
 {
-    for (int i = 0; i < in->K - 1; i++)
-        memcpy(window + (size_t)i * in->ld_window, column(in, i + T),
-               (size_t)n * sizeof *window);
+    for (int i = 0; i < in->K - 1; i++) {
+        const float *src = column(in, i + T);
+        float       *dst = window_out + (size_t)i * in->ld_window;
+        if (dst != src) memcpy(dst, src, (size_t)n * sizeof *src);
+    }
 }
 
 void BB_ISA(bb_conv1d)(int T, int C, int K, const float *x, size_t ldx, const float *w,
-                       size_t ldw, const float *b, float *window, size_t ld_window, float *out,
-                       size_t ldo)
+                       size_t ldw, const float *b, const float *window_in, float *window_out,
+                       size_t ld_window, float *out, size_t ldo)
 {
-    if (T <= 0) return;
     for (int c = 0; c < C; c += BLOCK) {
-        const input in = { K, x + c, ldx, window + c, ld_window };
+        const input in = { K, x + c, ldx, window_in + c, ld_window };
         pass        k  = { .n = C - c < BLOCK ? C - c : BLOCK, .bias = b ? b + c : NULL };
 
-        for (int first = 0; first < K; first += MAX_TAPS) {
+        for (int first = 0; first < K && T > 0; first += MAX_TAPS) {
             k.first = first;
             k.taps  = K - first < MAX_TAPS ? K - first : MAX_TAPS;
             load_taps(&k, w + (size_t)c * ldw + first, ldw);
             if (k.taps == 4) run_pass(&k, 4, &in, T, out + c, ldo);
             else             run_pass(&k, k.taps, &in, T, out + c, ldo);
         }
-        shift_window(T, k.n, &in, window + c);
+        shift_window(T, k.n, &in, window_out + c);
     }
 }

@@ -13,6 +13,30 @@ void BB_ISA(bb_axpy)(int n, float alpha, const float *x, float *y)
                       vf_fma(a, vf_load_part(x + i, n - i), vf_load_part(y + i, n - i)));
 }
 
+void BB_ISA(bb_mul)(int n, const float *x, float *y)
+{
+    int i = 0;
+
+    for (; i + VL <= n; i += VL) vf_store(y + i, vf_mul(vf_load(x + i), vf_load(y + i)));
+    if (i < n)
+        vf_store_part(y + i, n - i, vf_mul(vf_load_part(x + i, n - i), vf_load_part(y + i, n - i)));
+}
+
+/* vf_max gives its second operand where one is NaN. */
+BB_INLINE vf relu2(vf x)
+{
+    const vf v = vf_max(vf_zero(), x);
+    return vf_mul(v, v);
+}
+
+void BB_ISA(bb_relu2)(int n, const float *x, float *y)
+{
+    int i = 0;
+
+    for (; i + VL <= n; i += VL) vf_store(y + i, relu2(vf_load(x + i)));
+    if (i < n) vf_store_part(y + i, n - i, relu2(vf_load_part(x + i, n - i)));
+}
+
 void BB_ISA(bb_silu_mul)(int n, const float *gate, const float *up, float *y)
 {
     int i = 0;

@@ -40,19 +40,24 @@ typedef struct few_kind {
     few_load_fn *weights, *x;
     int          subs;                    /* registers of a step */
     int          step;                    /* columns of it */
-    size_t       weight_bytes, x_bytes;   /* of an element before it is arranged */
+    size_t       weight_bytes, x_bytes;   /* of an element in memory, before x is prepared */
 } few_kind;
 
 BB_INLINE int few_steps(const few_kind *kind, int cols) { return (cols + kind->step - 1) / kind->step; }
 
-/* Floats that a row of x takes when it is arranged. */
+/* Floats that a row of x takes when it is prepared. */
 BB_INLINE size_t few_width(const few_kind *kind, int cols)
 {
     return (size_t)few_steps(kind, cols) * (size_t)kind->subs * VL;
 }
 
+BB_INLINE size_t few_bytes(const few_kind *kind, int T, int cols)
+{
+    return (size_t)T * few_width(kind, cols) * sizeof(float);
+}
+
 /* x [T, cols] to groups of FEW_T rows (the last one of what is left): [steps][rows][subs][VL]. */
-BB_INLINE void few_arrange(const few_kind *kind, int T, int cols, const void *x, size_t ldx, float *to)
+BB_INLINE void few_prepare(const few_kind *kind, int T, int cols, const void *x, size_t ldx, float *to)
 {
     for (int t0 = 0; t0 < T; t0 += FEW_T) {
         const int m = T - t0 < FEW_T ? T - t0 : FEW_T;
@@ -71,7 +76,7 @@ typedef struct few_piece {
     const unsigned char *w;               /* the first weight */
     size_t               row_bytes;       /* of weights */
     size_t               ahead;           /* bytes from a weight to what is fetched meanwhile */
-    const float         *x;               /* arranged */
+    const float         *x;               /* prepared */
     int                  n;               /* columns, whole blocks but for the last */
     int                  times;
     float               *total;           /* [T][FEW_ROWS][VL], from the first weight row on */
@@ -228,17 +233,18 @@ BB_INLINE void few_group(const few_kind *kind, const few_tiles *tiles, int T, in
     }
 }
 
-/* T arranged rows of x times a matrix. */
+/* T prepared rows of x times weight rows first … first + rows - 1 of a row-major matrix. */
 BB_INLINE void few(const few_kind *kind, const few_tiles *tiles, int T, int rows, int cols,
-                   const void *W, size_t ldw, const float *x, float *y, size_t ldy)
+                   const void *W, int first, const float *x, float *y, size_t ldy)
 {
-    const size_t row_bytes = ldw * kind->weight_bytes;
+    const size_t         row_bytes = (size_t)cols * kind->weight_bytes;
+    const unsigned char *w = (const unsigned char *)W + (size_t)first * row_bytes;
 
     for (int t = 0; t < T; t += FEW_MOST)
         for (int r = 0; r < rows; r += FEW_ROWS)
             few_group(kind, tiles, T - t < FEW_MOST ? T - t : FEW_MOST,
                       rows - r < FEW_ROWS ? rows - r : FEW_ROWS, cols,
-                      (const unsigned char *)W + (size_t)r * row_bytes, row_bytes,
+                      w + (size_t)r * row_bytes, row_bytes,
                       x + (size_t)t * few_width(kind, cols), y + (size_t)t * ldy + r, ldy);
 }
 

@@ -23,7 +23,7 @@ enum { KU = 256 };                        /* units of a panel */
 enum { PANEL = NR * KU };                 /* units; the sums come behind */
 
 _Static_assert((int)MR <= (int)VL && (int)MR <= (int)BB_MOST_GROUP, "a group is transposed at once");
-_Static_assert((int)PANEL * 4 <= (int)BB_GEMM_PANEL && (int)NR <= (int)BB_GEMM_MOST_NR, "scratch");
+_Static_assert((int)PANEL * 4 <= (int)BB_MANY_PANEL && (int)NR <= (int)BB_MANY_MOST_NR, "scratch");
 
 /* VL units from element `at` of a row with `left` elements from there on, zeros behind. */
 typedef vf gemm_load_fn(const void *row, size_t at, int left);
@@ -53,10 +53,17 @@ BB_INLINE void gemm_interleave(gemm_load_fn *load, int m, int lanes, size_t at, 
     }
 }
 
-BB_INLINE void gemm_pack(gemm_load_fn *load, int T, int cols, const void *x, size_t row_bytes,
-                         float *out)
+/* Of T rows of x prepared: whole groups. */
+BB_INLINE size_t gemm_bytes(int T, int cols)
 {
-    for (int t = 0; t < T; t += MR, out += (size_t)MR * (BB_PACKED(cols) / UNIT)) {
+    return (size_t)((T + MR - 1) / MR) * MR * (size_t)gemm_units(cols) * sizeof(float);
+}
+
+/* x [T, cols] to groups of MR rows: [units of cols][MR]. */
+BB_INLINE void gemm_prepare(gemm_load_fn *load, int T, int cols, const void *x, size_t row_bytes,
+                            float *out)
+{
+    for (int t = 0; t < T; t += MR, out += MR * gemm_units(cols)) {
         const int m = T - t < MR ? T - t : MR;
         gemm_interleave(load, m, m, 0, cols, gemm_row(x, row_bytes, t), row_bytes, out, MR);
     }
@@ -137,14 +144,16 @@ BB_INLINE void gemm_fetch(int n, size_t bytes, const void *w, size_t row_bytes, 
     }
 }
 
-/* element_bytes: of a weight. scratch [BB_GEMM_SCRATCH(T, rows)]. */
+/* Prepared x times weight rows first … first + rows - 1 of a row-major matrix, element_bytes a
+   weight. scratch [BB_MANY_SCRATCH(T, rows)]. */
 BB_INLINE void gemm(gemm_load_fn *load, size_t element_bytes, int T, int rows, int cols,
-                    const void *w, size_t ldw, const float *x, float *y, size_t ldy, float *scratch)
+                    const void *W, int first, const float *x, float *y, size_t ldy, float *scratch)
 {
     enum { K = KU * UNIT };
     const int    n_groups = (T + MR - 1) / MR;
-    const size_t group = (size_t)MR * (BB_PACKED(cols) / UNIT);
-    const size_t row_bytes = ldw * element_bytes;
+    const size_t group = (size_t)MR * (size_t)gemm_units(cols);
+    const size_t row_bytes = (size_t)cols * element_bytes;
+    const void  *w = gemm_row(W, row_bytes, first);
     float       *panel = scratch;
     float       *blocks = scratch + PANEL;
 

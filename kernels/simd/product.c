@@ -93,28 +93,45 @@ FEW_TILES(few_f16)
 
 /* ------------------------------------------------------------- many rows ---------------- */
 
-void BB_ISA(bb_gemm_pack_f32)(int T, int cols, const float *x, size_t ldx, void *packed)
+static void BB_ISA(bb_prepare_many_f32)(int T, int cols, const float *x, size_t ldx, void *prepared)
 {
-    gemm_pack(load_f32, T, cols, x, ldx * sizeof *x, packed);
+    gemm_prepare(load_f32, T, cols, x, ldx * sizeof *x, prepared);
 }
 
-/* ------------------------------------------------------------- the kernels -------------- */
+static size_t many_bytes(int T, int cols) { return gemm_bytes(T, cols); }
 
-#define KERNELS(type, element_bytes)                                                              \
-    void BB_ISA(bb_arrange_##type)(int T, int cols, const float *x, size_t ldx, void *arranged)   \
+/* ------------------------------------------------------------- the formats -------------- */
+
+/* The kernels of one type and its row of the table. */
+#define FORMAT(name_of, type_of, bytes_of, decode_of, encode_of)                                  \
+    static void BB_ISA(bb_prepare_few_##name_of)(int T, int cols, const float *x, size_t ldx,     \
+                                                 void *prepared)                                  \
     {                                                                                             \
-        few_arrange(&few_##type, T, cols, x, ldx, arranged);                                      \
+        few_prepare(&few_##name_of, T, cols, x, ldx, prepared);                                   \
     }                                                                                             \
-    void BB_ISA(bb_rows_##type)(int T, int rows, int cols, const void *W, size_t ldw,             \
-                                const void *arranged, float *y, size_t ldy)                       \
+    static void BB_ISA(bb_few_##name_of)(int T, int rows, int cols, const void *W, int first,     \
+                                         const void *x, float *y, size_t ldy)                     \
     {                                                                                             \
-        few(&few_##type, few_##type##_tiles, T, rows, cols, W, ldw, arranged, y, ldy);            \
+        few(&few_##name_of, few_##name_of##_tiles, T, rows, cols, W, first, x, y, ldy);           \
     }                                                                                             \
-    void BB_ISA(bb_gemm_##type)(int T, int rows, int cols, const void *W, size_t ldw,             \
-                                const void *packed, float *y, size_t ldy, void *scratch)          \
+    static void BB_ISA(bb_many_##name_of)(int T, int rows, int cols, const void *W, int first,    \
+                                          const void *x, float *y, size_t ldy, void *scratch)     \
     {                                                                                             \
-        gemm(load_##type, element_bytes, T, rows, cols, W, ldw, packed, y, ldy, scratch);         \
-    }
-KERNELS(f32, 4)
-KERNELS(bf16, 2)
-KERNELS(f16, 2)
+        gemm(load_##name_of, type_of == BB_TYPE_F32 ? 4 : 2, T, rows, cols, W, first, x, y, ldy,  \
+             scratch);                                                                            \
+    }                                                                                             \
+    static size_t few_bytes_##name_of(int T, int cols)                                            \
+    {                                                                                             \
+        return few_bytes(&few_##name_of, T, cols);                                                \
+    }                                                                                             \
+    const bb_format BB_ISA(bb_format_##name_of) = {                                               \
+        .name = #name_of, .type = type_of, .block = 1, .rows_together = 1,                        \
+        .align = type_of == BB_TYPE_F32 ? 4 : 2, .activation = BB_TYPE_F32, .group = MR,          \
+        .bytes = bytes_of, .few_bytes = few_bytes_##name_of, .many_bytes = many_bytes,            \
+        .prepare_few = BB_ISA(bb_prepare_few_##name_of),                                          \
+        .prepare_many = BB_ISA(bb_prepare_many_f32), .few = BB_ISA(bb_few_##name_of),             \
+        .many = BB_ISA(bb_many_##name_of), .decode = decode_of, .encode = encode_of               \
+    };
+FORMAT(f32, BB_TYPE_F32, bb_bytes_f32, bb_decode_f32, bb_encode_f32)
+FORMAT(bf16, BB_TYPE_BF16, bb_bytes_half, BB_ISA(bb_decode_bf16), BB_ISA(bb_encode_bf16))
+FORMAT(f16, BB_TYPE_F16, bb_bytes_half, BB_ISA(bb_decode_f16), BB_ISA(bb_encode_f16))

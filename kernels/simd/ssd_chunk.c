@@ -1,7 +1,8 @@
 /* ssd_chunk.c - a chunk of the Mamba-2 recurrence in dual form, as small products in registers.
  *
- *     y  = exp(c) · (C · Sᵀ) + M · dx + D · x     M = CB ∘ decay, dx = dt · x     lanes over P
- *     S ←  exp(c[Q-1]) · S + (decay · dx)ᵀ · B                                    lanes over N
+ *     y     = exp(c) · (C · S_inᵀ) + M · dx + D · x                               lanes over P
+ *     S_out = exp(c[Q-1]) · S_in + (decay · dx)ᵀ · B                              lanes over N
+ *     M     = CB ∘ decay, dx = dt · x
  *
  * Products run over tiles of TILE rows x 2 vectors: an operand is broadcast an element at a
  * time and meets two vectors of the other. Sᵀ and B are copied in slabs of two vectors (16 and
@@ -227,8 +228,8 @@ static void make_y(const chunk *k, int t, int p, float D, const float *x, size_t
         }
 }
 
-/* Rows p … p + TILE - 1 and columns n … n + WIDE - 1 of S, B in the slab. */
-static void update_state(const chunk *k, int p, int n, vf all, float *S)
+/* Rows p … p + TILE - 1 and columns n … n + WIDE - 1 of the state, B in the slab. */
+static void update_state(const chunk *k, int p, int n, vf all, const float *S_in, float *S_out)
 {
     const int    last = smaller(TILE, k->P - p) - 1, part = k->N - n;
     const float *a[TILE], *b = k->slab;
@@ -236,7 +237,7 @@ static void update_state(const chunk *k, int p, int n, vf all, float *S)
 
     BB_UNROLL
     for (int i = 0; i < TILE; i++) {
-        const float *s = S + (size_t)(p + smaller(i, last)) * (size_t)k->N + n;
+        const float *s = S_in + (size_t)(p + smaller(i, last)) * (size_t)k->N + n;
         sum.v[i][0] = vf_mul(all, load_up_to(s, part));
         sum.v[i][1] = vf_mul(all, load_up_to(s + VL, part - VL));
         a[i]        = k->dx + p + i;
@@ -246,7 +247,7 @@ static void update_state(const chunk *k, int p, int n, vf all, float *S)
     BB_UNROLL
     for (int i = 0; i < TILE; i++)
         if (i <= last) {
-            float *s = S + (size_t)(p + i) * (size_t)k->N + n;
+            float *s = S_out + (size_t)(p + i) * (size_t)k->N + n;
             store_up_to(s, part, sum.v[i][0]);
             store_up_to(s + VL, part - VL, sum.v[i][1]);
         }
@@ -256,14 +257,17 @@ static void update_state(const chunk *k, int p, int n, vf all, float *S)
 
 void BB_ISA(bb_ssd_chunk)(int Q, int P, int N, const float *x, size_t ldx, const float *dt,
                           size_t ld_dt, float A, const float *B, const float *C, size_t ldb,
-                          const float *CB, float D, float *S, float *y, size_t ldy,
-                          float *scratch)
+                          const float *CB, float D, const float *S_in, float *S_out, float *y,
+                          size_t ldy, float *scratch)
 {
     const size_t lanes_p = (size_t)round_up(P, WIDE), lanes_q = (size_t)round_up(Q, VL);
     chunk        k = { .Q = Q, .P = P, .N = N, .C = C, .ldb = ldb,
                        .lanes_p = (int)lanes_p, .lanes_q = (int)lanes_q };
 
-    if (Q <= 0) return;
+    if (Q <= 0) {
+        if (S_out != S_in) memcpy(S_out, S_in, (size_t)P * (size_t)N * sizeof *S_out);
+        return;
+    }
     k.slab = align(scratch);
     k.high = k.slab + (size_t)(N > Q ? N : Q) * WIDE;
     k.low  = k.high + lanes_q;
@@ -276,7 +280,7 @@ void BB_ISA(bb_ssd_chunk)(int Q, int P, int N, const float *x, size_t ldx, const
     weigh(&k, CB);
     take_inputs(&k, x, ldx, dt, ld_dt);
     for (int p = 0; p < P; p += WIDE) {
-        transpose_state(&k, p, S);
+        transpose_state(&k, p, S_in);
         for (int t = 0; t < Q; t += TILE) make_y(&k, t, p, D, x, ldx, y, ldy);
     }
 
@@ -285,6 +289,6 @@ void BB_ISA(bb_ssd_chunk)(int Q, int P, int N, const float *x, size_t ldx, const
     for (int n = 0; n < N; n += WIDE) {
         copy_inputs(&k, n, B);
         if (n + WIDE < N) fetch(Q, smaller(WIDE, N - n - WIDE), B + n + WIDE, ldb);
-        for (int p = 0; p < P; p += TILE) update_state(&k, p, n, all, S);
+        for (int p = 0; p < P; p += TILE) update_state(&k, p, n, all, S_in, S_out);
     }
 }

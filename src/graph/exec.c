@@ -3,7 +3,7 @@
 
 struct stage {
     const bb_exec *e;
-    bb_prepare_fn *prepare;               /* NULL once done */
+    bb_begin_fn *prepare;               /* NULL once done */
     void          *own;
     bb_tile_fn    *run;                   /* or: */
     bb_slot_fn    *compute, *commit;
@@ -43,7 +43,7 @@ static void commit_tiles(void *context, int thread, int first, int end)
     for (int tile = first; tile < end; tile++) s->commit(s->e, s->job, tile, tile - first);
 }
 
-void bb_each_tile_after(const bb_exec *e, bb_prepare_fn *prepare_first, void *own, int n,
+void bb_each_tile_after(const bb_exec *e, bb_begin_fn *prepare_first, void *own, int n,
                         bb_tile_fn *run, const void *job)
 {
     struct stage s = { .e = e, .prepare = prepare_first, .own = own, .run = run, .job = job };
@@ -55,7 +55,7 @@ void bb_each_tile(const bb_exec *e, int n, bb_tile_fn *run, const void *job)
     bb_each_tile_after(e, NULL, NULL, n, run, job);
 }
 
-void bb_each_tile_repeatable(const bb_exec *e, bb_prepare_fn *prepare_first, void *own, int n,
+void bb_each_tile_repeatable(const bb_exec *e, bb_begin_fn *prepare_first, void *own, int n,
                              bb_slot_fn *compute, bb_slot_fn *commit, const void *job)
 {
     static const bb_repeatable steps = { prepare, compute_tiles, commit_tiles, BB_SLOTS };

@@ -19,11 +19,4 @@ typedef struct bb_linear {                /* y = W · x + b                     
     const float *bias;                    /* [w.rows] or NULL                                    */
 } bb_linear;
 
-/* Start of a row. */
-static inline const void *bb_matrix_row(const bb_matrix *m, int row)
-{
-    const size_t element_bytes = m->type == BB_TYPE_F32 ? 4 : 2;
-    return (const unsigned char *)m->data + (size_t)row * (size_t)m->cols * element_bytes;
-}
-
 #endif

@@ -41,7 +41,7 @@ typedef struct bb_exec {
     bb_rows           h;                  /* [T, D] norm(x) of this block: what its mixers read */
     void             *panel;              /* this thread's: weights and sums of many rows (product.c) */
     float            *own_rows;           /* [few rows, widest] this thread's, when rows are made */
-    float            *arranged;           /* [few rows, BB_ARRANGED(widest)] as kernels want them */
+    float            *arranged;           /* [few rows, bb_own_width(widest)] as kernels want them */
     float            *own_tiles;          /* this thread's: tiles of a product before all see them */
     float            *packed;             /* all threads': many rows as kernels want them */
     uint16_t         *packed_rounded;     /* and rounded; NULL where no kernel wants that */
@@ -90,9 +90,9 @@ typedef struct bb_block {                 /* x += Σ mixer(norm(x)) */
    itself: it runs before the thread's first tile, and not at all on one that gets none, since by
    then what it reads may have changed. */
 typedef void bb_tile_fn(const bb_exec *e, const void *job, int tile);
-typedef void bb_prepare_fn(const bb_exec *e, void *own);
+typedef void bb_begin_fn(const bb_exec *e, void *own);
 void bb_each_tile(const bb_exec *e, int n, bb_tile_fn *run, const void *job);
-void bb_each_tile_after(const bb_exec *e, bb_prepare_fn *prepare, void *own, int n, bb_tile_fn *run,
+void bb_each_tile_after(const bb_exec *e, bb_begin_fn *prepare, void *own, int n, bb_tile_fn *run,
                         const void *job);
 
 /* The same for tiles that can be computed twice (base/team.h): compute makes one in place `slot` of what
@@ -100,7 +100,7 @@ void bb_each_tile_after(const bb_exec *e, bb_prepare_fn *prepare, void *own, int
    what never changes; commit puts it where all see it. */
 typedef void bb_slot_fn(const bb_exec *e, const void *job, int tile, int slot);
 enum { BB_SLOTS = 8 };
-void bb_each_tile_repeatable(const bb_exec *e, bb_prepare_fn *prepare, void *own, int n,
+void bb_each_tile_repeatable(const bb_exec *e, bb_begin_fn *prepare, void *own, int n,
                              bb_slot_fn *compute, bb_slot_fn *commit, const void *job);
 
 /* The time of this thread since its last mark was this kind's. */

@@ -141,7 +141,7 @@ static void convolve(const bb_exec *e, const struct job *j, int first, int end)
         const size_t      row = (size_t)seg->row;
         e->k->conv1d(seg->n_rows, end - first, K, j->s.zxbcdt + row * ld + (size_t)m->d_inner + c, ld,
                      m->conv_w + c * (size_t)K, (size_t)K, m->conv_b ? m->conv_b + c : NULL,
-                     state_of(m, seg).window + c, (size_t)m->d_xbc,
+                     state_of(m, seg).window + c, state_of(m, seg).window + c, (size_t)m->d_xbc,
                      j->s.xbc + row * (size_t)m->d_xbc + c, (size_t)m->d_xbc);
     }
 }
@@ -222,7 +222,7 @@ static void scan_steps(const bb_exec *e, const struct job *j, const bb_segment *
         const float *B = xbc + (size_t)m->d_inner + (size_t)g * (size_t)N;
         const float *C = B + (size_t)m->dims.n_groups * (size_t)N;
         const float *dt = j->s.dt + (size_t)t * (size_t)m->dims.n_heads + h;
-        e->k->ssd_step(1, P, N, x, dt, m->A + h, B, C, m->D + h, S, x);
+        e->k->ssd_step(1, P, N, x, dt, m->A + h, B, C, m->D + h, S, S, x);
     }
 }
 
@@ -248,7 +248,7 @@ static void scan_chunks(const bb_exec *e, const struct job *j, const bb_segment 
         const float *cb = j->s.cb + ((size_t)(first_cb + i) * (size_t)G + (size_t)g) * Q * Q;
         e->k->ssd_chunk(rows, P, N, x, ld, j->s.dt + t * (size_t)m->dims.n_heads + h,
                         (size_t)m->dims.n_heads, m->A[h], B, B + (size_t)G * (size_t)N, ld, cb,
-                        m->D[h], S, x, ld, decay);
+                        m->D[h], S, S, x, ld, decay);
     }
 }
 

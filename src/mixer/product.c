@@ -43,7 +43,7 @@ static int count_tiles(const job *j, const bb_product *p)
 
 static const bb_format *format_of(const bb_exec *e, const bb_product *p)
 {
-    return &e->k->format[p->linear->w.type];
+    return bb_format_of(e->k, p->linear->w.type);
 }
 
 /* -------------------------------------------------------------- rows --------------------- */
@@ -69,10 +69,10 @@ static const float *row_at(const bb_exec *e, const bb_operand *x, int t)
    row that want the same. */
 static const void *arrange_own(const bb_exec *e, bb_op op, const bb_format *f, bb_operand *x)
 {
-    if (x->arranged_by == f->arrange) return e->arranged;
+    if (x->arranged_by == f->prepare_few) return e->arranged;
     make_own(e, op, x);
-    f->arrange(x->T, x->cols, row_at(e, x, 0), x->rows.x ? x->rows.ld : (size_t)x->cols, e->arranged);
-    x->arranged_by = f->arrange;
+    f->prepare_few(x->T, x->cols, row_at(e, x, 0), x->rows.x ? x->rows.ld : (size_t)x->cols, e->arranged);
+    x->arranged_by = f->prepare_few;
     return e->arranged;
 }
 
@@ -101,8 +101,8 @@ static void run_pack(const bb_exec *e, const void *p, int g)
             x->rows.make(e, x->rows.job, first + i, e->own_rows + (size_t)i * cols);
         bb_mark(e, x->rows.op);
     }
-    pack->format->pack(n, x->cols, rows, x->rows.x ? x->rows.ld : cols,
-                       (unsigned char *)to + (size_t)first * BB_PACKED(cols) * (is_f32 ? 4 : 2));
+    pack->format->prepare_many(n, x->cols, rows, x->rows.x ? x->rows.ld : cols,
+                               (unsigned char *)to + pack->format->many_bytes(first, x->cols));
 }
 
 /* For levels without kernels for many rows: rows that must be made, one below the other. */
@@ -117,11 +117,11 @@ static void prepare_many(const bb_exec *e, bb_op op, const bb_format *f, bb_oper
     const struct packing pack = { x, f, op };
     bool                *is_packed = &x->is_packed[f->activation == BB_TYPE_F32];
 
-    if (f->gemm && !*is_packed) {
+    if (f->many && !*is_packed) {
         bb_each_tile(e, divide_up(x->T, f->group), run_pack, &pack);
         *is_packed = true;
     }
-    if (!f->gemm && !x->rows.x) {
+    if (!f->many && !x->rows.x) {
         bb_each_tile(e, x->T, run_make, x);
         bb_mark(e, x->rows.op);
         x->rows = bb_rows_at(e->packed, (size_t)x->cols);
@@ -136,11 +136,9 @@ static void multiply_blas(const bb_exec *e, const job *j, const bb_product *p, i
 {
     const bb_matrix  *w = &p->linear->w;
     const bb_operand *x = j->x;
-    const void       *panel = e->panel;
 
-    if (w->type == BB_TYPE_F32) panel = bb_matrix_row(w, first);
-    else e->k->widen[w->type]((size_t)n * (size_t)w->cols, bb_matrix_row(w, first), e->panel);
-    bb_blas_product(x->T, n, w->cols, panel, (size_t)w->cols, x->rows.x, x->rows.ld, y, ldy);
+    format_of(e, p)->decode(n, w->cols, w->data, first, e->panel, (size_t)w->cols);
+    bb_blas_product(x->T, n, w->cols, e->panel, (size_t)w->cols, x->rows.x, x->rows.ld, y, ldy);
 }
 
 /* And without BLAS: a few rows at a time. */
@@ -153,9 +151,8 @@ static void multiply_by_few(const bb_exec *e, const job *j, const bb_product *p,
 
     for (int t = 0; t < x->T; t += BB_FEW_ROWS) {
         const int m = smaller(BB_FEW_ROWS, x->T - t);
-        f->arrange(m, x->cols, row_at(e, x, t), x->rows.ld, e->arranged);
-        f->rows(m, n, w->cols, bb_matrix_row(w, first), (size_t)w->cols, e->arranged,
-                y + (size_t)t * ldy, ldy);
+        f->prepare_few(m, x->cols, row_at(e, x, t), x->rows.ld, e->arranged);
+        f->few(m, n, w->cols, w->data, first, e->arranged, y + (size_t)t * ldy, ldy);
     }
 }
 
@@ -166,10 +163,10 @@ static void multiply_many(const bb_exec *e, const job *j, const bb_product *p, i
     const bb_matrix *w = &p->linear->w;
     const bb_format *f = format_of(e, p);
 
-    if (!f->gemm)
+    if (!f->many)
         (bb_blas_present() ? multiply_blas : multiply_by_few)(e, j, p, first, n, y, ldy);
     else
-        f->gemm(j->x->T, n, w->cols, bb_matrix_row(w, first), (size_t)w->cols,
+        f->many(j->x->T, n, w->cols, w->data, first,
                 f->activation == BB_TYPE_F32 ? (const void *)e->packed
                                              : (const void *)e->packed_rounded,
                 y, ldy, e->panel);
@@ -258,8 +255,8 @@ static void multiply_few(const bb_exec *e, const job *j, const bb_product *p, co
     const bb_matrix *w = &p->linear->w;
     const bb_format *f = format_of(e, p);
 
-    f->rows(j->x->T, at->n, w->cols, bb_matrix_row(w, at->first), (size_t)w->cols,
-            arrange_own(e, j->op, f, j->x), y, FEW_TILE_ROWS);
+    f->few(j->x->T, at->n, w->cols, w->data, at->first, arrange_own(e, j->op, f, j->x), y,
+           FEW_TILE_ROWS);
 }
 
 static void prepare_few(const bb_exec *e, void *own)
@@ -297,7 +294,7 @@ static void run_few(const bb_exec *e, const void *context, int tile)
 static bool is_arranged_once(const bb_exec *e, const job *j)
 {
     for (int i = 1; i < j->n; i++)
-        if (format_of(e, &j->product[i])->arrange != format_of(e, j->product)->arrange) return false;
+        if (format_of(e, &j->product[i])->prepare_few != format_of(e, j->product)->prepare_few) return false;
     return true;
 }
 
@@ -348,13 +345,13 @@ size_t bb_panel_bytes(const bb_kernels *k, int T, int widest)
 {
     const size_t up = (size_t)T * MANY_TILE_ROWS * sizeof(float);
 
-    if (k->format[BB_TYPE_F32].gemm) return BB_GEMM_SCRATCH(T, MANY_TILE_ROWS) + up;
+    if (k->format[BB_FORMAT_F32].many) return BB_MANY_SCRATCH(T, MANY_TILE_ROWS) + up;
     return (bb_blas_present() ? (size_t)MANY_TILE_ROWS * (size_t)widest * sizeof(float) : 0) + up;
 }
 
 size_t bb_packed_elements(int T, int widest)
 {
-    return ((size_t)T + BB_MOST_GROUP) * BB_PACKED(widest);
+    return ((size_t)T + BB_MOST_GROUP) * (((size_t)widest + 1) / 2 * 2);
 }
 
 size_t bb_own_tile_elements(void)

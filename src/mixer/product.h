@@ -21,7 +21,7 @@ typedef struct bb_operand {
     int     T, cols;
     bool    is_packed[2];                 /* the exec's packed rows are these: rounded, not rounded */
     bool    is_made;                      /* this thread's own rows are these */
-    bb_arrange_fn *arranged_by;           /* and what it arranged; NULL: nothing yet */
+    bb_prepare_fn *arranged_by;           /* and what it arranged; NULL: nothing yet */
 } bb_operand;
 
 static inline bb_operand bb_operand_of(int T, int cols, bb_rows rows)
@@ -63,5 +63,8 @@ void bb_multiply_add(const bb_exec *e, bb_op op, const bb_linear *l, bb_operand 
 size_t bb_panel_bytes(const bb_kernels *k, int T, int widest);
 size_t bb_packed_elements(int T, int widest);
 size_t bb_own_tile_elements(void);
+
+/* Floats of a row, made or prepared for few. */
+static inline size_t bb_own_width(int cols) { return ((size_t)cols + 31) / 32 * 32; }
 
 #endif

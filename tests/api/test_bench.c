@@ -447,7 +447,8 @@ static void operations_sum_to_a_step(void **unused)
 
 static void reading_sums_every_word(void **unused)
 {
-    static const char *const levels[] = { "c", "avx2", "avx512", "avx512bf16" };
+    static const char *const levels[] = { "c", "avx2", "avxvnni", "avx512", "avx512vnni",
+                                          "avx512bf16" };
     enum { N = 64 * 37 };
     uint64_t data[N / 8 + 1], expected = 0;
 

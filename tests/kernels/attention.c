@@ -84,6 +84,33 @@ static void free_memory(memory *m)
     free(m->v);
 }
 
+/* What was put comes back as it was rounded; put back, it leaves the block as it is. */
+static void check_get(check *c, const kernel *f, int d)
+{
+    const size_t width = (size_t)d, n = BB_KV_ELEMENTS(d);
+    const size_t bytes = n * (f->type == BB_TYPE_F32 ? 4 : 2);
+
+    check_case(c, "get d %d", d);
+    memory m = make_memory(c, f, d, BB_KV_BLOCK, PLAIN);
+    float *k = check_floats(c, width), *v = check_floats(c, width);
+    void  *before = malloc(bytes);
+
+    if (!before) exit(2);
+    memcpy(before, m.kv, bytes);
+    for (int s = 0; s < BB_KV_BLOCK; s++) {
+        f->cache->get(d, m.kv, s, k, v);
+        for (size_t i = 0; i < width; i++) {
+            check_near(c, i, k[i], m.k[(size_t)s * width + i], 0.0);
+            check_near(c, i, v[i], m.v[(size_t)s * width + i], 0.0);
+        }
+        f->cache->put(d, k, v, s, m.kv);
+    }
+    check_true(c, memcmp(before, m.kv, bytes) == 0, "putting back what get gave changes a block");
+    free(before);
+    free_memory(&m);
+    check_done(c);
+}
+
 /* -------------------------------------------------------------- reference ---------------- */
 
 /* One query over S positions: want [d], bound [d]. */
@@ -254,6 +281,7 @@ static void check_kernel(check *c, const kernel *f)
             for (size_t l = 0; l < sizeof pos / sizeof *pos; l++)
                 check_shape(c, f, (shape){ rows[i], heads[(i + j + l) % 4], d[j], pos[l] },
                             l % 2 ? 1.0 : 20.0, PLAIN);
+    for (int i = 1; i <= 130; i = i * 2 + i % 3) check_get(c, f, i);
     check_shape(c, f, (shape){ 16, 2, 80, 300 }, 0.0, PLAIN);           /* equal scores */
     check_shape(c, f, (shape){ 3, 2, 33, 150 }, 1e4, PLAIN);            /* one position wins */
     check_shape(c, f, (shape){ 5, 2, 33, 150 }, 1.0, ONES);

@@ -17,7 +17,7 @@ enum {
     HEADS = 4, WIDTH = 128,                       /* query heads of a kv head */
     DEPTH = 32768, RANGE = 2048,                  /* positions: most, of a tile */
     N_CACHE = 2 * 8 * DEPTH * WIDTH,              /* of 8 kv heads; more than W_ROWS · D */
-    GEMM_ROWS = 4096, GEMM_TILE = 128,
+    MANY_ROWS = 4096, MANY_TILE = 128,
     W_ROWS = 8192,                                /* of D columns: 64 MiB in two bytes */
     LAYERS = 16,                                  /* states of 4 MiB: more than caches hold */
     REPEATS = 7, HUGE_PAGE = 1 << 21,
@@ -31,10 +31,10 @@ typedef struct bench {
     float    *weights;                    /* [N_CACHE] as floats or halves: [W_ROWS, D], caches */
     float    *state;                      /* [LAYERS, H, P, N] */
     float    *scratch;                    /* [4 · Q · Q + …] */
-    float    *packed, *panel;             /* rows of a product; BB_GEMM_SCRATCH(512, GEMM_TILE) */
+    float    *prepared, *panel;           /* rows of a product; BB_MANY_SCRATCH(512, MANY_TILE) */
     int       type, T;                    /* of the kernel being timed */
     int       depth, kv_heads;
-    double    ns_c[96];                   /* of level c, by order of timing */
+    double    ns_c[128];                   /* of level c, by order of timing */
     bb_kernels best;                      /* what limits are measured with */
     void     *far;                        /* [FAR_BYTES] beyond the caches */
     int       n_timed;
@@ -49,13 +49,18 @@ static double now_ns(void)
     return 1e9 * (double)clock() / CLOCKS_PER_SEC;
 }
 
+static const bb_format *format_of(const bench *b)
+{
+    return bb_format_of(b->k, (bb_type)b->type);
+}
+
 /* What this thread can do at most, now: reading memory, or multiply-adds of the kind that the
    products of the level use. Kernels whose operands stay in caches read faster than memory. */
 static double limit_now(const bench *b, const char *name, const char *unit)
 {
     const bb_cache *cache = &b->k->cache[b->type];
-    const bool  dots = strncmp(name, "rows", 4) == 0 || strncmp(name, "gemm", 4) == 0
-                     ? b->k->format[b->type].activation == BB_TYPE_BF16
+    const bool  dots = strncmp(name, "few", 3) == 0 || strncmp(name, "many", 4) == 0
+                     ? format_of(b)->activation == BB_TYPE_BF16
                      : strstr(name, "attend_many") && cache->attend_many != cache->attend;
     bb_peak_fn *peak = b->best.peak[dots ? BB_PEAK_BF16 : BB_PEAK_F32];
     double      most = 0.0;
@@ -114,21 +119,23 @@ static uint16_t *halves(bench *b) { return (uint16_t *)b->weights; }
 
 static void run_widen(bench *b) { b->k->widen[b->type](I * 64, halves(b), b->out); }
 static void run_narrow(bench *b) { b->k->narrow[b->type](I * 64, b->a, (uint16_t *)b->out); }
-static void run_rows(bench *b)
+static void run_few(bench *b)
 {
-    const bb_format *f = &b->k->format[b->type];
-    f->arrange(b->T, D, b->a, D, b->packed);
-    f->rows(b->T, W_ROWS, D, b->weights, D, b->packed, b->out, W_ROWS);
+    const bb_format *f = format_of(b);
+    f->prepare_few(b->T, D, b->a, D, b->prepared);
+    f->few(b->T, W_ROWS, D, b->weights, 0, b->prepared, b->out, W_ROWS);
 }
-static void run_gemm(bench *b)            /* in tiles, as all threads of a model would take them */
+static void run_many(bench *b)            /* in tiles, as all threads of a model would take them */
 {
-    const bb_format *f = &b->k->format[b->type];
-    const size_t     row_bytes = (size_t)D * (b->type == BB_TYPE_F32 ? 4 : 2);
-
-    f->pack(b->T, D, b->a, D, b->packed);
-    for (int r = 0; r < GEMM_ROWS; r += GEMM_TILE)
-        f->gemm(b->T, GEMM_TILE, D, (const char *)b->weights + (size_t)r * row_bytes, D, b->packed,
-                b->out + r, GEMM_ROWS, b->panel);
+    const bb_format *f = format_of(b);
+    f->prepare_many(b->T, D, b->a, D, b->prepared);
+    for (int r = 0; r < MANY_ROWS; r += MANY_TILE)
+        f->many(b->T, MANY_TILE, D, b->weights, r, b->prepared, b->out + r, MANY_ROWS, b->panel);
+}
+static void run_rows_decoded(bench *b)    /* as an embedding: rows here and there */
+{
+    for (int i = 0; i < 64; i++)
+        format_of(b)->decode(1, D, b->weights, i * 97 % W_ROWS, b->out + (size_t)i * D, D);
 }
 /* A row of a decode: all kv heads over all positions, in the order of its tiles. */
 static void run_decode(bench *b)
@@ -152,6 +159,8 @@ static void run_join(bench *b)
     b->k->attend_join(16, HEADS, WIDTH, b->a, HEADS * BB_ATTEND_PART(WIDTH), b->out);
 }
 static void run_axpy(bench *b) { b->k->axpy(D, 0.0f, b->a, b->out); }
+static void run_mul(bench *b) { b->k->mul(F, b->a + F, b->out); }
+static void run_relu2(bench *b) { b->k->relu2(F, b->a, b->out); }
 static void run_silu_mul(bench *b) { b->k->silu_mul(F, b->a, b->b, b->out); }
 static void run_rmsnorm(bench *b) { b->k->rmsnorm(D, b->a, b->b, 1e-5f, b->out); }
 static void run_gated(bench *b)
@@ -162,13 +171,23 @@ static void run_softplus(bench *b) { b->k->softplus_clamp(H, b->a, b->b, 0, 1e9f
 static void run_rope(bench *b) { b->k->rope(32, WIDTH, WIDTH, b->a, b->b, b->out); }
 static void run_conv1d(bench *b)
 {
-    b->k->conv1d(b->T, CONV, K, b->a, CONV, b->b, K, b->b, b->scratch, CONV, b->out, CONV);
+    b->k->conv1d(b->T, CONV, K, b->a, CONV, b->b, K, b->b, b->scratch, b->scratch, CONV, b->out,
+                 CONV);
 }
 static void run_steps(bench *b)           /* a token through all layers */
 {
-    for (int i = 0; i < LAYERS; i++)
-        b->k->ssd_step(H, P, N, b->a, b->b, b->b + H, b->a + I, b->a + 2 * I, b->b,
-                       b->state + (size_t)i * H * P * N, b->out);
+    for (int i = 0; i < LAYERS; i++) {
+        float *S = b->state + (size_t)i * H * P * N;
+        b->k->ssd_step(H, P, N, b->a, b->b, b->b + H, b->a + I, b->a + 2 * I, b->b, S, S, b->out);
+    }
+}
+static void run_steps_apart(bench *b)     /* the same, each state to the place of the next one's */
+{
+    for (int i = 0; i + 1 < LAYERS; i += 2) {
+        float *S = b->state + (size_t)i * H * P * N;
+        b->k->ssd_step(H, P, N, b->a, b->b, b->b + H, b->a + I, b->a + 2 * I, b->b, S,
+                       S + (size_t)H * P * N, b->out);
+    }
 }
 static void run_in_place(bench *b)        /* what memory allows a step */
 {
@@ -195,7 +214,7 @@ static void run_chunks(bench *b)          /* a layer: all heads, CHUNKS · Q tok
             const float *x = b->a + i * Q * CONV, *B = x + I;
             b->k->ssd_chunk(Q, P, N, x + h * P, CONV, dt + i * Q * H + h, H, b->b[H + h], B,
                             B + N, CONV, b->scratch + i * Q * Q, 1.0f, b->state + h * P * N,
-                            b->out + i * Q * CONV + h * P, CONV, scratch);
+                            b->state + h * P * N, b->out + i * Q * CONV + h * P, CONV, scratch);
         }
 }
 
@@ -227,14 +246,16 @@ static void bench_types(bench *b)
         }
         for (size_t i = 0; i < sizeof T / sizeof *T; i++) {
             b->T = T[i];
-            snprintf(name, sizeof name, "rows %s T=%d 8192x4096", type, b->T);
-            if (b->T == 1) time_kernel(b, name, run_rows, size * W_ROWS * D, "GB/s");
-            else time_kernel(b, name, run_rows, 2.0 * b->T * W_ROWS * D, "GFLOP/s");
+            snprintf(name, sizeof name, "few %s T=%d 8192x4096", type, b->T);
+            if (b->T == 1) time_kernel(b, name, run_few, size * W_ROWS * D, "GB/s");
+            else time_kernel(b, name, run_few, 2.0 * b->T * W_ROWS * D, "GFLOP/s");
         }
+        snprintf(name, sizeof name, "decode %s 64x4096", type);
+        time_kernel(b, name, run_rows_decoded, (size + 4) * 64 * D, "GB/s");
         b->T = 512;
-        snprintf(name, sizeof name, "gemm %s 512x4096x4096", type);
-        if (b->k->format[b->type].gemm)
-            time_kernel(b, name, run_gemm, 2.0 * b->T * GEMM_ROWS * D, "GFLOP/s");
+        snprintf(name, sizeof name, "many %s 512x4096x4096", type);
+        if (format_of(b)->many)
+            time_kernel(b, name, run_many, 2.0 * b->T * MANY_ROWS * D, "GFLOP/s");
         else b->ns_c[b->n_timed++] = 0.0;
         for (b->kv_heads = 4; b->kv_heads <= 8; b->kv_heads *= 2)
             for (b->depth = 8192; b->depth <= DEPTH; b->depth *= 4) {
@@ -261,6 +282,8 @@ static void bench_level(bench *b)
 
     bench_types(b);
     time_kernel(b, "axpy 4096", run_axpy, 12.0 * D, "GB/s");
+    time_kernel(b, "mul 14336", run_mul, 12.0 * F, "GB/s");
+    time_kernel(b, "relu2 14336", run_relu2, 8.0 * F, "GB/s");
     time_kernel(b, "silu_mul 14336", run_silu_mul, 12.0 * F, "GB/s");
     time_kernel(b, "rmsnorm 4096", run_rmsnorm, 12.0 * D, "GB/s");
     time_kernel(b, "gated_rmsnorm 8192", run_gated, 16.0 * I, "GB/s");
@@ -272,6 +295,7 @@ static void bench_level(bench *b)
     b->T = 64;
     time_kernel(b, "conv1d T=64 8448", run_conv1d, 2.0 * K * 64 * CONV, "GFLOP/s");
     time_kernel(b, "ssd_step 16x128x64x128", run_steps, 8.0 * LAYERS * H * P * N, "GB/s");
+    time_kernel(b, "ssd_step apart 8x128x64x128", run_steps_apart, 8.0 * LAYERS / 2 * H * P * N, "GB/s");
     time_kernel(b, "the same states in place", run_in_place, 8.0 * LAYERS * H * P * N, "GB/s");
     time_kernel(b, "ssd_cb 64x128", run_cb, 1.0 * Q * (Q + 1) * N, "GFLOP/s");
     time_kernel(b, "ssd_chunk layer, 256 tokens", run_chunks,     /* counted as whole squares */
@@ -292,7 +316,6 @@ static void *allocate_huge(size_t bytes)
 
 int run_bench(const char *only)
 {
-    static const char *const level[] = { "c", "avx2", "avx512", "avx512bf16" };
     const unsigned           machine = bb_cpu_detect();
     const size_t             n_scratch = (size_t)BB_ATTEND_SCRATCH(HEADS, WIDTH)
                                        + 4 * (size_t)CONV + 4 * (size_t)Q * Q * Q;
@@ -304,14 +327,14 @@ int run_bench(const char *only)
     b.weights = allocate_huge(N_CACHE * sizeof *b.weights);
     b.state   = calloc((size_t)LAYERS * H * P * N, sizeof *b.state);
     b.scratch = calloc(n_scratch, sizeof *b.scratch);
-    b.packed  = calloc((512 + BB_MOST_GROUP) * BB_PACKED(D), sizeof *b.packed);
-    b.panel   = allocate_huge(BB_GEMM_SCRATCH(512, GEMM_TILE));
+    b.prepared = calloc((512 + BB_MOST_GROUP) * (size_t)D, sizeof *b.prepared);
+    b.panel   = allocate_huge(BB_MANY_SCRATCH(512, MANY_TILE));
     b.far     = allocate_huge(FAR_BYTES);
     if (b.far) memset(b.far, 1, FAR_BYTES);
     bb_kernels_init(&b.best, machine);
-    for (int i = 0; i < 4 && b.a && b.b && b.out && b.weights && b.state && b.scratch
-                    && b.packed && b.panel && b.far; i++) {
-        const int  mask = bb_cpu_level(level[i]);
+    for (int i = 0; i < CHECK_LEVELS && b.a && b.b && b.out && b.weights && b.state && b.scratch
+                    && b.prepared && b.panel && b.far; i++) {
+        const int  mask = bb_cpu_level(check_levels[i]);
         bb_kernels table;
         if (mask < 0 || ((unsigned)mask & ~machine)) continue;
         bb_kernels_init(&table, (unsigned)mask);
@@ -324,7 +347,7 @@ int run_bench(const char *only)
     free(b.weights);
     free(b.state);
     free(b.scratch);
-    free(b.packed);
+    free(b.prepared);
     free(b.panel);
     free(b.far);
     return 0;

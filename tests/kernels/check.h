@@ -5,7 +5,7 @@
  * Errors:  a wrong element is counted against the kernel; out of memory ends the program.
  *
  * Every level is held to the same double-precision reference, written here a second time and
- * more simply than in kernels/; a kernel that a level shares with the one below is skipped.
+ * more simply than in kernels/; a kernel that a level shares with the one checked before is skipped.
  */
 #ifndef CHECK_H
 #define CHECK_H
@@ -21,7 +21,7 @@ enum { CHECK_MAX_ARRAYS = 32 };
 
 typedef struct check {
     const bb_kernels *k;                  /* the table under test */
-    const bb_kernels *below;              /* of the level below; NULL for the lowest */
+    const bb_kernels *below;              /* of the level checked before; NULL for the first */
     const char       *kernel;             /* being checked */
     char              where[96];          /* the case, for messages */
     uint64_t          random;
@@ -44,7 +44,11 @@ enum {
     N_FILLS
 };
 
-/* false if this kernel is the one of the level below; otherwise ends with check_end(). */
+/* Names of all levels, those of fewer families first. */
+enum { CHECK_LEVELS = 6 };
+extern const char *const check_levels[CHECK_LEVELS];
+
+/* false if this kernel is the one of the level checked before; otherwise ends with check_end(). */
 bool check_begin(check *c, const char *kernel, check_any_fn *fn, check_any_fn *fn_below);
 void check_end(check *c);
 #define CHECK_BEGIN(c, name, slot)                                          \
@@ -91,6 +95,7 @@ void check_norm(check *c);
 void check_conv1d(check *c);
 void check_ssd(check *c);
 void check_attention(check *c);
+void check_cpu(check *c);
 int  run_bench(const char *only);
 
 #endif

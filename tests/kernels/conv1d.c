@@ -7,11 +7,31 @@
 
 typedef struct shape { int T, C, K; } shape;
 
-/* Column t of window ‖ x, t counted from the window's first. */
+/* Column t of window ‖ x, counted from the oldest of the window. */
 static const float *column(shape s, const float *window, size_t ld_window, const float *x,
                            size_t ldx, int t)
 {
     return t < s.K - 1 ? window + (size_t)t * ld_window : x + (size_t)(t - s.K + 1) * ldx;
+}
+
+/* The window goes to memory of its own: the bits of the call in place, and the input untouched. */
+static void check_apart(check *c, shape s, const float *x, size_t ldx, const float *w, size_t ldw,
+                        const float *b, const float *old, const float *window, size_t ld_window,
+                        const float *out, size_t ldo)
+{
+    const size_t n_out = (size_t)s.T * ldo, n_window = (size_t)(s.K - 1) * ld_window;
+    float       *from = check_floats(c, n_window), *to = check_floats(c, n_window);
+    float       *out2 = check_floats(c, n_out);
+
+    if (n_window) memcpy(from, old, n_window * sizeof *old);
+    c->k->conv1d(s.T, s.C, s.K, x, ldx, w, ldw, b, from, to, ld_window, out2, ldo);
+    check_bits(c, n_out, out2, out);
+    check_bits(c, n_window, from, old);
+    for (int t = 0; t < s.K - 1; t++) {
+        check_bits(c, (size_t)s.C, to + (size_t)t * ld_window, window + (size_t)t * ld_window);
+        check_true(c, check_is_sentinel(to[(size_t)t * ld_window + (size_t)s.C]),
+                   "wrote between the columns of the window");
+    }
 }
 
 static void check_shape(check *c, shape s, bool with_bias, int fill)
@@ -28,7 +48,8 @@ static void check_shape(check *c, shape s, bool with_bias, int fill)
     float       *out    = check_floats(c, T * ldo);
 
     if (K > 1) memcpy(window, old, (K - 1) * ld_window * sizeof *old);
-    c->k->conv1d(s.T, s.C, s.K, x, ldx, w, ldw, b, window, ld_window, out, ldo);
+    c->k->conv1d(s.T, s.C, s.K, x, ldx, w, ldw, b, window, window, ld_window, out, ldo);
+    check_apart(c, s, x, ldx, w, ldw, b, old, window, ld_window, out, ldo);
 
     for (int t = 0; t < s.T; t++) {
         for (size_t i = 0; i < C; i++) {
@@ -65,10 +86,10 @@ static void check_split(check *c, shape s, int first, int second)
     float *out = check_floats(c, T * C), *out2 = check_floats(c, T * C);
 
     memcpy(window2, window, W * sizeof *window);
-    c->k->conv1d(s.T, s.C, s.K, x, C, w, (size_t)s.K, b, window, C, out, C);
+    c->k->conv1d(s.T, s.C, s.K, x, C, w, (size_t)s.K, b, window, window, C, out, C);
     for (int i = 0; i < 3; i++)
         c->k->conv1d(cut[i + 1] - cut[i], s.C, s.K, x + (size_t)cut[i] * C, C, w, (size_t)s.K,
-                     b, window2, C, out2 + (size_t)cut[i] * C, C);
+                     b, window2, window2, C, out2 + (size_t)cut[i] * C, C);
     check_bits(c, T * C, out2, out);
     check_bits(c, W, window2, window);
     check_done(c);

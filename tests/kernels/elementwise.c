@@ -1,4 +1,4 @@
-/* elementwise.c - checks of axpy, SiLU, softplus and rotation. */
+/* elementwise.c - checks of axpy, products, squared ReLU, SiLU, softplus and rotation. */
 #include "check.h"
 
 #include <math.h>
@@ -23,6 +23,50 @@ static void check_axpy(check *c, int n, int fill)
         const double p = (double)a * (double)x[i];
         check_near(c, i, y[i], (double)old[i] + p, eps * (fabs((double)old[i]) + 2 * fabs(p)));
     }
+    check_done(c);
+}
+
+static void check_mul(check *c, int n, int fill)
+{
+    check_case(c, "n %d fill %d", n, fill);
+    const size_t m   = (size_t)n;
+    const float *x   = check_input(c, fill, m), *old = check_input(c, fill, m);
+    float       *y   = check_floats(c, m);
+
+    if (n) memcpy(y, old, m * sizeof *y);
+    c->k->mul(n, x, y);
+    for (size_t i = 0; i < m; i++)
+        check_near(c, i, y[i], (double)(float)((double)x[i] * (double)old[i]), 0.0);
+    check_done(c);
+}
+
+static void check_relu2(check *c, int n, int fill, bool alias)
+{
+    check_case(c, "n %d fill %d alias %d", n, fill, alias);
+    const size_t m = (size_t)n;
+    const float *x = check_input(c, fill, m);
+    float       *y = check_floats(c, m);
+
+    if (n && alias) memcpy(y, x, m * sizeof *y);
+    c->k->relu2(n, alias ? y : x, y);
+    for (size_t i = 0; i < m; i++) {
+        const double v = fmax((double)x[i], 0.0);
+        check_near(c, i, y[i], (double)(float)(v * v), 0.0);
+    }
+    check_done(c);
+}
+
+static void check_relu2_special(check *c)
+{
+    static const float x[]    = { NAN, INFINITY, -INFINITY, -0.0f, 1e30f, -1e30f };
+    static const float want[] = { NAN, INFINITY, 0.0f, 0.0f, INFINITY, 0.0f };
+    enum { N = sizeof x / sizeof *x, MOST = 37 };
+    float              in[MOST], y[MOST];
+
+    check_case(c, "special");
+    for (int i = 0; i < MOST; i++) in[i] = x[i % N];
+    c->k->relu2(MOST, in, y);
+    for (int i = 0; i < MOST; i++) check_near(c, (size_t)i, y[i], (double)want[i % N], 0.0);
     check_done(c);
 }
 
@@ -144,6 +188,18 @@ void check_elementwise(check *c)
     if (CHECK_BEGIN(c, "axpy", axpy)) {
         for (int i = 0; i < N_LENGTHS; i++) check_axpy(c, length[i], FILL_RANDOM);
         for (int fill = 0; fill < N_FILLS; fill++) check_axpy(c, 77, fill);
+        check_end(c);
+    }
+    if (CHECK_BEGIN(c, "mul", mul)) {
+        for (int i = 0; i < N_LENGTHS; i++) check_mul(c, length[i], FILL_RANDOM);
+        for (int fill = 0; fill < N_FILLS; fill++) check_mul(c, 77, fill);
+        check_end(c);
+    }
+    if (CHECK_BEGIN(c, "relu2", relu2)) {
+        for (int i = 0; i < N_LENGTHS; i++)
+            for (int alias = 0; alias < 2; alias++) check_relu2(c, length[i], FILL_RANDOM, alias);
+        for (int fill = 0; fill < N_FILLS; fill++) check_relu2(c, 77, fill, false);
+        check_relu2_special(c);
         check_end(c);
     }
     if (CHECK_BEGIN(c, "silu_mul", silu_mul)) {

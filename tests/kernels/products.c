@@ -1,50 +1,51 @@
-/* products.c - checks of rows times a matrix, few rows and many: the bound per element, the error on
-   average, and rows that share a call keeping the bits they have alone. */
+/* products.c - checks of formats: rows times a matrix, few rows and many, against decoded weights (the
+   bound per element, the error on average, rows that share a call keeping the bits they have alone),
+   and decode and encode. */
 #include "check.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct shape { int T, rows, cols; } shape;
 
+enum { BEFORE = 2, AFTER = 1 };           /* rows of the matrix around those that are multiplied */
+
 /* One call of the kernel under test. */
 typedef struct call {
-    int         type;
-    bool        many;
-    const void *W;
-    size_t      ldw, ldx, ldy;
-    void       *packed, *arranged, *scratch;
+    const bb_format *f;
+    bool             many;
+    const void      *W;
+    size_t           ldx, ldy;
+    void            *prepared, *scratch;
 } call;
 
-/* The first group is packed by a call of its own. */
-static void pack(const bb_format *f, const call *k, int T, int cols, const float *x)
+/* The first group is prepared by a call of its own. */
+static void prepare(const call *k, int T, int cols, const float *x)
 {
-    const size_t bytes = f->activation == BB_TYPE_F32 ? 4 : 2;
-    const int    first = T < f->group ? T : f->group;
-
-    f->pack(first, cols, x, k->ldx, k->packed);
-    f->pack(T - first, cols, x + (size_t)first * k->ldx, k->ldx,
-            (unsigned char *)k->packed + (size_t)first * BB_PACKED(cols) * bytes);
-}
-
-static void run(const check *c, const call *k, int T, int rows, int cols, const float *x, float *y)
-{
-    const bb_format *f = &c->k->format[k->type];
+    const int first = T < k->f->group ? T : k->f->group;
 
     if (!k->many) {
-        f->arrange(T, cols, x, k->ldx, k->arranged);
-        f->rows(T, rows, cols, k->W, k->ldw, k->arranged, y, k->ldy);
+        k->f->prepare_few(T, cols, x, k->ldx, k->prepared);
         return;
     }
-    pack(f, k, T, cols, x);
-    f->gemm(T, rows, cols, k->W, k->ldw, k->packed, y, k->ldy, k->scratch);
+    k->f->prepare_many(first, cols, x, k->ldx, k->prepared);
+    k->f->prepare_many(T - first, cols, x + (size_t)first * k->ldx, k->ldx,
+                       (unsigned char *)k->prepared + k->f->many_bytes(first, cols));
+}
+
+static void run(const call *k, int T, int first, int rows, int cols, const float *x, float *y)
+{
+    prepare(k, T, cols, x);
+    if (k->many) k->f->many(T, rows, cols, k->W, first, k->prepared, y, k->ldy, k->scratch);
+    else k->f->few(T, rows, cols, k->W, first, k->prepared, y, k->ldy);
 }
 
 /* Rows are float32, their values what is left of them when the format rounds. */
 static typed make_rows(check *c, const call *k, int fill, size_t n)
 {
-    const int   type = c->k->format[k->type].activation;
+    const int   type = (int)k->f->activation;
     const typed x = check_typed(c, BB_TYPE_F32, fill, n);
 
     for (size_t i = 0; type != BB_TYPE_F32 && i < n; i++)
@@ -52,36 +53,39 @@ static typed make_rows(check *c, const call *k, int fill, size_t n)
     return x;
 }
 
-/* Room for the packed rows and not more; aligned as floats are, whatever they hold. */
-static float *make_packed(check *c, const call *k, int T, int cols)
+/* Weight rows one by one have the bits they have together: tiles may be cut anywhere. */
+static void check_rows_alone(check *c, const call *k, shape s, const float *x, const float *y)
 {
-    const bb_format *f = &c->k->format[k->type];
-    const size_t     n = (size_t)((T + f->group - 1) / f->group * f->group) * BB_PACKED(cols);
+    float *one = check_floats(c, (size_t)s.T * k->ldy);
 
-    return check_floats(c, f->activation == BB_TYPE_F32 ? n : n / 2);
+    for (int r = 0; r < s.rows; r += r < 3 ? 1 : 7) {
+        run(k, s.T, BEFORE + r, 1, s.cols, x, one);
+        for (size_t t = 0; t < (size_t)s.T; t++)
+            check_bits(c, 1, one + t * k->ldy, y + t * k->ldy + r);
+    }
 }
 
-static void check_shape(check *c, int type, bool many, shape s, int fill)
+static void check_shape(check *c, int format, bool many, shape s, int fill)
 {
-    call         k = { .type = type, .many = many, .ldw = (size_t)s.cols + 3,
-                       .ldx = (size_t)s.cols + 1, .ldy = (size_t)s.rows + 2 };
-    double       error = 0.0, w2 = 0.0, x2 = 0.0;
+    const bb_format *f = &c->k->format[format];
+    const size_t     cols = (size_t)s.cols, n_rows = BEFORE + (size_t)s.rows + AFTER;
+    call             k = { .f = f, .many = many, .ldx = cols + 1, .ldy = (size_t)s.rows + 2 };
+    double           error = 0.0, w2 = 0.0, x2 = 0.0;
 
     check_case(c, "T %d rows %d cols %d fill %d", s.T, s.rows, s.cols, fill);
-    const typed W = check_typed(c, type, fill, (size_t)s.rows * k.ldw);
+    const typed W = check_typed(c, (int)f->type, fill, n_rows * cols);
     const typed x = make_rows(c, &k, fill, (size_t)s.T * k.ldx);
     float      *y = check_floats(c, (size_t)s.T * k.ldy), *one = check_floats(c, k.ldy);
 
-    k.W = W.data;
-    k.packed = many ? make_packed(c, &k, s.T, s.cols) : NULL;
-    k.arranged = many ? NULL : check_floats(c, (size_t)s.T * BB_ARRANGED(s.cols));
-    k.scratch = aligned_alloc(64, BB_GEMM_SCRATCH(s.T, s.rows));
-    run(c, &k, s.T, s.rows, s.cols, x.data, y);
+    k.W = W.data;                         /* prepared: aligned as floats are, whatever it holds */
+    k.prepared = check_floats(c, (many ? f->many_bytes : f->few_bytes)(s.T, s.cols) / 4);
+    k.scratch = aligned_alloc(64, BB_MANY_SCRATCH(s.T, s.rows));
+    run(&k, s.T, BEFORE, s.rows, s.cols, x.data, y);
     for (int t = 0; t < s.T; t++) {
         const double *xt = x.value + (size_t)t * k.ldx;
         const float  *yt = y + (size_t)t * k.ldy;
         for (int r = 0; r < s.rows; r++) {
-            const double *w   = W.value + (size_t)r * k.ldw;
+            const double *w   = W.value + (size_t)(BEFORE + r) * cols;
             double        sum = 0.0, size = 0.0;
             for (int i = 0; i < s.cols; i++) {
                 const double p = w[i] * xt[i];
@@ -97,9 +101,10 @@ static void check_shape(check *c, int type, bool many, shape s, int fill)
         check_true(c, check_is_sentinel(yt[s.rows]) && check_is_sentinel(yt[s.rows + 1]),
                    "wrote between the rows of y");
         if (t % 16 > 2) continue;         /* alone: some of the rows */
-        run(c, &k, 1, s.rows, s.cols, (const float *)x.data + (size_t)t * k.ldx, one);
+        run(&k, 1, BEFORE, s.rows, s.cols, (const float *)x.data + (size_t)t * k.ldx, one);
         check_bits(c, (size_t)s.rows, yt, one);
     }
+    if (s.T <= 5) check_rows_alone(c, &k, s, x.data, y);
     if (s.cols && fill == FILL_RANDOM && s.T * s.rows >= 64) {       /* an average needs many */
         const double n = (double)s.T * s.rows, m = n * s.cols;
         check_true(c, sqrt(error / n) <= 4 * (double)FLT_EPSILON * sqrt(s.cols) * sqrt(w2 / m)
@@ -111,7 +116,55 @@ static void check_shape(check *c, int type, bool many, shape s, int fill)
     free(x.value);
 }
 
-static void check_few(check *c, int type)
+/* Rows of any floats, encoded and decoded, are rounded to nearest even. */
+static void check_encode(check *c, int format, int rows, int cols)
+{
+    const bb_format *f = &c->k->format[format];
+    const size_t     width = (size_t)cols, n = (size_t)rows * width;
+
+    check_case(c, "encode rows %d cols %d", rows, cols);
+    const float *w = check_input(c, FILL_WIDE, n);
+    float       *back = check_floats(c, n);
+    void        *W = f->type == BB_TYPE_F32 ? (void *)check_floats(c, n) : (void *)check_halves(c, n);
+    f->encode(rows, cols, w, width, W, 0);
+    f->decode(rows, cols, W, 0, back, width);
+    for (size_t i = 0; i < n; i++) {
+        double want = (double)w[i];
+        if (f->type != BB_TYPE_F32) want = decode_half((int)f->type, encode_half((int)f->type, want));
+        check_near(c, i, back[i], want, 0.0);
+    }
+    check_done(c);
+}
+
+/* Decoded rows are the values that the products are checked with; encoded again they are the bytes. */
+static void check_decode(check *c, int format, int rows, int cols)
+{
+    const bb_format *f = &c->k->format[format];
+    const size_t     width = (size_t)cols, ldw = width + 3, bytes = f->bytes(rows, cols);
+    const size_t     element = f->type == BB_TYPE_F32 ? 4 : 2;
+
+    check_case(c, "rows %d cols %d", rows, cols);
+    check_true(c, bytes == (size_t)rows * width * element, "bytes of a matrix");
+    const typed W = check_typed(c, (int)f->type, FILL_WIDE, (size_t)rows * width);
+    void       *copy = element == 4 ? (void *)check_floats(c, (size_t)rows * width)
+                                    : (void *)check_halves(c, (size_t)rows * width);
+    for (int first = 0; first < rows; first += 3) {
+        const int n = rows - first < 3 ? rows - first : 3;
+        float    *w = check_floats(c, (size_t)n * ldw);
+        f->decode(n, cols, W.data, first, w, ldw);
+        for (size_t r = 0; r < (size_t)n; r++) {
+            for (size_t i = 0; i < width; i++)
+                check_near(c, i, w[r * ldw + i], W.value[((size_t)first + r) * width + i], 0.0);
+            check_true(c, check_is_sentinel(w[r * ldw + width]), "wrote between the rows of w");
+        }
+        f->encode(n, cols, w, ldw, copy, first);
+    }
+    check_true(c, memcmp(copy, W.data, bytes) == 0, "encoding what decode gave gives other bytes");
+    check_done(c);
+    free(W.value);
+}
+
+static void check_few(check *c, int format)
 {
     static const int   T[]    = { 0, 1, 2, 3, 4, 8, 17, 32, 33 };
     static const int   rows[] = { 0, 1, 2, 3, 5, 19 };
@@ -122,17 +175,17 @@ static void check_few(check *c, int type)
     for (size_t i = 0; i < sizeof T / sizeof *T; i++)
         for (size_t j = 0; j < sizeof rows / sizeof *rows; j++)
             for (size_t l = 0; l < sizeof cols / sizeof *cols; l++)
-                check_shape(c, type, false, (shape){ T[i], rows[j], cols[l] }, FILL_RANDOM);
-    for (int t = 1; t <= 33; t++) check_shape(c, type, false, (shape){ t, 27, 130 }, FILL_RANDOM);
+                check_shape(c, format, false, (shape){ T[i], rows[j], cols[l] }, FILL_RANDOM);
+    for (int t = 1; t <= 33; t++) check_shape(c, format, false, (shape){ t, 27, 130 }, FILL_RANDOM);
     for (size_t i = 0; i < sizeof real / sizeof *real; i++)
-        check_shape(c, type, false, real[i], FILL_RANDOM);
+        check_shape(c, format, false, real[i], FILL_RANDOM);
     for (int fill = 0; fill < N_FILLS; fill++) {
-        check_shape(c, type, false, (shape){ 1, 3, 77 }, fill);
-        check_shape(c, type, false, (shape){ 5, 4, 1031 }, fill);
+        check_shape(c, format, false, (shape){ 1, 3, 77 }, fill);
+        check_shape(c, format, false, (shape){ 5, 4, 1031 }, fill);
     }
 }
 
-static void check_many(check *c, int type)
+static void check_many(check *c, int format)
 {
     static const int   T[]    = { 0, 1, 5, 13, 14, 15, 33, 64 };
     static const int   rows[] = { 0, 1, 15, 16, 17, 31, 33, 70 };
@@ -142,25 +195,54 @@ static void check_many(check *c, int type)
     for (size_t i = 0; i < sizeof T / sizeof *T; i++)
         for (size_t j = 0; j < sizeof rows / sizeof *rows; j++)
             for (size_t l = 0; l < sizeof cols / sizeof *cols; l++)
-                check_shape(c, type, true, (shape){ T[i], rows[j], cols[l] }, FILL_RANDOM);
+                check_shape(c, format, true, (shape){ T[i], rows[j], cols[l] }, FILL_RANDOM);
     for (size_t i = 0; i < sizeof real / sizeof *real; i++)
-        check_shape(c, type, true, real[i], FILL_RANDOM);
-    for (int fill = 0; fill < N_FILLS; fill++) check_shape(c, type, true, (shape){ 15, 33, 600 }, fill);
+        check_shape(c, format, true, real[i], FILL_RANDOM);
+    for (int fill = 0; fill < N_FILLS; fill++) check_shape(c, format, true, (shape){ 15, 33, 600 }, fill);
+}
+
+/* What a row of the table says of itself. */
+static void check_row(check *c, int format)
+{
+    const bb_format *f = &c->k->format[format];
+
+    check_case(c, "the row of the table");
+    check_true(c, bb_format_of(c->k, f->type) == f, "is not found by its type");
+    check_true(c, f->block == 1 && f->rows_together == 1, "is not row-major");
+    check_true(c, f->align == f->bytes(1, 1), "wants more than the alignment of an element");
+    check_true(c, f->group >= 1 && f->group <= BB_MOST_GROUP, "group is out of range");
+    check_true(c, !f->many == !f->prepare_many && !f->many == !f->many_bytes, "many is incomplete");
+    check_done(c);
 }
 
 void check_products(check *c)
 {
-    static const char *const few[BB_N_FLOATS] = { NULL, "rows f32", "rows bf16", "rows f16" };
-    static const char *const many[BB_N_FLOATS] = { NULL, "gemm f32", "gemm bf16", "gemm f16" };
+    char name[32];
 
-    for (int type = BB_TYPE_F32; type < BB_N_FLOATS; type++) {
-        if (!CHECK_BEGIN(c, few[type], format[type].rows)) continue;
-        check_few(c, type);
-        check_end(c);
+    for (int i = 0; i < BB_N_FORMATS; i++) {
+        const bb_format *f = &c->k->format[i];
+        snprintf(name, sizeof name, "few %s", f->name);
+        if (CHECK_BEGIN(c, name, format[i].few)) {
+            check_row(c, i);
+            check_few(c, i);
+            check_end(c);
+        }
+        snprintf(name, sizeof name, "many %s", f->name);
+        if (f->many && CHECK_BEGIN(c, name, format[i].many)) {
+            check_many(c, i);
+            check_end(c);
+        }
+        snprintf(name, sizeof name, "decode %s", f->name);
+        if (CHECK_BEGIN(c, name, format[i].decode)) {
+            for (int rows = 0; rows < 8; rows++)
+                for (int cols = 0; cols < 70; cols += 1 + cols / 3) check_decode(c, i, rows, cols);
+            check_decode(c, i, 5, 4096);
+            check_encode(c, i, 3, 1031);
+            check_end(c);
+        }
     }
-    for (int type = BB_TYPE_F32; type < BB_N_FLOATS; type++) {
-        if (!CHECK_BEGIN(c, many[type], format[type].gemm)) continue;
-        if (c->k->format[type].gemm) check_many(c, type);
-        check_end(c);
+    if (bb_format_of(c->k, BB_TYPE_NONE) || bb_format_of(c->k, BB_TYPE_I8)) {
+        printf("a format for a type that has none\n");
+        c->n_failed++;
     }
 }

@@ -121,7 +121,18 @@ static void check_step(check *c, int H, int P, int N, double rate, int fill, boo
     }
     if (n_x) memcpy(x, x0, n_x * sizeof *x);
     if (H && PN) memcpy(S, S0, (size_t)H * PN * sizeof *S);
-    c->k->ssd_step(H, P, N, x, dt, A, B, C, D, S, y);
+    if (!alias) {                         /* the state goes to memory of its own */
+        float *from = check_floats(c, (size_t)H * PN), *to = check_floats(c, (size_t)H * PN);
+        float *y2 = check_floats(c, n_x);
+        if (H && PN) memcpy(from, S0, (size_t)H * PN * sizeof *S);
+        c->k->ssd_step(H, P, N, x, dt, A, B, C, D, from, to, y2);
+        check_bits(c, (size_t)H * PN, from, S0);
+        c->k->ssd_step(H, P, N, x, dt, A, B, C, D, S, S, y);
+        check_bits(c, (size_t)H * PN, to, S);
+        check_bits(c, n_x, y2, y);
+    } else {
+        c->k->ssd_step(H, P, N, x, dt, A, B, C, D, S, S, y);
+    }
     for (int h = 0; h < H; h++) {
         const size_t i = (size_t)h * (size_t)P;
         const head   one = { .T = 1, .P = P, .N = N, .x = x0 + i, .dt = dt + h,
@@ -141,7 +152,7 @@ static void check_decay(check *c, float A, float dt)
     const float zero = 0.0f;
     float       S    = 1.0f, y;
 
-    c->k->ssd_step(1, 1, 1, &zero, &dt, &A, &zero, &zero, &zero, &S, &y);
+    c->k->ssd_step(1, 1, 1, &zero, &dt, &A, &zero, &zero, &zero, &S, &S, &y);
     const double want = exp((double)dt * (double)A);
     if (want < (double)FLT_MIN) check_near(c, 0, S, want, 0.0);
     else if (want > (double)FLT_MAX) check_true(c, isinf(S), "exp does not overflow");
@@ -218,22 +229,28 @@ static room make_room(check *c, int Q, int P, int N)
 }
 
 /* Tokens t0 … t0 + Q - 1 of a head through the chunk kernel; x, y those of token 0. */
-static void run_chunk(check *c, const head *h, int t0, int Q, room r, const float *x, float *S,
-                      float *y, size_t ldy)
+static void run_chunk_to(check *c, const head *h, int t0, int Q, room r, const float *x,
+                         const float *S_in, float *S_out, float *y, size_t ldy)
 {
     const size_t at = (size_t)t0;
     const float *B = h->B + at * h->ldb, *C = h->C + at * h->ldb;
 
     c->k->ssd_cb(Q, h->N, B, C, h->ldb, r.CB);
     c->k->ssd_chunk(Q, h->P, h->N, x + at * h->ldx, h->ldx, h->dt + at * h->ld_dt, h->ld_dt,
-                    h->A, B, C, h->ldb, r.CB, h->D, S, y + at * ldy, ldy, r.scratch);
+                    h->A, B, C, h->ldb, r.CB, h->D, S_in, S_out, y + at * ldy, ldy, r.scratch);
+}
+
+static void run_chunk(check *c, const head *h, int t0, int Q, room r, const float *x, float *S,
+                      float *y, size_t ldy)
+{
+    run_chunk_to(c, h, t0, Q, r, x, S, S, y, ldy);
 }
 
 static void run_step(check *c, const head *h, int t, float *S, float *y, size_t ldy)
 {
     const size_t at = (size_t)t;
     c->k->ssd_step(1, h->P, h->N, h->x + at * h->ldx, h->dt + at * h->ld_dt, &h->A,
-                   h->B + at * h->ldb, h->C + at * h->ldb, &h->D, S, y + at * ldy);
+                   h->B + at * h->ldb, h->C + at * h->ldb, &h->D, S, S, y + at * ldy);
 }
 
 static void check_chunk(check *c, int Q, int P, int N, double rate, int fill, bool alias)
@@ -246,7 +263,19 @@ static void check_chunk(check *c, int Q, int P, int N, double rate, int fill, bo
 
     if (PN) memcpy(S, h.S, PN * sizeof *S);
     if (alias && Q) memcpy(y, h.x, (size_t)Q * h.ldx * sizeof *y);
-    run_chunk(c, &h, 0, Q, make_room(c, Q, P, N), alias ? y : h.x, S, y, h.ldx);
+    const room m = make_room(c, Q, P, N);
+    if (!alias) {                         /* the state goes to memory of its own */
+        float *from = check_floats(c, PN), *to = check_floats(c, PN);
+        float *y2 = check_floats(c, (size_t)Q * h.ldx);
+        if (PN) memcpy(from, h.S, PN * sizeof *S);
+        run_chunk_to(c, &h, 0, Q, m, h.x, from, to, y2, h.ldx);
+        check_bits(c, PN, from, h.S);
+        run_chunk(c, &h, 0, Q, m, h.x, S, y, h.ldx);
+        check_bits(c, PN, to, S);
+        check_bits(c, (size_t)Q * h.ldx, y2, y);
+    } else {
+        run_chunk(c, &h, 0, Q, m, y, S, y, h.ldx);
+    }
     compare(c, &h, &r, y, h.ldx, S, Q + N + 16, Q + 8);
     for (size_t t = 0; t < (size_t)Q; t++) {
         const float *gap = y + t * h.ldx + P;

@@ -306,7 +306,7 @@ static void test_chunks_at_absolute_positions(void **unused)
         size_t n;
 
         begin(&l, &cases[i], &s);
-        if (l.kernels.format[cases[i].type].gemm) {
+        if (bb_format_of(&l.kernels, (bb_type)cases[i].type)->many) {
             lab_run(&l, 1, whole[0], 2);
             unsigned char *bits = lab_bits(&l, &n);
             assert_true(lab_repeats(&l, 2, parts[0], 4, bits, n));

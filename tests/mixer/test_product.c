@@ -92,7 +92,7 @@ static void compute_exact(const bb_linear *l)
 {
     const int rows = l->w.rows;
     const int cols = l->w.cols;
-    const int activation = kernels.format[l->w.type].activation;
+    const int activation = (int)bb_format_of(&kernels, l->w.type)->activation;
 
     for (int i = 0; i < MOST_T * LDX; i++) seen[i] = lab_round(activation, (double)x[i]);
     for (int t = 0; t < MOST_T; t++)
@@ -220,7 +220,7 @@ static void test_many_rows(void **unused)
     (void)unused;
     for (int type = BB_TYPE_F32; type < BB_N_FLOATS; type++) {
         const bb_linear l = make_linear(type, 300, 260, true);
-        if (!kernels.format[type].gemm) continue;
+        if (!bb_format_of(&kernels, (bb_type)type)->many) continue;
         multiply(&l, MOST_T, x, y, 2);
         for (int T = 33; T < MOST_T; T += 31) {
             multiply(&l, T, x, other, 2);

@@ -244,7 +244,7 @@ void lab_team(const bb_exec *shared, int n_threads, int widest,
 
     demand(bb_team_create(&c.shared.team, &a, n_threads, false, NULL) == BAMBA_OK, "no team");
     c.panel_bytes = (bb_panel_bytes(shared->k, shared->T, widest) + 63) / 64 * 64;
-    c.own_size = (size_t)BB_FEW_ROWS * BB_ARRANGED(widest);
+    c.own_size = (size_t)BB_FEW_ROWS * bb_own_width(widest);
     c.panels = make_nans((size_t)n_threads * c.panel_bytes);
     c.own_rows = make_nans((size_t)n_threads * c.own_size * sizeof *c.own_rows);
     c.arranged = make_nans((size_t)n_threads * c.own_size * sizeof *c.arranged);
@@ -385,7 +385,7 @@ double lab_error(const lab *l, int session, const double *expected)
 
 double lab_bound(const lab *l, int type, double strict)
 {
-    return l->kernels.format[type].activation == BB_TYPE_F32 ? strict : 0.02;
+    return bb_format_of(&l->kernels, (bb_type)type)->activation == BB_TYPE_F32 ? strict : 0.02;
 }
 
 unsigned char *lab_bits(const lab *l, size_t *n_bytes)
