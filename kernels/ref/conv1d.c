@@ -18,12 +18,12 @@ static inline void add_tap(int n, const float *restrict w, const float *restrict
 static void shift_window(int T, int C, int K, const float *x, size_t ldx, const float *window_in,
                          float *window_out, size_t ld_window)
 {
+    if (T == 0 && window_out == window_in) return;
     for (int i = 0; i < K - 1; i++) {
         const int    from = i + T;        /* column of window_in ‖ x */
         const float *src  = from < K - 1 ? window_in + (size_t)from * ld_window
                                          : x + (size_t)(from - (K - 1)) * ldx;
-        float       *dst  = window_out + (size_t)i * ld_window;
-        if (dst != src) memcpy(dst, src, (size_t)C * sizeof *src);
+        memcpy(window_out + (size_t)i * ld_window, src, (size_t)C * sizeof *src);
     }
 }
 

@@ -96,11 +96,10 @@ BB_INLINE void run_pass(const pass *k, int taps, const input *in, int T, float *
    written. */
 static void shift_window(int T, int n, const input *in, float *window_out)
 {
-    for (int i = 0; i < in->K - 1; i++) {
-        const float *src = column(in, i + T);
-        float       *dst = window_out + (size_t)i * in->ld_window;
-        if (dst != src) memcpy(dst, src, (size_t)n * sizeof *src);
-    }
+    if (T == 0 && window_out == in->window) return;
+    for (int i = 0; i < in->K - 1; i++)
+        memcpy(window_out + (size_t)i * in->ld_window, column(in, i + T),
+               (size_t)n * sizeof *window_out);
 }
 
 void BB_ISA(bb_conv1d)(int T, int C, int K, const float *x, size_t ldx, const float *w,
@@ -111,7 +110,7 @@ void BB_ISA(bb_conv1d)(int T, int C, int K, const float *x, size_t ldx, const fl
         const input in = { K, x + c, ldx, window_in + c, ld_window };
         pass        k  = { .n = C - c < BLOCK ? C - c : BLOCK, .bias = b ? b + c : NULL };
 
-        for (int first = 0; first < K && T > 0; first += MAX_TAPS) {
+        for (int first = 0; first < K; first += MAX_TAPS) {
             k.first = first;
             k.taps  = K - first < MAX_TAPS ? K - first : MAX_TAPS;
             load_taps(&k, w + (size_t)c * ldw + first, ldw);
