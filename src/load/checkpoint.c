@@ -18,49 +18,67 @@ static const char SINGLE[] = "model.safetensors";
 static const char INDEX[] = "model.safetensors.index.json";
 
 struct bb_checkpoint {
-    bb_allocator     a;
-    bb_safetensors **file;                /* [n_files] */
-    size_t           n_files;
-    bb_tensor       *tensor;              /* [n], by name; names belong to the files */
-    bool            *taken;               /* [n] */
-    size_t           n;
-    uint64_t         bytes;
+    bb_allocator   a;
+    bb_container **file;                  /* [n_files] */
+    size_t         n_files;
+    bb_tensor     *tensor;                /* [n] by name; what they point to is the containers' */
+    bool          *taken;                 /* [n] */
+    size_t         n;
 };
+
+/* The one place that knows a format: directories of this layout hold safetensors. */
+static bb_status open_container(bb_container **out, const bb_allocator *a, const char *path,
+                                bamba_error *err)
+{
+    return bb_safetensors_open(out, a, path, err);
+}
 
 static bb_status no_memory(const char *file, bamba_error *err)
 {
     return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", file);
 }
 
-static bb_status make_arrays(bb_checkpoint *c, size_t n_files, size_t n, bamba_error *err)
+static bb_status create(bb_checkpoint **out, const bb_allocator *a, const char *file,
+                        bamba_error *err)
 {
-    if (n_files) {
-        c->file = bb_new(&c->a, n_files, sizeof *c->file);
-        if (!c->file) return no_memory(SINGLE, err);
-    }
-    if (n) {
-        c->tensor = bb_new(&c->a, n, sizeof *c->tensor);
-        c->taken = bb_new(&c->a, n, sizeof *c->taken);
-        if (!c->tensor || !c->taken) return no_memory(SINGLE, err);
-    }
+    bb_checkpoint *c = bb_new(a, 1, sizeof *c);
+
+    *out = c;
+    if (!c) return no_memory(file, err);
+    c->a = *a;
     return BAMBA_OK;
 }
 
-static bb_status open_single(bb_checkpoint *c, const char *path, bamba_error *err)
+/* Room for n_files containers and n tensors, where these are not 0. */
+static bool make_arrays(bb_checkpoint *c, size_t n_files, size_t n)
 {
-    bb_status       status = BAMBA_OK;
-    bb_safetensors *f = NULL;
-    size_t          n;
+    if (n_files) c->file = bb_new(&c->a, n_files, sizeof *c->file);
+    if (n) c->tensor = bb_new(&c->a, n, sizeof *c->tensor);
+    if (n) c->taken = bb_new(&c->a, n, sizeof *c->taken);
+    return (!n_files || c->file) && (!n || (c->tensor && c->taken));
+}
 
-    BB_TRY(bb_safetensors_open(&f, &c->a, path, err));
-    const bb_tensor *list = bb_safetensors_tensors(f, &n);
-    BB_TRY(make_arrays(c, 1, n, err));
-    if (n) memcpy(c->tensor, list, n * sizeof *list);
-    c->n = n;
-    c->file[c->n_files++] = f;
-    f = NULL;
+bb_status bb_checkpoint_of(bb_checkpoint **out, const bb_allocator *a, bb_container *file,
+                           bamba_error *err)
+{
+    bb_status      status = BAMBA_OK;
+    bb_checkpoint *c = NULL;
+
+    *out = NULL;
+    BB_TRY(create(&c, a, file->file, err));
+    if (!make_arrays(c, 1, file->n)) {
+        status = no_memory(file->file, err);
+        goto done;
+    }
+    if (file->n) memcpy(c->tensor, file->tensor, file->n * sizeof *c->tensor);
+    c->n = file->n;
+    c->file[c->n_files++] = file;
+    *out = c;
+    c = NULL;
+    file = NULL;
 done:
-    bb_safetensors_close(f);
+    bb_container_close(file);
+    bb_checkpoint_close(c);
     return status;
 }
 
@@ -84,7 +102,7 @@ static bb_status read_weight_map(bb_checkpoint *c, bb_json_doc *doc, bamba_error
         bb_json_fail_key(&root, "weight_map", BAMBA_ERR_FORMAT,
                          "expected an object of tensor names and file names");
     BB_TRY(bb_json_status(doc, err));
-    BB_TRY(make_arrays(c, 0, bb_json_members(&map), err));
+    if (!make_arrays(c, 0, bb_json_members(&map))) return no_memory(INDEX, err);
 
     while (bb_json_next(&map, &walk, &member)) {
         size_t      n_bytes;
@@ -127,7 +145,7 @@ static bb_status open_shard(bb_checkpoint *c, const char *dir, const char *name,
         status = bb_fail(err, BAMBA_ERR_IO, "%s: no such file, but %s names it", path, INDEX);
         goto done;
     }
-    BB_TRY(bb_safetensors_open(&c->file[c->n_files], &c->a, path, err));
+    BB_TRY(open_container(&c->file[c->n_files], &c->a, path, err));
     c->n_files++;
 done:
     bb_release(&c->a, path);
@@ -146,7 +164,8 @@ static bb_status fill_from_shards(bb_checkpoint *c, const char *dir, bamba_error
             open = t->file;
             BB_TRY(open_shard(c, dir, open, err));
         }
-        const bb_tensor *found = bb_safetensors_find(c->file[c->n_files - 1], t->name);
+        const bb_container *file = c->file[c->n_files - 1];
+        const bb_tensor    *found = bb_tensors_find(file->tensor, file->n, t->name);
         if (!found)
             return bb_fail(err, BAMBA_ERR_FORMAT, "%s: '%.*s': not in this file, as %s says",
                            t->file, bb_name_width(t->name), t->name, INDEX);
@@ -156,23 +175,40 @@ done:
     return status;
 }
 
-static bb_status open_sharded(bb_checkpoint *c, const char *dir, const char *index_path,
-                              bamba_error *err)
+static bb_status open_single(bb_checkpoint **out, const bb_allocator *a, const char *path,
+                             bamba_error *err)
 {
-    bb_status    status = BAMBA_OK;
-    bb_json_doc *doc = NULL;
-    size_t       n_files = 1;
+    bb_container   *file;
+    const bb_status status = open_container(&file, a, path, err);
 
-    BB_TRY(bb_json_open(&doc, &c->a, index_path, 0, err));
+    return status == BAMBA_OK ? bb_checkpoint_of(out, a, file, err) : status;
+}
+
+static bb_status open_sharded(bb_checkpoint **out, const bb_allocator *a, const char *dir,
+                              const char *index_path, bamba_error *err)
+{
+    bb_status      status = BAMBA_OK;
+    bb_checkpoint *c = NULL;
+    bb_json_doc   *doc = NULL;
+    size_t         n_files = 1;
+
+    BB_TRY(create(&c, a, INDEX, err));
+    BB_TRY(bb_json_open(&doc, a, index_path, 0, err));
     BB_TRY(read_weight_map(c, doc, err));
     bb_sort(c->tensor, c->n, sizeof *c->tensor, compare_files);
     for (size_t i = 1; i < c->n; i++)
         n_files += strcmp(c->tensor[i - 1].file, c->tensor[i].file) != 0;
-    BB_TRY(make_arrays(c, n_files, 0, err));
+    if (!make_arrays(c, n_files, 0)) {
+        status = no_memory(INDEX, err);
+        goto done;
+    }
     BB_TRY(fill_from_shards(c, dir, err));
     bb_tensors_sort(c->tensor, c->n);
+    *out = c;
+    c = NULL;
 done:
     bb_json_close(doc);
+    bb_checkpoint_close(c);
     return status;
 }
 
@@ -187,7 +223,7 @@ static bb_status report_nothing(const char *dir, bamba_error *err)
         { "pytorch_model", ".bin", "but of weights only safetensors are read" },
         { "", ".gguf", "but of weights only safetensors are read" },
     };
-    char name[64];
+    char name[256];                       /* the longest name that a file can have */
 
     for (size_t i = 0; i < sizeof other / sizeof other[0]; i++)
         if (bb_dir_find(dir, other[i].prefix, other[i].suffix, name, sizeof name))
@@ -197,13 +233,15 @@ static bb_status report_nothing(const char *dir, bamba_error *err)
                    INDEX);
 }
 
-static bb_status open_files(bb_checkpoint *c, const char *dir, bamba_error *err)
+bb_status bb_checkpoint_open(bb_checkpoint **out, const bb_allocator *a, const char *dir,
+                             bamba_error *err)
 {
     bb_status status = BAMBA_OK;
-    char     *self = bb_path_join(&c->a, dir, ".");      /* exists if dir is a directory */
-    char     *single = bb_path_join(&c->a, dir, SINGLE);
-    char     *index = bb_path_join(&c->a, dir, INDEX);
+    char     *self = bb_path_join(a, dir, ".");          /* exists if dir is a directory */
+    char     *single = bb_path_join(a, dir, SINGLE);
+    char     *index = bb_path_join(a, dir, INDEX);
 
+    *out = NULL;
     if (!self || !single || !index)
         status = no_memory(dir, err);
     else if (!bb_path_exists(dir))
@@ -211,32 +249,14 @@ static bb_status open_files(bb_checkpoint *c, const char *dir, bamba_error *err)
     else if (!bb_path_exists(self))
         status = bb_fail(err, BAMBA_ERR_IO, "%s: expected a directory, found a file", dir);
     else if (bb_path_exists(single))
-        status = open_single(c, single, err);
+        status = open_single(out, a, single, err);
     else if (bb_path_exists(index))
-        status = open_sharded(c, dir, index, err);
+        status = open_sharded(out, a, dir, index, err);
     else
         status = report_nothing(dir, err);
-    bb_release(&c->a, self);
-    bb_release(&c->a, single);
-    bb_release(&c->a, index);
-    return status;
-}
-
-bb_status bb_checkpoint_open(bb_checkpoint **out, const bb_allocator *a, const char *dir,
-                             bamba_error *err)
-{
-    bb_status      status = BAMBA_OK;
-    bb_checkpoint *c = bb_new(a, 1, sizeof *c);
-
-    *out = NULL;
-    if (!c) return no_memory(dir, err);
-    c->a = *a;
-    BB_TRY(open_files(c, dir, err));
-    for (size_t i = 0; i < c->n; i++) c->bytes += c->tensor[i].bytes;
-    *out = c;
-    c = NULL;
-done:
-    bb_checkpoint_close(c);
+    bb_release(a, self);
+    bb_release(a, single);
+    bb_release(a, index);
     return status;
 }
 
@@ -245,7 +265,7 @@ void bb_checkpoint_close(bb_checkpoint *c)
     if (!c) return;
     const bb_allocator a = c->a;
 
-    for (size_t i = 0; i < c->n_files; i++) bb_safetensors_close(c->file[i]);
+    for (size_t i = 0; i < c->n_files; i++) bb_container_close(c->file[i]);
     bb_release(&a, c->file);
     bb_release(&a, c->tensor);
     bb_release(&a, c->taken);
@@ -272,4 +292,10 @@ const bb_tensor *bb_checkpoint_untaken(const bb_checkpoint *c, const bb_tensor *
     return NULL;
 }
 
-uint64_t bb_checkpoint_bytes(const bb_checkpoint *c) { return c->bytes; }
+uint64_t bb_checkpoint_bytes(const bb_checkpoint *c)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < c->n; i++) bytes += c->tensor[i].bytes;
+    return bytes;
+}
