@@ -4,6 +4,8 @@
  * added tokens found in that; what lies between is cut into pieces; each piece is merged. */
 #include "text/pipeline.h"
 
+#include "text/bpe_load.h"
+
 #include <string.h>
 
 static void check_model(const bb_json *model)
