@@ -38,73 +38,65 @@ static bb_status no_memory(const char *file, bamba_error *err)
     return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", file);
 }
 
-static bb_status create(bb_checkpoint **out, const bb_allocator *a, const char *file,
-                        bamba_error *err)
+/* Without tensors yet, but with room for n of them in n_files files; NULL without memory. */
+static bb_checkpoint *create(const bb_allocator *a, size_t n_files, size_t n)
 {
     bb_checkpoint *c = bb_new(a, 1, sizeof *c);
 
-    *out = c;
-    if (!c) return no_memory(file, err);
+    if (!c) return NULL;
     c->a = *a;
-    return BAMBA_OK;
-}
-
-/* Room for n_files containers and n tensors, where these are not 0. */
-static bool make_arrays(bb_checkpoint *c, size_t n_files, size_t n)
-{
-    if (n_files) c->file = bb_new(&c->a, n_files, sizeof *c->file);
-    if (n) c->tensor = bb_new(&c->a, n, sizeof *c->tensor);
-    if (n) c->taken = bb_new(&c->a, n, sizeof *c->taken);
-    return (!n_files || c->file) && (!n || (c->tensor && c->taken));
+    c->file = bb_new(a, n_files, sizeof *c->file);
+    c->tensor = bb_new(a, n + 1, sizeof *c->tensor);      /* an array also where n is 0 */
+    c->taken = bb_new(a, n + 1, sizeof *c->taken);
+    if (c->file && c->tensor && c->taken) return c;
+    bb_checkpoint_close(c);
+    return NULL;
 }
 
 bb_status bb_checkpoint_of(bb_checkpoint **out, const bb_allocator *a, bb_container *file,
                            bamba_error *err)
 {
-    bb_status      status = BAMBA_OK;
-    bb_checkpoint *c = NULL;
+    bb_checkpoint *c = create(a, 1, file->n);
 
-    *out = NULL;
-    BB_TRY(create(&c, a, file->file, err));
-    if (!make_arrays(c, 1, file->n)) {
-        status = no_memory(file->file, err);
-        goto done;
+    *out = c;
+    if (!c) {
+        const bb_status status = no_memory(file->file, err);
+        bb_container_close(file);
+        return status;
     }
     if (file->n) memcpy(c->tensor, file->tensor, file->n * sizeof *c->tensor);
     c->n = file->n;
     c->file[c->n_files++] = file;
-    *out = c;
-    c = NULL;
-    file = NULL;
-done:
-    bb_container_close(file);
-    bb_checkpoint_close(c);
-    return status;
+    return BAMBA_OK;
 }
 
-/* A file of the directory itself: an index must not reach outside. */
+/* Whether a name means a file of the directory itself: an index must not reach outside. */
 static bool is_plain_name(const char *name, size_t n_bytes)
 {
     return n_bytes > 0 && strlen(name) == n_bytes && strcmp(name, ".") != 0 &&
            strcmp(name, "..") != 0 && strpbrk(name, "/\\") == NULL;
 }
 
-/* Fill the tensors' names and files, both the document's text for now. */
-static bb_status read_weight_map(bb_checkpoint *c, bb_json_doc *doc, bamba_error *err)
+/* Names and files of the tensors that the map lists, both the document's text for now. */
+static bb_status read_weight_map(bb_checkpoint **out, const bb_allocator *a, bb_json_doc *doc,
+                                 bamba_error *err)
 {
-    bb_status     status = BAMBA_OK;
-    const bb_json root = bb_json_root(doc);
-    const bb_json map = bb_json_get(&root, "weight_map");
-    bb_json_walk  walk = { 0 };
-    bb_json       member;
+    const bb_json  root = bb_json_root(doc);
+    const bb_json  map = bb_json_get(&root, "weight_map");
+    const size_t   n = bb_json_members(&map);
+    bb_checkpoint *c = n ? create(a, n, n) : NULL;
+    bb_json_walk   walk = { 0 };
+    bb_json        member;
 
+    *out = c;
     if (!bb_json_is_object(&map))
         bb_json_fail_key(&root, "weight_map", BAMBA_ERR_FORMAT,
                          "expected an object of tensor names and file names");
-    BB_TRY(bb_json_status(doc, err));
-    if (!make_arrays(c, 0, bb_json_members(&map))) return no_memory(INDEX, err);
-
-    while (bb_json_next(&map, &walk, &member)) {
+    else if (n == 0)
+        bb_json_fail(&map, BAMBA_ERR_FORMAT, "expected tensors, found none");
+    else if (!c)
+        return no_memory(INDEX, err);
+    while (c && bb_json_next(&map, &walk, &member)) {
         size_t      n_bytes;
         const char *file = bb_json_value_text(&member, &n_bytes);
         if (!is_plain_name(file, n_bytes)) {
@@ -114,15 +106,9 @@ static bb_status read_weight_map(bb_checkpoint *c, bb_json_doc *doc, bamba_error
             break;
         }
         c->tensor[c->n].name = member.key;
-        c->tensor[c->n].file = file;
-        c->n++;
+        c->tensor[c->n++].file = file;
     }
-    BB_TRY(bb_json_status(doc, err));
-    if (c->n == 0)
-        status = bb_fail(err, BAMBA_ERR_FORMAT,
-                         "%s: 'weight_map': expected tensors, found none", INDEX);
-done:
-    return status;
+    return bb_json_status(doc, err);
 }
 
 static int compare_files(const void *a, const void *b)
@@ -190,18 +176,10 @@ static bb_status open_sharded(bb_checkpoint **out, const bb_allocator *a, const 
     bb_status      status = BAMBA_OK;
     bb_checkpoint *c = NULL;
     bb_json_doc   *doc = NULL;
-    size_t         n_files = 1;
 
-    BB_TRY(create(&c, a, INDEX, err));
     BB_TRY(bb_json_open(&doc, a, index_path, 0, err));
-    BB_TRY(read_weight_map(c, doc, err));
+    BB_TRY(read_weight_map(&c, a, doc, err));
     bb_sort(c->tensor, c->n, sizeof *c->tensor, compare_files);
-    for (size_t i = 1; i < c->n; i++)
-        n_files += strcmp(c->tensor[i - 1].file, c->tensor[i].file) != 0;
-    if (!make_arrays(c, n_files, 0)) {
-        status = no_memory(INDEX, err);
-        goto done;
-    }
     BB_TRY(fill_from_shards(c, dir, err));
     bb_tensors_sort(c->tensor, c->n);
     *out = c;

@@ -138,15 +138,7 @@ bool bb_added_scan_next(bb_added_scan *s)
 
 const bb_added_token *bb_added_at(const bb_added *d, int32_t id)
 {
-    size_t lo = 0;
-    size_t hi = d->n;
-
-    while (lo < hi) {
-        const size_t mid = lo + (hi - lo) / 2;
-        if (d->token[mid].id < id) lo = mid + 1;
-        else hi = mid;
-    }
-    return lo < d->n && d->token[lo].id == id ? &d->token[lo] : NULL;
+    return bb_find_id(d->token, d->n, sizeof *d->token, id);
 }
 
 const bb_added_token *bb_added_find(const bb_added *d, const char *content, size_t n)
@@ -158,13 +150,6 @@ const bb_added_token *bb_added_find(const bb_added *d, const char *content, size
 }
 
 /* -------------------------------------------------------------- loading ------------------ */
-
-static int by_id(const void *a, const void *b)
-{
-    const int32_t x = ((const bb_added_token *)a)->id;
-    const int32_t y = ((const bb_added_token *)b)->id;
-    return (x > y) - (x < y);
-}
 
 static int by_match(const void *a, const void *b)
 {
@@ -283,7 +268,7 @@ bb_status bb_added_load(bb_added *d, const bb_allocator *a, const bb_json *list,
         const bb_json item = bb_json_at(list, d->n);
         BB_TRY(read_token(&d->token[d->n], d, &item, vocab, err));
     }
-    bb_sort(d->token, n, sizeof *d->token, by_id);
+    bb_sort(d->token, n, sizeof *d->token, bb_compare_ids);
     for (size_t i = 1; i < n; i++) {
         if (d->token[i - 1].id != d->token[i].id) continue;
         bb_json_fail(list, BAMBA_ERR_FORMAT, "id %d stands there twice", (int)d->token[i].id);

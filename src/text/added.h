@@ -11,11 +11,11 @@
 #include "text/vocab.h"
 
 typedef struct bb_added_token {
+    int32_t id;
     char   *content;                      /* [n_content] the name                        */
     size_t  n_content;
     char   *match;                        /* [n_match] what to look for: name normalized */
     size_t  n_match;
-    int32_t id;
     bool    special;                      /* found only when asked for                   */
     bool    single_word;                  /* not beside characters of words              */
     bool    lstrip, rstrip;               /* takes in the white space before / behind it */

@@ -14,11 +14,11 @@ typedef struct bb_decode bb_decode;       /* immutable */
 
 /* One id: what it stands for by itself. */
 typedef struct bb_piece {
+    int32_t     id;
     const char *bytes;                    /* [n_bytes] may be a part of a character          */
     size_t      n_bytes;
     const char *name;                     /* [n_name] as in the file, or as it is looked for */
     size_t      n_name;
-    int32_t     id;
     bool        special;
     bool        is_byte;                  /* a <0xHH>: its neighbours decide what it becomes */
 } bb_piece;

@@ -336,15 +336,5 @@ int bb_decode_size(const bb_decode *d)
 
 const bb_piece *bb_decode_piece(const bb_decode *d, int32_t id)
 {
-    if (id < 0) return NULL;
-    if ((size_t)id < d->n && d->piece[id].id == id) return &d->piece[id];
-
-    size_t lo = 0;
-    size_t hi = d->n;
-    while (lo < hi) {
-        const size_t mid = lo + (hi - lo) / 2;
-        if (d->piece[mid].id < id) lo = mid + 1;
-        else hi = mid;
-    }
-    return lo < d->n && d->piece[lo].id == id ? &d->piece[lo] : NULL;
+    return bb_find_id(d->piece, d->n, sizeof *d->piece, id);
 }

@@ -30,11 +30,35 @@ static uint32_t hash_text(const char *text, size_t n)
     return (uint32_t)(h >> 32);
 }
 
-static int by_id(const void *a, const void *b)
+static int32_t id_of(const void *element)
 {
-    const int32_t x = ((const bb_vocab_token *)a)->id;
-    const int32_t y = ((const bb_vocab_token *)b)->id;
+    int32_t id;
+    memcpy(&id, element, sizeof id);
+    return id;
+}
+
+int bb_compare_ids(const void *a, const void *b)
+{
+    const int32_t x = id_of(a);
+    const int32_t y = id_of(b);
     return (x > y) - (x < y);
+}
+
+const void *bb_find_id(const void *array, size_t n, size_t elem_bytes, int32_t id)
+{
+    const unsigned char *e = array;
+    size_t               lo = 0;
+    size_t               hi = n;
+
+    if (id < 0) return NULL;
+    if ((size_t)id < n && id_of(e + (size_t)id * elem_bytes) == id)
+        return e + (size_t)id * elem_bytes;           /* no gap in the ids before it */
+    while (lo < hi) {
+        const size_t mid = lo + (hi - lo) / 2;
+        if (id_of(e + mid * elem_bytes) < id) lo = mid + 1;
+        else hi = mid;
+    }
+    return lo < n && id_of(e + lo * elem_bytes) == id ? e + lo * elem_bytes : NULL;
 }
 
 static size_t table_size(size_t n)
@@ -57,7 +81,7 @@ bool bb_vocab_add(bb_vocab *v, const char *text, size_t n, int32_t id)
 {
     assert(v->n < v->capacity && id >= 0 && id < BB_ID_LIMIT);
     if (n > UINT32_MAX - v->texts.n || !bb_buffer_append(&v->texts, text, n)) return false;
-    v->token[v->n++] = (bb_vocab_token){ NULL, (uint32_t)n, id };
+    v->token[v->n++] = (bb_vocab_token){ id, (uint32_t)n, NULL };
     if (n > v->n_longest) v->n_longest = n;
     return true;
 }
@@ -84,7 +108,7 @@ static void order_tokens(bb_vocab *v)
         v->token[i].text = text;
         if (i > 0 && v->token[i - 1].id > v->token[i].id) sorted = false;
     }
-    if (!sorted) bb_sort(v->token, v->n, sizeof *v->token, by_id);
+    if (!sorted) bb_sort(v->token, v->n, sizeof *v->token, bb_compare_ids);
 }
 
 bool bb_vocab_finish(bb_vocab *v, bb_vocab_token *one, bb_vocab_token *other)
@@ -123,15 +147,5 @@ int32_t bb_vocab_find(const bb_vocab *v, const char *text, size_t n)
 
 const bb_vocab_token *bb_vocab_at(const bb_vocab *v, int32_t id)
 {
-    if (id < 0) return NULL;
-    if ((size_t)id < v->n && v->token[id].id == id) return &v->token[id];
-
-    size_t lo = 0;
-    size_t hi = v->n;
-    while (lo < hi) {
-        const size_t mid = lo + (hi - lo) / 2;
-        if (v->token[mid].id < id) lo = mid + 1;
-        else hi = mid;
-    }
-    return lo < v->n && v->token[lo].id == id ? &v->token[lo] : NULL;
+    return bb_find_id(v->token, v->n, sizeof *v->token, id);
 }

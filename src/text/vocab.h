@@ -12,9 +12,9 @@
 enum { BB_ID_LIMIT = 1 << 24 };           /* ids are in [0, BB_ID_LIMIT) */
 
 typedef struct bb_vocab_token {
-    const char *text;                     /* [n_bytes], UTF-8, in the vocabulary's own memory */
-    uint32_t    n_bytes;
     int32_t     id;
+    uint32_t    n_bytes;
+    const char *text;                     /* [n_bytes], UTF-8, in the vocabulary's own memory */
 } bb_vocab_token;
 
 typedef struct bb_vocab_slot {            /* a quarter of a cache line */
@@ -47,5 +47,10 @@ void bb_vocab_free(bb_vocab *v);
 int32_t bb_vocab_find(const bb_vocab *v, const char *text, size_t n);
 /* Token of an id, or NULL. */
 const bb_vocab_token *bb_vocab_at(const bb_vocab *v, int32_t id);
+
+/* For arrays of structs that begin with their id: the order of ids, for bb_sort; and the element
+   of an id among n elements in that order, or NULL. */
+int         bb_compare_ids(const void *a, const void *b);
+const void *bb_find_id(const void *array, size_t n, size_t elem_bytes, int32_t id);
 
 #endif
