@@ -243,10 +243,8 @@ static bb_status check_object(scanner *s, int depth)
         if (peek(s) != '"') return refuse(s, s->at, "expected a key in quotes");
         k.at = s->at;
         if ((status = check_string(s, true, &k.hash)) != BAMBA_OK) return status;
-        void *keys = s->keys;
-        const bool grown = bb_reserve(s->a, &keys, &s->cap_keys, s->n_keys + 1, sizeof k);
-        s->keys = keys;
-        if (!grown) return bb_fail(s->err, BAMBA_ERR_MEMORY, "%s: out of memory", s->name);
+        if (!bb_reserve(s->a, &s->keys, &s->cap_keys, s->n_keys + 1, sizeof k))
+            return bb_fail(s->err, BAMBA_ERR_MEMORY, "%s: out of memory", s->name);
         s->keys[s->n_keys++] = k;
 
         skip_space(s);

@@ -53,12 +53,7 @@ struct bb_candidate {
 
 bool bb_ids_append(bb_ids *ids, int32_t id)
 {
-    if (ids->n == ids->capacity) {
-        void *array = ids->id;
-        if (!bb_reserve(ids->a, &array, &ids->capacity, ids->n + 1, sizeof *ids->id))
-            return false;
-        ids->id = array;
-    }
+    if (!bb_reserve(ids->a, &ids->id, &ids->capacity, ids->n + 1, sizeof *ids->id)) return false;
     ids->id[ids->n++] = id;
     return true;
 }
@@ -329,19 +324,15 @@ bb_status bb_bpe_encode(const bb_bpe *b, bb_bpe_work *w, const char *text, size_
         if (id >= 0 && bb_ids_append(out, id)) return BAMBA_OK;
         if (id >= 0) return bb_fail(err, BAMBA_ERR_MEMORY, "encoding text: out of memory");
     }
-    void *symbol = w->symbol;
-    void *heap = w->heap;
-    bool  ok = n < INT32_MAX &&
-               bb_reserve(w->a, &symbol, &w->symbol_capacity, n, sizeof *w->symbol);
-    w->symbol = symbol;
-    if (!ok) return bb_fail(err, BAMBA_ERR_MEMORY, "encoding text: out of memory");
+    if (n >= INT32_MAX ||
+        !bb_reserve(w->a, &w->symbol, &w->symbol_capacity, n, sizeof *w->symbol))
+        return bb_fail(err, BAMBA_ERR_MEMORY, "encoding text: out of memory");
 
     const bb_status status = split_characters(b, text, n, w->symbol, &n_symbols, err);
     if (status != BAMBA_OK) return status;
     if (n_symbols > 1) {
-        ok = bb_reserve(w->a, &heap, &w->heap_capacity, 3 * n_symbols, sizeof *w->heap);
-        w->heap = heap;
-        if (!ok) return bb_fail(err, BAMBA_ERR_MEMORY, "encoding text: out of memory");
+        if (!bb_reserve(w->a, &w->heap, &w->heap_capacity, 3 * n_symbols, sizeof *w->heap))
+            return bb_fail(err, BAMBA_ERR_MEMORY, "encoding text: out of memory");
         merge_all(b, w->symbol, n_symbols, w->heap);
     }
     for (int32_t i = n_symbols ? 0 : -1; i >= 0; i = w->symbol[i].next)
