@@ -14,7 +14,7 @@ static const bb_names names = {
     .mixer_norm = "input_layernorm.weight", .attention = "self_attn.", .mamba2 = "mamba.",
     .mlp_norm = "pre_ff_layernorm.weight", .mlp = "feed_forward.",
     .norm = "model.final_layernorm.weight", .head = "lm_head.weight",
-    .unused = unused,                     /* rotary angles are buffers of old exports */
+    .unused = unused,                     /* old exports carry rotary angles */
 };
 
 static const bb_key_defaults defaults = {
@@ -22,7 +22,7 @@ static const bb_key_defaults defaults = {
     .partial = 0.5, .rotary = "attn_rotary_emb",
 };
 
-/* "mamba_d_head" is a number, "auto", or missing. */
+/* Columns of a Mamba head. "mamba_d_head" is a number, "auto", or missing. */
 static int head_width(const bb_json *c, int d_inner, int n_heads)
 {
     const bb_json key = bb_json_get(c, "mamba_d_head");

@@ -1,6 +1,6 @@
 /* keys.c - readings of config.json that several families share.
- * Source: transformers modeling_rope_utils.py, configuration_utils.py; what wins was found by
- * running 5.23.0. */
+ * Source: transformers modeling_rope_utils.py, configuration_utils.py; which of several spellings
+ * wins was found by running 5.23.0. */
 #include "arch/keys.h"
 
 #include <limits.h>
@@ -39,7 +39,7 @@ double bb_key_epsilon(const bb_json *config, const char *key, double fallback)
 
 /* -------------------------------------------------------------- rotary positions --------- */
 
-/* The object the settings are in; absent if there is none. */
+/* The object that holds the rotary settings; absent if there is none. */
 static bb_json rope_object(const bb_json *config)
 {
     const bb_json old = bb_json_get(config, "rope_scaling");
@@ -101,7 +101,7 @@ static double number_from(const bb_json *r, const char *key, double lo, double f
     return value;
 }
 
-/* Exactly n positive numbers. */
+/* Read a list of exactly n positive numbers. */
 static void read_factors(const bb_json *r, const char *key, int n, double *out)
 {
     const bb_json list = bb_json_get(r, key);
@@ -135,7 +135,7 @@ static void read_yarn(const bb_json *r, bb_rope_dims *dims)
 {
     dims->low = number_from(r, "beta_slow", 0.0, 1.0);
     dims->high = number_from(r, "beta_fast", 0.0, 32.0);
-    if (dims->low == 0.0) dims->low = 1.0;            /* 0 counts as not said */
+    if (dims->low == 0.0) dims->low = 1.0;            /* transformers takes 0 for missing */
     if (dims->high == 0.0) dims->high = 32.0;
     if (dims->low > dims->high)
         bb_json_fail_key(r, "beta_fast", BAMBA_ERR_FORMAT,
@@ -153,7 +153,7 @@ static void read_long(const bb_json *r, bb_rope_dims *dims, bb_rope_factors *fac
     dims->longer = factors->longer;
 }
 
-/* Positions before scaling: what stands at the top level wins. */
+/* Positions before scaling. A key at the top level beats the one among the rotary settings. */
 static int original_context(const bb_json *config, const bb_json *r, int n_context)
 {
     static const char key[] = "original_max_position_embeddings";
@@ -162,7 +162,8 @@ static int original_context(const bb_json *config, const bb_json *r, int n_conte
     return bb_json_int_or(config, key, 2, INT_MAX, inner);
 }
 
-/* yarn may say null and longrope nothing: then the ratio of the contexts. */
+/* The factor of the scaling. Where yarn gives null, or longrope nothing, it is the ratio of the
+   contexts after and before scaling. */
 static double read_factor(const bb_json *r, const bb_rope_dims *dims, int n_context)
 {
     const bool may_infer = dims->kind == BB_ROPE_LONG
@@ -280,8 +281,8 @@ void bb_key_mark(const bb_json *config, const char *key, int n, bool *marked)
         const bb_json element = bb_json_at(&list, i);
         const int64_t v = bb_json_value_int(&element);
         if (v >= 0 && v < n) marked[v] = true;
-        else bb_json_fail(&element, BAMBA_ERR_FORMAT, "expected an integer from 0 to %d, found %lld",
-                          n - 1, (long long)v);
+        else bb_json_fail(&element, BAMBA_ERR_FORMAT,
+                          "expected an integer from 0 to %d, found %lld", n - 1, (long long)v);
     }
 }
 

@@ -16,7 +16,7 @@ static const bb_names names = {
     .mixer_norm = "input_layernorm.weight", .attention = "self_attn.",
     .mlp_norm = "post_attention_layernorm.weight", .mlp = "mlp.",
     .norm = "model.norm.weight", .head = "lm_head.weight",
-    .unused = unused,                     /* rotary angles are buffers of old exports */
+    .unused = unused,                     /* old exports carry rotary angles */
 };
 
 /* window: the sliding window if the key is missing; 0 = none. */

@@ -25,7 +25,7 @@ static const bb_names mistral_names = {
 
 /* -------------------------------------------------------------- shared ------------------- */
 
-/* Refuse a switch that is there and not as `expected`. */
+/* Refuse a boolean key that is there and is not `expected`. */
 static void expect_switch(const bb_json *c, const char *key, bool expected)
 {
     if (bb_json_bool_or(c, key, expected) != expected)
@@ -40,7 +40,7 @@ static void expect_groups(const bb_json *c, const char *key, const bb_mamba2_dim
                          m->n_heads, m->n_groups);
 }
 
-/* Heads of d_head columns that make up expand · d_model. */
+/* The number of heads of d_head columns that make up expand · d_model. */
 static int count_heads(const bb_json *c, const char *key, int expand, int D, int d_head)
 {
     const int64_t inner = (int64_t)expand * D;
@@ -98,7 +98,7 @@ static void read_transformers(const bb_json *c, bb_facts *f)
 
 /* -------------------------------------------------------------- mamba_ssm ---------------- */
 
-/* Parts of the module that published Mamba-2 models leave out. */
+/* Refuse parts of mamba_ssm's module that published Mamba-2 models do not use. */
 static void refuse_extras(const bb_json *c, const bb_json *ssm, int d_inner)
 {
     const bb_json layers = bb_json_get(c, "attn_layer_idx");
@@ -182,7 +182,8 @@ static bool is_mistral(const bb_json *c)
     return bb_json_has(c, "dim") && bb_json_has(c, "n_layers") && bb_json_has(c, "n_groups");
 }
 
-/* Both may say "model_type": "mamba", which is Mamba-1 elsewhere, or nothing. */
+/* Files of mamba_ssm and Mistral name no architecture, or "model_type": "mamba", which elsewhere
+   means Mamba-1. */
 static bool claims(const bb_json *c)
 {
     return !bb_json_has(c, "architectures") && (is_mamba_ssm(c) || is_mistral(c));

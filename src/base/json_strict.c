@@ -79,7 +79,7 @@ static void hash_bytes(uint64_t *hash, const unsigned char *bytes, size_t n)
     }
 }
 
-/* After a backslash. */
+/* Check the escape whose backslash has just been read. */
 static bb_status check_escape(scanner *s, bool is_key, uint64_t *hash)
 {
     static const char plain[] = "\"\\/bfnrt";
@@ -108,7 +108,7 @@ static bb_status check_escape(scanner *s, bool is_key, uint64_t *hash)
     return BAMBA_OK;
 }
 
-/* At the opening quote. *hash is that of the decoded bytes. */
+/* Check a string from its opening quote on. *hash becomes that of its decoded bytes. */
 static bb_status check_string(scanner *s, bool is_key, uint64_t *hash)
 {
     const size_t begin = s->at++;
@@ -143,7 +143,7 @@ static size_t skip_digits(scanner *s)
     return s->at - begin;
 }
 
-/* Digits [n] as a magnitude: does it fit int64 with this sign? */
+/* Whether the number of these n digits and this sign fits int64. */
 static bool fits_int64(const char *digits, size_t n, bool negative)
 {
     const uint64_t limit = (uint64_t)INT64_MAX + negative;
@@ -204,7 +204,7 @@ static int by_hash(const void *x, const void *y)
     return a->at < b->at ? -1 : a->at > b->at;
 }
 
-/* The keys [first, n_keys) are those of one object; forgets them. */
+/* Refuse equal keys among [first, n_keys), those of one object, and forget them. */
 static bb_status check_duplicates(scanner *s, size_t first)
 {
     key         *k = s->keys + first;

@@ -138,7 +138,7 @@ done:
     return status;
 }
 
-/* Replace the entries of the map, sorted by file, by the tensors they name. */
+/* Replace the entries of the index, sorted by file, by the tensors they name. */
 static bb_status fill_from_shards(bb_checkpoint *c, const char *dir, bamba_error *err)
 {
     bb_status   status = BAMBA_OK;
@@ -190,7 +190,7 @@ done:
     return status;
 }
 
-/* Neither file is there: say what was looked for, and what is there instead. */
+/* The failure for a directory without weights: what was looked for, what is there instead. */
 static bb_status report_nothing(const char *dir, bamba_error *err)
 {
     static const struct {

@@ -59,7 +59,7 @@ static bb_status find_header(safetensors *f, bamba_error *err)
     return BAMBA_OK;
 }
 
-/* A flat map from text to text, or null (then it has no members). */
+/* Check that metadata are a flat object of texts, or null. */
 static void check_metadata(const bb_json *metadata)
 {
     bb_json_walk walk = { 0 };
@@ -72,7 +72,7 @@ static void check_metadata(const bb_json *metadata)
     while (bb_json_next(metadata, &walk, &member)) bb_json_value_text(&member, &n);
 }
 
-/* An element of an array that counts something. */
+/* Read an element of an array as an integer >= 0. */
 static size_t read_count(const bb_json *array, size_t index)
 {
     const bb_json element = bb_json_at(array, index);
@@ -219,8 +219,8 @@ static bb_status copy_names(safetensors *f, bamba_error *err)
     return BAMBA_OK;
 }
 
-/* By (begin, end), so that empty tensors stand before what begins at the same offset; the name
-   makes the tensor that a message names independent of the file's order. */
+/* Order by (begin, end), so that empty tensors stand before what begins at the same offset, then
+   by name, so that a message names the same tensor whatever the order of the file. */
 static int compare_extents(const void *a, const void *b)
 {
     const bb_tensor *x = a;
@@ -231,7 +231,7 @@ static int compare_extents(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
-/* No byte of the data in two tensors, none in no tensor. */
+/* Check that every byte of the data belongs to exactly one tensor. */
 static bb_status check_extents(safetensors *f, bamba_error *err)
 {
     size_t at = 0;

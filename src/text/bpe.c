@@ -223,8 +223,8 @@ static void push_pair(const bb_bpe *b, const struct bb_symbol *s, int32_t left,
     if (m) push(heap, n, (struct bb_candidate){ m->rank, left, m->merged });
 }
 
-/* s [n] symbols, linked; heap has room for 3 n candidates: one for each pair at first, two more
-   for each merge, of which there are fewer than n. */
+/* Merge the n linked symbols until no pair can. heap has room for 3 n candidates: one for each
+   pair at first, two more for each merge, of which there are fewer than n. */
 static void merge_all(const bb_bpe *b, struct bb_symbol *s, size_t n, struct bb_candidate *heap)
 {
     size_t n_heap = 0;
@@ -252,6 +252,7 @@ static void merge_all(const bb_bpe *b, struct bb_symbol *s, size_t n, struct bb_
     }
 }
 
+/* Id of the character text [n], or -1. */
 static int32_t find_character(const bb_bpe *b, const char *text, size_t n)
 {
     const unsigned char *s = (const unsigned char *)text;
@@ -274,9 +275,9 @@ static void add_symbol(struct bb_symbol *s, size_t *n, int32_t id)
     s[i] = (struct bb_symbol){ id, i - 1, i + 1, false };
 }
 
-/* One symbol for each character the vocabulary has; others become their bytes, the unknown
-   token, or nothing. An unknown token is held back until the next known character, beyond any
-   bytes between: so does the reference. */
+/* Make one symbol of each character that is a token; others become their bytes, the unknown token,
+   or nothing. As in the reference, an unknown token comes right before the next character that is
+   a token, behind any bytes between. */
 static bb_status split_characters(const bb_bpe *b, const char *text, size_t n,
                                   struct bb_symbol *s, size_t *n_symbols, bamba_error *err)
 {

@@ -34,7 +34,7 @@ typedef struct bb_bpe_work {
 void bb_bpe_work_free(bb_bpe_work *w);
 
 typedef struct bb_bpe_options {
-    const char *unknown;                  /* token for characters that have none; NULL: they vanish */
+    const char *unknown;                  /* token for characters without one; NULL: they vanish */
     bool        fuse_unknown;             /* one such token for all that stand side by side */
     bool        byte_fallback;            /* first try the bytes of such characters, "<0xHH>" */
     bool        ignore_merges;            /* a piece that is a token is not merged */

@@ -1,8 +1,8 @@
 /* decode_load.c - reading a decoder, and what it makes of every single token.
  *
  * A chain [Replace | Strip | Metaspace]* [ByteLevel | ByteFallback]? Fuse? Strip? is accepted.
- * What stands in front acts on tokens one by one and is applied here, once; the rest is
- * flags. */
+ * The first group acts on single tokens and is applied here, once; of the rest only flags are
+ * kept for decode.c. */
 #include "text/decode_internal.h"
 
 #include "base/utf8.h"
@@ -10,14 +10,14 @@
 
 #include <string.h>
 
-/* A step on single tokens. */
+/* A step of the chain that acts on single tokens. */
 typedef struct step {
     bb_replacement replace;               /* without pattern: Strip            */
     uint32_t       strip;
     int            start, stop;           /* characters stripped at either end */
 } step;
 
-/* MOST_GROWTH: bytes a token may become longer by, which bamba.h promises. */
+/* MOST_GROWTH: bytes by which a token may grow; bamba.h promises it. */
 enum { MOST_STEPS = 16, MOST_GROWTH = 64, MOST_STRIP = 255 };
 
 typedef enum phase { TOKENS, BYTE_RUNS, FUSED } phase;
@@ -91,7 +91,7 @@ static bb_status load_strip(loader *l, const bb_json *json, bamba_error *err)
     return bb_json_status(json->doc, err);
 }
 
-/* The mark becomes a space, except in the first token, which decode.c sees to. */
+/* Every mark becomes a space; decode.c takes those of the first token away. */
 static bb_status load_metaspace(loader *l, const bb_json *json, bamba_error *err)
 {
     const uint32_t mark = read_char(json, "replacement");
@@ -157,7 +157,7 @@ static bb_status load_component(loader *l, const bb_json *json, bamba_error *err
 
 /* -------------------------------------------------------------- single tokens ------------ */
 
-/* Bytes of text [n] that at most `most` leading characters `c` take. */
+/* Bytes of the characters c, at most `most` of them, with which text [n] begins. */
 static size_t leading(const char *text, size_t n, uint32_t c, int most)
 {
     const unsigned char *s = (const unsigned char *)text;
@@ -171,6 +171,7 @@ static size_t leading(const char *text, size_t n, uint32_t c, int most)
     return at;
 }
 
+/* Bytes of the characters c, at most `most` of them, with which text [n] ends. */
 static size_t trailing(const char *text, size_t n, uint32_t c, int most)
 {
     unsigned char s[4];
@@ -218,7 +219,7 @@ static int named_byte(const char *text, size_t n)
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
-/* What a token stands for, appended to l->all. */
+/* Append to l->all the bytes that a token stands for. */
 static bb_status add_bytes(loader *l, bb_piece *t, bamba_error *err)
 {
     bb_status    status = BAMBA_OK;
@@ -246,7 +247,8 @@ done:
     return status;
 }
 
-/* Vocabulary and added tokens in one list by id; an id that both have is the added one's. */
+/* Merge vocabulary and added tokens into one list by id; of an id that both have, the added
+   token counts. */
 static void list_tokens(bb_decode *d, const bb_vocab *vocab, const bb_added *added)
 {
     size_t v = 0;

@@ -20,8 +20,8 @@ struct step {
     bb_replacement replace;               /* Replace; Prepend has no pattern */
 };
 
-/* NFKD makes the most of a text among what is bounded by itself: eleven bytes of one. Replacing
-   may double it step for step. */
+/* A text may grow MOST_GROWTH-fold and by MOST_GROWTH_BYTES. Normal forms stay below that (NFKD
+   makes at most 11 bytes of one), but a chain of replacements can double a text at every step. */
 enum { MOST_STEPS = 64, MOST_GROWTH = 32, MOST_GROWTH_BYTES = 1 << 16 };
 
 struct bb_normalizer {
@@ -126,7 +126,7 @@ static bb_status run_strip(const step *s, bb_matcher *m, const bb_buffer *in, bb
 {
     const unsigned char *u = (const unsigned char *)in->data;
     size_t               from = 0;
-    size_t               to = 0;          /* behind the last character that is no space */
+    size_t               to = 0;          /* end of the last character that is not a space */
 
     (void)m;
     for (size_t i = 0; i < in->n;) {

@@ -25,7 +25,7 @@ struct step {
     bb_behavior behavior;
     bool        invert;
     bool        add_space;                /* ByteLevel                                     */
-    prepend     prepend;                  /* Metaspace …                                   */
+    prepend     prepend;                  /* Metaspace, as are the next two                */
     bool        split;
     uint32_t    replacement;
 };
@@ -87,7 +87,7 @@ static bb_status run_split(const step *s, bb_matcher *m, bb_pieces *p, bamba_err
     return BAMBA_OK;
 }
 
-/* Runs of word characters, and runs of others that are no space. */
+/* Cut into runs of word characters and runs of other characters; spaces vanish. */
 static bb_status run_whitespace(const step *s, bb_matcher *m, bb_pieces *p, bamba_error *err)
 {
     enum { SPACE, WORD, OTHER } kind, here;
@@ -153,8 +153,8 @@ done:
     return status;
 }
 
-/* Append text [n] with spaces replaced; in front of it the replacement, if prefix says so and
-   the text does not begin with it. */
+/* Append text [n] with each space replaced. prefix: put the replacement in front, unless the text
+   begins with it or a space. */
 static bool replace_spaces(const step *s, bb_buffer *out, const char *text, size_t n,
                            bool prefix)
 {

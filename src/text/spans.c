@@ -73,6 +73,7 @@ static void join_next(bb_spans *s)
     }
 }
 
+/* Neighbours that both match, or both do not, become one. */
 static void join_equals(bb_spans *s)
 {
     for (size_t i = 0; i + 1 < s->n; i++) {

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
-/* Two letters, as in the Unicode Character Database. */
+/* General category: two letters, as in the Unicode Character Database. */
 static const char *category(uint32_t c)
 {
     const char *newer = bb_unicode_new_category(c);
@@ -116,7 +116,8 @@ static bool decompose(decomposed *d, const char *text, size_t n, bool compatible
     return true;
 }
 
-/* Stable, by class: by insertion if short, by counting if long. */
+/* Order a run of marks by class, equals as they were: a short one by insertion, a long one by
+   counting. */
 static bool sort_run(decomposed *d, size_t from, size_t n)
 {
     utf8proc_int32_t *run = d->c + from;
@@ -156,7 +157,7 @@ static bool order_marks(decomposed *d)
     return true;
 }
 
-/* In place: what shrinks moves up. */
+/* Compose in place. */
 static void compose(decomposed *d)
 {
     size_t kept = 0;

@@ -1,4 +1,4 @@
-/* test_registry.c - which family a config.json belongs to; facts read from it, plans made of them. */
+/* test_registry.c - which family a config.json belongs to; its facts, and plans made of them. */
 #include "arch/registry.h"
 
 #include "support/fault.h"
