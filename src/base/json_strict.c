@@ -61,10 +61,7 @@ static int32_t take_hex4(scanner *s)
 
     if (s->n - s->at < 4) return -1;
     for (int i = 0; i < 4; i++) {
-        const char c = s->text[s->at++];
-        const int digit = c >= '0' && c <= '9' ? c - '0'
-                        : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                        : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        const int digit = bb_hex_digit(s->text[s->at++]);
         if (digit < 0) return -1;
         v = v << 4 | digit;
     }

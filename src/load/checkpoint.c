@@ -26,13 +26,6 @@ struct bb_checkpoint {
     size_t         n;
 };
 
-/* The one place that knows a format: directories of this layout hold safetensors. */
-static bb_status open_container(bb_container **out, const bb_allocator *a, const char *path,
-                                bamba_error *err)
-{
-    return bb_safetensors_open(out, a, path, err);
-}
-
 static bb_status no_memory(const char *file, bamba_error *err)
 {
     return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", file);
@@ -131,7 +124,7 @@ static bb_status open_shard(bb_checkpoint *c, const char *dir, const char *name,
         status = bb_fail(err, BAMBA_ERR_IO, "%s: no such file, but %s names it", path, INDEX);
         goto done;
     }
-    BB_TRY(open_container(&c->file[c->n_files], &c->a, path, err));
+    BB_TRY(bb_safetensors_open(&c->file[c->n_files], &c->a, path, err));
     c->n_files++;
 done:
     bb_release(&c->a, path);
@@ -159,15 +152,6 @@ static bb_status fill_from_shards(bb_checkpoint *c, const char *dir, bamba_error
     }
 done:
     return status;
-}
-
-static bb_status open_single(bb_checkpoint **out, const bb_allocator *a, const char *path,
-                             bamba_error *err)
-{
-    bb_container   *file;
-    const bb_status status = open_container(&file, a, path, err);
-
-    return status == BAMBA_OK ? bb_checkpoint_of(out, a, file, err) : status;
 }
 
 static bb_status open_sharded(bb_checkpoint **out, const bb_allocator *a, const char *dir,
@@ -214,10 +198,11 @@ static bb_status report_nothing(const char *dir, bamba_error *err)
 bb_status bb_checkpoint_open(bb_checkpoint **out, const bb_allocator *a, const char *dir,
                              bamba_error *err)
 {
-    bb_status status = BAMBA_OK;
-    char     *self = bb_path_join(a, dir, ".");          /* exists if dir is a directory */
-    char     *single = bb_path_join(a, dir, SINGLE);
-    char     *index = bb_path_join(a, dir, INDEX);
+    bb_status     status = BAMBA_OK;
+    bb_container *file;
+    char         *self = bb_path_join(a, dir, ".");      /* exists if dir is a directory */
+    char         *single = bb_path_join(a, dir, SINGLE);
+    char         *index = bb_path_join(a, dir, INDEX);
 
     *out = NULL;
     if (!self || !single || !index)
@@ -226,9 +211,10 @@ bb_status bb_checkpoint_open(bb_checkpoint **out, const bb_allocator *a, const c
         status = bb_fail(err, BAMBA_ERR_IO, "%s: no such directory", dir);
     else if (!bb_path_exists(self))
         status = bb_fail(err, BAMBA_ERR_IO, "%s: expected a directory, found a file", dir);
-    else if (bb_path_exists(single))
-        status = open_single(out, a, single, err);
-    else if (bb_path_exists(index))
+    else if (bb_path_exists(single)) {
+        status = bb_safetensors_open(&file, a, single, err);
+        if (status == BAMBA_OK) status = bb_checkpoint_of(out, a, file, err);
+    } else if (bb_path_exists(index))
         status = open_sharded(out, a, dir, index, err);
     else
         status = report_nothing(dir, err);

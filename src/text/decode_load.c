@@ -40,17 +40,6 @@ static bb_status no_memory(bamba_error *err)
 
 /* -------------------------------------------------------------- the chain ---------------- */
 
-static uint32_t read_char(const bb_json *json, const char *key)
-{
-    const bb_json        text = bb_json_get(json, key);
-    size_t               n;
-    const unsigned char *s = (const unsigned char *)bb_json_value_text(&text, &n);
-
-    if (n > 0 && bb_utf8_length(s, n) == n && s[0] != 0) return bb_utf8_decode(s, n);
-    bb_json_fail(&text, BAMBA_ERR_FORMAT, "expected one character");
-    return ' ';
-}
-
 static step *new_step(loader *l, const bb_json *json)
 {
     if (l->n_steps < MOST_STEPS) return &l->step[l->n_steps++];
@@ -74,7 +63,7 @@ static bb_status load_replace(loader *l, const bb_json *json, bamba_error *err)
 
 static bb_status load_strip(loader *l, const bb_json *json, bamba_error *err)
 {
-    const uint32_t c = read_char(json, "content");
+    const uint32_t c = bb_load_char(json, "content");
     const int      start = bb_json_int(json, "start", 0, MOST_STRIP);
     const int      stop = bb_json_int(json, "stop", 0, MOST_STRIP);
 
@@ -94,7 +83,7 @@ static bb_status load_strip(loader *l, const bb_json *json, bamba_error *err)
 /* Every mark becomes a space; decode.c takes those of the first token away. */
 static bb_status load_metaspace(loader *l, const bb_json *json, bamba_error *err)
 {
-    const uint32_t mark = read_char(json, "replacement");
+    const uint32_t mark = bb_load_char(json, "replacement");
     unsigned char  s[4];
     const size_t   n = bb_utf8_encode(mark, s);
     const char    *scheme = bb_json_text_or(json, "prepend_scheme", "always");
@@ -203,19 +192,12 @@ static bb_status apply_step(loader *l, const step *s, bamba_error *err)
     return status;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The byte that <0xHH> names, or -1. */
 static int named_byte(const char *text, size_t n)
 {
     if (n != 6 || memcmp(text, "<0x", 3) != 0 || text[5] != '>') return -1;
-    const int high = hex_digit(text[3]);
-    const int low = hex_digit(text[4]);
+    const int high = bb_hex_digit(text[3]);
+    const int low = bb_hex_digit(text[4]);
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 

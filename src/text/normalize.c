@@ -170,6 +170,17 @@ bb_status bb_normalize(const bb_normalizer *z, bb_matcher *m, bb_buffer *text, b
 
 /* -------------------------------------------------------------- loading ------------------ */
 
+uint32_t bb_load_char(const bb_json *json, const char *key)
+{
+    const bb_json        text = bb_json_get(json, key);
+    size_t               n;
+    const unsigned char *s = (const unsigned char *)bb_json_value_text(&text, &n);
+
+    if (n > 0 && bb_utf8_length(s, n) == n && s[0] != 0) return bb_utf8_decode(s, n);
+    bb_json_fail(&text, BAMBA_ERR_FORMAT, "expected one character");
+    return ' ';
+}
+
 bb_status bb_pattern_load(bb_regex **out, const bb_allocator *a, const bb_json *component,
                           bamba_error *err)
 {

@@ -27,6 +27,9 @@ bb_status bb_normalize(const bb_normalizer *z, bb_matcher *m, bb_buffer *text, b
 bb_status bb_pattern_load(bb_regex **out, const bb_allocator *a, const bb_json *component,
                           bamba_error *err);
 
+/* The one character, other than NUL, that the text under key consists of. */
+uint32_t bb_load_char(const bb_json *json, const char *key);
+
 /* What a component Replace does; whoever loaded it releases it. */
 typedef struct bb_replacement {
     bb_regex *pattern;

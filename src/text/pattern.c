@@ -13,6 +13,7 @@
  * Source: Oniguruma doc/RE and doc/SYNTAX.md; pcre2pattern(3). */
 #include "text/pattern.h"
 
+#include "base/utf8.h"
 #include "text/unicode_new.h"
 
 #include <stdio.h>
@@ -131,11 +132,9 @@ static bb_status read_code_point(reader *r)
     size_t     digits = 0;
 
     for (; digits < most && at < r->n; digits++, at++) {
-        const char c = r->s[at];
-        if (c >= '0' && c <= '9') value = value * 16 + (unsigned)(c - '0');
-        else if (c >= 'a' && c <= 'f') value = value * 16 + (unsigned)(c - 'a' + 10);
-        else if (c >= 'A' && c <= 'F') value = value * 16 + (unsigned)(c - 'A' + 10);
-        else break;
+        const int digit = bb_hex_digit(r->s[at]);
+        if (digit < 0) break;
+        value = value * 16 + (unsigned)digit;
     }
     if (digits == 0 || (braces && (at >= r->n || r->s[at] != '}')) ||
         (peek(r, 1) == 'u' && digits != 4))
