@@ -16,8 +16,9 @@ typedef struct bb_names {
     const char *mixer_norm, *attention, *mamba2;      /* a layer's first block: norm, prefixes */
     const char *mlp_norm, *mlp;           /* its second block; NULL: there is none */
     const char *norm, *head;              /* norm before the head; head unless it is tied */
-    const char *const *unused;            /* endings of names that files carry for nothing, ends
-                                             with NULL; the first is that of a tied model's head */
+    const char *const *unused;            /* endings of names of tensors that may be there and are
+                                             not needed, ends with NULL; the first is the head's,
+                                             which only a tied model does not need */
 } bb_names;
 
 /* Numbers of longrope, to which rope.shorter and rope.longer of the attention point. */

@@ -8,6 +8,7 @@
 #include "arch/keys.h"
 #include "arch/registry.h"
 
+#include <limits.h>
 #include <math.h>
 
 static const char *const unused[] = { "lm_head.weight", NULL };   /* mamba_ssm writes tied heads */
@@ -192,6 +193,7 @@ static bool claims(const bb_json *c)
 static void read(const bb_json *c, bb_facts *f)
 {
     f->epsilon = 1e-5;
+    f->n_context = bb_json_int_or(c, "max_position_embeddings", 0, INT_MAX, 0);
     f->names = is_mistral(c) ? &mistral_names : &plain_names;
     if (is_mistral(c)) read_mistral(c, f);
     else if (is_mamba_ssm(c)) read_mamba_ssm(c, f);
