@@ -106,7 +106,7 @@ static bb_status plan_model(bamba_model *m, bb_json_doc *doc, bamba_error *err)
     arch = bb_arch_find(&config);
     BB_TRY(bb_json_status(doc, err));
     m->architecture = arch->model_type;
-    arch->plan(&config, &plan);
+    bb_arch_plan(arch, &config, &plan);
     m->n_context = bb_json_int_or(&config, "max_position_embeddings", 0, INT_MAX, 0);
     m->bos = bb_json_int_or(&config, "bos_token_id", -1, INT_MAX, -1);
     m->weight_type = read_dtype(&config);

@@ -1,6 +1,6 @@
 /* keys.c - readings of config.json that several families share.
- * Source: transformers modeling_rope_utils.py, configuration_utils.py; what wins was found by
- * running 5.23.0. */
+ * Source: transformers modeling_rope_utils.py, configuration_utils.py; which of several spellings
+ * wins was found by running 5.23.0. */
 #include "arch/keys.h"
 
 #include <limits.h>
@@ -27,11 +27,6 @@ void bb_key_limits(const bb_json *config, const char *key, float *lo, float *hi)
                      (double)*lo, (double)*hi);
 }
 
-void bb_key_time_step_limit(const bb_json *config, float *lo, float *hi)
-{
-    bb_key_limits(config, "time_step_limit", lo, hi);
-}
-
 double bb_key_epsilon(const bb_json *config, const char *key, double fallback)
 {
     const double epsilon = bb_json_float_or(config, key, fallback);
@@ -44,7 +39,7 @@ double bb_key_epsilon(const bb_json *config, const char *key, double fallback)
 
 /* -------------------------------------------------------------- rotary positions --------- */
 
-/* The object the settings are in; absent if there is none. */
+/* The object that holds the rotary settings; absent if there is none. */
 static bb_json rope_object(const bb_json *config)
 {
     const bb_json old = bb_json_get(config, "rope_scaling");
@@ -106,7 +101,7 @@ static double number_from(const bb_json *r, const char *key, double lo, double f
     return value;
 }
 
-/* Exactly n positive numbers. */
+/* Read a list of exactly n positive numbers. */
 static void read_factors(const bb_json *r, const char *key, int n, double *out)
 {
     const bb_json list = bb_json_get(r, key);
@@ -140,7 +135,7 @@ static void read_yarn(const bb_json *r, bb_rope_dims *dims)
 {
     dims->low = number_from(r, "beta_slow", 0.0, 1.0);
     dims->high = number_from(r, "beta_fast", 0.0, 32.0);
-    if (dims->low == 0.0) dims->low = 1.0;            /* 0 counts as not said */
+    if (dims->low == 0.0) dims->low = 1.0;            /* transformers takes 0 for missing */
     if (dims->high == 0.0) dims->high = 32.0;
     if (dims->low > dims->high)
         bb_json_fail_key(r, "beta_fast", BAMBA_ERR_FORMAT,
@@ -158,7 +153,7 @@ static void read_long(const bb_json *r, bb_rope_dims *dims, bb_rope_factors *fac
     dims->longer = factors->longer;
 }
 
-/* Positions before scaling: what stands at the top level wins. */
+/* Positions before scaling. A key at the top level beats the one among the rotary settings. */
 static int original_context(const bb_json *config, const bb_json *r, int n_context)
 {
     static const char key[] = "original_max_position_embeddings";
@@ -167,7 +162,8 @@ static int original_context(const bb_json *config, const bb_json *r, int n_conte
     return bb_json_int_or(config, key, 2, INT_MAX, inner);
 }
 
-/* yarn may say null and longrope nothing: then the ratio of the contexts. */
+/* The factor of the scaling. Where yarn gives null, or longrope nothing, it is the ratio of the
+   contexts after and before scaling. */
 static double read_factor(const bb_json *r, const bb_rope_dims *dims, int n_context)
 {
     const bool may_infer = dims->kind == BB_ROPE_LONG
@@ -191,7 +187,9 @@ static double read_attention_factor(const bb_json *r)
     return attention;
 }
 
-bb_rope_dims bb_key_rope_dims(const bb_json *config, int d, int n_context,
+/* Angles and their scaling for d rotated columns and a model made for n_context positions.
+   Unknown kinds of scaling are refused by name. */
+static bb_rope_dims read_rope(const bb_json *config, int d, int n_context,
                               bb_rope_factors *factors)
 {
     const bb_json object = rope_object(config);
@@ -214,31 +212,78 @@ bb_rope_dims bb_key_rope_dims(const bb_json *config, int d, int n_context,
     return dims;
 }
 
+/* -------------------------------------------------------------- decoders ----------------- */
+
+void bb_key_decoder(const bb_json *c, const bb_key_defaults *known, bb_facts *f)
+{
+    f->d_model = bb_json_int_or(c, "hidden_size", 1, BB_MAX_DIM, 4096);
+    f->n_vocab = f->n_rows = bb_json_int_or(c, "vocab_size", 1, BB_MAX_DIM, known->n_vocab);
+    f->n_layers = bb_json_int_or(c, "num_hidden_layers", 1, BB_MAX_LAYERS, 32);
+    f->n_context = bb_json_int_or(c, "max_position_embeddings", 1, INT_MAX, known->n_context);
+    f->epsilon = bb_key_epsilon(c, "rms_norm_eps", known->epsilon);
+    f->tied = bb_json_bool_or(c, "tie_word_embeddings", false);
+    f->mlp.d_ff = bb_json_int_or(c, "intermediate_size", 1, BB_MAX_DIM, known->d_ff);
+    f->mlp.bias = bb_json_bool_or(c, "mlp_bias", false);
+    bb_key_expect(c, "hidden_act", "silu");
+}
+
+static int read_rotary(const bb_json *c, const bb_key_defaults *known, int d_head)
+{
+    const double partial = bb_key_rope(c, known->partial).partial;
+    const char  *key = known->rotary ? known->rotary : "head_dim";
+    const int    d = known->rotary ? bb_json_int_or(c, key, 0, d_head, (int)(d_head * partial))
+                                   : d_head;
+
+    if (d % 2 != 0)
+        bb_json_fail_key(c, key, BAMBA_ERR_UNSUPPORTED,
+                         "expected an even number of rotated columns, found %d", d);
+    if (!known->rotary && partial < 1.0)
+        bb_json_fail_key(c, "partial_rotary_factor", BAMBA_ERR_UNSUPPORTED,
+                         "expected 1, this family rotates whole heads; found %g", partial);
+    return d;
+}
+
+void bb_key_attention(const bb_json *c, const bb_key_defaults *known, bb_facts *f)
+{
+    const int          D = f->d_model;
+    const int          A = bb_json_int_or(c, "num_attention_heads", 1, BB_MAX_DIM, 32);
+    bb_attention_dims *a = &f->attention;
+    /* null means as many as query heads, whatever the default of a missing key is */
+    const bool as_queries = !known->n_kv_heads || bb_json_is_member(c, "num_key_value_heads");
+
+    a->n_heads = A;
+    a->n_kv_heads = bb_json_int_or(c, "num_key_value_heads", 1, BB_MAX_DIM,
+                                   as_queries ? A : known->n_kv_heads);
+    a->d_head = bb_json_int_or(c, "head_dim", 1, 4096, D / A);
+    a->bias = bb_json_bool_or(c, "attention_bias", false);
+    if (D % A != 0 && !bb_json_has(c, "head_dim"))
+        bb_json_fail_key(c, "num_attention_heads", BAMBA_ERR_FORMAT,
+                         "expected a divisor of hidden_size = %d, found %d", D, A);
+    if (A % a->n_kv_heads != 0)
+        bb_json_fail_key(c, "num_key_value_heads", BAMBA_ERR_FORMAT,
+                         "expected a divisor of num_attention_heads = %d, found %d", A,
+                         a->n_kv_heads);
+    a->rope = read_rope(c, read_rotary(c, known, a->d_head), f->n_context, &f->rope);
+}
+
 /* -------------------------------------------------------------- lists and texts ---------- */
 
-bool bb_key_list_has(const bb_json *config, const char *key, int lo, int hi, int value)
+void bb_key_mark(const bb_json *config, const char *key, int n, bool *marked)
 {
     const bb_json list = bb_json_get(config, key);
-    bool          found = false;
 
-    if (list.node && !bb_json_is_array(&list)) {
+    if (list.node && !bb_json_is_array(&list))
         bb_json_fail(&list, BAMBA_ERR_FORMAT, "expected a list of integers");
-        return false;
-    }
-    if (bb_json_length(&list) > (size_t)(hi - lo + 1)) {  /* also bounds the time of all calls */
-        bb_json_fail(&list, BAMBA_ERR_FORMAT, "expected at most %d integers, found %zu",
-                     hi - lo + 1, bb_json_length(&list));
-        return false;
-    }
+    if (bb_json_length(&list) > (size_t)n)
+        bb_json_fail(&list, BAMBA_ERR_FORMAT, "expected at most %d integers, found %zu", n,
+                     bb_json_length(&list));
     for (size_t i = 0; i < bb_json_length(&list); i++) {
         const bb_json element = bb_json_at(&list, i);
         const int64_t v = bb_json_value_int(&element);
-        if (v < lo || v > hi)
-            bb_json_fail(&element, BAMBA_ERR_FORMAT, "expected an integer from %d to %d, found %lld",
-                         lo, hi, (long long)v);
-        if (v == value) found = true;
+        if (v >= 0 && v < n) marked[v] = true;
+        else bb_json_fail(&element, BAMBA_ERR_FORMAT,
+                          "expected an integer from 0 to %d, found %lld", n - 1, (long long)v);
     }
-    return found;
 }
 
 void bb_key_expect(const bb_json *config, const char *key, const char *expected)

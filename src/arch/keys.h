@@ -7,13 +7,26 @@
 #ifndef BB_ARCH_KEYS_H
 #define BB_ARCH_KEYS_H
 
+#include "arch/facts.h"
 #include "base/json.h"
-#include "mixer/rope.h"
+
+/* What a family's configuration class fills in for keys that are missing. */
+typedef struct bb_key_defaults {
+    int         n_vocab, d_ff, n_context;
+    int         n_kv_heads;               /* 0 = as many as query heads */
+    double      epsilon;
+    double      partial;                  /* share of a head's columns that rotate */
+    const char *rotary;                   /* key that says how many; NULL: always all of them */
+} bb_key_defaults;
+
+/* The facts of a decoder in transformers' usual words, save its mixers: sizes, norms, the MLP. */
+void bb_key_decoder(const bb_json *config, const bb_key_defaults *known, bb_facts *f);
+
+/* The attention of such a decoder, after bb_key_decoder. */
+void bb_key_attention(const bb_json *config, const bb_key_defaults *known, bb_facts *f);
 
 /* [lo, hi] with 0 <= lo <= hi, hi maybe infinite; absent or null: [0, inf]. */
 void bb_key_limits(const bb_json *config, const char *key, float *lo, float *hi);
-/* The same under its usual key, "time_step_limit". */
-void bb_key_time_step_limit(const bb_json *config, float *lo, float *hi);
 
 /* An epsilon of a norm: 0 <= eps < 1. */
 double bb_key_epsilon(const bb_json *config, const char *key, double fallback);
@@ -28,19 +41,9 @@ typedef struct bb_rope_keys {
 
 bb_rope_keys bb_key_rope(const bb_json *config, double partial_fallback);
 
-/* Lists of longrope, for as long as dims that point to them are in use. */
-typedef struct bb_rope_factors {
-    double shorter[BB_ROPE_PAIRS], longer[BB_ROPE_PAIRS];
-} bb_rope_factors;
-
-/* The same and the scaling, for d rotated columns and a model made for n_context positions.
-   Unknown kinds are refused by name. */
-bb_rope_dims bb_key_rope_dims(const bb_json *config, int d, int n_context,
-                              bb_rope_factors *factors);
-
-/* Whether a list of integers holds value; an absent list holds nothing. Elements outside [lo, hi]
-   are errors. */
-bool bb_key_list_has(const bb_json *config, const char *key, int lo, int hi, int value);
+/* Set marked[v] for each v in a list of integers; an absent list has none. Elements outside
+   [0, n) are errors. */
+void bb_key_mark(const bb_json *config, const char *key, int n, bool *marked);
 
 /* Refuse a text key that is there and is not `expected`. */
 void bb_key_expect(const bb_json *config, const char *key, const char *expected);

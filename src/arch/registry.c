@@ -37,3 +37,17 @@ const bb_arch *bb_arch_find(const bb_json *config)
                          model_type[0] ? model_type : class_name);
     return NULL;
 }
+
+void bb_arch_plan(const bb_arch *arch, const bb_json *config, bb_plan *p)
+{
+    const bb_allocator *a = &p->g->alloc;
+    bb_facts           *facts = bb_new(a, 1, sizeof *facts);
+
+    if (!facts) {
+        bb_plan_fail(p, BAMBA_ERR_MEMORY, "plan: out of memory");
+        return;
+    }
+    arch->read(config, facts);
+    if (bb_json_status(config->doc, NULL) == BAMBA_OK) arch->plan(facts, p);
+    bb_release(a, facts);
+}

@@ -85,7 +85,7 @@ void *bb_new(const bb_allocator *a, size_t n, size_t elem_bytes)
     return p;
 }
 
-bool bb_reserve(const bb_allocator *a, void **array, size_t *capacity, size_t need,
+bool bb_reserve(const bb_allocator *a, void *pointer, size_t *capacity, size_t need,
                 size_t elem_bytes)
 {
     if (need <= *capacity) return true;
@@ -95,11 +95,12 @@ bool bb_reserve(const bb_allocator *a, void **array, size_t *capacity, size_t ne
         if (n > SIZE_MAX / 2) return false;
         n *= 2;
     }
-    void *grown = bb_allocate(a, n, elem_bytes);
+    void *old, *grown = bb_allocate(a, n, elem_bytes);
     if (!grown) return false;
-    if (*array) memcpy(grown, *array, *capacity * elem_bytes);
-    bb_release(a, *array);
-    *array = grown;
+    memcpy(&old, pointer, sizeof old);    /* pointers to objects look alike, whatever their type */
+    memcpy(pointer, &grown, sizeof grown);
+    if (old) memcpy(grown, old, *capacity * elem_bytes);
+    bb_release(a, old);
     *capacity = n;
     return true;
 }

@@ -29,15 +29,16 @@ void bb_advise_huge(const bb_allocator *a, void *block, size_t bytes);
 /* As bb_allocate, zeroed: for objects. */
 void *bb_new(const bb_allocator *a, size_t n, size_t elem_bytes);
 
-/* Make room for `need` elements in an array of *capacity, keeping its contents; doubles, and
-   leaves everything as it was when it returns false. */
-bool bb_reserve(const bb_allocator *a, void **array, size_t *capacity, size_t need,
+/* Make room for `need` elements in an array of *capacity, keeping its contents. pointer: address
+   of the pointer to its first element. Doubles, and leaves everything as it was when it returns
+   false. */
+bool bb_reserve(const bb_allocator *a, void *pointer, size_t *capacity, size_t need,
                 size_t elem_bytes);
 
-/* Copy of text [n] with a NUL after it. */
+/* A copy of text [n] with a NUL after it, or NULL. */
 char *bb_copy_text(const bb_allocator *a, const char *text, size_t n);
 
-/* NULL is allowed. */
+/* Give a block back; NULL is allowed. */
 void bb_release(const bb_allocator *a, void *block);
 
 #endif

@@ -23,11 +23,11 @@ typedef struct bb_arena {
 
 #define BB_MEASURE ((bb_arena){ NULL, SIZE_MAX, 0, false, false })
 
-/* Next n elements, 64-byte aligned, contents unspecified. NULL while measuring. */
+/* Carve the next n elements, 64-byte aligned, contents unspecified. NULL while measuring. */
 void *bb_take(bb_arena *a, size_t n, size_t elem_bytes);
 
-/* Under AddressSanitizer the gaps between takes of an arena that is not plain are poisoned: give
-   the block back as it came before it is released. Nothing otherwise. */
+/* Call before releasing a block that an arena carved: under AddressSanitizer the gaps between takes
+   are poisoned, unless the arena is plain. Does nothing otherwise. */
 void bb_unguard(void *block, size_t size);
 
 #endif

@@ -1,6 +1,8 @@
 /* error.c - the one way to fail. */
 #include "base/error.h"
 
+#include "base/utf8.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,7 +31,11 @@ bb_status bb_fail(bamba_error *err, bb_status code, const char *format, ...)
     va_end(args);
     if (n < 0) err->message[0] = '\0';
     if (n >= (int)sizeof err->message) trim_partial_character(err->message);
-    for (char *s = err->message; *s; s++)
-        if ((unsigned char)*s < 0x20 || *s == 0x7F) *s = '?';
+    const size_t length = strlen(err->message);
+    for (size_t i = 0, step; i < length; i += step) {
+        char *s = err->message + i;
+        step = bb_utf8_length((unsigned char *)s, length - i);
+        if (step == 0 || (unsigned char)*s < 0x20 || *s == 0x7F) *s = '?', step = 1;
+    }
     return code;
 }

@@ -17,7 +17,8 @@ typedef bamba_status bb_status;
 #endif
 
 /* Record a message (if err is not NULL) and return code, so it can be returned directly.
-   Control characters in the message (names from hostile files) are shown as '?'. */
+   Control characters and bytes that are not UTF-8 (names from hostile files, and names that the
+   format cut inside a character) become '?'. */
 bb_status bb_fail(bamba_error *err, bb_status code, const char *format, ...) BB_PRINTF(3, 4);
 
 /* The only macro in the code base that hides control flow: on failure, leave through `done`. */

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* strerror_r in its two historic shapes would need an #ifdef; users meet these. */
+/* strerror is not thread-safe and strerror_r has two forms; these are the errors users meet. */
 static const char *reason(int code)
 {
     switch (code) {

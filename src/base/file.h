@@ -1,6 +1,6 @@
 /* file.h - files as read-only memory.
  *
- * Owns:    mapping, path joining, whole small files.
+ * Owns:    mapping; paths; which files there are.
  * Not:     what the bytes mean.
  */
 #ifndef BB_BASE_FILE_H
@@ -23,8 +23,8 @@ char *bb_path_join(const bb_allocator *a, const char *dir, const char *name);
 /* Whether a file or directory of that name exists. */
 bool bb_path_exists(const char *path);
 
-/* A file of the directory whose name begins and ends so, the first in byte order, written to
-   name [size]; false if there is none that fits. */
+/* Of the files of a directory with this prefix and suffix, write the name of the first in byte
+   order to name [size]; longer names are passed over. False if there is none. */
 bool bb_dir_find(const char *dir, const char *prefix, const char *suffix, char *name,
                  size_t size);
 

@@ -107,7 +107,7 @@ bb_status bb_json_status(const bb_json_doc *doc, bamba_error *err)
 
 /* -------------------------------------------------------------- messages ----------------- */
 
-/* "a.b[3]" for a place; the outermost part of a long path is dropped first. */
+/* Write the path of a place as "a.b[3]"; if it is long, without its outermost parts. */
 static void write_path(const bb_json *j, const char *key, char *out, size_t size)
 {
     char part[96];
@@ -297,7 +297,7 @@ const char *bb_json_value_text(const bb_json *j, size_t *n_bytes)
     const char  *text = json_object_get_string(tree(j));
     const size_t n = (size_t)json_object_get_string_len(tree(j));
     if (n_bytes) *n_bytes = n;
-    else if (strlen(text) != n) {         /* who does not ask for the length compares up to a NUL */
+    else if (strlen(text) != n) {         /* a caller without the length would stop at the NUL */
         bb_json_fail(j, BAMBA_ERR_FORMAT, "expected a string without NUL");
         return "";
     }

@@ -45,15 +45,15 @@ bb_status bb_json_status(const bb_json_doc *doc, bamba_error *err);
 
 /* Record a failure at a place: "file: 'path': message". The first one stays. */
 void bb_json_fail(const bb_json *j, bb_status code, const char *format, ...) BB_PRINTF(3, 4);
-/* The same for a member of j. */
+/* Record a failure at a member of j. */
 void bb_json_fail_key(const bb_json *j, const char *key, bb_status code, const char *format, ...)
     BB_PRINTF(4, 5);
 
-/* Kinds of the value at j itself. */
+/* Whether the value at j itself is of a kind. */
 bool bb_json_is_object(const bb_json *j);
 bool bb_json_is_array(const bb_json *j);
 bool bb_json_is_text(const bb_json *j);
-bool bb_json_is_number(const bb_json *j);         /* integer or not */
+bool bb_json_is_number(const bb_json *j);         /* an integer or a fraction */
 bool bb_json_is_bool(const bb_json *j);
 
 /* Members of an object: has = present and not null; get = the member, absent if missing or null.

@@ -61,10 +61,7 @@ static int32_t take_hex4(scanner *s)
 
     if (s->n - s->at < 4) return -1;
     for (int i = 0; i < 4; i++) {
-        const char c = s->text[s->at++];
-        const int digit = c >= '0' && c <= '9' ? c - '0'
-                        : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                        : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        const int digit = bb_hex_digit(s->text[s->at++]);
         if (digit < 0) return -1;
         v = v << 4 | digit;
     }
@@ -79,7 +76,7 @@ static void hash_bytes(uint64_t *hash, const unsigned char *bytes, size_t n)
     }
 }
 
-/* After a backslash. */
+/* Check the escape whose backslash has just been read. */
 static bb_status check_escape(scanner *s, bool is_key, uint64_t *hash)
 {
     static const char plain[] = "\"\\/bfnrt";
@@ -108,7 +105,7 @@ static bb_status check_escape(scanner *s, bool is_key, uint64_t *hash)
     return BAMBA_OK;
 }
 
-/* At the opening quote. *hash is that of the decoded bytes. */
+/* Check a string from its opening quote on. *hash becomes that of its decoded bytes. */
 static bb_status check_string(scanner *s, bool is_key, uint64_t *hash)
 {
     const size_t begin = s->at++;
@@ -143,7 +140,7 @@ static size_t skip_digits(scanner *s)
     return s->at - begin;
 }
 
-/* Digits [n] as a magnitude: does it fit int64 with this sign? */
+/* Whether the number of these n digits and this sign fits int64. */
 static bool fits_int64(const char *digits, size_t n, bool negative)
 {
     const uint64_t limit = (uint64_t)INT64_MAX + negative;
@@ -204,7 +201,7 @@ static int by_hash(const void *x, const void *y)
     return a->at < b->at ? -1 : a->at > b->at;
 }
 
-/* The keys [first, n_keys) are those of one object; forgets them. */
+/* Refuse equal keys among [first, n_keys), those of one object, and forget them. */
 static bb_status check_duplicates(scanner *s, size_t first)
 {
     key         *k = s->keys + first;
@@ -243,10 +240,8 @@ static bb_status check_object(scanner *s, int depth)
         if (peek(s) != '"') return refuse(s, s->at, "expected a key in quotes");
         k.at = s->at;
         if ((status = check_string(s, true, &k.hash)) != BAMBA_OK) return status;
-        void *keys = s->keys;
-        const bool grown = bb_reserve(s->a, &keys, &s->cap_keys, s->n_keys + 1, sizeof k);
-        s->keys = keys;
-        if (!grown) return bb_fail(s->err, BAMBA_ERR_MEMORY, "%s: out of memory", s->name);
+        if (!bb_reserve(s->a, &s->keys, &s->cap_keys, s->n_keys + 1, sizeof k))
+            return bb_fail(s->err, BAMBA_ERR_MEMORY, "%s: out of memory", s->name);
         s->keys[s->n_keys++] = k;
 
         skip_space(s);

@@ -10,6 +10,7 @@ typedef struct bb_printer {
     size_t used;                          /* length of the whole text so far, cut or not */
 } bb_printer;
 
+/* Append formatted text; what does not fit is counted only. */
 void bb_print(bb_printer *p, const char *format, ...) BB_PRINTF(2, 3);
 
 #endif

@@ -70,3 +70,10 @@ size_t bb_utf8_encode(uint32_t c, unsigned char *s)
     s[3] = (unsigned char)(0x80 | (c & 0x3F));
     return 4;
 }
+
+int bb_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}

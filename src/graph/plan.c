@@ -49,6 +49,8 @@ void bb_plan_embed_alias(bb_plan *p, const char *name)
 
 void bb_plan_padded(bb_plan *p, int n_rows) { p->g->n_rows = n_rows; }
 
+void bb_plan_leftovers(bb_plan *p, const char *const *endings) { p->g->leftovers = endings; }
+
 void bb_plan_head(bb_plan *p, const char *norm, const char *head)
 {
     join(p->g->norm_name, sizeof p->g->norm_name, "", norm);

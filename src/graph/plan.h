@@ -52,6 +52,8 @@ void bb_plan_embed_alias(bb_plan *p, const char *name);
 void bb_plan_padded(bb_plan *p, int n_rows);
 /* head NULL: tied to the embedding. */
 void bb_plan_head(bb_plan *p, const char *norm, const char *head);
+/* Endings of tensor names that may be left over: static, ends with NULL. */
+void bb_plan_leftovers(bb_plan *p, const char *const *endings);
 /* Prefix of everything that follows, until changed. format has one %d, the layer. */
 void bb_plan_layer(bb_plan *p, const char *format, int layer);
 /* Open the next block, normed by prefix + norm. */

@@ -18,13 +18,12 @@ static const char SINGLE[] = "model.safetensors";
 static const char INDEX[] = "model.safetensors.index.json";
 
 struct bb_checkpoint {
-    bb_allocator     a;
-    bb_safetensors **file;                /* [n_files] */
-    size_t           n_files;
-    bb_tensor       *tensor;              /* [n], by name; names belong to the files */
-    bool            *taken;               /* [n] */
-    size_t           n;
-    uint64_t         bytes;
+    bb_allocator   a;
+    bb_container **file;                  /* [n_files] */
+    size_t         n_files;
+    bb_tensor     *tensor;                /* [n] by name; what they point to is the containers' */
+    bool          *taken;                 /* [n] */
+    size_t         n;
 };
 
 static bb_status no_memory(const char *file, bamba_error *err)
@@ -32,61 +31,65 @@ static bb_status no_memory(const char *file, bamba_error *err)
     return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", file);
 }
 
-static bb_status make_arrays(bb_checkpoint *c, size_t n_files, size_t n, bamba_error *err)
+/* Without tensors yet, but with room for n of them in n_files files; NULL without memory. */
+static bb_checkpoint *create(const bb_allocator *a, size_t n_files, size_t n)
 {
-    if (n_files) {
-        c->file = bb_new(&c->a, n_files, sizeof *c->file);
-        if (!c->file) return no_memory(SINGLE, err);
+    bb_checkpoint *c = bb_new(a, 1, sizeof *c);
+
+    if (!c) return NULL;
+    c->a = *a;
+    c->file = bb_new(a, n_files, sizeof *c->file);
+    c->tensor = bb_new(a, n + 1, sizeof *c->tensor);      /* an array also where n is 0 */
+    c->taken = bb_new(a, n + 1, sizeof *c->taken);
+    if (c->file && c->tensor && c->taken) return c;
+    bb_checkpoint_close(c);
+    return NULL;
+}
+
+bb_status bb_checkpoint_of(bb_checkpoint **out, const bb_allocator *a, bb_container *file,
+                           bamba_error *err)
+{
+    bb_checkpoint *c = create(a, 1, file->n);
+
+    *out = c;
+    if (!c) {
+        const bb_status status = no_memory(file->file, err);
+        bb_container_close(file);
+        return status;
     }
-    if (n) {
-        c->tensor = bb_new(&c->a, n, sizeof *c->tensor);
-        c->taken = bb_new(&c->a, n, sizeof *c->taken);
-        if (!c->tensor || !c->taken) return no_memory(SINGLE, err);
-    }
+    if (file->n) memcpy(c->tensor, file->tensor, file->n * sizeof *c->tensor);
+    c->n = file->n;
+    c->file[c->n_files++] = file;
     return BAMBA_OK;
 }
 
-static bb_status open_single(bb_checkpoint *c, const char *path, bamba_error *err)
-{
-    bb_status       status = BAMBA_OK;
-    bb_safetensors *f = NULL;
-    size_t          n;
-
-    BB_TRY(bb_safetensors_open(&f, &c->a, path, err));
-    const bb_tensor *list = bb_safetensors_tensors(f, &n);
-    BB_TRY(make_arrays(c, 1, n, err));
-    if (n) memcpy(c->tensor, list, n * sizeof *list);
-    c->n = n;
-    c->file[c->n_files++] = f;
-    f = NULL;
-done:
-    bb_safetensors_close(f);
-    return status;
-}
-
-/* A file of the directory itself: an index must not reach outside. */
+/* Whether a name means a file of the directory itself: an index must not reach outside. */
 static bool is_plain_name(const char *name, size_t n_bytes)
 {
     return n_bytes > 0 && strlen(name) == n_bytes && strcmp(name, ".") != 0 &&
            strcmp(name, "..") != 0 && strpbrk(name, "/\\") == NULL;
 }
 
-/* Fill the tensors' names and files, both the document's text for now. */
-static bb_status read_weight_map(bb_checkpoint *c, bb_json_doc *doc, bamba_error *err)
+/* Names and files of the tensors that the map lists, both the document's text for now. */
+static bb_status read_weight_map(bb_checkpoint **out, const bb_allocator *a, bb_json_doc *doc,
+                                 bamba_error *err)
 {
-    bb_status     status = BAMBA_OK;
-    const bb_json root = bb_json_root(doc);
-    const bb_json map = bb_json_get(&root, "weight_map");
-    bb_json_walk  walk = { 0 };
-    bb_json       member;
+    const bb_json  root = bb_json_root(doc);
+    const bb_json  map = bb_json_get(&root, "weight_map");
+    const size_t   n = bb_json_members(&map);
+    bb_checkpoint *c = n ? create(a, n, n) : NULL;
+    bb_json_walk   walk = { 0 };
+    bb_json        member;
 
+    *out = c;
     if (!bb_json_is_object(&map))
         bb_json_fail_key(&root, "weight_map", BAMBA_ERR_FORMAT,
                          "expected an object of tensor names and file names");
-    BB_TRY(bb_json_status(doc, err));
-    BB_TRY(make_arrays(c, 0, bb_json_members(&map), err));
-
-    while (bb_json_next(&map, &walk, &member)) {
+    else if (n == 0)
+        bb_json_fail(&map, BAMBA_ERR_FORMAT, "expected tensors, found none");
+    else if (!c)
+        return no_memory(INDEX, err);
+    while (c && bb_json_next(&map, &walk, &member)) {
         size_t      n_bytes;
         const char *file = bb_json_value_text(&member, &n_bytes);
         if (!is_plain_name(file, n_bytes)) {
@@ -96,15 +99,9 @@ static bb_status read_weight_map(bb_checkpoint *c, bb_json_doc *doc, bamba_error
             break;
         }
         c->tensor[c->n].name = member.key;
-        c->tensor[c->n].file = file;
-        c->n++;
+        c->tensor[c->n++].file = file;
     }
-    BB_TRY(bb_json_status(doc, err));
-    if (c->n == 0)
-        status = bb_fail(err, BAMBA_ERR_FORMAT,
-                         "%s: 'weight_map': expected tensors, found none", INDEX);
-done:
-    return status;
+    return bb_json_status(doc, err);
 }
 
 static int compare_files(const void *a, const void *b)
@@ -134,7 +131,7 @@ done:
     return status;
 }
 
-/* Replace the entries of the map, sorted by file, by the tensors they name. */
+/* Replace the entries of the index, sorted by file, by the tensors they name. */
 static bb_status fill_from_shards(bb_checkpoint *c, const char *dir, bamba_error *err)
 {
     bb_status   status = BAMBA_OK;
@@ -146,7 +143,8 @@ static bb_status fill_from_shards(bb_checkpoint *c, const char *dir, bamba_error
             open = t->file;
             BB_TRY(open_shard(c, dir, open, err));
         }
-        const bb_tensor *found = bb_safetensors_find(c->file[c->n_files - 1], t->name);
+        const bb_container *file = c->file[c->n_files - 1];
+        const bb_tensor    *found = bb_tensors_find(file->tensor, file->n, t->name);
         if (!found)
             return bb_fail(err, BAMBA_ERR_FORMAT, "%s: '%.*s': not in this file, as %s says",
                            t->file, bb_name_width(t->name), t->name, INDEX);
@@ -156,27 +154,27 @@ done:
     return status;
 }
 
-static bb_status open_sharded(bb_checkpoint *c, const char *dir, const char *index_path,
-                              bamba_error *err)
+static bb_status open_sharded(bb_checkpoint **out, const bb_allocator *a, const char *dir,
+                              const char *index_path, bamba_error *err)
 {
-    bb_status    status = BAMBA_OK;
-    bb_json_doc *doc = NULL;
-    size_t       n_files = 1;
+    bb_status      status = BAMBA_OK;
+    bb_checkpoint *c = NULL;
+    bb_json_doc   *doc = NULL;
 
-    BB_TRY(bb_json_open(&doc, &c->a, index_path, 0, err));
-    BB_TRY(read_weight_map(c, doc, err));
+    BB_TRY(bb_json_open(&doc, a, index_path, 0, err));
+    BB_TRY(read_weight_map(&c, a, doc, err));
     bb_sort(c->tensor, c->n, sizeof *c->tensor, compare_files);
-    for (size_t i = 1; i < c->n; i++)
-        n_files += strcmp(c->tensor[i - 1].file, c->tensor[i].file) != 0;
-    BB_TRY(make_arrays(c, n_files, 0, err));
     BB_TRY(fill_from_shards(c, dir, err));
     bb_tensors_sort(c->tensor, c->n);
+    *out = c;
+    c = NULL;
 done:
     bb_json_close(doc);
+    bb_checkpoint_close(c);
     return status;
 }
 
-/* Neither file is there: say what was looked for, and what is there instead. */
+/* The failure for a directory without weights: what was looked for, what is there instead. */
 static bb_status report_nothing(const char *dir, bamba_error *err)
 {
     static const struct {
@@ -187,7 +185,7 @@ static bb_status report_nothing(const char *dir, bamba_error *err)
         { "pytorch_model", ".bin", "but of weights only safetensors are read" },
         { "", ".gguf", "but of weights only safetensors are read" },
     };
-    char name[64];
+    char name[256];                       /* the longest name that a file can have */
 
     for (size_t i = 0; i < sizeof other / sizeof other[0]; i++)
         if (bb_dir_find(dir, other[i].prefix, other[i].suffix, name, sizeof name))
@@ -197,46 +195,32 @@ static bb_status report_nothing(const char *dir, bamba_error *err)
                    INDEX);
 }
 
-static bb_status open_files(bb_checkpoint *c, const char *dir, bamba_error *err)
+bb_status bb_checkpoint_open(bb_checkpoint **out, const bb_allocator *a, const char *dir,
+                             bamba_error *err)
 {
-    bb_status status = BAMBA_OK;
-    char     *self = bb_path_join(&c->a, dir, ".");      /* exists if dir is a directory */
-    char     *single = bb_path_join(&c->a, dir, SINGLE);
-    char     *index = bb_path_join(&c->a, dir, INDEX);
+    bb_status     status = BAMBA_OK;
+    bb_container *file;
+    char         *self = bb_path_join(a, dir, ".");      /* exists if dir is a directory */
+    char         *single = bb_path_join(a, dir, SINGLE);
+    char         *index = bb_path_join(a, dir, INDEX);
 
+    *out = NULL;
     if (!self || !single || !index)
         status = no_memory(dir, err);
     else if (!bb_path_exists(dir))
         status = bb_fail(err, BAMBA_ERR_IO, "%s: no such directory", dir);
     else if (!bb_path_exists(self))
         status = bb_fail(err, BAMBA_ERR_IO, "%s: expected a directory, found a file", dir);
-    else if (bb_path_exists(single))
-        status = open_single(c, single, err);
-    else if (bb_path_exists(index))
-        status = open_sharded(c, dir, index, err);
+    else if (bb_path_exists(single)) {
+        status = bb_safetensors_open(&file, a, single, err);
+        if (status == BAMBA_OK) status = bb_checkpoint_of(out, a, file, err);
+    } else if (bb_path_exists(index))
+        status = open_sharded(out, a, dir, index, err);
     else
         status = report_nothing(dir, err);
-    bb_release(&c->a, self);
-    bb_release(&c->a, single);
-    bb_release(&c->a, index);
-    return status;
-}
-
-bb_status bb_checkpoint_open(bb_checkpoint **out, const bb_allocator *a, const char *dir,
-                             bamba_error *err)
-{
-    bb_status      status = BAMBA_OK;
-    bb_checkpoint *c = bb_new(a, 1, sizeof *c);
-
-    *out = NULL;
-    if (!c) return no_memory(dir, err);
-    c->a = *a;
-    BB_TRY(open_files(c, dir, err));
-    for (size_t i = 0; i < c->n; i++) c->bytes += c->tensor[i].bytes;
-    *out = c;
-    c = NULL;
-done:
-    bb_checkpoint_close(c);
+    bb_release(a, self);
+    bb_release(a, single);
+    bb_release(a, index);
     return status;
 }
 
@@ -245,7 +229,7 @@ void bb_checkpoint_close(bb_checkpoint *c)
     if (!c) return;
     const bb_allocator a = c->a;
 
-    for (size_t i = 0; i < c->n_files; i++) bb_safetensors_close(c->file[i]);
+    for (size_t i = 0; i < c->n_files; i++) bb_container_close(c->file[i]);
     bb_release(&a, c->file);
     bb_release(&a, c->tensor);
     bb_release(&a, c->taken);
@@ -272,4 +256,10 @@ const bb_tensor *bb_checkpoint_untaken(const bb_checkpoint *c, const bb_tensor *
     return NULL;
 }
 
-uint64_t bb_checkpoint_bytes(const bb_checkpoint *c) { return c->bytes; }
+uint64_t bb_checkpoint_bytes(const bb_checkpoint *c)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < c->n; i++) bytes += c->tensor[i].bytes;
+    return bytes;
+}

@@ -16,11 +16,14 @@ typedef struct bb_checkpoint bb_checkpoint;
    the order in which transformers looks. Every mapping stays until bb_checkpoint_close. */
 bb_status bb_checkpoint_open(bb_checkpoint **out, const bb_allocator *a, const char *dir,
                              bamba_error *err);
+/* All tensors of one container, which is closed with the checkpoint, or at once on failure. */
+bb_status bb_checkpoint_of(bb_checkpoint **out, const bb_allocator *a, bb_container *file,
+                           bamba_error *err);
 void      bb_checkpoint_close(bb_checkpoint *c);
 
-/* NULL if there is none. Marks the tensor as taken. */
+/* The tensor of that name, marked as taken from now on; NULL if there is none. */
 const bb_tensor *bb_checkpoint_take(bb_checkpoint *c, const char *name);
-/* The same without marking. */
+/* The tensor of that name; NULL if there is none. */
 const bb_tensor *bb_checkpoint_find(const bb_checkpoint *c, const char *name);
 
 /* A tensor nobody took, the first in the order of names, or NULL; call again with the last

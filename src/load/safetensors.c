@@ -19,20 +19,21 @@ enum {
 
 static const char METADATA[] = "__metadata__";
 
-struct bb_safetensors {
+typedef struct safetensors {
+    bb_container         base;            /* set when all is read */
     bb_allocator         a;
     bb_map               map;
     char                *file;            /* last component of the path */
     char                *names;           /* all names, each with its NUL */
-    bb_tensor           *tensor;          /* [n], by name */
+    bb_tensor           *tensor;          /* [n] */
     size_t               n;
     const char          *header;          /* [header_bytes], in the map */
     size_t               header_bytes;
     const unsigned char *data;            /* [data_bytes], in the map */
     size_t               data_bytes;
-};
+} safetensors;
 
-static bb_status find_header(bb_safetensors *f, bamba_error *err)
+static bb_status find_header(safetensors *f, bamba_error *err)
 {
     const bb_map *map = &f->map;
     uint64_t      n = 0;
@@ -58,7 +59,7 @@ static bb_status find_header(bb_safetensors *f, bamba_error *err)
     return BAMBA_OK;
 }
 
-/* A flat map from text to text, or null (then it has no members). */
+/* Check that metadata are a flat object of texts, or null. */
 static void check_metadata(const bb_json *metadata)
 {
     bb_json_walk walk = { 0 };
@@ -71,7 +72,7 @@ static void check_metadata(const bb_json *metadata)
     while (bb_json_next(metadata, &walk, &member)) bb_json_value_text(&member, &n);
 }
 
-/* An element of an array that counts something. */
+/* Read an element of an array as an integer >= 0. */
 static size_t read_count(const bb_json *array, size_t index)
 {
     const bb_json element = bb_json_at(array, index);
@@ -124,7 +125,7 @@ static void read_shape(const bb_json *entry, bb_tensor *t)
 }
 
 /* Place the tensor in the file and compare its bytes with what dtype and shape need. */
-static void read_extent(const bb_safetensors *f, const bb_json *entry, bb_tensor *t)
+static void read_extent(const safetensors *f, const bb_json *entry, bb_tensor *t)
 {
     const bb_json  offsets = bb_json_get(entry, "data_offsets");
     const unsigned bits = bb_type_bits(t->dtype);
@@ -164,7 +165,7 @@ static void read_extent(const bb_safetensors *f, const bb_json *entry, bb_tensor
 }
 
 /* Read all entries; names stay the document's text for now. */
-static bb_status read_entries(bb_safetensors *f, bb_json_doc *doc, bamba_error *err)
+static bb_status read_entries(safetensors *f, bb_json_doc *doc, bamba_error *err)
 {
     const bb_json root = bb_json_root(doc);
     const size_t  members = bb_json_members(&root);
@@ -199,7 +200,7 @@ static bb_status read_entries(bb_safetensors *f, bb_json_doc *doc, bamba_error *
 }
 
 /* Give the tensors names that outlive the document. */
-static bb_status copy_names(bb_safetensors *f, bamba_error *err)
+static bb_status copy_names(safetensors *f, bamba_error *err)
 {
     size_t bytes = 0;
 
@@ -218,8 +219,8 @@ static bb_status copy_names(bb_safetensors *f, bamba_error *err)
     return BAMBA_OK;
 }
 
-/* By (begin, end), so that empty tensors stand before what begins at the same offset; the name
-   makes the tensor that a message names independent of the file's order. */
+/* Order by (begin, end), so that empty tensors stand before what begins at the same offset, then
+   by name, so that a message names the same tensor whatever the order of the file. */
 static int compare_extents(const void *a, const void *b)
 {
     const bb_tensor *x = a;
@@ -230,8 +231,8 @@ static int compare_extents(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
-/* No byte of the data in two tensors, none in no tensor. */
-static bb_status check_extents(bb_safetensors *f, bamba_error *err)
+/* Check that every byte of the data belongs to exactly one tensor. */
+static bb_status check_extents(safetensors *f, bamba_error *err)
 {
     size_t at = 0;
 
@@ -254,7 +255,7 @@ static bb_status check_extents(bb_safetensors *f, bamba_error *err)
     return BAMBA_OK;
 }
 
-static bb_status read_header(bb_safetensors *f, bamba_error *err)
+static bb_status read_header(safetensors *f, bamba_error *err)
 {
     bb_status    status = BAMBA_OK;
     bb_json_doc *doc = NULL;
@@ -267,12 +268,26 @@ done:
     return status;
 }
 
-bb_status bb_safetensors_open(bb_safetensors **out, const bb_allocator *a, const char *path,
+static void release(safetensors *f)
+{
+    if (!f) return;
+    const bb_allocator a = f->a;
+
+    bb_map_close(&f->map);
+    bb_release(&a, f->tensor);
+    bb_release(&a, f->names);
+    bb_release(&a, f->file);
+    bb_release(&a, f);
+}
+
+static void close_container(bb_container *c) { release((safetensors *)c); }
+
+bb_status bb_safetensors_open(bb_container **out, const bb_allocator *a, const char *path,
                               bamba_error *err)
 {
-    bb_status       status = BAMBA_OK;
-    const char     *name = bb_path_name(path);
-    bb_safetensors *f = bb_new(a, 1, sizeof *f);
+    bb_status    status = BAMBA_OK;
+    const char  *name = bb_path_name(path);
+    safetensors *f = bb_new(a, 1, sizeof *f);
 
     *out = NULL;
     if (!f) return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", name);
@@ -288,32 +303,10 @@ bb_status bb_safetensors_open(bb_safetensors **out, const bb_allocator *a, const
     BB_TRY(check_extents(f, err));
     bb_tensors_sort(f->tensor, f->n);
 
-    *out = f;
+    f->base = (bb_container){ f->file, f->tensor, f->n, close_container };
+    *out = &f->base;
     f = NULL;
 done:
-    bb_safetensors_close(f);
+    release(f);
     return status;
-}
-
-void bb_safetensors_close(bb_safetensors *f)
-{
-    if (!f) return;
-    const bb_allocator a = f->a;
-
-    bb_map_close(&f->map);
-    bb_release(&a, f->tensor);
-    bb_release(&a, f->names);
-    bb_release(&a, f->file);
-    bb_release(&a, f);
-}
-
-const bb_tensor *bb_safetensors_tensors(const bb_safetensors *f, size_t *n)
-{
-    *n = f->n;
-    return f->tensor;
-}
-
-const bb_tensor *bb_safetensors_find(const bb_safetensors *f, const char *name)
-{
-    return bb_tensors_find(f->tensor, f->n, name);
 }

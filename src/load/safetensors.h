@@ -12,16 +12,7 @@
 #include "base/alloc.h"
 #include "load/tensor.h"
 
-typedef struct bb_safetensors bb_safetensors;
-
-bb_status bb_safetensors_open(bb_safetensors **out, const bb_allocator *a, const char *path,
+bb_status bb_safetensors_open(bb_container **out, const bb_allocator *a, const char *path,
                               bamba_error *err);
-void      bb_safetensors_close(bb_safetensors *f);
-
-/* [*n] in the byte order of their names; borrowed. */
-const bb_tensor *bb_safetensors_tensors(const bb_safetensors *f, size_t *n);
-
-/* NULL if there is none. */
-const bb_tensor *bb_safetensors_find(const bb_safetensors *f, const char *name);
 
 #endif

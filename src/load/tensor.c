@@ -11,6 +11,11 @@ static int compare_names(const void *a, const void *b)
     return strcmp(((const bb_tensor *)a)->name, ((const bb_tensor *)b)->name);
 }
 
+void bb_container_close(bb_container *c)
+{
+    if (c) c->close(c);
+}
+
 void bb_tensors_sort(bb_tensor *list, size_t n)
 {
     bb_sort(list, n, sizeof *list, compare_names);
@@ -33,12 +38,12 @@ const bb_tensor *bb_tensors_find(const bb_tensor *list, size_t n, const char *na
 
 bb_shape_text bb_shape_show(bb_type dtype, int n_dims, const size_t *dim)
 {
-    /* name <= 11 bytes, each dimension <= 20 digits and ", ": 8 of them fit. */
+    /* A type's name has <= 11 bytes, each dimension <= 20 digits and ", ": 8 of them fit. */
     _Static_assert(11 + 2 + BB_MAX_DIMS * 22 + 2 <= sizeof(bb_shape_text), "shape text");
     bb_shape_text text;
     size_t        n = 0;
 
-    n += (size_t)snprintf(text.s, sizeof text.s, "%s [", bb_type_name(dtype));
+    n += (size_t)snprintf(text.s, sizeof text.s, "%.11s [", bb_type_name(dtype));
     for (int i = 0; i < n_dims; i++)
         n += (size_t)snprintf(text.s + n, sizeof text.s - n, "%s%zu", i ? ", " : "", dim[i]);
     snprintf(text.s + n, sizeof text.s - n, "]");

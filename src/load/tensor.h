@@ -1,7 +1,7 @@
-/* tensor.h - a named array in a file: what every container gives.
+/* tensor.h - a named array in a file, and a file as a container of them, whatever its format.
  *
  * Owns:    lists of tensors in the order of names; how a tensor looks in a message.
- * Not:     the bytes and names (the container's).
+ * Not:     a format (safetensors.h); what tensors are for (graph/).
  */
 #ifndef BB_LOAD_TENSOR_H
 #define BB_LOAD_TENSOR_H
@@ -11,9 +11,9 @@
 enum { BB_MAX_DIMS = 8 };
 
 typedef struct bb_tensor {
-    const char          *name;            /* NUL-terminated; owned by the checkpoint */
-    const char          *file;            /* file name for messages; owned by the checkpoint */
-    bb_type             dtype;
+    const char          *name;            /* this, file and data are the container's */
+    const char          *file;            /* file name for messages */
+    bb_type              dtype;
     int                  n_dims;          /* 0 = scalar */
     size_t               dim[BB_MAX_DIMS];
     size_t               n_elements;
@@ -21,10 +21,21 @@ typedef struct bb_tensor {
     const unsigned char *data;            /* [bytes], any alignment; a view into the file */
 } bb_tensor;
 
-/* By the bytes of their names; names are expected to differ. */
+/* A format's own struct begins with this one. */
+typedef struct bb_container {
+    const char      *file;                /* file name for messages */
+    const bb_tensor *tensor;              /* [n] in the byte order of their names, which differ */
+    size_t           n;
+    void           (*close)(struct bb_container *c);  /* releases it with all that its tensors
+                                                         point to */
+} bb_container;
+
+void bb_container_close(bb_container *c);             /* NULL is allowed */
+
+/* Sort by the bytes of the names, which are expected to differ. */
 void bb_tensors_sort(bb_tensor *list, size_t n);
 
-/* In a sorted list; NULL if there is none. */
+/* The tensor of that name in a sorted list; NULL if there is none. */
 const bb_tensor *bb_tensors_find(const bb_tensor *list, size_t n, const char *name);
 
 /* "BF16 [16768, 4096]" for messages; returned by value so that two fit into one call. */

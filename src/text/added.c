@@ -1,8 +1,8 @@
 /* added.c - tokens found in a text before it is split: special ones, and others added by name.
  *
- * The tokens stand sorted by their bytes. At a position of the text the range of those that fit
- * narrows byte by byte; the last one that ended within it is the longest. Most positions end at
- * the first byte. */
+ * The tokens stand sorted by their bytes. From a position of the text on, each byte narrows the
+ * range of tokens that begin like it; the last token met whole is the longest. At most positions
+ * the range is empty after one byte. */
 #include "text/added.h"
 
 #include "base/sort.h"
@@ -13,7 +13,7 @@
 
 /* -------------------------------------------------------------- finding ------------------ */
 
-/* The first of token[lo, hi), alike in `depth` bytes, whose next byte is >= byte. */
+/* The tokens in [lo, hi) are alike in `depth` bytes: index of the first whose next is >= byte. */
 static size_t lower_bound(const bb_added_set *set, size_t lo, size_t hi, size_t depth,
                           unsigned byte)
 {
@@ -61,7 +61,7 @@ static bool begins_with_word(const char *text, size_t n)
     return n > 0 && bb_char_is_word(bb_utf8_decode(u, bb_utf8_length(u, n)));
 }
 
-/* Start of the white space that ends at `end`, not before `limit`. */
+/* Start of the white space that ends at `end`; it is cut off at `limit`. */
 static size_t space_before(const char *text, size_t limit, size_t end)
 {
     const unsigned char *u = (const unsigned char *)text;
@@ -76,6 +76,7 @@ static size_t space_before(const char *text, size_t limit, size_t end)
     return end;
 }
 
+/* End of the white space that starts at `at`. */
 static size_t space_behind(const char *text, size_t at, size_t n)
 {
     const unsigned char *u = (const unsigned char *)text;
@@ -94,7 +95,7 @@ bb_added_scan bb_added_scan_begin(const bb_added_set *set, const char *text, siz
     return (bb_added_scan){ .set = set, .text = text, .n = n, .special = special };
 }
 
-/* Whether a token found at [start, end) counts. One that does not still hides others there. */
+/* Whether a token found at [start, end) counts. One that does not still hides shorter ones. */
 static bool counts(const bb_added_scan *s, const bb_added_token *t, size_t start, size_t end)
 {
     if (t->special && !s->special) return false;
@@ -138,15 +139,7 @@ bool bb_added_scan_next(bb_added_scan *s)
 
 const bb_added_token *bb_added_at(const bb_added *d, int32_t id)
 {
-    size_t lo = 0;
-    size_t hi = d->n;
-
-    while (lo < hi) {
-        const size_t mid = lo + (hi - lo) / 2;
-        if (d->token[mid].id < id) lo = mid + 1;
-        else hi = mid;
-    }
-    return lo < d->n && d->token[lo].id == id ? &d->token[lo] : NULL;
+    return bb_find_id(d->token, d->n, sizeof *d->token, id);
 }
 
 const bb_added_token *bb_added_find(const bb_added *d, const char *content, size_t n)
@@ -158,13 +151,6 @@ const bb_added_token *bb_added_find(const bb_added *d, const char *content, size
 }
 
 /* -------------------------------------------------------------- loading ------------------ */
-
-static int by_id(const void *a, const void *b)
-{
-    const int32_t x = ((const bb_added_token *)a)->id;
-    const int32_t y = ((const bb_added_token *)b)->id;
-    return (x > y) - (x < y);
-}
 
 static int by_match(const void *a, const void *b)
 {
@@ -206,7 +192,7 @@ static bb_status read_token(bb_added_token *t, const bb_added *d, const bb_json 
     return t->content ? BAMBA_OK : no_memory(err);
 }
 
-/* What the token looks like in the text of its stage. */
+/* Set what to look for: the token's name, normalized if it is looked for in normalized text. */
 static bb_status find_match_text(bb_added *d, const bb_normalizer *normalizer, bamba_error *err)
 {
     bb_status   status = BAMBA_OK;
@@ -283,7 +269,7 @@ bb_status bb_added_load(bb_added *d, const bb_allocator *a, const bb_json *list,
         const bb_json item = bb_json_at(list, d->n);
         BB_TRY(read_token(&d->token[d->n], d, &item, vocab, err));
     }
-    bb_sort(d->token, n, sizeof *d->token, by_id);
+    bb_sort(d->token, n, sizeof *d->token, bb_compare_ids);
     for (size_t i = 1; i < n; i++) {
         if (d->token[i - 1].id != d->token[i].id) continue;
         bb_json_fail(list, BAMBA_ERR_FORMAT, "id %d stands there twice", (int)d->token[i].id);

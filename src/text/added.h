@@ -11,11 +11,11 @@
 #include "text/vocab.h"
 
 typedef struct bb_added_token {
+    int32_t id;
     char   *content;                      /* [n_content] the name                        */
     size_t  n_content;
     char   *match;                        /* [n_match] what to look for: name normalized */
     size_t  n_match;
-    int32_t id;
     bool    special;                      /* found only when asked for                   */
     bool    single_word;                  /* not beside characters of words              */
     bool    lstrip, rstrip;               /* takes in the white space before / behind it */
@@ -37,7 +37,7 @@ typedef struct bb_added {
     bb_added_set    normalized;           /* looked for in normalized text      */
 } bb_added;
 
-/* list: the member "added_tokens", may be absent. Ids are taken as written (the reference
+/* Load the member "added_tokens", which may be absent. Ids are taken as written (the reference
    numbers tokens beyond the vocabulary anew, which differs only if the file leaves gaps).
    Unless it returns BAMBA_OK, nothing need be freed. */
 bb_status bb_added_load(bb_added *d, const bb_allocator *a, const bb_json *list,
@@ -45,7 +45,7 @@ bb_status bb_added_load(bb_added *d, const bb_allocator *a, const bb_json *list,
                         bamba_error *err);
 void      bb_added_free(bb_added *d);
 
-/* NULL if there is none. */
+/* The added token of an id, or of a name [n]; NULL if there is none. */
 const bb_added_token *bb_added_at(const bb_added *d, int32_t id);
 const bb_added_token *bb_added_find(const bb_added *d, const char *content, size_t n);
 
@@ -55,9 +55,9 @@ typedef struct bb_added_scan {
     const char           *text;           /* [n], well-formed UTF-8 */
     size_t                n;
     bool                  special;        /* find special tokens too */
-    size_t                next;           /* where to look on       */
-    size_t                done;           /* what has been given out */
-    const bb_added_token *held;           /* a token whose stretch before it came first */
+    size_t                next;           /* where to look on        */
+    size_t                done;           /* end of what was given out */
+    const bb_added_token *held;           /* found; to be given out after the text before it */
     size_t                held_end;
     size_t                start, end;     /* out: [start, end) */
     const bb_added_token *token;          /* out: NULL: text between tokens */
@@ -65,6 +65,7 @@ typedef struct bb_added_scan {
 
 bb_added_scan bb_added_scan_begin(const bb_added_set *set, const char *text, size_t n,
                                   bool special);
+/* False at the end of the text. */
 bool          bb_added_scan_next(bb_added_scan *s);
 
 #endif

@@ -11,7 +11,7 @@
 #include "base/utf8.h"
 #include "text/buffer.h"
 
-#include <stdio.h>
+#include <assert.h>
 #include <string.h>
 
 typedef struct merge {
@@ -28,13 +28,14 @@ struct bb_bpe {
     const bb_vocab *vocab;
     merge          *merges;               /* [merge_mask + 1], open addressing    */
     size_t          merge_mask;
+    uint32_t        n_merges, merge_capacity;
+    bb_buffer       joined;               /* text of the last merge's result …    */
+    int32_t         joined_id;            /* … and its id; -1: none               */
     int32_t         short_id[N_SHORT];    /* of single characters; -1: no token   */
     int32_t         byte_id[256];         /* of <0xHH>; -1: no token              */
-    char           *unknown;              /* the unknown token's text, or NULL    */
+    char           *unknown;              /* copy of the unknown token's text     */
     int32_t         unknown_id;           /* -1: not in the vocabulary            */
-    bool            byte_fallback;
-    bool            fuse_unknown;
-    bool            ignore_merges;
+    bool            byte_fallback, fuse_unknown, ignore_merges;
 };
 
 struct bb_symbol {
@@ -52,12 +53,7 @@ struct bb_candidate {
 
 bool bb_ids_append(bb_ids *ids, int32_t id)
 {
-    if (ids->n == ids->capacity) {
-        void *array = ids->id;
-        if (!bb_reserve(ids->a, &array, &ids->capacity, ids->n + 1, sizeof *ids->id))
-            return false;
-        ids->id = array;
-    }
+    if (!bb_reserve(ids->a, &ids->id, &ids->capacity, ids->n + 1, sizeof *ids->id)) return false;
     ids->id[ids->n++] = id;
     return true;
 }
@@ -97,158 +93,77 @@ static const merge *find_merge(const bb_bpe *b, int32_t left, int32_t right)
     return m->left >= 0 ? m : NULL;
 }
 
-typedef struct text_pair {
-    const char *left, *right;
-    size_t      n_left, n_right;
-} text_pair;
-
-/* "a b" or ["a", "b"]. */
-static bool read_pair(const bb_json *item, text_pair *p)
+/* Whether a is b followed by c. */
+static bool is_joined(const bb_buffer *a, bb_text b, bb_text c)
 {
-    if (bb_json_is_array(item)) {
-        const bb_json left = bb_json_at(item, 0);
-        const bb_json right = bb_json_at(item, 1);
-        p->left = bb_json_value_text(&left, &p->n_left);
-        p->right = bb_json_value_text(&right, &p->n_right);
-        if (bb_json_length(item) != 2)
-            bb_json_fail(item, BAMBA_ERR_FORMAT, "expected two tokens, found %zu",
-                         bb_json_length(item));
-        return bb_json_status(item->doc, NULL) == BAMBA_OK;
+    return a->n == b.n + c.n && memcmp(a->data, b.s, b.n) == 0 &&
+           memcmp(a->data + b.n, c.s, c.n) == 0;
+}
+
+/* Files list the merges that make the same token in a row: its id need not be looked up again. */
+bool bb_bpe_add(bb_bpe *b, bb_text left, bb_text right, bb_text *missing)
+{
+    const int32_t l = bb_vocab_find(b->vocab, left.s, left.n);
+    const int32_t r = bb_vocab_find(b->vocab, right.s, right.n);
+
+    assert(b->n_merges < b->merge_capacity);
+    *missing = l < 0 ? left : right;
+    if (l < 0 || r < 0) return false;
+    if (b->joined_id < 0 || !is_joined(&b->joined, left, right)) {
+        memcpy(b->joined.data, left.s, left.n);
+        memcpy(b->joined.data + left.n, right.s, right.n);
+        b->joined.n = left.n + right.n;
+        b->joined_id = bb_vocab_find(b->vocab, b->joined.data, b->joined.n);
+        *missing = (bb_text){ b->joined.data, b->joined.n };
+        if (b->joined_id < 0) return false;
     }
-    size_t      n;
-    const char *text = bb_json_value_text(item, &n);
-    const char *space = memchr(text, ' ', n);
-    const char *end = text + n;
-    if (!space || memchr(space + 1, ' ', (size_t)(end - space - 1))) {
-        bb_json_fail(item, BAMBA_ERR_FORMAT, "expected two tokens with one space between");
-        return false;
-    }
-    *p = (text_pair){ text, space + 1, (size_t)(space - text), (size_t)(end - space - 1) };
+    *find_slot(b, l, r) = (merge){ l, r, b->n_merges++, b->joined_id };
     return true;
-}
-
-static int32_t find_part(const bb_bpe *b, const bb_json *item, const char *text, size_t n)
-{
-    const int32_t id = bb_vocab_find(b->vocab, text, n);
-    if (id < 0)
-        bb_json_fail(item, BAMBA_ERR_FORMAT, "'%.*s' is not in the vocabulary",
-                     n < 60 ? (int)n : 60, text);
-    return id;
-}
-
-/* joined holds the text of *merged from the merge before: files list the pairs of one token in
-   a row, and then its id need not be looked up again. */
-static bool add_merge(bb_bpe *b, const bb_json *item, uint32_t rank, bb_buffer *joined,
-                      int32_t *merged)
-{
-    text_pair p;
-
-    if (!read_pair(item, &p)) return false;
-    const int32_t left = find_part(b, item, p.left, p.n_left);
-    const int32_t right = left < 0 ? -1 : find_part(b, item, p.right, p.n_right);
-    if (right < 0) return false;
-    if (*merged < 0 || joined->n != p.n_left + p.n_right ||
-        memcmp(joined->data, p.left, p.n_left) != 0 ||
-        memcmp(joined->data + p.n_left, p.right, p.n_right) != 0) {
-        memcpy(joined->data, p.left, p.n_left);
-        memcpy(joined->data + p.n_left, p.right, p.n_right);
-        joined->n = p.n_left + p.n_right;
-        *merged = find_part(b, item, joined->data, joined->n);
-        if (*merged < 0) return false;
-    }
-    *find_slot(b, left, right) = (merge){ left, right, rank, *merged };
-    return true;
-}
-
-static bb_status read_merges(bb_bpe *b, const bb_json *model, bamba_error *err)
-{
-    const bb_json list = bb_json_get(model, "merges");
-    const size_t  n = bb_json_length(&list);
-    bb_buffer     joined = { .a = &b->alloc };
-    size_t        size = 16;
-    int32_t       merged = -1;
-
-    if (!bb_json_is_array(&list) || n >= UINT32_MAX / 2) {
-        bb_json_fail(&list, BAMBA_ERR_FORMAT, "expected a list of merges");
-        return bb_json_status(list.doc, err);
-    }
-    while (size / 3 * 2 < n) size *= 2;
-    b->merges = bb_allocate(&b->alloc, size, sizeof *b->merges);
-    if (!b->merges || !bb_buffer_room(&joined, 2 * b->vocab->n_longest + 1)) {
-        bb_buffer_free(&joined);
-        return bb_fail(err, BAMBA_ERR_MEMORY, "out of memory for %zu merges", n);
-    }
-    b->merge_mask = size - 1;
-    for (size_t i = 0; i < size; i++) b->merges[i].left = -1;
-    for (size_t i = 0; i < n; i++) {
-        const bb_json item = bb_json_at(&list, i);
-        if (!add_merge(b, &item, (uint32_t)i, &joined, &merged)) break;
-    }
-    bb_buffer_free(&joined);
-    return bb_json_status(list.doc, err);
-}
-
-/* -------------------------------------------------------------- loading ------------------ */
-
-static void refuse_what_we_lack(const bb_json *model)
-{
-    static const char *const affixes[] = { "continuing_subword_prefix", "end_of_word_suffix" };
-
-    for (size_t i = 0; i < 2; i++) {
-        const char *text = bb_json_text_or(model, affixes[i], "");
-        if (text[0])
-            bb_json_fail_key(model, affixes[i], BAMBA_ERR_UNSUPPORTED,
-                             "expected null, found '%s'", text);
-    }
-    if (bb_json_float_or(model, "dropout", 0) != 0)
-        bb_json_fail_key(model, "dropout", BAMBA_ERR_UNSUPPORTED, "expected null");
 }
 
 static void find_single_characters(bb_bpe *b)
 {
-    unsigned char s[4];
-    char          name[8];
+    static const char digits[] = "0123456789ABCDEF";
+    unsigned char     s[4];
 
     for (uint32_t c = 0; c < N_SHORT; c++)
         b->short_id[c] = bb_vocab_find(b->vocab, (const char *)s, bb_utf8_encode(c, s));
     for (unsigned i = 0; i < 256; i++) {
-        snprintf(name, sizeof name, "<0x%02X>", i);
-        b->byte_id[i] = bb_vocab_find(b->vocab, name, 6);
+        const char name[] = { '<', '0', 'x', digits[i / 16], digits[i % 16], '>' };
+        b->byte_id[i] = bb_vocab_find(b->vocab, name, sizeof name);
     }
 }
 
-bb_status bb_bpe_load(bb_bpe **out, const bb_allocator *a, const bb_vocab *vocab,
-                      const bb_json *model, bamba_error *err)
+bb_bpe *bb_bpe_begin(const bb_allocator *a, const bb_vocab *vocab, const bb_bpe_options *o,
+                     size_t n_merges)
 {
-    bb_status status = BAMBA_OK;
-    bb_bpe   *b = bb_new(a, 1, sizeof *b);
+    bb_bpe *b = n_merges < UINT32_MAX / 2 ? bb_new(a, 1, sizeof *b) : NULL;
+    size_t  size = 16;
 
-    *out = NULL;
-    if (!b) return bb_fail(err, BAMBA_ERR_MEMORY, "out of memory for the merges");
+    if (!b) return NULL;
+    while (size / 3 * 2 < n_merges) size *= 2;
     b->alloc = *a;
+    b->joined.a = &b->alloc;
     b->vocab = vocab;
-    b->unknown_id = -1;
-    refuse_what_we_lack(model);
-    b->byte_fallback = bb_json_bool_or(model, "byte_fallback", false);
-    b->fuse_unknown = bb_json_bool_or(model, "fuse_unk", false);
-    b->ignore_merges = bb_json_bool_or(model, "ignore_merges", false);
-    if (bb_json_has(model, "unk_token")) {
-        const char *text = bb_json_text(model, "unk_token");
-        b->unknown_id = bb_vocab_find(vocab, text, strlen(text));
-        b->unknown = bb_copy_text(a, text, strlen(text));
-        if (!b->unknown) {
-            status = bb_fail(err, BAMBA_ERR_MEMORY, "out of memory for the merges");
-            goto done;
-        }
+    b->byte_fallback = o->byte_fallback;
+    b->fuse_unknown = o->fuse_unknown;
+    b->ignore_merges = o->ignore_merges;
+    b->merge_capacity = (uint32_t)n_merges;
+    b->merge_mask = size - 1;
+    b->joined_id = b->unknown_id = -1;
+    b->merges = bb_allocate(a, size, sizeof *b->merges);
+    if (o->unknown) {
+        b->unknown_id = bb_vocab_find(vocab, o->unknown, strlen(o->unknown));
+        b->unknown = bb_copy_text(a, o->unknown, strlen(o->unknown));
     }
-    BB_TRY(bb_json_status(model->doc, err));
-    BB_TRY(read_merges(b, model, err));
+    if (!b->merges || (o->unknown && !b->unknown) ||
+        !bb_buffer_room(&b->joined, 2 * vocab->n_longest + 1)) {
+        bb_bpe_free(b);
+        return NULL;
+    }
+    for (size_t i = 0; i < size; i++) b->merges[i].left = -1;
     find_single_characters(b);
-    *out = b;
-    b = NULL;
-done:
-    bb_bpe_free(b);
-    return status;
+    return b;
 }
 
 void bb_bpe_free(bb_bpe *b)
@@ -257,6 +172,7 @@ void bb_bpe_free(bb_bpe *b)
     const bb_allocator a = b->alloc;
     bb_release(&a, b->merges);
     bb_release(&a, b->unknown);
+    bb_release(&a, b->joined.data);
     bb_release(&a, b);
 }
 
@@ -307,8 +223,8 @@ static void push_pair(const bb_bpe *b, const struct bb_symbol *s, int32_t left,
     if (m) push(heap, n, (struct bb_candidate){ m->rank, left, m->merged });
 }
 
-/* s [n] symbols, linked; heap has room for 3 n candidates: one for each pair at first, two more
-   for each merge, of which there are fewer than n. */
+/* Merge the n linked symbols until no pair can. heap has room for 3 n candidates: one for each
+   pair at first, two more for each merge, of which there are fewer than n. */
 static void merge_all(const bb_bpe *b, struct bb_symbol *s, size_t n, struct bb_candidate *heap)
 {
     size_t n_heap = 0;
@@ -336,6 +252,7 @@ static void merge_all(const bb_bpe *b, struct bb_symbol *s, size_t n, struct bb_
     }
 }
 
+/* Id of the character text [n], or -1. */
 static int32_t find_character(const bb_bpe *b, const char *text, size_t n)
 {
     const unsigned char *s = (const unsigned char *)text;
@@ -358,9 +275,9 @@ static void add_symbol(struct bb_symbol *s, size_t *n, int32_t id)
     s[i] = (struct bb_symbol){ id, i - 1, i + 1, false };
 }
 
-/* One symbol for each character the vocabulary has; others become their bytes, the unknown
-   token, or nothing. An unknown token is held back until the next known character, beyond any
-   bytes between: so does the reference. */
+/* Make one symbol of each character that is a token; others become their bytes, the unknown token,
+   or nothing. As in the reference, an unknown token comes right before the next character that is
+   a token, behind any bytes between. */
 static bb_status split_characters(const bb_bpe *b, const char *text, size_t n,
                                   struct bb_symbol *s, size_t *n_symbols, bamba_error *err)
 {
@@ -387,7 +304,7 @@ static bb_status split_characters(const bb_bpe *b, const char *text, size_t n,
         if (!b->unknown) continue;
         if (b->unknown_id < 0)
             return bb_fail(err, BAMBA_ERR_FORMAT,
-                           "tokenizer.json: 'model.unk_token': '%.80s' is not a token",
+                           "encoding text: the unknown token '%.80s' is not in the vocabulary",
                            b->unknown);
         if (unknown && !b->fuse_unknown) add_symbol(s, n_symbols, b->unknown_id);
         unknown = true;
@@ -408,19 +325,15 @@ bb_status bb_bpe_encode(const bb_bpe *b, bb_bpe_work *w, const char *text, size_
         if (id >= 0 && bb_ids_append(out, id)) return BAMBA_OK;
         if (id >= 0) return bb_fail(err, BAMBA_ERR_MEMORY, "encoding text: out of memory");
     }
-    void *symbol = w->symbol;
-    void *heap = w->heap;
-    bool  ok = n < INT32_MAX &&
-               bb_reserve(w->a, &symbol, &w->symbol_capacity, n, sizeof *w->symbol);
-    w->symbol = symbol;
-    if (!ok) return bb_fail(err, BAMBA_ERR_MEMORY, "encoding text: out of memory");
+    if (n >= INT32_MAX ||
+        !bb_reserve(w->a, &w->symbol, &w->symbol_capacity, n, sizeof *w->symbol))
+        return bb_fail(err, BAMBA_ERR_MEMORY, "encoding text: out of memory");
 
     const bb_status status = split_characters(b, text, n, w->symbol, &n_symbols, err);
     if (status != BAMBA_OK) return status;
     if (n_symbols > 1) {
-        ok = bb_reserve(w->a, &heap, &w->heap_capacity, 3 * n_symbols, sizeof *w->heap);
-        w->heap = heap;
-        if (!ok) return bb_fail(err, BAMBA_ERR_MEMORY, "encoding text: out of memory");
+        if (!bb_reserve(w->a, &w->heap, &w->heap_capacity, 3 * n_symbols, sizeof *w->heap))
+            return bb_fail(err, BAMBA_ERR_MEMORY, "encoding text: out of memory");
         merge_all(b, w->symbol, n_symbols, w->heap);
     }
     for (int32_t i = n_symbols ? 0 : -1; i >= 0; i = w->symbol[i].next)

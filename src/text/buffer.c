@@ -12,12 +12,7 @@ bool bb_buffer_room(bb_buffer *b, size_t more)
         b->full = true;
         return false;
     }
-    if (b->n + more <= b->capacity) return true;
-
-    void *data = b->data;
-    const bool ok = bb_reserve(b->a, &data, &b->capacity, b->n + more, 1);
-    b->data = data;
-    return ok;
+    return bb_reserve(b->a, &b->data, &b->capacity, b->n + more, 1);
 }
 
 bool bb_buffer_append(bb_buffer *b, const char *bytes, size_t n)

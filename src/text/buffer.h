@@ -15,10 +15,10 @@ typedef struct bb_buffer {
     size_t              n;
     size_t              capacity;
     size_t              limit;            /* most bytes it may hold; 0: any number  */
-    bool                full;             /* the limit, not memory, made a call fail */
+    bool                full;             /* a call failed for the limit, not for memory */
 } bb_buffer;
 
-/* Room for `more` further bytes. */
+/* Make room for `more` further bytes. */
 bool bb_buffer_room(bb_buffer *b, size_t more);
 bool bb_buffer_append(bb_buffer *b, const char *bytes, size_t n);
 /* Append one code point as UTF-8. */

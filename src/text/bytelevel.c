@@ -4,7 +4,7 @@
 
 #include "base/utf8.h"
 
-/* The 68: 0-32, 127-160, 173. */
+/* Bytes 0-32, 127-160 and 173, 68 in all, become U+0100 and upward; others stay. */
 static uint32_t character_of(unsigned char byte)
 {
     if (byte <= 32) return 0x100u + byte;

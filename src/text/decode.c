@@ -1,17 +1,17 @@
 /* decode.c - running decoders: ids in, whole characters out.
  *
- * What a decoder does to single tokens was done when it was loaded (decode_load.c). Left for
- * here is what looks at neighbours:
+ * What a decoder does to single tokens was done when it was loaded (decode_load.c). This file does
+ * what depends on neighbours:
  *
  *   bytes     ByteLevel: tokens are bytes of UTF-8, cut anywhere. A character not finished
  *             waits; a sequence that cannot be finished gives one U+FFFD (Unicode 15, section
  *             3.9, "maximal subparts").
  *   byte runs ByteFallback: tokens are text, save for runs of single bytes. A run that is not
- *             UTF-8 gives one U+FFFD a byte, so it waits until it ends. Runs longer than the
- *             state holds are judged in stretches.
+ *             UTF-8 gives one U+FFFD a byte, so its bytes wait until it ends. Runs longer than
+ *             the state holds are decoded in stretches.
  *   start     Metaspace drops its mark from the first token, Strip characters at the beginning.
  *
- * The state's last byte counts the leading characters that Strip has decided on. */
+ * The last byte of the state's `pending` counts the leading characters that Strip has seen. */
 #include "text/decode_internal.h"
 
 #include "base/utf8.h"
@@ -36,7 +36,7 @@ static void put(sink *o, const char *text, size_t n)
     o->n += n;
 }
 
-/* One character, unless it is stripped. */
+/* Write one character, unless Strip takes it. */
 static void put_char(sink *o, const char *text, size_t n)
 {
     unsigned char *decided = &o->state->pending[STRIP_AT];
@@ -56,7 +56,7 @@ static void put_replacement(sink *o)
     put_char(o, "\xEF\xBF\xBD", 3);
 }
 
-/* Well-formed text. */
+/* Write well-formed text, less what Strip takes. */
 static void put_text(sink *o, const char *text, size_t n)
 {
     size_t i = 0;
@@ -71,7 +71,7 @@ static void put_text(sink *o, const char *text, size_t n)
 
 /* -------------------------------------------------------------- bytes -------------------- */
 
-/* Bytes that the character beginning with s[0] has, if s [n], n >= 1, can begin one; else 0. */
+/* If s [n], n >= 1, is the beginning of a character, the bytes of the whole of it; else 0. */
 static size_t length_begun(const unsigned char *s, size_t n)
 {
     unsigned char      full[4] = { s[0], 0x80, 0x80, 0x80 };
@@ -106,7 +106,7 @@ static void feed_byte(sink *o, unsigned char byte)
     }
 }
 
-/* A run of byte tokens has ended. */
+/* Write a run of byte tokens that has ended. */
 static void end_run(sink *o)
 {
     bamba_decoder *s = o->state;
@@ -118,7 +118,7 @@ static void end_run(sink *o)
     s->n_pending = 0;
 }
 
-/* The run goes on without room for it: give out all but an unfinished character at its end. */
+/* Make room in a run of byte tokens: write all but an unfinished character at its end. */
 static void shorten_run(sink *o)
 {
     bamba_decoder *s = o->state;
@@ -142,7 +142,7 @@ static void shorten_run(sink *o)
 
 /* -------------------------------------------------------------- tokens ------------------- */
 
-/* Metaspace's first token: its marks vanish. */
+/* Write the first token under Metaspace, whose marks vanish. */
 static void put_without_marks(sink *o, const bb_piece *t)
 {
     const unsigned char *s = (const unsigned char *)t->name;

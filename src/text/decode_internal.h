@@ -12,9 +12,9 @@ struct bb_decode {
     bool         bytes;                   /* ByteLevel                                    */
     bool         byte_runs;               /* ByteFallback                                 */
     bool         joined;                  /* no decoder: a space between tokens           */
-    uint32_t     mark;                    /* Metaspace's, for the first token; 0: none    */
-    uint32_t     strip;                   /* the character Strip takes at the beginning … */
-    unsigned     n_strip;                 /* … at most so often, <= 255                   */
+    uint32_t     mark;                    /* Metaspace's, taken from the first token; 0: none */
+    uint32_t     strip;                   /* the character that Strip takes at the beginning */
+    unsigned     n_strip;                 /* most characters that Strip takes, <= 255     */
 };
 
 #endif

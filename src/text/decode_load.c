@@ -1,8 +1,8 @@
 /* decode_load.c - reading a decoder, and what it makes of every single token.
  *
  * A chain [Replace | Strip | Metaspace]* [ByteLevel | ByteFallback]? Fuse? Strip? is accepted.
- * What stands in front acts on tokens one by one and is applied here, once; the rest is
- * flags. */
+ * The first group acts on single tokens and is applied here, once; of the rest only flags are
+ * kept for decode.c. */
 #include "text/decode_internal.h"
 
 #include "base/utf8.h"
@@ -10,14 +10,14 @@
 
 #include <string.h>
 
-/* A step on single tokens. */
+/* A step of the chain that acts on single tokens. */
 typedef struct step {
     bb_replacement replace;               /* without pattern: Strip            */
     uint32_t       strip;
     int            start, stop;           /* characters stripped at either end */
 } step;
 
-/* MOST_GROWTH: bytes a token may become longer by, which bamba.h promises. */
+/* MOST_GROWTH: bytes by which a token may grow; bamba.h promises it. */
 enum { MOST_STEPS = 16, MOST_GROWTH = 64, MOST_STRIP = 255 };
 
 typedef enum phase { TOKENS, BYTE_RUNS, FUSED } phase;
@@ -39,17 +39,6 @@ static bb_status no_memory(bamba_error *err)
 }
 
 /* -------------------------------------------------------------- the chain ---------------- */
-
-static uint32_t read_char(const bb_json *json, const char *key)
-{
-    const bb_json        text = bb_json_get(json, key);
-    size_t               n;
-    const unsigned char *s = (const unsigned char *)bb_json_value_text(&text, &n);
-
-    if (n > 0 && bb_utf8_length(s, n) == n && s[0] != 0) return bb_utf8_decode(s, n);
-    bb_json_fail(&text, BAMBA_ERR_FORMAT, "expected one character");
-    return ' ';
-}
 
 static step *new_step(loader *l, const bb_json *json)
 {
@@ -74,7 +63,7 @@ static bb_status load_replace(loader *l, const bb_json *json, bamba_error *err)
 
 static bb_status load_strip(loader *l, const bb_json *json, bamba_error *err)
 {
-    const uint32_t c = read_char(json, "content");
+    const uint32_t c = bb_load_char(json, "content");
     const int      start = bb_json_int(json, "start", 0, MOST_STRIP);
     const int      stop = bb_json_int(json, "stop", 0, MOST_STRIP);
 
@@ -91,10 +80,10 @@ static bb_status load_strip(loader *l, const bb_json *json, bamba_error *err)
     return bb_json_status(json->doc, err);
 }
 
-/* The mark becomes a space, except in the first token, which decode.c sees to. */
+/* Every mark becomes a space; decode.c takes those of the first token away. */
 static bb_status load_metaspace(loader *l, const bb_json *json, bamba_error *err)
 {
-    const uint32_t mark = read_char(json, "replacement");
+    const uint32_t mark = bb_load_char(json, "replacement");
     unsigned char  s[4];
     const size_t   n = bb_utf8_encode(mark, s);
     const char    *scheme = bb_json_text_or(json, "prepend_scheme", "always");
@@ -157,7 +146,7 @@ static bb_status load_component(loader *l, const bb_json *json, bamba_error *err
 
 /* -------------------------------------------------------------- single tokens ------------ */
 
-/* Bytes of text [n] that at most `most` leading characters `c` take. */
+/* Bytes of the characters c, at most `most` of them, with which text [n] begins. */
 static size_t leading(const char *text, size_t n, uint32_t c, int most)
 {
     const unsigned char *s = (const unsigned char *)text;
@@ -171,6 +160,7 @@ static size_t leading(const char *text, size_t n, uint32_t c, int most)
     return at;
 }
 
+/* Bytes of the characters c, at most `most` of them, with which text [n] ends. */
 static size_t trailing(const char *text, size_t n, uint32_t c, int most)
 {
     unsigned char s[4];
@@ -202,23 +192,16 @@ static bb_status apply_step(loader *l, const step *s, bamba_error *err)
     return status;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The byte that <0xHH> names, or -1. */
 static int named_byte(const char *text, size_t n)
 {
     if (n != 6 || memcmp(text, "<0x", 3) != 0 || text[5] != '>') return -1;
-    const int high = hex_digit(text[3]);
-    const int low = hex_digit(text[4]);
+    const int high = bb_hex_digit(text[3]);
+    const int low = bb_hex_digit(text[4]);
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
-/* What a token stands for, appended to l->all. */
+/* Append to l->all the bytes that a token stands for. */
 static bb_status add_bytes(loader *l, bb_piece *t, bamba_error *err)
 {
     bb_status    status = BAMBA_OK;
@@ -246,7 +229,8 @@ done:
     return status;
 }
 
-/* Vocabulary and added tokens in one list by id; an id that both have is the added one's. */
+/* Merge vocabulary and added tokens into one list by id; of an id that both have, the added
+   token counts. */
 static void list_tokens(bb_decode *d, const bb_vocab *vocab, const bb_added *added)
 {
     size_t v = 0;
@@ -336,15 +320,5 @@ int bb_decode_size(const bb_decode *d)
 
 const bb_piece *bb_decode_piece(const bb_decode *d, int32_t id)
 {
-    if (id < 0) return NULL;
-    if ((size_t)id < d->n && d->piece[id].id == id) return &d->piece[id];
-
-    size_t lo = 0;
-    size_t hi = d->n;
-    while (lo < hi) {
-        const size_t mid = lo + (hi - lo) / 2;
-        if (d->piece[mid].id < id) lo = mid + 1;
-        else hi = mid;
-    }
-    return lo < d->n && d->piece[lo].id == id ? &d->piece[lo] : NULL;
+    return bb_find_id(d->piece, d->n, sizeof *d->piece, id);
 }

@@ -20,8 +20,8 @@ struct step {
     bb_replacement replace;               /* Replace; Prepend has no pattern */
 };
 
-/* NFKD makes the most of a text among what is bounded by itself: eleven bytes of one. Replacing
-   may double it step for step. */
+/* A text may grow MOST_GROWTH-fold and by MOST_GROWTH_BYTES. Normal forms stay below that (NFKD
+   makes at most 11 bytes of one), but a chain of replacements can double a text at every step. */
 enum { MOST_STEPS = 64, MOST_GROWTH = 32, MOST_GROWTH_BYTES = 1 << 16 };
 
 struct bb_normalizer {
@@ -126,7 +126,7 @@ static bb_status run_strip(const step *s, bb_matcher *m, const bb_buffer *in, bb
 {
     const unsigned char *u = (const unsigned char *)in->data;
     size_t               from = 0;
-    size_t               to = 0;          /* behind the last character that is no space */
+    size_t               to = 0;          /* end of the last character that is not a space */
 
     (void)m;
     for (size_t i = 0; i < in->n;) {
@@ -169,6 +169,17 @@ bb_status bb_normalize(const bb_normalizer *z, bb_matcher *m, bb_buffer *text, b
 }
 
 /* -------------------------------------------------------------- loading ------------------ */
+
+uint32_t bb_load_char(const bb_json *json, const char *key)
+{
+    const bb_json        text = bb_json_get(json, key);
+    size_t               n;
+    const unsigned char *s = (const unsigned char *)bb_json_value_text(&text, &n);
+
+    if (n > 0 && bb_utf8_length(s, n) == n && s[0] != 0) return bb_utf8_decode(s, n);
+    bb_json_fail(&text, BAMBA_ERR_FORMAT, "expected one character");
+    return ' ';
+}
 
 bb_status bb_pattern_load(bb_regex **out, const bb_allocator *a, const bb_json *component,
                           bamba_error *err)

@@ -14,7 +14,7 @@
 
 typedef struct bb_normalizer bb_normalizer;   /* immutable */
 
-/* json: the component, or absent: nothing is done, *out is NULL. */
+/* Load the component; if it is absent, nothing is done and *out is NULL. */
 bb_status bb_normalizer_load(bb_normalizer **out, const bb_allocator *a, const bb_json *json,
                              bamba_error *err);
 void      bb_normalizer_free(bb_normalizer *z);
@@ -23,11 +23,14 @@ void      bb_normalizer_free(bb_normalizer *z);
 bb_status bb_normalize(const bb_normalizer *z, bb_matcher *m, bb_buffer *text, bb_buffer *spare,
                        bamba_error *err);
 
-/* {"String": …} or {"Regex": …}, the member "pattern" of a component. */
+/* Compile the member "pattern" of a component, {"String": …} or {"Regex": …}. */
 bb_status bb_pattern_load(bb_regex **out, const bb_allocator *a, const bb_json *component,
                           bamba_error *err);
 
-/* What a component Replace does; owned by who loaded it. */
+/* The one character, other than NUL, that the text under key consists of. */
+uint32_t bb_load_char(const bb_json *json, const char *key);
+
+/* What a component Replace does; whoever loaded it releases it. */
 typedef struct bb_replacement {
     bb_regex *pattern;
     char     *content;                    /* [n_content] */

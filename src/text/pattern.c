@@ -13,6 +13,7 @@
  * Source: Oniguruma doc/RE and doc/SYNTAX.md; pcre2pattern(3). */
 #include "text/pattern.h"
 
+#include "base/utf8.h"
 #include "text/unicode_new.h"
 
 #include <stdio.h>
@@ -25,7 +26,7 @@ typedef struct reader {
     bb_buffer   *out;
     unsigned     unicode_major;
     bool         in_class;
-    bool         memory;                  /* ran out of it */
+    bool         memory;                  /* ran out of memory */
     bamba_error *err;
 } reader;
 
@@ -56,7 +57,7 @@ static bb_status refuse(const reader *r, const char *what)
                    r->at, what);
 }
 
-/* The newer characters of a property, as items of a class. */
+/* Write the characters of a property that are newer than PCRE2's Unicode, as items of a class. */
 static void put_newer(reader *r, const char *property, size_t length)
 {
     size_t                  n;
@@ -87,7 +88,7 @@ static bool is_category(const char *name, size_t n)
     return false;
 }
 
-/* \p{name}, \P{name}, \p{^name}: at `\`. */
+/* Translate \p{name}, \P{name} or \p{^name}, from the backslash on. */
 static bb_status read_property(reader *r)
 {
     bool negated = peek(r, 1) == 'P';
@@ -107,8 +108,8 @@ static bb_status read_property(reader *r)
         const bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
         if (!letter) return refuse(r, "this property");
     }
-    /* Inside a class a negated property stays as it is: there the newer characters, which no
-       other item can take out again, are the library's own view. */
+    /* A negated property inside a class is left to PCRE2's own Unicode: no other item of the class
+       could take the newer characters out again. */
     const bool spelled = !(negated && r->in_class);
     if (!r->in_class) put_text(r, negated ? "[^" : "[");
     put_text(r, spelled ? "\\p{" : "\\P{");
@@ -121,7 +122,7 @@ static bb_status read_property(reader *r)
     return BAMBA_OK;
 }
 
-/* \xHH, \x{…}, \uHHHH: at `\`. */
+/* Translate \xHH, \x{…} or \uHHHH, from the backslash on. */
 static bb_status read_code_point(reader *r)
 {
     const bool braces = peek(r, 1) == 'x' && peek(r, 2) == '{';
@@ -131,11 +132,9 @@ static bb_status read_code_point(reader *r)
     size_t     digits = 0;
 
     for (; digits < most && at < r->n; digits++, at++) {
-        const char c = r->s[at];
-        if (c >= '0' && c <= '9') value = value * 16 + (unsigned)(c - '0');
-        else if (c >= 'a' && c <= 'f') value = value * 16 + (unsigned)(c - 'a' + 10);
-        else if (c >= 'A' && c <= 'F') value = value * 16 + (unsigned)(c - 'A' + 10);
-        else break;
+        const int digit = bb_hex_digit(r->s[at]);
+        if (digit < 0) break;
+        value = value * 16 + (unsigned)digit;
     }
     if (digits == 0 || (braces && (at >= r->n || r->s[at] != '}')) ||
         (peek(r, 1) == 'u' && digits != 4))
@@ -155,7 +154,7 @@ static const char WORD_ITEMS[] =
     "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}\\x{24B6}-\\x{24E9}"
     "\\x{1F130}-\\x{1F149}\\x{1F150}-\\x{1F169}\\x{1F170}-\\x{1F189}";
 
-/* \s \d \w \h and their opposites, at `\`. */
+/* Translate \s, \d, \w, \h or an opposite of them, from the backslash on. */
 static bb_status read_shorthand(reader *r)
 {
     const char c = peek(r, 1);
@@ -210,7 +209,7 @@ static bb_status read_escape(reader *r)
     return BAMBA_OK;
 }
 
-/* At `(`: only the kinds of groups that mean the same in both. */
+/* Translate the beginning of a group; only kinds that mean the same in both are accepted. */
 static bb_status read_group(reader *r)
 {
     static const char *const same[] = { "(?:", "(?=", "(?!", "(?<=", "(?<!", "(?>", "(?i:" };
@@ -235,7 +234,7 @@ static bb_status read_group(reader *r)
     return refuse(r, "this kind of group");
 }
 
-/* At `{` outside a class: an interval, or a brace that stands for itself. */
+/* Translate a `{` outside a class: an interval, or a brace that stands for itself. */
 static bb_status read_interval(reader *r)
 {
     size_t at = r->at + 1;
@@ -259,7 +258,7 @@ static bb_status read_interval(reader *r)
     return BAMBA_OK;
 }
 
-/* At `[` outside a class: the class's beginning. A `]` right after it stands for itself. */
+/* Translate the beginning of a class. A `]` right after it stands for itself. */
 static void open_class(reader *r)
 {
     put_text(r, "[");

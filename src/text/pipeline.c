@@ -4,6 +4,8 @@
  * added tokens found in that; what lies between is cut into pieces; each piece is merged. */
 #include "text/pipeline.h"
 
+#include "text/bpe_load.h"
+
 #include <string.h>
 
 static void check_model(const bb_json *model)
@@ -87,7 +89,7 @@ static bb_status no_memory(const encoder *e)
     return bb_fail(e->err, BAMBA_ERR_MEMORY, "encoding text: out of memory");
 }
 
-/* A stretch without added tokens. */
+/* Encode a stretch of normalized text without added tokens. */
 static bb_status encode_stretch(encoder *e, const char *text, size_t n, bool at_start)
 {
     e->pieces.text.n = 0;
@@ -103,7 +105,7 @@ static bb_status encode_stretch(encoder *e, const char *text, size_t n, bool at_
     return status;
 }
 
-/* A stretch without added tokens that are looked for in raw text. */
+/* Encode a stretch of raw text without those added tokens that are looked for in raw text. */
 static bb_status encode_raw(encoder *e, const char *text, size_t n, bool at_start)
 {
     e->text.n = 0;

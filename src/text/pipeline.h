@@ -24,7 +24,7 @@ typedef struct bb_pipeline {
     bb_decode       *decode;
 } bb_pipeline;
 
-/* From a file. *p is at its final place; freeing it is allowed also after a failure. */
+/* Load a file. *p must stay where it is; free it also after a failure. */
 bb_status bb_pipeline_load(bb_pipeline *p, const bb_allocator *a, const char *path,
                            bamba_error *err);
 void      bb_pipeline_free(bb_pipeline *p);

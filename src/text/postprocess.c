@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* The ids that the table "special_tokens" gives for a name, appended to *list. */
+/* Append to list the ids that the table "special_tokens" gives for a name. */
 static void read_ids(const bb_json *json, const char *name, int32_t *list, size_t *n)
 {
     const bb_json table = bb_json_get(json, "special_tokens");
@@ -30,7 +30,7 @@ static void read_ids(const bb_json *json, const char *name, int32_t *list, size_
     }
 }
 
-/* Around what p already puts there. */
+/* Put the ids of `outer` around those that p has. */
 static void wrap(bb_postprocess *p, const bb_postprocess *outer, const bb_json *json)
 {
     if (p->n_before + outer->n_before > BB_MOST_AFFIX ||

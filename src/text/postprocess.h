@@ -19,7 +19,7 @@ typedef struct bb_postprocess {
     size_t  n_behind;
 } bb_postprocess;
 
-/* json: the component, or absent. */
+/* Load the component; if it is absent, there are no such ids. */
 bb_status bb_postprocess_load(bb_postprocess *p, const bb_json *json, bamba_error *err);
 
 #endif

@@ -25,7 +25,7 @@ struct step {
     bb_behavior behavior;
     bool        invert;
     bool        add_space;                /* ByteLevel                                     */
-    prepend     prepend;                  /* Metaspace …                                   */
+    prepend     prepend;                  /* Metaspace, as are the next two                */
     bool        split;
     uint32_t    replacement;
 };
@@ -87,7 +87,7 @@ static bb_status run_split(const step *s, bb_matcher *m, bb_pieces *p, bamba_err
     return BAMBA_OK;
 }
 
-/* Runs of word characters, and runs of others that are no space. */
+/* Cut into runs of word characters and runs of other characters; spaces vanish. */
 static bb_status run_whitespace(const step *s, bb_matcher *m, bb_pieces *p, bamba_error *err)
 {
     enum { SPACE, WORD, OTHER } kind, here;
@@ -153,8 +153,8 @@ done:
     return status;
 }
 
-/* Append text [n] with spaces replaced; in front of it the replacement, if prefix says so and
-   the text does not begin with it. */
+/* Append text [n] with each space replaced. prefix: put the replacement in front, unless the text
+   begins with it or a space. */
 static bool replace_spaces(const step *s, bb_buffer *out, const char *text, size_t n,
                            bool prefix)
 {
@@ -265,7 +265,6 @@ static bb_behavior load_behavior(const bb_json *json, const char *fallback)
 static bb_status load_split(step *s, const bb_allocator *a, const bb_json *json,
                             bamba_error *err)
 {
-    s->run = run_split;
     s->behavior = load_behavior(json, NULL);
     s->invert = bb_json_bool_or(json, "invert", false);
     return bb_pattern_load(&s->pattern, a, json, err);
@@ -274,7 +273,6 @@ static bb_status load_split(step *s, const bb_allocator *a, const bb_json *json,
 static bb_status load_bytelevel(step *s, const bb_allocator *a, const bb_json *json,
                                 bamba_error *err)
 {
-    s->run = run_bytelevel;
     s->behavior = BB_ISOLATED;
     s->add_space = bb_json_bool_or(json, "add_prefix_space", true);
     if (!bb_json_bool_or(json, "use_regex", true)) return BAMBA_OK;
@@ -287,8 +285,6 @@ static bb_status load_digits(step *s, const bb_allocator *a, const bb_json *json
     const bool individual = bb_json_bool_or(json, "individual_digits", false);
 
     (void)a, (void)err;
-    s->run = run_split;
-    s->matches = bb_char_is_number;
     s->behavior = individual ? BB_ISOLATED : BB_CONTIGUOUS;
     return BAMBA_OK;
 }
@@ -297,45 +293,18 @@ static bb_status load_punctuation(step *s, const bb_allocator *a, const bb_json 
                                   bamba_error *err)
 {
     (void)a, (void)err;
-    s->run = run_split;
-    s->matches = bb_char_is_punctuation;
     s->behavior = load_behavior(json, "Isolated");
-    return BAMBA_OK;
-}
-
-static bb_status load_whitespace_split(step *s, const bb_allocator *a, const bb_json *json,
-                                       bamba_error *err)
-{
-    (void)a, (void)json, (void)err;
-    s->run = run_split;
-    s->matches = bb_char_is_space;
-    s->behavior = BB_REMOVED;
-    return BAMBA_OK;
-}
-
-static bb_status load_whitespace(step *s, const bb_allocator *a, const bb_json *json,
-                                 bamba_error *err)
-{
-    (void)a, (void)json, (void)err;
-    s->run = run_whitespace;
     return BAMBA_OK;
 }
 
 static bb_status load_metaspace(step *s, const bb_allocator *a, const bb_json *json,
                                 bamba_error *err)
 {
-    const bb_json        mark = bb_json_get(json, "replacement");
-    size_t               n;
-    const unsigned char *u = (const unsigned char *)bb_json_value_text(&mark, &n);
-    const char          *scheme = bb_json_text_or(json, "prepend_scheme", "always");
+    const char *scheme = bb_json_text_or(json, "prepend_scheme", "always");
 
     (void)a, (void)err;
-    s->run = run_metaspace;
     s->split = bb_json_bool_or(json, "split", true);
-    if (n == 0 || bb_utf8_length(u, n) != n)
-        bb_json_fail(&mark, BAMBA_ERR_FORMAT, "expected one character");
-    else
-        s->replacement = bb_utf8_decode(u, n);
+    s->replacement = bb_load_char(json, "replacement");
     if (strcmp(scheme, "always") == 0) s->prepend = PREPEND_ALWAYS;
     else if (strcmp(scheme, "first") == 0) s->prepend = PREPEND_FIRST;
     else if (strcmp(scheme, "never") == 0) s->prepend = PREPEND_NEVER;
@@ -350,15 +319,17 @@ typedef bb_status load_fn(step *s, const bb_allocator *a, const bb_json *json,
 
 static const struct {
     const char *type;
-    load_fn    *load;
+    step_fn    *run;
+    load_fn    *load;                     /* NULL: there are no options; behavior is removing */
+    bb_char_fn *matches;
 } kinds[] = {
-    { "Split", load_split },
-    { "ByteLevel", load_bytelevel },
-    { "Digits", load_digits },
-    { "Punctuation", load_punctuation },
-    { "Metaspace", load_metaspace },
-    { "Whitespace", load_whitespace },
-    { "WhitespaceSplit", load_whitespace_split },
+    { "Split", run_split, load_split, NULL },
+    { "ByteLevel", run_bytelevel, load_bytelevel, NULL },
+    { "Digits", run_split, load_digits, bb_char_is_number },
+    { "Punctuation", run_split, load_punctuation, bb_char_is_punctuation },
+    { "Metaspace", run_metaspace, load_metaspace, NULL },
+    { "Whitespace", run_whitespace, NULL, NULL },
+    { "WhitespaceSplit", run_split, NULL, bb_char_is_space },
 };
 
 static bb_status load_step(bb_pretokenizer *z, const bb_json *json, bamba_error *err)
@@ -385,7 +356,9 @@ static bb_status load_step(bb_pretokenizer *z, const bb_json *json, bamba_error 
                      MOST_STEPS);
     bb_status status = bb_json_status(json->doc, err);
     if (status != BAMBA_OK) return status;
-    status = kinds[k].load(&z->step[z->n++], &z->alloc, json, err);
+    step *s = &z->step[z->n++];
+    *s = (step){ .run = kinds[k].run, .matches = kinds[k].matches, .behavior = BB_REMOVED };
+    if (kinds[k].load) status = kinds[k].load(s, &z->alloc, json, err);
     return status == BAMBA_OK ? bb_json_status(json->doc, err) : status;
 }
 

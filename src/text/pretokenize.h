@@ -15,11 +15,11 @@
 
 typedef struct bb_pretokenizer bb_pretokenizer;   /* immutable */
 
-/* A text cut into pieces, and scratch; begins zeroed save for the allocators. */
+/* A text cut into pieces, and scratch. */
 typedef struct bb_pieces {
     bb_buffer text;
     bb_spans  piece;                      /* of text, ascending            */
-    bool      at_start;                   /* the text begins the user's    */
+    bool      at_start;                   /* the user's text begins here   */
     bb_buffer spare_text;
     bb_spans  spare_piece;
     bb_spans  found;                      /* matches within one piece      */
@@ -28,7 +28,7 @@ typedef struct bb_pieces {
 bb_pieces bb_pieces_begin(const bb_allocator *a);
 void      bb_pieces_free(bb_pieces *p);
 
-/* json: the component, or absent: the text is one piece, *out is NULL. */
+/* Load the component; if it is absent, a text is one piece and *out is NULL. */
 bb_status bb_pretokenizer_load(bb_pretokenizer **out, const bb_allocator *a,
                                const bb_json *json, bamba_error *err);
 void      bb_pretokenizer_free(bb_pretokenizer *z);

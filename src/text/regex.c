@@ -2,8 +2,8 @@
  * PCRE2.
  *
  * A match first runs as machine code on 32 KiB of the caller's stack; if that is too little, on
- * a stack of its own; where machine code is not to be had, interpreted. All three give the same
- * result. */
+ * a stack of its own; if that fails too, or there is no machine code, it is interpreted. All
+ * three give the same result. */
 #include "text/regex.h"
 
 #include "base/utf8.h"

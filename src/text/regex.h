@@ -3,7 +3,7 @@
  * Owns:    the only use of PCRE2: compiling to machine code where the system allows it, scratch
  *          of a match, limits against patterns that explode.
  * Not:     the syntax (pattern.h).
- * Errors:  UNSUPPORTED for a pattern that cannot be had, or one that takes too many steps on a
+ * Errors:  UNSUPPORTED for a pattern that cannot be translated, or that takes too many steps on a
  *          text; MEMORY.
  */
 #ifndef BB_TEXT_REGEX_H
@@ -14,7 +14,7 @@
 typedef struct bb_regex   bb_regex;       /* immutable, may be shared by threads */
 typedef struct bb_matcher bb_matcher;     /* scratch of one thread               */
 
-/* pattern [n] is UTF-8. literal: it stands for itself. */
+/* Compile pattern [n], UTF-8. literal: it is a plain text to look for. */
 bb_status bb_regex_compile(bb_regex **out, const bb_allocator *a, const char *pattern, size_t n,
                            bool literal, bamba_error *err);
 void      bb_regex_free(bb_regex *regex);
@@ -31,8 +31,7 @@ typedef struct bb_scan {
     size_t          n;
     size_t          next;                 /* where to go on         */
     size_t          last_end;             /* of the last match; SIZE_MAX before the first */
-    size_t          start;                /* out: the match, in bytes … */
-    size_t          end;                  /* … [start, end)         */
+    size_t          start, end;           /* out: the bytes [start, end) of the match */
 } bb_scan;
 
 bb_scan   bb_scan_begin(const bb_regex *regex, bb_matcher *m, const char *text, size_t n);

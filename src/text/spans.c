@@ -5,12 +5,8 @@
 
 bool bb_spans_add(bb_spans *list, size_t start, size_t end, bool is_match)
 {
-    if (list->n == list->capacity) {
-        void *array = list->span;
-        if (!bb_reserve(list->a, &array, &list->capacity, list->n + 1, sizeof *list->span))
-            return false;
-        list->span = array;
-    }
+    if (!bb_reserve(list->a, &list->span, &list->capacity, list->n + 1, sizeof *list->span))
+        return false;
     list->span[list->n++] = (bb_span){ start, end, is_match };
     return true;
 }
@@ -77,6 +73,7 @@ static void join_next(bb_spans *s)
     }
 }
 
+/* Neighbours that both match, or both do not, become one. */
 static void join_equals(bb_spans *s)
 {
     for (size_t i = 0; i + 1 < s->n; i++) {

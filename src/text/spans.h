@@ -34,14 +34,15 @@ typedef struct bb_spans {
 
 bool bb_spans_add(bb_spans *list, size_t start, size_t end, bool is_match);
 
-/* Set *found to the matches and what lies between them, covering `in` of text; a match may be
-   empty. The second for single characters with a property. */
+/* Set *found to the matches and the gaps between them, which together cover `in` of the text. The
+   first finds a pattern, whose matches may be empty, the second characters with a property. */
 bb_status bb_spans_find(bb_spans *found, const bb_regex *pattern, bb_matcher *m,
                         const char *text, bb_span in, bamba_error *err);
 bool      bb_spans_find_chars(bb_spans *found, bb_char_fn *matches, const char *text,
                               bb_span in);
 
-/* Append the pieces a behaviour makes of *found, which is used up. False without memory. */
+/* Append the pieces that a behaviour makes of *found, whose spans it changes. False without
+   memory. */
 bool bb_spans_split(bb_spans *pieces, bb_behavior behavior, bb_spans *found);
 
 #endif

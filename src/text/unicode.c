@@ -12,7 +12,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
-/* Two letters, as in the Unicode Character Database. */
+/* General category: two letters, as in the Unicode Character Database. */
 static const char *category(uint32_t c)
 {
     const char *newer = bb_unicode_new_category(c);
@@ -99,10 +99,8 @@ static bool decompose(decomposed *d, const char *text, size_t n, bool compatible
         const size_t length = bb_utf8_length(s + i, n - i);
         const utf8proc_int32_t c = (utf8proc_int32_t)bb_utf8_decode(s + i, length);
 
-        void *array = d->c;
-        if (!bb_reserve(d->a, &array, &d->capacity, d->n + MOST_PARTS, sizeof *d->c))
+        if (!bb_reserve(d->a, &d->c, &d->capacity, d->n + MOST_PARTS, sizeof *d->c))
             return false;
-        d->c = array;
         i += length;
         if (c < 0x80 || bb_unicode_is_plain((uint32_t)c)) {
             d->c[d->n++] = c;
@@ -118,7 +116,8 @@ static bool decompose(decomposed *d, const char *text, size_t n, bool compatible
     return true;
 }
 
-/* Stable, by class: by insertion if short, by counting if long. */
+/* Order a run of marks by class, equals as they were: a short one by insertion, a long one by
+   counting. */
 static bool sort_run(decomposed *d, size_t from, size_t n)
 {
     utf8proc_int32_t *run = d->c + from;
@@ -133,9 +132,7 @@ static bool sort_run(decomposed *d, size_t from, size_t n)
         }
         return true;
     }
-    void *spare = d->spare;
-    if (!bb_reserve(d->a, &spare, &d->spare_capacity, n, sizeof *d->spare)) return false;
-    d->spare = spare;
+    if (!bb_reserve(d->a, &d->spare, &d->spare_capacity, n, sizeof *d->spare)) return false;
 
     size_t at[257] = { 0 };
     for (size_t i = 0; i < n; i++) at[(combining_class(run[i]) & 0xFF) + 1]++;
@@ -160,7 +157,7 @@ static bool order_marks(decomposed *d)
     return true;
 }
 
-/* In place: what shrinks moves up. */
+/* Compose in place. */
 static void compose(decomposed *d)
 {
     size_t kept = 0;

@@ -17,7 +17,7 @@ bool bb_char_is_punctuation(uint32_t c);  /* P*, and all of ASCII's             
 bool bb_char_is_mark(uint32_t c);         /* Mn, Mc, Me                           */
 bool bb_char_is_word(uint32_t c);         /* Alphabetic, M, Nd, Pc, Join_Control  */
 
-/* Lower case of one character without context; the number of code points, 1 or 2. */
+/* Lower case of one character without context. Returns the number of code points, 1 or 2. */
 size_t bb_char_lower(uint32_t c, uint32_t out[2]);
 
 /* Append text [n], well-formed UTF-8, in a normal form to *out. */

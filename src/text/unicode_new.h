@@ -24,8 +24,8 @@ const bb_unicode_range *bb_unicode_new(size_t *n);
 /* General category of a character of the table, or NULL. */
 const char *bb_unicode_new_category(uint32_t c);
 
-/* Whether normalizing leaves a character alone that has a decomposition or a combining class:
-   the models were trained on text treated so. */
+/* Whether the reference's normal forms leave a character alone although it has a decomposition or
+   a combining class. Models were trained on text normalized so. */
 bool bb_unicode_is_plain(uint32_t c);
 
 #endif

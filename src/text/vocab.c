@@ -7,6 +7,7 @@
 
 #include "base/sort.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* Eight bytes at a time, multiply and fold. */
@@ -29,11 +30,35 @@ static uint32_t hash_text(const char *text, size_t n)
     return (uint32_t)(h >> 32);
 }
 
-static int by_id(const void *a, const void *b)
+static int32_t id_of(const void *element)
 {
-    const int32_t x = ((const bb_vocab_token *)a)->id;
-    const int32_t y = ((const bb_vocab_token *)b)->id;
+    int32_t id;
+    memcpy(&id, element, sizeof id);
+    return id;
+}
+
+int bb_compare_ids(const void *a, const void *b)
+{
+    const int32_t x = id_of(a);
+    const int32_t y = id_of(b);
     return (x > y) - (x < y);
+}
+
+const void *bb_find_id(const void *array, size_t n, size_t elem_bytes, int32_t id)
+{
+    const unsigned char *e = array;
+    size_t               lo = 0;
+    size_t               hi = n;
+
+    if (id < 0) return NULL;
+    if ((size_t)id < n && id_of(e + (size_t)id * elem_bytes) == id)
+        return e + (size_t)id * elem_bytes;           /* no gap in the ids before it */
+    while (lo < hi) {
+        const size_t mid = lo + (hi - lo) / 2;
+        if (id_of(e + mid * elem_bytes) < id) lo = mid + 1;
+        else hi = mid;
+    }
+    return lo < n && id_of(e + lo * elem_bytes) == id ? e + lo * elem_bytes : NULL;
 }
 
 static size_t table_size(size_t n)
@@ -43,105 +68,72 @@ static size_t table_size(size_t n)
     return size;
 }
 
-static bb_status no_memory(const bb_vocab *v, bamba_error *err)
+bool bb_vocab_begin(bb_vocab *v, const bb_allocator *a, size_t n_tokens)
 {
-    return bb_fail(err, BAMBA_ERR_MEMORY, "out of memory for %zu tokens", v->n);
+    *v = (bb_vocab){ .alloc = *a, .capacity = n_tokens, .mask = table_size(n_tokens) - 1 };
+    v->texts.a = &v->alloc;
+    v->token = bb_allocate(a, n_tokens, sizeof *v->token);
+    v->slot = bb_allocate(a, v->mask + 1, sizeof *v->slot);
+    return v->token && v->slot;
 }
 
-/* Bytes of a token that fit into a message. */
-static int shown(const bb_vocab_token *t)
+bool bb_vocab_add(bb_vocab *v, const char *text, size_t n, int32_t id)
 {
-    return t->n_bytes < 40 ? (int)t->n_bytes : 40;
+    assert(v->n < v->capacity && id >= 0 && id < BB_ID_LIMIT);
+    if (n > UINT32_MAX - v->texts.n || !bb_buffer_append(&v->texts, text, n)) return false;
+    v->token[v->n++] = (bb_vocab_token){ id, (uint32_t)n, NULL };
+    if (n > v->n_longest) v->n_longest = n;
+    return true;
 }
 
-/* Copy the tokens out of the document, in one walk: its nodes lie scattered, and meeting them
-   is what loading costs. */
-static bb_status read_tokens(bb_vocab *v, const bb_json *object, bamba_error *err)
+/* The slot where a text stands or belongs. */
+static bb_vocab_slot *find_slot(const bb_vocab *v, const char *text, size_t n, uint32_t hash)
 {
-    bb_json_walk walk = { 0 };
-    bb_json      member;
-    size_t       i = 0;
-
-    while (bb_json_next(object, &walk, &member)) {
-        const size_t  n = strlen(member.key);
-        const int64_t id = bb_json_value_int(&member);
-        if (bb_json_status(object->doc, NULL) != BAMBA_OK) break;
-        if (id < 0 || id >= BB_ID_LIMIT) {
-            bb_json_fail(&member, BAMBA_ERR_FORMAT, "expected an id in [0, %d), found %lld",
-                         (int)BB_ID_LIMIT, (long long)id);
-            break;
-        }
-        v->token[i++] = (bb_vocab_token){ NULL, (uint32_t)n, (int32_t)id };
-        if (!bb_buffer_append(&v->texts, member.key, n)) return no_memory(v, err);
-        if (n > v->n_longest) v->n_longest = n;
+    for (size_t at = hash & v->mask;; at = (at + 1) & v->mask) {
+        bb_vocab_slot *slot = &v->slot[at];
+        if (slot->id < 0) return slot;
+        if (slot->hash == hash && slot->n_bytes == n &&
+            (n == 0 || memcmp(v->texts.data + slot->offset, text, n) == 0))
+            return slot;
     }
+}
+
+/* Files in the order of ids are sorted already. */
+static void order_tokens(bb_vocab *v)
+{
     const char *text = v->texts.data ? v->texts.data : "";
-    for (size_t k = 0; k < i; text += v->token[k++].n_bytes) v->token[k].text = text;
-    return bb_json_status(object->doc, err);
-}
+    bool        sorted = true;
 
-/* Sorting is for files in another order only. */
-static bb_status order_tokens(bb_vocab *v, const bb_json *object, bamba_error *err)
-{
-    size_t i = 1;
-
-    while (i < v->n && v->token[i - 1].id < v->token[i].id) i++;
-    if (i < v->n) bb_sort(v->token, v->n, sizeof *v->token, by_id);
-    for (; i < v->n; i++) {
-        if (v->token[i - 1].id != v->token[i].id) continue;
-        bb_json_fail(object, BAMBA_ERR_FORMAT, "id %d is given to '%.*s' and to '%.*s'",
-                     (int)v->token[i].id, shown(&v->token[i - 1]), v->token[i - 1].text,
-                     shown(&v->token[i]), v->token[i].text);
-        break;
+    for (size_t i = 0; i < v->n; text += v->token[i++].n_bytes) {
+        v->token[i].text = text;
+        if (i > 0 && v->token[i - 1].id > v->token[i].id) sorted = false;
     }
-    return bb_json_status(object->doc, err);
+    if (!sorted) bb_sort(v->token, v->n, sizeof *v->token, bb_compare_ids);
 }
 
-static void fill_table(bb_vocab *v)
+bool bb_vocab_finish(bb_vocab *v, bb_vocab_token *one, bb_vocab_token *other)
 {
+    order_tokens(v);
     for (size_t i = 0; i <= v->mask; i++) v->slot[i].id = -1;
     for (size_t i = 0; i < v->n; i++) {
         const bb_vocab_token *t = &v->token[i];
         const uint32_t        hash = hash_text(t->text, t->n_bytes);
-        const uint32_t        offset = (uint32_t)(t->text - v->texts.data);
-        size_t                at = hash & v->mask;
-        while (v->slot[at].id >= 0) at = (at + 1) & v->mask;
-        v->slot[at] = (bb_vocab_slot){ hash, offset, t->n_bytes, t->id };
+        bb_vocab_slot        *slot = find_slot(v, t->text, t->n_bytes, hash);
+        const bool            same_id = i > 0 && v->token[i - 1].id == t->id;
+        if (slot->id >= 0 || same_id) {
+            *one = same_id ? v->token[i - 1] : *bb_vocab_at(v, slot->id);
+            *other = *t;
+            return false;
+        }
+        const uint32_t offset = v->texts.data ? (uint32_t)(t->text - v->texts.data) : 0;
+        *slot = (bb_vocab_slot){ hash, offset, t->n_bytes, t->id };
     }
-}
-
-bb_status bb_vocab_load(bb_vocab *v, const bb_allocator *a, const bb_json *object,
-                        bamba_error *err)
-{
-    const size_t n = bb_json_members(object);
-    bb_status    status = BAMBA_OK;
-
-    *v = (bb_vocab){ .alloc = *a };
-    v->texts.a = &v->alloc;
-    if (n == 0 || n > BB_ID_LIMIT) {
-        bb_json_fail(object, BAMBA_ERR_FORMAT,
-                     "expected an object of 1 to %d tokens and their ids", (int)BB_ID_LIMIT);
-        return bb_json_status(object->doc, err);
-    }
-    v->n = n;
-    v->mask = table_size(n) - 1;
-    v->token = bb_allocate(a, n, sizeof *v->token);
-    v->slot = bb_allocate(a, v->mask + 1, sizeof *v->slot);
-    if (!v->token || !v->slot) {
-        status = no_memory(v, err);
-        goto done;
-    }
-    BB_TRY(read_tokens(v, object, err));
-    BB_TRY(order_tokens(v, object, err));
-    fill_table(v);
-done:
-    if (status != BAMBA_OK) bb_vocab_free(v);
-    return status;
+    return true;
 }
 
 void bb_vocab_free(bb_vocab *v)
 {
-    if (!v->alloc.release) return;        /* never loaded */
+    if (!v->alloc.release) return;        /* never begun */
     bb_release(&v->alloc, v->token);
     bb_release(&v->alloc, v->slot);
     bb_release(&v->alloc, v->texts.data);
@@ -150,28 +142,10 @@ void bb_vocab_free(bb_vocab *v)
 
 int32_t bb_vocab_find(const bb_vocab *v, const char *text, size_t n)
 {
-    const uint32_t hash = hash_text(text, n);
-
-    for (size_t at = hash & v->mask;; at = (at + 1) & v->mask) {
-        const bb_vocab_slot *slot = &v->slot[at];
-        if (slot->id < 0) return -1;
-        if (slot->hash == hash && slot->n_bytes == n &&
-            memcmp(v->texts.data + slot->offset, text, n) == 0)
-            return slot->id;
-    }
+    return find_slot(v, text, n, hash_text(text, n))->id;
 }
 
 const bb_vocab_token *bb_vocab_at(const bb_vocab *v, int32_t id)
 {
-    if (id < 0) return NULL;
-    if ((size_t)id < v->n && v->token[id].id == id) return &v->token[id];
-
-    size_t lo = 0;
-    size_t hi = v->n;
-    while (lo < hi) {
-        const size_t mid = lo + (hi - lo) / 2;
-        if (v->token[mid].id < id) lo = mid + 1;
-        else hi = mid;
-    }
-    return lo < v->n && v->token[lo].id == id ? &v->token[lo] : NULL;
+    return bb_find_id(v->token, v->n, sizeof *v->token, id);
 }

@@ -44,7 +44,7 @@ static void expect_limit(const char *text, float lo, float hi)
     const bb_json c = open_config(text);
     float         found_lo, found_hi;
 
-    bb_key_time_step_limit(&c, &found_lo, &found_hi);
+    bb_key_limits(&c, "time_step_limit", &found_lo, &found_hi);
     close_config(BAMBA_OK, "");
     assert_true(found_lo == lo);
     assert_true(found_hi == hi);
@@ -55,7 +55,7 @@ static void expect_no_limit(const char *text, const char *message)
     const bb_json c = open_config(text);
     float         lo, hi;
 
-    bb_key_time_step_limit(&c, &lo, &hi);
+    bb_key_limits(&c, "time_step_limit", &lo, &hi);
     close_config(BAMBA_ERR_FORMAT, message);
 }
 
@@ -140,24 +140,27 @@ static void test_rope_out_of_range(void **unused)
 
 /* -------------------------------------------------------------- lists and texts ---------- */
 
-static void test_list_has(void **unused)
+static void test_mark(void **unused)
 {
-    const bb_json c = open_config("{\"some\": [3, 0, 9], \"none\": [], \"null\": null}");
+    const bb_json c = open_config("{\"some\": [3, 0, 9, 3], \"none\": [], \"null\": null}");
+    bool          marked[11] = { false };
 
     (void)unused;
-    for (int i = 0; i <= 9; i++)
-        assert_int_equal(bb_key_list_has(&c, "some", 0, 9, i), i == 3 || i == 0 || i == 9);
-    assert_false(bb_key_list_has(&c, "none", 0, 9, 0));
-    assert_false(bb_key_list_has(&c, "null", 0, 9, 0));
-    assert_false(bb_key_list_has(&c, "absent", 0, 9, 0));
+    bb_key_mark(&c, "none", 10, marked);
+    bb_key_mark(&c, "null", 10, marked);
+    bb_key_mark(&c, "absent", 10, marked);
+    for (int i = 0; i <= 10; i++) assert_false(marked[i]);
+    bb_key_mark(&c, "some", 10, marked);
+    for (int i = 0; i <= 10; i++) assert_int_equal(marked[i], i == 3 || i == 0 || i == 9);
     close_config(BAMBA_OK, "");
 }
 
 static void expect_bad_list(const char *text, const char *message)
 {
     const bb_json c = open_config(text);
+    bool          marked[10] = { false };
 
-    bb_key_list_has(&c, "list", 0, 9, 4);
+    bb_key_mark(&c, "list", 10, marked);
     close_config(BAMBA_ERR_FORMAT, message);
 }
 
@@ -171,6 +174,8 @@ static void test_list_of_other_things(void **unused)
                     "config.json: 'list[1]': expected an integer from 0 to 9, found 10");
     expect_bad_list("{\"list\": [-1]}",
                     "config.json: 'list[0]': expected an integer from 0 to 9, found -1");
+    expect_bad_list("{\"list\": [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0]}",
+                    "config.json: 'list': expected at most 10 integers, found 11");
 }
 
 static void test_expect(void **unused)
@@ -194,7 +199,7 @@ int main(void)
         cmocka_unit_test(test_time_step_limit),
         cmocka_unit_test(test_rope),
         cmocka_unit_test(test_rope_out_of_range),
-        cmocka_unit_test(test_list_has),
+        cmocka_unit_test(test_mark),
         cmocka_unit_test(test_list_of_other_things),
         cmocka_unit_test(test_expect),
     };

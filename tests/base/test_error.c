@@ -31,6 +31,15 @@ static void test_control_characters(void **state)
     assert_string_equal(err.message, "");
 }
 
+static void test_bytes_that_are_not_text(void **state)
+{
+    bamba_error err;
+
+    (void)state;
+    bb_fail(&err, BAMBA_ERR_FORMAT, "'%.3s' is not %s", "a\xE2\x82\xAC", "\xC3\xA9\x80\xFF!");
+    assert_string_equal(err.message, "'a?" "?' is not \xC3\xA9?" "?!");
+}
+
 static void test_long_message_is_cut(void **state)
 {
     bamba_error err;
@@ -96,6 +105,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_code_and_message),
         cmocka_unit_test(test_control_characters),
+        cmocka_unit_test(test_bytes_that_are_not_text),
         cmocka_unit_test(test_long_message_is_cut),
         cmocka_unit_test(test_cut_between_characters),
         cmocka_unit_test(test_try),

@@ -376,6 +376,87 @@ static void test_out_of_memory(void **state)
     store_free(&s);
 }
 
+/* -------------------------------------------------------------- another format ----------- */
+
+/* A container made by hand: three tensors of different types. */
+typedef struct made {
+    bb_container        base;
+    const bb_allocator *a;
+    bb_tensor           tensor[3];
+    int                *n_closed;
+} made;
+
+static const unsigned char BYTES[] = "eighteen bytes a block";
+
+static void close_made(bb_container *c)
+{
+    made *m = (made *)c;
+    ++*m->n_closed;
+    bb_release(m->a, m);
+}
+
+static bb_container *make_container(const bb_allocator *a, int *n_closed)
+{
+    made *m = bb_new(a, 1, sizeof *m);
+
+    assert_non_null(m);
+    m->tensor[0] = (bb_tensor){ .name = "a", .file = "made", .dtype = BB_TYPE_F32, .n_dims = 1,
+                                .dim = { 1 }, .n_elements = 1, .bytes = 4, .data = BYTES };
+    m->tensor[1] = (bb_tensor){ .name = "b", .file = "made", .dtype = (bb_type)(BB_N_TYPES - 1),
+                                .n_dims = 2, .dim = { 1, 32 }, .n_elements = 32, .bytes = 18,
+                                .data = BYTES + 4 };
+    m->tensor[2] = (bb_tensor){ .name = "c", .file = "made", .dtype = BB_TYPE_F4, .n_dims = 0,
+                                .n_elements = 1, .bytes = 0, .data = BYTES };
+    m->base = (bb_container){ "made", m->tensor, 3, close_made };
+    m->a = a;
+    m->n_closed = n_closed;
+    return &m->base;
+}
+
+static void test_any_container(void **state)
+{
+    fault              f = { 0 };
+    const bb_allocator a = fault_allocator(&f);
+    int                n_closed = 0;
+    bb_checkpoint     *c;
+
+    (void)state;
+    assert_int_equal(bb_checkpoint_of(&c, &a, make_container(&a, &n_closed), NULL), BAMBA_OK);
+    assert_int_equal(bb_checkpoint_bytes(c), 22);
+    const bb_tensor *t = bb_checkpoint_take(c, "b");
+    assert_int_equal(t->dtype, BB_N_TYPES - 1);
+    assert_int_equal(t->bytes, 18);               /* the container's word, not dtype times shape */
+    assert_ptr_equal(t->data, BYTES + 4);
+    t = bb_checkpoint_untaken(c, NULL);
+    assert_string_equal(t->name, "a");
+    t = bb_checkpoint_untaken(c, t);
+    assert_string_equal(t->name, "c");
+    assert_int_equal(n_closed, 0);
+    bb_checkpoint_close(c);
+    assert_int_equal(n_closed, 1);
+    assert_int_equal(f.n_live, 0);
+}
+
+static void test_container_without_memory(void **state)
+{
+    (void)state;
+    for (size_t k = 1; k <= 4; k++) {
+        fault              f = { 0 };
+        const bb_allocator a = fault_allocator(&f);
+        int                n_closed = 0;
+        bb_container      *file = make_container(&a, &n_closed);
+        bb_checkpoint     *c;
+        bamba_error        err;
+
+        f.fail_at = f.n_calls + k;
+        assert_int_equal(bb_checkpoint_of(&c, &a, file, &err), BAMBA_ERR_MEMORY);
+        assert_string_equal(err.message, "made: out of memory");
+        assert_null(c);
+        assert_int_equal(n_closed, 1);
+        assert_int_equal(f.n_live, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -389,6 +470,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_nothing_there, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_bad_index, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_out_of_memory, make_dir, remove_dir),
+        cmocka_unit_test(test_any_container),
+        cmocka_unit_test(test_container_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,7 +32,7 @@ static int remove_dir(void **state)
     return 0;
 }
 
-static bb_status open_it(bb_safetensors **f, const bb_allocator *a, bamba_error *err)
+static bb_status open_it(bb_container **f, const bb_allocator *a, bamba_error *err)
 {
     char           *path = tempdir_path(dir, NAME);
     const bb_status status = bb_safetensors_open(f, a, path, err);
@@ -47,7 +47,7 @@ static void expect_refused(bb_status code, const char *words, const char *more,
 {
     fault              f = { 0 };
     const bb_allocator a = fault_allocator(&f);
-    bb_safetensors    *file = NULL;
+    bb_container      *file = NULL;
     bamba_error        err = { BAMBA_OK, "" };
     const bb_status    status = open_it(&file, &a, &err);
 
@@ -59,14 +59,19 @@ static void expect_refused(bb_status code, const char *words, const char *more,
     assert_int_equal(f.n_live, 0);
 }
 
-static bb_safetensors *expect_read(const bb_allocator *a, const char *what)
+static bb_container *expect_read(const bb_allocator *a, const char *what)
 {
-    bb_safetensors *file = NULL;
-    bamba_error     err;
+    bb_container *file = NULL;
+    bamba_error   err;
 
     if (open_it(&file, a, &err) != BAMBA_OK) fail_msg("%s: %s", what, err.message);
     assert_non_null(file);
     return file;
+}
+
+static const bb_tensor *find(const bb_container *file, const char *name)
+{
+    return bb_tensors_find(file->tensor, file->n, name);
 }
 
 /* -------------------------------------------------------------- good files --------------- */
@@ -85,21 +90,21 @@ static void test_reads(void **state)
     fault              f = { 0 };
     const bb_allocator a = fault_allocator(&f);
     unsigned char      data[32];
-    size_t             n;
 
     (void)state;
     for (int i = 0; i < 32; i++) data[i] = (unsigned char)(i + 1);
     store_write_raw(dir, NAME, header, data, sizeof data);
-    bb_safetensors  *file = expect_read(&a, "good");
-    const bb_tensor *t = bb_safetensors_tensors(file, &n);
+    bb_container    *file = expect_read(&a, "good");
+    const bb_tensor *t = file->tensor;
     static const char *const order[] = { "empty", "end", "four", "odd", "scalar", "w" };
-    assert_int_equal(n, 6);
-    for (size_t i = 0; i < n; i++) {
+    assert_string_equal(file->file, NAME);
+    assert_int_equal(file->n, 6);
+    for (size_t i = 0; i < file->n; i++) {
         assert_string_equal(t[i].name, order[i]);
         assert_string_equal(t[i].file, NAME);
     }
 
-    t = bb_safetensors_find(file, "w");
+    t = find(file, "w");
     assert_int_equal(t->dtype, BB_TYPE_F32);
     assert_int_equal(t->n_dims, 2);
     assert_int_equal(t->dim[0], 2);
@@ -107,22 +112,22 @@ static void test_reads(void **state)
     assert_int_equal(t->n_elements, 6);
     assert_int_equal(t->bytes, 24);
     assert_memory_equal(t->data, data + 3, 24);
-    t = bb_safetensors_find(file, "scalar");
+    t = find(file, "scalar");
     assert_int_equal(t->n_dims, 0);
     assert_int_equal(t->n_elements, 1);
     assert_memory_equal(t->data, data + 27, 2);
-    t = bb_safetensors_find(file, "empty");
+    t = find(file, "empty");
     assert_int_equal(t->n_elements, 0);
     assert_int_equal(t->bytes, 0);
-    t = bb_safetensors_find(file, "four");
+    t = find(file, "four");
     assert_int_equal(t->n_elements, 6);
     assert_int_equal(t->bytes, 3);
     assert_memory_equal(t->data, data + 29, 3);
-    assert_null(bb_safetensors_find(file, "__metadata__"));
-    assert_null(bb_safetensors_find(file, "nothing"));
-    bb_safetensors_close(file);
+    assert_null(find(file, "__metadata__"));
+    assert_null(find(file, "nothing"));
+    bb_container_close(file);
     assert_int_equal(f.n_live, 0);
-    bb_safetensors_close(NULL);
+    bb_container_close(NULL);
 }
 
 static void test_reads_odd_but_legal(void **state)
@@ -142,7 +147,7 @@ static void test_reads_odd_but_legal(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof header / sizeof header[0]; i++) {
         store_write_raw(dir, NAME, header[i], NULL, 0);
-        bb_safetensors_close(expect_read(&a, header[i]));
+        bb_container_close(expect_read(&a, header[i]));
     }
     assert_int_equal(f.n_live, 0);
 }
@@ -162,15 +167,15 @@ static void test_reads_what_store_writes(void **state)
         store_add(&s, name, types[i % 3], 2, (const size_t[]){ 3, 2 }, v);
     }
     store_write(&s, 0, s.n, dir, NAME);
-    bb_safetensors *file = expect_read(&a, "store");
+    bb_container *file = expect_read(&a, "store");
     for (size_t i = 0; i < s.n; i++) {
-        const bb_tensor *t = bb_safetensors_find(file, s.tensor[i].name);
+        const bb_tensor *t = find(file, s.tensor[i].name);
         assert_non_null(t);
         assert_int_equal(t->bytes, s.tensor[i].bytes);
         assert_string_equal(bb_type_name(t->dtype), s.tensor[i].dtype);
         assert_memory_equal(t->data, s.tensor[i].data, t->bytes);
     }
-    bb_safetensors_close(file);
+    bb_container_close(file);
     store_free(&s);
     assert_int_equal(f.n_live, 0);
 }
@@ -306,7 +311,7 @@ static void test_entries(void **state)
     store_write_raw(dir, NAME, ENTRY("\"F32\"", "[2]", "[0,8]"), data, sizeof data);
     fault              f = { 0 };
     const bb_allocator a = fault_allocator(&f);
-    bb_safetensors_close(expect_read(&a, "the entry all others are made from"));
+    bb_container_close(expect_read(&a, "the entry all others are made from"));
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         store_write_raw(dir, NAME, bad[i].header, data, sizeof data);
         expect_refused(BAMBA_ERR_FORMAT, bad[i].words, bad[i].more, bad[i].header);
@@ -357,7 +362,7 @@ static void test_paths(void **state)
 {
     fault              f = { 0 };
     const bb_allocator a = fault_allocator(&f);
-    bb_safetensors    *file;
+    bb_container      *file;
     bamba_error        err;
 
     (void)state;
@@ -387,10 +392,10 @@ static void test_out_of_memory(void **state)
     for (;; k++) {
         fault              f = { .fail_at = k, .forever = k % 2 };
         const bb_allocator a = fault_allocator(&f);
-        bb_safetensors    *file = NULL;
+        bb_container      *file = NULL;
         bamba_error        err;
         const bb_status    status = open_it(&file, &a, &err);
-        bb_safetensors_close(file);
+        bb_container_close(file);
         assert_int_equal(f.n_live, 0);
         if (f.n_refused == 0) break;
         assert_int_equal(status, BAMBA_ERR_MEMORY);

@@ -1,5 +1,5 @@
 /* test_bpe.c - merging against a definition that tries every pair; models that are refused. */
-#include "text/bpe.h"
+#include "text/bpe_load.h"
 
 #include "text/parts.h"
 
@@ -170,6 +170,55 @@ static void test_unknown_missing(void **state)
     unload(&m);
 }
 
+/* -------------------------------------------------------------- building ----------------- */
+
+static bb_text text_of(const char *s) { return (bb_text){ s, strlen(s) }; }
+
+/* The same model as ABC without JSON: vocabulary and merges from arrays. */
+static void test_build(void **state)
+{
+    static const char *const tokens[] = { "a", "b", "c", "ab", "bc", "ca", "abc", "aa", "abca",
+                                          "bcbc", "aaaa" };
+    const bb_allocator   a = host();
+    const bb_bpe_options options = { .unknown = "c" };
+    bb_vocab_token       one, other;
+    bb_text              missing;
+    model                m = { .status = BAMBA_OK };
+
+    (void)state;
+    assert_true(bb_vocab_begin(&m.vocab, &a, COUNT(tokens)));
+    for (size_t i = COUNT(tokens); i-- > 0;)
+        assert_true(bb_vocab_add(&m.vocab, tokens[i], strlen(tokens[i]), (int32_t)i));
+    assert_true(bb_vocab_finish(&m.vocab, &one, &other));
+    m.bpe = bb_bpe_begin(&a, &m.vocab, &options, COUNT(RULES));
+    assert_non_null(m.bpe);
+
+    /* what fails takes no rank */
+    assert_false(bb_bpe_add(m.bpe, text_of("d"), text_of("e"), &missing));
+    assert_true(missing.n == 1 && missing.s[0] == 'd');
+    assert_false(bb_bpe_add(m.bpe, text_of("a"), text_of("e"), &missing));
+    assert_true(missing.n == 1 && missing.s[0] == 'e');
+    assert_false(bb_bpe_add(m.bpe, text_of("b"), text_of("a"), &missing));
+    assert_true(missing.n == 2 && memcmp(missing.s, "ba", 2) == 0);
+    for (size_t r = 0; r < COUNT(RULES); r++)
+        assert_true(bb_bpe_add(m.bpe, text_of(tokens[RULES[r][0]]), text_of(tokens[RULES[r][1]]),
+                               &missing));
+    for (int round = 0; round < 200; round++) {
+        char    text[8];
+        int32_t slow[8];
+        bb_ids  ids;
+        for (int i = 0, k = round; i < 8; i++, k /= 3) {
+            text[i] = k % 3 == 2 && i > 4 ? 'd' : (char)('a' + k % 3);      /* d is unknown: c */
+            slow[i] = k % 3;
+        }
+        encode(&m, &a, text, 8, &ids);
+        assert_int_equal(ids.n, merge_slowly(slow, 8));
+        assert_memory_equal(ids.id, slow, ids.n * sizeof *slow);
+        bb_release(&a, ids.id);
+    }
+    unload(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,6 +226,7 @@ int main(void)
         cmocka_unit_test(test_long_run),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_unknown_missing),
+        cmocka_unit_test(test_build),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

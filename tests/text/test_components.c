@@ -1,6 +1,7 @@
 /* test_components.c - components of tokenizer.json that are refused, by name and place; what
  * reference_cases.h cannot show: the behaviours' rule, templates, byte runs longer than a
  * state. */
+#include "text/bpe_load.h"
 #include "text/pipeline.h"
 
 #include "text/parts.h"

@@ -1,5 +1,6 @@
 /* test_pipeline.c - whole tokenizers and their parts against the reference's answers, which
  * reference_cases.h holds; files that are refused; memory that runs out. */
+#include "text/bpe_load.h"
 #include "text/pipeline.h"
 
 #include "base/utf8.h"

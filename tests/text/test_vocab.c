@@ -1,5 +1,5 @@
-/* test_vocab.c - looking tokens up both ways; vocabularies that are refused. */
-#include "text/vocab.h"
+/* test_vocab.c - vocabularies built by hand and from JSON, and looked up both ways. */
+#include "text/bpe_load.h"
 
 #include "text/parts.h"
 
@@ -86,12 +86,73 @@ static void test_refusals(void **state)
     }
 }
 
+/* -------------------------------------------------------------- building ----------------- */
+
+typedef struct entry { const char *text; size_t n; int32_t id; } entry;
+
+/* NULL if two tokens clash; else the vocabulary, which is *v. */
+static bb_vocab *build(bb_vocab *v, const bb_allocator *a, const entry *e, size_t n,
+                       bb_vocab_token *one, bb_vocab_token *other)
+{
+    assert_true(bb_vocab_begin(v, a, n));
+    for (size_t i = 0; i < n; i++) assert_true(bb_vocab_add(v, e[i].text, e[i].n, e[i].id));
+    return bb_vocab_finish(v, one, other) ? v : NULL;
+}
+
+/* What JSON cannot say: tokens that hold NUL, and a vocabulary of the empty token alone. */
+static void test_build(void **state)
+{
+    static const entry some[] = { { "a\0b", 3, 9 }, { "a", 1, 4 }, { "a\0c", 3, 0 } };
+    static const entry empty[] = { { "", 0, 2 } };
+    const bb_allocator a = host();
+    bb_vocab_token     one, other;
+    bb_vocab           v;
+
+    (void)state;
+    assert_non_null(build(&v, &a, some, COUNT(some), &one, &other));
+    assert_int_equal(bb_vocab_find(&v, "a\0b", 3), 9);
+    assert_int_equal(bb_vocab_find(&v, "a\0c", 3), 0);
+    assert_int_equal(bb_vocab_find(&v, "a", 1), 4);
+    assert_int_equal(bb_vocab_find(&v, "a\0", 2), -1);
+    assert_memory_equal(bb_vocab_at(&v, 9)->text, "a\0b", 3);
+    assert_null(bb_vocab_at(&v, 1));
+    bb_vocab_free(&v);
+    assert_non_null(build(&v, &a, empty, COUNT(empty), &one, &other));
+    assert_int_equal(bb_vocab_find(&v, "", 0), 2);
+    assert_int_equal(bb_vocab_find(&v, "x", 1), -1);
+    assert_int_equal(bb_vocab_at(&v, 2)->n_bytes, 0);
+    bb_vocab_free(&v);
+}
+
+static void test_clashes(void **state)
+{
+    static const entry same_id[] = { { "x", 1, 7 }, { "y", 1, 1 }, { "zz", 2, 7 } };
+    static const entry same_text[] = { { "x", 1, 7 }, { "yy", 2, 1 }, { "x", 1, 2 } };
+    const bb_allocator a = host();
+    bb_vocab_token     one, other;
+    bb_vocab           v;
+
+    (void)state;
+    assert_null(build(&v, &a, same_id, COUNT(same_id), &one, &other));
+    assert_int_equal(one.id, 7);
+    assert_int_equal(other.id, 7);
+    assert_int_equal(one.n_bytes + other.n_bytes, 3);
+    bb_vocab_free(&v);
+    assert_null(build(&v, &a, same_text, COUNT(same_text), &one, &other));
+    assert_int_equal(one.id, 2);
+    assert_int_equal(other.id, 7);
+    assert_true(one.text[0] == 'x' && other.text[0] == 'x');
+    bb_vocab_free(&v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lookups),
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_build),
+        cmocka_unit_test(test_clashes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,27 @@
+/* facts.c - the plan of a network whose layers are a mixer and maybe an MLP. */
+#include "arch/facts.h"
+
+void bb_plan_layers(const bb_facts *f, bb_plan *p)
+{
+    const bb_names   *n = f->names;
+    bb_mamba2_dims    mamba2 = f->mamba2;
+    bb_attention_dims attention = f->attention;
+    bb_mlp_dims       mlp = f->mlp;
+
+    mamba2.d_model = attention.d_model = mlp.d_model = f->d_model;
+    bb_plan_begin(p, f->d_model, f->n_vocab, f->epsilon);
+    bb_plan_padded(p, f->n_rows);
+    bb_plan_embed(p, n->embed);
+    if (n->embed_alias) bb_plan_embed_alias(p, n->embed_alias);
+    for (int l = 0; l < f->n_layers; l++) {
+        bb_plan_layer(p, n->layer, l);
+        bb_plan_block(p, n->mixer_norm);
+        if (f->is_attention[l]) bb_plan_attention(p, n->attention, &attention);
+        else bb_plan_mamba2(p, n->mamba2, &mamba2);
+        if (!n->mlp) continue;
+        bb_plan_block(p, n->mlp_norm);
+        bb_plan_mlp(p, n->mlp, &mlp);
+    }
+    bb_plan_head(p, n->norm, f->tied ? NULL : n->head);
+    bb_plan_leftovers(p, f->tied ? n->unused : n->unused + 1);
+}

@@ -1,0 +1,47 @@
+/* facts.h - what is known of one network, and the plan that follows from it.
+ *
+ * Owns:    facts and names of tensors, whatever kind of file they were read from.
+ * Not:     the keys of a file (keys.h), the families (registry.h, bamba.c, llama.c, mamba2.c).
+ * Errors:  a reader of facts has checked them; planning reports through the plan.
+ */
+#ifndef BB_ARCH_FACTS_H
+#define BB_ARCH_FACTS_H
+
+#include "mixer/mixers.h"
+
+/* What a kind of file calls the tensors of a family. */
+typedef struct bb_names {
+    const char *embed, *embed_alias;      /* the alias may be NULL */
+    const char *layer;                    /* prefix of all names of a layer, with one %d */
+    const char *mixer_norm, *attention, *mamba2;      /* a layer's first block: norm, prefixes */
+    const char *mlp_norm, *mlp;           /* its second block; NULL: there is none */
+    const char *norm, *head;              /* norm before the head; head unless it is tied */
+    const char *const *unused;            /* endings of names of tensors that may be there and are
+                                             not needed, ends with NULL; the first is the head's,
+                                             which only a tied model does not need */
+} bb_names;
+
+/* Numbers of longrope, to which rope.shorter and rope.longer of the attention point. */
+typedef struct bb_rope_factors {
+    double shorter[BB_ROPE_PAIRS], longer[BB_ROPE_PAIRS];
+} bb_rope_factors;
+
+/* A reader starts from zeros. d_model of the dims is left 0: it is that of the network. */
+typedef struct bb_facts {
+    const bb_names   *names;
+    int               d_model, n_layers;
+    int               n_vocab, n_rows;    /* rows of the embedding: n_vocab and padding */
+    int               n_context;          /* positions the model was made for; 0 = not said */
+    bool              tied;               /* the head is the embedding */
+    double            epsilon;            /* of the norms */
+    bool              is_attention[BB_MAX_LAYERS];    /* [n_layers] the mixer of each layer */
+    bb_mamba2_dims    mamba2;
+    bb_attention_dims attention;
+    bb_mlp_dims       mlp;
+    bb_rope_factors   rope;
+} bb_facts;
+
+/* Plan layers of one mixer each, attention or Mamba-2, and an MLP if the names have one. */
+void bb_plan_layers(const bb_facts *f, bb_plan *p);
+
+#endif
