@@ -2,7 +2,7 @@
 #include "commands.h"
 
 #include "console.h"
-#include "json_write.h"
+#include "json.h"
 #include "npy.h"
 #include "setup.h"
 #include "text.h"
@@ -103,7 +103,8 @@ static int print_row(const job *j, size_t position, const float *logits)
         const char *piece = bamba_token_text(j->setup.tokenizer, shown[i], &n_bytes);
         printf("%6zu %8d %12.6f %12.6f  ", position, (int)shown[i], logit,
                logit - largest - log(sum));
-        json_write_text(stdout, piece ? piece : "", n_bytes);
+        if (!json_write_text(stdout, piece ? piece : "", n_bytes))
+            return console_fail("out of memory");
         putchar('\n');
     }
     return EXIT_SUCCESS;
