@@ -1,7 +1,7 @@
 /* cmd_generate.c - continue a text.
  *
- * The prompt is fed at once, then one token after the other: chosen, shown, fed. Results go to
- * stdout, everything about them to stderr.
+ * The prompt is fed at once, then one token after the other is chosen, shown and fed. The text goes
+ * to stdout, everything about it to stderr.
  */
 #include "commands.h"
 
@@ -40,7 +40,7 @@ typedef struct run {
     bamba_sampler        *sampler;
     bamba_sampler_options sampling;
     text_buffer           prompt;
-    int32_t              *prompt_ids;     /* of the tokenizer */
+    int32_t              *prompt_ids;     /* made by the tokenizer */
     const int32_t        *fed;            /* prompt_ids, or the begin token for an empty prompt */
     size_t                n_prompt;
     generation            out;
@@ -86,7 +86,7 @@ static int tokenize_prompt(run *r)
 
 /* ---- preparing ---- */
 
-/* How long the session may grow, and an engine and a session for it. */
+/* Decide how long the session may grow, and create it with an engine. */
 static int create_session(run *r)
 {
     const flags *f = r->flags;
@@ -102,8 +102,8 @@ static int create_session(run *r)
                             r->n_prompt, n_context);
     if (r->out.limit >= 0 && (size_t)r->out.limit < n_context - r->n_prompt) {
         n_used = r->n_prompt + (size_t)r->out.limit;
-        if (f->n_context == 0) n_context = n_used;    /* some models scale positions by it */
-    } else if (f->n_context == 0) {         /* nobody asked for so much: take what there is */
+        if (f->n_context == 0) n_context = n_used;    /* some models scale rotary positions by it */
+    } else if (f->n_context == 0) {         /* the length is the model's: lower it to what fits */
         n_used = setup_fitting(&r->setup, n_context);
         if (n_used < r->n_prompt) n_used = r->n_prompt;
         if (n_used < n_context)

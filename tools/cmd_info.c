@@ -18,7 +18,7 @@ static const char *type_name(bamba_type type)
                                                                : "unknown";
 }
 
-/* "0 B" ... "17.3 GiB" */
+/* Write a size as "0 B" ... "17.3 GiB"; returns out. */
 static const char *format_bytes(uint64_t bytes, char *out, size_t size)
 {
     static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };

@@ -1,4 +1,5 @@
-/* sampling.h - how the next token is chosen: flags, else what the model's makers say, else defaults.
+/* sampling.h - how the next token is chosen: flags, else what the model's makers say, else
+ * defaults.
  *
  * Owns:    the flags, the seed, the logit biases.
  * Not:     generation_config.json (bamba_model_sampler_defaults), the choosing (bamba_sample).
