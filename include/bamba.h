@@ -1,44 +1,43 @@
 /*
  * bamba.h - inference for hybrid Mamba-2 / attention language models
  *
- * This file is the specification of the library: what is not promised here may change.
+ * This file is the specification of what a program needs to generate text: what is not promised
+ * here may change. Measuring speed has a header of its own, bamba_measure.h, without a promise.
  *
  * Objects     bamba_model      weights and graph; immutable; share between threads
  *             bamba_tokenizer  text <-> token ids; immutable; share between threads
  *             bamba_engine     threads, scratch and logits for running a model; one call at a time
  *             bamba_session    what one sequence remembers; runs on any engine of its model
  *             bamba_sampler    logits -> token id; one call at a time
- *             bamba_probe      what the machine itself can do; one call at a time
- * Errors      fallible calls return bamba_status and fill *err if err is not NULL; an object is
- *             unchanged by a call that failed. Nothing aborts, prints or sets errno.
- *             Exceptions we cannot lift: where there is no kernel for them (CPU level "c"),
- *             products go through OpenBLAS, which ends the process when the system denies it
- *             threads or memory; a mapped file that another program shortens while a model is
- *             open raises SIGBUS.
- * Memory      who creates frees; free functions accept NULL. "Borrowed" results belong to the
+ * Errors      Fallible calls return bamba_status and fill *err if err is not NULL; an object is
+ *             unchanged by a call that failed. Nothing aborts, prints or sets errno, with two
+ *             exceptions we cannot lift. Where there is no kernel for them (CPU level "c"), large
+ *             float products go through OpenBLAS, which ends the process when the system denies
+ *             it threads or memory. A mapped file that another program shortens while a model
+ *             is open raises SIGBUS.
+ * Memory      Who creates frees; free functions accept NULL. "Borrowed" results belong to the
  *             object and live until the next call on it. Generating allocates nothing.
- * Globals     none, save one: where there is no kernel for it (CPU level "c"), large float products
- *             go through OpenBLAS, whose number of threads belongs to the process; the first engine
- *             that needs it sets it to 1.
+ * Globals     None but one: the number of OpenBLAS's threads belongs to the process; the first
+ *             engine that needs OpenBLAS sets it to 1.
  * Options     are structs whose first member is their own size, so that old programs keep
  *             working when members are appended. Begin with the macro beside each struct; a
  *             zero (or NULL) member means its default. A size smaller than that of the first
  *             release, or larger than ours with a non-zero unknown tail, is
  *             BAMBA_ERR_ARGUMENT. options may always be NULL.
- * Units       lengths count elements, sizes ending in _bytes count bytes, times ending in _ns
+ * Units       Lengths count elements, sizes ending in _bytes count bytes, times ending in _ns
  *             are nanoseconds, shapes are row-major.
  * Text        is UTF-8 in byte ranges; no terminating NUL is needed, and NUL bytes are text.
  * Bits        The same model, build, CPU level and types give the same logits to the last bit
- *             for any number of threads, any other load, whatever other rows share a call of
- *             up to 32 rows. A prompt cut differently into calls agrees within rounding (1e-4 of
- *             the largest logit), and so does another CPU level, compiler or BLAS. Two exceptions:
- *             a key or value that a 16-bit kv_type rounds to the other side, which moves a logit
- *             about as far as that rounding does; and bfloat16 weights at the level avx512bf16,
- *             which multiplies by dot-product instructions and rounds activations to bfloat16.
- *             That widens the last bit of a sum to 2^-8 of an activation: logits then agree as
- *             bfloat16 runs do (within some per cent of the largest), and err less against
- *             float32 than transformers' bfloat16 does. With compute_type BAMBA_TYPE_F32 the
- *             1e-4 holds there too.
+ *             for any number of threads, any other load, and whatever other rows share a call of
+ *             up to 32 rows. A prompt cut differently into calls gives logits that agree within
+ *             1e-4 of the largest logit, and so does another CPU level, compiler or BLAS, with
+ *             two exceptions. A 16-bit kv_type may round a key or value to the other side, which
+ *             moves a logit about as far as that rounding does. And bfloat16 weights at the level
+ *             avx512bf16 use dot-product instructions, which round activations to bfloat16: a
+ *             last bit there is 2^-8 of an activation, and logits agree as bfloat16 runs do
+ *             (within some per cent of the largest), erring less against float32 than
+ *             transformers' bfloat16 does. With compute_type BAMBA_TYPE_F32 the 1e-4 holds at
+ *             that level too.
  */
 #ifndef BAMBA_H
 #define BAMBA_H
@@ -89,15 +88,30 @@ typedef struct bamba_error {
 /** Version of the library at run time, "major.minor.patch". Static storage. */
 BAMBA_API const char *bamba_version(void);
 
-/** Name of a status in words, "out of memory"; "unknown status" for other values. Static storage. */
+/** A status in words: "out of memory"; "unknown status" for other values. Static storage. */
 BAMBA_API const char *bamba_status_string(bamba_status status);
+
+/* ---------------------------------------------------------------- machine ----------------- */
+
+/**
+ * Bytes this process can still allocate before the machine swaps or a memory limit ends it: the
+ * least of what the system has and what each of the process's control groups has left. Cached
+ * files count as free. UINT64_MAX if the system does not say.
+ */
+BAMBA_API uint64_t bamba_free_memory(void);
+
+/**
+ * Threads of an engine that does not say how many: the physical cores this process may use, at
+ * most the processor time its control groups grant, rounded up.
+ */
+BAMBA_API int bamba_default_threads(void);
 
 /* ---------------------------------------------------------------- callbacks, types -------- */
 
 /**
  * Where memory comes from. Both members are set or both NULL (the C library's, and mmap for
- * large blocks). Every allocation of the objects created with it goes through it, JSON parsing
- * while loading and the stacks of an engine's threads excepted.
+ * large blocks). All memory of the objects created with it comes from it, except for parsing JSON
+ * while loading and for the stacks of an engine's threads.
  *
  * allocate   returns at least bytes bytes aligned to 64, or NULL; contents may be anything.
  * release    takes what allocate returned; never NULL.
@@ -109,44 +123,33 @@ typedef struct bamba_allocator {
     void   *context;
 } bamba_allocator;
 
-/** How far a long call has come: done of total, in the unit the call names. Return non-zero to cancel. */
+/** Told how far a long call has come: `done` of `total`, in the unit that its option names. Return
+    non-zero to cancel the call. */
 typedef int bamba_progress_fn(void *context, uint64_t done, uint64_t total);
 
-/** Polled once per block of the model while feeding; return non-zero to cancel. */
+/** Called once per block of the model while feeding; return non-zero to cancel. */
 typedef int bamba_cancel_fn(void *context);
 
-/** One line without newline about something worth knowing that is not an error. */
+/** Receives one line, without newline, about something that is worth knowing but no error: a key
+    of a file that is ignored, weights that are not in place. Called while a model or tokenizer is
+    opened, by the thread that opens it. */
 typedef void bamba_log_fn(void *context, const char *line);
 
 typedef enum bamba_type {
-    BAMBA_TYPE_DEFAULT = 0,               /* weights: as stored; KV: BAMBA_TYPE_F16              */
+    BAMBA_TYPE_DEFAULT = 0,               /* weights: as stored; keys, values: BAMBA_TYPE_F16    */
     BAMBA_TYPE_F32     = 1,
     BAMBA_TYPE_BF16    = 2,
     BAMBA_TYPE_F16     = 3
 } bamba_type;
 
-typedef enum bamba_limit {                /* what bounds the speed of a machine                  */
-    BAMBA_LIMIT_READ = 0,                 /* bytes read from memory                              */
-    BAMBA_LIMIT_F32  = 1,                 /* float32 multiply-adds, each two operations          */
-    BAMBA_LIMIT_BF16 = 2,                 /* the same of bfloat16 dot products                   */
-    BAMBA_LIMIT_I8   = 3                  /* and of 8-bit integers                               */
-} bamba_limit;
-
-/* One kind of operation: its time, and what it costs at least. */
-typedef struct bamba_op {
-    const char *name;                     /* "in_proj"; static                                   */
-    uint64_t    ns;
-    uint64_t    bytes;                    /* of weights and state, each counted once a pass      */
-    uint64_t    flops;                    /* of the formulas, a multiply-add as two              */
-} bamba_op;
-
 /* ---------------------------------------------------------------- model ------------------- */
 
 typedef struct bamba_model_options {
     size_t            struct_bytes;
-    bamba_type        weight_type;        /* matrices; another type than stored makes a copy     */
-    bamba_type        kv_type;            /* of the sessions' attention caches                   */
-    const char       *cpu;                /* "c" …; NULL: environment BAMBA_CPU, else the fastest */
+    bamba_type        weight_type;        /* of matrices; another than stored makes a copy       */
+    bamba_type        kv_type;            /* of keys and values that sessions remember           */
+    const char       *cpu;                /* CPU level: "c", "avx2", "avx512", "avx512bf16"; NULL:
+                                             the environment's BAMBA_CPU, else the fastest       */
     bamba_allocator   allocator;
     bamba_progress_fn *progress;          /* unit: bytes of weights bound                        */
     void             *progress_context;
@@ -155,7 +158,8 @@ typedef struct bamba_model_options {
     int               n_threads;          /* for converting weights; 0 = as in an engine         */
     bamba_type        compute_type;       /* of activations in products: BAMBA_TYPE_F32 keeps them
                                              float32 always; DEFAULT: as the fastest kernels do  */
-    int               copy_weights;       /* non-zero: into memory of the model, none in place   */
+    int               copy_weights;       /* non-zero: read all weights into memory now, use none
+                                             in the mapped files                                 */
 } bamba_model_options;
 
 #define BAMBA_MODEL_OPTIONS { sizeof(bamba_model_options), BAMBA_TYPE_DEFAULT, BAMBA_TYPE_DEFAULT, \
@@ -166,32 +170,32 @@ typedef struct bamba_model_options {
 typedef struct bamba_model_info {
     size_t      struct_bytes;             /* in: sizeof(bamba_model_info)                        */
     const char *architecture;             /* "bamba"; borrowed from the model                    */
-    const char *cpu;                      /* kernels in use: "c" …; borrowed                     */
+    const char *cpu;                      /* CPU level of the kernels in use: "avx2"; borrowed   */
     bamba_type  weight_type;              /* of the head, the largest matrix                     */
     bamba_type  kv_type;
-    int         n_vocab;                  /* length of the logits; rows that config.json counts as
-                                             padding are left out, as far as it says          */
+    int         n_vocab;                  /* length of the logits, without the rows that
+                                             config.json says are padding                        */
     int         n_layers;
     int         n_context;                /* length the model was made for; 0 = not said         */
     int         d_model;
-    int         n_eos;                    /* end tokens, the union of what the files say …       */
-    const int32_t *eos;                   /* … [n_eos]; borrowed                                 */
-    int32_t     bos;                      /* -1 = not said                                       */
+    int         n_eos;                    /* end tokens of config.json, generation_config.json   */
+    const int32_t *eos;                   /* [n_eos]; borrowed                                   */
+    int32_t     bos;                      /* begin token; -1 = not said                          */
     uint64_t    n_params;                 /* tied matrices counted once                          */
     uint64_t    weights_bytes;            /* read by one decoded token, embedding row excluded   */
-    uint64_t    mapped_bytes;             /* of them used in place from the mapped files         */
-    uint64_t    resident_bytes;           /* anonymous memory the model holds                    */
-    bamba_limit peak;                     /* what bounds its products, where memory does not     */
+    uint64_t    mapped_bytes;             /* weights used in place, in the mapped files          */
+    uint64_t    resident_bytes;           /* weights in memory of the model                      */
+    int         max_new_tokens;           /* tokens its makers let it generate; 0 = not said     */
 } bamba_model_info;
 
 #define BAMBA_MODEL_INFO { sizeof(bamba_model_info), NULL, NULL, BAMBA_TYPE_DEFAULT,               \
-                           BAMBA_TYPE_DEFAULT, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0,              \
-                           BAMBA_LIMIT_READ }
+                           BAMBA_TYPE_DEFAULT, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0 }
 
 /**
  * Open a model from a Hugging Face directory: config.json and model.safetensors, or shards with
  * model.safetensors.index.json. Files stay mapped until bamba_model_free; weights of the wanted
- * type are used in place.
+ * type are used in place. generation_config.json is read if it is there, for begin and end tokens
+ * and for bamba_model_sampler_defaults; what it says and the library cannot do goes to the log.
  *
  * @param out      Out: the model, or NULL on error. Free with bamba_model_free.
  * @param dir      Directory, in the file system's encoding.
@@ -219,17 +223,8 @@ BAMBA_API bamba_status bamba_model_open(bamba_model **out, const char *dir,
  * @param path  A file config.json.     Other parameters and returns as bamba_model_open.
  */
 BAMBA_API bamba_status bamba_model_open_config(bamba_model **out, const char *path,
-                                               const bamba_model_options *options, bamba_error *err);
-
-/**
- * Make a model of the shape that a config.json describes, with random weights in memory: for
- * measuring. The same seed, config and types give the same weights, finite and never denormal.
- *
- * @param path  A file config.json.     Other parameters and returns as bamba_model_open.
- * Cost     seconds a GB, shared by n_threads.
- */
-BAMBA_API bamba_status bamba_model_open_random(bamba_model **out, const char *path, uint64_t seed,
-                                               const bamba_model_options *options, bamba_error *err);
+                                               const bamba_model_options *options,
+                                               bamba_error *err);
 
 /** Free a model; engines and sessions of it must be gone. NULL is allowed. */
 BAMBA_API void bamba_model_free(bamba_model *model);
@@ -237,22 +232,11 @@ BAMBA_API void bamba_model_free(bamba_model *model);
 /** Fill *info (info->struct_bytes set by the caller). @return BAMBA_OK or BAMBA_ERR_ARGUMENT. */
 BAMBA_API bamba_status bamba_model_info_get(const bamba_model *model, bamba_model_info *info);
 
+/** Whether id is an end token of the model: non-zero for those of bamba_model_info.eos. */
+BAMBA_API int bamba_model_is_end(const bamba_model *model, int32_t id);
+
 /** Bytes that a session holds when n_positions tokens are absorbed; n_positions >= 0. */
 BAMBA_API uint64_t bamba_model_state_bytes(const bamba_model *model, size_t n_positions);
-
-/**
- * What a pass costs that feeds n_tokens to each of n_sessions sessions at `position` and gives
- * n_logits rows of logits, by kind of operation. Works without weights.
- *
- * bytes is what memory must move at least: weights used, once; state and window, read and written;
- * keys and values, read once a session and the new ones written. flops are the additions and
- * multiplications of the formulas; a scan counts as the recurrence.
- *
- * @param ops  [n], out, ns is 0; may be NULL if n is 0.
- * @return how many kinds there are; the first n of them are filled in.
- */
-BAMBA_API size_t bamba_model_count(const bamba_model *model, size_t n_sessions, size_t n_tokens,
-                                   size_t position, size_t n_logits, bamba_op *ops, size_t n);
 
 /**
  * The plan as text, one line a block: what runs in which order, names and shapes.
@@ -267,13 +251,13 @@ BAMBA_API size_t bamba_model_describe(const bamba_model *model, char *buffer, si
 typedef struct bamba_engine_options {
     size_t            struct_bytes;
     int               n_batch;            /* rows of the largest piece run at once; 0 = 512      */
-    int               n_threads;          /* 0 = the physical cores this process may use         */
+    int               n_threads;          /* 0 = bamba_default_threads()                         */
     int               n_logits;           /* rows of logits one call may ask for; 0 = 32         */
     bamba_cancel_fn  *cancel;
     void             *cancel_context;
-    bamba_progress_fn *progress;          /* unit: tokens of this call; its answer cancels too   */
+    bamba_progress_fn *progress;          /* unit: tokens of the call                            */
     void             *progress_context;
-    bamba_allocator   allocator;          /* NULLs: the model's                                  */
+    bamba_allocator   allocator;          /* members NULL: the model's                           */
     int               pin;                /* non-zero: each thread on a processor of its own
                                              while it runs                                       */
 } bamba_engine_options;
@@ -282,15 +266,16 @@ typedef struct bamba_engine_options {
                                { NULL, NULL, NULL }, 0 }
 
 /**
- * Create what running a model costs: a thread team, scratch for n_batch rows, logits.
+ * Create what running a model takes: threads, scratch memory for n_batch rows, logits.
  *
- * Its n_threads - 1 threads start here, with all signals blocked, and sleep while nothing is fed. They
- * do not survive fork(): in the child the engine runs on the caller alone and must not be freed.
- * While feeding, a thread (the caller is one) that shares its processor with another of the engine goes
- * to one that has none, of those it may use; its affinity is narrowed for that moment.
+ * Its n_threads - 1 threads start here, with all signals blocked, and sleep while nothing is fed.
+ * They do not survive fork(): in the child the engine runs on the caller alone and must not be
+ * freed. While feeding, a thread (the caller is one) that shares its processor with another of the
+ * engine goes to one that has none, of those it may use; its affinity is narrowed for that moment.
  *
- * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (n_batch outside 1 … 65536, n_threads outside 1 … 1024, n_logits
- *         outside 1 … 1048576, or a model without weights); BAMBA_ERR_MEMORY (no memory, or no threads).
+ * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (n_batch outside 1 … 65536, n_threads outside 1 … 1024,
+ *         n_logits outside 1 … 1048576, or a model without weights); BAMBA_ERR_MEMORY (no memory,
+ *         or no threads).
  */
 BAMBA_API bamba_status bamba_engine_create(bamba_engine **out, const bamba_model *model,
                                            const bamba_engine_options *options, bamba_error *err);
@@ -299,21 +284,12 @@ BAMBA_API void bamba_engine_free(bamba_engine *engine);
 /** Threads the engine runs on. */
 BAMBA_API int bamba_engine_threads(const bamba_engine *engine);
 
-/**
- * From now on note where the time of feeding goes, from zero (on non-zero), or no more. What has
- * been noted stays until it is asked for from zero again. Off, it costs nothing.
- */
-BAMBA_API void bamba_engine_profile(bamba_engine *e, int on);
-
-/** What has been noted, by kind of operation. Parameters and return as bamba_model_count. */
-BAMBA_API size_t bamba_engine_profile_get(const bamba_engine *e, bamba_op *ops, size_t n);
-
 /* ---------------------------------------------------------------- session ----------------- */
 
 typedef struct bamba_session_options {
     size_t          struct_bytes;
     size_t          n_context;            /* most tokens it can absorb; 0 = the model's, or 4096 */
-    bamba_allocator allocator;            /* NULLs: the model's                                  */
+    bamba_allocator allocator;            /* members NULL: the model's                           */
 } bamba_session_options;
 
 #define BAMBA_SESSION_OPTIONS { sizeof(bamba_session_options), 0, { NULL, NULL, NULL } }
@@ -321,12 +297,12 @@ typedef struct bamba_session_options {
 /**
  * Create an empty session at position 0.
  *
- * With the built-in allocator the address space for n_context tokens is reserved and memory is
- * used as positions are reached; an allocator of yours is asked for all of it at once.
+ * With the built-in allocator, address space for n_context tokens is reserved and memory is used
+ * only as positions are reached; the caller's own allocator is asked for all of it at once.
  *
  * Models whose rotary positions are scaled by length (dynamic, longrope) are scaled for n_context
- * tokens from the first one on, since what is in the cache cannot be turned anew: ask for the
- * length you need. Logits then equal those of one call of transformers over n_context tokens
+ * tokens from the first one on, since keys already in the cache cannot be rotated again: ask for
+ * the length you need. Logits then equal those of one call of transformers over n_context tokens
  * (dynamic), or over any number on the same side of the model's original length (longrope).
  *
  * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (n_context above 2^30, or a model without weights);
@@ -346,21 +322,11 @@ BAMBA_API size_t bamba_session_position(const bamba_session *session);
 BAMBA_API size_t bamba_session_room(const bamba_session *session);
 
 /**
- * Make a session stand at n_positions as if it had absorbed tokens, by filling it with random
- * values: for measuring. What follows costs what it would cost after a real text.
+ * Make `to` remember what `from` remembers. The context length of `to` stays as it is; its rotary
+ * positions are scaled as those of `from` until `to` is reset.
  *
- * @return BAMBA_OK; BAMBA_ERR_ARGUMENT; BAMBA_ERR_FULL (n_positions beyond the context length);
- *         BAMBA_ERR_MEMORY.
- */
-BAMBA_API bamba_status bamba_session_fill(bamba_session *s, size_t n_positions, uint64_t seed,
-                                          bamba_error *err);
-
-/**
- * Make to remember what from remembers; to's context length stays as it is, and the scaling of
- * positions becomes from's until to is reset.
- *
- * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (another model); BAMBA_ERR_FULL (from's position is beyond
- *         to's context length).
+ * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (another model); BAMBA_ERR_FULL (the position of `from` is
+ *         beyond the context length of `to`).
  * Cost     a copy of what is used: constant state + the attention cache up to the position.
  * Threads  no other call on either session meanwhile.
  */
@@ -388,19 +354,20 @@ BAMBA_API bamba_status bamba_session_copy(bamba_session *to, const bamba_session
  *
  * Cost     linear in n for state-space layers, n times position for attention; no allocation.
  * Threads  one call at a time per engine and per session.
- * Result   the same bits for any n_threads; for other ways of cutting the tokens, see "Bits".
+ * Result   the same bits for any n_threads; for other ways to cut the tokens into calls, see
+ *          "Bits" above.
  * Source   Dao & Gu 2024, arXiv:2405.21060 (state-space duality).
  */
-BAMBA_API bamba_status bamba_feed(bamba_engine *e, bamba_session *s, const int32_t *tokens, size_t n,
-                                  const float **logits, bamba_error *err);
+BAMBA_API bamba_status bamba_feed(bamba_engine *e, bamba_session *s, const int32_t *tokens,
+                                  size_t n, const float **logits, bamba_error *err);
 
-/* What one session is fed in a call of bamba_feed_batch(). */
+/* What bamba_feed_batch() feeds one session. */
 typedef struct bamba_feed_item {
     bamba_session *session;               /* each session at most once in a call                 */
     const int32_t *tokens;                /* [n] ids, each in [0, n_vocab)                       */
     size_t         n;                     /* 1 .. bamba_session_room(session)                    */
-    size_t         n_logits;              /* logits wanted after each of the last n_logits
-                                             tokens, 0 .. n; 1 = after the last                  */
+    size_t         n_logits;              /* 0 .. n: logits are wanted after each of the last
+                                             n_logits tokens                                     */
     const float   *logits;                /* out: [n_logits, n_vocab], borrowed; NULL if none    */
 } bamba_feed_item;
 
@@ -417,40 +384,6 @@ typedef struct bamba_feed_item {
 BAMBA_API bamba_status bamba_feed_batch(bamba_engine *e, bamba_feed_item *items, size_t n_items,
                                         bamba_error *err);
 
-/* ---------------------------------------------------------------- probe ------------------- */
-
-/* What the machine itself can do, measured when asked: the yardstick for a model's speed. */
-typedef struct bamba_probe bamba_probe;
-
-typedef struct bamba_probe_options {
-    size_t          struct_bytes;
-    int             n_threads;            /* 0 = as in an engine                                 */
-    size_t          read_bytes;           /* memory to read, in huge pages if the system has them;
-                                             0 = 1 GiB, or a quarter of what is free             */
-    bamba_allocator allocator;
-    int             pin;                  /* as in an engine                                     */
-} bamba_probe_options;
-
-#define BAMBA_PROBE_OPTIONS { sizeof(bamba_probe_options), 0, 0, { NULL, NULL, NULL }, 0 }
-
-/** @return BAMBA_OK; BAMBA_ERR_ARGUMENT (n_threads outside 0 … 1024); BAMBA_ERR_MEMORY. */
-BAMBA_API bamba_status bamba_probe_create(bamba_probe **out, const bamba_probe_options *options,
-                                          bamba_error *err);
-BAMBA_API void bamba_probe_free(bamba_probe *probe);
-
-/** Measure once, some 10 to 50 ms. @return GB/s, or 10^9 operations a second; 0 if the processor
-    has no such instruction. One call at a time. */
-BAMBA_API double bamba_probe_run(bamba_probe *probe, bamba_limit what);
-
-/** Read data [n_bytes] once, 64 bytes at a time, and forget it. @return GB/s. */
-BAMBA_API double bamba_probe_read(bamba_probe *probe, const void *data, size_t n_bytes);
-
-BAMBA_API int         bamba_probe_threads(const bamba_probe *probe);
-/** Memory it holds to read. */
-BAMBA_API uint64_t    bamba_probe_bytes(const bamba_probe *probe);
-/** The CPU level measured, all that the processor has: "avx2". Static storage. */
-BAMBA_API const char *bamba_probe_cpu(const bamba_probe *probe);
-
 /* ---------------------------------------------------------------- tokenizer --------------- */
 
 typedef struct bamba_tokenizer_options {
@@ -460,12 +393,13 @@ typedef struct bamba_tokenizer_options {
     void           *log_context;
 } bamba_tokenizer_options;
 
-#define BAMBA_TOKENIZER_OPTIONS { sizeof(bamba_tokenizer_options), { NULL, NULL, NULL }, NULL, NULL }
+#define BAMBA_TOKENIZER_OPTIONS { sizeof(bamba_tokenizer_options), { NULL, NULL, NULL }, NULL,      \
+                                  NULL }
 
 /**
  * Open tokenizer.json of a directory, as written by the Hugging Face tokenizers library: BPE,
- * byte-level or with byte fallback. tokenizer_config.json is read for the names of the begin and
- * end tokens if it is there.
+ * byte-level or with byte fallback. tokenizer_config.json is read for the name of the end token
+ * if it is there; an end token that the vocabulary lacks goes to the log.
  *
  * @return BAMBA_OK; BAMBA_ERR_IO; BAMBA_ERR_FORMAT; BAMBA_ERR_UNSUPPORTED (a component that is not
  *         implemented, by name); BAMBA_ERR_MEMORY; BAMBA_ERR_ARGUMENT.
@@ -506,8 +440,8 @@ BAMBA_API bamba_status bamba_tokenize(const bamba_tokenizer *tokenizer, const ch
 BAMBA_API void bamba_tokens_free(const bamba_tokenizer *tokenizer, int32_t *ids);
 
 /**
- * The bytes one id stands for inside a text, before any decoder that looks at neighbours;
- * incomplete UTF-8 is possible. Special tokens give their name.
+ * The bytes one id stands for inside a text. They may be a part of a UTF-8 character, and
+ * decoding a whole text may drop or add a space beside them. Special tokens give their name.
  *
  * @param n_bytes  Out.
  * @return borrowed for the tokenizer's life; NULL for an id without a token.
@@ -523,13 +457,14 @@ BAMBA_API int bamba_token_is_special(const bamba_tokenizer *tokenizer, int32_t i
 BAMBA_API int32_t bamba_token_find(const bamba_tokenizer *tokenizer, const char *text,
                                    size_t n_bytes);
 
-/** End token of tokenizer_config.json, or -1. */
+/** The end token that tokenizer_config.json names, or -1. */
 BAMBA_API int32_t bamba_tokenizer_eos(const bamba_tokenizer *tokenizer);
 
-/** A running decoding: small, caller-owned, begins as BAMBA_DECODER (all zero). */
+/** State of a decoding that goes on from call to call. The caller owns it; it begins as
+    BAMBA_DECODER (all zero). */
 typedef struct bamba_decoder {
     uint32_t      n_pending;              /* bytes of an unfinished character in pending         */
-    uint32_t      n_tokens;               /* tokens seen, so that first-token rules apply once   */
+    uint32_t      n_tokens;               /* tokens seen: some decoders treat the first specially */
     unsigned char pending[24];
 } bamba_decoder;
 
@@ -537,21 +472,21 @@ typedef struct bamba_decoder {
 
 enum {                                    /* flags of bamba_decode                               */
     BAMBA_DECODE_SKIP_SPECIAL = 1,        /* leave special tokens out                            */
-    BAMBA_DECODE_FINISH       = 2         /* no more tokens follow: give out what is pending,
-                                             an unfinished character as U+FFFD                   */
+    BAMBA_DECODE_FINISH       = 2         /* no more tokens follow: return what is pending, an
+                                             unfinished character as U+FFFD                      */
 };
 
 /**
- * Turn ids into text, as they come: what is returned is always whole UTF-8 characters; the tail of
- * an unfinished one waits in *decoder. Bytes that can never become a character give U+FFFD.
- * All outputs of a decoding put together are the text that decoding all ids at once gives.
+ * Turn ids into text as they are generated. Only whole UTF-8 characters are returned; the bytes of
+ * an unfinished one wait in *decoder. Bytes that can never become a character give U+FFFD. The
+ * outputs of all calls put together are the text that decoding all ids in one call gives.
  *
  * @param decoder  In and out.
  * @param ids      [n_ids]; ids without a token give nothing.
  * @param buffer   [size]; receives at most size bytes, no NUL.
  * @param n_bytes  Out: bytes of the text. If it is larger than size nothing has been written and
- *                 *decoder is unchanged: call again with room. 64 bytes a token more than the
- *                 longest token always suffice.
+ *                 *decoder is unchanged: call again with a larger buffer. For each id, 64
+ *                 bytes more than the longest token has always suffice.
  *
  * @return BAMBA_OK; BAMBA_ERR_ARGUMENT.
  */
@@ -570,7 +505,7 @@ typedef struct bamba_logit_bias {
 typedef void bamba_logits_fn(void *context, float *logits, size_t n);
 
 /**
- * Stages run in this order; a stage at its neutral value does nothing:
+ * How the next token is chosen. Stages run in this order; one at its neutral value does nothing:
  *   1 callback   2 logit_bias   3 penalties over the last penalty_last_n tokens: repetition
  *   (logit / r if positive, · r if not), then frequency · count and presence subtracted
  *   4 temperature 0: the largest logit, the lowest id on ties; done
@@ -587,7 +522,7 @@ typedef struct bamba_sampler_options {
     float                   repetition_penalty;   /* > 0, 1 = off; default 1                     */
     float                   presence_penalty;     /* 0 = off                                     */
     float                   frequency_penalty;    /* 0 = off                                     */
-    int                     penalty_last_n;       /* 0 = off, -1 = everything accepted; default 64 */
+    int                     penalty_last_n;       /* 0 = off, -1 = all accepted; default 64      */
     const bamba_logit_bias *bias;                 /* [n_bias], copied                            */
     size_t                  n_bias;
     bamba_logits_fn        *callback;
@@ -600,6 +535,17 @@ typedef struct bamba_sampler_options {
                                 0.0f, 0.0f, 64, NULL, 0, NULL, NULL, { NULL, NULL, NULL } }
 
 /**
+ * Set in *options what the model's generation_config.json says: temperature (0 if do_sample is
+ * false), top_k, top_p, min_p, repetition_penalty (over all tokens: penalty_last_n becomes -1).
+ * What the file does not say stays as it is, and so do all members without the file.
+ *
+ * @param options  In and out: begins as BAMBA_SAMPLER_OPTIONS.
+ * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (NULL, or struct_bytes below that of the first release).
+ */
+BAMBA_API bamba_status bamba_model_sampler_defaults(const bamba_model *model,
+                                                    bamba_sampler_options *options);
+
+/**
  * Create a sampler for logits of n_vocab entries.
  *
  * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (a value outside its range, NaN, or an id outside
@@ -609,10 +555,11 @@ BAMBA_API bamba_status bamba_sampler_create(bamba_sampler **out, int n_vocab,
                                             const bamba_sampler_options *options, bamba_error *err);
 BAMBA_API void bamba_sampler_free(bamba_sampler *sampler);
 
-/** Forget accepted tokens and start the generator again from seed. */
+/** Forget the accepted tokens and restart the random generator from seed. */
 BAMBA_API void bamba_sampler_reset(bamba_sampler *sampler, uint64_t seed);
 
-/** Tell the sampler of a token that stands in the text (the prompt's too), for the penalties. */
+/** Tell the sampler that id is part of the text, for the penalties: each token of the prompt, and
+    each that was chosen. */
 BAMBA_API void bamba_sampler_accept(bamba_sampler *sampler, int32_t id);
 
 /**

@@ -61,30 +61,6 @@ static bb_status choose_kernels(bb_kernels *k, const char *option, bamba_error *
 
 /* -------------------------------------------------------------- config.json -------------- */
 
-static void add_eos(bamba_model *m, int64_t id)
-{
-    if (id < 0 || id >= m->graph->n_vocab || m->n_eos == BB_MAX_EOS) return;
-    for (int i = 0; i < m->n_eos; i++)
-        if (m->eos[i] == id) return;
-    m->eos[m->n_eos++] = (int32_t)id;
-}
-
-/* eos_token_id: an id, a list of them, or null. */
-static void read_eos(bamba_model *m, const bb_json *j)
-{
-    const bb_json eos = bb_json_get(j, "eos_token_id");
-
-    if (!eos.node) return;
-    if (!bb_json_is_array(&eos)) {
-        add_eos(m, bb_json_value_int(&eos));
-        return;
-    }
-    for (size_t i = 0; i < bb_json_length(&eos); i++) {
-        const bb_json id = bb_json_at(&eos, i);
-        add_eos(m, bb_json_value_int(&id));
-    }
-}
-
 /* In what type the matrices would be stored, for models without weights. */
 static bb_type read_dtype(const bb_json *c)
 {
@@ -93,7 +69,7 @@ static bb_type read_dtype(const bb_json *c)
     return strcmp(name, "bfloat16") == 0 ? BB_TYPE_BF16 : strcmp(name, "float16") == 0 ? BB_TYPE_F16 : BB_TYPE_F32;
 }
 
-static bb_status plan_model(bamba_model *m, bb_json_doc *doc, bamba_error *err)
+static bb_status plan_model(bamba_model *m, bb_json_doc *doc, const bb_log *log, bamba_error *err)
 {
     const bb_json  config = bb_json_root(doc);
     const bb_arch *arch;
@@ -108,34 +84,13 @@ static bb_status plan_model(bamba_model *m, bb_json_doc *doc, bamba_error *err)
     m->architecture = arch->model_type;
     bb_arch_plan(arch, &config, &plan);
     m->n_context = bb_json_int_or(&config, "max_position_embeddings", 0, INT_MAX, 0);
-    m->bos = bb_json_int_or(&config, "bos_token_id", -1, INT_MAX, -1);
     m->weight_type = read_dtype(&config);
     BB_TRY(bb_json_status(doc, err));
     BB_TRY(bb_plan_status(&plan, err));
-    read_eos(m, &config);
+    bb_generation_config_init(&m->generation, m->graph->n_vocab);
+    bb_generation_config_tokens(&m->generation, &config, log);
     BB_TRY(bb_json_status(doc, err));
 done:
-    return status;
-}
-
-/* generation_config.json is optional; its end tokens join config.json's. */
-static bb_status read_generation(bamba_model *m, const char *dir, bamba_error *err)
-{
-    bb_json_doc *doc = NULL;
-    bb_status    status = BAMBA_OK;
-    char        *path = bb_path_join(&m->alloc, dir, "generation_config.json");
-
-    if (!path) return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", dir);
-    if (bb_path_exists(path)) {
-        BB_TRY(bb_json_open(&doc, &m->alloc, path, 0, err));
-        const bb_json root = bb_json_root(doc);
-        read_eos(m, &root);
-        m->bos = bb_json_int_or(&root, "bos_token_id", -1, INT_MAX, m->bos);
-        BB_TRY(bb_json_status(doc, err));
-    }
-done:
-    bb_json_close(doc);
-    bb_release(&m->alloc, path);
     return status;
 }
 
@@ -151,13 +106,24 @@ static bb_status bind_model(bamba_model *m, const bamba_model_options *o, const 
         .n_threads = o->n_threads, .progress = o->progress,
         .progress_context = o->progress_context,
     };
-    return bb_bind(m->graph, m->checkpoint, &bind, &m->block, &m->stats, err);
+    const bb_log    log = { o->log, o->log_context };
+    const bb_status status = bb_bind(m->graph, m->checkpoint, &bind, &m->block, &m->stats, err);
+
+    if (status != BAMBA_OK || !m->checkpoint) return status;
+    if (m->stats.converted_bytes > 0)
+        bb_log_line(&log, "weights: %.1f MiB are converted copies in memory",
+                    (double)m->stats.converted_bytes / 0x1p20);
+    if (m->stats.misaligned_bytes > 0)
+        bb_log_line(&log, "weights: %.1f MiB are copied into memory, since they lie unaligned in "
+                    "their file", (double)m->stats.misaligned_bytes / 0x1p20);
+    return BAMBA_OK;
 }
 
 /* The parts both ways of opening share: everything up to the plan. */
 static bb_status begin(bamba_model **out, const char *config_path,
                        const bamba_model_options *o, bamba_error *err)
 {
+    const bb_log log = { o->log, o->log_context };
     bb_status    status = BAMBA_OK;
     bb_json_doc *doc = NULL;
     bamba_model *m = NULL;
@@ -179,7 +145,7 @@ static bb_status begin(bamba_model **out, const char *config_path,
         goto done;
     }
     BB_TRY(bb_json_open(&doc, &a, config_path, BB_JSON_INFINITY, err));
-    BB_TRY(plan_model(m, doc, err));
+    BB_TRY(plan_model(m, doc, &log, err));
     *out = m;
     m = NULL;
 done:
@@ -241,7 +207,8 @@ bamba_status bamba_model_open(bamba_model **out, const char *dir,
         goto done;
     }
     BB_TRY(begin(&m, path, &o, err));
-    BB_TRY(read_generation(m, dir, err));
+    BB_TRY(bb_generation_config_read(&m->generation, &a, dir, &(bb_log){ o.log, o.log_context },
+                                     err));
     BB_TRY(bb_checkpoint_open(&m->checkpoint, &a, dir, err));
     BB_TRY(bind_model(m, &o, NULL, err));
     m->weight_type = m->graph->head.w.type;
@@ -266,10 +233,11 @@ void bamba_model_free(bamba_model *m)
 
 /* -------------------------------------------------------------- asking ------------------- */
 
-/* What bounds the products of the head's type. */
-static bamba_limit peak_of(const bamba_model *m)
+bamba_limit bamba_model_peak(const bamba_model *m)
 {
-    return bb_format_of(&m->kernels, m->weight_type)->activation == BB_TYPE_BF16 ? BAMBA_LIMIT_BF16 : BAMBA_LIMIT_F32;
+    if (!m) return BAMBA_LIMIT_F32;
+    return bb_format_of(&m->kernels, m->weight_type)->activation == BB_TYPE_BF16 ? BAMBA_LIMIT_BF16
+                                                                                 : BAMBA_LIMIT_F32;
 }
 
 bamba_status bamba_model_info_get(const bamba_model *m, bamba_model_info *info)
@@ -287,14 +255,14 @@ bamba_status bamba_model_info_get(const bamba_model *m, bamba_model_info *info)
         .n_layers       = m->graph->n_layers,
         .n_context      = m->n_context,
         .d_model        = m->graph->d_model,
-        .n_eos          = m->n_eos,
-        .eos            = m->eos,
-        .bos            = m->bos,
+        .n_eos          = m->generation.n_eos,
+        .eos            = m->generation.eos,
+        .bos            = m->generation.bos,
         .n_params       = m->stats.n_params,
         .weights_bytes  = m->stats.weights_bytes,
         .mapped_bytes   = m->stats.mapped_bytes,
         .resident_bytes = m->stats.resident_bytes,
-        .peak           = peak_of(m),
+        .max_new_tokens = m->generation.max_new_tokens,
     };
     if (size > sizeof full) memset((unsigned char *)info + sizeof full, 0, size - sizeof full);
     memcpy(info, &full, size < sizeof full ? size : sizeof full);

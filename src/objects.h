@@ -1,16 +1,16 @@
 /* objects.h - what is inside the public nouns.
  *
  * Owns:    the structs of model, engine and session.
- * Not:     the public contract (bamba.h).
+ * Not:     the public contract (bamba.h, bamba_measure.h).
  */
 #ifndef BB_OBJECTS_H
 #define BB_OBJECTS_H
 
+#include "bamba_measure.h"
 #include "forward.h"
+#include "generation_config.h"
 #include "load/checkpoint.h"
 #include "graph/bind.h"
-
-enum { BB_MAX_EOS = 16 };
 
 struct bamba_model {
     bb_allocator   alloc;
@@ -24,9 +24,7 @@ struct bamba_model {
     bb_type       weight_type;           /* of the matrices */
     bb_type        kv_type;
     int            n_context;             /* 0 = not said */
-    int            n_eos;
-    int32_t        eos[BB_MAX_EOS];
-    int32_t        bos;                   /* -1 = not said */
+    bb_generation_config generation;
 };
 
 struct bamba_session {

@@ -1,5 +1,5 @@
 /* probe.c - what the machine itself can do, measured now: the yardstick of every speed. */
-#include "bamba.h"
+#include "bamba_measure.h"
 
 #include "base/options.h"
 #include "base/system.h"

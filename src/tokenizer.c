@@ -10,8 +10,6 @@ struct bamba_tokenizer {
     bb_allocator  alloc;
     bb_pipeline   pipeline;
     int32_t       eos;                    /* -1: not said */
-    bamba_log_fn *log;
-    void         *log_context;
 };
 
 enum { TEXT_MOST_BYTES = 1 << 30 };
@@ -25,7 +23,8 @@ static bb_json token_name(const bb_json *config, const char *key, bb_json *membe
     return bb_json_is_object(member) ? bb_json_get(member, "content") : *member;
 }
 
-static bb_status read_config(bamba_tokenizer *t, const char *path, bamba_error *err)
+static bb_status read_config(bamba_tokenizer *t, const char *path, const bb_log *log,
+                             bamba_error *err)
 {
     bb_json_doc *doc = NULL;
     bb_status    status = BAMBA_OK;
@@ -40,8 +39,7 @@ static bb_status read_config(bamba_tokenizer *t, const char *path, bamba_error *
         size_t      n;
         const char *text = bb_json_value_text(&eos, &n);
         t->eos = bamba_token_find(t, text, n);
-        if (t->eos < 0 && n > 0 && t->log)
-            t->log(t->log_context, "tokenizer_config.json: 'eos_token' is not a token");
+        if (t->eos < 0 && n > 0) bb_json_log(&eos, log, "'%.80s' is not a token", text);
     }
     BB_TRY(bb_json_status(doc, err));
 done:
@@ -73,8 +71,6 @@ bamba_status bamba_tokenizer_open(bamba_tokenizer **out, const char *dir,
         goto done;
     }
     t->eos = -1;
-    t->log = o.log;
-    t->log_context = o.log_context;
     BB_TRY(bb_pipeline_load(&t->pipeline, &t->alloc, path, err));
     bb_release(&a, path);
     path = bb_path_join(&a, dir, "tokenizer_config.json");
@@ -82,7 +78,7 @@ bamba_status bamba_tokenizer_open(bamba_tokenizer **out, const char *dir,
         status = bb_fail(err, BAMBA_ERR_MEMORY, "tokenizer: out of memory");
         goto done;
     }
-    BB_TRY(read_config(t, path, err));
+    BB_TRY(read_config(t, path, &(bb_log){ o.log, o.log_context }, err));
     *out = t;
     t = NULL;
 done:

@@ -1,4 +1,4 @@
-/* args.c - command lines read by tables. */
+/* args.c - reading command lines by tables of options. */
 #include "args.h"
 
 #include "console.h"
@@ -113,7 +113,7 @@ static int read_value(const command *self, const arg *a, const char *name, const
     return ARGS_READ;
 }
 
-/* Words of a text from HELP_COLUMN to HELP_WIDTH; the cursor is at column `at`. */
+/* Print words between the columns HELP_COLUMN and HELP_WIDTH; the cursor is at column `at`. */
 static void print_wrapped(const char *words, int at)
 {
     if (at >= HELP_COLUMN) at = printf("\n") - 1;

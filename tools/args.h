@@ -1,4 +1,4 @@
-/* args.h - command lines read by tables.
+/* args.h - reading command lines by tables of options.
  *
  * Owns:    option names, values and their ranges, --help, messages about wrong use.
  * Not:     what an option means.
@@ -15,17 +15,17 @@
 typedef enum arg_kind {
     ARG_FLAG,                             /* bool *   becomes true                           */
     ARG_UNFLAG,                           /* bool *   becomes false                          */
-    ARG_ACCEPTED,                         /* NULL     says what we do anyway                 */
+    ARG_ACCEPTED,                         /* NULL     read and ignored: it is done anyway    */
     ARG_INT,                              /* int *                                           */
     ARG_INT64,                            /* int64_t *                                       */
     ARG_FLOAT,                            /* double *                                        */
     ARG_TEXT,                             /* const char **                                   */
-    ARG_LIST,                             /* arg_list *, grows by one each time              */
-    ARG_WORD                              /* int *    becomes the index in words             */
+    ARG_LIST,                             /* arg_list *, each use appends its value          */
+    ARG_WORD                              /* int *    becomes the index of the value in words */
 } arg_kind;
 
 typedef struct arg_list {
-    const char **items;                   /* [n], free() it                                  */
+    const char **items;                   /* [n]; free() the list, not the texts             */
     size_t       n;
 } arg_list;
 
@@ -35,7 +35,7 @@ typedef struct arg {
     const char        *help;              /* one line, wrapped when shown; empty: not shown  */
     arg_kind           kind;
     void              *target;
-    double             lo, hi;            /* of numbers                                      */
+    double             lo, hi;            /* least and greatest value of a number            */
     const char *const *words;             /* of ARG_WORD, NULL-terminated                    */
 } arg;
 
@@ -43,7 +43,7 @@ typedef struct arg {
 
 typedef struct command {
     const char *name;
-    const char *summary;                  /* for the table of commands                       */
+    const char *summary;                  /* one line for bamba --help                       */
     const char *usage;                    /* after "bamba name"                              */
     const char *details;                  /* paragraph under the options, or NULL            */
     int       (*run)(const struct command *self, int argc, char **argv);
@@ -51,14 +51,15 @@ typedef struct command {
 
 enum { ARGS_READ = -1 };
 
-/* Read argv[1 ...]. ARGS_READ, or the exit code: after --help, or wrong use. */
+/* Read argv[1 ...] into the targets of the table. Returns ARGS_READ, or an exit code after --help
+   and after wrong use, which is reported. */
 int args_read(const command *self, const arg *args, int argc, char **argv);
 
-/* A one-line message about wrong use of a command; EXIT_WRONG_USE. */
+/* Print one line about wrong use of a command; returns EXIT_WRONG_USE. */
 int args_wrong(const command *self, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* The whole text as an integer or a number; false if it is not one. */
+/* Parse the whole text as an integer or a number; false if it is not one. */
 bool args_parse_int(const char *text, int64_t *value);
 bool args_parse_float(const char *text, double *value);
 

@@ -8,7 +8,7 @@
 #define BAMBA_TOOLS_BENCH_H
 
 #include "args.h"
-#include "bamba.h"
+#include "bamba_measure.h"
 #include "noise.h"
 
 #include <stdio.h>

@@ -102,7 +102,7 @@ static int measure_cell(figure *f, side *s, int b, int d)
 
     count(s->model.model, seqs, 1, f->depth[d], c);
     c->ns = NAN;
-    if (needed + needed / 16 > machine_free_memory()) return EXIT_SUCCESS;
+    if (needed + needed / 16 > bamba_free_memory()) return EXIT_SUCCESS;
     const int code = time_cell(f, s, seqs, d, &c->ns);
     if (code == EXIT_SUCCESS && f->o->progress)
         console_say("%s: %d sequences at %d: %.1f ms", s->model.type, seqs, f->depth[d],
@@ -245,7 +245,7 @@ static int measure(figure *f)
         bamba_model_info_get(config, &info);
         bamba_model_free(config);
         const uint64_t one = info.mapped_bytes + info.resident_bytes;
-        const uint64_t free_bytes = machine_free_memory();
+        const uint64_t free_bytes = bamba_free_memory();
         char needed[32], have[32];
         if (f->source[i].is_shape && one > free_bytes)
             return console_fail("out of memory: the weights of %s need %s, %s are free",
@@ -253,7 +253,7 @@ static int measure(figure *f)
                                 bench_bytes(free_bytes, have, sizeof have));
         weights += one;
     }
-    if (weights < machine_free_memory() / 3) return measure_sides(f, 0, 2);
+    if (weights < bamba_free_memory() / 3) return measure_sides(f, 0, 2);
     const int code = measure_sides(f, 0, 1);
     close_side(&f->side[0]);
     return code == EXIT_SUCCESS ? measure_sides(f, 1, 2) : code;

@@ -91,7 +91,7 @@ int bench_check(const bench_source *s, const bench_options *o, int type, int kv_
     const uint64_t weights = anonymous ? info.mapped_bytes + info.resident_bytes
                                        : info.resident_bytes;
     const uint64_t all = weights + sessions;
-    const uint64_t free_bytes = machine_free_memory();
+    const uint64_t free_bytes = bamba_free_memory();
     if (all <= free_bytes) return EXIT_SUCCESS;
     return console_fail("out of memory: %s needs %s (weights %.0f MiB, sessions %.0f MiB), %s are "
                         "free", s->name, bench_bytes(all, needed, sizeof needed),

@@ -3,7 +3,7 @@
  * Source of the names: llama.cpp, tools/llama-bench and scripts/compare-llama-bench.py. */
 #include "bench.h"
 
-#include "json_write.h"
+#include "json.h"
 #include "setup.h"
 
 #include <math.h>

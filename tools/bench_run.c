@@ -241,7 +241,7 @@ static int run_steps(run *r, size_t steps, double *ns)
    multiply-add, not the dot product of bfloat16, and widening costs it little. */
 static double measure_peak(bench_engine *e)
 {
-    const double own = bamba_probe_run(e->probe, e->model->info.peak);
+    const double own = bamba_probe_run(e->probe, bamba_model_peak(e->model->model));
     const double wide = bamba_probe_run(e->probe, BAMBA_LIMIT_F32);
     return own > wide ? own : wide;
 }

@@ -1,26 +1,21 @@
 /* cmd_generate.c - continue a text.
  *
- * The prompt is fed at once, then one token after the other: chosen, shown, fed. Results go to
- * stdout, everything about them to stderr.
+ * The prompt is fed at once, then one token after the other is chosen, shown and fed. The text goes
+ * to stdout, everything about it to stderr.
  */
 #include "commands.h"
 
 #include "console.h"
-#include "json_write.h"
+#include "generation.h"
+#include "json.h"
 #include "sampling.h"
 #include "setup.h"
-#include "stream.h"
+#include "text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-typedef enum finish_reason {
-    FINISH_LENGTH, FINISH_END, FINISH_STOP, FINISH_CONTEXT, FINISH_INTERRUPT
-} finish_reason;
-
-static const char *const finish_words[] = { "length", "end", "stop", "context", "interrupt" };
 
 enum { UNSAID = INT_MIN, CONTEXT_IF_UNSAID = 4096 };
 
@@ -44,16 +39,11 @@ typedef struct run {
     setup                 setup;
     bamba_sampler        *sampler;
     bamba_sampler_options sampling;
-    generation_config     wishes;
     text_buffer           prompt;
-    int32_t              *prompt_ids;     /* of the tokenizer */
-    const int32_t        *fed;            /* prompt_ids; of an empty prompt the begin token */
+    int32_t              *prompt_ids;     /* made by the tokenizer */
+    const int32_t        *fed;            /* prompt_ids, or the begin token for an empty prompt */
     size_t                n_prompt;
-    int32_t              *ids;            /* [n_ids], chosen; capacity as wanted */
-    size_t                n_ids, capacity;
-    int                   limit;          /* most tokens to choose; negative: no limit */
-    stream                stream;
-    finish_reason         finish;
+    generation            out;
     times                 times;
 } run;
 
@@ -96,7 +86,7 @@ static int tokenize_prompt(run *r)
 
 /* ---- preparing ---- */
 
-/* How long the session may grow, and an engine and a session for it. */
+/* Decide how long the session may grow, and create it with an engine. */
 static int create_session(run *r)
 {
     const flags *f = r->flags;
@@ -110,10 +100,10 @@ static int create_session(run *r)
     if (r->n_prompt > n_context)
         return console_fail("the prompt has %zu tokens, the context holds %zu (-c)",
                             r->n_prompt, n_context);
-    if (r->limit >= 0 && (size_t)r->limit < n_context - r->n_prompt) {
-        n_used = r->n_prompt + (size_t)r->limit;
-        if (f->n_context == 0) n_context = n_used;    /* some models scale positions by it */
-    } else if (f->n_context == 0) {         /* nobody asked for so much: take what there is */
+    if (r->out.limit >= 0 && (size_t)r->out.limit < n_context - r->n_prompt) {
+        n_used = r->n_prompt + (size_t)r->out.limit;
+        if (f->n_context == 0) n_context = n_used;    /* some models scale rotary positions by it */
+    } else if (f->n_context == 0) {         /* the length is the model's: lower it to what fits */
         n_used = setup_fitting(&r->setup, n_context);
         if (n_used < r->n_prompt) n_used = r->n_prompt;
         if (n_used < n_context)
@@ -132,17 +122,21 @@ static int prepare(run *r)
 
     int code = setup_open_tokenizer(&r->setup, &f->setup);
     if (code == EXIT_SUCCESS) code = setup_open_model(&r->setup, &f->setup);
-    if (code == EXIT_SUCCESS) code = json_read_generation_config(&r->wishes, r->setup.dir);
     if (code == EXIT_SUCCESS)
-        code = sampling_resolve(&r->sampling, r->self, &f->sampling, &r->wishes, &r->setup);
+        code = sampling_resolve(&r->sampling, r->self, &f->sampling, &r->setup);
     if (code != EXIT_SUCCESS) return code;
 
-    r->limit = f->n_predict != UNSAID ? f->n_predict
-               : r->wishes.max_new_tokens > 0 ? r->wishes.max_new_tokens : -1;
+    r->out.tokenizer = r->setup.tokenizer;
+    r->out.model = r->setup.model;
+    r->out.stops = f->stops.items;
+    r->out.n_stops = f->stops.n;
+    r->out.special = f->special;
+    r->out.limit = f->n_predict != UNSAID ? f->n_predict
+                   : r->setup.info.max_new_tokens ? r->setup.info.max_new_tokens : -1;
     code = tokenize_prompt(r);
     if (code == EXIT_SUCCESS) code = create_session(r);
     if (code != EXIT_SUCCESS) return code;
-    /* Ids beyond the tokenizer are padding of the model's matrices: never to be chosen. */
+    /* Rows of the model's matrices beyond the tokenizer's ids are padding: never to be chosen. */
     const int n_tokens = bamba_tokenizer_size(r->setup.tokenizer);
     const int n_vocab = n_tokens < r->setup.info.n_vocab ? n_tokens : r->setup.info.n_vocab;
     const bamba_status status = bamba_sampler_create(&r->sampler, n_vocab, &r->sampling, &err);
@@ -152,78 +146,71 @@ static int prepare(run *r)
 
 /* ---- generating ---- */
 
+static int fail_generation(bamba_status status)
+{
+    return console_fail("generating: %s", bamba_status_string(status));
+}
+
+/* Print what has become certain; with --json the text is printed at the end. */
+static void show(run *r)
+{
+    size_t n;
+    const char *text = generation_take(&r->out, &n);
+
+    if (n == 0 || r->flags->json) return;
+    fwrite(text, 1, n, stdout);
+    fflush(stdout);
+}
+
 static int feed_prompt(run *r, const float **logits)
 {
     bamba_error err = { BAMBA_OK, "" };
     const double start = console_now_ms();
 
     for (size_t i = 0; i < r->n_prompt; i++) bamba_sampler_accept(r->sampler, r->fed[i]);
-    if (!stream_skip(&r->stream, r->fed, r->n_prompt)) return EXIT_FAILURE;
-    const bamba_status status = bamba_feed(r->setup.engine, r->setup.session, r->fed,
-                                           r->n_prompt, logits, &err);
+    bamba_status status = generation_skip(&r->out, r->fed, r->n_prompt);
+    if (status != BAMBA_OK) return fail_generation(status);
+    status = bamba_feed(r->setup.engine, r->setup.session, r->fed, r->n_prompt, logits, &err);
     console_progress_clear();
     r->times.prompt = console_now_ms() - start;
     if (status == BAMBA_OK) return EXIT_SUCCESS;
     r->n_prompt = bamba_session_position(r->setup.session);
-    if (status == BAMBA_ERR_CANCELLED) {
-        r->finish = FINISH_INTERRUPT;
-        return EXIT_INTERRUPTED;
-    }
-    return console_fail_library(status, &err);
+    return status == BAMBA_ERR_CANCELLED ? EXIT_INTERRUPTED : console_fail_library(status, &err);
 }
 
-/* Choose a token and put it into the text; *done with the reason in r->finish. */
-static int choose(run *r, const float *logits, bool *done)
+/* Choose a token, put it into the text and show that. */
+static int choose(run *r, const float *logits, int32_t *id)
 {
     const double start = console_now_ms();
-    const int32_t id = bamba_sample(r->sampler, logits);
-    bamba_sampler_accept(r->sampler, id);
+    *id = bamba_sample(r->sampler, logits);
+    bamba_sampler_accept(r->sampler, *id);
     r->times.sampling += console_now_ms() - start;
 
-    if (r->n_ids == r->capacity) {
-        const size_t capacity = r->capacity ? r->capacity * 2 : 256;
-        int32_t *grown = realloc(r->ids, capacity * sizeof *grown);
-        if (!grown) return console_fail("out of memory");
-        r->ids = grown;
-        r->capacity = capacity;
-    }
-    r->ids[r->n_ids++] = id;
-
-    const bool end = sampling_is_end(&r->setup, id);
-    if ((!end || r->flags->special) && !stream_put(&r->stream, id)) return EXIT_FAILURE;
-    *done = true;
-    if (end) r->finish = FINISH_END;
-    else if (r->stream.stopped) r->finish = FINISH_STOP;
-    else if (r->limit >= 0 && r->n_ids == (size_t)r->limit) r->finish = FINISH_LENGTH;
-    else if (bamba_session_room(r->setup.session) == 0) r->finish = FINISH_CONTEXT;
-    else *done = false;
+    const bamba_status status = generation_put(&r->out, *id, bamba_session_room(r->setup.session));
+    if (status != BAMBA_OK) return fail_generation(status);
+    show(r);
     return EXIT_SUCCESS;
 }
 
 static int generate(run *r, const float *logits)
 {
     bamba_error err = { BAMBA_OK, "" };
-    bool done = r->limit == 0;
+    int32_t id;
 
-    while (!done) {
-        bamba_status status = BAMBA_ERR_CANCELLED;
-        if (!console_interrupted()) {
-            const int code = choose(r, logits, &done);
-            if (code != EXIT_SUCCESS) return code;
-            if (done) break;
-            const double start = console_now_ms();
-            status = bamba_feed(r->setup.engine, r->setup.session, &r->ids[r->n_ids - 1], 1,
-                                &logits, &err);
-            r->times.eval += console_now_ms() - start;
-            r->times.n_eval += status == BAMBA_OK;
-        }
-        if (status == BAMBA_ERR_CANCELLED) {
-            r->finish = FINISH_INTERRUPT;
-            return EXIT_INTERRUPTED;
-        }
+    if (r->out.limit == 0) return EXIT_SUCCESS;
+    for (;;) {
+        if (console_interrupted()) return EXIT_INTERRUPTED;
+        const int code = choose(r, logits, &id);
+        if (code != EXIT_SUCCESS || r->out.end != GENERATION_RUNNING) return code;
+
+        const double start = console_now_ms();
+        const bamba_status status = bamba_feed(r->setup.engine, r->setup.session, &id, 1, &logits,
+                                               &err);
+        r->times.eval += console_now_ms() - start;
+        r->times.n_eval += status == BAMBA_OK;
+        if (status == BAMBA_ERR_CANCELLED) return EXIT_INTERRUPTED;
         if (status != BAMBA_OK) return console_fail_library(status, &err);
     }
-    return EXIT_SUCCESS;
 }
 
 /* ---- reporting ---- */
@@ -245,56 +232,68 @@ static void print_summary(const run *r)
                 "frequency_penalty = %.3f", (unsigned long long)o->seed, (double)o->temperature,
                 o->top_k, (double)o->top_p, (double)o->min_p, (double)o->repetition_penalty,
                 o->penalty_last_n, (double)o->presence_penalty, (double)o->frequency_penalty);
-    console_say("finish reason    = %s", finish_words[r->finish]);
+    console_say("finish reason    = %s", generation_end_name(r->out.end));
     console_say("load time        = %10.2f ms", t->load);
     console_say("prompt eval time = %10.2f ms / %5zu tokens (%8.2f ms per token, %8.2f tokens "
                 "per second)", t->prompt, r->n_prompt, per_token,
                 per_second(r->n_prompt, t->prompt));
     console_say("eval time        = %10.2f ms / %5zu runs   (%8.2f ms per token, %8.2f tokens "
                 "per second)", t->eval, t->n_eval, per_run, per_second(t->n_eval, t->eval));
-    console_say("sampling time    = %10.2f ms / %5zu runs", t->sampling, r->n_ids);
+    console_say("sampling time    = %10.2f ms / %5zu runs", t->sampling, r->out.n_ids);
     console_say("total time       = %10.2f ms / %5zu tokens", t->total,
                 r->n_prompt + t->n_eval);
 }
 
-static void print_float(const char *key, float value)
-{
-    printf(", \"%s\": ", key);
-    json_write_float(stdout, value);
-}
-
-static void print_json(const run *r)
+static int print_json(const run *r)
 {
     const bamba_sampler_options *o = &r->sampling;
     const times *t = &r->times;
+    json all = JSON_OBJECT, parameters = JSON_OBJECT, timings = JSON_OBJECT;
 
-    printf("{\"model\": ");
-    json_write_string(stdout, r->setup.dir);
-    printf(", \"prompt\": ");
-    json_write_text(stdout, r->prompt.bytes, r->prompt.n);
-    printf(", \"prompt_ids\": ");
-    json_write_ids(stdout, r->fed, r->n_prompt);
-    printf(", \"text\": ");
-    json_write_text(stdout, r->stream.text.bytes, r->stream.text.n);
-    printf(", \"ids\": ");
-    json_write_ids(stdout, r->ids, r->n_ids);
-    printf(", \"finish\": \"%s\", \"parameters\": {\"seed\": %llu, \"top_k\": %d, "
-           "\"penalty_last_n\": %d", finish_words[r->finish], (unsigned long long)o->seed,
-           o->top_k, o->penalty_last_n);
-    print_float("temperature", o->temperature);
-    print_float("top_p", o->top_p);
-    print_float("min_p", o->min_p);
-    print_float("repetition_penalty", o->repetition_penalty);
-    print_float("presence_penalty", o->presence_penalty);
-    print_float("frequency_penalty", o->frequency_penalty);
-    printf("}, \"timings\": {\"n_prompt\": %zu, \"n_eval\": %zu, \"load_ms\": %.3f, "
-           "\"prompt_ms\": %.3f, \"eval_ms\": %.3f, \"sampling_ms\": %.3f, \"total_ms\": %.3f, "
-           "\"prompt_per_second\": %.3f, \"eval_per_second\": %.3f}}\n", r->n_prompt,
-           t->n_eval, t->load, t->prompt, t->eval, t->sampling, t->total,
-           per_second(r->n_prompt, t->prompt), per_second(t->n_eval, t->eval));
+    json_add_string(&all, "model", r->setup.dir);
+    json_add_text(&all, "prompt", r->prompt.bytes, r->prompt.n);
+    json_add_ids(&all, "prompt_ids", r->fed, r->n_prompt);
+    json_add_text(&all, "text", r->out.text, r->out.n_text);
+    json_add_ids(&all, "ids", r->out.ids, r->out.n_ids);
+    json_add_string(&all, "finish", generation_end_name(r->out.end));
+
+    json_add_uint(&parameters, "seed", o->seed);
+    json_add_int(&parameters, "top_k", o->top_k);
+    json_add_int(&parameters, "penalty_last_n", o->penalty_last_n);
+    json_add_float(&parameters, "temperature", o->temperature);
+    json_add_float(&parameters, "top_p", o->top_p);
+    json_add_float(&parameters, "min_p", o->min_p);
+    json_add_float(&parameters, "repetition_penalty", o->repetition_penalty);
+    json_add_float(&parameters, "presence_penalty", o->presence_penalty);
+    json_add_float(&parameters, "frequency_penalty", o->frequency_penalty);
+    json_add_object(&all, "parameters", &parameters);
+
+    json_add_uint(&timings, "n_prompt", r->n_prompt);
+    json_add_uint(&timings, "n_eval", t->n_eval);
+    json_add_fixed(&timings, "load_ms", t->load, 3);
+    json_add_fixed(&timings, "prompt_ms", t->prompt, 3);
+    json_add_fixed(&timings, "eval_ms", t->eval, 3);
+    json_add_fixed(&timings, "sampling_ms", t->sampling, 3);
+    json_add_fixed(&timings, "total_ms", t->total, 3);
+    json_add_fixed(&timings, "prompt_per_second", per_second(r->n_prompt, t->prompt), 3);
+    json_add_fixed(&timings, "eval_per_second", per_second(t->n_eval, t->eval), 3);
+    json_add_object(&all, "timings", &timings);
+    return json_print(&all);
 }
 
 /* ---- the command ---- */
+
+/* The end of what stands on stdout: the JSON object, or a newline if the text lacks one. */
+static int end_output(run *r)
+{
+    const bool empty = r->out.n_text == 0;
+    const char *bytes = empty ? r->prompt.bytes : r->out.text;
+    const size_t n = empty ? r->prompt.n : r->out.n_text;
+
+    if (r->flags->json) return print_json(r);
+    if (n == 0 || bytes[n - 1] != '\n') putchar('\n');
+    return EXIT_SUCCESS;
+}
 
 static int run_prompt(run *r)
 {
@@ -302,10 +301,6 @@ static int run_prompt(run *r)
     const float *logits = NULL;
     const double start = console_now_ms();
 
-    r->stream.tokenizer = r->setup.tokenizer;
-    r->stream.stops = &f->stops;
-    r->stream.show = !f->json;
-    r->stream.flags = f->special ? 0 : BAMBA_DECODE_SKIP_SPECIAL;
     int code = feed_prompt(r, &logits);
     if (f->show_prompt && !f->json && (code == EXIT_SUCCESS || code == EXIT_INTERRUPTED)) {
         fwrite(r->prompt.bytes, 1, r->prompt.n, stdout);
@@ -313,12 +308,13 @@ static int run_prompt(run *r)
     }
     if (code == EXIT_SUCCESS) code = generate(r, logits);
     if (code != EXIT_SUCCESS && code != EXIT_INTERRUPTED) return code;
-    if (!stream_finish(&r->stream)) return EXIT_FAILURE;
-    r->times.total = console_now_ms() - start;
 
-    const text_buffer *last = r->stream.text.n ? &r->stream.text : &r->prompt;
-    if (f->json) print_json(r);
-    else if (last->n == 0 || last->bytes[last->n - 1] != '\n') putchar('\n');
+    const bamba_status status = generation_finish(
+        &r->out, code == EXIT_INTERRUPTED ? GENERATION_INTERRUPT : GENERATION_LENGTH);
+    if (status != BAMBA_OK) return fail_generation(status);
+    show(r);
+    r->times.total = console_now_ms() - start;
+    if (end_output(r) != EXIT_SUCCESS) return EXIT_FAILURE;
     code = console_finish(code);
     print_summary(r);
     return code;
@@ -326,8 +322,7 @@ static int run_prompt(run *r)
 
 static int generate_text(const command *self, const flags *f)
 {
-    run r = { .self = self, .flags = f, .setup = SETUP, .wishes = GENERATION_CONFIG,
-              .stream.decoder = BAMBA_DECODER };
+    run r = { .self = self, .flags = f, .setup = SETUP, .out = GENERATION };
 
     for (size_t i = 0; i < f->stops.n; i++)
         if (!*f->stops.items[i]) return args_wrong(self, "--stop: expected text, found none");
@@ -340,10 +335,9 @@ static int generate_text(const command *self, const flags *f)
     free(bias.ours);
     bamba_sampler_free(r.sampler);
     if (r.setup.tokenizer) bamba_tokens_free(r.setup.tokenizer, r.prompt_ids);
-    stream_free(&r.stream);
+    generation_free(&r.out);
     setup_close(&r.setup);
     free(r.prompt.bytes);
-    free(r.ids);
     return code;
 }
 

@@ -2,7 +2,7 @@
 #include "commands.h"
 
 #include "console.h"
-#include "json_write.h"
+#include "json.h"
 #include "setup.h"
 
 #include <stdio.h>
@@ -18,7 +18,7 @@ static const char *type_name(bamba_type type)
                                                                : "unknown";
 }
 
-/* "0 B" ... "17.3 GiB" */
+/* Write a size as "0 B" ... "17.3 GiB"; returns out. */
 static const char *format_bytes(uint64_t bytes, char *out, size_t size)
 {
     static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
@@ -66,39 +66,33 @@ static void print_text(const bamba_model *model, const bamba_model_info *info, c
     if (*plan && plan[strlen(plan) - 1] != '\n') putchar('\n');
 }
 
-static void print_count(const char *key, uint64_t value)
+static int print_json(const bamba_model *model, const bamba_model_info *info, const char *plan)
 {
-    printf(", \"%s\": %llu", key, (unsigned long long)value);
-}
+    json all = JSON_OBJECT, state = JSON_OBJECT;
 
-static void print_json(const bamba_model *model, const bamba_model_info *info, const char *plan)
-{
-    printf("{\"architecture\": ");
-    json_write_string(stdout, info->architecture);
-    printf(", \"cpu\": ");
-    json_write_string(stdout, info->cpu);
-    printf(", \"weight_type\": \"%s\", \"kv_type\": \"%s\"", type_name(info->weight_type),
-           type_name(info->kv_type));
-    print_count("n_params", info->n_params);
-    print_count("n_layers", (uint64_t)info->n_layers);
-    print_count("d_model", (uint64_t)info->d_model);
-    print_count("n_vocab", (uint64_t)info->n_vocab);
-    print_count("n_context", (uint64_t)info->n_context);
-    printf(", \"bos\": ");
-    if (info->bos >= 0) printf("%d", (int)info->bos);
-    else printf("null");
-    printf(", \"eos\": ");
-    json_write_ids(stdout, info->eos, (size_t)info->n_eos);
-    print_count("weights_bytes", info->weights_bytes);
-    print_count("mapped_bytes", info->mapped_bytes);
-    print_count("resident_bytes", info->resident_bytes);
-    printf(", \"state_bytes\": {");
-    for (int i = 0; i < N_LENGTHS; i++)
-        printf("%s\"%zu\": %llu", i ? ", " : "", lengths[i],
-               (unsigned long long)bamba_model_state_bytes(model, lengths[i]));
-    printf("}, \"plan\": ");
-    json_write_string(stdout, plan);
-    printf("}\n");
+    json_add_string(&all, "architecture", info->architecture);
+    json_add_string(&all, "cpu", info->cpu);
+    json_add_string(&all, "weight_type", type_name(info->weight_type));
+    json_add_string(&all, "kv_type", type_name(info->kv_type));
+    json_add_uint(&all, "n_params", info->n_params);
+    json_add_int(&all, "n_layers", info->n_layers);
+    json_add_int(&all, "d_model", info->d_model);
+    json_add_int(&all, "n_vocab", info->n_vocab);
+    json_add_int(&all, "n_context", info->n_context);
+    if (info->bos >= 0) json_add_int(&all, "bos", info->bos);
+    else json_add_null(&all, "bos");
+    json_add_ids(&all, "eos", info->eos, (size_t)info->n_eos);
+    json_add_uint(&all, "weights_bytes", info->weights_bytes);
+    json_add_uint(&all, "mapped_bytes", info->mapped_bytes);
+    json_add_uint(&all, "resident_bytes", info->resident_bytes);
+    for (int i = 0; i < N_LENGTHS; i++) {
+        char length[24];
+        snprintf(length, sizeof length, "%zu", lengths[i]);
+        json_add_uint(&state, length, bamba_model_state_bytes(model, lengths[i]));
+    }
+    json_add_object(&all, "state_bytes", &state);
+    json_add_string(&all, "plan", plan);
+    return json_print(&all);
 }
 
 static int open_config(setup *s, const setup_flags *f, const char *path)
@@ -115,17 +109,18 @@ static int open_config(setup *s, const setup_flags *f, const char *path)
     return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
 }
 
-static int show(const setup *s, bool json)
+static int show(const setup *s, bool as_json)
 {
     const size_t n = bamba_model_describe(s->model, NULL, 0);
     char *plan = malloc(n + 1);
 
     if (!plan) return console_fail("out of memory");
     bamba_model_describe(s->model, plan, n + 1);
-    if (json) print_json(s->model, &s->info, plan);
+    int code = EXIT_SUCCESS;
+    if (as_json) code = print_json(s->model, &s->info, plan);
     else print_text(s->model, &s->info, plan);
     free(plan);
-    return console_finish(EXIT_SUCCESS);
+    return console_finish(code);
 }
 
 int cmd_info(const command *self, int argc, char **argv)
@@ -133,12 +128,12 @@ int cmd_info(const command *self, int argc, char **argv)
     setup s = SETUP;
     setup_flags f = SETUP_FLAGS;
     const char *config = NULL;
-    bool json = false;
+    bool as_json = false;
     const arg args[] = {
         SETUP_MODEL_ARG(&f),
         { "--config", "FILE", "a config.json alone, without weights", ARG_TEXT, &config, 0, 0,
           NULL },
-        { "--json", NULL, "one JSON object", ARG_FLAG, &json, 0, 0, NULL },
+        { "--json", NULL, "one JSON object", ARG_FLAG, &as_json, 0, 0, NULL },
         SETUP_TYPE_ARGS(&f),
         ARG_END
     };
@@ -148,7 +143,7 @@ int cmd_info(const command *self, int argc, char **argv)
     if (config && f.dir) return args_wrong(self, "either -m or --config, not both");
     console_catch_interrupt();
     code = config ? open_config(&s, &f, config) : setup_open_model(&s, &f);
-    if (code == EXIT_SUCCESS) code = show(&s, json);
+    if (code == EXIT_SUCCESS) code = show(&s, as_json);
     setup_close(&s);
     return code;
 }

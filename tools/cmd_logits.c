@@ -2,7 +2,7 @@
 #include "commands.h"
 
 #include "console.h"
-#include "json_write.h"
+#include "json.h"
 #include "npy.h"
 #include "setup.h"
 #include "text.h"
@@ -34,7 +34,7 @@ typedef struct job {
 
 /* ---- which tokens ---- */
 
-/* "1,2,3" */
+/* Read ids from a list like "1,2,3". */
 static int parse_ids(job *j, const command *self, const char *list)
 {
     size_t capacity = 1;
@@ -77,9 +77,10 @@ static int tokenize(job *j)
     return code;
 }
 
-/* ---- what becomes of a row ---- */
+/* ---- writing rows ---- */
 
-/* The best n_shown of logits [V], one line each: id, logit, ln of the probability, text. */
+/* Print the best n_shown of logits [V], a line each: position, id, logit, ln of the probability,
+   text. */
 static int print_row(const job *j, size_t position, const float *logits)
 {
     const int n_vocab = j->setup.info.n_vocab;
@@ -103,7 +104,8 @@ static int print_row(const job *j, size_t position, const float *logits)
         const char *piece = bamba_token_text(j->setup.tokenizer, shown[i], &n_bytes);
         printf("%6zu %8d %12.6f %12.6f  ", position, (int)shown[i], logit,
                logit - largest - log(sum));
-        json_write_text(stdout, piece ? piece : "", n_bytes);
+        if (!json_write_text(stdout, piece ? piece : "", n_bytes))
+            return console_fail("out of memory");
         putchar('\n');
     }
     return EXIT_SUCCESS;
@@ -169,7 +171,7 @@ static int run_model(job *j)
     if (code == EXIT_SUCCESS) code = f->all ? feed_all(j, rows) : feed_last(j);
     if (j->out) {
         if (fclose(j->out) != 0 && code == EXIT_SUCCESS) code = fail_writing(j);
-        if (code != EXIT_SUCCESS) unlink(f->out);         /* half a file is worse than none */
+        if (code != EXIT_SUCCESS) unlink(f->out);         /* leave no half of a file */
     }
     return console_finish(code);
 }

@@ -54,7 +54,8 @@ static void add_token(score *s, const setup *c, const float *logits, int32_t id)
     for (size_t i = 0; i < n; i++) s->n_characters += ((unsigned char)bytes[i] & 0xC0) != 0x80;
 }
 
-/* ids [n], the first of them possibly replaced by the begin token. */
+/* Add the scores of a chunk ids [n], whose first may be the begin token; each call feeds at most
+   `rows` tokens. */
 static int score_chunk(const setup *c, const int32_t *ids, size_t n, size_t rows, score *s)
 {
     const size_t first = n / 2;           /* logits after token i score token i + 1 */
@@ -75,7 +76,7 @@ static int score_chunk(const setup *c, const int32_t *ids, size_t n, size_t rows
     return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
 }
 
-/* The begin token the tokenizer puts before a text, or -1. */
+/* Find the begin token that the tokenizer puts before a text; -1 if it puts none. */
 static int find_begin(const setup *c, int32_t *begin)
 {
     int32_t *plain = NULL, *with = NULL;

@@ -2,10 +2,10 @@
 #include "commands.h"
 
 #include "console.h"
-#include "json_read.h"
-#include "json_write.h"
+#include "generation.h"
+#include "json.h"
 #include "setup.h"
-#include "stream.h"
+#include "text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,12 +26,12 @@ static unsigned tokenize_flags(const flags *f)
 
 /* ---- text -> ids ---- */
 
-static void print_ids(const setup *s, const flags *f, const int32_t *ids, size_t n)
+static int print_ids(const setup *s, const flags *f, const int32_t *ids, size_t n)
 {
     if (f->json || f->jsonl) {
-        json_write_ids(stdout, ids, n);
+        if (!json_write_ids(stdout, ids, n)) return console_fail("out of memory");
         putchar('\n');
-        return;
+        return EXIT_SUCCESS;
     }
     for (size_t i = 0; i < n; i++) {
         if (f->ids_only) {
@@ -41,10 +41,12 @@ static void print_ids(const setup *s, const flags *f, const int32_t *ids, size_t
         size_t n_bytes = 0;
         const char *piece = bamba_token_text(s->tokenizer, ids[i], &n_bytes);
         printf("%8d  ", (int)ids[i]);
-        json_write_text(stdout, piece ? piece : "", n_bytes);
+        if (!json_write_text(stdout, piece ? piece : "", n_bytes))
+            return console_fail("out of memory");
         puts(bamba_token_is_special(s->tokenizer, ids[i]) ? "  special" : "");
     }
     if (f->ids_only) putchar('\n');
+    return EXIT_SUCCESS;
 }
 
 static int encode(const setup *s, const flags *f, const char *bytes, size_t n)
@@ -52,13 +54,13 @@ static int encode(const setup *s, const flags *f, const char *bytes, size_t n)
     int32_t *ids = NULL;
     size_t n_ids = 0;
 
-    const int code = setup_tokenize(s, bytes, n, tokenize_flags(f), &ids, &n_ids);
-    if (code == EXIT_SUCCESS) print_ids(s, f, ids, n_ids);
+    int code = setup_tokenize(s, bytes, n, tokenize_flags(f), &ids, &n_ids);
+    if (code == EXIT_SUCCESS) code = print_ids(s, f, ids, n_ids);
     bamba_tokens_free(s->tokenizer, ids);
     return code;
 }
 
-/* Each line a JSON string in, a JSON list out. */
+/* Read a JSON string from each line, print a JSON list of ids for each. */
 static int encode_lines(const setup *s, const flags *f, const text_buffer *in)
 {
     text_buffer line = { NULL, 0, 0 };
@@ -85,15 +87,26 @@ static int encode_lines(const setup *s, const flags *f, const text_buffer *in)
 
 /* ---- ids -> text ---- */
 
-/* Numbers with anything that is not a digit or a minus between them. */
+static int finish_text(const flags *f, generation *out)
+{
+    bamba_status status = generation_finish(out, GENERATION_LENGTH);
+
+    if (status != BAMBA_OK) return console_fail("decoding: %s", bamba_status_string(status));
+    if (!f->json) fwrite(out->text, 1, out->n_text, stdout);
+    else if (!json_write_text(stdout, out->text, out->n_text))
+        return console_fail("out of memory");
+    else putchar('\n');
+    return EXIT_SUCCESS;
+}
+
+/* in holds ids in decimal; anything but digits and minus signs separates them. */
 static int decode(const setup *s, const flags *f, text_buffer *in)
 {
-    static const arg_list no_stops = { NULL, 0 };
-    stream out = { .tokenizer = s->tokenizer, .stops = &no_stops, .show = !f->json,
-                   .flags = f->skip_special ? BAMBA_DECODE_SKIP_SPECIAL : 0,
-                   .decoder = BAMBA_DECODER };
+    generation out = GENERATION;
     int code = EXIT_SUCCESS;
 
+    out.tokenizer = s->tokenizer;
+    out.special = !f->skip_special;
     if (!text_append(in, "", 1)) return EXIT_FAILURE;
     for (const char *at = in->bytes; code == EXIT_SUCCESS;) {
         while (*at && !strchr("0123456789-", *at)) at++;
@@ -104,15 +117,12 @@ static int decode(const setup *s, const flags *f, text_buffer *in)
         if (end == at || id < 0 || id >= bamba_tokenizer_size(s->tokenizer))
             code = console_fail("expected an id from 0 to %d, found '%.*s'",
                                 bamba_tokenizer_size(s->tokenizer) - 1, length, at);
-        else if (!stream_put(&out, (int32_t)id)) code = EXIT_FAILURE;
+        else if (generation_put(&out, (int32_t)id, SIZE_MAX) != BAMBA_OK)
+            code = console_fail("out of memory");
         at = end;
     }
-    if (code == EXIT_SUCCESS && !stream_finish(&out)) code = EXIT_FAILURE;
-    if (code == EXIT_SUCCESS && f->json) {
-        json_write_text(stdout, out.text.bytes, out.text.n);
-        putchar('\n');
-    }
-    stream_free(&out);
+    if (code == EXIT_SUCCESS) code = finish_text(f, &out);
+    generation_free(&out);
     return code;
 }
 

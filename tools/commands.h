@@ -1,4 +1,4 @@
-/* commands.h - what the program can do; one file each. */
+/* commands.h - the subcommands, each in a file cmd_NAME.c. */
 #ifndef BAMBA_TOOLS_COMMANDS_H
 #define BAMBA_TOOLS_COMMANDS_H
 

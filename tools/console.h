@@ -1,6 +1,6 @@
 /* console.h - what a command tells its user, and how the user stops it.
  *
- * Owns:    lines on stderr, exit codes, the progress line, Ctrl-C, the last word on stdout.
+ * Owns:    lines on stderr, exit codes, the progress line, Ctrl-C, errors of writing to stdout.
  * Not:     what is printed as a result (each command does that).
  */
 #ifndef BAMBA_TOOLS_CONSOLE_H
@@ -12,32 +12,32 @@
 
 enum {                                    /* beside EXIT_SUCCESS and EXIT_FAILURE            */
     EXIT_WRONG_USE   = 2,
-    EXIT_INTERRUPTED = 130                /* what shells call a program ended by Ctrl-C      */
+    EXIT_INTERRUPTED = 130                /* as shells say of a program ended by Ctrl-C      */
 };
 
-/* One line on stderr, after clearing the progress line. */
+/* Print one line on stderr, after clearing the progress line. */
 void console_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* The same, and returns EXIT_FAILURE. */
+/* Print one line as console_say does; returns EXIT_FAILURE. */
 int console_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Tells of a failed library call; EXIT_FAILURE, or EXIT_INTERRUPTED after Ctrl-C. */
+/* Print why a library call failed; returns EXIT_FAILURE, or EXIT_INTERRUPTED after Ctrl-C. */
 int console_fail_library(bamba_status status, const bamba_error *err);
 
-/* A bamba_log_fn. */
+/* A bamba_log_fn that prints the line as console_say does. */
 void console_log(void *context, const char *line);
 
 /* From now on the first Ctrl-C only sets a flag; a second one ends the process. */
 void console_catch_interrupt(void);
 bool console_interrupted(void);
-int  console_cancel(void *context);       /* a bamba_cancel_fn that asks the flag */
+int  console_cancel(void *context);       /* a bamba_cancel_fn: cancels once the flag is set */
 
-/* A bamba_progress_fn; context is what is going on, "loading". Shows a percentage if stderr is
-   a terminal and it takes longer than a moment; cancels after Ctrl-C. */
+/* A bamba_progress_fn; context is a text in words for what is done, "loading". Shows a percentage
+   if stderr is a terminal and the call takes longer than 0.4 s; cancels after Ctrl-C. */
 int  console_progress(void *context, uint64_t done, uint64_t total);
 void console_progress_clear(void);
 
-/* Flush stdout; EXIT_FAILURE with a message if anything written there was lost, else code. */
+/* Flush stdout. Returns code, or EXIT_FAILURE with a message if anything written there was lost. */
 int console_finish(int code);
 
 double console_now_ms(void);              /* monotonic */

@@ -1,4 +1,5 @@
-/* noise.c - who else was at work. Sources: proc(5), Linux admin-guide/cgroup-v2 (cpu.stat). */
+/* noise.c - what disturbed the machine.
+ * Sources: proc(5), Linux admin-guide/cgroup-v2 (cpu.stat). */
 #include "noise.h"
 
 #include "console.h"
@@ -9,7 +10,8 @@
 #include <sys/times.h>
 #include <unistd.h>
 
-/* "cpu  user nice system idle iowait irq softirq steal": the sum of all processors. */
+/* The first line is "cpu  user nice system idle iowait irq softirq steal", summed over all
+   processors. */
 static void read_stat(noise *n)
 {
     unsigned long long v[8] = { 0 };

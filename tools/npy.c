@@ -8,7 +8,7 @@ enum { PREFIX_BYTES = 10, HEADER_BYTES = 128 };
 bool npy_write_header(FILE *to, size_t n_rows, size_t n_columns)
 {
     static const char magic[] = "\x93NUMPY\x01";
-    char header[HEADER_BYTES];            /* two multiples of 64 hold any two numbers */
+    char header[HEADER_BYTES];            /* a multiple of 64 that holds any shape */
 
     memset(header, ' ', sizeof header);
     memcpy(header, magic, sizeof magic);  /* its NUL is the minor version */

@@ -1,4 +1,5 @@
-/* sampling.c - how the next token is chosen: flags, the model's own wishes, defaults. */
+/* sampling.c - how the next token is chosen: flags, else what the model's makers say, else
+ * defaults. */
 #include "sampling.h"
 
 #include "console.h"
@@ -8,14 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-bool sampling_is_end(const setup *s, int32_t id)
-{
-    for (int i = 0; i < s->info.n_eos; i++)
-        if (s->info.eos[i] == id) return true;
-    return id >= 0 && id == bamba_tokenizer_eos(s->tokenizer);
-}
-
-/* Short enough to be typed again. */
+/* A random seed of 32 bits, short enough for the user to type it again. */
 static uint64_t make_seed(void)
 {
     uint32_t seed;
@@ -23,13 +17,12 @@ static uint64_t make_seed(void)
     return seed;
 }
 
-static void choose_float(float *value, double flag, double wish)
+static void choose_float(float *value, double flag)
 {
     if (!isnan(flag)) *value = (float)flag;
-    else if (!isnan(wish)) *value = (float)wish;
 }
 
-/* "15043+1.5", "15043-inf". */
+/* text is an id, a sign and a number: "15043+1.5", "15043-inf". */
 static bool parse_bias(bamba_logit_bias *out, const char *text)
 {
     const size_t digits = strspn(text, "0123456789");
@@ -72,20 +65,22 @@ static int collect_biases(bamba_sampler_options *o, const command *self,
 }
 
 int sampling_resolve(bamba_sampler_options *o, const command *self, const sampling_flags *f,
-                     const generation_config *wishes, const setup *s)
+                     const setup *s)
 {
-    *o = (bamba_sampler_options)BAMBA_SAMPLER_OPTIONS;
+    const bamba_sampler_options defaults = BAMBA_SAMPLER_OPTIONS;
+
+    *o = defaults;
+    bamba_model_sampler_defaults(s->model, o);
     o->seed = f->seed < 0 ? make_seed() : (uint64_t)f->seed;
-    choose_float(&o->temperature, f->temperature, wishes->greedy ? 0.0 : wishes->temperature);
-    choose_float(&o->top_p, f->top_p, wishes->top_p);
-    choose_float(&o->min_p, f->min_p, wishes->min_p);
-    choose_float(&o->repetition_penalty, f->repetition, wishes->repetition_penalty);
-    choose_float(&o->presence_penalty, f->presence, NAN);
-    choose_float(&o->frequency_penalty, f->frequency, NAN);
-    if (wishes->top_k != INT_MIN) o->top_k = wishes->top_k;
+    choose_float(&o->temperature, f->temperature);
+    choose_float(&o->top_p, f->top_p);
+    choose_float(&o->min_p, f->min_p);
+    choose_float(&o->repetition_penalty, f->repetition);
+    choose_float(&o->presence_penalty, f->presence);
+    choose_float(&o->frequency_penalty, f->frequency);
     if (f->top_k != INT_MIN) o->top_k = f->top_k;
-    /* The key of generation_config.json means every token so far. */
-    if (isnan(f->repetition) && !isnan(wishes->repetition_penalty)) o->penalty_last_n = -1;
+    /* The makers' penalty looks at all tokens, one given as a flag at the last 64. */
+    if (!isnan(f->repetition)) o->penalty_last_n = defaults.penalty_last_n;
     if (f->last_n != INT_MIN) o->penalty_last_n = f->last_n;
     return collect_biases(o, self, f, s);
 }

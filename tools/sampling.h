@@ -1,13 +1,13 @@
-/* sampling.h - how the next token is chosen: flags, the model's own wishes, defaults.
+/* sampling.h - how the next token is chosen: flags, else what the model's makers say, else
+ * defaults.
  *
- * Owns:    which of the three wins (in that order), the seed, the logit biases, end tokens.
- * Not:     the choosing (bamba_sample).
+ * Owns:    the flags, the seed, the logit biases.
+ * Not:     generation_config.json (bamba_model_sampler_defaults), the choosing (bamba_sample).
  */
 #ifndef BAMBA_TOOLS_SAMPLING_H
 #define BAMBA_TOOLS_SAMPLING_H
 
 #include "args.h"
-#include "json_read.h"
 #include "setup.h"
 
 #include <limits.h>
@@ -54,9 +54,6 @@ typedef struct sampling_flags {           /* NAN and INT_MIN: not given */
 /* Options for bamba_sampler_create; o->bias is to be freed by the caller, set in any case.
    EXIT_SUCCESS or an exit code (reported). */
 int sampling_resolve(bamba_sampler_options *o, const command *self, const sampling_flags *f,
-                     const generation_config *wishes, const setup *s);
-
-/* Whether a token ends the text, by the model's files or the tokenizer's. */
-bool sampling_is_end(const setup *s, int32_t id);
+                     const setup *s);
 
 #endif

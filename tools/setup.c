@@ -59,10 +59,10 @@ int setup_open_model(setup *s, const setup_flags *f)
 
 size_t setup_fitting(const setup *s, size_t most)
 {
-    const uint64_t free_bytes = machine_free_memory();
+    const uint64_t free_bytes = bamba_free_memory();
     size_t fits = 0;
 
-    while (fits < most) {                 /* the largest, halving [fits, most] */
+    while (fits < most) {                 /* bisection of [fits, most] */
         const size_t middle = most - (most - fits) / 2;
         if (bamba_model_state_bytes(s->model, middle) <= free_bytes) fits = middle;
         else most = middle - 1;
@@ -70,7 +70,7 @@ size_t setup_fitting(const setup *s, size_t most)
     return fits;
 }
 
-/* Single tokens, as they are generated, are no news. */
+/* Show the progress of prompts; a call that feeds one token is over at once. */
 static int show_feeding(void *context, uint64_t done, uint64_t total)
 {
     return total > 1 ? console_progress(context, done, total) : console_cancel(context);
@@ -83,7 +83,7 @@ int setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used
     bamba_session_options o = BAMBA_SESSION_OPTIONS;
     bamba_error err = { BAMBA_OK, "" };
     const uint64_t needed = bamba_model_state_bytes(s->model, n_used);
-    const uint64_t free_bytes = machine_free_memory();
+    const uint64_t free_bytes = bamba_free_memory();
 
     if (needed > free_bytes)
         return console_fail("out of memory: %zu tokens need %.1f MiB, %.1f MiB are free",

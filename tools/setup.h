@@ -1,6 +1,7 @@
 /* setup.h - from the flags of a command to a model, a tokenizer, an engine and a session.
  *
- * Owns:    the options all commands share, what they create, the question whether it fits.
+ * Owns:    the options all commands share, opening what they name, checking that it fits into
+ *          memory.
  * Not:     what is done with it.
  * Errors:  reported here; callers pass the exit code on. Close with setup_close in any case.
  */
@@ -44,7 +45,7 @@ extern const char *const setup_compute_types[];
 
 typedef struct setup {
     const char       *dir;
-    char              found[4096];        /* of dir, if it was not given */
+    char              found[4096];        /* what dir points to if it was not given */
     bamba_model      *model;
     bamba_model_info  info;
     bamba_tokenizer  *tokenizer;
@@ -54,21 +55,21 @@ typedef struct setup {
 
 #define SETUP { NULL, "", NULL, BAMBA_MODEL_INFO, NULL, NULL, NULL }
 
-/* Each gives EXIT_SUCCESS or an exit code. The directory is found by whichever comes first. */
+/* Each returns EXIT_SUCCESS or an exit code. Whichever is called first finds the directory. */
 int  setup_find(setup *s, const setup_flags *f);
 int  setup_open_tokenizer(setup *s, const setup_flags *f);
 int  setup_open_model(setup *s, const setup_flags *f);
 
-/* An engine giving n_logits rows at once, and a session of n_context tokens, of which n_used
-   will be needed: refused if their memory is not there. */
+/* Create an engine for up to n_logits rows of logits a call, and a session of n_context tokens.
+   Fails if the state of n_used tokens does not fit into free memory. */
 int  setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used,
                   int n_logits);
 void setup_close(setup *s);
 
-/* The most positions up to `most` whose state fits into the memory there is. */
+/* The largest number of positions, up to `most`, whose state fits into free memory. */
 size_t setup_fitting(const setup *s, size_t most);
 
-/* text [n] as ids; the caller frees them with bamba_tokens_free. */
+/* Turn bytes [n] into ids; the caller frees them with bamba_tokens_free. */
 int setup_tokenize(const setup *s, const char *bytes, size_t n, unsigned flags, int32_t **ids,
                    size_t *n_ids);
 

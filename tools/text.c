@@ -1,4 +1,4 @@
-/* text.c - bytes that grow, and where they come from. */
+/* text.c - a growing buffer of bytes, and reading files into it. */
 #include "text.h"
 
 #include "console.h"

@@ -1,4 +1,4 @@
-/* text.h - bytes that grow, and where they come from.
+/* text.h - a growing buffer of bytes, and reading files into it.
  *
  * Owns:    growing buffers, whole files and standard input, escape sequences.
  * Not:     whether the bytes are UTF-8 (the tokenizer says so).
@@ -16,7 +16,7 @@ typedef struct text_buffer {
     size_t capacity;
 } text_buffer;
 
-/* Room for n bytes more; false without memory (reported). */
+/* Make room for n bytes more; false without memory (reported). */
 bool text_reserve(text_buffer *t, size_t n);
 bool text_append(text_buffer *t, const char *bytes, size_t n);
 

@@ -1,4 +1,4 @@
-/* error.c - the one way to fail. */
+/* error.c - the one way to fail, and to tell of what is no failure. */
 #include "base/error.h"
 
 #include "base/utf8.h"
@@ -20,22 +20,40 @@ static void trim_partial_character(char *s)
     if (tail < need) s[n - 1 - tail] = '\0';
 }
 
-bb_status bb_fail(bamba_error *err, bb_status code, const char *format, ...)
+static void write_line(char *line, size_t size, const char *format, va_list args)
 {
-    if (!err) return code;
+    const int n = vsnprintf(line, size, format, args);
 
-    va_list args;
-    va_start(args, format);
-    err->code = code;
-    const int n = vsnprintf(err->message, sizeof err->message, format, args);
-    va_end(args);
-    if (n < 0) err->message[0] = '\0';
-    if (n >= (int)sizeof err->message) trim_partial_character(err->message);
-    const size_t length = strlen(err->message);
+    if (n < 0) line[0] = '\0';
+    if (n >= (int)size) trim_partial_character(line);
+    const size_t length = strlen(line);
     for (size_t i = 0, step; i < length; i += step) {
-        char *s = err->message + i;
+        char *s = line + i;
         step = bb_utf8_length((unsigned char *)s, length - i);
         if (step == 0 || (unsigned char)*s < 0x20 || *s == 0x7F) *s = '?', step = 1;
     }
+}
+
+bb_status bb_fail(bamba_error *err, bb_status code, const char *format, ...)
+{
+    va_list args;
+
+    if (!err) return code;
+    va_start(args, format);
+    write_line(err->message, sizeof err->message, format, args);
+    va_end(args);
+    err->code = code;
     return code;
+}
+
+void bb_log_line(const bb_log *log, const char *format, ...)
+{
+    char    line[sizeof((bamba_error *)0)->message];
+    va_list args;
+
+    if (!log || !log->fn) return;
+    va_start(args, format);
+    write_line(line, sizeof line, format, args);
+    va_end(args);
+    log->fn(log->context, line);
 }

@@ -159,6 +159,19 @@ void bb_json_fail_key(const bb_json *j, const char *key, bb_status code, const c
     fail_at(j, key, code, message);
 }
 
+void bb_json_log(const bb_json *j, const bb_log *log, const char *format, ...)
+{
+    char    path[200], message[200];
+    va_list args;
+
+    if (!log || !log->fn) return;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    write_path(j, NULL, path, sizeof path);
+    bb_log_line(log, path[0] ? "%s: '%s': %s" : "%s:%s %s", j->doc->name, path, message);
+}
+
 static const char *kind_name(const bb_json *j)
 {
     if (!j->node) return "nothing";

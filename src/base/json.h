@@ -48,6 +48,8 @@ void bb_json_fail(const bb_json *j, bb_status code, const char *format, ...) BB_
 /* Record a failure at a member of j. */
 void bb_json_fail_key(const bb_json *j, const char *key, bb_status code, const char *format, ...)
     BB_PRINTF(4, 5);
+/* Tell the log of something at a place that is no failure, in the same form. log may be NULL. */
+void bb_json_log(const bb_json *j, const bb_log *log, const char *format, ...) BB_PRINTF(3, 4);
 
 /* Whether the value at j itself is of a kind. */
 bool bb_json_is_object(const bb_json *j);

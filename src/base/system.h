@@ -1,7 +1,7 @@
 /* system.h - what the operating system leaves this process.
  *
- * Owns:    reading /proc, /sys and the cgroup for memory and processors.
- * Errors:  what cannot be read limits nothing.
+ * Owns:    reading /proc, /sys and the control groups of this process for memory and processors.
+ * Errors:  what cannot be read limits nothing. errno is kept.
  */
 #ifndef BB_BASE_SYSTEM_H
 #define BB_BASE_SYSTEM_H
@@ -11,14 +11,23 @@
 /* Refuse to allocate `bytes` for `what` when the machine does not have them. */
 bb_status bb_system_check_memory(const char *what, uint64_t bytes, bamba_error *err);
 
-/* Bytes that can be allocated before the machine swaps or the cgroup kills; UINT64_MAX if not
-   known. */
+/* Bytes that can be allocated before the machine swaps or a control group ends the process;
+   cached files count as free. UINT64_MAX if not known. */
 uint64_t bb_system_memory(void);
 
 /* Nanoseconds since some moment; never goes back. */
 uint64_t bb_system_now_ns(void);
 
-/* Physical cores within the affinity mask and the cgroup's processor quota; at least 1. */
+/* Processors' worth of time that the control groups grant, 0 if they do not limit it. */
+double bb_system_quota(void);
+
+/* Physical cores within the affinity mask and, rounded up, the quota of the control groups; at
+   least 1. */
 int bb_system_cores(void);
+
+/* The same of a tree of files that lies under root, for tests: root/proc/self/cgroup … */
+uint64_t bb_system_memory_in(const char *root);
+double   bb_system_quota_in(const char *root);
+int      bb_system_cores_in(const char *root);
 
 #endif

@@ -142,6 +142,8 @@ void bb_bind_matrix(bb_binder *b, bb_matrix *out, const char *name, int rows, in
         out->data = t ? t->data : NULL;
         return;
     }
+    if (wanted != stored) b->stats.converted_bytes += bytes;
+    else if (t && !b->options->copy) b->stats.misaligned_bytes += bytes;
     void *copy = bb_take(&b->arena, n, type_bytes(wanted));
     if (b->pass == ATTACH) b->jobs[b->n_jobs] = (job){ t, copy, n, wanted, cols };
     b->n_jobs++;

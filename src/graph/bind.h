@@ -33,6 +33,8 @@ typedef struct bb_bind_stats {
     uint64_t weights_bytes;               /* read by one decoded token */
     uint64_t mapped_bytes;                /* used in place */
     uint64_t resident_bytes;              /* in the block */
+    uint64_t converted_bytes;             /* of them matrices that are stored in another type */
+    uint64_t misaligned_bytes;            /* of them matrices that lie unaligned in their file */
 } bb_bind_stats;
 
 /* Attach c's tensors to g. *block (the caller releases it, after g) holds what was copied; NULL if

@@ -1,5 +1,7 @@
-// header_cpp.cc - bamba.h from C++: every macro as an initialiser, every function called.
+// header_cpp.cc - the public headers from C++: every macro of bamba.h as an initialiser, every
+// function of it called; of bamba_measure.h, what does not take long.
 #include <bamba.h>
+#include <bamba_measure.h>
 
 #include <cstdio>
 #include <memory>
@@ -74,6 +76,8 @@ std::vector<int32_t> generate(const Model &model, const std::vector<int32_t> &pr
 
     session_options.n_context = prompt.size() + n_tokens;
     bamba_model_info_get(model.get(), &info);
+    if (bamba_model_sampler_defaults(model.get(), &sampler_options) != BAMBA_OK)
+        throw Failure{ BAMBA_ERR_ARGUMENT, "bamba_model_sampler_defaults" };
     const Engine  engine(make(bamba_engine_create, model.get(), &engine_options));
     const Session session(make(bamba_session_create, model.get(), &session_options));
     const Session copy(make(bamba_session_create, model.get(), &session_options));
@@ -83,6 +87,7 @@ std::vector<int32_t> generate(const Model &model, const std::vector<int32_t> &pr
     const float         *logits = nullptr;
     bamba_error          err;
     bamba_sampler_reset(sampler.get(), 7);
+    bamba_engine_profile(engine.get(), 1);
     if (bamba_engine_threads(engine.get()) < 1
         || bamba_feed(engine.get(), session.get(), prompt.data(), prompt.size(), &logits, &err)
            != BAMBA_OK) throw Failure{ err.code, err.message };
@@ -94,6 +99,10 @@ std::vector<int32_t> generate(const Model &model, const std::vector<int32_t> &pr
             throw Failure{ err.code, err.message };
         logits = item.logits;
     }
+    bamba_op op = { nullptr, 0, 0, 0 };
+    if (bamba_engine_profile_get(engine.get(), &op, 1) < 1 || op.name == nullptr
+        || bamba_model_count(model.get(), 1, 1, 0, 1, nullptr, 0) < 1)
+        throw Failure{ BAMBA_ERR_ARGUMENT, "bamba_engine_profile_get" };
     bamba_session_reset(copy.get());
     if (bamba_session_copy(copy.get(), session.get(), &err) != BAMBA_OK
         || bamba_session_position(copy.get()) != prompt.size() + out.size()
@@ -130,6 +139,9 @@ void run(const std::string &dir)
         || bamba_token_is_special(tokenizer.get(), prompt.front())
         || bamba_tokenizer_eos(tokenizer.get()) >= bamba_tokenizer_size(tokenizer.get())
         || bamba_token_find(tokenizer.get(), "no such token", 13) != -1
+        || bamba_model_is_end(model.get(), prompt.front()) || bamba_default_threads() < 1
+        || bamba_free_memory() == 0 || bamba_cpu_quota() < 0.0
+        || bamba_model_peak(model.get()) == BAMBA_LIMIT_READ
         || bamba_model_state_bytes(model.get(), 64) <= bamba_model_state_bytes(model.get(), 0))
         throw Failure{ BAMBA_ERR_FORMAT, "an answer is not what it should be" };
     std::printf("libbamba %s: %s\n", bamba_version(), decode(tokenizer, told).c_str());

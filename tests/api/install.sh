@@ -34,7 +34,7 @@ prefix=$work/elsewhere
 mv "$work/first" "$prefix" || exit 1
 lib=$(dirname "$(find "$prefix" -name libbamba.a)")
 model=$prefix/share/bamba/models/fable
-for file in include/bamba.h bin/bamba share/man/man1/bamba.1 \
+for file in include/bamba.h include/bamba_measure.h bin/bamba share/man/man1/bamba.1 \
             share/bash-completion/completions/bamba share/bamba/models/fable/model.safetensors; do
     check "$file is installed" test -f "$prefix/$file"
 done

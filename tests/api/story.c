@@ -17,13 +17,6 @@ static void must(bamba_status status)
     exit(1);
 }
 
-static int is_end(const bamba_model_info *info, int32_t id)
-{
-    for (int i = 0; i < info->n_eos; i++)
-        if (info->eos[i] == id) return 1;
-    return 0;
-}
-
 /* The decoder keeps what is not yet a whole character. */
 static void print(const bamba_tokenizer *tokenizer, bamba_decoder *decoder, int32_t id)
 {
@@ -58,16 +51,19 @@ int main(int argc, char **argv)
     must(bamba_tokenizer_open(&tokenizer, dir, NULL, &err));
     must(bamba_engine_create(&engine, model, NULL, &err));
     must(bamba_session_create(&session, model, NULL, &err));
+    must(bamba_model_sampler_defaults(model, &choice));
     choice.seed = 4;
     must(bamba_sampler_create(&sampler, info.n_vocab, &choice, &err));
 
     must(bamba_tokenize(tokenizer, text, strlen(text), BAMBA_TOKENIZE_ADD_SPECIAL, &ids, &n_ids,
                         &err));
+    for (size_t i = 0; i < n_ids; i++) bamba_sampler_accept(sampler, ids[i]);
     must(bamba_feed(engine, session, ids, n_ids, &logits, &err));
     fputs(text, stdout);
     for (int i = 0; i < n_tokens && bamba_session_room(session) > 0; i++) {
         const int32_t id = bamba_sample(sampler, logits);
-        if (is_end(&info, id)) break;
+        if (bamba_model_is_end(model, id)) break;
+        bamba_sampler_accept(sampler, id);
         print(tokenizer, &decoder, id);
         must(bamba_feed(engine, session, &id, 1, &logits, &err));
     }

@@ -1,6 +1,6 @@
 /* What `bamba bench` is built on: counts against sums done by hand, random models, filled
  * sessions, timers, and the probe. */
-#include "bamba.h"
+#include "bamba_measure.h"
 
 #include "kernels.h"
 #include "support/fault.h"

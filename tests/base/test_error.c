@@ -79,6 +79,30 @@ static void test_cut_between_characters(void **state)
     }
 }
 
+static void keep_line(void *context, const char *line)
+{
+    strcat(context, line);
+    strcat(context, "|");
+}
+
+static void test_log(void **state)
+{
+    char         text[2000] = "", name[600];
+    const bb_log log = { keep_line, text };
+
+    (void)state;
+    bb_log_line(NULL, "nobody reads this");
+    bb_log_line(&(bb_log){ NULL, text }, "nor this");
+    assert_string_equal(text, "");
+    bb_log_line(&log, "%s: %d\n", "a.json", 3);
+    assert_string_equal(text, "a.json: 3?|");
+    memset(name, 'x', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    text[0] = '\0';
+    bb_log_line(&log, "%s", name);
+    assert_int_equal(strlen(text), sizeof ((bamba_error *)0)->message);      /* with the '|' */
+}
+
 static bb_status leave_through_done(int *reached)
 {
     bb_status status = BAMBA_OK;
@@ -108,6 +132,7 @@ int main(void)
         cmocka_unit_test(test_bytes_that_are_not_text),
         cmocka_unit_test(test_long_message_is_cut),
         cmocka_unit_test(test_cut_between_characters),
+        cmocka_unit_test(test_log),
         cmocka_unit_test(test_try),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,7 +29,7 @@ out_has '"top_p": 0.25,'
 out_has '"min_p": 0.125,'
 out_has '"repetition_penalty": 1.25,'
 out_has '"presence_penalty": 0.75,'
-out_has '"frequency_penalty": 0.625}'
+out_has '"frequency_penalty": 0.625'
 [ "$(json_number top_k)" = 7 ] || wrong "top_k"
 [ "$(json_number penalty_last_n)" = 32 ] || wrong "penalty_last_n"
 

@@ -11,7 +11,7 @@ out_is "$text"
 
 begin "as JSON"
 run 0 tokenize -m "$model" --no-bos --json -p "$text"
-out_is "[$(echo "$ids" | sed 's/ /, /g')]"
+out_is "[ $(echo "$ids" | sed 's/ /, /g') ]"
 cp out in
 run 0 tokenize -m "$model" --decode
 out_is "$text"
@@ -34,7 +34,7 @@ out_same expected
 
 begin "nothing"
 run 0 tokenize -m "$model" --no-bos --json -p ""
-out_is "[]"
+out_is "[ ]"
 run 0 tokenize -m "$model" --decode -p ""
 out_empty
 
@@ -42,8 +42,8 @@ begin "JSON lines"
 printf '"%s"\n"a\\nb"\n""\n' "$text" > lines
 run 0 tokenize -m "$model" --no-bos --jsonl -f lines
 [ "$(wc -l < out)" -eq 3 ] || wrong "not 3 lines"
-[ "$(head -1 out)" = "[$(echo "$ids" | sed 's/ /, /g')]" ] || wrong "line 1"
-[ "$(tail -1 out)" = "[]" ] || wrong "line 3"
+[ "$(head -1 out)" = "[ $(echo "$ids" | sed 's/ /, /g') ]" ] || wrong "line 1"
+[ "$(tail -1 out)" = "[ ]" ] || wrong "line 3"
 
 begin "JSON lines that are none"
 printf '"a"\nb\n' > lines

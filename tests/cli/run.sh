@@ -97,7 +97,7 @@ json_number() {                           # json_number KEY: of the object in ./
     sed -n "s/.*\"$1\": \\(-\\{0,1\\}[0-9][0-9.e+-]*\\).*/\\1/p" out
 }
 json_list() {
-    sed -n "s/.*\"$1\": \\[\\([^]]*\\)\\].*/\\1/p" out
+    sed -n "s/.*\"$1\": \\[ *\\([^]]*\\)\\].*/\\1/p" out | sed 's/ *$//'
 }
 count() {                                 # words in $*
     echo $#

@@ -1,11 +1,11 @@
 #!/bin/sh
 # check_layers.sh SOURCE - reads the #include lines: a file sees its own folder and lower ranks.
 #
-#   include  the public header, seen by src and tools     kernels  0, sees itself only
-#   base 0   load 1   graph, text 2   mixer 3   arch 4   src/*.c 5   tools: bamba.h and its own
+#   include  the public headers, seen by src and tools    kernels  0, sees itself only
+#   base 0   load 1   graph, text 2   mixer 3   arch 4   src/*.c 5   tools: include and its own
 #
 # Of kernels/ only kernels.h is seen from outside, of any folder no x_internal.h. Headers of other
-# libraries stand in one .c file each; those of the operating system in src/base; else C11's alone.
+# libraries stand in one .c file of src each, of tools json-c in json.c alone; those of the operating system in src/base; else C11's alone.
 cd "$1" || exit 1
 
 set -- $(find include src kernels tools -name '*.[ch]' | sort)
@@ -50,7 +50,12 @@ function check_own(name,    path, from, to) {
 }
 function check_other(name,    from) {
     from = folder(FILENAME)
-    if (name in c11 || from == "tools") return
+    if (name in c11) return
+    if (from == "tools") {
+        if (name == "json-c/json.h" && FILENAME != "tools/json.c")
+            fail("<" name "> belongs into tools/json.c")
+        return
+    }
     if (name in third) {
         users[name]++
         if (FILENAME !~ /^src\/.*\.c$/) fail("<" name "> belongs into a .c file of src")

@@ -16,15 +16,27 @@ static const char FILE_TEXT[] =
     "   \"\xC4\xA0" "a\": 2, \"\xC3\x83\": 3, \"\xC2\xA9\": 4, \"<\": 5},"
     "   \"merges\": [\"\xC4\xA0 a\"]}}";
 
+static char logged[512];                  /* by the last open_small() */
+
+static void keep_line(void *context, const char *line)
+{
+    strncat(context, line, sizeof logged - strlen(context) - 1);
+}
+
 static bamba_tokenizer *open_small(const char *config)
 {
-    char            *dir = tempdir_make();
-    bamba_tokenizer *t;
-    bamba_error      err;
+    char                   *dir = tempdir_make();
+    bamba_tokenizer_options o = BAMBA_TOKENIZER_OPTIONS;
+    bamba_tokenizer        *t;
+    bamba_error             err;
+
+    logged[0] = '\0';
+    o.log = keep_line;
+    o.log_context = logged;
 
     tempdir_write_text(dir, "tokenizer.json", FILE_TEXT);
     if (config) tempdir_write_text(dir, "tokenizer_config.json", config);
-    if (bamba_tokenizer_open(&t, dir, NULL, &err) != BAMBA_OK) fail_msg("%s", err.message);
+    if (bamba_tokenizer_open(&t, dir, &o, &err) != BAMBA_OK) fail_msg("%s", err.message);
     tempdir_remove(dir);
     return t;
 }
@@ -146,9 +158,11 @@ static void test_single_tokens(void **state)
 
     t = open_small("{\"eos_token\": \"plus\"}");
     assert_int_equal(bamba_tokenizer_eos(t), 6);
+    assert_string_equal(logged, "");
     bamba_tokenizer_free(t);
     t = open_small("{\"eos_token\": \"<none>\"}");
     assert_int_equal(bamba_tokenizer_eos(t), -1);
+    assert_string_equal(logged, "tokenizer_config.json: 'eos_token': '<none>' is not a token");
     bamba_tokenizer_free(t);
     t = open_small(NULL);
     assert_int_equal(bamba_tokenizer_eos(t), -1);

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs what Debian 12 lacks to build libbamba, and for "test" also to test it; "aarch64" is what
-# the preset of that name builds and runs with. Asks the network only for what is missing, so it
-# works again offline.
+# debian-setup.sh - install what Debian 12 lacks to build libbamba; for "test" also what its tests
+# need, for "aarch64" what the preset of that name needs. Only what is missing is downloaded, so it
+# works a second time without a network.
 #
 #     debian-setup.sh [build|test|aarch64|ci]
 set -eu
@@ -39,8 +39,8 @@ fi
 
 # The libraries for arm64 are unpacked beside the system, not installed: as packages of a second
 # architecture they bring libc6-dev's dependencies and hold each at the version it has for amd64,
-# which upgrades OpenSSL and a dozen more of the host. What is there is remembered, so that another
-# list is fetched anew.
+# which upgrades OpenSSL and a dozen more of the host. unpacked.txt records the list that has been
+# unpacked, so that a changed list is downloaded again.
 root=${XDG_CACHE_HOME:-$HOME/.cache}/libbamba-aarch64
 [ -n "$libraries" ] && [ "$(cat "$root/unpacked.txt" 2>/dev/null)" != "$libraries" ] || exit 0
 

@@ -1,0 +1,10 @@
+/* resources.c - what this process may use of the machine: the public face of base/system. */
+#include "bamba_measure.h"
+
+#include "base/system.h"
+
+uint64_t bamba_free_memory(void) { return bb_system_memory(); }
+
+int bamba_default_threads(void) { return bb_system_cores(); }
+
+double bamba_cpu_quota(void) { return bb_system_quota(); }
