@@ -98,24 +98,34 @@ static bool is_second_thread(int cpu, const cpu_set_t *mask)
     return false;
 }
 
-static int cores_in_mask(void)
+static int cores_in_mask(const cpu_set_t *mask)
+{
+    int n = 0;
+
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET((size_t)cpu, mask) && !is_second_thread(cpu, mask)) n++;
+    return n;
+}
+
+static int allowed_cores(void)
 {
     cpu_set_t mask;
-    int       n = 0;
+    return sched_getaffinity(0, sizeof mask, &mask) == 0 ? cores_in_mask(&mask) : 1;
+}
 
-    if (sched_getaffinity(0, sizeof mask, &mask) != 0) return 1;
-    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
-        if (CPU_ISSET((size_t)cpu, &mask) && !is_second_thread(cpu, &mask)) n++;
-    return n;
+static int cores_among(const int *cpu, int n)
+{
+    cpu_set_t mask;
+
+    CPU_ZERO(&mask);
+    for (int i = 0; i < n; i++) CPU_SET((size_t)cpu[i], &mask);
+    return cores_in_mask(&mask);
 }
 
 #else
 
-static int cores_in_mask(void)
-{
-    const long n = sysconf(_SC_NPROCESSORS_ONLN);
-    return n > 0 ? (int)n : 1;
-}
+static int allowed_cores(void) { return (int)sysconf(_SC_NPROCESSORS_ONLN); }
+static int cores_among(const int *cpu, int n) { return (void)cpu, n; }
 
 #endif
 
@@ -135,13 +145,28 @@ static int cores_in_quota(void)
     return n > 1 << 20 ? 1 << 20 : (int)n;
 }
 
+static int within_quota(int n)
+{
+    const int quota = cores_in_quota();
+
+    if (n > quota) n = quota;
+    return n > 0 ? n : 1;
+}
+
 int bb_system_cores(void)
 {
     const int saved = errno;
-    const int mask = cores_in_mask();
-    const int quota = cores_in_quota();
-    const int n = mask < quota ? mask : quota;
+    const int n = within_quota(allowed_cores());
 
     errno = saved;
-    return n > 0 ? n : 1;
+    return n;
+}
+
+int bb_system_cores_among(const int *cpu, int n)
+{
+    const int saved = errno;
+    const int cores = within_quota(cores_among(cpu, n));
+
+    errno = saved;
+    return cores;
 }

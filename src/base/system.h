@@ -18,7 +18,10 @@ uint64_t bb_system_memory(void);
 /* Nanoseconds since some moment; never goes back. */
 uint64_t bb_system_now_ns(void);
 
-/* Physical cores within the affinity mask and the cgroup's processor quota; at least 1. */
+/* Physical cores within the caller's affinity mask and the cgroup's processor quota; at least 1. */
 int bb_system_cores(void);
+
+/* Physical cores among processors cpu[0 … n-1] and within the quota; at least 1. */
+int bb_system_cores_among(const int *cpu, int n);
 
 #endif
