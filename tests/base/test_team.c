@@ -1,5 +1,5 @@
 /* test_team.c - every tile of every stage once and in order; threads that stay away hold up nobody. */
-#include "base/team.h"
+#include "base/team_internal.h"
 
 #include <sched.h>
 #include <setjmp.h>
@@ -7,6 +7,8 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -237,6 +239,96 @@ static void test_nobody_waits_for_a_repeatable_tile(void **unused)
     }
 }
 
+/* Thread 0 is bound to one processor, and thread 1 goes there again and again until it is moved. */
+typedef struct crowding {
+    work        w;
+    cpu_set_t   one, all;                 /* what thread 0 is bound to; what both may use */
+    atomic_bool is_there, is_over;
+    bool        has_moved;
+} crowding;
+
+static void nothing(void *context, int thread, int first, int end)
+{
+    (void)context, (void)thread, (void)first, (void)end;
+}
+
+static void check_affinity(crowding *c, const cpu_set_t *expected)
+{
+    cpu_set_t mask;
+
+    if (sched_getaffinity(0, sizeof mask, &mask) != 0 || !CPU_EQUAL(&mask, expected))
+        atomic_fetch_add(&c->w.n_wrong, 1);
+}
+
+static void stay(crowding *c)
+{
+    while (!atomic_load(&c->is_over)) {
+        bb_team_stage(c->w.team, 0, 2, nothing, NULL);
+        check_affinity(c, &c->one);
+        if (!atomic_load(&c->is_there)) sched_yield();
+    }
+}
+
+static void crowd(void *context, int thread)
+{
+    crowding *c = context;
+
+    if (thread == 0) {
+        stay(c);
+        return;
+    }
+    atomic_store(&c->is_there, true);
+    for (int i = 0; i < 10000 && !c->has_moved; i++) {
+        sched_setaffinity(0, sizeof c->one, &c->one);
+        sched_setaffinity(0, sizeof c->all, &c->all);
+        bb_team_stage(c->w.team, 1, 2, nothing, NULL);
+        check_affinity(c, &c->all);
+        c->has_moved = c->w.team->member[1].moved_ns != 0;
+    }
+    atomic_store(&c->is_over, true);
+}
+
+static void test_only_own_threads_move(void **unused)
+{
+    crowding c = { .w = { .n = 2 } };
+
+    (void)unused;
+    assert_int_equal(sched_getaffinity(0, sizeof c.all, &c.all), 0);
+    if (CPU_COUNT(&c.all) < 2) skip();
+    size_t cpu = 0;
+    while (!CPU_ISSET(cpu, &c.all)) cpu++;
+    CPU_SET(cpu, &c.one);
+
+    c.w.team = make_team(2);
+    assert_int_equal(sched_setaffinity(0, sizeof c.one, &c.one), 0);
+    while (!atomic_load(&c.is_there)) bb_team_run(c.w.team, crowd, &c);
+    check_affinity(&c, &c.one);
+    sched_setaffinity(0, sizeof c.all, &c.all);
+    assert_int_equal(c.w.n_wrong, 0);
+    assert_true(c.has_moved);
+    bb_team_free(c.w.team);
+}
+
+/* Other threads do not survive fork(): the caller does all stages. */
+static void test_child_process(void **unused)
+{
+    work w = { .n = 17, .team = make_team(3) };
+    int  status = 0;
+
+    (void)unused;
+    bb_team_run(w.team, run_stages, &w);
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    for (int t = 0; t < w.n; t++) w.value[t] = 0;
+    bb_team_run(w.team, run_stages, &w);
+    assert_int_equal(w.n_wrong, 0);
+    for (int t = 0; t < w.n; t++) assert_int_equal(w.value[t], STAGES);
+    if (child == 0) _exit(0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    bb_team_free(w.team);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +337,8 @@ int main(void)
         cmocka_unit_test(test_leaving_early),
         cmocka_unit_test(test_repeatable_tiles_are_committed_once),
         cmocka_unit_test(test_nobody_waits_for_a_repeatable_tile),
+        cmocka_unit_test(test_only_own_threads_move),
+        cmocka_unit_test(test_child_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
