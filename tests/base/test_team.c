@@ -239,12 +239,14 @@ static void test_nobody_waits_for_a_repeatable_tile(void **unused)
     }
 }
 
-/* Thread 0 is bound to one processor, and thread 1 goes there again and again until it is moved. */
+/* One thread is bound to a processor; the other goes there again and again, bound to none. */
 typedef struct crowding {
-    work        w;
-    cpu_set_t   one, all;                 /* what thread 0 is bound to; what both may use */
-    atomic_bool is_there, is_over;
-    bool        has_moved;
+    bb_team    *team;
+    int         hopping;                  /* the thread that does */
+    cpu_set_t   one, all;                 /* where they meet; what they may use */
+    atomic_bool is_there, is_over;        /* the bound thread */
+    bool        has_moved;                /* away, the hopping one */
+    atomic_int  n_wrong;
 } crowding;
 
 static void nothing(void *context, int thread, int first, int end)
@@ -252,61 +254,54 @@ static void nothing(void *context, int thread, int first, int end)
     (void)context, (void)thread, (void)first, (void)end;
 }
 
-static void check_affinity(crowding *c, const cpu_set_t *expected)
+static void run_stage(crowding *c, int thread, const cpu_set_t *expected)
 {
     cpu_set_t mask;
 
+    bb_team_stage(c->team, thread, 2, nothing, NULL);
     if (sched_getaffinity(0, sizeof mask, &mask) != 0 || !CPU_EQUAL(&mask, expected))
-        atomic_fetch_add(&c->w.n_wrong, 1);
-}
-
-static void stay(crowding *c)
-{
-    while (!atomic_load(&c->is_over)) {
-        bb_team_stage(c->w.team, 0, 2, nothing, NULL);
-        check_affinity(c, &c->one);
-        if (!atomic_load(&c->is_there)) sched_yield();
-    }
+        atomic_fetch_add(&c->n_wrong, 1);
 }
 
 static void crowd(void *context, int thread)
 {
     crowding *c = context;
 
-    if (thread == 0) {
-        stay(c);
+    if (thread != c->hopping) {
+        sched_setaffinity(0, sizeof c->one, &c->one);
+        for (; !atomic_load(&c->is_over); atomic_store(&c->is_there, true))
+            run_stage(c, thread, &c->one);
+        sched_setaffinity(0, sizeof c->all, &c->all);
         return;
     }
-    atomic_store(&c->is_there, true);
-    for (int i = 0; i < 10000 && !c->has_moved; i++) {
+    while (!atomic_load(&c->is_there)) sched_yield();
+    for (int i = 0; i < 1000 && !c->has_moved; i++) {
         sched_setaffinity(0, sizeof c->one, &c->one);
         sched_setaffinity(0, sizeof c->all, &c->all);
-        bb_team_stage(c->w.team, 1, 2, nothing, NULL);
-        check_affinity(c, &c->all);
-        c->has_moved = c->w.team->member[1].moved_ns != 0;
+        run_stage(c, thread, &c->all);
+        c->has_moved = c->team->member[thread].moved_ns != 0;
     }
     atomic_store(&c->is_over, true);
 }
 
 static void test_only_own_threads_move(void **unused)
 {
-    crowding c = { .w = { .n = 2 } };
+    cpu_set_t all;
 
     (void)unused;
-    assert_int_equal(sched_getaffinity(0, sizeof c.all, &c.all), 0);
-    if (CPU_COUNT(&c.all) < 2) skip();
+    assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
+    if (CPU_COUNT(&all) < 2) skip();
     size_t cpu = 0;
-    while (!CPU_ISSET(cpu, &c.all)) cpu++;
-    CPU_SET(cpu, &c.one);
+    while (!CPU_ISSET(cpu, &all)) cpu++;
 
-    c.w.team = make_team(2);
-    assert_int_equal(sched_setaffinity(0, sizeof c.one, &c.one), 0);
-    while (!atomic_load(&c.is_there)) bb_team_run(c.w.team, crowd, &c);
-    check_affinity(&c, &c.one);
-    sched_setaffinity(0, sizeof c.all, &c.all);
-    assert_int_equal(c.w.n_wrong, 0);
-    assert_true(c.has_moved);
-    bb_team_free(c.w.team);
+    for (int hopping = 0; hopping < 2; hopping++) {
+        crowding c = { .team = make_team(2), .hopping = hopping, .all = all };
+        CPU_SET(cpu, &c.one);
+        bb_team_run(c.team, crowd, &c);
+        assert_int_equal(c.n_wrong, 0);
+        assert_int_equal(c.has_moved, hopping != 0);
+        bb_team_free(c.team);
+    }
 }
 
 /* Other threads do not survive fork(): the caller does all stages. */
