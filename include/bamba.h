@@ -13,7 +13,8 @@
  *             unchanged by a call that failed. Nothing aborts, prints or sets errno.
  *             Exceptions we cannot lift: where there is no kernel for them (CPU level "c"),
  *             products go through OpenBLAS, which ends the process when the system denies it
- *             threads or memory; a mapped file that another program shortens while a model is
+ *             threads or memory, as OpenMP does if it is denied memory, or a thread that could be
+ *             started just before; a mapped file that another program shortens while a model is
  *             open raises SIGBUS.
  * Memory      who creates frees; free functions accept NULL. "Borrowed" results belong to the
  *             object and live until the next call on it. Generating allocates nothing.
@@ -97,7 +98,7 @@ BAMBA_API const char *bamba_status_string(bamba_status status);
 /**
  * Where memory comes from. Both members are set or both NULL (the C library's, and mmap for
  * large blocks). Every allocation of the objects created with it goes through it, JSON parsing
- * while loading and the stacks of an engine's threads excepted.
+ * while loading and what starting threads takes excepted.
  *
  * allocate   returns at least bytes bytes aligned to 64, or NULL; contents may be anything.
  * release    takes what allocate returned; never NULL.
@@ -267,7 +268,9 @@ BAMBA_API size_t bamba_model_describe(const bamba_model *model, char *buffer, si
 typedef struct bamba_engine_options {
     size_t            struct_bytes;
     int               n_batch;            /* rows of the largest piece run at once; 0 = 512      */
-    int               n_threads;          /* 0 = the physical cores this process may use         */
+    int               n_threads;          /* 0 = the physical cores this process may use; in
+                                             builds with OpenMP at most OMP_NUM_THREADS and
+                                             OMP_THREAD_LIMIT                                */
     int               n_logits;           /* rows of logits one call may ask for; 0 = 32         */
     bamba_cancel_fn  *cancel;
     void             *cancel_context;
@@ -286,8 +289,9 @@ typedef struct bamba_engine_options {
  *
  * Its n_threads - 1 threads start here, with all signals blocked, and sleep while nothing is fed. They
  * do not survive fork(): in the child the engine runs on the caller alone and must not be freed.
- * While feeding, a thread (the caller is one) that shares its processor with another of the engine goes
- * to one that has none, of those it may use; its affinity is narrowed for that moment.
+ * While feeding, one of them that shares its processor with another thread of the engine goes to one
+ * that has none, of those it may use; its affinity is narrowed for that moment. It stays where
+ * OMP_PROC_BIND, OMP_PLACES or pin put it. The caller's affinity changes with pin alone.
  *
  * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (n_batch outside 1 … 65536, n_threads outside 1 … 1024, n_logits
  *         outside 1 … 1048576, or a model without weights); BAMBA_ERR_MEMORY (no memory, or no threads).
