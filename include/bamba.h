@@ -13,7 +13,8 @@
  *             unchanged by a call that failed. Nothing aborts, prints or sets errno, with two
  *             exceptions we cannot lift. Where there is no kernel for them (CPU level "c"), large
  *             float products go through OpenBLAS, which ends the process when the system denies
- *             it threads or memory. A mapped file that another program shortens while a model
+ *             it threads or memory, and OpenMP does so when it is denied memory, or a thread that
+ *             could be started just before. A mapped file that another program shortens while a model
  *             is open raises SIGBUS.
  * Memory      Who creates frees; free functions accept NULL. "Borrowed" results belong to the
  *             object and live until the next call on it. Generating allocates nothing.
@@ -111,7 +112,7 @@ BAMBA_API int bamba_default_threads(void);
 /**
  * Where memory comes from. Both members are set or both NULL (the C library's, and mmap for
  * large blocks). All memory of the objects created with it comes from it, except for parsing JSON
- * while loading and for the stacks of an engine's threads.
+ * while loading and for what starting threads takes.
  *
  * allocate   returns at least bytes bytes aligned to 64, or NULL; contents may be anything.
  * release    takes what allocate returned; never NULL.
@@ -270,8 +271,9 @@ typedef struct bamba_engine_options {
  *
  * Its n_threads - 1 threads start here, with all signals blocked, and sleep while nothing is fed.
  * They do not survive fork(): in the child the engine runs on the caller alone and must not be
- * freed. While feeding, a thread (the caller is one) that shares its processor with another of the
- * engine goes to one that has none, of those it may use; its affinity is narrowed for that moment.
+ * freed. While feeding, one of them that shares its processor with another thread of the engine
+ * goes to one that has none, of those it may use; its affinity is narrowed for that moment. It stays
+ * where OMP_PROC_BIND, OMP_PLACES or pin put it. The caller's affinity changes with pin alone.
  *
  * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (n_batch outside 1 … 65536, n_threads outside 1 … 1024,
  *         n_logits outside 1 … 1048576, or a model without weights); BAMBA_ERR_MEMORY (no memory,

@@ -3,6 +3,7 @@
 
 #include "base/options.h"
 #include "base/system.h"
+#include "base/threads.h"
 #include "mixer/blas.h"
 #include "mixer/product.h"
 
@@ -92,7 +93,7 @@ static bb_status read_options(bamba_engine_options *o, const bamba_engine_option
     if (status != BAMBA_OK) return status;
     if (o->n_batch == 0) o->n_batch = DEFAULT_BATCH;
     if (o->n_logits == 0) o->n_logits = DEFAULT_LOGITS;
-    if (o->n_threads == 0) o->n_threads = bb_system_cores();
+    if (o->n_threads == 0) o->n_threads = bb_threads_default();
     if ((status = check_range("n_batch", o->n_batch, 65536, err)) != BAMBA_OK) return status;
     if ((status = check_range("n_logits", o->n_logits, 1 << 20, err)) != BAMBA_OK) return status;
     return check_range("n_threads", o->n_threads, 1024, err);

@@ -4,6 +4,7 @@
 #include "base/options.h"
 #include "base/system.h"
 #include "base/team.h"
+#include "base/threads.h"
 #include "kernels.h"
 
 #include <string.h>
@@ -60,7 +61,7 @@ bamba_status bamba_probe_create(bamba_probe **out, const bamba_probe_options *op
         status = bb_fail(err, BAMBA_ERR_MEMORY, "probe: out of memory");
         goto done;
     }
-    BB_TRY(bb_team_create(&p->team, &a, o.n_threads ? o.n_threads : bb_system_cores(),
+    BB_TRY(bb_team_create(&p->team, &a, o.n_threads ? o.n_threads : bb_threads_default(),
                           o.pin != 0, err));
     bb_advise_huge(&a, p->buffer, p->n_bytes);
     memset(p->buffer, 1, p->n_bytes);     /* pages that nobody wrote are one page of zeros */

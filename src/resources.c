@@ -2,9 +2,10 @@
 #include "bamba_measure.h"
 
 #include "base/system.h"
+#include "base/threads.h"
 
 uint64_t bamba_free_memory(void) { return bb_system_memory(); }
 
-int bamba_default_threads(void) { return bb_system_cores(); }
+int bamba_default_threads(void) { return bb_threads_default(); }
 
 double bamba_cpu_quota(void) { return bb_system_quota(); }

@@ -218,25 +218,39 @@ static bool is_second_thread(const char *root, int cpu, const cpu_set_t *mask)
     return false;
 }
 
-static int cores_in_mask(const char *root)
+static int cores_in_mask(const char *root, const cpu_set_t *mask)
+{
+    int n = 0;
+
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET((size_t)cpu, mask) && !is_second_thread(root, cpu, mask)) n++;
+    return n;
+}
+
+static int allowed_cores(const char *root)
 {
     cpu_set_t mask;
-    int       n = 0;
+    return sched_getaffinity(0, sizeof mask, &mask) == 0 ? cores_in_mask(root, &mask) : 1;
+}
 
-    if (sched_getaffinity(0, sizeof mask, &mask) != 0) return 1;
-    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
-        if (CPU_ISSET((size_t)cpu, &mask) && !is_second_thread(root, cpu, &mask)) n++;
-    return n;
+static int cores_among(const int *cpu, int n)
+{
+    cpu_set_t mask;
+
+    CPU_ZERO(&mask);
+    for (int i = 0; i < n; i++) CPU_SET((size_t)cpu[i], &mask);
+    return cores_in_mask("", &mask);
 }
 
 #else
 
-static int cores_in_mask(const char *root)
+static int allowed_cores(const char *root)
 {
     (void)root;
-    const long n = sysconf(_SC_NPROCESSORS_ONLN);
-    return n > 0 ? (int)n : 1;
+    return (int)sysconf(_SC_NPROCESSORS_ONLN);
 }
+
+static int cores_among(const int *cpu, int n) { return (void)cpu, n; }
 
 #endif
 
@@ -277,15 +291,31 @@ double bb_system_quota_in(const char *root)
     return quota < MOST_PROCESSORS ? quota : 0.0;
 }
 
+/* n, or less where the quota, rounded up, grants less. */
+static int within_quota(const char *root, int n)
+{
+    const double quota = ceil(bb_system_quota_in(root));
+
+    if (quota > 0.0 && quota < n) n = (int)quota;
+    return n > 0 ? n : 1;
+}
+
 int bb_system_cores_in(const char *root)
 {
-    const int    saved = errno;
-    const double quota = ceil(bb_system_quota_in(root));
-    const int    mask = cores_in_mask(root);
+    const int saved = errno;
+    const int n = within_quota(root, allowed_cores(root));
 
     errno = saved;
-    if (quota > 0.0 && quota < mask) return (int)quota;
-    return mask > 0 ? mask : 1;
+    return n;
+}
+
+int bb_system_cores_among(const int *cpu, int n)
+{
+    const int saved = errno;
+    const int cores = within_quota("", cores_among(cpu, n));
+
+    errno = saved;
+    return cores;
 }
 
 double bb_system_quota(void) { return bb_system_quota_in(""); }

@@ -25,6 +25,9 @@ double bb_system_quota(void);
    least 1. */
 int bb_system_cores(void);
 
+/* The same among processors cpu[0 … n-1] instead of the affinity mask. */
+int bb_system_cores_among(const int *cpu, int n);
+
 /* The same of a tree of files that lies under root, for tests: root/proc/self/cgroup … */
 uint64_t bb_system_memory_in(const char *root);
 double   bb_system_quota_in(const char *root);

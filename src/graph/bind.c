@@ -2,7 +2,7 @@
 #include "graph/bind.h"
 
 #include "base/system.h"
-#include "base/team.h"
+#include "base/threads.h"
 #include "graph/random.h"
 
 #include <stdio.h>
@@ -264,30 +264,20 @@ enum { TILE = 1 << 16 };                  /* elements a thread converts at a tim
 
 typedef struct conversion {
     const bb_kernels *k;
-    bb_team          *team;
     const job        *j;
     uint64_t          seed;
 } conversion;
 
-static void convert_tiles(void *context, int thread, int tile, int end)
+static void convert_tile(void *context, int tile)
 {
     const conversion *c = context;
     const job        *j = c->j;
+    const size_t      first = (size_t)tile * TILE;
+    const size_t      m = j->n - first < TILE ? j->n - first : TILE;
 
-    (void)thread;
-    for (; tile < end; tile++) {
-        const size_t first = (size_t)tile * TILE;
-        const size_t m = j->n - first < TILE ? j->n - first : TILE;
-        if (j->from) convert(c->k, j, first, m);
-        else bb_random_fill(c->k, j->type, bb_random_bound(j->cols), c->seed, first, m,
-                            (unsigned char *)j->to + first * type_bytes(j->type));
-    }
-}
-
-static void run_conversion(void *context, int thread)
-{
-    const conversion *c = context;
-    bb_team_stage(c->team, thread, (int)((c->j->n + TILE - 1) / TILE), convert_tiles, context);
+    if (j->from) convert(c->k, j, first, m);
+    else bb_random_fill(c->k, j->type, bb_random_bound(j->cols), c->seed, first, m,
+                        (unsigned char *)j->to + first * type_bytes(j->type));
 }
 
 static bool report(const bb_binder *b, uint64_t done)
@@ -300,22 +290,17 @@ static bool report(const bb_binder *b, uint64_t done)
 
 static bb_status run_jobs(bb_binder *b, bamba_error *err)
 {
-    const int cores = bb_system_cores();
-    bb_team  *team = NULL;
+    const int n_threads = b->options->n_threads ? b->options->n_threads : bb_threads_default();
     uint64_t  done = b->stats.mapped_bytes;
-    bb_status status = bb_team_create(&team, &b->g->alloc,
-                                      b->options->n_threads ? b->options->n_threads : cores, false,
-                                      err);
 
-    for (size_t i = 0; status == BAMBA_OK && i < b->n_jobs; i++) {
-        conversion c = { b->options->k, team, &b->jobs[i], b->options->seed + i };
-        bb_team_run(team, run_conversion, &c);
+    for (size_t i = 0; i < b->n_jobs; i++) {
+        conversion c = { b->options->k, &b->jobs[i], b->options->seed + i };
+        bb_loop(n_threads, (int)((c.j->n + TILE - 1) / TILE), convert_tile, &c);
         done += c.j->n * type_bytes(c.j->type);
         if (!report(b, done))
-            status = bb_fail(err, BAMBA_ERR_CANCELLED, "cancelled while loading weights");
+            return bb_fail(err, BAMBA_ERR_CANCELLED, "cancelled while loading weights");
     }
-    bb_team_free(team);
-    return status;
+    return BAMBA_OK;
 }
 
 /* -------------------------------------------------------------- bind --------------------- */

@@ -1,5 +1,5 @@
 /* test_team.c - every tile of every stage once and in order; threads that stay away hold up nobody. */
-#include "base/team.h"
+#include "base/team_internal.h"
 
 #include <sched.h>
 #include <setjmp.h>
@@ -7,6 +7,8 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -237,6 +239,91 @@ static void test_nobody_waits_for_a_repeatable_tile(void **unused)
     }
 }
 
+/* One thread is bound to a processor; the other goes there again and again, bound to none. */
+typedef struct crowding {
+    bb_team    *team;
+    int         hopping;                  /* the thread that does */
+    cpu_set_t   one, all;                 /* where they meet; what they may use */
+    atomic_bool is_there, is_over;        /* the bound thread */
+    bool        has_moved;                /* away, the hopping one */
+    atomic_int  n_wrong;
+} crowding;
+
+static void nothing(void *context, int thread, int first, int end)
+{
+    (void)context, (void)thread, (void)first, (void)end;
+}
+
+static void run_stage(crowding *c, int thread, const cpu_set_t *expected)
+{
+    cpu_set_t mask;
+
+    bb_team_stage(c->team, thread, 2, nothing, NULL);
+    if (sched_getaffinity(0, sizeof mask, &mask) != 0 || !CPU_EQUAL(&mask, expected))
+        atomic_fetch_add(&c->n_wrong, 1);
+}
+
+static void crowd(void *context, int thread)
+{
+    crowding *c = context;
+
+    if (thread != c->hopping) {
+        sched_setaffinity(0, sizeof c->one, &c->one);
+        for (; !atomic_load(&c->is_over); atomic_store(&c->is_there, true))
+            run_stage(c, thread, &c->one);
+        sched_setaffinity(0, sizeof c->all, &c->all);
+        return;
+    }
+    while (!atomic_load(&c->is_there)) sched_yield();
+    for (int i = 0; i < 1000 && !c->has_moved; i++) {
+        sched_setaffinity(0, sizeof c->one, &c->one);
+        sched_setaffinity(0, sizeof c->all, &c->all);
+        run_stage(c, thread, &c->all);
+        c->has_moved = c->team->member[thread].moved_ns != 0;
+    }
+    atomic_store(&c->is_over, true);
+}
+
+static void test_only_own_threads_move(void **unused)
+{
+    cpu_set_t all;
+
+    (void)unused;
+    assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
+    if (CPU_COUNT(&all) < 2) skip();
+    size_t cpu = 0;
+    while (!CPU_ISSET(cpu, &all)) cpu++;
+
+    for (int hopping = 0; hopping < 2; hopping++) {
+        crowding c = { .team = make_team(2), .hopping = hopping, .all = all };
+        CPU_SET(cpu, &c.one);
+        bb_team_run(c.team, crowd, &c);
+        assert_int_equal(c.n_wrong, 0);
+        assert_int_equal(c.has_moved, hopping != 0);
+        bb_team_free(c.team);
+    }
+}
+
+/* Other threads do not survive fork(): the caller does all stages. */
+static void test_child_process(void **unused)
+{
+    work w = { .n = 17, .team = make_team(3) };
+    int  status = 0;
+
+    (void)unused;
+    bb_team_run(w.team, run_stages, &w);
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    for (int t = 0; t < w.n; t++) w.value[t] = 0;
+    bb_team_run(w.team, run_stages, &w);
+    assert_int_equal(w.n_wrong, 0);
+    for (int t = 0; t < w.n; t++) assert_int_equal(w.value[t], STAGES);
+    if (child == 0) _exit(0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    bb_team_free(w.team);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +332,8 @@ int main(void)
         cmocka_unit_test(test_leaving_early),
         cmocka_unit_test(test_repeatable_tiles_are_committed_once),
         cmocka_unit_test(test_nobody_waits_for_a_repeatable_tile),
+        cmocka_unit_test(test_only_own_threads_move),
+        cmocka_unit_test(test_child_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

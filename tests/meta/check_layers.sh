@@ -5,7 +5,8 @@
 #   base 0   load 1   graph, text 2   mixer 3   arch 4   src/*.c 5   tools: include and its own
 #
 # Of kernels/ only kernels.h is seen from outside, of any folder no x_internal.h. Headers of other
-# libraries stand in one .c file of src each, of tools json-c in json.c alone; those of the operating system in src/base; else C11's alone.
+# libraries stand in one .c file of src each, of tools json-c in json.c alone; those of the operating
+# system in src/base, but pthread.h only in base/threads_*.c, of which a build has one; else C11's alone.
 cd "$1" || exit 1
 
 set -- $(find include src kernels tools -name '*.[ch]' | sort)
@@ -62,6 +63,11 @@ function check_other(name,    from) {
         else if (users[name] > 1) fail("<" name "> has another user already")
         return
     }
+    if (name == "pthread.h") {
+        n_pthread++
+        if (FILENAME !~ /^src\/base\/threads_[a-z]+\.c$/) fail("<pthread.h> is for base/threads_*.c")
+        return
+    }
     if (from == "kernels" && name in intrinsics) return
     if (from != "base") fail("<" name "> is not a header of C11")
 }
@@ -72,7 +78,7 @@ BEGIN {
               "signal stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn " \
               "string tgmath threads time uchar wchar wctype", word, " ")
     for (i = 1; i <= n; i++) c11[word[i] ".h"] = 1
-    n = split("json-c/json.h pcre2.h utf8proc.h cblas.h pthread.h", word, " ")
+    n = split("json-c/json.h pcre2.h utf8proc.h cblas.h omp.h", word, " ")
     for (i = 1; i <= n; i++) third[word[i]] = 1
     n = split("immintrin.h cpuid.h arm_neon.h", word, " ")
     for (i = 1; i <= n; i++) intrinsics[word[i]] = 1
@@ -89,6 +95,7 @@ END {
         printf "<%s>: expected one user in src, found %d\n", header, users[header]
         failures++
     }
+    if (!n_pthread) { print "<pthread.h>: expected a user in src/base, found none"; failures++ }
     if (n_lines < 100) { print "read only " n_lines + 0 " #include lines"; failures++ }
     if (!failures) print "layers: " n_lines " #include lines point downwards"
     exit failures > 0
