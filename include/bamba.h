@@ -161,11 +161,13 @@ typedef struct bamba_model_options {
                                              float32 always; DEFAULT: as the fastest kernels do  */
     int               copy_weights;       /* non-zero: read all weights into memory now, use none
                                              in the mapped files                                 */
+    int               first_layer, end_layer;         /* run layers first … end - 1 alone; the rest
+                                             runs elsewhere, see bamba_link. Both 0: all          */
 } bamba_model_options;
 
 #define BAMBA_MODEL_OPTIONS { sizeof(bamba_model_options), BAMBA_TYPE_DEFAULT, BAMBA_TYPE_DEFAULT, \
                               NULL, { NULL, NULL, NULL }, NULL, NULL, NULL, NULL, 0,               \
-                              BAMBA_TYPE_DEFAULT, 0 }
+                              BAMBA_TYPE_DEFAULT, 0, 0, 0 }
 
 /** What is known of a model; fixed for its life. */
 typedef struct bamba_model_info {
@@ -249,6 +251,24 @@ BAMBA_API size_t bamba_model_describe(const bamba_model *model, char *buffer, si
 
 /* ---------------------------------------------------------------- engine ------------------ */
 
+/**
+ * How the engine of a model that was opened with some of its layers exchanges rows with those that
+ * run the others. For each piece of a feed the engine of the later layers receives what the engine
+ * of the earlier ones sends; both are fed the same tokens in the same calls, with the same n_batch.
+ *
+ * receive    fills rows [n_rows, n_columns], row-major float32; called before the piece runs.
+ * send       takes them; called after the piece has run; borrowed for the call.
+ * Both       return non-zero for failure: the feed ends with BAMBA_ERR_IO, and sessions stand at the
+ *            end of the last finished piece. A network whose blocks read the embeddings too passes
+ *            those in a second call for the same piece.
+ * Threads    called by the thread that feeds.
+ */
+typedef struct bamba_link {
+    int  (*receive)(void *context, float *rows, size_t n_rows, size_t n_columns);
+    int  (*send)(void *context, const float *rows, size_t n_rows, size_t n_columns);
+    void  *context;
+} bamba_link;
+
 typedef struct bamba_engine_options {
     size_t            struct_bytes;
     int               n_batch;            /* rows of the largest piece run at once; 0 = 512      */
@@ -261,10 +281,11 @@ typedef struct bamba_engine_options {
     bamba_allocator   allocator;          /* members NULL: the model's                           */
     int               pin;                /* non-zero: each thread on a processor of its own
                                              while it runs                                       */
+    bamba_link        link;               /* for a model of some layers; NULLs: none             */
 } bamba_engine_options;
 
 #define BAMBA_ENGINE_OPTIONS { sizeof(bamba_engine_options), 0, 0, 0, NULL, NULL, NULL, NULL,      \
-                               { NULL, NULL, NULL }, 0 }
+                               { NULL, NULL, NULL }, 0, { NULL, NULL, NULL } }
 
 /**
  * Create what running a model takes: threads, scratch memory for n_batch rows, logits.
@@ -276,8 +297,8 @@ typedef struct bamba_engine_options {
  * where OMP_PROC_BIND, OMP_PLACES or pin put it. The caller's affinity changes with pin alone.
  *
  * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (n_batch outside 1 … 65536, n_threads outside 1 … 1024,
- *         n_logits outside 1 … 1048576, or a model without weights); BAMBA_ERR_MEMORY (no memory,
- *         or no threads).
+ *         n_logits outside 1 … 1048576, a model without weights, or one of some layers without the
+ *         link it needs); BAMBA_ERR_MEMORY (no memory, or no threads).
  */
 BAMBA_API bamba_status bamba_engine_create(bamba_engine **out, const bamba_model *model,
                                            const bamba_engine_options *options, bamba_error *err);

@@ -15,9 +15,9 @@ static size_t most_scratch(const bb_graph *g, int T, int n_threads)
 {
     size_t most = 0;
 
-    for (size_t i = 0; i < g->n_blocks; i++)
-        for (int j = 0; j < g->block[i].n_mixers; j++) {
-            const bb_mixer *m = g->block[i].mixer[j];
+    for (size_t i = g->first; i < g->end; i++)
+        for (int j = 0; j < g->block[i].n_uses; j++) {
+            const bb_mixer *m = g->block[i].use[j].mixer;
             const size_t    bytes = m->kind->scratch_bytes(m, T, n_threads);
             if (bytes > most) most = bytes;
         }
@@ -27,33 +27,27 @@ static size_t most_scratch(const bb_graph *g, int T, int n_threads)
 /* Run on a measuring arena first, then on the real one. */
 static void carve(bamba_engine *e, bb_arena *a)
 {
-    const bb_graph *g = e->model->graph;
-    const int       n_threads = bb_team_size(e->team);
-    const size_t    T = (size_t)e->options.n_batch;
-    const size_t    scratch = most_scratch(g, e->options.n_batch, n_threads);
+    const bb_graph   *g = e->model->graph;
+    const bb_kernels *k = &e->model->kernels;
+    bb_pass          *p = &e->pass;
+    const int         n_threads = p->n_threads, n_batch = e->options.n_batch;
+    const size_t      T = (size_t)n_batch, D = (size_t)g->d_model;
+    const size_t      width = (size_t)bb_graph_input_width(g);
+    const size_t      scratch = most_scratch(g, n_batch, n_threads);
 
-    const size_t    widest = bb_own_width(g->widest);
-    const size_t    packed = bb_packed_elements(e->options.n_batch, g->widest);
-    const bool      rounds = e->model->kernels.format[BB_FORMAT_BF16].activation == BB_TYPE_BF16;
-
-    e->panel_bytes = bb_panel_bytes(&e->model->kernels, e->options.n_batch, g->widest);
     e->logits   = bb_take(a, (size_t)e->options.n_logits * (size_t)g->n_vocab, sizeof(float));
-    e->panels   = bb_take(a, (size_t)n_threads, e->panel_bytes);
-    e->own_rows = bb_take(a, (size_t)n_threads * BB_FEW_ROWS * widest, sizeof(float));
-    e->arranged = bb_take(a, (size_t)n_threads * BB_FEW_ROWS * widest, sizeof(float));
-    e->own_tiles = bb_take(a, (size_t)n_threads * bb_own_tile_elements(), sizeof(float));
-    e->exec.packed = bb_take(a, packed, sizeof(float));
-    e->exec.packed_rounded = rounds ? bb_take(a, packed, sizeof(uint16_t)) : NULL;
     e->profile  = bb_take(a, (size_t)n_threads, sizeof *e->profile);
     e->tokens   = bb_take(a, T, sizeof *e->tokens);
     e->segments = bb_take(a, T, sizeof *e->segments);
     e->sessions = bb_take(a, T, sizeof *e->sessions);
     e->wanted   = bb_take(a, T, sizeof *e->wanted);
-    e->exec.x   = bb_take(a, T * (size_t)g->d_model, sizeof(float));
-    e->exec.normed = bb_take(a, T * (size_t)g->d_model, sizeof(float));
+    p->room     = bb_product_room_take(a, k, n_batch, g->widest, n_threads);
+    p->x        = bb_take(a, T * D, sizeof(float));
+    p->embedded = width > D ? bb_take(a, T * D, sizeof(float)) : NULL;
+    p->normed   = bb_take(a, T * width, sizeof(float));
     void *rest  = bb_take(a, scratch, 1);
-    /* Threads carve it each for itself, and one that is late would guard what others write to. */
-    e->exec.scratch = (bb_arena){ .base = rest, .size = scratch, .plain = n_threads > 1 };
+    /* Each thread carves it for itself, and one that is late would guard what others write to. */
+    p->scratch = (bb_arena){ .base = rest, .size = scratch, .plain = n_threads > 1 };
 }
 
 static bb_status allocate_block(bamba_engine *e, bamba_error *err)
@@ -88,7 +82,8 @@ static bb_status check_range(const char *name, int value, int hi, bamba_error *e
 static bb_status read_options(bamba_engine_options *o, const bamba_engine_options *given,
                               bamba_error *err)
 {
-    bb_status status = bb_read_options(o, sizeof *o, sizeof *o, given, "engine options", err);
+    bb_status status = bb_read_options(o, sizeof *o, offsetof(bamba_engine_options, link), given,
+                                       "engine options", err);
 
     if (status != BAMBA_OK) return status;
     if (o->n_batch == 0) o->n_batch = DEFAULT_BATCH;
@@ -97,6 +92,18 @@ static bb_status read_options(bamba_engine_options *o, const bamba_engine_option
     if ((status = check_range("n_batch", o->n_batch, 65536, err)) != BAMBA_OK) return status;
     if ((status = check_range("n_logits", o->n_logits, 1 << 20, err)) != BAMBA_OK) return status;
     return check_range("n_threads", o->n_threads, 1024, err);
+}
+
+/* A model of some layers needs somebody at the ends it lacks. */
+static bb_status check_link(const bamba_link *l, const bb_graph *g, bamba_error *err)
+{
+    if (!bb_graph_has_embed(g) && !l->receive)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT,
+                       "engine: the model begins behind layer 0: expected link.receive");
+    if (!bb_graph_has_head(g) && !l->send)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT,
+                       "engine: the model ends before layer %d: expected link.send", g->n_layers);
+    return BAMBA_OK;
 }
 
 bamba_status bamba_engine_create(bamba_engine **out, const bamba_model *model,
@@ -113,6 +120,7 @@ bamba_status bamba_engine_create(bamba_engine **out, const bamba_model *model,
     if (!model->block)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "engine: the model was opened without weights");
     BB_TRY(read_options(&o, options, err));
+    BB_TRY(check_link(&o.link, model->graph, err));
     a = model->alloc;
     if (o.allocator.allocate || o.allocator.release)
         BB_TRY(bb_allocator_resolve(&a, &o.allocator, err));
@@ -125,11 +133,10 @@ bamba_status bamba_engine_create(bamba_engine **out, const bamba_model *model,
     e->alloc = a;
     e->model = model;
     e->options = o;
-    BB_TRY(bb_team_create(&e->team, &a, o.n_threads, o.pin != 0, err));
+    e->pass.k = &model->kernels;
+    BB_TRY(bb_team_create(&e->pass.team, &a, o.n_threads, o.pin != 0, err));
+    e->pass.n_threads = bb_team_size(e->pass.team);
     BB_TRY(allocate_block(e, err));
-    e->exec.k = &model->kernels;
-    e->exec.team = e->team;
-    e->exec.n_threads = bb_team_size(e->team);
     if (!model->kernels.format[BB_FORMAT_F32].many) bb_blas_prepare();
     *out = e;
     e = NULL;
@@ -144,32 +151,33 @@ void bamba_engine_free(bamba_engine *e)
     const bb_allocator a = e->alloc;
     bb_unguard(e->block, e->block_bytes);
     bb_release(&a, e->block);
-    bb_team_free(e->team);
+    bb_team_free(e->pass.team);
     bb_release(&a, e);
 }
 
-int bamba_engine_threads(const bamba_engine *e) { return e ? bb_team_size(e->team) : 0; }
+int bamba_engine_threads(const bamba_engine *e) { return e ? e->pass.n_threads : 0; }
 
 /* -------------------------------------------------------------- profile ------------------ */
 
 void bamba_engine_profile(bamba_engine *e, int on)
 {
     if (!e) return;
-    if (on) memset(e->profile, 0, (size_t)bb_team_size(e->team) * sizeof *e->profile);
-    e->exec.profile = on ? e->profile : NULL;
+    if (on) memset(e->profile, 0, (size_t)e->pass.n_threads * sizeof *e->profile);
+    e->pass.profile = on ? e->profile : NULL;
 }
 
 /* Times of the threads are averaged: together they make up the time of the call. */
 size_t bamba_engine_profile_get(const bamba_engine *e, bamba_op *ops, size_t n)
 {
     if (!e) return 0;
-    const int n_threads = bb_team_size(e->team);
+    const int n_threads = e->pass.n_threads;
+    const int n_ops = e->model->graph->n_ops;
 
-    for (size_t i = 0; i < n && i < BB_N_OPS; i++) {
+    for (size_t i = 0; i < n && i < (size_t)n_ops; i++) {
         uint64_t ns = 0;
         for (int t = 0; t < n_threads; t++) ns += e->profile[t].ns[i];
-        ops[i] = (bamba_op){ bb_op_name((bb_op)i), ns / (uint64_t)n_threads,
+        ops[i] = (bamba_op){ e->model->graph->op_name[i], ns / (uint64_t)n_threads,
                              e->profile[0].count[i].bytes, e->profile[0].count[i].flops };
     }
-    return BB_N_OPS;
+    return (size_t)n_ops;
 }

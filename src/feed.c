@@ -31,6 +31,9 @@ static bb_status check_item(const bamba_engine *e, const bamba_feed_item *item, 
         return bb_fail(err, BAMBA_ERR_ARGUMENT,
                        "feed: item %zu: expected n_logits <= n = %zu, found %zu", i, item->n,
                        item->n_logits);
+    if (item->n_logits > 0 && !bb_graph_has_head(e->model->graph))
+        return bb_fail(err, BAMBA_ERR_ARGUMENT,
+                       "feed: item %zu: expected n_logits 0, the model ends before the head", i);
     if (item->n > bamba_session_room(s))
         return bb_fail(err, BAMBA_ERR_FULL,
                        "feed: item %zu: expected at most %zu tokens (context %zu, position %zu), "
@@ -91,10 +94,10 @@ static bb_batch next_piece(bamba_engine *e, cursor *c)
 
         memcpy(e->tokens + b.T, item->tokens + c->offset, n * sizeof *e->tokens);
         e->sessions[b.n_segments] = item->session;
-        e->segments[b.n_segments++] = (bb_segment){ .state = item->session->state, .row = b.T,
-                                                    .n_rows = (int)n,
-                                                    .pos = (int)item->session->position,
-                                                    .length = item->session->length };
+        e->segments[b.n_segments++] = (bb_segment){
+            .slot = item->session->slot, .from = item->session->current,
+            .to = item->session->current, .row = b.T, .n_rows = (int)n,
+            .pos = (int)item->session->position, .length = item->session->length };
         for (size_t t = c->offset; t < c->offset + n; t++, b.T++)
             if (t >= item->n - item->n_logits) e->wanted[b.n_wanted++] = b.T;
         c->offset += n;
@@ -108,28 +111,19 @@ static bb_batch next_piece(bamba_engine *e, cursor *c)
     return b;
 }
 
-typedef struct pass {
-    const bamba_engine *e;
-    const bb_batch     *b;
-} pass;
+typedef struct running {
+    const bb_graph *g;
+    const bb_batch *b;
+    const bb_pass  *pass;
+} running;
 
 static void run_thread(void *context, int thread)
 {
-    const pass  *p = context;
-    const size_t own_size = BB_FEW_ROWS * bb_own_width(p->e->model->graph->widest);
-    bb_exec      e = p->e->exec;
+    const running *r = context;
+    const bb_exec  e = { r->pass, thread };
 
-    e.thread = thread;
-    e.n_threads = bb_team_size(e.team);
-    e.panel = p->e->panels + (size_t)thread * p->e->panel_bytes;
-    e.own_rows = p->e->own_rows + (size_t)thread * own_size;
-    e.arranged = p->e->arranged + (size_t)thread * own_size;
-    e.own_tiles = p->e->own_tiles + (size_t)thread * bb_own_tile_elements();
-    e.segment = p->b->segment;
-    e.n_segments = p->b->n_segments;
-    e.T = p->b->T;
-    if (e.profile) bb_profile_begin(e.profile += thread);
-    bb_forward(p->e->model->graph, &e, p->b);
+    if (r->pass->profile) bb_profile_begin(&r->pass->profile[thread]);
+    bb_forward(r->g, &e, r->b);
 }
 
 static void count_piece(const bamba_engine *e, const bb_batch *b)
@@ -138,36 +132,83 @@ static void count_piece(const bamba_engine *e, const bb_batch *b)
 
     for (int i = 0; i < b->n_segments; i++)
         bb_work_add(&w, (uint64_t)b->segment[i].pos, (uint64_t)b->segment[i].n_rows);
-    bb_count_pass(e->model->graph, &w, e->exec.profile->count);
+    bb_count_pass(e->model->graph, &w, e->pass.profile->count);
 }
 
-/* False if it was cancelled: the sessions then stand where they stood. */
-static bool run_piece(bamba_engine *e, bb_batch *b)
+/* Rows [T, D] from the engine that runs the blocks before, or to the one that runs those behind:
+   the stream, then the embeddings where blocks of the network read them. */
+static bb_status pass_on(const bamba_engine *e, const bb_pass *p, bool receive, bamba_error *err)
 {
-    const bool  may_stop = e->options.cancel && b->T > b->n_segments;
-    atomic_bool cancelled = false;
-    pass        p = { e, b };
+    const bamba_link *link = &e->options.link;
+    float *const      rows[2] = { p->x, p->embedded };
+    const size_t      T = (size_t)p->T, D = (size_t)e->model->graph->d_model;
 
+    for (int i = 0; i < 2 && rows[i]; i++)
+        if (receive ? link->receive(link->context, rows[i], T, D)
+                    : link->send(link->context, rows[i], T, D))
+            return bb_fail(err, BAMBA_ERR_IO, "feed: the link did not %s %zu rows",
+                           receive ? "give" : "take", T);
+    return BAMBA_OK;
+}
+
+/* Run a piece. One that may be undone leaves the states it begins with as they are, and writes the
+   others; sessions move on at the end. */
+static bb_status run_piece(bamba_engine *e, bb_batch *b, bamba_error *err)
+{
+    const bb_graph *g = e->model->graph;
+    const bool      may_stop = e->options.cancel && b->T > b->n_segments;
+    atomic_bool     cancelled = false;
+    bb_pass         pass = e->pass;
+    running         r = { g, b, &pass };
+    bb_status       status = BAMBA_OK;
+
+    pass.T = b->T;
+    pass.many = bb_is_many(b->T);
+    pass.segment = b->segment;
+    pass.n_segments = b->n_segments;
     b->cancelled = &cancelled;
     if (may_stop) {
         b->cancel = e->options.cancel;
         b->cancel_context = e->options.cancel_context;
-        for (int i = 0; i < b->n_segments; i++) bb_session_save(e->sessions[i]);
     }
-    if (e->exec.profile) count_piece(e, b);
-    bb_team_run(e->team, run_thread, &p);
+    for (int i = 0; i < b->n_segments && (may_stop || !bb_graph_has_head(g)); i++)
+        e->segments[i].to = !e->segments[i].from;
+    if (pass.profile) count_piece(e, b);
+    if (!bb_graph_has_embed(g)) BB_TRY(pass_on(e, &pass, true, err));
+    bb_team_run(pass.team, run_thread, &r);
+    if (cancelled) {
+        status = BAMBA_ERR_CANCELLED;
+        goto done;
+    }
+    if (!bb_graph_has_head(g)) BB_TRY(pass_on(e, &pass, false, err));
     for (int i = 0; i < b->n_segments; i++) {
-        if (cancelled) bb_session_restore(e->sessions[i]);
-        else e->sessions[i]->position += (size_t)b->segment[i].n_rows;
+        e->sessions[i]->position += (size_t)b->segment[i].n_rows;
+        e->sessions[i]->current = b->segment[i].to;
     }
-    return !cancelled;
+done:
+    return status;
 }
 
-static bb_status report_cancel(bamba_feed_item *items, size_t n_items, bamba_error *err)
+static bb_status report_cancel(const bamba_feed_item *items, bamba_error *err)
 {
-    for (size_t i = 0; i < n_items; i++) items[i].logits = NULL;
     return bb_fail(err, BAMBA_ERR_CANCELLED, "feed: cancelled; the first session stands at %zu",
                    items[0].session->position);
+}
+
+static bb_status run_pieces(bamba_engine *e, cursor *c, bamba_error *err)
+{
+    const bamba_engine_options *o = &e->options;
+
+    while (c->item < c->n_items) {
+        if (o->cancel && o->cancel(o->cancel_context)) return report_cancel(c->items, err);
+        bb_batch        b = next_piece(e, c);
+        const bb_status status = run_piece(e, &b, err);
+        if (status == BAMBA_ERR_CANCELLED) return report_cancel(c->items, err);
+        if (status != BAMBA_OK) return status;
+        if (o->progress && o->progress(o->progress_context, c->done, c->total) && c->done < c->total)
+            return report_cancel(c->items, err);
+    }
+    return BAMBA_OK;
 }
 
 /* -------------------------------------------------------------- public ------------------- */
@@ -175,30 +216,21 @@ static bb_status report_cancel(bamba_feed_item *items, size_t n_items, bamba_err
 bamba_status bamba_feed_batch(bamba_engine *e, bamba_feed_item *items, size_t n_items,
                               bamba_error *err)
 {
-    const bamba_engine_options *o;
-    cursor                      c = { .items = items, .n_items = n_items };
+    cursor c = { .items = items, .n_items = n_items };
 
     if (!e || !items || n_items == 0)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "feed: expected an engine and at least one item");
-    const bb_status status = check_items(e, items, n_items, err);
+    bb_status status = check_items(e, items, n_items, err);
     if (status != BAMBA_OK) return status;
-    o = &e->options;
 
     for (size_t i = 0; i < n_items; i++) c.total += items[i].n;
-    while (c.item < n_items) {
-        if (o->cancel && o->cancel(o->cancel_context)) return report_cancel(items, n_items, err);
-        bb_batch b = next_piece(e, &c);
-        if (!run_piece(e, &b)) return report_cancel(items, n_items, err);
-        if (o->progress && o->progress(o->progress_context, c.done, c.total) && c.done < c.total)
-            return report_cancel(items, n_items, err);
-    }
-
+    status = run_pieces(e, &c, err);
     const float *logits = e->logits;
     for (size_t i = 0; i < n_items; i++) {
-        items[i].logits = items[i].n_logits ? logits : NULL;
+        items[i].logits = status == BAMBA_OK && items[i].n_logits ? logits : NULL;
         logits += items[i].n_logits * (size_t)e->model->graph->n_vocab;
     }
-    return BAMBA_OK;
+    return status;
 }
 
 bamba_status bamba_feed(bamba_engine *e, bamba_session *s, const int32_t *tokens, size_t n,

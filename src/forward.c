@@ -1,56 +1,92 @@
-/* forward.c - the forward pass over a ragged batch: x ← x + Σ mixer(norm(x)), block by block. */
+/* forward.c - the forward pass over a ragged batch: x ← x + Σ α · mixer(norm(x)), block by block. */
 #include "forward.h"
 
 #include "mixer/product.h"
 
+#include <string.h>
 
 struct job {
     const bb_graph *g;
     const bb_batch *b;
-    const float    *norm;                 /* [D] */
+    const float    *norm;                 /* [width] */
+    size_t          width;                /* of the rows to be normed: D, or 2D */
 };
+
+/* -------------------------------------------------------------- embedding ---------------- */
 
 static void run_embed(const bb_exec *e, const void *p, int t)
 {
     const struct job *j = p;
     const bb_matrix  *m = &j->g->embed;
-    const size_t      cols = (size_t)m->cols;
+    const size_t      D = (size_t)m->cols;
+    float            *x = e->pass->x + (size_t)t * D;
 
-    bb_format_of(e->k, m->type)->decode(1, m->cols, m->data, j->b->token[t], e->x + (size_t)t * cols,
-                                        cols);
+    m->format->decode(1, m->cols, m->data, j->b->token[t], x, D);
+    for (size_t i = 0; j->g->embed_scale != 1.0f && i < D; i++) x[i] *= j->g->embed_scale;
+    if (e->pass->embedded) memcpy(e->pass->embedded + (size_t)t * D, x, D * sizeof *x);
 }
 
-/* Row t of what a block's mixers read. */
+static void embed(const bb_exec *e, const struct job *j)
+{
+    bb_each_tile(e, j->b->T, run_embed, j);
+    bb_mark(e, BB_OP_EMBED);
+}
+
+/* -------------------------------------------------------------- blocks ------------------- */
+
+/* Row t of what a block's mixers read: the norm of the stream, or of the stream beside the token's
+   embedding. */
 static void make_norm(const bb_exec *e, const void *p, int t, float *to)
 {
     const struct job *j = p;
     const size_t      D = (size_t)j->g->d_model;
+    const float      *row = e->pass->x + (size_t)t * D;
 
-    e->k->rmsnorm((int)D, e->x + (size_t)t * D, j->norm, j->g->epsilon, to);
+    if (j->width > D) {
+        memcpy(to, row, D * sizeof *to);
+        memcpy(to + D, e->pass->embedded + (size_t)t * D, D * sizeof *to);
+        row = to;
+    }
+    e->pass->k->rmsnorm((int)j->width, row, j->norm, j->g->epsilon, to);
 }
 
-/* The same into memory, for a block of several mixers: the first changes the stream. */
+/* For a block of several mixers, into memory: the first of them changes the stream. */
 static void run_norm(const bb_exec *e, const void *p, int t)
 {
     const struct job *j = p;
-    make_norm(e, p, t, e->normed + (size_t)t * (size_t)j->g->d_model);
+    make_norm(e, p, t, e->pass->normed + (size_t)t * j->width);
 }
 
-/* Row i of what the head reads: the wanted ones. */
-static void make_head_norm(const bb_exec *e, const void *p, int i, float *to)
+/* What a block's mixers read: made where they need it, if there is only one. */
+static bb_source norm(const bb_exec *e, const bb_block *k, struct job *j)
 {
-    const struct job *j = p;
-    make_norm(e, p, j->b->wanted[i], to);
+    const size_t D = (size_t)j->g->d_model;
+
+    j->norm = k->norm;
+    j->width = k->input == BB_INPUT_BESIDE_EMBEDDING ? 2 * D : D;
+    bb_source h = bb_source_of(e, e->pass->normed, j->width, (int)j->width);
+    if (k->n_uses > 1) {
+        bb_each_tile(e, e->pass->T, run_norm, j);
+        bb_mark(e, BB_OP_NORM);
+        return h;
+    }
+    h.x = NULL;
+    h.make = make_norm;
+    h.job = j;
+    h.op = BB_OP_NORM;
+    return h;
 }
 
-/* What the block's mixers read: made where they need it. */
-static void norm(bb_exec *e, const bb_block *k, const struct job *j)
+static void run_block(const bb_exec *e, const bb_block *k, struct job *j)
 {
-    e->h = (bb_rows){ .make = make_norm, .job = j, .op = BB_OP_NORM };
-    if (k->n_mixers < 2) return;
-    bb_each_tile(e, e->T, run_norm, j);
-    bb_mark(e, BB_OP_NORM);
-    e->h = bb_rows_at(e->normed, (size_t)j->g->d_model);
+    const size_t D = (size_t)j->g->d_model;
+    bb_call      c = { .in = norm(e, k, j), .out = { .y = e->pass->x, .ld = D, .add = true } };
+
+    for (int i = 0; i < k->n_uses; i++) {
+        c.out.alpha = k->use[i].alpha;
+        c.slot = k->use[i].slot;
+        k->use[i].mixer->kind->forward(k->use[i].mixer, e, &c);
+    }
 }
 
 /* Thread 0 asks; the others leave when they see what it heard, and until then do work that nobody
@@ -62,26 +98,42 @@ static bool is_cancelled(const bb_exec *e, const bb_batch *b)
     return atomic_load(b->cancelled);
 }
 
-void bb_forward(const bb_graph *g, bb_exec *e, const bb_batch *b)
+/* -------------------------------------------------------------- head --------------------- */
+
+/* Row i of what the head reads: the wanted ones. */
+static void make_head_norm(const bb_exec *e, const void *p, int i, float *to)
 {
-    struct job j = { g, b, NULL };
+    const struct job *j = p;
+    make_norm(e, p, j->b->wanted[i], to);
+}
 
-    bb_each_tile(e, b->T, run_embed, &j);                           /* e->x [T, D] */
-    bb_mark(e, BB_OP_EMBED);
-    for (size_t i = 0; i < g->n_blocks; i++) {
-        const bb_block *k = &g->block[i];
+/* The wanted rows decide by themselves whether they are few: the last row of a prompt has the bits
+   that it has when fed alone. */
+static void head(const bb_exec *e, struct job *j)
+{
+    const bb_graph  *g = j->g;
+    const bb_batch  *b = j->b;
+    const bb_product logits = { &g->head, NULL, { .y = b->logits, .ld = (size_t)g->n_vocab,
+                                                  .alpha = g->logit_scale } };
+    bb_source        h = { .make = make_head_norm, .job = j, .T = b->n_wanted, .cols = g->d_model,
+                           .many = bb_is_many(b->n_wanted), .op = BB_OP_NORM };
 
-        j.norm = k->norm;
-        norm(e, k, &j);                                             /* e->h [T, D] = norm(e->x) */
-        for (int m = 0; m < k->n_mixers; m++)
-            k->mixer[m]->kind->forward(k->mixer[m], e);             /* e->x += mixer(e->h) */
+    if (b->n_wanted == 0) return;
+    j->norm = g->norm;
+    j->width = (size_t)g->d_model;
+    bb_multiply(e, BB_OP_HEAD, &logits, 1, &h, NULL);
+}
+
+/* -------------------------------------------------------------- the pass ----------------- */
+
+void bb_forward(const bb_graph *g, const bb_exec *e, const bb_batch *b)
+{
+    struct job j = { g, b, NULL, 0 };
+
+    if (bb_graph_has_embed(g)) embed(e, &j);                        /* x = embedding(token) */
+    for (size_t i = g->first; i < g->end; i++) {
+        run_block(e, &g->block[i], &j);                             /* x += Σ α · mixer(norm(x)) */
         if (is_cancelled(e, b)) return;
     }
-    if (b->n_wanted == 0) return;
-    j.norm = g->norm;
-
-    const bb_product head = { &g->head, b->logits, (size_t)g->n_vocab };
-    bb_operand       h = bb_operand_of(b->n_wanted, g->d_model, (bb_rows){
-        .make = make_head_norm, .job = &j, .op = BB_OP_NORM });
-    bb_multiply(e, BB_OP_HEAD, &head, 1, &h, NULL, NULL);
+    if (bb_graph_has_head(g)) head(e, &j);                          /* logits = W · norm(x) */
 }

@@ -23,7 +23,10 @@ typedef struct bb_batch {                 /* T rows of one or more sessions, in 
     atomic_bool      *cancelled;          /* out: the pass stopped half-way */
 } bb_batch;
 
-/* Run by every thread of e's team, on an exec of its own. */
-void bb_forward(const bb_graph *g, bb_exec *e, const bb_batch *b);
+/* Run the part of the network that g has: the embedding if it has block 0 (else pass->x holds what
+   earlier blocks made, and pass->embedded, where it is wanted, the embeddings), its blocks, and the
+   head if it has the last block (else pass->x is the result). By every thread of the team, each
+   with its own exec. */
+void bb_forward(const bb_graph *g, const bb_exec *e, const bb_batch *b);
 
 #endif

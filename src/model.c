@@ -18,7 +18,8 @@ _Static_assert((int)BB_TYPE_F32 == BAMBA_TYPE_F32 && (int)BB_TYPE_BF16 == BAMBA_
 static bb_status read_options(bamba_model_options *o, const bamba_model_options *given,
                               bamba_error *err)
 {
-    const bb_status status = bb_read_options(o, sizeof *o, sizeof *o, given, "model options", err);
+    const bb_status status = bb_read_options(o, sizeof *o, offsetof(bamba_model_options, first_layer),
+                                             given, "model options", err);
 
     if (status != BAMBA_OK) return status;
     if ((int)o->weight_type < BAMBA_TYPE_DEFAULT || o->weight_type > BAMBA_TYPE_F16)
@@ -35,6 +36,15 @@ static bb_status read_options(bamba_model_options *o, const bamba_model_options 
         return bb_fail(err, BAMBA_ERR_ARGUMENT,
                        "model options: expected n_threads from 0 to 1024, found %d", o->n_threads);
     return BAMBA_OK;
+}
+
+static bb_status cut_layers(bb_graph *g, const bamba_model_options *o, bamba_error *err)
+{
+    if (o->first_layer == 0 && o->end_layer == 0) return BAMBA_OK;
+    if (bb_graph_cut(g, o->first_layer, o->end_layer)) return BAMBA_OK;
+    return bb_fail(err, BAMBA_ERR_ARGUMENT,
+                   "model options: expected 0 <= first_layer < end_layer <= %d, found %d and %d",
+                   g->n_layers, o->first_layer, o->end_layer);
 }
 
 /* option, else environment, else the best there is; what is asked for by name is never replaced
@@ -84,7 +94,7 @@ static bb_status plan_model(bamba_model *m, bb_json_doc *doc, const bb_log *log,
     m->architecture = arch->model_type;
     bb_arch_plan(arch, &config, &plan);
     m->n_context = bb_json_int_or(&config, "max_position_embeddings", 0, INT_MAX, 0);
-    m->weight_type = read_dtype(&config);
+    m->stored_type = read_dtype(&config);
     BB_TRY(bb_json_status(doc, err));
     BB_TRY(bb_plan_status(&plan, err));
     bb_generation_config_init(&m->generation, m->graph->n_vocab);
@@ -96,14 +106,30 @@ done:
 
 /* -------------------------------------------------------------- open --------------------- */
 
+/* Which format a matrix gets: the type that the options ask for, or as it is stored. */
+typedef struct choice {
+    const bb_kernels *k;
+    bb_type           type;               /* NONE: as stored */
+} choice;
+
+static const bb_format *choose_format(const void *context, bb_role role, const char *name, int rows,
+                                      int cols, const bb_format *stored)
+{
+    const choice *c = context;
+
+    (void)role, (void)name, (void)rows, (void)cols;
+    return c->type == BB_TYPE_NONE ? stored : bb_format_of(c->k, c->type);
+}
+
 /* random: a seed for weights to be made, or NULL. */
 static bb_status bind_model(bamba_model *m, const bamba_model_options *o, const uint64_t *random,
                             bamba_error *err)
 {
+    const choice          wanted = { &m->kernels, (bb_type)o->weight_type };
     const bb_bind_options bind = {
-        .type = (bb_type)o->weight_type, .planned_type = m->weight_type, .k = &m->kernels,
-        .copy = o->copy_weights != 0, .random = random != NULL, .seed = random ? *random : 0,
-        .n_threads = o->n_threads, .progress = o->progress,
+        .k = &m->kernels, .policy = choose_format, .policy_context = &wanted,
+        .planned_type = m->stored_type, .copy = o->copy_weights != 0, .random = random != NULL,
+        .seed = random ? *random : 0, .n_threads = o->n_threads, .progress = o->progress,
         .progress_context = o->progress_context,
     };
     const bb_log    log = { o->log, o->log_context };
@@ -146,6 +172,7 @@ static bb_status begin(bamba_model **out, const char *config_path,
     }
     BB_TRY(bb_json_open(&doc, &a, config_path, BB_JSON_INFINITY, err));
     BB_TRY(plan_model(m, doc, &log, err));
+    BB_TRY(cut_layers(m->graph, o, err));
     *out = m;
     m = NULL;
 done:
@@ -167,7 +194,6 @@ static bb_status open_config(bamba_model **out, const char *path, const uint64_t
     BB_TRY(read_options(&o, options, err));
     BB_TRY(begin(&m, path, &o, err));
     BB_TRY(bind_model(m, &o, random, err));
-    if (o.weight_type != BAMBA_TYPE_DEFAULT) m->weight_type = (bb_type)o.weight_type;
     *out = m;
     m = NULL;
 done:
@@ -211,7 +237,6 @@ bamba_status bamba_model_open(bamba_model **out, const char *dir,
                                      err));
     BB_TRY(bb_checkpoint_open(&m->checkpoint, &a, dir, err));
     BB_TRY(bind_model(m, &o, NULL, err));
-    m->weight_type = m->graph->head.w.type;
     *out = m;
     m = NULL;
 done:
@@ -233,11 +258,18 @@ void bamba_model_free(bamba_model *m)
 
 /* -------------------------------------------------------------- asking ------------------- */
 
+/* The format that the model goes by: of the head, the largest matrix, if this part has one. */
+static const bb_format *main_format(const bamba_model *m)
+{
+    const bb_graph *g = m->graph;
+    return g->head.w.format ? g->head.w.format
+         : g->embed.format ? g->embed.format : bb_format_of(&m->kernels, m->stored_type);
+}
+
 bamba_limit bamba_model_peak(const bamba_model *m)
 {
     if (!m) return BAMBA_LIMIT_F32;
-    return bb_format_of(&m->kernels, m->weight_type)->activation == BB_TYPE_BF16 ? BAMBA_LIMIT_BF16
-                                                                                 : BAMBA_LIMIT_F32;
+    return main_format(m)->activation == BB_TYPE_BF16 ? BAMBA_LIMIT_BF16 : BAMBA_LIMIT_F32;
 }
 
 bamba_status bamba_model_info_get(const bamba_model *m, bamba_model_info *info)
@@ -249,7 +281,7 @@ bamba_status bamba_model_info_get(const bamba_model *m, bamba_model_info *info)
         .struct_bytes   = size,
         .architecture   = m->architecture,
         .cpu            = m->kernels.name,
-        .weight_type    = (bamba_type)m->weight_type,
+        .weight_type    = (bamba_type)main_format(m)->type,
         .kv_type        = (bamba_type)m->kv_type,
         .n_vocab        = m->graph->n_vocab,
         .n_layers       = m->graph->n_layers,
@@ -271,21 +303,22 @@ bamba_status bamba_model_info_get(const bamba_model *m, bamba_model_info *info)
 
 uint64_t bamba_model_state_bytes(const bamba_model *m, size_t n_positions)
 {
-    return m ? bb_graph_state_bytes(m->graph, n_positions) : 0;
+    return m ? bb_graph_session_bytes(m->graph, n_positions) : 0;
 }
 
 size_t bamba_model_count(const bamba_model *m, size_t n_sessions, size_t n_tokens, size_t position,
                          size_t n_logits, bamba_op *ops, size_t n)
 {
-    bb_count count[BB_N_OPS] = { { 0, 0 } };
+    bb_count count[BB_MAX_OPS] = { { 0, 0 } };
     bb_work  w = { .n_wanted = n_logits };
 
     if (!m) return 0;
     for (size_t i = 0; i < n_sessions; i++) bb_work_add(&w, position, n_tokens);
     bb_count_pass(m->graph, &w, count);
-    for (size_t i = 0; i < n && i < BB_N_OPS; i++)
-        ops[i] = (bamba_op){ bb_op_name((bb_op)i), 0, count[i].bytes, count[i].flops };
-    return BB_N_OPS;
+    const size_t n_ops = (size_t)m->graph->n_ops;
+    for (size_t i = 0; i < n && i < n_ops; i++)
+        ops[i] = (bamba_op){ m->graph->op_name[i], 0, count[i].bytes, count[i].flops };
+    return n_ops;
 }
 
 size_t bamba_model_describe(const bamba_model *m, char *buffer, size_t size)

@@ -21,7 +21,7 @@ struct bamba_model {
     void          *block;                 /* weights that are not used in place, never none of them;
                                              NULL: a model without weights */
     bb_bind_stats  stats;
-    bb_type       weight_type;           /* of the matrices */
+    bb_type        stored_type;           /* of matrices in files, as config.json says */
     bb_type        kv_type;
     int            n_context;             /* 0 = not said */
     bb_generation_config generation;
@@ -31,37 +31,27 @@ struct bamba_session {
     bb_allocator       alloc;
     const bamba_model *model;
     void              *block;
-    void             **state;             /* [n_slots], into block */
-    unsigned char     *shadow;            /* copy of the constant state while a feed may be cancelled */
+    bb_slot           *slot;              /* [n_slots], into block */
+    int                current;           /* which of a slot's two states stands */
     size_t             position, n_context;
     int                length;            /* what rotary angles are scaled for: n_context, or that
                                              of the session this one was copied from */
     bool               in_call;           /* seen in the batch that is being checked */
 };
 
-/* Copy the constant part of all slots to the shadow, or back. */
-void bb_session_save(bamba_session *s);
-void bb_session_restore(bamba_session *s);
-
 struct bamba_engine {
     bb_allocator         alloc;
     const bamba_model   *model;
-    bb_team             *team;
     bamba_engine_options options;         /* with defaults filled in */
     void                *block;
     size_t               block_bytes;
     float               *logits;          /* [n_logits, V] */
-    unsigned char       *panels;          /* [n_threads, panel_bytes] weights and sums */
-    size_t               panel_bytes;
-    float               *own_rows;        /* [n_threads, BB_FEW_ROWS, bb_own_width(widest)] rows made */
-    float               *arranged;        /* and arranged by a thread */
-    float               *own_tiles;       /* [n_threads, bb_own_tile_elements()] */
     int32_t             *tokens;          /* [n_batch] of the piece */
     bb_segment          *segments;        /* [n_batch] */
     bamba_session      **sessions;        /* [n_batch] of the segments */
     int                 *wanted;          /* [n_batch] rows whose logits are wanted */
-    bb_profile          *profile;         /* [n_threads]; exec.profile while it is wanted */
-    bb_exec              exec;            /* what all threads share */
+    bb_profile          *profile;         /* [n_threads]; pass.profile while it is wanted */
+    bb_pass              pass;            /* what does not change from piece to piece */
 };
 
 #endif

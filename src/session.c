@@ -9,28 +9,24 @@
 
 enum { DEFAULT_CONTEXT = 4096 };
 
-static size_t slot_bytes(const bamba_session *s, size_t slot, size_t positions)
-{
-    const bb_mixer *m = s->model->graph->stateful[slot];
-    return m->kind->state_bytes(m, positions);
-}
-
-/* Run on a measuring arena first, then on the real one. Constant states lie before what grows
-   with positions, whose pages are touched as they are reached. */
+/* Run on a measuring arena first, then on the real one. States lie before the caches, which grow with
+   positions and whose pages are touched as they are reached; so are those of a slot's second state,
+   which the first pass that may be undone writes. */
 static void carve(bamba_session *s, bb_arena *a)
 {
-    const size_t n_slots = s->model->graph->n_slots;
+    const bb_graph *g = s->model->graph;
+    bb_slot        *slot = bb_take(a, g->n_slots, sizeof *slot);
 
-    void **state = bb_take(a, n_slots, sizeof *state);
-    if (a->base) s->state = state;
-    for (int growing = 0; growing < 2; growing++)
-        for (size_t i = 0; i < n_slots; i++) {
-            const size_t fixed = slot_bytes(s, i, 0);
-            if ((fixed == 0) != growing) continue;
-            void *slot = bb_take(a, slot_bytes(s, i, s->n_context), 1);
-            if (a->base) s->state[i] = slot;
+    for (int i = 0; i < 2; i++)
+        for (size_t n = 0; n < g->n_slots; n++) {
+            void *state = bb_take(a, bb_graph_state_bytes(g, n), 1);
+            if (slot) slot[n].state[i] = state;
         }
-    s->shadow = bb_take(a, bb_graph_state_bytes(s->model->graph, 0), 1);
+    for (size_t n = 0; n < g->n_slots; n++) {
+        void *cache = bb_take(a, bb_graph_cache_bytes(g, n, s->n_context), 1);
+        if (slot) slot[n].cache = cache, slot[n].log = NULL;
+    }
+    s->slot = slot;
 }
 
 static bb_status allocate_block(bamba_session *s, bamba_error *err)
@@ -74,7 +70,7 @@ bamba_status bamba_session_create(bamba_session **out, const bamba_model *model,
     a = model->alloc;
     if (o.allocator.allocate || o.allocator.release)
         BB_TRY(bb_allocator_resolve(&a, &o.allocator, err));
-    BB_TRY(bb_system_check_memory("session", bb_graph_state_bytes(model->graph, 1), err));
+    BB_TRY(bb_system_check_memory("session", bb_graph_session_bytes(model->graph, 1), err));
 
     s = bb_new(&a, 1, sizeof *s);
     if (!s) {
@@ -105,8 +101,11 @@ void bamba_session_free(bamba_session *s)
 void bamba_session_reset(bamba_session *s)
 {
     if (!s) return;
-    for (size_t i = 0; i < s->model->graph->n_slots; i++)
-        memset(s->state[i], 0, slot_bytes(s, i, 0));
+    const bb_graph *g = s->model->graph;
+    for (size_t i = 0; i < g->n_slots; i++) {
+        const size_t n = bb_graph_state_bytes(g, i);
+        if (n) memset(s->slot[i].state[s->current], 0, n);
+    }
     s->position = 0;
     s->length = (int)s->n_context;
 }
@@ -124,8 +123,13 @@ bamba_status bamba_session_copy(bamba_session *to, const bamba_session *from, ba
         return bb_fail(err, BAMBA_ERR_FULL, "session copy: expected a context of at least %zu, "
                        "found %zu", from->position, to->n_context);
     if (to == from) return BAMBA_OK;
-    for (size_t i = 0; i < to->model->graph->n_slots; i++)
-        memcpy(to->state[i], from->state[i], slot_bytes(from, i, from->position));
+    const bb_graph *g = to->model->graph;
+    for (size_t i = 0; i < g->n_slots; i++) {
+        memcpy(to->slot[i].state[to->current], from->slot[i].state[from->current],
+               bb_graph_state_bytes(g, i));
+        memcpy(to->slot[i].cache, from->slot[i].cache,
+               bb_graph_cache_bytes(g, i, from->position));
+    }
     to->position = from->position;
     to->length = from->length;
     return BAMBA_OK;
@@ -133,10 +137,10 @@ bamba_status bamba_session_copy(bamba_session *to, const bamba_session *from, ba
 
 enum { PATTERN = 4096 };                  /* elements; what is filled repeats them */
 
-static void repeat(unsigned char *to, size_t n, const void *pattern, size_t pattern_bytes)
+static void repeat(void *to, size_t n, const void *pattern, size_t pattern_bytes)
 {
     for (size_t i = 0; i < n; i += pattern_bytes)
-        memcpy(to + i, pattern, n - i < pattern_bytes ? n - i : pattern_bytes);
+        memcpy((unsigned char *)to + i, pattern, n - i < pattern_bytes ? n - i : pattern_bytes);
 }
 
 bamba_status bamba_session_fill(bamba_session *s, size_t n_positions, uint64_t seed,
@@ -151,45 +155,23 @@ bamba_status bamba_session_fill(bamba_session *s, size_t n_positions, uint64_t s
                        "%zu", s->n_context, n_positions);
 
     const bb_graph   *g = s->model->graph;
-    const bb_kernels *k = &s->model->kernels;
-    const bool        is_wide = s->model->kv_type == BB_TYPE_F32;
-    const uint64_t    needed = bb_graph_state_bytes(g, n_positions);
-    const uint64_t    held = bb_graph_state_bytes(g, s->position);
+    const bb_type     kv_type = s->model->kv_type;
+    const uint64_t    needed = bb_graph_session_bytes(g, n_positions);
+    const uint64_t    held = bb_graph_session_bytes(g, s->position);
     const bb_status   status = needed <= held ? BAMBA_OK
                              : bb_system_check_memory("session fill", needed - held, err);
 
     if (status != BAMBA_OK) return status;
     bamba_session_reset(s);
-    bb_random_fill(k, BB_TYPE_F32, 0.5f, seed, 0, PATTERN, wide);
-    if (!is_wide) bb_random_fill(k, s->model->kv_type, 0.5f, seed, 0, PATTERN, half);
+    bb_random_fill(0.5f, seed, 0, PATTERN, wide);
+    if (kv_type != BB_TYPE_F32) s->model->kernels.narrow[kv_type](PATTERN, wide, half);
     for (size_t i = 0; n_positions > 0 && i < g->n_slots; i++) {
-        const size_t fixed = slot_bytes(s, i, 0);
-        repeat(s->state[i], fixed, wide, sizeof wide);
-        repeat((unsigned char *)s->state[i] + fixed, slot_bytes(s, i, n_positions) - fixed,
-               is_wide ? (const void *)wide : half, is_wide ? sizeof wide : sizeof half);
+        repeat(s->slot[i].state[s->current], bb_graph_state_bytes(g, i), wide, sizeof wide);
+        if (kv_type == BB_TYPE_F32)
+            repeat(s->slot[i].cache, bb_graph_cache_bytes(g, i, n_positions), wide, sizeof wide);
+        else
+            repeat(s->slot[i].cache, bb_graph_cache_bytes(g, i, n_positions), half, sizeof half);
     }
     s->position = n_positions;
     return BAMBA_OK;
-}
-
-void bb_session_save(bamba_session *s)
-{
-    unsigned char *to = s->shadow;
-
-    for (size_t i = 0; i < s->model->graph->n_slots; i++) {
-        const size_t n = slot_bytes(s, i, 0);
-        memcpy(to, s->state[i], n);
-        to += n;
-    }
-}
-
-void bb_session_restore(bamba_session *s)
-{
-    const unsigned char *from = s->shadow;
-
-    for (size_t i = 0; i < s->model->graph->n_slots; i++) {
-        const size_t n = slot_bytes(s, i, 0);
-        memcpy(s->state[i], from, n);
-        from += n;
-    }
 }

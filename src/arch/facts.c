@@ -16,11 +16,11 @@ void bb_plan_layers(const bb_facts *f, bb_plan *p)
     for (int l = 0; l < f->n_layers; l++) {
         bb_plan_layer(p, n->layer, l);
         bb_plan_block(p, n->mixer_norm);
-        if (f->is_attention[l]) bb_plan_attention(p, n->attention, &attention);
-        else bb_plan_mamba2(p, n->mamba2, &mamba2);
+        bb_plan_use(p, f->is_attention[l] ? bb_plan_attention(p, n->attention, &attention)
+                                          : bb_plan_mamba2(p, n->mamba2, &mamba2), 1.0);
         if (!n->mlp) continue;
         bb_plan_block(p, n->mlp_norm);
-        bb_plan_mlp(p, n->mlp, &mlp);
+        bb_plan_use(p, bb_plan_mlp(p, n->mlp, &mlp), 1.0);
     }
     bb_plan_head(p, n->norm, f->tied ? NULL : n->head);
     bb_plan_leftovers(p, f->tied ? n->unused : n->unused + 1);

@@ -5,76 +5,53 @@
 #include "base/threads.h"
 #include "graph/random.h"
 
+#include <assert.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
-enum pass { COUNT, MEASURE, ATTACH };
+enum pass { COUNT = 1, MEASURE, ATTACH };
 
-/* A matrix to be converted or made up, after all are known. */
+/* A matrix to be made in the block, after all are known. */
 typedef struct job {
-    const bb_tensor *from;                /* NULL: random values */
-    void            *to;
-    size_t           n;                   /* elements */
-    bb_type          type;                /* of `to` */
-    int              cols;
+    const bb_format     *stored;          /* of `from` */
+    const unsigned char *from;            /* its first row; NULL: random values */
+    bb_matrix            to;
+    void                *data;            /* to.data, for writing */
 } job;
 
 struct bb_binder {
-    enum pass              pass;
+    int                    pass;          /* COUNT … ATTACH */
     bb_graph              *g;
     bb_checkpoint         *c;             /* NULL while COUNT, and for random weights */
     const bb_bind_options *options;
     bb_arena               arena;
     const char            *prefix;
+    bool                   skip;          /* mark tensors as taken, and nothing else */
     job                   *jobs;          /* [n_jobs], capacity known from MEASURE */
     size_t                 n_jobs, n_small;
+    int                    n_linears;
     bb_bind_stats          stats;
     bamba_error            first;         /* sticky */
 };
 
-/* -------------------------------------------------------------- element types ------------ */
+/* -------------------------------------------------------------- stored elements ---------- */
 
-static size_t type_bytes(bb_type type) { return type == BB_TYPE_F32 ? 4 : 2; }
+static bool is_aligned(const void *p, size_t bytes) { return (uintptr_t)p % bytes == 0; }
 
-static bool is_float_type(bb_type t) { return t > BB_TYPE_NONE && t < BB_N_FLOATS; }
-
-enum { CHUNK = 2048 };                    /* elements converted through the stack at a time */
-
-/* n elements from an unaligned view to float32. */
-static void read_floats(const bb_kernels *k, bb_type from, const unsigned char *data, size_t n,
-                        float *to)
+/* n elements from element `at` of stored data that lies at any address, as float32. */
+static void read_elements(const bb_format *f, const unsigned char *data, size_t at, size_t n,
+                          float *to)
 {
-    uint16_t half[CHUNK];
+    enum { CHUNK = 2048 };
+    const size_t element = f->bytes(1, 1);
+    _Alignas(64) unsigned char buffer[CHUNK * sizeof(double)];
 
-    if (from == BB_TYPE_F32) {
-        memcpy(to, data, n * 4);
-        return;
-    }
     for (size_t i = 0; i < n; i += CHUNK) {
-        const size_t m = n - i < CHUNK ? n - i : CHUNK;
-        memcpy(half, data + i * 2, m * 2);
-        k->widen[from](m, half, to + i);
-    }
-}
-
-static void convert(const bb_kernels *k, const job *j, size_t first, size_t n)
-{
-    const size_t from_bytes = j->from->dtype == BB_TYPE_F32 ? 4 : 2;
-    const unsigned char *data = j->from->data + first * from_bytes;
-    float wide[CHUNK];
-
-    if (j->from->dtype == j->type) {         /* only the alignment was wrong */
-        memcpy((unsigned char *)j->to + first * from_bytes, data, n * from_bytes);
-        return;
-    }
-    if (j->type == BB_TYPE_F32) {
-        read_floats(k, j->from->dtype, data, n, (float *)j->to + first);
-        return;
-    }
-    for (size_t i = 0; i < n; i += CHUNK) {
-        const size_t m = n - i < CHUNK ? n - i : CHUNK;
-        read_floats(k, j->from->dtype, data + i * from_bytes, m, wide);
-        k->narrow[j->type](m, wide, (uint16_t *)j->to + first + i);
+        const int            m = n - i < CHUNK ? (int)(n - i) : CHUNK;
+        const unsigned char *from = data + (at + i) * element;
+        if (!is_aligned(from, f->align)) from = memcpy(buffer, from, (size_t)m * element);
+        f->decode(1, m, from, 0, to + i, (size_t)m);
     }
 }
 
@@ -86,31 +63,37 @@ static void fail(bb_binder *b, bb_status code, const char *name, const char *mes
         bb_fail(&b->first, code, "'%s%s': %s", b->prefix, name, message);
 }
 
-/* The tensor prefix + name with these dimensions (ending with 0); NULL while counting and on
-   failure. */
+static bool has_shape(const bb_tensor *t, int n_dims, const size_t *dim)
+{
+    bool same = t->n_dims == n_dims;
+    for (int i = 0; same && i < n_dims; i++) same = t->dim[i] == dim[i];
+    return same;
+}
+
+/* The tensor prefix + name with these dimensions (ending with 0) and an element type that can be
+   read; NULL while counting and on failure. */
 static const bb_tensor *take(bb_binder *b, const char *name, const int *dim)
 {
-    char         full[160];
-    size_t       want[BB_MAX_DIMS];
-    int          n_dims = 0;
+    char   full[2 * BB_MAX_NAME];
+    size_t want[BB_MAX_DIMS];
+    int    n_dims = 0;
 
     if (!b->c || b->first.code != BAMBA_OK) return NULL;
     snprintf(full, sizeof full, "%s%s", b->prefix, name);
     const bb_tensor *t = bb_checkpoint_take(b->c, full);
+    if (b->skip) return NULL;
     if (!t) {
         fail(b, BAMBA_ERR_FORMAT, name, "expected this tensor, the checkpoint does not have it");
         return NULL;
     }
     for (; dim[n_dims]; n_dims++) want[n_dims] = (size_t)dim[n_dims];
-    bool same = t->n_dims == n_dims;
-    for (int i = 0; same && i < n_dims; i++) same = t->dim[i] == want[i];
-    if (!same) {
+    if (!has_shape(t, n_dims, want)) {
         bb_fail(&b->first, BAMBA_ERR_FORMAT, "%s: '%s': expected %s, found %s", t->file, full,
                 bb_shape_show(t->dtype, n_dims, want).s,
                 bb_shape_show(t->dtype, t->n_dims, t->dim).s);
         return NULL;
     }
-    if (!is_float_type(t->dtype)) {
+    if (!bb_format_of(b->options->k, t->dtype)) {
         bb_fail(&b->first, BAMBA_ERR_UNSUPPORTED, "%s: '%s': expected F32, BF16 or F16, found %s",
                 t->file, full, bb_type_name(t->dtype));
         return NULL;
@@ -118,79 +101,88 @@ static const bb_tensor *take(bb_binder *b, const char *name, const int *dim)
     return t;
 }
 
-static bool is_aligned(const void *p, size_t bytes) { return (uintptr_t)p % bytes == 0; }
-
 /* -------------------------------------------------------------- the mixers' verbs -------- */
 
-void bb_bind_matrix(bb_binder *b, bb_matrix *out, const char *name, int rows, int cols)
+/* A matrix out of a tensor (its slice), in the format that the policy says. */
+static void bind_matrix(bb_binder *b, bb_matrix *out, bb_role role, const char *name, int rows,
+                        int cols, bb_slice s)
 {
-    const bb_tensor *t = take(b, name, (const int[]){ rows, cols, 0 });
-    const size_t     n = (size_t)rows * (size_t)cols;
-    const bb_type   stored = t ? t->dtype : b->options->planned_type;
-    const bb_type   wanted = b->options->type == BB_TYPE_NONE ? stored : b->options->type;
-    const size_t     bytes = n * type_bytes(wanted);
-    const bool       in_place = wanted == stored && !b->options->copy && !b->options->random
-                                && (!t || is_aligned(t->data, type_bytes(wanted)));
+    const bb_bind_options *o = b->options;
+    const int              of = s.of ? s.of : rows;
+    const bb_tensor       *t = s.n ? take(b, name, (const int[]){ s.n, of, cols, 0 })
+                                   : take(b, name, (const int[]){ of, cols, 0 });
 
-    if (b->first.code != BAMBA_OK) return;
+    if (b->skip || b->first.code != BAMBA_OK) return;
+    const bb_format *stored = bb_format_of(o->k, t ? t->dtype : o->planned_type);
+    const bb_format *wanted = o->policy ? o->policy(o->policy_context, role, name, rows, cols, stored)
+                                        : stored;
+    const size_t     bytes = wanted->bytes(rows, cols);
+    const size_t     skipped = stored->bytes(of, cols) * (size_t)s.index + stored->bytes(s.first, cols);
+    const unsigned char *from = t ? t->data + skipped : NULL;
+
     if (cols > b->g->widest) b->g->widest = cols;
-    b->stats.n_params += n;
+    b->stats.n_params += (uint64_t)rows * (uint64_t)cols;
     b->stats.weights_bytes += bytes;
-    *out = (bb_matrix){ .rows = rows, .cols = cols, .type = wanted };
-    if (in_place) {
+    *out = (bb_matrix){ rows, cols, wanted, from };
+    if (wanted == stored && !o->copy && !o->random && is_aligned(from, stored->align)) {
         b->stats.mapped_bytes += bytes;
-        out->data = t ? t->data : NULL;
         return;
     }
-    if (wanted != stored) b->stats.converted_bytes += bytes;
-    else if (t && !b->options->copy) b->stats.misaligned_bytes += bytes;
-    void *copy = bb_take(&b->arena, n, type_bytes(wanted));
-    if (b->pass == ATTACH) b->jobs[b->n_jobs] = (job){ t, copy, n, wanted, cols };
-    b->n_jobs++;
+    if (!o->random && wanted != stored) b->stats.converted_bytes += bytes;
+    else if (!o->random && !o->copy) b->stats.misaligned_bytes += bytes;
+    void *copy = bb_take(&b->arena, bytes, 1);
     out->data = copy;
+    if (b->pass == ATTACH) b->jobs[b->n_jobs] = (job){ stored, from, *out, copy };
+    b->n_jobs++;
 }
 
-void bb_bind_small(bb_binder *b, const float **out, const char *name, const int *dim)
+void bb_bind_small(bb_binder *b, const float **out, const char *name, const int *dim, bb_range r)
 {
     const bb_tensor *t = take(b, name, dim);
     size_t           n = 1;
-    int              last = 1;
 
-    if (b->first.code != BAMBA_OK) return;
-    for (int i = 0; dim[i]; i++) {
-        last = dim[i];
-        n *= (size_t)last;
-    }
+    if (b->skip || b->first.code != BAMBA_OK) return;
+    for (int i = 0; dim[i]; i++) n *= (size_t)dim[i];
     b->stats.n_params += n;
     b->stats.weights_bytes += n * sizeof(float);
     float *copy = bb_take(&b->arena, n, sizeof *copy);
-    if (b->pass == ATTACH && t) read_floats(b->options->k, t->dtype, t->data, n, copy);
+    if (b->pass == ATTACH && t)
+        read_elements(bb_format_of(b->options->k, t->dtype), t->data, 0, n, copy);
     if (b->pass == ATTACH && !t)
-        bb_random_small(name, b->options->seed - ++b->n_small, last, n, copy);
+        bb_random_range(r.low, r.high, b->options->seed - ++b->n_small, n, copy);
     *out = copy;
 }
 
-void bb_bind_vector(bb_binder *b, const float **out, const char *name, int n)
+void bb_bind_vector(bb_binder *b, const float **out, const char *name, int n, bb_range r)
 {
-    bb_bind_small(b, out, name, (const int[]){ n, 0 });
+    bb_bind_small(b, out, name, (const int[]){ n, 0 }, r);
+}
+
+void bb_bind_slice(bb_binder *b, bb_linear *out, const char *name, int rows, int cols,
+                   bb_slice slice)
+{
+    bb_linear l = { .id = b->n_linears++ };
+
+    bind_matrix(b, &l.w, BB_ROLE_PROJECTION, name, rows, cols, slice);
+    if (!b->skip) *out = l;
 }
 
 void bb_bind_linear(bb_binder *b, bb_linear *out, const char *name, int rows, int cols,
                     bool has_bias)
 {
-    char full[64];
+    char full[BB_MAX_NAME];
 
+    assert(strlen(name) + sizeof ".weight" <= sizeof full);       /* a literal of a mixer's file */
     snprintf(full, sizeof full, "%s.weight", name);
-    bb_bind_matrix(b, &out->w, full, rows, cols);
-    out->bias = NULL;
+    bb_bind_slice(b, out, full, rows, cols, (bb_slice){ 0 });
     if (!has_bias) return;
     snprintf(full, sizeof full, "%s.bias", name);
-    bb_bind_vector(b, &out->bias, full, rows);
+    bb_bind_vector(b, &out->bias, full, rows, BB_RANGE_BIAS);
 }
 
 void bb_bind_map(bb_binder *b, const float *values, int n, float (*map)(float))
 {
-    if (b->pass != ATTACH || b->first.code != BAMBA_OK) return;
+    if (b->skip || b->pass != ATTACH || b->first.code != BAMBA_OK) return;
     float *v = (float *)(uintptr_t)values;            /* ours: the copy in the arena */
     for (int i = 0; i < n; i++) v[i] = map(v[i]);
 }
@@ -206,29 +198,44 @@ static const char *embed_name(const bb_binder *b)
     return renamed ? g->embed_alias : g->embed_name;
 }
 
+static void bind_block(bb_binder *b, size_t i)
+{
+    bb_block *k = &b->g->block[i];
+    const int width = k->input == BB_INPUT_BESIDE_EMBEDDING ? 2 * b->g->d_model : b->g->d_model;
+
+    b->skip = i < b->g->first || i >= b->g->end;
+    b->prefix = "";
+    bb_bind_vector(b, &k->norm, k->norm_name, width, BB_RANGE_SCALE);
+    for (int j = 0; j < k->n_uses; j++) {
+        bb_mixer *m = k->use[j].mixer;
+        if (m->bound_in == b->pass) continue;         /* another block uses it too */
+        if (!b->skip) m->bound_in = b->pass;
+        b->prefix = m->prefix;
+        m->kind->bind(m, b);
+    }
+}
+
 static void walk(bb_binder *b)
 {
-    bb_graph *g = b->g;
+    bb_graph  *g = b->g;
+    const bool is_tied = !g->head_name[0];
 
     b->n_jobs = 0;
     b->n_small = 0;
+    b->n_linears = 0;
     b->stats = (bb_bind_stats){ 0 };
     b->prefix = "";
-    bb_bind_matrix(b, &g->embed, embed_name(b), g->n_rows, g->d_model);
-    if (g->head_name[0])                  /* else the head reads it: one row a token is nothing */
-        b->stats.weights_bytes = 0;
-    for (size_t i = 0; i < g->n_blocks; i++) {
-        bb_block *k = &g->block[i];
-        b->prefix = "";
-        bb_bind_vector(b, &k->norm, k->norm_name, g->d_model);
-        for (int j = 0; j < k->n_mixers; j++) {
-            b->prefix = k->mixer[j]->prefix;
-            k->mixer[j]->kind->bind(k->mixer[j], b);
-        }
-    }
+    b->skip = !bb_graph_has_embed(g) && !(is_tied && bb_graph_has_head(g));
+    bind_matrix(b, &g->embed, BB_ROLE_EMBEDDING, embed_name(b), g->n_rows, g->d_model, (bb_slice){ 0 });
+    /* Unless the head reads it too, a token reads one row of it, which is nothing. */
+    if (!is_tied || !bb_graph_has_head(g)) b->stats.weights_bytes = 0;
+    for (size_t i = 0; i < g->n_blocks; i++) bind_block(b, i);
     b->prefix = "";
-    bb_bind_vector(b, &g->norm, g->norm_name, g->d_model);
-    if (g->head_name[0]) bb_bind_matrix(b, &g->head.w, g->head_name, g->n_rows, g->d_model);
+    b->skip = !bb_graph_has_head(g);
+    bb_bind_vector(b, &g->norm, g->norm_name, g->d_model, BB_RANGE_SCALE);
+    g->head.id = b->n_linears;
+    if (!is_tied)
+        bind_matrix(b, &g->head.w, BB_ROLE_HEAD, g->head_name, g->n_rows, g->d_model, (bb_slice){ 0 });
     else g->head.w = g->embed;
     g->head.w.rows = g->n_vocab;
     b->stats.resident_bytes = b->arena.used;
@@ -258,26 +265,52 @@ static bb_status refuse_leftovers(const bb_graph *g, const bb_checkpoint *c, bam
     return BAMBA_OK;
 }
 
-/* -------------------------------------------------------------- conversions -------------- */
+/* -------------------------------------------------------------- making matrices ---------- */
 
-enum { TILE = 1 << 16 };                  /* elements a thread converts at a time */
+enum { TILE = 1 << 16 };                  /* elements a worker makes at a time, about */
 
-typedef struct conversion {
-    const bb_kernels *k;
-    const job        *j;
-    uint64_t          seed;
-} conversion;
+typedef struct making {
+    const job  *j;
+    uint64_t    seed;
+    float      *rows;                     /* [n_workers, buffer] float32 on the way */
+    size_t      buffer;
+    int         tile_rows;
+    atomic_int  next;                     /* row that nobody has taken yet */
+} making;
 
-static void convert_tile(void *context, int tile)
+static int count_tile_rows(const bb_matrix *m)
 {
-    const conversion *c = context;
-    const job        *j = c->j;
-    const size_t      first = (size_t)tile * TILE;
-    const size_t      m = j->n - first < TILE ? j->n - first : TILE;
+    const int together = m->format->rows_together;
+    const int rows = TILE / m->cols / together * together;
+    return rows > together ? rows : together;
+}
 
-    if (j->from) convert(c->k, j, first, m);
-    else bb_random_fill(c->k, j->type, bb_random_bound(j->cols), c->seed, first, m,
-                        (unsigned char *)j->to + first * type_bytes(j->type));
+static void make_rows(const making *k, int first, int n, float *rows)
+{
+    const job       *j = k->j;
+    const int        cols = j->to.cols;
+    const bb_format *f = j->to.format;
+    const size_t     at = (size_t)first * (size_t)cols, m = (size_t)n * (size_t)cols;
+
+    if (j->from && j->stored == f) {      /* only its place or its alignment was wrong */
+        memcpy((unsigned char *)j->data + f->bytes(first, cols), j->from + f->bytes(first, cols),
+               f->bytes(n, cols));
+        return;
+    }
+    if (!j->from) bb_random_fill(bb_random_bound(cols), k->seed, at, m, rows);
+    else if (j->stored->block == 1) read_elements(j->stored, j->from, at, m, rows);
+    else j->stored->decode(n, cols, j->from, first, rows, (size_t)cols);
+    f->encode(n, cols, rows, (size_t)cols, j->data, first);
+}
+
+static void make_some(void *context, int worker)
+{
+    making   *k = context;
+    const int rows = k->j->to.rows;
+
+    for (int first; (first = atomic_fetch_add(&k->next, k->tile_rows)) < rows;)
+        make_rows(k, first, rows - first < k->tile_rows ? rows - first : k->tile_rows,
+                  k->rows + (size_t)worker * k->buffer);
 }
 
 static bool report(const bb_binder *b, uint64_t done)
@@ -290,33 +323,52 @@ static bool report(const bb_binder *b, uint64_t done)
 
 static bb_status run_jobs(bb_binder *b, bamba_error *err)
 {
-    const int n_threads = b->options->n_threads ? b->options->n_threads : bb_threads_default();
+    const bb_allocator *a = &b->g->alloc;
+    const int n_workers = b->options->n_threads ? b->options->n_threads : bb_threads_default();
+    size_t    most = 1;
     uint64_t  done = b->stats.mapped_bytes;
+    bb_status status = BAMBA_OK;
 
+    if (b->n_jobs == 0) return BAMBA_OK;
     for (size_t i = 0; i < b->n_jobs; i++) {
-        conversion c = { b->options->k, &b->jobs[i], b->options->seed + i };
-        bb_loop(n_threads, (int)((c.j->n + TILE - 1) / TILE), convert_tile, &c);
-        done += c.j->n * type_bytes(c.j->type);
-        if (!report(b, done))
-            return bb_fail(err, BAMBA_ERR_CANCELLED, "cancelled while loading weights");
+        const bb_matrix *m = &b->jobs[i].to;
+        const size_t     n = (size_t)count_tile_rows(m) * (size_t)m->cols;
+        if (n > most) most = n;
     }
-    return BAMBA_OK;
+    float *rows = bb_allocate(a, (size_t)n_workers * most, sizeof *rows);
+    if (!rows) return bb_fail(err, BAMBA_ERR_MEMORY, "weights: out of memory");
+    for (size_t i = 0; status == BAMBA_OK && i < b->n_jobs; i++) {
+        const bb_matrix *m = &b->jobs[i].to;
+        making k = { &b->jobs[i], b->options->seed + i, rows, most, count_tile_rows(m), 0 };
+        bb_loop(n_workers, n_workers, make_some, &k);
+        done += m->format->bytes(m->rows, m->cols);
+        if (!report(b, done))
+            status = bb_fail(err, BAMBA_ERR_CANCELLED, "cancelled while loading weights");
+    }
+    bb_release(a, rows);
+    return status;
 }
 
 /* -------------------------------------------------------------- bind --------------------- */
+
+static bb_status first_failure(const bb_binder *b, bamba_error *err)
+{
+    if (b->first.code != BAMBA_OK && err) *err = b->first;
+    return b->first.code;
+}
 
 bb_status bb_bind(bb_graph *g, bb_checkpoint *c, const bb_bind_options *options, void **block,
                   bb_bind_stats *stats, bamba_error *err)
 {
     bb_status status = BAMBA_OK;
-    bb_binder b = { .pass = c || options->random ? MEASURE : COUNT, .g = g, .c = c, .options = options,
-                    .arena = BB_MEASURE };
+    bb_binder b = { .pass = c || options->random ? MEASURE : COUNT, .g = g, .c = c,
+                    .options = options, .arena = BB_MEASURE };
     void     *memory = NULL;
 
     *block = NULL;
     walk(&b);
     *stats = b.stats;
-    if (b.first.code != BAMBA_OK) goto failed;
+    BB_TRY(first_failure(&b, err));
     if (b.pass == COUNT) return BAMBA_OK;
     if (c) BB_TRY(refuse_leftovers(g, c, err));
 
@@ -331,7 +383,7 @@ bb_status bb_bind(bb_graph *g, bb_checkpoint *c, const bb_bind_options *options,
     b.pass = ATTACH;
     b.arena = (bb_arena){ .base = memory, .size = b.arena.used };
     walk(&b);
-    if (b.first.code != BAMBA_OK) goto failed;
+    BB_TRY(first_failure(&b, err));
     BB_TRY(run_jobs(&b, err));
     if (!report(&b, UINT64_MAX))
         status = bb_fail(err, BAMBA_ERR_CANCELLED, "cancelled while loading weights");
@@ -339,10 +391,6 @@ bb_status bb_bind(bb_graph *g, bb_checkpoint *c, const bb_bind_options *options,
         *block = memory;
         memory = NULL;
     }
-    goto done;
-failed:
-    status = b.first.code;
-    if (err) *err = b.first;
 done:
     if (memory) bb_unguard(memory, stats->resident_bytes);
     bb_release(&g->alloc, b.jobs);

@@ -1,12 +1,13 @@
 /* bind.h - plan × checkpoint → weights attached; nothing missing, nothing left over.
  *
- * Owns:    matching names and shapes, converting to the wanted type, the block of memory that
- *          holds what is not used in place.
- * Not:     which weights a mixer has (its bind verb).
+ * Owns:    matching names and shapes; loading a weight, which is the stored format's decode and
+ *          the wanted format's encode, or nothing where the bytes serve as they are; the block of
+ *          memory that holds what is not used in place.
+ * Not:     which weights a mixer has (its bind verb), which format a weight gets (the policy).
  * Errors:  sticky inside a mixer's bind verb; bb_bind() returns the first.
  *
- * The same walk over all weights runs three times: without a checkpoint it only counts; with one
- * it checks and measures; then it attaches. The passes cannot drift apart.
+ * One walk over all weights runs up to three times: without a checkpoint it only counts; with one
+ * it checks and measures, then it attaches. The passes cannot drift apart.
  */
 #ifndef BB_GRAPH_BIND_H
 #define BB_GRAPH_BIND_H
@@ -16,14 +17,22 @@
 
 typedef struct bb_binder bb_binder;
 
+typedef enum bb_role { BB_ROLE_EMBEDDING, BB_ROLE_HEAD, BB_ROLE_PROJECTION } bb_role;
+
+/* Which format a matrix gets that is stored as `stored`; asked once a matrix and walk, always with
+   the same answer. name: the tensor's. */
+typedef const bb_format *bb_policy_fn(const void *context, bb_role role, const char *name, int rows,
+                                      int cols, const bb_format *stored);
+
 typedef struct bb_bind_options {
-    bb_type           type;              /* of matrices; BB_TYPE_NONE = as stored             */
-    bb_type           planned_type;      /* without a checkpoint: what it would be stored in   */
     const bb_kernels  *k;
-    bool               copy;              /* use nothing in place                                */
-    bool               random;            /* without a checkpoint: make weights, from `seed`     */
+    bb_policy_fn      *policy;            /* NULL: as stored */
+    const void        *policy_context;
+    bb_type            planned_type;      /* without a checkpoint: what matrices would be stored in */
+    bool               copy;              /* use nothing in place */
+    bool               random;            /* without a checkpoint: make weights, from `seed` */
     uint64_t           seed;
-    int                n_threads;         /* for conversions */
+    int                n_threads;         /* for encoding; 0 = as in an engine */
     bamba_progress_fn *progress;          /* bytes of weights bound; may be NULL */
     void              *progress_context;
 } bb_bind_options;
@@ -33,27 +42,40 @@ typedef struct bb_bind_stats {
     uint64_t weights_bytes;               /* read by one decoded token */
     uint64_t mapped_bytes;                /* used in place */
     uint64_t resident_bytes;              /* in the block */
-    uint64_t converted_bytes;             /* of them matrices that are stored in another type */
-    uint64_t misaligned_bytes;            /* of them matrices that lie unaligned in their file */
+    uint64_t converted_bytes;             /* of those: matrices stored in another format … */
+    uint64_t misaligned_bytes;            /* … and matrices that lie at an odd address in the file */
 } bb_bind_stats;
 
 /* Attach c's tensors to g. *block (the caller releases it, after g) holds what was copied; NULL if
    c is NULL: then only *stats is filled, unless weights are to be made. Takes every tensor of c or
-   fails. */
+   fails; tensors of blocks that g does not run count as taken. */
 bb_status bb_bind(bb_graph *g, bb_checkpoint *c, const bb_bind_options *options, void **block,
                   bb_bind_stats *stats, bamba_error *err);
 
-/* For the mixers' bind verbs. Names are relative to the mixer's prefix. */
+/* ------------------------------------------------------------- for the bind verbs -------- */
 
-/* A matrix in the wanted type, in place where possible. */
-void bb_bind_matrix(bb_binder *b, bb_matrix *out, const char *name, int rows, int cols);
-/* name.weight and, if it has one, name.bias. */
+/* Values that a small tensor gets in a model of random weights: spread evenly. */
+typedef struct bb_range { float low, high; } bb_range;
+
+#define BB_RANGE_SCALE ((bb_range){ 0.75f, 1.25f })   /* of what multiplies: norms */
+#define BB_RANGE_BIAS  ((bb_range){ -0.02f, 0.02f })
+
+/* The part of a stored tensor that is a matrix [rows, cols]: rows first … first + rows - 1 of one
+   with `of` rows (0: it has no others), of matrix `index` of a stack [n, of, cols] (n 0: of no
+   stack). All zero: the whole tensor. */
+typedef struct bb_slice { int first, of, index, n; } bb_slice;
+
+/* Names are relative to the mixer's prefix. A matrix in the policy's format, in place where
+   possible; name.weight and, if it has one, name.bias. */
 void bb_bind_linear(bb_binder *b, bb_linear *out, const char *name, int rows, int cols,
                     bool has_bias);
+/* A part of the tensor `name`, without a bias. */
+void bb_bind_slice(bb_binder *b, bb_linear *out, const char *name, int rows, int cols,
+                   bb_slice slice);
 /* A small tensor as float32, always copied. dim ends with 0. */
-void bb_bind_small(bb_binder *b, const float **out, const char *name, const int *dim);
-/* The usual case of it: [n]. */
-void bb_bind_vector(bb_binder *b, const float **out, const char *name, int n);
+void bb_bind_small(bb_binder *b, const float **out, const char *name, const int *dim, bb_range r);
+/* A small tensor [n]. */
+void bb_bind_vector(bb_binder *b, const float **out, const char *name, int n, bb_range r);
 /* Apply map once to each of the n values bound last with bb_bind_small / _vector. */
 void bb_bind_map(bb_binder *b, const float *values, int n, float (*map)(float));
 

@@ -1,112 +1,87 @@
-/* mixer.h - what a block is made of, and everything a mixer may touch while running.
+/* mixer.h - what blocks are made of: mixers, and their uses.
  *
- * Owns:    the verbs every kind of mixer has; the shared state of one forward pass.
- * Not:     how a kind computes (mixer/), which blocks a model has (plan.h).
+ * Owns:    the verbs that every kind of mixer has; blocks, which use mixers.
+ * Not:     how a kind computes (mixer/), which blocks a model has (plan.h), running (pass.h).
  */
 #ifndef BB_GRAPH_MIXER_H
 #define BB_GRAPH_MIXER_H
 
-#include "base/arena.h"
 #include "base/printer.h"
-#include "base/team.h"
-#include "graph/profile.h"
-#include "kernels.h"
+#include "graph/pass.h"
 
-typedef struct bb_segment {               /* consecutive tokens of one session                   */
-    void **state;                         /* [n_slots] what each stateful mixer remembers        */
-    int    row, n_rows;                   /* its rows of the batch                               */
-    int    pos;                           /* tokens the session has absorbed                     */
-    int    length;                        /* positions it is made for: scales rotary angles      */
-} bb_segment;
-
-struct bb_exec;
-
-/* Rows that products read: in memory, or made one by one when a thread needs them. */
-typedef struct bb_rows {
-    const float *x;                       /* [T, cols] row stride ld; NULL: make them */
-    size_t       ld;
-    void       (*make)(const struct bb_exec *e, const void *job, int t, float *row);
-    const void  *job;
-    bb_op        op;                      /* whose time making them is */
-} bb_rows;
-
-/* One thread's view of a forward pass. Everything is the same for all but what is this thread's. */
-typedef struct bb_exec {
-    const bb_kernels *k;
-    bb_team          *team;
-    int               thread, n_threads;
-    bb_arena          scratch;            /* by value: every mixer starts from the same mark     */
-    float            *x;                  /* [T, D] residual stream */
-    float            *normed;             /* [T, D] norm(x) for blocks of several mixers */
-    bb_rows           h;                  /* [T, D] norm(x) of this block: what its mixers read */
-    void             *panel;              /* this thread's: weights and sums of many rows (product.c) */
-    float            *own_rows;           /* [few rows, widest] this thread's, when rows are made */
-    float            *arranged;           /* [few rows, bb_own_width(widest)] as kernels want them */
-    float            *own_tiles;          /* this thread's: tiles of a product before all see them */
-    float            *packed;             /* all threads': many rows as kernels want them */
-    uint16_t         *packed_rounded;     /* and rounded; NULL where no kernel wants that */
-    const bb_segment *segment;            /* [n_segments], n_rows summing to T                   */
-    int               n_segments, T;
-    bb_profile       *profile;            /* this thread's; NULL: nobody asks where the time goes */
-} bb_exec;
+enum { BB_MAX_NAME = 160 };               /* bytes of a tensor's name in a plan, with its NUL */
+enum { BB_MIXER_OPS = 8 };                /* most kinds of operation of one kind of mixer */
 
 struct bb_mixer;
 struct bb_binder;
 struct bb_work;
 
+/* What a mixer is run on: rows in, rows out, and which slot of each segment is this use's. */
+typedef struct bb_call {
+    bb_source in;
+    bb_sink   out;
+    int       slot;                       /* -1: the kind remembers nothing */
+} bb_call;
+
+/* Verbs may be NULL where the comment says what that means. */
 typedef struct bb_mixer_kind {
     const char *name;                                               /* "mamba2" */
+    const char *op_name[BB_MIXER_OPS + 1];                          /* "in_proj", …, NULL */
     void   (*bind)(struct bb_mixer *m, struct bb_binder *b);        /* name the weights */
-    /* Memory for S positions. The first state_bytes(m, p) bytes are all that a session at
-       position p <= S needs; state_bytes(m, 0) bytes are zero in an empty one. The first
-       state_bytes(m, 0) bytes hold float32, the others elements of the model's kv type. */
-    size_t (*state_bytes)(const struct bb_mixer *m, size_t S);
-    /* Scratch for T rows on n_threads threads. */
-    size_t (*scratch_bytes)(const struct bb_mixer *m, int T, int n_threads);
-    /* e->x += mixer(e->h), by all threads together; the last projection accumulates. */
-    void   (*forward)(const struct bb_mixer *m, const bb_exec *e);
     void   (*print)(const struct bb_mixer *m, bb_printer *p);
-    /* c [BB_N_OPS] grows by what a pass of that shape costs here; by mixer/count.h. */
-    void   (*count)(const struct bb_mixer *m, const struct bb_work *w, bb_count *c);
+    /* Scratch for T rows on n_threads threads; SIZE_MAX if that cannot be counted. */
+    size_t (*scratch_bytes)(const struct bb_mixer *m, int T, int n_threads);
+    /* Run by all threads together: c->out takes what the mixer makes of c->in. */
+    void   (*forward)(const struct bb_mixer *m, const bb_exec *e, const bb_call *c);
+    /* count [of all operations of the graph, by m->op] grows by what a pass costs here. */
+    void   (*count)(const struct bb_mixer *m, const struct bb_work *w, bb_count *count);
+
+    /* Memory of one use in one session. state: float32, constant in size, zero in an empty
+       session. cache: elements of the model's kv type; its first cache_bytes(m, p) bytes are all
+       that a session at position p needs. NULL: none. */
+    size_t (*state_bytes)(const struct bb_mixer *m);
+    size_t (*cache_bytes)(const struct bb_mixer *m, size_t n_positions);
+    /* The same in canonical order, whatever the layout in memory: for files, and for tests.
+       With state: state_bytes bytes; with a cache: 2 · n_positions · kv_elements elements. */
+    size_t (*saved_bytes)(const struct bb_mixer *m, size_t n_positions);
+    void   (*save)(const struct bb_mixer *m, const bb_kernels *k, const void *state,
+                   const void *cache, size_t n_positions, void *out);
+    void   (*load)(const struct bb_mixer *m, const bb_kernels *k, const void *in,
+                   size_t n_positions, void *state, void *cache);
+    /* Rebuild the state that n rows leave behind from the state before them and their log, without
+       a product. NULL: the kind has no state that cannot be cut back. */
+    size_t (*log_floats)(const struct bb_mixer *m);                 /* of one row */
+    void   (*replay)(const struct bb_mixer *m, const bb_kernels *k, const float *log, int n,
+                     const void *from, void *to, float *scratch);   /* [log_floats] */
 } bb_mixer_kind;
 
 typedef struct bb_mixer {
     const bb_mixer_kind *kind;
-    char                 prefix[48];      /* "model.layers.3.mamba." */
-    int                  slot;            /* index into bb_segment.state; -1 = remembers nothing */
+    char                 prefix[BB_MAX_NAME];         /* "model.layers.3.mamba." */
+    int                  op[BB_MIXER_OPS];            /* numbers of its operations in the graph */
+    int                  bound_in;                    /* bind.c: the last pass that bound it; 0 */
 } bb_mixer;
 
-enum { BB_MAX_MIXERS = 2 };
+typedef struct bb_use {                   /* a mixer in its place in a block */
+    bb_mixer *mixer;                      /* the graph's: several uses may share one */
+    int       slot;                       /* what this use remembers; -1: nothing */
+    float     alpha;                      /* its output counts so much */
+} bb_use;
 
-typedef struct bb_block {                 /* x += Σ mixer(norm(x)) */
-    char         norm_name[80];
-    const float *norm;                    /* [D] */
-    int          n_mixers;
-    bb_mixer    *mixer[BB_MAX_MIXERS];
+enum { BB_MAX_USES = 2 };
+
+typedef enum bb_input {
+    BB_INPUT_STREAM,                      /* [T, D] */
+    BB_INPUT_BESIDE_EMBEDDING             /* [T, 2D]: the stream, then the token's embedding */
+} bb_input;
+
+typedef struct bb_block {                 /* x += Σ alpha · mixer(norm(input)) */
+    char         norm_name[BB_MAX_NAME];
+    const float *norm;                    /* [D or 2D] */
+    bb_input     input;
+    int          layer;                   /* that it belongs to */
+    int          n_uses;
+    bb_use       use[BB_MAX_USES];
 } bb_block;
-
-/* The threads of e share out tiles 0 … n-1 of a stage, which is over when all are done. Which thread runs
-   a tile must not change what it computes. prepare, if not NULL, is for what a thread keeps to
-   itself: it runs before the thread's first tile, and not at all on one that gets none, since by
-   then what it reads may have changed. */
-typedef void bb_tile_fn(const bb_exec *e, const void *job, int tile);
-typedef void bb_begin_fn(const bb_exec *e, void *own);
-void bb_each_tile(const bb_exec *e, int n, bb_tile_fn *run, const void *job);
-void bb_each_tile_after(const bb_exec *e, bb_begin_fn *prepare, void *own, int n, bb_tile_fn *run,
-                        const void *job);
-
-/* The same for tiles that can be computed twice (base/team.h): compute makes one in place `slot` of what
-   the thread keeps to itself, of BB_SLOTS places, and reads nothing but that, what prepare made and
-   what never changes; commit puts it where all see it. */
-typedef void bb_slot_fn(const bb_exec *e, const void *job, int tile, int slot);
-enum { BB_SLOTS = 8 };
-void bb_each_tile_repeatable(const bb_exec *e, bb_begin_fn *prepare, void *own, int n,
-                             bb_slot_fn *compute, bb_slot_fn *commit, const void *job);
-
-/* The time of this thread since its last mark was this kind's. */
-static inline void bb_mark(const bb_exec *e, bb_op op)
-{
-    if (e->profile) bb_profile_add(e->profile, op);
-}
 
 #endif

@@ -7,7 +7,7 @@
 
 void bb_plan_fail(bb_plan *p, bb_status code, const char *format, ...)
 {
-    char    message[200];
+    char    message[sizeof p->first.message];
     va_list args;
 
     if (p->first.code != BAMBA_OK) return;
@@ -23,47 +23,81 @@ bb_status bb_plan_status(const bb_plan *p, bamba_error *err)
     return p->first.code;
 }
 
+/* out [BB_MAX_NAME] = prefix + name. A name that was cut would be another tensor's. */
+static void join(bb_plan *p, char *out, const char *prefix, const char *name)
+{
+    const int n = snprintf(out, BB_MAX_NAME, "%s%s", prefix, name);
+
+    if (n < 0 || n >= BB_MAX_NAME)
+        bb_plan_fail(p, BAMBA_ERR_UNSUPPORTED,
+                     "'%.80s...': expected a name of less than %d bytes, found %d", out,
+                     BB_MAX_NAME, n);
+}
+
+static void add_op(bb_plan *p, const char *name, int *number)
+{
+    bb_graph *g = p->g;
+
+    for (*number = 0; *number < g->n_ops; ++*number)
+        if (strcmp(g->op_name[*number], name) == 0) return;
+    if (g->n_ops == BB_MAX_OPS)
+        bb_plan_fail(p, BAMBA_ERR_UNSUPPORTED, "plan: expected at most %d kinds of operation, found "
+                     "'%s'", BB_MAX_OPS, name);
+    else g->op_name[g->n_ops++] = name;
+}
+
 void bb_plan_begin(bb_plan *p, int d_model, int n_vocab, double epsilon)
 {
-    p->g->d_model = d_model;
-    p->g->n_vocab = n_vocab;
-    p->g->n_rows = n_vocab;
-    p->g->epsilon = (float)epsilon;
+    static const char *const names[BB_N_GRAPH_OPS] = { "embedding", "norms", "head" };
+    bb_graph *g = p->g;
+    int       number;
+
+    g->d_model = d_model;
+    g->n_vocab = n_vocab;
+    g->n_rows = n_vocab;
+    g->epsilon = (float)epsilon;
+    g->embed_scale = g->logit_scale = 1.0f;
+    for (int i = 0; i < BB_N_GRAPH_OPS; i++) add_op(p, names[i], &number);
 }
 
-/* Names are literals of arch/ and numbers below 10^4, so none is ever cut. */
-static void join(char *out, size_t size, const char *prefix, const char *name)
-{
-    snprintf(out, size, "%s%s", prefix, name);
-}
+void bb_plan_embed(bb_plan *p, const char *name) { join(p, p->g->embed_name, "", name); }
 
-void bb_plan_embed(bb_plan *p, const char *name)
-{
-    join(p->g->embed_name, sizeof p->g->embed_name, "", name);
-}
-
-void bb_plan_embed_alias(bb_plan *p, const char *name)
-{
-    join(p->g->embed_alias, sizeof p->g->embed_alias, "", name);
-}
+void bb_plan_embed_alias(bb_plan *p, const char *name) { join(p, p->g->embed_alias, "", name); }
 
 void bb_plan_padded(bb_plan *p, int n_rows) { p->g->n_rows = n_rows; }
 
-void bb_plan_leftovers(bb_plan *p, const char *const *endings) { p->g->leftovers = endings; }
+void bb_plan_scales(bb_plan *p, double embed, double logits)
+{
+    p->g->embed_scale = (float)embed;
+    p->g->logit_scale = (float)logits;
+}
 
 void bb_plan_head(bb_plan *p, const char *norm, const char *head)
 {
-    join(p->g->norm_name, sizeof p->g->norm_name, "", norm);
-    join(p->g->head_name, sizeof p->g->head_name, "", head ? head : "");
+    join(p, p->g->norm_name, "", norm);
+    join(p, p->g->head_name, "", head ? head : "");
 }
+
+void bb_plan_leftovers(bb_plan *p, const char *const *endings) { p->g->leftovers = endings; }
 
 void bb_plan_layer(bb_plan *p, const char *format, int layer)
 {
     const char *number = strstr(format, "%d");
+    char        before[BB_MAX_NAME], after[BB_MAX_NAME];
 
-    snprintf(p->prefix, sizeof p->prefix, "%.*s%d%s", (int)(number - format), format, layer,
-             number + 2);
+    snprintf(before, sizeof before, "%.*s", (int)(number - format), format);
+    snprintf(after, sizeof after, "%d%s", layer, number + 2);
+    join(p, p->prefix, before, after);
+    p->layer = layer;
     if (layer >= p->g->n_layers) p->g->n_layers = layer + 1;
+}
+
+/* Room for one more element of an array of the graph; false if there is none, which is remembered. */
+static bool grow(bb_plan *p, void **array, size_t *capacity, size_t n, size_t elem_bytes)
+{
+    if (bb_reserve(&p->g->alloc, array, capacity, n + 1, elem_bytes)) return true;
+    bb_plan_fail(p, BAMBA_ERR_MEMORY, "plan: out of memory");
+    return false;
 }
 
 void bb_plan_block(bb_plan *p, const char *norm)
@@ -72,43 +106,62 @@ void bb_plan_block(bb_plan *p, const char *norm)
     void     *blocks = g->block;
 
     if (p->first.code != BAMBA_OK) return;
-    const bool grown = bb_reserve(&g->alloc, &blocks, &g->cap_blocks, g->n_blocks + 1,
-                                  sizeof *g->block);
+    const bool grown = grow(p, &blocks, &g->cap_blocks, g->n_blocks, sizeof *g->block);
     g->block = blocks;
-    if (!grown) {
-        bb_plan_fail(p, BAMBA_ERR_MEMORY, "plan: out of memory");
-        return;
-    }
+    if (!grown) return;
     bb_block *b = &g->block[g->n_blocks++];
-    *b = (bb_block){ .n_mixers = 0 };
-    join(b->norm_name, sizeof b->norm_name, p->prefix, norm);
+    *b = (bb_block){ .layer = p->layer };
+    g->end = g->n_blocks;
+    join(p, b->norm_name, p->prefix, norm);
 }
 
-bb_mixer *bb_plan_mixer(bb_plan *p, const bb_mixer_kind *kind, size_t bytes, const char *prefix,
-                        bool stateful)
+void bb_plan_input(bb_plan *p, bb_input input)
+{
+    if (p->g->n_blocks > 0) p->g->block[p->g->n_blocks - 1].input = input;
+}
+
+bb_mixer *bb_plan_mixer(bb_plan *p, const bb_mixer_kind *kind, size_t bytes, const char *prefix)
 {
     bb_graph *g = p->g;
-    void     *slots = g->stateful;
+    void     *mixers = g->mixer;
 
     if (p->first.code != BAMBA_OK) return NULL;
-    const bool grown = !stateful || bb_reserve(&g->alloc, &slots, &g->cap_slots, g->n_slots + 1,
-                                               sizeof(bb_mixer *));
-    g->stateful = slots;
+    const bool grown = grow(p, &mixers, &g->cap_mixers, g->n_mixers, sizeof(bb_mixer *));
+    g->mixer = mixers;
     bb_mixer *m = grown ? bb_new(&g->alloc, 1, bytes) : NULL;
     if (!m) {
         bb_plan_fail(p, BAMBA_ERR_MEMORY, "plan: out of memory");
         return NULL;
     }
-    bb_block *b = &g->block[g->n_blocks - 1];
-    b->mixer[b->n_mixers++] = m;
+    g->mixer[g->n_mixers++] = m;
     m->kind = kind;
-    m->slot = -1;
-    join(m->prefix, sizeof m->prefix, p->prefix, prefix);
-    if (stateful) {
-        m->slot = (int)g->n_slots;
-        g->stateful[g->n_slots++] = m;
-    }
+    join(p, m->prefix, p->prefix, prefix);
+    for (int i = 0; kind->op_name[i]; i++) add_op(p, kind->op_name[i], &m->op[i]);
     return m;
+}
+
+void bb_plan_use(bb_plan *p, bb_mixer *m, double alpha)
+{
+    bb_graph *g = p->g;
+    void     *slots = g->slot;
+
+    if (!m || p->first.code != BAMBA_OK) return;
+    bb_block *b = g->n_blocks ? &g->block[g->n_blocks - 1] : NULL;
+    if (!b || b->n_uses == BB_MAX_USES) {
+        bb_plan_fail(p, BAMBA_ERR_UNSUPPORTED, "'%s': expected a block of less than %d mixers",
+                     m->prefix, BB_MAX_USES);
+        return;
+    }
+    bb_use *u = &b->use[b->n_uses];
+    *u = (bb_use){ .mixer = m, .slot = -1, .alpha = (float)alpha };
+    if (m->kind->state_bytes || m->kind->cache_bytes) {
+        const bool grown = grow(p, &slots, &g->cap_slots, g->n_slots, sizeof(bb_mixer *));
+        g->slot = slots;
+        if (!grown) return;
+        u->slot = (int)g->n_slots;
+        g->slot[g->n_slots++] = m;
+    }
+    b->n_uses++;
 }
 
 /* -------------------------------------------------------------- graph -------------------- */
@@ -124,34 +177,71 @@ void bb_graph_free(bb_graph *g)
 {
     if (!g) return;
     const bb_allocator a = g->alloc;
-    for (size_t i = 0; i < g->n_blocks; i++)
-        for (int j = 0; j < g->block[i].n_mixers; j++) bb_release(&a, g->block[i].mixer[j]);
+    for (size_t i = 0; i < g->n_mixers; i++) bb_release(&a, g->mixer[i]);
+    bb_release(&a, g->mixer);
     bb_release(&a, g->block);
-    bb_release(&a, g->stateful);
+    bb_release(&a, g->slot);
     bb_release(&a, g);
+}
+
+static void print_use(const bb_use *u, bb_printer *p)
+{
+    bb_print(p, "%-8s %s ", u->mixer->kind->name, u->mixer->prefix);
+    u->mixer->kind->print(u->mixer, p);
+    if (u->alpha != 1.0f) bb_print(p, ", times %g", (double)u->alpha);
+    bb_print(p, "\n");
 }
 
 void bb_graph_print(const bb_graph *g, bb_printer *p)
 {
-    bb_print(p, "embed    %s [%d, %d]\n", g->embed_name, g->n_rows, g->d_model);
-    for (size_t i = 0; i < g->n_blocks; i++) {
-        const bb_block *b = &g->block[i];
-        for (int j = 0; j < b->n_mixers; j++) {
-            const bb_mixer *m = b->mixer[j];
-            bb_print(p, "%-8s %s ", m->kind->name, m->prefix);
-            m->kind->print(m, p);
-            bb_print(p, "\n");
-        }
-    }
-    bb_print(p, "head     %s [%d, %d]%s\n", g->head_name[0] ? g->head_name : g->embed_name,
-             g->n_vocab, g->d_model, g->head_name[0] ? "" : ", tied");
+    if (bb_graph_has_embed(g))
+        bb_print(p, "embed    %s [%d, %d]\n", g->embed_name, g->n_rows, g->d_model);
+    for (size_t i = g->first; i < g->end; i++)
+        for (int j = 0; j < g->block[i].n_uses; j++) print_use(&g->block[i].use[j], p);
+    if (bb_graph_has_head(g))
+        bb_print(p, "head     %s [%d, %d]%s\n", g->head_name[0] ? g->head_name : g->embed_name,
+                 g->n_vocab, g->d_model, g->head_name[0] ? "" : ", tied");
 }
 
-size_t bb_graph_state_bytes(const bb_graph *g, size_t S)
+/* A slot of a block outside the cut keeps its number but nobody's memory. */
+static void forget_slots(bb_graph *g, const bb_block *b)
+{
+    for (int j = 0; j < b->n_uses; j++)
+        if (b->use[j].slot >= 0) g->slot[b->use[j].slot] = NULL;
+}
+
+bool bb_graph_cut(bb_graph *g, int first, int end)
+{
+    if (first < 0 || first >= end || end > g->n_layers) return false;
+    while (g->first < g->end && g->block[g->first].layer < first) forget_slots(g, &g->block[g->first++]);
+    while (g->end > g->first && g->block[g->end - 1].layer >= end) forget_slots(g, &g->block[--g->end]);
+    return true;
+}
+
+int bb_graph_input_width(const bb_graph *g)
+{
+    for (size_t i = g->first; i < g->end; i++)
+        if (g->block[i].input == BB_INPUT_BESIDE_EMBEDDING) return 2 * g->d_model;
+    return g->d_model;
+}
+
+size_t bb_graph_state_bytes(const bb_graph *g, size_t slot)
+{
+    const bb_mixer *m = g->slot[slot];
+    return m && m->kind->state_bytes ? m->kind->state_bytes(m) : 0;
+}
+
+size_t bb_graph_cache_bytes(const bb_graph *g, size_t slot, size_t n_positions)
+{
+    const bb_mixer *m = g->slot[slot];
+    return m && m->kind->cache_bytes ? m->kind->cache_bytes(m, n_positions) : 0;
+}
+
+size_t bb_graph_session_bytes(const bb_graph *g, size_t n_positions)
 {
     size_t bytes = 0;
 
     for (size_t i = 0; i < g->n_slots; i++)
-        bytes += g->stateful[i]->kind->state_bytes(g->stateful[i], S);
+        bytes += bb_graph_state_bytes(g, i) + bb_graph_cache_bytes(g, i, n_positions);
     return bytes;
 }

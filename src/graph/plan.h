@@ -1,8 +1,8 @@
 /* plan.h - a network described by names and dimensions, before any weight is loaded.
  *
- * Owns:    the list of blocks and mixers, in order of execution; the graph they live in.
+ * Owns:    the list of blocks, mixers and slots; the graph they live in; operation names.
  * Not:     weights (bind.h), arithmetic (mixer/), configuration keys (arch/).
- * Errors:  sticky; ask bb_plan_status() once, after building.
+ * Errors:  sticky; ask bb_plan_status() once, after building. Names that do not fit are errors.
  */
 #ifndef BB_GRAPH_PLAN_H
 #define BB_GRAPH_PLAN_H
@@ -13,6 +13,9 @@
 
 enum { BB_MAX_DIM = 1 << 24, BB_MAX_LAYERS = 4096 };
 
+/* Operations that every graph has; those of the mixers follow. */
+enum { BB_OP_EMBED, BB_OP_NORM, BB_OP_HEAD, BB_N_GRAPH_OPS };
+
 /* A whole network: planned first, then bound. Immutable afterwards. */
 typedef struct bb_graph {
     bb_allocator alloc;
@@ -20,26 +23,34 @@ typedef struct bb_graph {
     int          n_rows;                  /* of embedding and head as stored: n_vocab and padding,
                                              which nobody can feed or choose */
     float        epsilon;                 /* of the norms */
+    float        embed_scale;             /* embeddings are multiplied by it; 1 */
+    float        logit_scale;             /* and logits; 1 */
     int          widest;                  /* most columns of any matrix; known once bound */
-    char         embed_name[64];
-    char         embed_alias[64];         /* where the checkpoint lacks embed_name; "" = none */
+    char         embed_name[BB_MAX_NAME];
+    char         embed_alias[BB_MAX_NAME];            /* where the checkpoint lacks embed_name; "" */
     bb_matrix    embed;                   /* [n_rows, D] */
-    char         norm_name[64];
+    char         norm_name[BB_MAX_NAME];
     const float *norm;                    /* [D] before the head */
-    char         head_name[64];           /* "" = tied to the embedding */
+    char         head_name[BB_MAX_NAME];  /* "" = tied to the embedding */
     bb_linear    head;                    /* [V, D]; padding cut off */
     bb_block    *block;                   /* [n_blocks] */
     size_t       n_blocks, cap_blocks;
-    bb_mixer   **stateful;                /* [n_slots] the mixer of each slot */
+    size_t       first, end;              /* blocks this model runs; all: 0 and n_blocks */
+    bb_mixer   **mixer;                   /* [n_mixers] each once, however often it is used */
+    size_t       n_mixers, cap_mixers;
+    const bb_mixer **slot;                /* [n_slots] whose memory each slot is */
     size_t       n_slots, cap_slots;
+    const char  *op_name[BB_MAX_OPS];     /* [n_ops] static */
+    int          n_ops;
     const char *const *leftovers;         /* endings of tensor names that may be left over;
                                              static, ends with NULL; may be NULL */
 } bb_graph;
 
 typedef struct bb_plan {
     bb_graph    *g;
-    char         prefix[32];              /* "model.layers.3." */
-    int          kv_type;                 /* BB_TYPE_… of attention caches */
+    char         prefix[BB_MAX_NAME];     /* "model.layers.3." */
+    int          layer;
+    bb_type      kv_type;                 /* of attention caches */
     bamba_error  first;                   /* sticky */
 } bb_plan;
 
@@ -50,18 +61,24 @@ void bb_plan_embed(bb_plan *p, const char *name);
 void bb_plan_embed_alias(bb_plan *p, const char *name);
 /* Embedding and head are stored with n_rows >= n_vocab rows; without this call, with n_vocab. */
 void bb_plan_padded(bb_plan *p, int n_rows);
+/* Embeddings and logits are multiplied by these; without this call, by 1. */
+void bb_plan_scales(bb_plan *p, double embed, double logits);
 /* head NULL: tied to the embedding. */
 void bb_plan_head(bb_plan *p, const char *norm, const char *head);
-/* Endings of tensor names that may be left over: static, ends with NULL. */
+/* Endings of tensor names that may belong to no part of the model. Static; ends with NULL. */
 void bb_plan_leftovers(bb_plan *p, const char *const *endings);
 /* Prefix of everything that follows, until changed. format has one %d, the layer. */
 void bb_plan_layer(bb_plan *p, const char *format, int layer);
-/* Open the next block, normed by prefix + norm. */
+/* Open the next block, whose input, the stream, is normed by prefix + norm. */
 void bb_plan_block(bb_plan *p, const char *norm);
-/* Add a mixer object to the block: zeroed memory of `bytes` that begins with a bb_mixer. NULL on
-   failure, which is remembered. */
-bb_mixer *bb_plan_mixer(bb_plan *p, const bb_mixer_kind *kind, size_t bytes, const char *prefix,
-                        bool stateful);
+/* Another input for the block that is open. */
+void bb_plan_input(bb_plan *p, bb_input input);
+/* A mixer for the graph: zeroed memory of `bytes` that begins with a bb_mixer. NULL on failure,
+   which is remembered. No block uses it yet. */
+bb_mixer *bb_plan_mixer(bb_plan *p, const bb_mixer_kind *kind, size_t bytes, const char *prefix);
+/* The block uses m (NULL: nothing happens), with a slot of its own if m remembers anything:
+   x += alpha · m(norm(input)). */
+void bb_plan_use(bb_plan *p, bb_mixer *m, double alpha);
 
 /* Remember a failure; the first stays. */
 void      bb_plan_fail(bb_plan *p, bb_status code, const char *format, ...) BB_PRINTF(3, 4);
@@ -71,7 +88,20 @@ bb_graph *bb_graph_create(const bb_allocator *a);
 void      bb_graph_free(bb_graph *g);
 void      bb_graph_print(const bb_graph *g, bb_printer *p);
 
-/* Bytes of one session's state for S positions, all slots. */
-size_t    bb_graph_state_bytes(const bb_graph *g, size_t S);
+/* Let the model run layers first … end - 1 alone: the others' weights are not bound. False if
+   there are no such layers. */
+bool      bb_graph_cut(bb_graph *g, int first, int end);
+static inline bool bb_graph_has_embed(const bb_graph *g) { return g->first == 0; }
+static inline bool bb_graph_has_head(const bb_graph *g)  { return g->end == g->n_blocks; }
+
+/* Widest input of the blocks this model runs, in columns: D, or 2D. */
+int       bb_graph_input_width(const bb_graph *g);
+
+/* Bytes of the state and of the cache of a slot for n_positions. Slots of blocks that this model
+   does not run have none. */
+size_t    bb_graph_state_bytes(const bb_graph *g, size_t slot);
+size_t    bb_graph_cache_bytes(const bb_graph *g, size_t slot, size_t n_positions);
+/* Of all slots, state and cache. */
+size_t    bb_graph_session_bytes(const bb_graph *g, size_t n_positions);
 
 #endif

@@ -8,18 +8,17 @@
 #ifndef BB_GRAPH_RANDOM_H
 #define BB_GRAPH_RANDOM_H
 
-#include "kernels.h"
+#include <stddef.h>
+#include <stdint.h>
 
-/* Elements first … first + n - 1 (first a multiple of 8) of values spread evenly over
-   [-bound, bound], of a type BB_TYPE_…, to `to`. */
-void bb_random_fill(const bb_kernels *k, int type, float bound, uint64_t seed, size_t first,
-                    size_t n, void *to);
+/* Elements first … first + n - 1 (first a multiple of 8) of 256 values spread evenly over
+   [-bound, bound]. */
+void bb_random_fill(float bound, uint64_t seed, size_t first, size_t n, float *to);
 
 /* The bound for a matrix of `cols` columns: products keep the size of what they multiply. */
 float bb_random_bound(int cols);
 
-/* A small tensor [n] by the end of its name: biases near 0, what scales near 1, A_log and
-   dt_bias as Mamba-2 begins its training; n_last: last dimension, of tensors that have more. */
-void bb_random_small(const char *name, uint64_t seed, int n_last, size_t n, float *to);
+/* n values spread evenly over [low, high). */
+void bb_random_range(float low, float high, uint64_t seed, size_t n, float *to);
 
 #endif

@@ -1,13 +1,13 @@
 /* attention.c - causal attention with grouped queries and rotary positions.
  *
- * State of a session: for each block of 64 positions and each kv head, keys and values in the
- * cache's type, arranged as the kernels like it; blocks in the order of positions, so that the
- * first bytes are all an early position needs.
- * A pass of up to BB_FEW_ROWS rows cuts the positions of a row into at most 16 ranges, tiles of
- * their own, whose parts of the softmax are joined in a second stage: so one deep sequence has
- * work for every thread. Where the cuts are depends on the row's position alone. Longer passes
- * have tiles enough. Where no row needs the key of another tile (decoding), turning and remembering
- * keys is part of the tile that attends to them.
+ * Cache of a session: for each block of 64 positions and each kv head, keys and values in the
+ * cache's type, in the order that a level's kernels like; blocks in the order of positions, so that
+ * the first bytes are all an early position needs.
+ * A pass of few rows cuts the positions of a row into at most 16 ranges, tiles of their own, whose
+ * parts of the softmax are joined in a second stage: so one deep sequence has work for every
+ * thread. Where the cuts are depends on the row's position alone. Passes of many rows have tiles
+ * enough. Applying RoPE and storing keys is a stage of its own, or, where no tile needs a key that
+ * another tile stores (decoding), part of the tile that attends.
  * Source: Ainslie et al. 2023, arXiv:2305.13245 (GQA); Su et al. 2021, arXiv:2104.09864 (RoPE). */
 #include "graph/bind.h"
 #include "mixer/count.h"
@@ -18,13 +18,14 @@
 #include <math.h>
 #include <string.h>
 
+enum { QKV, ROPE, ATTEND, OUT_PROJ };     /* operations, as named below */
 enum { RANGE = 1024, MOST_RANGES = 16 };  /* positions of a range at least; ranges of a row */
 
 typedef struct bb_attention {
     bb_mixer          base;
     bb_attention_dims dims;
     bb_rope           rope;               /* its table lies behind this struct */
-    int               kv_type;            /* BB_TYPE_… */
+    bb_type           kv_type;            /* of the cache */
     bb_linear         q, k, v, o;
 } bb_attention;
 
@@ -40,7 +41,7 @@ static void bind(bb_mixer *base, bb_binder *b)
     bb_bind_linear(b, &m->q, "q_proj", d_q, d->d_model, d->bias);
     bb_bind_linear(b, &m->k, "k_proj", d_kv, d->d_model, d->bias);
     bb_bind_linear(b, &m->v, "v_proj", d_kv, d->d_model, d->bias);
-    bb_bind_linear(b, &m->o, "o_proj", d->d_model, d_q, d->bias);
+    bb_bind_linear(b, &m->o, "o_proj", d->d_out, d_q, d->bias);
 }
 
 /* -------------------------------------------------------------- memory ------------------- */
@@ -57,18 +58,24 @@ static size_t whole_block(const bb_attention *m)      /* of all kv heads */
 
 static size_t element_bytes(const bb_attention *m) { return m->kv_type == BB_TYPE_F32 ? 4 : 2; }
 
-static size_t state_bytes(const bb_mixer *base, size_t S)
+static size_t cache_bytes(const bb_mixer *base, size_t n_positions)
 {
     const bb_attention *m = (const bb_attention *)base;
-    const size_t        n_blocks = (S + BB_KV_BLOCK - 1) / BB_KV_BLOCK;
+    const size_t        n_blocks = (n_positions + BB_KV_BLOCK - 1) / BB_KV_BLOCK;
 
     return n_blocks * whole_block(m) * element_bytes(m);
+}
+
+/* The block of a cache that holds position pos of kv head h. */
+static void *block_at(const bb_attention *m, const void *cache, size_t pos, int h)
+{
+    return (unsigned char *)(uintptr_t)cache
+         + (pos / BB_KV_BLOCK * whole_block(m) + (size_t)h * head_block(m)) * element_bytes(m);
 }
 
 struct scratch {
     float *q;                             /* [T, heads · d], replaced by the attended values */
     float *k, *v;                         /* [T, kv_heads · d] */
-    float *out;                           /* [T, D] */
     float *part;                          /* [min(T, 32), kv_heads, MOST_RANGES, share, PART] */
     unsigned char *own;                   /* [n_threads, own_bytes] */
 };
@@ -85,7 +92,7 @@ static size_t part_size(const bb_attention *m)
 /* A thread's own. */
 struct own {
     float *part;                          /* [BB_ATTEND_ROWS, share, PART] of a group of one range */
-    float *q;                             /* [BB_ATTEND_ROWS, share, d] turned queries */
+    float *q;                             /* [BB_ATTEND_ROWS, share, d] queries after RoPE */
     float *cosine, *sine;                 /* [BB_FEW_ROWS, d/2] of few rows */
     float *attend;                        /* [BB_ATTEND_SCRATCH] */
 };
@@ -122,7 +129,6 @@ static struct scratch take_scratch(const bb_attention *m, int T, int n_threads, 
     s.q      = bb_take(a, t * (size_t)m->dims.n_heads * d, sizeof(float));
     s.k      = bb_take(a, t * (size_t)m->dims.n_kv_heads * d, sizeof(float));
     s.v      = bb_take(a, t * (size_t)m->dims.n_kv_heads * d, sizeof(float));
-    s.out    = bb_take(a, t * (size_t)m->dims.d_model, sizeof(float));
     s.part   = bb_take(a, few * (size_t)m->dims.n_kv_heads * MOST_RANGES * part_size(m),
                        sizeof(float));
     s.own    = bb_take(a, (size_t)n_threads, own_bytes(m));
@@ -141,8 +147,8 @@ static size_t scratch_bytes(const bb_mixer *base, int T, int n_threads)
 
 struct job {
     const bb_attention *m;
+    int                 slot;
     struct scratch      s;
-    bool                at_once;          /* a tile turns and remembers what it attends to */
 };
 
 static struct own own_of(const bb_exec *e, const struct job *j)
@@ -165,7 +171,7 @@ static int range_at(const bb_exec *e, int pos)
 {
     int range = RANGE;
 
-    if (e->T > BB_FEW_ROWS) return INT_MAX;
+    if (e->pass->many) return INT_MAX;
     while (pos / range >= MOST_RANGES) range *= 2;
     return range;
 }
@@ -182,7 +188,7 @@ static struct group group_from(const bb_exec *e, const bb_segment *seg, int firs
     return g;
 }
 
-static struct group first_group(const bb_exec *e) { return group_from(e, e->segment, 0); }
+static struct group first_group(const bb_exec *e) { return group_from(e, e->pass->segment, 0); }
 
 /* False after the last. */
 static bool next_group(const bb_exec *e, struct group *g)
@@ -194,7 +200,7 @@ static bool next_group(const bb_exec *e, struct group *g)
         seg++;
         first = 0;
     }
-    if (seg == e->segment + e->n_segments) return false;
+    if (seg == e->pass->segment + e->pass->n_segments) return false;
     *g = group_from(e, seg, first);
     return true;
 }
@@ -206,20 +212,18 @@ static float *key_at(const struct job *j, int t, int h)
 }
 
 /* Row r of a segment: its key and value of kv head h into the cache. */
-static void remember(const bb_exec *e, const struct job *j, const bb_segment *seg, int r, int h)
+static void store_key(const bb_exec *e, const struct job *j, const bb_segment *seg, int r, int h)
 {
     const bb_attention *m = j->m;
     const int           pos = seg->pos + r;
     const float        *k = key_at(j, seg->row + r, h);
-    unsigned char      *block = (unsigned char *)seg->state[m->base.slot]
-                              + ((size_t)(pos / BB_KV_BLOCK) * whole_block(m)
-                                 + (size_t)h * head_block(m)) * element_bytes(m);
 
-    e->k->cache[m->kv_type].put(m->dims.d_head, k, k - j->s.k + j->s.v, pos % BB_KV_BLOCK, block);
+    e->pass->k->cache[m->kv_type].put(m->dims.d_head, k, k - j->s.k + j->s.v, pos % BB_KV_BLOCK,
+                                      block_at(m, seg->slot[j->slot].cache, (size_t)pos, h));
 }
 
-/* One tile a group: its queries and keys turned, keys and values into the cache. */
-static void run_remember(const bb_exec *e, const void *p, int tile)
+/* One tile a group: RoPE on its queries and keys, keys and values into the cache. */
+static void run_store(const bb_exec *e, const void *p, int tile)
 {
     const struct job        *j = p;
     const bb_attention      *m = j->m;
@@ -232,11 +236,11 @@ static void run_remember(const bb_exec *e, const void *p, int tile)
         const int t = g.seg->row + r;
         if (d->rope.d > 0) {
             bb_rope_angles(&m->rope, g.seg->pos + r, g.seg->length, cosine, sine);
-            e->k->rope(d->n_heads, d->d_head, d->rope.d, cosine, sine,
-                       j->s.q + (size_t)t * (size_t)d->n_heads * (size_t)d->d_head);
-            e->k->rope(d->n_kv_heads, d->d_head, d->rope.d, cosine, sine, key_at(j, t, 0));
+            e->pass->k->rope(d->n_heads, d->d_head, d->rope.d, cosine, sine,
+                             j->s.q + (size_t)t * (size_t)d->n_heads * (size_t)d->d_head);
+            e->pass->k->rope(d->n_kv_heads, d->d_head, d->rope.d, cosine, sine, key_at(j, t, 0));
         }
-        for (int h = 0; h < d->n_kv_heads; h++) remember(e, j, g.seg, r, h);
+        for (int h = 0; h < d->n_kv_heads; h++) store_key(e, j, g.seg, r, h);
     }
 }
 
@@ -254,27 +258,89 @@ static float *parts_at(const struct job *j, int t, int h)
                      * part_size(j->m);
 }
 
-/* Before a thread's first tile where tiles do all at once: the angles of every row. */
-static void prepare_angles(const bb_exec *e, void *p)
+/* A tile: a kv head of a group, and a range of positions. */
+struct tile {
+    struct group g;
+    int          h, begin, end;           /* positions begin … end - 1; end may lie beyond the last */
+    int          range;                   /* number of the range */
+};
+
+static struct tile tile_of(const bb_exec *e, const struct job *j, int number)
+{
+    const int   n_kv = j->m->dims.n_kv_heads;
+    struct tile t = { .g = first_group(e) };
+
+    for (; number >= t.g.n_ranges * n_kv; next_group(e, &t.g)) number -= t.g.n_ranges * n_kv;
+    t.h = number % n_kv;
+    t.range = number / n_kv;
+    t.begin = t.range * t.g.range;
+    t.end = t.begin > INT_MAX - t.g.range ? INT_MAX : t.begin + t.g.range;
+    return t;
+}
+
+/* Attend with the queries q [rows of the group, share, d] row stride ldq, into parts; a group of one
+   range is finished here. */
+static void attend(const bb_exec *e, const struct job *j, const struct tile *tile, const float *q,
+                   size_t ldq, const struct own *own)
+{
+    const bb_attention *m = j->m;
+    const bb_kernels   *k = e->pass->k;
+    const bb_cache     *c = &k->cache[m->kv_type];
+    const struct group *g = &tile->g;
+    const int           d = m->dims.d_head, share = share_of(m);
+    const int           t = g->seg->row + g->first;
+    const bool          whole = g->n_ranges == 1;
+    float              *part = whole ? own->part
+                             : parts_at(j, t, tile->h) + (size_t)tile->range * part_size(m);
+    const size_t        ld_part = whole ? part_size(m)
+                                : (size_t)(m->dims.n_kv_heads * MOST_RANGES) * part_size(m);
+
+    (e->pass->many ? c->attend_many : c->attend)(
+        g->n_rows, share, d, m->dims.scale, q, ldq,
+        block_at(m, g->seg->slot[j->slot].cache, 0, tile->h), whole_block(m),
+        g->seg->pos + g->first, tile->begin, tile->end, part, ld_part, own->attend);
+    for (int r = 0; whole && r < g->n_rows; r++)
+        k->attend_join(1, share, d, part + (size_t)r * ld_part, 0, queries_at(j, t + r, tile->h));
+    bb_mark(e, m->base.op[ATTEND]);
+}
+
+/* After run_store. */
+static void run_attend(const bb_exec *e, const void *p, int number)
+{
+    const struct job        *j = p;
+    const bb_attention_dims *d = &j->m->dims;
+    const struct tile        tile = tile_of(e, j, number);
+    const struct own         own = own_of(e, j);
+
+    attend(e, j, &tile, queries_at(j, tile.g.seg->row + tile.g.first, tile.h),
+           (size_t)d->n_heads * (size_t)d->d_head, &own);
+}
+
+/* Before a thread's first run_store_and_attend: the angles of every row. */
+static void make_angles(const bb_exec *e, void *p)
 {
     const struct job *j = p;
     const struct own  own = own_of(e, j);
     const size_t      pairs = (size_t)j->m->dims.rope.d / 2;
 
-    for (int i = 0; i < e->n_segments; i++)
-        for (int r = 0; r < e->segment[i].n_rows; r++) {
-            const size_t at = (size_t)(e->segment[i].row + r) * pairs;
-            bb_rope_angles(&j->m->rope, e->segment[i].pos + r, e->segment[i].length,
-                           own.cosine + at, own.sine + at);
+    for (int i = 0; i < e->pass->n_segments; i++) {
+        const bb_segment *seg = &e->pass->segment[i];
+        for (int r = 0; r < seg->n_rows; r++) {
+            const size_t at = (size_t)(seg->row + r) * pairs;
+            bb_rope_angles(&j->m->rope, seg->pos + r, seg->length, own.cosine + at, own.sine + at);
         }
+    }
 }
 
-/* The group's queries for kv head h, turned, to own.q; its keys at positions begin … end - 1 too, and
-   into the cache. */
-static void turn_own(const bb_exec *e, const struct job *j, const struct group *g, int h, int begin,
-                     int end, const struct own *own)
+/* RoPE on a copy of the tile's queries, which other ranges read too, and on the keys of its own
+   range, which go into the cache. */
+static void run_store_and_attend(const bb_exec *e, const void *p, int number)
 {
+    const struct job        *j = p;
     const bb_attention_dims *d = &j->m->dims;
+    const struct tile        tile = tile_of(e, j, number);
+    const struct group      *g = &tile.g;
+    const struct own         own = own_of(e, j);
     const int                share = share_of(j->m);
     const size_t             size = (size_t)share * (size_t)d->d_head;
     const size_t             pairs = (size_t)d->rope.d / 2;
@@ -282,59 +348,24 @@ static void turn_own(const bb_exec *e, const struct job *j, const struct group *
     for (int i = 0; i < g->n_rows; i++) {
         const int    pos = g->seg->pos + g->first + i;
         const int    t = g->seg->row + g->first + i;
-        const float *cosine = own->cosine + (size_t)t * pairs;
-        const float *sine = own->sine + (size_t)t * pairs;
-        const bool   is_here = pos >= begin && pos < end;
+        const float *cosine = own.cosine + (size_t)t * pairs;
+        const float *sine = own.sine + (size_t)t * pairs;
+        const bool   is_here = pos >= tile.begin && pos < tile.end;
+        float       *q = own.q + (size_t)i * size;
 
-        memcpy(own->q + (size_t)i * size, queries_at(j, t, h), size * sizeof(float));
+        memcpy(q, queries_at(j, t, tile.h), size * sizeof *q);
         if (d->rope.d > 0) {
-            e->k->rope(share, d->d_head, d->rope.d, cosine, sine, own->q + (size_t)i * size);
-            if (is_here) e->k->rope(1, d->d_head, d->rope.d, cosine, sine, key_at(j, t, h));
+            e->pass->k->rope(share, d->d_head, d->rope.d, cosine, sine, q);
+            if (is_here)
+                e->pass->k->rope(1, d->d_head, d->rope.d, cosine, sine, key_at(j, t, tile.h));
         }
-        if (is_here) remember(e, j, g->seg, g->first + i, h);
+        if (is_here) store_key(e, j, g->seg, g->first + i, tile.h);
     }
+    bb_mark(e, j->m->base.op[ROPE]);
+    attend(e, j, &tile, own.q, size, &own);
 }
 
-/* One tile a group, kv head and range. A group of one range is done here. */
-static void run_attend(const bb_exec *e, const void *p, int tile)
-{
-    const struct job        *j = p;
-    const bb_attention      *m = j->m;
-    const bb_attention_dims *d = &m->dims;
-    const bb_cache          *c = &e->k->cache[m->kv_type];
-    const struct own         own = own_of(e, j);
-    const int                n_kv = d->n_kv_heads;
-    const int                share = share_of(m);
-    struct group             g = first_group(e);
-
-    for (; tile >= g.n_ranges * n_kv; next_group(e, &g)) tile -= g.n_ranges * n_kv;
-    const int  h = tile % n_kv;
-    const int  begin = tile / n_kv * g.range;
-    const int  end = begin > INT_MAX - g.range ? INT_MAX : begin + g.range;
-    const int  t = g.seg->row + g.first;
-    const bool whole = g.n_ranges == 1;
-    float     *part = whole ? own.part : parts_at(j, t, h) + (size_t)(tile / n_kv) * part_size(m);
-    const size_t ld_part = whole ? part_size(m) : (size_t)(n_kv * MOST_RANGES) * part_size(m);
-    const unsigned char *kv = (const unsigned char *)g.seg->state[m->base.slot]
-                            + (size_t)h * head_block(m) * element_bytes(m);
-
-    if (j->at_once) {
-        turn_own(e, j, &g, h, begin, end, &own);
-        bb_mark(e, BB_OP_ROPE);
-    }
-    (e->T > BB_FEW_ROWS ? c->attend_many : c->attend)(
-        g.n_rows, share, d->d_head, 1.0f / sqrtf((float)d->d_head),
-        j->at_once ? own.q : queries_at(j, t, h),
-        (size_t)(j->at_once ? share : d->n_heads) * (size_t)d->d_head, kv, whole_block(m),
-        g.seg->pos + g.first, begin, end, part, ld_part, own.attend);
-    if (whole)
-        for (int r = 0; r < g.n_rows; r++)
-            e->k->attend_join(1, share, d->d_head, part + (size_t)r * ld_part, 0,
-                              queries_at(j, t + r, h));
-    bb_mark(e, BB_OP_ATTENTION);
-}
-
-/* One tile a group and kv head: what run_attend left in parts. */
+/* One tile a group and kv head: join the parts of the softmax over all ranges. */
 static void run_join(const bb_exec *e, const void *p, int tile)
 {
     const struct job *j = p;
@@ -345,43 +376,105 @@ static void run_join(const bb_exec *e, const void *p, int tile)
     for (int i = tile / n_kv; i > 0; i--) next_group(e, &g);
     if (g.n_ranges == 1) return;
     for (int r = g.first; r < g.first + g.n_rows; r++)
-        e->k->attend_join((g.seg->pos + r) / g.range + 1, share_of(j->m), j->m->dims.d_head,
-                          parts_at(j, g.seg->row + r, h), part_size(j->m),
-                          queries_at(j, g.seg->row + r, h));
+        e->pass->k->attend_join((g.seg->pos + r) / g.range + 1, share_of(j->m), j->m->dims.d_head,
+                                parts_at(j, g.seg->row + r, h), part_size(j->m),
+                                queries_at(j, g.seg->row + r, h));
 }
 
-static void forward(const bb_mixer *base, const bb_exec *e)
+static void forward(const bb_mixer *base, const bb_exec *e, const bb_call *c)
 {
     const bb_attention *m = (const bb_attention *)base;
-    bb_operand          h = bb_operand_of(e->T, m->dims.d_model, e->h);
-    bb_arena            arena = e->scratch;
-    struct job          j = { .m = m, .s = take_scratch(m, e->T, e->n_threads, &arena) };
-    const bb_product    qkv[3] = { { &m->q, j.s.q, (size_t)m->q.w.rows },
-                                   { &m->k, j.s.k, (size_t)m->k.w.rows },
-                                   { &m->v, j.s.v, (size_t)m->v.w.rows } };
+    bb_arena            arena = e->pass->scratch;
+    struct job          j = { m, c->slot, take_scratch(m, e->pass->T, e->pass->n_threads, &arena) };
+    const bb_linear    *in[3] = { &m->q, &m->k, &m->v };
+    float              *to[3] = { j.s.q, j.s.k, j.s.v };
+    bb_product          qkv[3], out = { &m->o, NULL, c->out };
+    bb_source           h = c->in;
+    bb_source           attended = bb_source_of(e, j.s.q, (size_t)m->o.w.cols, m->o.w.cols);
     const int           n_kv = m->dims.n_kv_heads;
     struct group        g = first_group(e);
-    int                 n_groups = 0;
-    int                 n_parts = 0;
+    int                 n_groups = 0, n_parts = 0;
 
+    for (int i = 0; i < 3; i++)
+        qkv[i] = (bb_product){ in[i], NULL, bb_sink_store(to[i], (size_t)in[i]->w.rows) };
     do {
         n_groups++;
         n_parts += g.n_ranges;
     } while (next_group(e, &g));
-    j.at_once = e->T <= BB_FEW_ROWS && n_groups == e->n_segments;
 
-    bb_multiply(e, BB_OP_QKV, qkv, 3, &h, NULL, NULL);
-    if (!j.at_once) {
-        bb_each_tile(e, n_groups, run_remember, &j);
-        bb_mark(e, BB_OP_ROPE);
+    bb_multiply(e, base->op[QKV], qkv, 3, &h, NULL);
+    if (!e->pass->many && n_groups == e->pass->n_segments) {
+        bb_each_tile_after(e, make_angles, &j, n_parts * n_kv, run_store_and_attend, &j);
+    } else {
+        bb_each_tile(e, n_groups, run_store, &j);
+        bb_mark(e, base->op[ROPE]);
+        bb_each_tile(e, n_parts * n_kv, run_attend, &j);
     }
-    bb_each_tile_after(e, j.at_once ? prepare_angles : NULL, &j, n_parts * n_kv, run_attend, &j);
     if (n_parts > n_groups) bb_each_tile(e, n_groups * n_kv, run_join, &j);
-    bb_mark(e, BB_OP_ATTENTION);
-
-    bb_operand attended = bb_operand_of(e->T, m->o.w.cols, bb_rows_at(j.s.q, (size_t)m->o.w.cols));
-    bb_multiply_add(e, BB_OP_OUT_PROJ, &m->o, &attended, j.s.out);
+    bb_mark(e, base->op[ATTEND]);
+    bb_multiply(e, base->op[OUT_PROJ], &out, 1, &attended, NULL);
 }
+
+/* -------------------------------------------------------------- saving ------------------- */
+
+/* In canonical order: keys, then values, [position, kv head, d] of the cache's type. */
+static size_t kv_elements(const bb_attention *m)      /* of the keys of one position */
+{
+    return (size_t)m->dims.n_kv_heads * (size_t)m->dims.d_head;
+}
+
+static size_t saved_bytes(const bb_mixer *base, size_t n_positions)
+{
+    const bb_attention *m = (const bb_attention *)base;
+    return 2 * n_positions * kv_elements(m) * element_bytes(m);
+}
+
+/* Where the key of a position and kv head stands in a saved cache; its value is half of
+   saved_bytes further on. */
+static size_t saved_at(const bb_attention *m, size_t pos, int h)
+{
+    return (pos * kv_elements(m) + (size_t)h * (size_t)m->dims.d_head) * element_bytes(m);
+}
+
+static void save(const bb_mixer *base, const bb_kernels *k, const void *state, const void *cache,
+                 size_t n_positions, void *out)
+{
+    const bb_attention *m = (const bb_attention *)base;
+    const size_t        d = (size_t)m->dims.d_head, half = saved_bytes(base, n_positions) / 2;
+    float               kv[2][BB_ATTENTION_MOST_WIDTH];
+
+    (void)state;
+    for (size_t pos = 0; pos < n_positions; pos++)
+        for (int h = 0; h < m->dims.n_kv_heads; h++) {
+            unsigned char *to = (unsigned char *)out + saved_at(m, pos, h);
+            k->cache[m->kv_type].get((int)d, block_at(m, cache, pos, h), (int)(pos % BB_KV_BLOCK),
+                                     kv[0], kv[1]);
+            for (int i = 0; i < 2; i++, to += half)
+                if (m->kv_type == BB_TYPE_F32) memcpy(to, kv[i], d * sizeof *kv[i]);
+                else k->narrow[m->kv_type](d, kv[i], (uint16_t *)(void *)to);
+        }
+}
+
+static void load(const bb_mixer *base, const bb_kernels *k, const void *in, size_t n_positions,
+                 void *state, void *cache)
+{
+    const bb_attention *m = (const bb_attention *)base;
+    const size_t        d = (size_t)m->dims.d_head, half = saved_bytes(base, n_positions) / 2;
+    float               kv[2][BB_ATTENTION_MOST_WIDTH];
+
+    (void)state;
+    for (size_t pos = 0; pos < n_positions; pos++)
+        for (int h = 0; h < m->dims.n_kv_heads; h++) {
+            const unsigned char *from = (const unsigned char *)in + saved_at(m, pos, h);
+            for (int i = 0; i < 2; i++, from += half)
+                if (m->kv_type == BB_TYPE_F32) memcpy(kv[i], from, d * sizeof *kv[i]);
+                else k->widen[m->kv_type](d, (const uint16_t *)(const void *)from, kv[i]);
+            k->cache[m->kv_type].put((int)d, kv[0], kv[1], (int)(pos % BB_KV_BLOCK),
+                                     block_at(m, cache, pos, h));
+        }
+}
+
+/* -------------------------------------------------------------- print, count ------------- */
 
 static void print(const bb_mixer *base, bb_printer *p)
 {
@@ -390,44 +483,51 @@ static void print(const bb_mixer *base, bb_printer *p)
     bb_print(p, "%d -> %d heads (%d kv) x %d", d->d_model, d->n_heads, d->n_kv_heads, d->d_head);
     bb_rope_print(&d->rope, d->d_head, p);
     if (d->bias) bb_print(p, ", bias");
+    if (d->d_out != d->d_model) bb_print(p, ", -> %d", d->d_out);
 }
 
+/* RoPE counts 3 operations a rotated element, attention 4·d for each position a row sees. */
 static void count(const bb_mixer *base, const bb_work *w, bb_count *c)
 {
-    const bb_attention      *m = (const bb_attention *)base;
-    const bb_attention_dims *d = &m->dims;
-    const uint64_t           heads = (uint64_t)d->n_heads;
-    const uint64_t           d_kv = (uint64_t)d->n_kv_heads * (uint64_t)d->d_head;
+    const bb_attention *m = (const bb_attention *)base;
+    const uint64_t      heads = (uint64_t)m->dims.n_heads, n_kv = (uint64_t)m->dims.n_kv_heads;
+    const uint64_t      kv_bytes = 2 * kv_elements(m) * element_bytes(m);     /* of a position */
 
-    bb_count_product(&m->q, w->T, &c[BB_OP_QKV]);
-    bb_count_product(&m->k, w->T, &c[BB_OP_QKV]);
-    bb_count_product(&m->v, w->T, &c[BB_OP_QKV]);
-    bb_count_rope(heads + (uint64_t)d->n_kv_heads, (uint64_t)d->rope.d, d_kv, element_bytes(m), w,
-                  &c[BB_OP_ROPE]);
-    bb_count_attention(heads, (uint64_t)d->d_head, d_kv, element_bytes(m), w,
-                       &c[BB_OP_ATTENTION]);
-    bb_count_product(&m->o, w->T, &c[BB_OP_OUT_PROJ]);
+    bb_count_product(&m->q, w->T, &c[base->op[QKV]]);
+    bb_count_product(&m->k, w->T, &c[base->op[QKV]]);
+    bb_count_product(&m->v, w->T, &c[base->op[QKV]]);
+    bb_count_add(&c[base->op[ROPE]], kv_bytes * w->T,
+                 3 * (heads + n_kv) * (uint64_t)m->dims.rope.d * w->T);
+    bb_count_add(&c[base->op[ATTEND]], kv_bytes * w->reached,
+                 4 * heads * (uint64_t)m->dims.d_head * w->seen);
+    bb_count_product(&m->o, w->T, &c[base->op[OUT_PROJ]]);
 }
 
 static const bb_mixer_kind kind = {
-    .name = "attention", .bind = bind, .state_bytes = state_bytes,
-    .scratch_bytes = scratch_bytes, .forward = forward, .print = print, .count = count,
+    .name = "attention", .op_name = { "q/k/v", "rope", "attention", "out_proj" },
+    .bind = bind, .print = print, .count = count, .scratch_bytes = scratch_bytes,
+    .forward = forward, .cache_bytes = cache_bytes, .saved_bytes = saved_bytes, .save = save,
+    .load = load,
 };
 
-void bb_plan_attention(bb_plan *p, const char *prefix, const bb_attention_dims *dims)
+bb_mixer *bb_plan_attention(bb_plan *p, const char *prefix, const bb_attention_dims *dims)
 {
     const size_t table = bb_rope_table_size(&dims->rope) * sizeof(double);
 
-    if (dims->rope.d > 2 * BB_ROPE_PAIRS || (int64_t)dims->n_heads * dims->d_head > BB_MAX_DIM) {
+    if (dims->rope.d > 2 * BB_ROPE_PAIRS || dims->d_head > BB_ATTENTION_MOST_WIDTH
+        || (int64_t)dims->n_heads * dims->d_head > BB_MAX_DIM) {
         bb_plan_fail(p, BAMBA_ERR_UNSUPPORTED,
-                     "'%s%s': attention of %d heads x %d, %d rotated: too wide", p->prefix, prefix,
-                     dims->n_heads, dims->d_head, dims->rope.d);
-        return;
+                     "'%.80s%s': attention of %d heads x %d, %d rotated: too wide", p->prefix,
+                     prefix, dims->n_heads, dims->d_head, dims->rope.d);
+        return NULL;
     }
-    bb_attention *m = (bb_attention *)bb_plan_mixer(p, &kind, sizeof *m + table, prefix, true);
-    if (!m) return;
+    bb_attention *m = (bb_attention *)bb_plan_mixer(p, &kind, sizeof *m + table, prefix);
+    if (!m) return NULL;
     m->dims = *dims;
+    if (dims->d_out == 0) m->dims.d_out = dims->d_model;
+    if (dims->scale == 0.0f) m->dims.scale = 1.0f / sqrtf((float)dims->d_head);
     m->dims.rope.shorter = m->dims.rope.longer = NULL;            /* the caller's, read here only */
     bb_rope_init(&m->rope, &dims->rope, (double *)(void *)(m + 1));
     m->kv_type = p->kv_type;
+    return &m->base;
 }

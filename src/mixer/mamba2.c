@@ -2,7 +2,9 @@
  *
  * Segments of up to BB_FEW_ROWS rows run the recurrence token by token (a row then has the bits it
  * has when fed alone); longer ones run in chunks of Q tokens whose edges sit at absolute positions.
- * State of a session: the window of K-1 raw (pre-conv) columns, then S [H, P, N].
+ * State of a session: the window of K-1 raw (pre-conv) columns, then S [H, P, N]. A pass reads one
+ * state and writes another, or the same in place. The log of a row is what the state space was fed:
+ * raw xBC [C], then dt [H] after softplus and clamp.
  * Source: Dao & Gu 2024, arXiv:2405.21060; state-spaces/mamba modules/mamba2.py. */
 #include "graph/bind.h"
 #include "mixer/count.h"
@@ -10,7 +12,9 @@
 #include "mixer/product.h"
 
 #include <math.h>
+#include <string.h>
 
+enum { IN_PROJ, CONV, SCAN, GATED_NORM, OUT_PROJ };               /* operations, as named below */
 enum { Q = 64 };                          /* chunk: decays cost Q²/2 exp per head, states N·P/Q */
 
 typedef struct bb_mamba2 {
@@ -32,15 +36,18 @@ static void bind(bb_mixer *base, bb_binder *b)
 {
     bb_mamba2            *m = (bb_mamba2 *)base;
     const bb_mamba2_dims *d = &m->dims;
+    /* Random models begin as training does: A from -1 to -16, dt from 0.001 to 0.1. */
+    const float           tap = 1.0f / sqrtf((float)d->d_conv);
 
     bb_bind_linear(b, &m->in_proj, "in_proj", m->d_proj, d->d_model, d->proj_bias);
-    bb_bind_small(b, &m->conv_w, "conv1d.weight", (const int[]){ m->d_xbc, 1, d->d_conv, 0 });
-    if (d->conv_bias) bb_bind_vector(b, &m->conv_b, "conv1d.bias", m->d_xbc);
-    bb_bind_vector(b, &m->dt_bias, "dt_bias", d->n_heads);
-    bb_bind_vector(b, &m->A, "A_log", d->n_heads);
+    bb_bind_small(b, &m->conv_w, "conv1d.weight", (const int[]){ m->d_xbc, 1, d->d_conv, 0 },
+                  (bb_range){ -tap, tap });
+    if (d->conv_bias) bb_bind_vector(b, &m->conv_b, "conv1d.bias", m->d_xbc, BB_RANGE_BIAS);
+    bb_bind_vector(b, &m->dt_bias, "dt_bias", d->n_heads, (bb_range){ -6.9f, -2.25f });
+    bb_bind_vector(b, &m->A, "A_log", d->n_heads, (bb_range){ 0.0f, 2.75f });
     bb_bind_map(b, m->A, d->n_heads, minus_exp);
-    bb_bind_vector(b, &m->D, "D", d->n_heads);
-    bb_bind_vector(b, &m->norm, "norm.weight", m->d_inner);
+    bb_bind_vector(b, &m->D, "D", d->n_heads, BB_RANGE_SCALE);
+    bb_bind_vector(b, &m->norm, "norm.weight", m->d_inner, BB_RANGE_SCALE);
     bb_bind_linear(b, &m->out_proj, "out_proj", d->d_model, m->d_inner, d->proj_bias);
 }
 
@@ -61,20 +68,19 @@ static struct state take_state(const bb_mamba2 *m, bb_arena *a)
     return s;
 }
 
-static size_t state_bytes(const bb_mixer *base, size_t positions)
+static size_t state_bytes(const bb_mixer *base)
 {
     bb_arena a = BB_MEASURE;
 
-    (void)positions;
     a.plain = true;
     take_state((const bb_mamba2 *)base, &a);
     return a.overflow ? SIZE_MAX : a.used;
 }
 
-/* The state of a session lies where the engine put it; carve it the way it was measured. */
-static struct state state_of(const bb_mamba2 *m, const bb_segment *seg)
+/* Memory of a state, carved the way it was measured. */
+static struct state state_in(const bb_mamba2 *m, const void *memory)
 {
-    bb_arena a = { .base = seg->state[m->base.slot], .size = SIZE_MAX, .plain = true };
+    bb_arena a = { .base = (unsigned char *)(uintptr_t)memory, .size = SIZE_MAX, .plain = true };
     return take_state(m, &a);
 }
 
@@ -84,7 +90,6 @@ struct scratch {
     float *dt;                            /* [T, H]             after softplus and clamp */
     float *cb;                            /* [chunks, G, Q, Q]  C·Bᵀ of the long segments */
     float *decay;                         /* [n_threads, BB_SSD_SCRATCH] */
-    float *out;                           /* [T, D] */
 };
 
 /* Most chunks that segments of more than BB_FEW_ROWS rows can have in T rows: a segment of n rows
@@ -103,7 +108,6 @@ static struct scratch take_scratch(const bb_mamba2 *m, int T, int n_threads, bb_
     s.decay  = bb_take(a, (size_t)n_threads
                               * BB_SSD_SCRATCH(Q, m->dims.d_head, m->dims.d_state),
                        sizeof(float));
-    s.out    = bb_take(a, t * (size_t)m->dims.d_model, sizeof(float));
     return s;
 }
 
@@ -119,6 +123,7 @@ static size_t scratch_bytes(const bb_mixer *base, int T, int n_threads)
 
 struct job {
     const bb_mamba2 *m;
+    int              slot;
     struct scratch   s;
 };
 
@@ -127,7 +132,39 @@ static bool is_long(const bb_segment *seg) { return seg->n_rows > BB_FEW_ROWS; }
 static int larger(int a, int b) { return a > b ? a : b; }
 static int smaller(int a, int b) { return a < b ? a : b; }
 
-/* Channels first … end - 1 of xBC, all segments: convolve, remember the window. */
+static struct state state_before(const struct job *j, const bb_segment *seg)
+{
+    return state_in(j->m, seg->slot[j->slot].state[seg->from]);
+}
+
+static struct state state_after(const struct job *j, const bb_segment *seg)
+{
+    return state_in(j->m, seg->slot[j->slot].state[seg->to]);
+}
+
+static size_t log_floats(const bb_mixer *base)
+{
+    const bb_mamba2 *m = (const bb_mamba2 *)base;
+    return (size_t)m->d_xbc + (size_t)m->dims.n_heads;
+}
+
+/* n columns from `first` on of what the state space is fed, values [T rows, ld], into the logs of
+   the sessions that keep one. */
+static void log_columns(const bb_exec *e, const struct job *j, int first, int n, const float *values,
+                        size_t ld)
+{
+    const size_t width = log_floats(&j->m->base);
+
+    for (int i = 0; i < e->pass->n_segments; i++) {
+        const bb_segment *seg = &e->pass->segment[i];
+        float            *log = seg->slot[j->slot].log;
+        for (int r = 0; log && r < seg->n_rows; r++)
+            memcpy(log + (size_t)r * width + first, values + (size_t)(seg->row + r) * ld,
+                   (size_t)n * sizeof *log);
+    }
+}
+
+/* Channels first … end - 1 of xBC, all segments: convolve, keep the window. */
 static void convolve(const bb_exec *e, const struct job *j, int first, int end)
 {
     const bb_mamba2 *m = j->m;
@@ -136,32 +173,43 @@ static void convolve(const bb_exec *e, const struct job *j, int first, int end)
     const size_t     c = (size_t)first;
 
     if (first >= end) return;
-    for (int i = 0; i < e->n_segments; i++) {
-        const bb_segment *seg = &e->segment[i];
+    log_columns(e, j, first, end - first, j->s.zxbcdt + (size_t)m->d_inner + c, ld);
+    for (int i = 0; i < e->pass->n_segments; i++) {
+        const bb_segment *seg = &e->pass->segment[i];
         const size_t      row = (size_t)seg->row;
-        e->k->conv1d(seg->n_rows, end - first, K, j->s.zxbcdt + row * ld + (size_t)m->d_inner + c, ld,
-                     m->conv_w + c * (size_t)K, (size_t)K, m->conv_b ? m->conv_b + c : NULL,
-                     state_of(m, seg).window + c, state_of(m, seg).window + c, (size_t)m->d_xbc,
-                     j->s.xbc + row * (size_t)m->d_xbc + c, (size_t)m->d_xbc);
+        e->pass->k->conv1d(seg->n_rows, end - first, K,
+                           j->s.zxbcdt + row * ld + (size_t)m->d_inner + c, ld,
+                           m->conv_w + c * (size_t)K, (size_t)K, m->conv_b ? m->conv_b + c : NULL,
+                           state_before(j, seg).window + c, state_after(j, seg).window + c,
+                           (size_t)m->d_xbc, j->s.xbc + row * (size_t)m->d_xbc + c,
+                           (size_t)m->d_xbc);
     }
 }
 
-/* Columns first … first + n - 1 of in_proj's output stand: z waits for the norm, xBC and dt can go on. */
-static void finish_in_proj(const bb_exec *e, const void *p, int first, int n)
+/* dt of heads h … end - 1, all rows. */
+static void make_dt(const bb_exec *e, const struct job *j, int h, int end)
 {
-    const struct job     *j = p;
     const bb_mamba2      *m = j->m;
     const bb_mamba2_dims *d = &m->dims;
-    const int             xbc_end = m->d_inner + m->d_xbc;
-    const int             h = larger(first - xbc_end, 0);          /* heads h … h_end - 1 of dt */
-    const int             h_end = first + n - xbc_end;
+    const float          *raw = j->s.zxbcdt + m->d_inner + m->d_xbc + h;
+
+    if (h >= end) return;
+    for (size_t t = 0; t < (size_t)e->pass->T; t++)
+        e->pass->k->softplus_clamp(end - h, raw + t * (size_t)m->d_proj, m->dt_bias + h, d->dt_min,
+                                   d->dt_max, j->s.dt + t * (size_t)d->n_heads + h);
+    log_columns(e, j, m->d_xbc + h, end - h, j->s.dt + h, (size_t)d->n_heads);
+}
+
+/* Columns first … first + n - 1 of in_proj's output stand: z waits for the norm, xBC and dt go on. */
+static void finish_in_proj(const bb_exec *e, const void *p, int first, int n)
+{
+    const struct job *j = p;
+    const bb_mamba2  *m = j->m;
+    const int         xbc_end = m->d_inner + m->d_xbc;
 
     convolve(e, j, larger(first - m->d_inner, 0), smaller(first + n, xbc_end) - m->d_inner);
-    for (size_t t = 0; h < h_end && t < (size_t)e->T; t++)
-        e->k->softplus_clamp(h_end - h, j->s.zxbcdt + t * (size_t)m->d_proj + (size_t)(xbc_end + h),
-                             m->dt_bias + h, d->dt_min, d->dt_max,
-                             j->s.dt + t * (size_t)d->n_heads + (size_t)h);
-    bb_mark(e, BB_OP_CONV);
+    make_dt(e, j, larger(first - xbc_end, 0), first + n - xbc_end);
+    bb_mark(e, m->base.op[CONV]);
 }
 
 /* Rows of a segment's chunk number i: [*first, *first + count) relative to the segment. */
@@ -192,8 +240,8 @@ static void run_cb(const bb_exec *e, const void *p, int tile)
     const size_t      ld = (size_t)m->d_xbc;
     int               chunk = tile / G;
 
-    for (int i = 0; i < e->n_segments; i++) {
-        const bb_segment *seg = &e->segment[i];
+    for (int i = 0; i < e->pass->n_segments; i++) {
+        const bb_segment *seg = &e->pass->segment[i];
         const int         n = is_long(seg) ? count_chunks(seg) : 0;
         int               first;
         if (chunk >= n) {
@@ -203,7 +251,7 @@ static void run_cb(const bb_exec *e, const void *p, int tile)
         const int    rows = chunk_rows(seg, chunk, &first);
         const float *B = j->s.xbc + (size_t)(seg->row + first) * ld + (size_t)m->d_inner
                        + (size_t)g * (size_t)N;
-        e->k->ssd_cb(rows, N, B, B + (size_t)G * (size_t)N, ld, j->s.cb + (size_t)tile * Q * Q);
+        e->pass->k->ssd_cb(rows, N, B, B + (size_t)G * (size_t)N, ld, j->s.cb + (size_t)tile * Q * Q);
         return;
     }
 }
@@ -214,7 +262,9 @@ static void scan_steps(const bb_exec *e, const struct job *j, const bb_segment *
     const int        P = m->dims.d_head;
     const int        N = m->dims.d_state;
     const int        g = h / (m->dims.n_heads / m->dims.n_groups);
-    float           *S = state_of(m, seg).S + (size_t)h * (size_t)P * (size_t)N;
+    const size_t     at = (size_t)h * (size_t)P * (size_t)N;
+    const float     *S_in = state_before(j, seg).S + at;
+    float           *S = state_after(j, seg).S + at;
 
     for (int t = seg->row; t < seg->row + seg->n_rows; t++) {
         float       *xbc = j->s.xbc + (size_t)t * (size_t)m->d_xbc;
@@ -222,7 +272,8 @@ static void scan_steps(const bb_exec *e, const struct job *j, const bb_segment *
         const float *B = xbc + (size_t)m->d_inner + (size_t)g * (size_t)N;
         const float *C = B + (size_t)m->dims.n_groups * (size_t)N;
         const float *dt = j->s.dt + (size_t)t * (size_t)m->dims.n_heads + h;
-        e->k->ssd_step(1, P, N, x, dt, m->A + h, B, C, m->D + h, S, S, x);
+        e->pass->k->ssd_step(1, P, N, x, dt, m->A + h, B, C, m->D + h, S_in, S, x);
+        S_in = S;
     }
 }
 
@@ -236,7 +287,9 @@ static void scan_chunks(const bb_exec *e, const struct job *j, const bb_segment 
     const int        N = m->dims.d_state;
     const int        G = m->dims.n_groups;
     const int        g = h / (m->dims.n_heads / G);
-    float           *S = state_of(m, seg).S + (size_t)h * (size_t)P * (size_t)N;
+    const size_t     at = (size_t)h * (size_t)P * (size_t)N;
+    const float     *S_in = state_before(j, seg).S + at;
+    float           *S = state_after(j, seg).S + at;
     float           *decay = j->s.decay + (size_t)e->thread * BB_SSD_SCRATCH(Q, P, N);
 
     for (int i = 0, n = count_chunks(seg); i < n; i++) {
@@ -246,9 +299,10 @@ static void scan_chunks(const bb_exec *e, const struct job *j, const bb_segment 
         float       *x = j->s.xbc + t * ld + (size_t)h * (size_t)P;
         const float *B = j->s.xbc + t * ld + (size_t)m->d_inner + (size_t)g * (size_t)N;
         const float *cb = j->s.cb + ((size_t)(first_cb + i) * (size_t)G + (size_t)g) * Q * Q;
-        e->k->ssd_chunk(rows, P, N, x, ld, j->s.dt + t * (size_t)m->dims.n_heads + h,
+        e->pass->k->ssd_chunk(rows, P, N, x, ld, j->s.dt + t * (size_t)m->dims.n_heads + h,
                         (size_t)m->dims.n_heads, m->A[h], B, B + (size_t)G * (size_t)N, ld, cb,
-                        m->D[h], S, S, x, ld, decay);
+                        m->D[h], S_in, S, x, ld, decay);
+        S_in = S;
     }
 }
 
@@ -260,13 +314,13 @@ static void run_scan(const bb_exec *e, const void *p, int tile)
     const int         i = tile / j->m->dims.n_heads;
     int               first_cb = 0;
 
-    if (!is_long(&e->segment[i])) {
-        scan_steps(e, j, &e->segment[i], h);
+    if (!is_long(&e->pass->segment[i])) {
+        scan_steps(e, j, &e->pass->segment[i], h);
         return;
     }
     for (int s = 0; s < i; s++)
-        if (is_long(&e->segment[s])) first_cb += count_chunks(&e->segment[s]);
-    scan_chunks(e, j, &e->segment[i], first_cb, h);
+        if (is_long(&e->pass->segment[s])) first_cb += count_chunks(&e->pass->segment[s]);
+    scan_chunks(e, j, &e->pass->segment[i], first_cb, h);
 }
 
 /* Row t of what out_proj reads: norm(y · silu(z)). */
@@ -275,29 +329,102 @@ static void make_normed(const bb_exec *e, const void *p, int t, float *to)
     const struct job *j = p;
     const bb_mamba2  *m = j->m;
 
-    e->k->gated_rmsnorm(m->d_inner, m->dims.n_groups, j->s.xbc + (size_t)t * (size_t)m->d_xbc,
+    e->pass->k->gated_rmsnorm(m->d_inner, m->dims.n_groups, j->s.xbc + (size_t)t * (size_t)m->d_xbc,
                         j->s.zxbcdt + (size_t)t * (size_t)m->d_proj, m->norm, m->dims.epsilon, to);
 }
 
-static void forward(const bb_mixer *base, const bb_exec *e)
+static void forward(const bb_mixer *base, const bb_exec *e, const bb_call *c)
+{
+    const bb_mamba2    *m = (const bb_mamba2 *)base;
+    bb_arena            arena = e->pass->scratch;
+    const struct job    j = { m, c->slot, take_scratch(m, e->pass->T, e->pass->n_threads, &arena) };
+    const bb_product    in_proj = { &m->in_proj, NULL, bb_sink_store(j.s.zxbcdt, (size_t)m->d_proj) };
+    const bb_product    out_proj = { &m->out_proj, NULL, c->out };
+    const bb_epilogue   then = { .after = finish_in_proj, .job = &j };
+    bb_source           h = c->in, y = bb_source_of(e, NULL, 0, m->d_inner);
+    int                 n_chunks = 0;
+
+    y.make = make_normed;
+    y.job = &j;
+    y.op = base->op[GATED_NORM];
+    for (int i = 0; i < e->pass->n_segments; i++)
+        if (is_long(&e->pass->segment[i])) n_chunks += count_chunks(&e->pass->segment[i]);
+
+    bb_multiply(e, base->op[IN_PROJ], &in_proj, 1, &h, &then);
+    if (n_chunks > 0) bb_each_tile(e, n_chunks * m->dims.n_groups, run_cb, &j);
+    bb_each_tile(e, e->pass->n_segments * m->dims.n_heads, run_scan, &j);
+    bb_mark(e, base->op[SCAN]);
+    bb_multiply(e, base->op[OUT_PROJ], &out_proj, 1, &y, NULL);
+}
+
+/* -------------------------------------------------------------- saving and replaying ----- */
+
+/* In canonical order: the window [K-1, C], then S [H, P, N]; in memory they are apart. */
+static size_t window_bytes(const bb_mamba2 *m)
+{
+    return (size_t)(m->dims.d_conv - 1) * (size_t)m->d_xbc * sizeof(float);
+}
+
+static size_t ssm_bytes(const bb_mamba2 *m)
+{
+    return (size_t)m->d_inner * (size_t)m->dims.d_state * sizeof(float);
+}
+
+static size_t saved_bytes(const bb_mixer *base, size_t n_positions)
 {
     const bb_mamba2 *m = (const bb_mamba2 *)base;
-    bb_arena         arena = e->scratch;
-    const struct job j = { .m = m, .s = take_scratch(m, e->T, e->n_threads, &arena) };
-    const bb_product in_proj = { &m->in_proj, j.s.zxbcdt, (size_t)m->d_proj };
-    bb_operand       h = bb_operand_of(e->T, m->dims.d_model, e->h);
-    bb_operand       y = bb_operand_of(e->T, m->d_inner, (bb_rows){ .make = make_normed, .job = &j, .op = BB_OP_GATED_NORM });
-    int              n_chunks = 0;
 
-    for (int i = 0; i < e->n_segments; i++)
-        if (is_long(&e->segment[i])) n_chunks += count_chunks(&e->segment[i]);
-
-    bb_multiply(e, BB_OP_IN_PROJ, &in_proj, 1, &h, finish_in_proj, &j);
-    if (n_chunks > 0) bb_each_tile(e, n_chunks * m->dims.n_groups, run_cb, &j);
-    bb_each_tile(e, e->n_segments * m->dims.n_heads, run_scan, &j);
-    bb_mark(e, BB_OP_SCAN);
-    bb_multiply_add(e, BB_OP_OUT_PROJ, &m->out_proj, &y, j.s.out);
+    (void)n_positions;
+    return window_bytes(m) + ssm_bytes(m);
 }
+
+static void save(const bb_mixer *base, const bb_kernels *k, const void *state, const void *cache,
+                 size_t n_positions, void *out)
+{
+    const bb_mamba2   *m = (const bb_mamba2 *)base;
+    const struct state s = state_in(m, state);
+
+    (void)k, (void)cache, (void)n_positions;
+    memcpy(out, s.window, window_bytes(m));
+    memcpy((unsigned char *)out + window_bytes(m), s.S, ssm_bytes(m));
+}
+
+static void load(const bb_mixer *base, const bb_kernels *k, const void *in, size_t n_positions,
+                 void *state, void *cache)
+{
+    const bb_mamba2   *m = (const bb_mamba2 *)base;
+    const struct state s = state_in(m, state);
+
+    (void)k, (void)cache, (void)n_positions;
+    memcpy(s.window, in, window_bytes(m));
+    memcpy(s.S, (const unsigned char *)in + window_bytes(m), ssm_bytes(m));
+}
+
+/* As rows fed in steps would: the same kernels on what they were given. */
+static void replay(const bb_mixer *base, const bb_kernels *k, const float *log, int n,
+                   const void *from, void *to, float *scratch)
+{
+    const bb_mamba2      *m = (const bb_mamba2 *)base;
+    const bb_mamba2_dims *d = &m->dims;
+    const size_t          C = (size_t)m->d_xbc, N = (size_t)d->d_state;
+    const int             share = d->n_heads / d->n_groups;
+    struct state          before = state_in(m, from), after = state_in(m, to);
+
+    for (int t = 0; t < n; t++, log += log_floats(base), before = after) {
+        k->conv1d(1, m->d_xbc, d->d_conv, log, C, m->conv_w, (size_t)d->d_conv, m->conv_b,
+                  before.window, after.window, C, scratch, C);
+        for (int g = 0; g < d->n_groups; g++) {
+            const int    h = g * share;
+            const size_t x = (size_t)h * (size_t)d->d_head;
+            const float *B = scratch + m->d_inner + (size_t)g * N;
+            k->ssd_step(share, d->d_head, d->d_state, scratch + x, log + C + h, m->A + h, B,
+                        B + (size_t)d->n_groups * N, m->D + h, before.S + x * N, after.S + x * N,
+                        scratch + x);
+        }
+    }
+}
+
+/* -------------------------------------------------------------- print, count ------------- */
 
 static void print(const bb_mixer *base, bb_printer *p)
 {
@@ -310,38 +437,44 @@ static void print(const bb_mixer *base, bb_printer *p)
         bb_print(p, ", dt %g ... %g", (double)d->dt_min, (double)d->dt_max);
 }
 
+/* A scan counts as the recurrence: 5·H·P·N operations a row. */
 static void count(const bb_mixer *base, const bb_work *w, bb_count *c)
 {
-    const bb_mamba2      *m = (const bb_mamba2 *)base;
-    const bb_mamba2_dims *d = &m->dims;
+    const bb_mamba2 *m = (const bb_mamba2 *)base;
+    const uint64_t   taps = (uint64_t)m->d_xbc * (uint64_t)m->dims.d_conv * sizeof(float);
+    const uint64_t   inner = (uint64_t)m->d_inner;
 
-    bb_count_product(&m->in_proj, w->T, &c[BB_OP_IN_PROJ]);
-    bb_count_conv((uint64_t)m->d_xbc, (uint64_t)d->d_conv, w, &c[BB_OP_CONV]);
-    bb_count_scan((uint64_t)d->n_heads, (uint64_t)d->d_head, (uint64_t)d->d_state, w,
-                  &c[BB_OP_SCAN]);
-    bb_count_gated_norm((uint64_t)m->d_inner, w, &c[BB_OP_GATED_NORM]);
-    bb_count_product(&m->out_proj, w->T, &c[BB_OP_OUT_PROJ]);
+    bb_count_product(&m->in_proj, w->T, &c[base->op[IN_PROJ]]);
+    bb_count_add(&c[base->op[CONV]], taps + 2 * window_bytes(m) * w->n_segments,
+                 2 * taps / sizeof(float) * w->T);
+    bb_count_add(&c[base->op[SCAN]], 2 * ssm_bytes(m) * w->n_segments,
+                 5 * ssm_bytes(m) / sizeof(float) * w->T);
+    bb_count_add(&c[base->op[GATED_NORM]], inner * sizeof(float), 9 * inner * w->T);
+    bb_count_product(&m->out_proj, w->T, &c[base->op[OUT_PROJ]]);
 }
 
 static const bb_mixer_kind kind = {
-    .name = "mamba2", .bind = bind, .state_bytes = state_bytes, .scratch_bytes = scratch_bytes,
-    .forward = forward, .print = print, .count = count,
+    .name = "mamba2", .op_name = { "in_proj", "conv", "scan", "gated norm", "out_proj" },
+    .bind = bind, .print = print, .count = count, .scratch_bytes = scratch_bytes,
+    .forward = forward, .state_bytes = state_bytes, .saved_bytes = saved_bytes, .save = save,
+    .load = load, .log_floats = log_floats, .replay = replay,
 };
 
-void bb_plan_mamba2(bb_plan *p, const char *prefix, const bb_mamba2_dims *dims)
+bb_mixer *bb_plan_mamba2(bb_plan *p, const char *prefix, const bb_mamba2_dims *dims)
 {
     const int64_t inner = (int64_t)dims->n_heads * dims->d_head;
     const int64_t xbc = inner + 2 * (int64_t)dims->n_groups * dims->d_state;
 
     if (2 * inner + xbc + dims->n_heads > BB_MAX_DIM) {
-        bb_plan_fail(p, BAMBA_ERR_UNSUPPORTED, "'%s%s': Mamba-2 mixer wider than %d", p->prefix,
+        bb_plan_fail(p, BAMBA_ERR_UNSUPPORTED, "'%.80s%s': Mamba-2 mixer wider than %d", p->prefix,
                      prefix, BB_MAX_DIM);
-        return;
+        return NULL;
     }
-    bb_mamba2 *m = (bb_mamba2 *)bb_plan_mixer(p, &kind, sizeof *m, prefix, true);
-    if (!m) return;
+    bb_mamba2 *m = (bb_mamba2 *)bb_plan_mixer(p, &kind, sizeof *m, prefix);
+    if (!m) return NULL;
     m->dims = *dims;
     m->d_inner = (int)inner;
     m->d_xbc = (int)xbc;
     m->d_proj = (int)(inner + xbc) + dims->n_heads;
+    return &m->base;
 }

@@ -2,6 +2,9 @@
  *
  * Owns:    dimensions of each kind.
  * Not:     arithmetic (the .c files).
+ *
+ * Each function makes a mixer for the graph, whose tensors are named by the plan's prefix and
+ * `prefix`; bb_plan_use puts it into a block. NULL on failure, which the plan remembers.
  */
 #ifndef BB_MIXER_MIXERS_H
 #define BB_MIXER_MIXERS_H
@@ -21,25 +24,33 @@ typedef struct bb_mamba2_dims {
     float epsilon;                        /* of the gated norm */
 } bb_mamba2_dims;
 
-void bb_plan_mamba2(bb_plan *p, const char *prefix, const bb_mamba2_dims *dims);
+bb_mixer *bb_plan_mamba2(bb_plan *p, const char *prefix, const bb_mamba2_dims *dims);
+
+enum { BB_ATTENTION_MOST_WIDTH = 4096 };  /* of a head */
 
 /* Causal attention with grouped queries and rotary positions.
    Tensors: q_proj, k_proj, v_proj, o_proj. */
 typedef struct bb_attention_dims {
-    int          d_model;
+    int          d_model;                 /* columns of the input */
     int          n_heads, n_kv_heads, d_head;         /* n_kv_heads divides n_heads */
     bb_rope_dims rope;
     bool         bias;
+    int          d_out;                   /* columns of the output; 0: d_model */
+    float        scale;                   /* of q·k; 0: d_head^-1/2 */
 } bb_attention_dims;
 
-void bb_plan_attention(bb_plan *p, const char *prefix, const bb_attention_dims *dims);
+bb_mixer *bb_plan_attention(bb_plan *p, const char *prefix, const bb_attention_dims *dims);
 
-/* down(silu(gate(x)) · up(x)).   Tensors: gate_proj, up_proj, down_proj. */
+/* down(silu(gate(x)) · up(x)), or, without a gate, down(relu(up(x))²).
+   Tensors: gate_proj, up_proj, down_proj. */
+typedef enum bb_activation { BB_ACT_SILU_GATED, BB_ACT_RELU2, BB_N_ACTIVATIONS } bb_activation;
+
 typedef struct bb_mlp_dims {
-    int  d_model, d_ff;
-    bool bias;
+    int           d_model, d_ff;
+    bool          bias;
+    bb_activation activation;
 } bb_mlp_dims;
 
-void bb_plan_mlp(bb_plan *p, const char *prefix, const bb_mlp_dims *dims);
+bb_mixer *bb_plan_mlp(bb_plan *p, const char *prefix, const bb_mlp_dims *dims);
 
 #endif

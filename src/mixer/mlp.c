@@ -1,4 +1,4 @@
-/* mlp.c - the gated MLP: down(silu(gate(x)) · up(x)). */
+/* mlp.c - two linear maps with an activation between them, gated or not. */
 #include "graph/bind.h"
 #include "mixer/count.h"
 #include "mixer/mixers.h"
@@ -7,38 +7,54 @@
 typedef struct bb_mlp {
     bb_mixer    base;
     bb_mlp_dims dims;
-    bb_linear   gate, up, down;
+    bb_linear   gate, up, down;           /* without a gate: gate is unbound */
 } bb_mlp;
+
+enum { MLP };                             /* its one operation */
+
+/* -------------------------------------------------------------- activations -------------- */
+
+/* silu(gate) · up */
+static void silu_gated(const bb_kernels *k, int n, const float *gate, const float *up, float *out)
+{
+    k->silu_mul(n, gate, up, out);
+}
+
+/* relu(up)² */
+static void relu2(const bb_kernels *k, int n, const float *up, const float *none, float *out)
+{
+    (void)none;
+    k->relu2(n, up, out);
+}
+
+/* A new activation is a line here and its name in mixers.h. */
+static const struct {
+    const char *name;                     /* in a printed plan; "": the usual one */
+    bool        is_gated;
+    int         flops;                    /* of one column */
+    void      (*run)(const bb_kernels *k, int n, const float *y, const float *partner, float *out);
+} activations[BB_N_ACTIVATIONS] = {
+    [BB_ACT_SILU_GATED] = { "", true, 5, silu_gated },
+    [BB_ACT_RELU2]      = { ", relu2", false, 2, relu2 },
+};
+
+/* -------------------------------------------------------------- verbs -------------------- */
 
 static void bind(bb_mixer *base, bb_binder *b)
 {
     bb_mlp            *m = (bb_mlp *)base;
     const bb_mlp_dims *d = &m->dims;
 
-    bb_bind_linear(b, &m->gate, "gate_proj", d->d_ff, d->d_model, d->bias);
+    if (activations[d->activation].is_gated)
+        bb_bind_linear(b, &m->gate, "gate_proj", d->d_ff, d->d_model, d->bias);
     bb_bind_linear(b, &m->up,   "up_proj",   d->d_ff, d->d_model, d->bias);
     bb_bind_linear(b, &m->down, "down_proj", d->d_model, d->d_ff, d->bias);
 }
 
-static size_t state_bytes(const bb_mixer *base, size_t S)
+/* [T, F] between the two maps. */
+static float *take_scratch(const bb_mlp *m, int T, bb_arena *a)
 {
-    (void)base, (void)S;
-    return 0;
-}
-
-struct scratch {
-    float *gated;                         /* [T, F] silu(gate) · up */
-    float *out;                           /* [T, D] */
-};
-
-static struct scratch take_scratch(const bb_mlp *m, int T, bb_arena *a)
-{
-    const size_t   t = (size_t)T;
-    struct scratch s;
-
-    s.gated = bb_take(a, t * (size_t)m->dims.d_ff, sizeof(float));
-    s.out   = bb_take(a, t * (size_t)m->dims.d_model, sizeof(float));
-    return s;
+    return bb_take(a, (size_t)T * (size_t)m->dims.d_ff, sizeof(float));
 }
 
 static size_t scratch_bytes(const bb_mixer *base, int T, int n_threads)
@@ -50,43 +66,52 @@ static size_t scratch_bytes(const bb_mixer *base, int T, int n_threads)
     return a.overflow ? SIZE_MAX : a.used;
 }
 
-static void forward(const bb_mixer *base, const bb_exec *e)
+static void forward(const bb_mixer *base, const bb_exec *e, const bb_call *c)
 {
-    const bb_mlp        *m = (const bb_mlp *)base;
-    const size_t         F = (size_t)m->dims.d_ff;
-    bb_arena             arena = e->scratch;
-    const struct scratch s = take_scratch(m, e->T, &arena);
-    bb_operand           h = bb_operand_of(e->T, m->dims.d_model, e->h);
-    bb_operand           gated = bb_operand_of(e->T, m->dims.d_ff, bb_rows_at(s.gated, F));
+    const bb_mlp     *m = (const bb_mlp *)base;
+    const size_t      F = (size_t)m->dims.d_ff;
+    const bool        is_gated = activations[m->dims.activation].is_gated;
+    const bb_epilogue then = { .activate = activations[m->dims.activation].run };
+    bb_arena          arena = e->pass->scratch;
+    float            *inner = take_scratch(m, e->pass->T, &arena);
+    bb_source         h = c->in, x = bb_source_of(e, inner, F, m->dims.d_ff);
+    const bb_product  in = { is_gated ? &m->gate : &m->up, is_gated ? &m->up : NULL,
+                             bb_sink_store(inner, F) };
+    const bb_product  out = { &m->down, NULL, c->out };
 
-    bb_multiply_gated(e, BB_OP_MLP, &m->gate, &m->up, &h, s.gated, F);
-    bb_multiply_add(e, BB_OP_MLP, &m->down, &gated, s.out);
+    bb_multiply(e, base->op[MLP], &in, 1, &h, &then);
+    bb_multiply(e, base->op[MLP], &out, 1, &x, NULL);
 }
 
 static void print(const bb_mixer *base, bb_printer *p)
 {
-    const bb_mlp *m = (const bb_mlp *)base;
-    bb_print(p, "%d -> %d -> %d%s", m->dims.d_model, m->dims.d_ff, m->dims.d_model,
-             m->dims.bias ? ", bias" : "");
+    const bb_mlp_dims *d = &((const bb_mlp *)base)->dims;
+    bb_print(p, "%d -> %d -> %d%s%s", d->d_model, d->d_ff, d->d_model, d->bias ? ", bias" : "",
+             activations[d->activation].name);
 }
 
 static void count(const bb_mixer *base, const bb_work *w, bb_count *c)
 {
     const bb_mlp *m = (const bb_mlp *)base;
+    bb_count     *mlp = &c[base->op[MLP]];
 
-    bb_count_product(&m->gate, w->T, &c[BB_OP_MLP]);
-    bb_count_product(&m->up, w->T, &c[BB_OP_MLP]);
-    bb_count_product(&m->down, w->T, &c[BB_OP_MLP]);
-    c[BB_OP_MLP].flops += 5 * (uint64_t)m->dims.d_ff * w->T;
+    if (activations[m->dims.activation].is_gated) bb_count_product(&m->gate, w->T, mlp);
+    bb_count_product(&m->up, w->T, mlp);
+    bb_count_product(&m->down, w->T, mlp);
+    bb_count_add(mlp, 0, (uint64_t)activations[m->dims.activation].flops
+                         * (uint64_t)m->dims.d_ff * w->T);
 }
 
 static const bb_mixer_kind kind = {
-    .name = "mlp", .bind = bind, .state_bytes = state_bytes, .scratch_bytes = scratch_bytes,
+    .name = "mlp", .op_name = { "mlp" }, .bind = bind, .scratch_bytes = scratch_bytes,
     .forward = forward, .print = print, .count = count,
 };
 
-void bb_plan_mlp(bb_plan *p, const char *prefix, const bb_mlp_dims *dims)
+bb_mixer *bb_plan_mlp(bb_plan *p, const char *prefix, const bb_mlp_dims *dims)
 {
-    bb_mlp *m = (bb_mlp *)bb_plan_mixer(p, &kind, sizeof *m, prefix, false);
-    if (m) m->dims = *dims;
+    bb_mlp *m = (bb_mlp *)bb_plan_mixer(p, &kind, sizeof *m, prefix);
+
+    if (!m) return NULL;
+    m->dims = *dims;
+    return &m->base;
 }

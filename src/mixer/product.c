@@ -1,39 +1,138 @@
-/* product.c - rows times weight matrices, by all threads. */
+/* product.c - rows times weight matrices, by all threads.
+ *
+ * A tile is some weight rows times all rows of x. Many rows are prepared by all threads for all,
+ * then tiles of 128 weight rows run. Few rows are made and prepared by each thread for itself,
+ * which costs less than meeting; tiles are small and are made in memory of the thread, so that
+ * another thread can repeat them (base/team.h). */
 #include "mixer/product.h"
 
 #include "mixer/blas.h"
 
+#include <assert.h>
 #include <string.h>
 
-enum { FEW_TILE_ROWS = 48 };              /* weight rows a thread takes at most at a time, few rows */
-enum { MANY_TILE_ROWS = 128 };            /* and many: sums and x of a panel stay in cache */
+enum { FEW_TILE = 48 };                   /* weight rows of a tile at most, few rows of x */
+enum { MANY_TILE = 128 };                 /* and many: sums and x of a panel stay in cache */
+enum { COPIES = 2 };                      /* of a source, prepared for different formats at once */
 
+/* -------------------------------------------------------------- room --------------------- */
+
+/* What a thread keeps to itself. */
+typedef struct own {
+    float         *rows;                  /* [BB_FEW_ROWS, widest] made by the source */
+    unsigned char *prepared[COPIES];      /* few rows */
+    float         *few;                   /* [BB_PLACES, 2, BB_FEW_ROWS, FEW_TILE] tiles and partners */
+    float         *many;                  /* [2, T, MANY_TILE] a tile and its partner */
+    unsigned char *scratch;               /* of bb_many_fn, or float32 weights for BLAS */
+} own;
+
+struct bb_product_room {
+    unsigned char *prepared[COPIES];      /* many rows, all threads' */
+    own            first;                 /* thread 0's; that of the next is own_bytes further on */
+    size_t         own_bytes;
+    int            T, widest;
+};
+
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+static int    smaller(int a, int b) { return a < b ? a : b; }
+static int    divide_up(int a, int b) { return (a + b - 1) / b; }
+
+/* Most bytes that any format's prepared rows take. */
+static size_t prepared_bytes(const bb_kernels *k, int T, int widest, bool many)
+{
+    size_t most = (size_t)T * (size_t)widest * sizeof(float);
+
+    for (int i = 0; i < BB_N_FORMATS; i++) {
+        const bb_format *f = &k->format[i];
+        if (!many) most = larger(most, f->few_bytes(T, widest));
+        else if (f->many) most = larger(most, f->many_bytes(T, widest));
+    }
+    return most;
+}
+
+static size_t scratch_bytes(const bb_kernels *k, int T, int widest)
+{
+    size_t most = 0;
+
+    for (int i = 0; i < BB_N_FORMATS; i++)
+        most = larger(most, k->format[i].many ? BB_MANY_SCRATCH(T, MANY_TILE)
+                          : bb_blas_present() ? (size_t)MANY_TILE * (size_t)widest * sizeof(float)
+                                              : 0);
+    return most;
+}
+
+static own take_own(const bb_kernels *k, int T, int widest, bb_arena *a)
+{
+    const size_t few = prepared_bytes(k, BB_FEW_ROWS, widest, false);
+    own          o;
+
+    o.rows = bb_take(a, (size_t)BB_FEW_ROWS * (size_t)widest, sizeof(float));
+    for (int i = 0; i < COPIES; i++) o.prepared[i] = bb_take(a, few, 1);
+    o.few = bb_take(a, (size_t)BB_PLACES * 2 * BB_FEW_ROWS * FEW_TILE, sizeof(float));
+    o.many = bb_take(a, 2 * (size_t)T * MANY_TILE, sizeof(float));
+    o.scratch = bb_take(a, scratch_bytes(k, T, widest), 1);
+    return o;
+}
+
+bb_product_room *bb_product_room_take(bb_arena *a, const bb_kernels *k, int T, int widest,
+                                      int n_threads)
+{
+    bb_product_room *room = bb_take(a, 1, sizeof *room);
+    bb_product_room  r = { .T = T, .widest = widest };
+
+    for (int i = 0; i < COPIES; i++)
+        r.prepared[i] = bb_take(a, prepared_bytes(k, T, widest, true), 1);
+    for (int i = 0; i < n_threads; i++) {
+        const size_t before = a->used;
+        const own    o = take_own(k, T, widest, a);
+        if (i == 0) r.first = o;
+        r.own_bytes = a->used - before;
+    }
+    if (room) *room = r;
+    return room;
+}
+
+static void *further(void *p, size_t bytes) { return (unsigned char *)p + bytes; }
+
+static own own_of(const bb_product_room *room, int thread)
+{
+    const size_t bytes = (size_t)thread * room->own_bytes;
+    own          o = room->first;
+
+    o.rows = further(o.rows, bytes);
+    for (int i = 0; i < COPIES; i++) o.prepared[i] = further(o.prepared[i], bytes);
+    o.few = further(o.few, bytes);
+    o.many = further(o.many, bytes);
+    o.scratch = further(o.scratch, bytes);
+    return o;
+}
+
+/* -------------------------------------------------------------- a call ------------------- */
+
+/* Products of a call that read the same prepared rows. */
 typedef struct job {
-    bb_op             op;
-    const bb_product *product;
-    int               n;
-    bool              is_gated;           /* two products: what they give goes to the first's y */
-    float            *stream;             /* [T, rows] to add y to, or NULL */
-    bb_finish_fn     *finish;
-    const void       *finish_job;
-    bb_operand       *x;
-    int               tile_rows;
+    int                op;
+    const bb_product  *product;           /* [n] */
+    int                n;
+    const bb_epilogue *then;
+    bb_source         *x;
+    own                own;
+    int                tile_rows;
+    int                before;            /* columns of the call before these products */
 } job;
-
-static int smaller(int a, int b) { return a < b ? a : b; }
-static int divide_up(int a, int b) { return (a + b - 1) / b; }
-
-/* Products whose columns are counted: of a gated pair, the first stands for both. */
-static int count_products(const job *j) { return j->is_gated ? 1 : j->n; }
 
 /* As many tiles for each thread, of nearly the same size: a small model's stages have few. */
 static int few_tile_rows(const bb_exec *e, const job *j)
 {
-    int rows = 0;
+    int rows = 0, together = 4;
 
-    for (int i = 0; i < count_products(j); i++) rows += j->product[i].linear->w.rows;
-    const int share = divide_up(rows, e->n_threads);
-    return divide_up(divide_up(share, divide_up(share, FEW_TILE_ROWS)), 4) * 4;
+    for (int i = 0; i < j->n; i++) {
+        const bb_matrix *w = &j->product[i].linear->w;
+        rows += w->rows;
+        if (w->format->rows_together > together) together = w->format->rows_together;
+    }
+    const int share = divide_up(rows, e->pass->n_threads);
+    return divide_up(divide_up(share, divide_up(share, FEW_TILE)), together) * together;
 }
 
 static int count_tiles(const job *j, const bb_product *p)
@@ -41,154 +140,16 @@ static int count_tiles(const job *j, const bb_product *p)
     return divide_up(p->linear->w.rows, j->tile_rows);
 }
 
-static const bb_format *format_of(const bb_exec *e, const bb_product *p)
-{
-    return bb_format_of(e->k, p->linear->w.type);
-}
-
-/* -------------------------------------------------------------- rows --------------------- */
-
-static void make_own(const bb_exec *e, bb_op op, bb_operand *x)
-{
-    const size_t cols = (size_t)x->cols;
-
-    if (x->rows.x || x->is_made) return;
-    bb_mark(e, op);
-    for (int t = 0; t < x->T; t++) x->rows.make(e, x->rows.job, t, e->own_rows + (size_t)t * cols);
-    bb_mark(e, x->rows.op);
-    x->is_made = true;
-}
-
-/* Row t, made by now. */
-static const float *row_at(const bb_exec *e, const bb_operand *x, int t)
-{
-    return x->rows.x ? x->rows.x + (size_t)t * x->rows.ld : e->own_rows + (size_t)t * (size_t)x->cols;
-}
-
-/* Few rows as a format wants them: made and arranged by each thread for itself, for the products in a
-   row that want the same. */
-static const void *arrange_own(const bb_exec *e, bb_op op, const bb_format *f, bb_operand *x)
-{
-    if (x->arranged_by == f->prepare_few) return e->arranged;
-    make_own(e, op, x);
-    f->prepare_few(x->T, x->cols, row_at(e, x, 0), x->rows.x ? x->rows.ld : (size_t)x->cols, e->arranged);
-    x->arranged_by = f->prepare_few;
-    return e->arranged;
-}
-
-struct packing {
-    const bb_operand *x;
-    const bb_format  *format;
-    bb_op             op;
-};
-
-/* One tile a group of rows. */
-static void run_pack(const bb_exec *e, const void *p, int g)
-{
-    const struct packing *pack = p;
-    const bb_operand     *x = pack->x;
-    const int             group = pack->format->group;
-    const int             first = g * group;
-    const int             n = smaller(group, x->T - first);
-    const size_t          cols = (size_t)x->cols;
-    const bool            is_f32 = pack->format->activation == BB_TYPE_F32;
-    void                 *to = is_f32 ? (void *)e->packed : (void *)e->packed_rounded;
-    const float          *rows = x->rows.x ? x->rows.x + (size_t)first * x->rows.ld : e->own_rows;
-
-    if (!x->rows.x) {
-        bb_mark(e, pack->op);
-        for (int i = 0; i < n; i++)
-            x->rows.make(e, x->rows.job, first + i, e->own_rows + (size_t)i * cols);
-        bb_mark(e, x->rows.op);
-    }
-    pack->format->prepare_many(n, x->cols, rows, x->rows.x ? x->rows.ld : cols,
-                               (unsigned char *)to + pack->format->many_bytes(first, x->cols));
-}
-
-/* For levels without kernels for many rows: rows that must be made, one below the other. */
-static void run_make(const bb_exec *e, const void *p, int t)
-{
-    const bb_operand *x = p;
-    x->rows.make(e, x->rows.job, t, (float *)e->packed + (size_t)t * (size_t)x->cols);
-}
-
-static void prepare_many(const bb_exec *e, bb_op op, const bb_format *f, bb_operand *x)
-{
-    const struct packing pack = { x, f, op };
-    bool                *is_packed = &x->is_packed[f->activation == BB_TYPE_F32];
-
-    if (f->many && !*is_packed) {
-        bb_each_tile(e, divide_up(x->T, f->group), run_pack, &pack);
-        *is_packed = true;
-    }
-    if (!f->many && !x->rows.x) {
-        bb_each_tile(e, x->T, run_make, x);
-        bb_mark(e, x->rows.op);
-        x->rows = bb_rows_at(e->packed, (size_t)x->cols);
-    }
-}
-
-/* -------------------------------------------------------------- tiles -------------------- */
-
-/* Many rows where there is no kernel for them: widen a panel of weights, let BLAS multiply. */
-static void multiply_blas(const bb_exec *e, const job *j, const bb_product *p, int first, int n,
-                           float *y, size_t ldy)
-{
-    const bb_matrix  *w = &p->linear->w;
-    const bb_operand *x = j->x;
-
-    format_of(e, p)->decode(n, w->cols, w->data, first, e->panel, (size_t)w->cols);
-    bb_blas_product(x->T, n, w->cols, e->panel, (size_t)w->cols, x->rows.x, x->rows.ld, y, ldy);
-}
-
-/* And without BLAS: a few rows at a time. */
-static void multiply_by_few(const bb_exec *e, const job *j, const bb_product *p, int first, int n,
-                            float *y, size_t ldy)
-{
-    const bb_matrix  *w = &p->linear->w;
-    const bb_format  *f = format_of(e, p);
-    const bb_operand *x = j->x;
-
-    for (int t = 0; t < x->T; t += BB_FEW_ROWS) {
-        const int m = smaller(BB_FEW_ROWS, x->T - t);
-        f->prepare_few(m, x->cols, row_at(e, x, t), x->rows.ld, e->arranged);
-        f->few(m, n, w->cols, w->data, first, e->arranged, y + (size_t)t * ldy, ldy);
-    }
-}
-
-/* y = W · x for n weight rows from `first` on, all rows of x. */
-static void multiply_many(const bb_exec *e, const job *j, const bb_product *p, int first, int n,
-                          float *y, size_t ldy)
-{
-    const bb_matrix *w = &p->linear->w;
-    const bb_format *f = format_of(e, p);
-
-    if (!f->many)
-        (bb_blas_present() ? multiply_blas : multiply_by_few)(e, j, p, first, n, y, ldy);
-    else
-        f->many(j->x->T, n, w->cols, w->data, first,
-                f->activation == BB_TYPE_F32 ? (const void *)e->packed
-                                             : (const void *)e->packed_rounded,
-                y, ldy, e->panel);
-}
-
-/* Where the `up` half of a tile goes: behind what the kernels need of the panel. */
-static float *up_at(const bb_exec *e, const job *j)
-{
-    return (float *)(void *)((unsigned char *)e->panel
-                             + bb_panel_bytes(e->k, j->x->T, j->x->cols))
-         - (size_t)j->x->T * MANY_TILE_ROWS;
-}
-
-struct place {
+/* A tile: its product, its weight rows. */
+typedef struct place {
     const bb_product *p;
-    int               first, n;           /* its weight rows */
-    int               before;             /* columns of the products before this one */
-};
+    int               first, n;
+    int               before;             /* columns of the call before this product */
+} place;
 
-static struct place place_of(const job *j, int tile)
+static place place_of(const job *j, int tile)
 {
-    struct place at = { .p = j->product };
+    place at = { .p = j->product, .before = j->before };
 
     for (; tile >= count_tiles(j, at.p); at.p++) {
         tile -= count_tiles(j, at.p);
@@ -199,162 +160,272 @@ static struct place place_of(const job *j, int tile)
     return at;
 }
 
-static void add_bias(const bb_exec *e, const job *j, const bb_product *p, const struct place *at,
-                     float *y, size_t ldy)
+/* -------------------------------------------------------------- rows of x ---------------- */
+
+/* Rows first … first + n - 1 of the source, n <= BB_FEW_ROWS: where they lie, or made or gathered
+   into own.rows. */
+static const float *rows_at(const bb_exec *e, const job *j, int first, int n, size_t *ld)
 {
-    for (int t = 0; p->linear->bias && t < j->x->T; t++)
-        e->k->axpy(at->n, 1.0f, p->linear->bias + at->first, y + (size_t)t * ldy);
+    const bb_source *x = j->x;
+    const size_t     cols = (size_t)x->cols;
+
+    *ld = x->x ? x->ld : cols;
+    if (x->x && !x->index) return x->x + (size_t)first * x->ld;
+    *ld = cols;
+    if (!x->x) bb_mark(e, j->op);
+    for (int t = 0; t < n; t++) {
+        float *row = j->own.rows + (size_t)t * cols;
+        if (!x->x) x->make(e, x->job, first + t, row);
+        else memcpy(row, x->x + (size_t)x->index[first + t] * x->ld, cols * sizeof *row);
+    }
+    if (!x->x) bb_mark(e, x->op);
+    return j->own.rows;
 }
 
-/* What remains for a tile whose products are made_y [T, n] and, if gated, made_up; made_y may be the
-   product's own y. */
-static void complete(const bb_exec *e, const job *j, const struct place *at, float *made_y,
-                     size_t ldy, float *made_up, size_t ld_up)
+/* Which copy is or shall be prepared by this function; the second takes what the first is not. */
+static int copy_of(const bb_source *x, bb_prepare_fn *prepare)
 {
-    const bb_product *p = at->p;
-    const size_t      n = (size_t)at->n;
+    return !x->prepared[0] || x->prepared[0] == prepare ? 0 : 1;
+}
 
-    add_bias(e, j, p, at, made_y, ldy);
-    if (j->is_gated) add_bias(e, j, p + 1, at, made_up, ld_up);
-    for (size_t t = 0; t < (size_t)j->x->T; t++) {
-        const float *y = made_y + t * ldy;
-        if (j->stream)
-            e->k->axpy(at->n, 1.0f, y, j->stream + t * (size_t)p->linear->w.rows + at->first);
-        else if (j->is_gated)
-            e->k->silu_mul(at->n, y, made_up + t * ld_up, p->y + t * p->ldy + at->first);
-        else if (y != p->y + t * p->ldy + at->first)
-            memcpy(p->y + t * p->ldy + at->first, y, n * sizeof *y);
+/* Two preparers that a pair needs at once get a copy each. */
+static void keep_apart(bb_source *x, bb_prepare_fn *a, bb_prepare_fn *b)
+{
+    if (a != b && copy_of(x, a) == copy_of(x, b)) x->prepared[0] = x->prepared[1] = NULL;
+}
+
+/* Few rows: made once and prepared by each thread for itself. */
+static const void *prepare_few(const bb_exec *e, const job *j, const bb_format *f)
+{
+    bb_source *x = j->x;
+    const int  i = copy_of(x, f->prepare_few);
+    size_t     ld = (size_t)x->cols;
+
+    if (x->prepared[i] == f->prepare_few) return j->own.prepared[i];
+    const float *rows = x->is_made ? j->own.rows : rows_at(e, j, 0, x->T, &ld);
+    x->is_made = rows == j->own.rows;
+    f->prepare_few(x->T, x->cols, rows, ld, j->own.prepared[i]);
+    x->prepared[i] = f->prepare_few;
+    return j->own.prepared[i];
+}
+
+/* Stands for prepare_many where a format has no kernel for many rows: one row below the other. */
+static void prepare_plain(int T, int cols, const float *x, size_t ldx, void *prepared)
+{
+    for (int t = 0; t < T; t++)
+        memcpy((float *)prepared + (size_t)t * (size_t)cols, x + (size_t)t * ldx,
+               (size_t)cols * sizeof *x);
+}
+
+static bb_prepare_fn *many_preparer(const bb_format *f)
+{
+    return f->many ? f->prepare_many : prepare_plain;
+}
+
+typedef struct preparing {
+    const job       *j;
+    const bb_format *f;
+    unsigned char   *to;
+    int              group;
+} preparing;
+
+/* One tile a group of rows. */
+static void run_prepare(const bb_exec *e, const void *context, int g)
+{
+    const preparing *p = context;
+    const bb_source *x = p->j->x;
+    const int        first = g * p->group;
+    const int        n = smaller(p->group, x->T - first);
+    size_t           ld;
+    const float     *rows = rows_at(e, p->j, first, n, &ld);
+    const size_t     at = p->f->many ? p->f->many_bytes(first, x->cols)
+                                     : (size_t)first * (size_t)x->cols * sizeof *rows;
+
+    many_preparer(p->f)(n, x->cols, rows, ld, p->to + at);
+}
+
+static const void *prepare_many(const bb_exec *e, const job *j, const bb_format *f)
+{
+    bb_source      *x = j->x;
+    const int       i = copy_of(x, many_preparer(f));
+    const preparing p = { j, f, e->pass->room->prepared[i], f->many ? f->group : BB_FEW_ROWS };
+
+    if (x->prepared[i] == many_preparer(f)) return p.to;
+    bb_each_tile(e, divide_up(x->T, p.group), run_prepare, &p);
+    x->prepared[i] = many_preparer(f);
+    return p.to;
+}
+
+/* -------------------------------------------------------------- tiles -------------------- */
+
+/* Many rows where the format has no kernel for them: by BLAS from decoded weights, or a few rows at
+   a time. */
+static void multiply_without(const job *j, const bb_matrix *w, int first, int n, const float *x,
+                             float *y, size_t ldy)
+{
+    const bb_format *f = w->format;
+    const int        T = j->x->T, cols = w->cols;
+    float           *panel = (float *)(void *)j->own.scratch;
+
+    if (bb_blas_present()) {
+        f->decode(n, cols, w->data, first, panel, (size_t)cols);
+        bb_blas_product(T, n, cols, panel, (size_t)cols, x, (size_t)cols, y, ldy);
+        return;
     }
-    if (!j->finish) return;
+    for (int t = 0; t < T; t += BB_FEW_ROWS) {
+        const int m = smaller(BB_FEW_ROWS, T - t);
+        f->prepare_few(m, cols, x + (size_t)t * (size_t)cols, (size_t)cols, j->own.prepared[0]);
+        f->few(m, n, cols, w->data, first, j->own.prepared[0], y + (size_t)t * ldy, ldy);
+    }
+}
+
+/* y [T, n] = row_scale · (W · x) + bias for n weight rows from `first` on. */
+static void multiply(const bb_exec *e, const job *j, const bb_linear *l, const place *at, float *y,
+                     size_t ldy)
+{
+    const bb_matrix  *w = &l->w;
+    const bb_format  *f = w->format;
+    const bb_kernels *k = e->pass->k;
+    const int         T = j->x->T, n = at->n;
+
+    if (!j->x->many)
+        f->few(T, n, w->cols, w->data, at->first, prepare_few(e, j, f), y, ldy);
+    else if (f->many)
+        f->many(T, n, w->cols, w->data, at->first, prepare_many(e, j, f), y, ldy, j->own.scratch);
+    else multiply_without(j, w, at->first, n, prepare_many(e, j, f), y, ldy);
+    for (int t = 0; l->row_scale && t < T; t++) k->mul(n, l->row_scale + at->first, y + (size_t)t * ldy);
+    for (int t = 0; l->bias && t < T; t++)
+        k->axpy(n, 1.0f, l->bias + at->first, y + (size_t)t * ldy);
+}
+
+/* Whether columns can be made in the sink's own memory. */
+static bool is_plain(const bb_sink *to)
+{
+    return !to->add && to->alpha == 1.0f && !to->index && !to->weight;
+}
+
+/* A row of a tile into its sink; y may stand there already. */
+static void put(const bb_kernels *k, const bb_sink *to, int t, int first, int n, const float *y)
+{
+    const float alpha = to->weight ? to->alpha * to->weight[t] : to->alpha;
+    float      *out = to->y + (size_t)(to->index ? to->index[t] : t) * to->ld + first;
+
+    if (to->add) k->axpy(n, alpha, y, out);
+    else if (alpha != 1.0f)
+        for (int i = 0; i < n; i++) out[i] = alpha * y[i];
+    else if (y != out) memcpy(out, y, (size_t)n * sizeof *y);
+}
+
+/* A tile made in y [T, n], and its partner's: activation, sink, and what follows. */
+static void complete(const bb_exec *e, const job *j, const place *at, float *y, size_t ldy,
+                     const float *partner, size_t ld_partner)
+{
+    const bb_kernels  *k = e->pass->k;
+    const bb_sink     *to = &at->p->to;
+    const bb_epilogue *then = j->then;
+
+    for (int t = 0; t < j->x->T; t++) {
+        float *row = y + (size_t)t * ldy;
+        if (then && then->activate) {
+            float *out = is_plain(to) ? to->y + (size_t)t * to->ld + at->first : row;
+            then->activate(k, at->n, row, partner ? partner + (size_t)t * ld_partner : NULL, out);
+            row = out;
+        }
+        put(k, to, t, at->first, at->n, row);
+    }
+    if (!then || !then->after) return;
     bb_mark(e, j->op);
-    j->finish(e, j->finish_job, at->before + at->first, at->n);
+    then->after(e, then->job, at->before + at->first, at->n);
 }
 
 static void run_many(const bb_exec *e, const void *context, int tile)
 {
-    const job         *j = context;
-    const struct place at = place_of(j, tile);
-    float             *y = at.p->y + at.first;
-    float             *up = j->is_gated ? up_at(e, j) : NULL;
+    const job  *j = context;
+    const place at = place_of(j, tile);
+    const bool  plain = is_plain(&at.p->to);
+    float      *y = plain ? at.p->to.y + at.first : j->own.many;
+    float      *partner = at.p->pair ? j->own.many + (size_t)j->x->T * MANY_TILE : NULL;
+    const size_t ldy = plain ? at.p->to.ld : (size_t)at.n;
 
-    multiply_many(e, j, at.p, at.first, at.n, y, at.p->ldy);
-    if (up) multiply_many(e, j, at.p + 1, at.first, at.n, up, (size_t)at.n);
-    complete(e, j, &at, y, at.p->ldy, up, (size_t)at.n);
+    multiply(e, j, at.p->linear, &at, y, ldy);
+    if (partner) multiply(e, j, at.p->pair, &at, partner, (size_t)at.n);
+    complete(e, j, &at, y, ldy, partner, (size_t)at.n);
 }
 
-/* Of few rows, tiles are made in a thread's own memory, from rows it arranged there: another can repeat
-   them. A slot holds [T, FEW_TILE_ROWS], and the same for `up`. */
-static float *slot_at(const bb_exec *e, const job *j, int slot)
+/* Place number i of a thread's own tiles of few rows: [2, T, FEW_TILE]. */
+static float *few_at(const job *j, int i)
 {
-    return e->own_tiles + (size_t)slot * 2 * (size_t)j->x->T * FEW_TILE_ROWS;
+    return j->own.few + (size_t)i * 2 * (size_t)j->x->T * FEW_TILE;
 }
 
-static void multiply_few(const bb_exec *e, const job *j, const bb_product *p, const struct place *at,
-                         float *y)
+static void begin_few(const bb_exec *e, void *context)
 {
-    const bb_matrix *w = &p->linear->w;
-    const bb_format *f = format_of(e, p);
+    const job *j = context;
 
-    f->few(j->x->T, at->n, w->cols, w->data, at->first, arrange_own(e, j->op, f, j->x), y,
-           FEW_TILE_ROWS);
+    prepare_few(e, j, j->product->linear->w.format);
+    if (j->product->pair) prepare_few(e, j, j->product->pair->w.format);
 }
 
-static void prepare_few(const bb_exec *e, void *own)
+static void compute_few(const bb_exec *e, const void *context, int tile, int i)
 {
-    const job *j = own;
-    arrange_own(e, j->op, format_of(e, j->product), j->x);
+    const job  *j = context;
+    const place at = place_of(j, tile);
+    float      *y = few_at(j, i);
+
+    multiply(e, j, at.p->linear, &at, y, FEW_TILE);
+    if (at.p->pair) multiply(e, j, at.p->pair, &at, y + (size_t)j->x->T * FEW_TILE, FEW_TILE);
 }
 
-static void compute_few(const bb_exec *e, const void *context, int tile, int slot)
+static void commit_few(const bb_exec *e, const void *context, int tile, int i)
 {
-    const job         *j = context;
-    const struct place at = place_of(j, tile);
-    float             *y = slot_at(e, j, slot);
+    const job  *j = context;
+    const place at = place_of(j, tile);
+    float      *y = few_at(j, i);
 
-    multiply_few(e, j, at.p, &at, y);
-    if (j->is_gated) multiply_few(e, j, at.p + 1, &at, y + (size_t)j->x->T * FEW_TILE_ROWS);
-}
-
-static void commit_few(const bb_exec *e, const void *context, int tile, int slot)
-{
-    const job         *j = context;
-    const struct place at = place_of(j, tile);
-    float             *y = slot_at(e, j, slot);
-
-    complete(e, j, &at, y, FEW_TILE_ROWS, y + (size_t)j->x->T * FEW_TILE_ROWS, FEW_TILE_ROWS);
-}
-
-/* Products that want their rows arranged differently: prepared for as they come, so not twice. */
-static void run_few(const bb_exec *e, const void *context, int tile)
-{
-    compute_few(e, context, tile, 0);
-    commit_few(e, context, tile, 0);
-}
-
-static bool is_arranged_once(const bb_exec *e, const job *j)
-{
-    for (int i = 1; i < j->n; i++)
-        if (format_of(e, &j->product[i])->prepare_few != format_of(e, j->product)->prepare_few) return false;
-    return true;
+    complete(e, j, &at, y, FEW_TILE, at.p->pair ? y + (size_t)j->x->T * FEW_TILE : NULL, FEW_TILE);
 }
 
 /* -------------------------------------------------------------- products ----------------- */
 
-static void run(const bb_exec *e, job *j, bb_operand *x)
+static void run(const bb_exec *e, job *j)
 {
-    const bool many = x->T > BB_FEW_ROWS;
-    int        n_tiles = 0;
+    const bb_product *p = j->product;
+    const bb_format  *f = p->linear->w.format, *pair = p->pair ? p->pair->w.format : f;
+    int               n_tiles = 0;
 
-    j->x = x;
-    j->tile_rows = many ? MANY_TILE_ROWS : few_tile_rows(e, j);
-    for (int i = 0; i < count_products(j); i++) n_tiles += count_tiles(j, &j->product[i]);
-    if (many) {
-        for (int i = 0; i < j->n; i++) prepare_many(e, j->op, format_of(e, &j->product[i]), x);
-        bb_each_tile(e, n_tiles, run_many, j);
-    } else if (is_arranged_once(e, j)) {
-        bb_each_tile_repeatable(e, prepare_few, j, n_tiles, compute_few, commit_few, j);
+    if (j->x->many) keep_apart(j->x, many_preparer(f), many_preparer(pair));
+    else keep_apart(j->x, f->prepare_few, pair->prepare_few);
+    j->tile_rows = j->x->many ? MANY_TILE : few_tile_rows(e, j);
+    for (int i = 0; i < j->n; i++) n_tiles += count_tiles(j, &p[i]);
+    if (!j->x->many) {
+        bb_each_tile_repeatable(e, begin_few, j, n_tiles, compute_few, commit_few, j);
     } else {
-        bb_each_tile(e, n_tiles, run_few, j);
+        prepare_many(e, j, f);
+        prepare_many(e, j, pair);
+        bb_each_tile(e, n_tiles, run_many, j);
     }
     bb_mark(e, j->op);
 }
 
-void bb_multiply(const bb_exec *e, bb_op op, const bb_product *p, int n, bb_operand *x,
-                 bb_finish_fn *finish, const void *finish_job)
+/* Whether b reads the rows that a has prepared. */
+static bool are_alike(const bb_source *x, const bb_product *a, const bb_product *b)
 {
-    job j = { .op = op, .product = p, .n = n, .finish = finish, .finish_job = finish_job };
-    run(e, &j, x);
+    const bb_format *f = a->linear->w.format, *g = b->linear->w.format;
+
+    if (a->pair || b->pair) return false;
+    return x->many ? many_preparer(f) == many_preparer(g) : f->prepare_few == g->prepare_few;
 }
 
-void bb_multiply_gated(const bb_exec *e, bb_op op, const bb_linear *gate, const bb_linear *up,
-                       bb_operand *x, float *y, size_t ldy)
+void bb_multiply(const bb_exec *e, int op, const bb_product *p, int n, bb_source *x,
+                 const bb_epilogue *then)
 {
-    const bb_product p[2] = { { gate, y, ldy }, { up, NULL, 0 } };
-    job j = { .op = op, .product = p, .n = 2, .is_gated = true };
-    run(e, &j, x);
-}
+    const bb_product_room *room = e->pass->room;
+    job                    j = { .op = op, .then = then, .x = x, .own = own_of(room, e->thread) };
 
-void bb_multiply_add(const bb_exec *e, bb_op op, const bb_linear *l, bb_operand *x, float *y)
-{
-    const bb_product p = { l, y, (size_t)l->w.rows };
-    job j = { .op = op, .product = &p, .n = 1, .stream = e->x };
-    run(e, &j, x);
-}
-
-size_t bb_panel_bytes(const bb_kernels *k, int T, int widest)
-{
-    const size_t up = (size_t)T * MANY_TILE_ROWS * sizeof(float);
-
-    if (k->format[BB_FORMAT_F32].many) return BB_MANY_SCRATCH(T, MANY_TILE_ROWS) + up;
-    return (bb_blas_present() ? (size_t)MANY_TILE_ROWS * (size_t)widest * sizeof(float) : 0) + up;
-}
-
-size_t bb_packed_elements(int T, int widest)
-{
-    return ((size_t)T + BB_MOST_GROUP) * (((size_t)widest + 1) / 2 * 2);
-}
-
-size_t bb_own_tile_elements(void)
-{
-    return (size_t)BB_SLOTS * 2 * BB_FEW_ROWS * FEW_TILE_ROWS;
+    assert(x->T <= room->T && x->cols <= room->widest);
+    for (; n > 0; n -= j.n, p += j.n) {
+        for (j.product = p, j.n = 1; j.n < n && are_alike(x, p, p + j.n);) j.n++;
+        run(e, &j);
+        for (int i = 0; i < j.n; i++) j.before += p[i].linear->w.rows;
+    }
 }

@@ -41,7 +41,7 @@ static const char *const may_remain[] = { ".old", "out.weight", NULL };
 
 static bb_graph *make_graph(const bb_allocator *a, bool tied)
 {
-    static const bb_mlp_dims dims = { D, F, true };
+    static const bb_mlp_dims dims = { D, F, true, BB_ACT_SILU_GATED };
     bb_plan p = { .g = bb_graph_create(a) };
 
     assert_non_null(p.g);
@@ -49,10 +49,10 @@ static bb_graph *make_graph(const bb_allocator *a, bool tied)
     bb_plan_embed(&p, "in.weight");
     bb_plan_layer(&p, "l.%d.", 0);
     bb_plan_block(&p, "norm");
-    bb_plan_mlp(&p, "mlp.", &dims);
+    bb_plan_use(&p, bb_plan_mlp(&p, "mlp.", &dims), 1.0);
     bb_plan_head(&p, "last", tied ? NULL : "out.weight");
     assert_int_equal(bb_plan_status(&p, NULL), BAMBA_OK);
-    p.g->leftovers = may_remain;
+    bb_plan_leftovers(&p, may_remain);
     return p.g;
 }
 
@@ -88,14 +88,24 @@ typedef struct bound {
     bb_status      status;
 } bound;
 
-/* Bind what lies in dir. */
-static void bind_dir(bound *b, bool tied, bb_bind_options o)
+/* A policy: all matrices in the format that is its context. */
+static const bb_format *use_context(const void *context, bb_role role, const char *name, int rows,
+                                    int cols, const bb_format *stored)
+{
+    (void)role, (void)name, (void)rows, (void)cols, (void)stored;
+    return context;
+}
+
+/* Bind what lies in dir, matrices as stored (NONE) or in the format of a type. */
+static void bind_dir(bound *b, bool tied, bb_type type, bb_bind_options o)
 {
     memset(b, 0, sizeof *b);
     b->alloc = fault_allocator(&b->memory);
     b->kernels = lab_kernels();
     b->g = make_graph(&b->alloc, tied);
     o.k = &b->kernels;
+    if (type != BB_TYPE_NONE) o.policy = use_context;
+    o.policy_context = bb_format_of(&b->kernels, type);
     if (bb_checkpoint_open(&b->c, &b->alloc, dir, &b->err) != BAMBA_OK)
         fail_msg("%s", b->err.message);
     b->status = bb_bind(b->g, b->c, &o, &b->block, &b->stats, &b->err);
@@ -113,7 +123,7 @@ static void unbind(bound *b)
 static void bind_tensors(bound *b, const store *s, bool tied, bb_type type)
 {
     store_write(s, 0, s->n, dir, "model.safetensors");
-    bind_dir(b, tied, (bb_bind_options){ .type = type, .n_threads = 2 });
+    bind_dir(b, tied, type, (bb_bind_options){ .n_threads = 2 });
 }
 
 static void expect_refused(const store *s, bool tied, bb_status code, const char *message)
@@ -130,9 +140,9 @@ static void expect_refused(const store *s, bool tied, bb_status code, const char
 
 static float read_element(const bb_matrix *m, size_t i)
 {
-    if (m->type == BB_TYPE_F32) return ((const float *)m->data)[i];
+    if (m->format->type == BB_TYPE_F32) return ((const float *)m->data)[i];
     const uint16_t half = ((const uint16_t *)m->data)[i];
-    return (float)(m->type == BB_TYPE_BF16 ? lab_bf16(half) : lab_f16(half));
+    return (float)(m->format->type == BB_TYPE_BF16 ? lab_bf16(half) : lab_f16(half));
 }
 
 static void expect_matrix(const bb_matrix *m, const store *s, const char *name, int rows,
@@ -142,7 +152,7 @@ static void expect_matrix(const bb_matrix *m, const store *s, const char *name, 
 
     assert_int_equal(m->rows, rows);
     assert_int_equal(m->cols, cols);
-    assert_int_equal(m->type, type);
+    assert_int_equal(m->format->type, type);
     assert_int_equal((uintptr_t)m->data % (type == BB_TYPE_F32 ? 4 : 2), 0);
     for (int i = 0; i < rows * cols; i++) {
         const double wanted = lab_round(type, values[i]);
@@ -346,7 +356,8 @@ static void test_large_conversion(void **unused)
         bb_checkpoint  *c = NULL;
         void           *block;
         bb_bind_stats   stats;
-        bb_bind_options o = { .type = wanted[i], .k = &k, .n_threads = 3 };
+        bb_bind_options o = { .k = &k, .policy = use_context, .n_threads = 3,
+                              .policy_context = bb_format_of(&k, wanted[i]) };
 
         bb_plan_begin(&p, COLS, ROWS, 1e-5);
         bb_plan_embed(&p, "in");
@@ -398,7 +409,7 @@ static void test_misaligned(void **unused)
         bound        b;
 
         write_misaligned(&s);
-        bind_dir(&b, false, (bb_bind_options){ .n_threads = 1 });
+        bind_dir(&b, false, BB_TYPE_NONE, (bb_bind_options){ .n_threads = 1 });
         if (b.status != BAMBA_OK) fail_msg("%s", b.err.message);
         assert_int_equal((uintptr_t)bb_checkpoint_find(b.c, "in.weight")->data % 2, 1);
         expect_matrix(&b.g->embed, &s, "in.weight", V, D, type);
@@ -407,6 +418,101 @@ static void test_misaligned(void **unused)
         assert_true(b.stats.resident_bytes >= (N_MATRIX + N_HEAD) * size);
         unbind(&b);
         store_free(&s);
+    }
+}
+
+/* -------------------------------------------------------------- parts, policies ---------- */
+
+/* A kind that binds parts of tensors: two halves of one, and a matrix of a stack. */
+typedef struct parts {
+    bb_mixer  base;
+    bb_linear gate, up, expert;
+} parts;
+
+static void bind_parts(bb_mixer *base, bb_binder *b)
+{
+    parts *m = (parts *)base;
+
+    bb_bind_slice(b, &m->gate, "fused", F, D, (bb_slice){ .first = 0, .of = 2 * F });
+    bb_bind_slice(b, &m->up, "fused", F, D, (bb_slice){ .first = F, .of = 2 * F });
+    bb_bind_slice(b, &m->expert, "stack", 2, D, (bb_slice){ .first = 1, .of = 4, .index = 2, .n = 3 });
+}
+
+static const bb_mixer_kind parts_kind = { .name = "parts", .bind = bind_parts };
+
+/* Elements of the whole tensor from row `row` on, as the matrix has them in its own format. */
+static void expect_part(const bb_matrix *m, const store *s, const char *name, int row)
+{
+    double *values = lab_values(s, name);
+
+    for (int i = 0; i < m->rows * m->cols; i++)
+        assert_true((double)read_element(m, (size_t)i)
+                    == lab_round(m->format->type, values[row * m->cols + i]));
+    free(values);
+}
+
+/* BF16 where the name says fused, else as stored. */
+static const bb_format *by_name(const void *context, bb_role role, const char *name, int rows,
+                                int cols, const bb_format *stored)
+{
+    const bool is_fused = strcmp(name, "fused") == 0;
+
+    (void)rows, (void)cols;
+    assert_int_equal(role, strcmp(name, "in") == 0 ? BB_ROLE_EMBEDDING
+                           : strcmp(name, "out") == 0 ? BB_ROLE_HEAD : BB_ROLE_PROJECTION);
+    return is_fused ? bb_format_of(context, BB_TYPE_BF16) : stored;
+}
+
+static void test_parts_and_policy(void **unused)
+{
+    (void)unused;
+    for (int by_policy = 0; by_policy <= 1; by_policy++) {
+        fault           f = { 0 };
+        bb_allocator    a = fault_allocator(&f);
+        bb_kernels      k = lab_kernels();
+        bb_plan         p = { .g = bb_graph_create(&a) };
+        bb_bind_options o = { .k = &k, .policy = by_policy ? by_name : NULL, .policy_context = &k,
+                              .n_threads = 2 };
+        bb_checkpoint  *c = NULL;
+        void           *block;
+        bb_bind_stats   stats;
+        store           s = { NULL, 0, 0 };
+        uint64_t        seed = 5;
+
+        lab_add(&s, "in", "F32", 0, 1, &seed, (const int[]){ V, D, 0 });
+        lab_add(&s, "norm", "F32", 1, 0, &seed, (const int[]){ D, 0 });
+        lab_add(&s, "last", "F32", 1, 0, &seed, (const int[]){ D, 0 });
+        lab_add(&s, "fused", "F32", 0, 1, &seed, (const int[]){ 2 * F, D, 0 });
+        lab_add(&s, "stack", "F32", 0, 1, &seed, (const int[]){ 3, 4, D, 0 });
+        lab_add(&s, "out", "F16", 0, 1, &seed, (const int[]){ V, D, 0 });
+        store_write(&s, 0, s.n, dir, "model.safetensors");
+        bb_plan_begin(&p, D, V, 1e-5);
+        bb_plan_embed(&p, "in");
+        bb_plan_block(&p, "norm");
+        parts *m = (parts *)bb_plan_mixer(&p, &parts_kind, sizeof *m, "");
+        bb_plan_use(&p, &m->base, 1.0);
+        bb_plan_head(&p, "last", "out");
+        assert_int_equal(bb_checkpoint_open(&c, &a, dir, NULL), BAMBA_OK);
+        assert_int_equal(bb_bind(p.g, c, &o, &block, &stats, NULL), BAMBA_OK);
+
+        assert_int_equal(m->gate.w.format->type, by_policy ? BB_TYPE_BF16 : BB_TYPE_F32);
+        expect_part(&m->gate.w, &s, "fused", 0);
+        expect_part(&m->up.w, &s, "fused", F);
+        expect_part(&m->expert.w, &s, "stack", 2 * 4 + 1);
+        assert_int_equal(m->expert.w.format->type, BB_TYPE_F32);
+        assert_int_equal(m->gate.id, 0);
+        assert_int_equal(m->expert.id, 2);
+        assert_int_equal(p.g->head.id, 3);
+        assert_int_equal(stats.n_params, 2 * V * D + 2 * D + 2 * F * D + 2 * D);
+        assert_int_equal(stats.converted_bytes, by_policy ? 2 * F * D * 2 : 0);
+        assert_int_equal(stats.misaligned_bytes, 0);
+
+        bb_unguard(block, stats.resident_bytes);
+        bb_release(&a, block);
+        bb_graph_free(p.g);
+        bb_checkpoint_close(c);
+        store_free(&s);
+        assert_int_equal(f.n_live, 0);
     }
 }
 
@@ -422,7 +528,8 @@ static void test_without_checkpoint(void **unused)
     for (int type = BB_TYPE_F32; type < BB_N_FLOATS; type++)
         for (int tied = 0; tied <= 1; tied++) {
             const size_t          size = type == BB_TYPE_F32 ? 4 : 2;
-            const bb_bind_options o = { .planned_type = planned[type] };
+            const bb_kernels      k = lab_kernels();
+            const bb_bind_options o = { .k = &k, .planned_type = planned[type] };
             const size_t          n_matrix = tied ? N_MATRIX : N_MATRIX + N_HEAD;
             bb_bind_stats         stats;
             void                 *block = &stats;
@@ -462,16 +569,16 @@ static void test_progress_and_cancelling(void **unused)
 
     (void)unused;
     store_write(&s, 0, s.n, dir, "model.safetensors");
-    bind_dir(&b, false, (bb_bind_options){ .type = BB_TYPE_F16, .progress = watch,
-                                           .progress_context = &all });
+    bind_dir(&b, false, BB_TYPE_F16, (bb_bind_options){ .progress = watch,
+                                                        .progress_context = &all });
     assert_int_equal(b.status, BAMBA_OK);
     assert_int_equal(all.n_calls, 5 + 1); /* a call a matrix, and the end */
     assert_int_equal(all.last, all.total);
     unbind(&b);
     for (int i = 1; i <= all.n_calls; i++) {
         watcher w = { .cancel_at = i };
-        bind_dir(&b, false, (bb_bind_options){ .type = BB_TYPE_F16, .progress = watch,
-                                               .progress_context = &w });
+        bind_dir(&b, false, BB_TYPE_F16, (bb_bind_options){ .progress = watch,
+                                                            .progress_context = &w });
         assert_int_equal(b.status, BAMBA_ERR_CANCELLED);
         assert_string_equal(b.err.message, "cancelled while loading weights");
         assert_null(b.block);
@@ -494,6 +601,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_conversions, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_large_conversion, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_misaligned, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(test_parts_and_policy, make_dir, remove_dir),
         cmocka_unit_test(test_without_checkpoint),
         cmocka_unit_test_setup_teardown(test_progress_and_cancelling, make_dir, remove_dir),
     };

@@ -17,9 +17,12 @@ typedef struct toy {
     double   zeroed[5];
 } toy;
 
-static size_t toy_state_bytes(const bb_mixer *m, size_t S)
+static size_t toy_state_bytes(const bb_mixer *m) { return (size_t)((const toy *)m)->size; }
+
+static size_t toy_cache_bytes(const bb_mixer *m, size_t n_positions)
 {
-    return (size_t)((const toy *)m)->size + 10 * S;
+    (void)m;
+    return 10 * n_positions;
 }
 
 static void toy_print(const bb_mixer *m, bb_printer *p)
@@ -27,15 +30,19 @@ static void toy_print(const bb_mixer *m, bb_printer *p)
     bb_print(p, "size %d", ((const toy *)m)->size);
 }
 
-static const bb_mixer_kind toy_kind = { .name = "toy", .state_bytes = toy_state_bytes,
-                                        .print = toy_print };
+static const bb_mixer_kind toy_kind = { .name = "toy", .op_name = { "play", "rest" },
+                                        .state_bytes = toy_state_bytes,
+                                        .cache_bytes = toy_cache_bytes, .print = toy_print };
+static const bb_mixer_kind plain_kind = { .name = "plain", .op_name = { "rest", "work" },
+                                          .print = toy_print };
 
-static void add_toy(bb_plan *p, const char *prefix, int size, bool stateful)
+static void add_toy(bb_plan *p, const char *prefix, int size, bool remembers)
 {
-    toy *t = (toy *)bb_plan_mixer(p, &toy_kind, sizeof *t, prefix, stateful);
-    if (!t) return;
-    for (int i = 0; i < 5; i++) assert_true(t->zeroed[i] == 0);
-    t->size = size;
+    toy *t = (toy *)bb_plan_mixer(p, remembers ? &toy_kind : &plain_kind, sizeof *t, prefix);
+
+    for (int i = 0; t && i < 5; i++) assert_true(t->zeroed[i] == 0);
+    if (t) t->size = size;
+    bb_plan_use(p, (bb_mixer *)t, 1.0);
 }
 
 static void plan_toys(bb_plan *p, const char *head)
@@ -95,12 +102,12 @@ static void test_names_and_order(void **unused)
 
     assert_string_equal(g->block[22].norm_name, "a.11.b.first");
     assert_string_equal(g->block[23].norm_name, "a.11.b.second");
-    assert_int_equal(g->block[5].n_mixers, 1);
-    assert_int_equal(g->block[6].n_mixers, 2);
-    assert_string_equal(g->block[6].mixer[0]->prefix, "a.3.b.x.");
-    assert_string_equal(g->block[6].mixer[1]->prefix, "a.3.b.y.");
-    assert_string_equal(g->block[23].mixer[0]->prefix, "a.11.b.z.");
-    assert_int_equal(((toy *)g->block[23].mixer[0])->size, -11);
+    assert_int_equal(g->block[5].n_uses, 1);
+    assert_int_equal(g->block[6].n_uses, 2);
+    assert_string_equal(g->block[6].use[0].mixer->prefix, "a.3.b.x.");
+    assert_string_equal(g->block[6].use[1].mixer->prefix, "a.3.b.y.");
+    assert_string_equal(g->block[23].use[0].mixer->prefix, "a.11.b.z.");
+    assert_int_equal(((toy *)g->block[23].use[0].mixer)->size, -11);
     end(&b);
 }
 
@@ -113,12 +120,129 @@ static void test_slots(void **unused)
     plan_toys(&b.plan, NULL);
     const bb_graph *g = b.plan.g;
     assert_int_equal(g->n_slots, 13);
-    for (size_t i = 0; i < g->n_slots; i++) assert_int_equal(g->stateful[i]->slot, i);
-    assert_ptr_equal(g->stateful[4], g->block[6].mixer[1]);
+    assert_ptr_equal(g->slot[4], g->block[6].use[1].mixer);
+    assert_int_equal(g->block[6].use[1].slot, 4);
+    assert_int_equal(g->block[22].use[0].slot, 12);
     for (size_t i = 1; i < g->n_blocks; i += 2)
-        assert_int_equal(g->block[i].mixer[0]->slot, -1);
-    assert_int_equal(bb_graph_state_bytes(g, 0), 66 + 1000);          /* 0 + 1 + … + 11 */
-    assert_int_equal(bb_graph_state_bytes(g, 7), 66 + 1000 + 13 * 70);
+        assert_int_equal(g->block[i].use[0].slot, -1);
+    assert_int_equal(bb_graph_session_bytes(g, 0), 66 + 1000);          /* 0 + 1 + … + 11 */
+    assert_int_equal(bb_graph_session_bytes(g, 7), 66 + 1000 + 13 * 70);
+    end(&b);
+}
+
+/* One mixer in two blocks: one object, a slot and a factor a use; operations of the same name are
+   one. */
+static void test_shared_mixer(void **unused)
+{
+    bench b;
+
+    (void)unused;
+    begin(&b);
+    bb_plan_begin(&b.plan, 16, 100, 1e-5);
+    bb_plan_layer(&b.plan, "l%d.", 0);
+    bb_plan_block(&b.plan, "first");
+    bb_mixer *m = bb_plan_mixer(&b.plan, &toy_kind, sizeof(toy), "shared.");
+    bb_plan_use(&b.plan, m, 0.5);
+    add_toy(&b.plan, "own.", 1, false);
+    bb_plan_layer(&b.plan, "l%d.", 1);
+    bb_plan_block(&b.plan, "second");
+    bb_plan_input(&b.plan, BB_INPUT_BESIDE_EMBEDDING);
+    bb_plan_use(&b.plan, m, 1.0);
+    assert_int_equal(bb_plan_status(&b.plan, NULL), BAMBA_OK);
+
+    const bb_graph *g = b.plan.g;
+    assert_int_equal(g->n_mixers, 2);
+    assert_int_equal(g->n_slots, 2);
+    assert_ptr_equal(g->block[0].use[0].mixer, g->block[1].use[0].mixer);
+    assert_int_equal(g->block[0].use[0].slot, 0);
+    assert_int_equal(g->block[1].use[0].slot, 1);
+    assert_true(g->block[0].use[0].alpha == 0.5f && g->block[1].use[0].alpha == 1.0f);
+    assert_int_equal(bb_graph_input_width(g), 32);
+    assert_int_equal(g->n_ops, 3 + 3);
+    assert_string_equal(g->op_name[m->op[0]], "play");
+    assert_string_equal(g->op_name[m->op[1]], "rest");
+    assert_int_equal(g->block[0].use[1].mixer->op[0], m->op[1]);
+    end(&b);
+}
+
+static void test_too_many_uses(void **unused)
+{
+    bench       b;
+    bamba_error err;
+
+    (void)unused;
+    begin(&b);
+    bb_plan_begin(&b.plan, 16, 100, 1e-5);
+    add_toy(&b.plan, "x.", 1, true);      /* no block is open */
+    assert_int_equal(bb_plan_status(&b.plan, &err), BAMBA_ERR_UNSUPPORTED);
+    end(&b);
+
+    begin(&b);
+    bb_plan_begin(&b.plan, 16, 100, 1e-5);
+    bb_plan_block(&b.plan, "norm");
+    for (int i = 0; i < BB_MAX_USES; i++) add_toy(&b.plan, "x.", 1, true);
+    assert_int_equal(bb_plan_status(&b.plan, &err), BAMBA_OK);
+    add_toy(&b.plan, "y.", 1, true);
+    assert_int_equal(bb_plan_status(&b.plan, &err), BAMBA_ERR_UNSUPPORTED);
+    assert_string_equal(err.message, "'y.': expected a block of less than 2 mixers");
+    end(&b);
+}
+
+/* No name is ever cut: one that does not fit is refused. */
+static void test_long_names(void **unused)
+{
+    char  name[BB_MAX_NAME + 1];
+    bench b;
+
+    (void)unused;
+    memset(name, 'n', sizeof name);
+    for (int n = BB_MAX_NAME - 8; n <= BB_MAX_NAME; n++) {
+        bb_status   status;
+        bamba_error err = { BAMBA_OK, "" };
+        name[n] = '\0';
+        begin(&b);
+        bb_plan_begin(&b.plan, 16, 100, 1e-5);
+        bb_plan_layer(&b.plan, "l%d.", 53);
+        bb_plan_block(&b.plan, name);
+        status = bb_plan_status(&b.plan, &err);
+        if (n + 4 < BB_MAX_NAME) {
+            assert_int_equal(status, BAMBA_OK);
+            assert_int_equal(strlen(b.plan.g->block[0].norm_name), n + 4);
+        } else {
+            assert_int_equal(status, BAMBA_ERR_UNSUPPORTED);
+            assert_non_null(strstr(err.message, "'l53.nnnn"));
+        }
+        name[n] = 'n';
+        end(&b);
+    }
+}
+
+/* Some layers of a network: its blocks, slots and ends. */
+static void test_cut(void **unused)
+{
+    bench b;
+
+    (void)unused;
+    begin(&b);
+    plan_toys(&b.plan, NULL);
+    bb_graph *g = b.plan.g;
+    assert_false(bb_graph_cut(g, 3, 3));
+    assert_false(bb_graph_cut(g, -1, 3));
+    assert_false(bb_graph_cut(g, 0, 13));
+    assert_int_equal(g->end - g->first, 24);
+    assert_true(bb_graph_cut(g, 3, 5));
+    assert_int_equal(g->first, 6);
+    assert_int_equal(g->end, 10);
+    assert_false(bb_graph_has_embed(g));
+    assert_false(bb_graph_has_head(g));
+    assert_int_equal(g->n_slots, 13);
+    assert_int_equal(bb_graph_session_bytes(g, 7), 3 + 1000 + 4 + 3 * 70);
+    end(&b);
+
+    begin(&b);
+    plan_toys(&b.plan, NULL);
+    assert_true(bb_graph_cut(b.plan.g, 0, 12));
+    assert_true(bb_graph_has_embed(b.plan.g) && bb_graph_has_head(b.plan.g));
     end(&b);
 }
 
@@ -138,7 +262,7 @@ static void test_first_failure_stays(void **unused)
     assert_string_equal(err.message, "a pair of 3");
 
     bb_plan_block(&b.plan, "more");       /* no-ops now */
-    assert_null(bb_plan_mixer(&b.plan, &toy_kind, sizeof(toy), "w.", true));
+    assert_null(bb_plan_mixer(&b.plan, &toy_kind, sizeof(toy), "w."));
     assert_int_equal(b.plan.g->n_blocks, 24);
     assert_int_equal(b.plan.g->n_slots, 13);
     end(&b);
@@ -222,6 +346,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names_and_order),
         cmocka_unit_test(test_slots),
+        cmocka_unit_test(test_shared_mixer),
+        cmocka_unit_test(test_too_many_uses),
+        cmocka_unit_test(test_long_names),
+        cmocka_unit_test(test_cut),
         cmocka_unit_test(test_first_failure_stays),
         cmocka_unit_test(test_out_of_memory),
         cmocka_unit_test(test_no_graph),

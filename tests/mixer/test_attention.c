@@ -3,6 +3,7 @@
 #include "mixer/product.h"
 
 #include "support/lab.h"
+#include "support/refer.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -16,7 +17,7 @@ enum { SESSIONS = 5, LENGTH = 300 };
 
 typedef struct attention_case {
     const char       *what;
-    int               type, kv_type;      /* BB_TYPE_… */
+    bb_type           type, kv_type;
     double            bound;              /* of the error; what rounds otherwise near a tie of
                                              the cache's type makes it larger */
     bb_attention_dims dims;               /* D, heads, kv heads, d, rope, bias */
@@ -24,17 +25,19 @@ typedef struct attention_case {
 
 static const attention_case cases[] = {
     { "partial rope", BB_TYPE_F32, BB_TYPE_F32, 1e-5,
-      { 32, 4, 2, 8, { .d = 4, .theta = 1e4 }, false } },
+      { 32, 4, 2, 8, { .d = 4, .theta = 1e4 }, false, 0, 0 } },
     { "odd widths", BB_TYPE_BF16, BB_TYPE_F32, 1e-5,
-      { 27, 6, 2, 10, { .d = 10, .theta = 500 }, true } },
+      { 27, 6, 2, 10, { .d = 10, .theta = 500 }, true, 0, 0 } },
     { "one kv head", BB_TYPE_F16, BB_TYPE_BF16, 2e-3,
-      { 24, 8, 1, 6, { .d = 2, .theta = 1e6 }, false } },
+      { 24, 8, 1, 6, { .d = 2, .theta = 1e6 }, false, 0, 0 } },
     { "no sharing", BB_TYPE_BF16, BB_TYPE_F16, 2e-4,
-      { 24, 3, 3, 16, { .d = 0, .theta = 1e4 }, true } },
+      { 24, 3, 3, 16, { .d = 0, .theta = 1e4 }, true, 0, 0 } },
     { "half cache", BB_TYPE_F32, BB_TYPE_F16, 2e-4,
-      { 32, 6, 3, 12, { .d = 6, .theta = 1e4 }, false } },
+      { 32, 6, 3, 12, { .d = 6, .theta = 1e4 }, false, 0, 0 } },
     { "bf16 cache", BB_TYPE_F32, BB_TYPE_BF16, 2e-3,
-      { 32, 4, 2, 20, { .d = 20, .theta = 1e4 }, true } },
+      { 32, 4, 2, 20, { .d = 20, .theta = 1e4 }, true, 0, 0 } },
+    { "other output, own scale", BB_TYPE_F32, BB_TYPE_F32, 1e-5,
+      { 24, 4, 2, 8, { .d = 8, .theta = 1e4 }, false, 24, 0.0625f } },
 };
 enum { N_CASES = sizeof cases / sizeof cases[0] };
 
@@ -49,13 +52,6 @@ static const int script[][SESSIONS] = {
     { 16, 64, 64, 128, 1 },
 };
 enum { N_SCRIPT = sizeof script / sizeof script[0] };
-
-/* -------------------------------------------------------------- reference ---------------- */
-
-typedef struct weights {
-    double *q, *k, *v, *o;
-    double *q_b, *k_b, *v_b, *o_b;
-} weights;
 
 static void add_weights(const attention_case *c, store *s)
 {
@@ -81,99 +77,6 @@ static void add_weights(const attention_case *c, store *s)
     lab_add(s, "m.o_proj.bias", "F32", 0, 0.3, &seed, (const int[]){ d->d_model, 0 });
 }
 
-static weights read_weights(const bb_attention_dims *d, const store *s)
-{
-    weights w = { 0 };
-
-    w.q = lab_values(s, "m.q_proj.weight");
-    w.k = lab_values(s, "m.k_proj.weight");
-    w.v = lab_values(s, "m.v_proj.weight");
-    w.o = lab_values(s, "m.o_proj.weight");
-    if (!d->bias) return w;
-    w.q_b = lab_values(s, "m.q_proj.bias");
-    w.k_b = lab_values(s, "m.k_proj.bias");
-    w.v_b = lab_values(s, "m.v_proj.bias");
-    w.o_b = lab_values(s, "m.o_proj.bias");
-    return w;
-}
-
-static void free_weights(weights *w)
-{
-    free(w->q), free(w->k), free(w->v), free(w->o);
-    free(w->q_b), free(w->k_b), free(w->v_b), free(w->o_b);
-}
-
-static void rotate(const bb_attention_dims *d, int heads, int pos, double *x)
-{
-    const int half = d->rope.d / 2;
-
-    for (int h = 0; h < heads; h++)
-        for (int i = 0; i < half; i++) {
-            double      *low = x + h * d->d_head + i;
-            const double angle = pos / pow(d->rope.theta, (double)i / half);
-            const double a = low[0];
-            const double b = low[half];
-            low[0] = a * cos(angle) - b * sin(angle);
-            low[half] = b * cos(angle) + a * sin(angle);
-        }
-}
-
-/* out [d_head] of query head h at position t; keys, values [t + 1, kv heads, d]. */
-static void attend(const bb_attention_dims *d, int h, int t, const double *q,
-                   const double *keys, const double *values, double *out)
-{
-    const int width = d->n_kv_heads * d->d_head;
-    const int at = h / (d->n_heads / d->n_kv_heads) * d->d_head;
-    double    score[LENGTH];
-    double    most = -INFINITY;
-    double    sum = 0;
-
-    for (int s = 0; s <= t; s++) {
-        score[s] = 0;
-        for (int i = 0; i < d->d_head; i++)
-            score[s] += q[h * d->d_head + i] * keys[s * width + at + i];
-        score[s] /= sqrt(d->d_head);
-        most = fmax(most, score[s]);
-    }
-    for (int s = 0; s <= t; s++) sum += score[s] = exp(score[s] - most);
-    for (int i = 0; i < d->d_head; i++) {
-        out[i] = 0;
-        for (int s = 0; s <= t; s++) out[i] += score[s] / sum * values[s * width + at + i];
-    }
-}
-
-/* out [n, D] for the inputs h [n, D] of a session from its start. */
-static void refer(const attention_case *c, const weights *w, const float *h, int n, double *out)
-{
-    enum { MOST = 96 };
-    const bb_attention_dims *d = &c->dims;
-    const int D = d->d_model;
-    const int d_q = d->n_heads * d->d_head;
-    const int d_kv = d->n_kv_heads * d->d_head;
-    double   *keys = calloc((size_t)(n * d_kv), sizeof *keys);
-    double   *values = calloc((size_t)(n * d_kv), sizeof *values);
-    double    u[MOST], q[MOST], y[MOST];
-
-    assert_true(keys && values && D <= MOST && d_q <= MOST);
-    for (int t = 0; t < n; t++) {
-        double *k = keys + t * d_kv;
-        double *v = values + t * d_kv;
-        for (int i = 0; i < D; i++) u[i] = (double)h[t * D + i];
-        lab_multiply(w->q, w->q_b, d_q, D, u, q);
-        lab_multiply(w->k, w->k_b, d_kv, D, u, k);
-        lab_multiply(w->v, w->v_b, d_kv, D, u, v);
-        rotate(d, d->n_heads, t, q);
-        rotate(d, d->n_kv_heads, t, k);
-        for (int i = 0; i < d_kv; i++) k[i] = lab_round(c->kv_type, k[i]);
-        for (int i = 0; i < d_kv; i++) v[i] = lab_round(c->kv_type, v[i]);
-        for (int j = 0; j < d->n_heads; j++)
-            attend(d, j, t, q, keys, values, y + j * d->d_head);
-        lab_multiply(w->o, w->o_b, D, d_q, y, out + t * D);
-    }
-    free(keys);
-    free(values);
-}
-
 /* -------------------------------------------------------------- tests -------------------- */
 
 static void begin(lab *l, const attention_case *c, store *s)
@@ -182,7 +85,7 @@ static void begin(lab *l, const attention_case *c, store *s)
 
     memset(s, 0, sizeof *s);
     lab_begin(l, c->dims.d_model, c->kv_type);
-    bb_plan_attention(&l->plan, "m.", &c->dims);
+    lab_use(l, bb_plan_attention(&l->plan, "m.", &c->dims));
     add_weights(c, s);
     lab_bind(l, s);
     for (int i = 0; i < SESSIONS; i++) lab_add_session(l, LENGTH, &seed);
@@ -197,7 +100,6 @@ static void test_formula(void **unused)
         lab   l;
 
         begin(&l, c, &s);
-        weights w = read_weights(&c->dims, &s);
         double *expected = calloc((size_t)(LENGTH * c->dims.d_model), sizeof *expected);
         assert_non_null(expected);
         const bb_cache *cache = &l.kernels.cache[c->kv_type];
@@ -205,13 +107,14 @@ static void test_formula(void **unused)
         lab_run(&l, 2, script[0], N_SCRIPT);
         assert_int_equal(l.session[3].pos, 290);
         for (int j = 0; j < SESSIONS; j++) {
-            refer(c, &w, l.session[j].h, l.session[j].pos, expected);
+            double *h = lab_doubles(l.session[j].h, (size_t)(LENGTH * c->dims.d_model));
+            refer_attention(&c->dims, c->kv_type, &s, "m.", h, l.session[j].pos, expected);
+            free(h);
             const double error = lab_error(&l, j, expected);
             if (!(error < lab_bound(&l, c->type, bound)))
                 fail_msg("%s: session %d: error %g", c->what, j, error);
         }
         free(expected);
-        free_weights(&w);
         lab_close(&l);
         store_free(&s);
     }
@@ -268,10 +171,21 @@ static void test_company_up_to_32_rows(void **unused)
     }
 }
 
-static void run_forward(const bb_exec *e, void *mixer)
+/* A mixer on rows h [T, D], added to the stream. */
+typedef struct forward {
+    const bb_mixer *m;
+    const float    *h;
+    int             d_model;
+} forward;
+
+static void run_forward(const bb_exec *e, void *context)
 {
-    const bb_mixer *m = mixer;
-    m->kind->forward(m, e);
+    const forward *f = context;
+    const bb_call  c = {
+        .in = bb_source_of(e, f->h, (size_t)f->d_model, f->d_model),
+        .out = { .y = e->pass->x, .ld = (size_t)f->d_model, .add = true, .alpha = 1.0f },
+    };
+    f->m->kind->forward(f->m, e, &c);
 }
 
 /* In float32 the angle of this position would be off by more than 0.03. The cache must hold what
@@ -281,41 +195,55 @@ static void test_far_position(void **unused)
     enum { FAR = 1000003, D = 4 };
     static const char *const names[] = { "m.q_proj.weight", "m.k_proj.weight",
                                          "m.v_proj.weight", "m.o_proj.weight" };
-    static const bb_attention_dims d = { D, 1, 1, D, { .d = D, .theta = 100 }, false };
+    static const bb_attention_dims d = { D, 1, 1, D, { .d = D, .theta = 100 }, false, 0, 0 };
     static const float unit[D * D] = { 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1 };
     float      h[D] = { 1, -0.5f, 0.25f, 2 };
     float      x[D] = { 0 };
     double     key[D] = { 1, -0.5, 0.25, 2 };
     store      s = { NULL, 0, 0 };
     lab        l;
-    void      *state[1];
-    bb_segment segment = { .state = state, .n_rows = 1, .pos = FAR, .length = FAR + 1 };
+    bb_slot    slot = { .cache = NULL };
+    bb_segment segment = { .slot = &slot, .n_rows = 1, .pos = FAR, .length = FAR + 1 };
 
     (void)unused;
     lab_begin(&l, D, BB_TYPE_F32);
-    bb_plan_attention(&l.plan, "m.", &d);
+    lab_use(&l, bb_plan_attention(&l.plan, "m.", &d));
     for (int i = 0; i < 4; i++)
         store_add(&s, names[i], "F32", 2, (const size_t[]){ D, D }, unit);
     lab_bind(&l, &s);
-    bb_mixer    *m = l.graph->block[0].mixer[0];
+    forward      f = { l.graph->block[0].use[0].mixer, h, D };
+    const bb_mixer *m = f.m;
     const size_t bytes = (m->kind->scratch_bytes(m, 1, 1) + 63) / 64 * 64;
-    bb_exec      e = { .k = &l.kernels, .x = x, .h = bb_rows_at(h, D), .segment = &segment, .n_segments = 1,
-                       .T = 1, .scratch = { .base = aligned_alloc(64, bytes), .size = bytes } };
-    state[0] = calloc(1, m->kind->state_bytes(m, FAR + 1));
-    assert_true(e.scratch.base && state[0]);
-    lab_team(&e, 1, D, run_forward, m);
+    bb_pass      e = { .k = &l.kernels, .x = x, .segment = &segment, .n_segments = 1, .T = 1,
+                       .scratch = { .base = aligned_alloc(64, bytes), .size = bytes } };
+    slot.cache = calloc(1, m->kind->cache_bytes(m, FAR + 1));
+    assert_true(e.scratch.base && slot.cache);
+    lab_team(&e, 1, D, run_forward, &f);
 
     float        expected[BB_KV_ELEMENTS(D)] = { 0 };
     float        rotated[D];
-    const float *found = (const float *)state[0] + FAR / 64 * BB_KV_ELEMENTS(D);
-    rotate(&d, 1, FAR, key);
+    const float *found = (const float *)slot.cache + FAR / 64 * BB_KV_ELEMENTS(D);
+    refer_rotate(&d, 1, FAR, key);
     for (int i = 0; i < D; i++) rotated[i] = (float)key[i];
     l.kernels.cache[BB_TYPE_F32].put(D, rotated, h, FAR % 64, expected);
     for (size_t i = 0; i < BB_KV_ELEMENTS(D); i++)
         assert_true(fabsf(found[i] - expected[i]) < 1e-6f);
+
+    /* Saved, keys of all positions come first, then values. */
+    const size_t saved = m->kind->saved_bytes(m, FAR + 1);
+    float       *out = malloc(saved);
+    assert_int_equal(saved, 2 * sizeof(float) * D * (FAR + 1));
+    assert_non_null(out);
+    m->kind->save(m, &l.kernels, NULL, slot.cache, FAR + 1, out);
+    for (int i = 0; i < D; i++) {
+        assert_true(out[(size_t)FAR * D - D + (size_t)i] == 0);
+        assert_true(fabsf(out[(size_t)FAR * D + (size_t)i] - rotated[i]) < 1e-6f);
+        assert_true(out[(size_t)(2 * FAR + 1) * D + (size_t)i] == h[i]);
+    }
+    free(out);
     bb_unguard(e.scratch.base, bytes);
     free(e.scratch.base);
-    free(state[0]);
+    free(slot.cache);
     lab_close(&l);
     store_free(&s);
 }
@@ -328,8 +256,8 @@ static const int deep_pos[DEEP] = { 0, 1000, 1023, 2040, 16380, 16384, 40000 };
 
 typedef struct deep {
     lab       l;
-    bb_mixer *m;
-    void     *state[DEEP];
+    forward   f;
+    bb_slot   slot[DEEP];
     double   *k[DEEP], *v[DEEP];          /* [pos + rows, 8] */
     float    *h[DEEP];                    /* [33, 16] rows to come */
 } deep;
@@ -344,33 +272,33 @@ static void remember(deep *d, int i, int pos, const float *k, const float *v)
     }
     for (int head = 0; head < 2; head++)
         d->l.kernels.cache[BB_TYPE_F32].put(4, k + 4 * head, v + 4 * head, pos % 64,
-            (float *)d->state[i] + (size_t)(pos / 64 * 2 + head) * block);
+            (float *)d->slot[i].cache + (size_t)(pos / 64 * 2 + head) * block);
 }
 
 static void deepen(deep *d, store *s)
 {
-    static const bb_attention_dims dims = { DEEP_D, 4, 2, 4, { .d = 0 }, false };
+    static const bb_attention_dims dims = { DEEP_D, 4, 2, 4, { .d = 0 }, false, 0, 0 };
     float    unit[DEEP_D * DEEP_D] = { 0 };
     uint64_t seed = 11;
 
     for (int i = 0; i < DEEP_D; i++) unit[i * DEEP_D + i] = 1;
     lab_begin(&d->l, DEEP_D, BB_TYPE_F32);
-    bb_plan_attention(&d->l.plan, "m.", &dims);
+    lab_use(&d->l, bb_plan_attention(&d->l.plan, "m.", &dims));
     store_add(s, "m.q_proj.weight", "F32", 2, (const size_t[]){ DEEP_D, DEEP_D }, unit);
     store_add(s, "m.k_proj.weight", "F32", 2, (const size_t[]){ DEEP_KV, DEEP_D }, unit);
     store_add(s, "m.v_proj.weight", "F32", 2, (const size_t[]){ DEEP_KV, DEEP_D },
               unit + DEEP_KV * DEEP_D);
     store_add(s, "m.o_proj.weight", "F32", 2, (const size_t[]){ DEEP_D, DEEP_D }, unit);
     lab_bind(&d->l, s);
-    d->m = d->l.graph->block[0].mixer[0];
+    d->f = (forward){ d->l.graph->block[0].use[0].mixer, NULL, DEEP_D };
     for (int i = 0; i < DEEP; i++) {
         const size_t n = (size_t)(deep_pos[i] + DEEP_ROWS);
-        d->state[i] = malloc(d->m->kind->state_bytes(d->m, n));
+        d->slot[i].cache = malloc(d->f.m->kind->cache_bytes(d->f.m, n));
         d->k[i] = malloc(n * DEEP_KV * sizeof *d->k[i]);
         d->v[i] = malloc(n * DEEP_KV * sizeof *d->v[i]);
         d->h[i] = malloc(DEEP_ROWS * DEEP_D * sizeof *d->h[i]);
-        assert_true(d->state[i] && d->k[i] && d->v[i] && d->h[i]);
-        memset(d->state[i], 0xff, d->m->kind->state_bytes(d->m, n));
+        assert_true(d->slot[i].cache && d->k[i] && d->v[i] && d->h[i]);
+        memset(d->slot[i].cache, 0xff, d->f.m->kind->cache_bytes(d->f.m, n));
         for (int j = 0; j < DEEP_ROWS * DEEP_D; j++) d->h[i][j] = (float)(2 * lab_normal(&seed));
         for (int t = 0; t < deep_pos[i]; t++) {
             float kv[2 * DEEP_KV];
@@ -383,7 +311,7 @@ static void deepen(deep *d, store *s)
 static void free_deep(deep *d)
 {
     for (int i = 0; i < DEEP; i++) {
-        free(d->state[i]);
+        free(d->slot[i].cache);
         free(d->k[i]);
         free(d->v[i]);
         free(d->h[i]);
@@ -396,21 +324,23 @@ static void run_deep(deep *d, int n_threads, int first, const int *n, float *out
 {
     float      h[DEEP * DEEP_ROWS * DEEP_D];
     bb_segment segment[DEEP];
-    bb_exec    e = { .k = &d->l.kernels, .x = out, .h = bb_rows_at(h, DEEP_D), .segment = segment };
+    bb_pass    e = { .k = &d->l.kernels, .x = out, .segment = segment };
 
     for (int i = 0; i < DEEP; i++) {
         if (n[i] == 0) continue;
-        segment[e.n_segments++] = (bb_segment){ .state = &d->state[i], .row = e.T, .n_rows = n[i],
+        segment[e.n_segments++] = (bb_segment){ .slot = &d->slot[i], .row = e.T, .n_rows = n[i],
                                                 .pos = deep_pos[i] + first, .length = 1 << 20 };
         memcpy(h + e.T * DEEP_D, d->h[i] + first * DEEP_D, (size_t)(n[i] * DEEP_D) * sizeof *h);
         e.T += n[i];
     }
-    const size_t bytes = (d->m->kind->scratch_bytes(d->m, e.T, n_threads) + 63) / 64 * 64;
+    e.many = bb_is_many(e.T);
+    d->f.h = h;
+    const size_t bytes = (d->f.m->kind->scratch_bytes(d->f.m, e.T, n_threads) + 63) / 64 * 64;
     e.scratch = (bb_arena){ .base = aligned_alloc(64, bytes), .size = bytes };
     assert_non_null(e.scratch.base);
     memset(e.scratch.base, 0xff, bytes);
     memset(out, 0, (size_t)(e.T * DEEP_D) * sizeof *out);
-    lab_team(&e, n_threads, DEEP_D, run_forward, d->m);
+    lab_team(&e, n_threads, DEEP_D, run_forward, &d->f);
     bb_unguard(e.scratch.base, bytes);
     free(e.scratch.base);
 }
@@ -496,10 +426,11 @@ static void test_memory(void **unused)
         lab   l;
 
         begin(&l, &cases[i], &s);
-        const bb_mixer *m = l.graph->block[0].mixer[0];
+        const bb_mixer *m = l.graph->block[0].use[0].mixer;
         for (int j = 0; j < 5; j++)
-            assert_int_equal(m->kind->state_bytes(m, positions[j][0]), positions[j][1] * block);
-        assert_int_equal(m->slot, 0);
+            assert_int_equal(m->kind->cache_bytes(m, positions[j][0]), positions[j][1] * block);
+        assert_null(m->kind->state_bytes);
+        assert_int_equal(l.graph->block[0].use[0].slot, 0);
         lab_close(&l);
         store_free(&s);
     }
@@ -521,7 +452,7 @@ static void test_print(void **unused)
         bb_printer p = { .buffer = text, .size = sizeof text };
 
         begin(&l, &cases[i], &s);
-        l.graph->block[0].mixer[0]->kind->print(l.graph->block[0].mixer[0], &p);
+        l.graph->block[0].use[0].mixer->kind->print(l.graph->block[0].use[0].mixer, &p);
         assert_string_equal(text, lines[i]);
         lab_close(&l);
         store_free(&s);
@@ -531,8 +462,8 @@ static void test_print(void **unused)
 static void test_too_wide(void **unused)
 {
     const bb_attention_dims wide[] = {
-        { 32, 1, 1, 4096, { .d = 2050, .theta = 1e4 }, false },
-        { 32, 1 << 13, 1, 4096, { .d = 0 }, false },
+        { 32, 1, 1, 4096, { .d = 2050, .theta = 1e4 }, false, 0, 0 },
+        { 32, 1 << 13, 1, 4096, { .d = 0 }, false, 0, 0 },
     };
 
     (void)unused;
@@ -540,7 +471,7 @@ static void test_too_wide(void **unused)
         lab         l;
         bamba_error err;
         lab_begin(&l, 32, BB_TYPE_F32);
-        bb_plan_attention(&l.plan, "m.", &wide[i]);
+        lab_use(&l, bb_plan_attention(&l.plan, "m.", &wide[i]));
         assert_int_equal(bb_plan_status(&l.plan, &err), BAMBA_ERR_UNSUPPORTED);
         assert_non_null(strstr(err.message, "'m.': attention of"));
         lab_close(&l);

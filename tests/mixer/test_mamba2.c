@@ -2,6 +2,7 @@
 #include "mixer/mixers.h"
 
 #include "support/lab.h"
+#include "support/refer.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -16,7 +17,7 @@ enum { SESSIONS = 5, LENGTH = 330 };
 typedef struct mamba2_case {
     const char    *what;
     bb_mamba2_dims dims;                  /* D, H, P, N, G, K, biases, dt limits, epsilon */
-    int            type;                  /* BB_TYPE_… of the matrices */
+    bb_type        type;                  /* of the matrices */
 } mamba2_case;
 
 static const mamba2_case cases[] = {
@@ -46,12 +47,6 @@ static const int alone[][SESSIONS] = {
     { 0, 0, 0, 0, 207 },
 };
 
-/* -------------------------------------------------------------- reference ---------------- */
-
-typedef struct weights {
-    double *in, *in_b, *conv, *conv_b, *dt_bias, *a_log, *D, *norm, *out, *out_b;
-} weights;
-
 static void add_weights(const mamba2_case *c, store *s)
 {
     const bb_mamba2_dims *d = &c->dims;
@@ -76,116 +71,6 @@ static void add_weights(const mamba2_case *c, store *s)
     lab_add(s, "m.out_proj.bias", "F32", 0, 0.3, &seed, (const int[]){ d->d_model, 0 });
 }
 
-static weights read_weights(const bb_mamba2_dims *d, const store *s)
-{
-    weights w = { .in = NULL };
-
-    w.in = lab_values(s, "m.in_proj.weight");
-    w.conv = lab_values(s, "m.conv1d.weight");
-    w.dt_bias = lab_values(s, "m.dt_bias");
-    w.a_log = lab_values(s, "m.A_log");
-    w.D = lab_values(s, "m.D");
-    w.norm = lab_values(s, "m.norm.weight");
-    w.out = lab_values(s, "m.out_proj.weight");
-    if (d->conv_bias) w.conv_b = lab_values(s, "m.conv1d.bias");
-    if (d->proj_bias) w.in_b = lab_values(s, "m.in_proj.bias");
-    if (d->proj_bias) w.out_b = lab_values(s, "m.out_proj.bias");
-    return w;
-}
-
-static void free_weights(weights *w)
-{
-    free(w->in), free(w->in_b), free(w->conv), free(w->conv_b), free(w->dt_bias);
-    free(w->a_log), free(w->D), free(w->norm), free(w->out), free(w->out_b);
-}
-
-static double silu(double v) { return v / (1 + exp(-v)); }
-
-/* v [C] of token t after convolution and SiLU; raw [t + 1, C] the columns so far. */
-static void convolve(const bb_mamba2_dims *d, const weights *w, int C, const double *raw, int t,
-                     double *v)
-{
-    const int K = d->d_conv;
-
-    for (int c = 0; c < C; c++) {
-        double sum = w->conv_b ? w->conv_b[c] : 0;
-        for (int j = 0; j < K; j++) {
-            const int s = t - (K - 1) + j;
-            if (s >= 0) sum += w->conv[c * K + j] * raw[s * C + c];
-        }
-        v[c] = silu(sum);
-    }
-}
-
-/* One token: S [H, P, N] updated, y [H, P]. xbc [C] after the convolution, raw_dt [H]. */
-static void recur(const bb_mamba2_dims *d, const weights *w, const double *xbc,
-                  const double *raw_dt, double *S, double *y)
-{
-    const int P = d->d_head;
-    const int N = d->d_state;
-    const int I = d->n_heads * P;
-
-    for (int h = 0; h < d->n_heads; h++) {
-        const int     g = h / (d->n_heads / d->n_groups);
-        const double *B = xbc + I + g * N;
-        const double *C = xbc + I + (d->n_groups + g) * N;
-        const double  dt = fmin(fmax(log1p(exp(raw_dt[h] + w->dt_bias[h])), (double)d->dt_min),
-                                (double)d->dt_max);
-        const double  a = exp(-dt * exp(w->a_log[h]));
-        for (int p = 0; p < P; p++) {
-            const double x = xbc[h * P + p];
-            double       sum = w->D[h] * x;
-            for (int n = 0; n < N; n++) {
-                double *s = &S[(h * P + p) * N + n];
-                *s = a * *s + dt * x * B[n];
-                sum += C[n] * *s;
-            }
-            y[h * P + p] = sum;
-        }
-    }
-}
-
-/* y [I] times silu(z), normed in G groups. */
-static void norm(const bb_mamba2_dims *d, const weights *w, const double *z, double *y)
-{
-    const int n = d->n_heads * d->d_head / d->n_groups;
-
-    for (int g = 0; g < d->n_groups; g++) {
-        double squares = 0;
-        for (int i = g * n; i < (g + 1) * n; i++) {
-            y[i] *= silu(z[i]);
-            squares += y[i] * y[i];
-        }
-        for (int i = g * n; i < (g + 1) * n; i++)
-            y[i] *= w->norm[i] / sqrt(squares / n + (double)d->epsilon);
-    }
-}
-
-/* out [n, D] for the inputs h [n, D] of a session from its start. */
-static void refer(const bb_mamba2_dims *d, const weights *w, const float *h, int n, double *out)
-{
-    enum { MOST = 1024 };
-    const int D = d->d_model;
-    const int I = d->n_heads * d->d_head;
-    const int C = I + 2 * d->n_groups * d->d_state;
-    double   *raw = calloc((size_t)(n * C), sizeof *raw);
-    double   *S = calloc((size_t)(I * d->d_state), sizeof *S);
-    double    u[64], proj[MOST], xbc[MOST], y[MOST];
-
-    assert_true(raw && S && I + C + d->n_heads <= MOST && D <= 64);
-    for (int t = 0; t < n; t++) {
-        for (int i = 0; i < D; i++) u[i] = (double)h[t * D + i];
-        lab_multiply(w->in, w->in_b, I + C + d->n_heads, D, u, proj);
-        memcpy(raw + t * C, proj + I, (size_t)C * sizeof *raw);
-        convolve(d, w, C, raw, t, xbc);
-        recur(d, w, xbc, proj + I + C, S, y);
-        norm(d, w, proj, y);
-        lab_multiply(w->out, w->out_b, D, I, y, out + t * D);
-    }
-    free(raw);
-    free(S);
-}
-
 /* -------------------------------------------------------------- tests -------------------- */
 
 static void begin(lab *l, const mamba2_case *c, store *s)
@@ -194,7 +79,7 @@ static void begin(lab *l, const mamba2_case *c, store *s)
 
     memset(s, 0, sizeof *s);
     lab_begin(l, c->dims.d_model, BB_TYPE_F32);
-    bb_plan_mamba2(&l->plan, "m.", &c->dims);
+    lab_use(l, bb_plan_mamba2(&l->plan, "m.", &c->dims));
     add_weights(c, s);
     lab_bind(l, s);
     for (int i = 0; i < SESSIONS; i++) lab_add_session(l, LENGTH, &seed);
@@ -220,11 +105,12 @@ static void test_recurrence(void **unused)
         lab     l;
 
         begin(&l, c, &s);
-        weights w = read_weights(&c->dims, &s);
         for (int j = 0; j < SESSIONS; j++) {
+            double *h = lab_doubles(l.session[j].h, (size_t)(LENGTH * c->dims.d_model));
             expected[j] = calloc((size_t)(LENGTH * c->dims.d_model), sizeof(double));
             assert_non_null(expected[j]);
-            refer(&c->dims, &w, l.session[j].h, LENGTH, expected[j]);
+            refer_mamba2(&c->dims, &s, "m.", h, LENGTH, expected[j]);
+            free(h);
         }
         lab_run(&l, 2, script[0], N_SCRIPT);
         assert_int_equal(l.session[0].pos, 287);
@@ -232,7 +118,6 @@ static void test_recurrence(void **unused)
         lab_run(&l, 1, alone[0], SESSIONS);
         expect_recurrence(&l, c, expected, "alone");
         for (int j = 0; j < SESSIONS; j++) free(expected[j]);
-        free_weights(&w);
         lab_close(&l);
         store_free(&s);
     }
@@ -306,12 +191,72 @@ static void test_chunks_at_absolute_positions(void **unused)
         size_t n;
 
         begin(&l, &cases[i], &s);
-        if (bb_format_of(&l.kernels, (bb_type)cases[i].type)->many) {
+        if (bb_format_of(&l.kernels, cases[i].type)->many) {
             lab_run(&l, 1, whole[0], 2);
             unsigned char *bits = lab_bits(&l, &n);
             assert_true(lab_repeats(&l, 2, parts[0], 4, bits, n));
             free(bits);
         }
+        lab_close(&l);
+        store_free(&s);
+    }
+}
+
+/* What rows leave in the log rebuilds the state they left, from the state before them: all of them,
+   or the last ones from a saved state. The log of the last rows holds the window. */
+static void test_replay(void **unused)
+{
+    static const int steps[][SESSIONS] = {
+        { 20, 1, 0, 3, 32 }, { 1, 30, 1, 2, 0 }, { 7, 7, 7, 7, 4 }, { 1, 1, 1, 1, 1 },
+    };
+    enum { N_STEPS = sizeof steps / sizeof steps[0], SPLIT = 2 };
+
+    (void)unused;
+    for (int i = 0; i < N_CASES; i++) {
+        store s;
+        lab   l;
+
+        begin(&l, &cases[i], &s);
+        const bb_mixer      *m = l.graph->block[0].use[0].mixer;
+        const bb_mixer_kind *k = m->kind;
+        const size_t         width = k->log_floats(m), bytes = k->saved_bytes(m, 0);
+        float *scratch = malloc(width * sizeof *scratch);
+        void  *state[2] = { aligned_alloc(64, (k->state_bytes(m) + 63) / 64 * 64),
+                            aligned_alloc(64, (k->state_bytes(m) + 63) / 64 * 64) };
+        unsigned char *before = malloc(bytes), *expected = malloc(bytes), *found = malloc(bytes);
+
+        for (int j = 0; j < SESSIONS; j++)
+            l.session[j].log = malloc(LENGTH * width * sizeof(float));
+        for (int j = 0; j < SESSIONS; j++) {
+            lab_run(&l, 2, steps[0], SPLIT);
+            const int split = l.session[j].pos;
+            lab_save(&l, j, before);
+            lab_run(&l, 2, steps[0], N_STEPS);
+            lab_save(&l, j, expected);
+            const int    end = l.session[j].pos;
+            const float *log = l.session[j].log;
+
+            memset(state[0], 0, k->state_bytes(m));
+            memset(state[1], 0xFF, k->state_bytes(m));
+            k->replay(m, &l.kernels, log, end, state[0], state[1], scratch);
+            k->save(m, &l.kernels, state[1], NULL, 0, found);
+            assert_memory_equal(found, expected, bytes);
+
+            memset(state[0], 0xFF, k->state_bytes(m));
+            k->load(m, &l.kernels, before, 0, state[0], NULL);
+            k->replay(m, &l.kernels, log + (size_t)split * width, end - split, state[0], state[0],
+                      scratch);
+            k->save(m, &l.kernels, state[0], NULL, 0, found);
+            assert_memory_equal(found, expected, bytes);
+
+            const bb_mamba2_dims *d = &cases[i].dims;
+            const size_t C = width - (size_t)d->n_heads, kept = (size_t)d->d_conv - 1;
+            for (size_t r = 0; r < kept && (size_t)end >= kept; r++)
+                assert_memory_equal(expected + r * C * sizeof(float),
+                                    log + ((size_t)end - kept + r) * width, C * sizeof(float));
+        }
+        for (int j = 0; j < SESSIONS; j++) free(l.session[j].log);
+        free(scratch), free(state[0]), free(state[1]), free(before), free(expected), free(found);
         lab_close(&l);
         store_free(&s);
     }
@@ -324,11 +269,12 @@ static void test_memory(void **unused)
 
     (void)unused;
     begin(&l, &cases[1], &s);             /* C = 24 + 2·2·8 = 56, K - 1 = 2; S 6 · 4 · 8 */
-    const bb_mixer *m = l.graph->block[0].mixer[0];
+    const bb_mixer *m = l.graph->block[0].use[0].mixer;
     const size_t    exact = (2 * 56 + 192) * sizeof(float);
-    assert_in_range(m->kind->state_bytes(m, 0), exact, exact + 126);
-    assert_int_equal(m->kind->state_bytes(m, 1 << 20), m->kind->state_bytes(m, 0));
-    assert_int_equal(m->slot, 0);
+    assert_in_range(m->kind->state_bytes(m), exact, exact + 126);
+    assert_int_equal(m->kind->saved_bytes(m, 1000), exact);
+    assert_null(m->kind->cache_bytes);
+    assert_int_equal(l.graph->block[0].use[0].slot, 0);
     lab_close(&l);
     store_free(&s);
 }
@@ -351,7 +297,7 @@ static void test_print(void **unused)
         bb_printer p = { .buffer = text, .size = sizeof text };
 
         begin(&l, &cases[i], &s);
-        l.graph->block[0].mixer[0]->kind->print(l.graph->block[0].mixer[0], &p);
+        l.graph->block[0].use[0].mixer->kind->print(l.graph->block[0].use[0].mixer, &p);
         assert_string_equal(text, lines[i]);
         lab_close(&l);
         store_free(&s);
@@ -367,10 +313,10 @@ static void test_too_wide(void **unused)
     (void)unused;
     lab_begin(&l, 24, BB_TYPE_F32);
     d.n_heads = d.d_head = 1 << 13;
-    bb_plan_mamba2(&l.plan, "m.", &d);
+    lab_use(&l, bb_plan_mamba2(&l.plan, "m.", &d));
     assert_int_equal(bb_plan_status(&l.plan, &err), BAMBA_ERR_UNSUPPORTED);
     assert_string_equal(err.message, "'m.': Mamba-2 mixer wider than 16777216");
-    assert_int_equal(l.graph->block[0].n_mixers, 0);
+    assert_int_equal(l.graph->block[0].n_uses, 0);
     lab_close(&l);
 }
 
@@ -381,6 +327,7 @@ int main(void)
         cmocka_unit_test(test_any_number_of_threads),
         cmocka_unit_test(test_company_up_to_32_rows),
         cmocka_unit_test(test_chunks_at_absolute_positions),
+        cmocka_unit_test(test_replay),
         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_print),
         cmocka_unit_test(test_too_wide),

@@ -2,6 +2,7 @@
 #include "mixer/mixers.h"
 
 #include "support/lab.h"
+#include "support/refer.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -10,19 +11,21 @@
 
 #include <cmocka.h>
 
-enum { SESSIONS = 3 };
+enum { SESSIONS = 3, LENGTH = 100 };
 
 typedef struct mlp_case {
     const char *what;
     bb_mlp_dims dims;
-    int         type;                     /* BB_TYPE_… of the matrices */
+    bb_type     type;                     /* of the matrices */
 } mlp_case;
 
 static const mlp_case cases[] = {
-    { "plain",  { 24, 40, false },  BB_TYPE_F32 },
-    { "biases", { 20, 33, true },   BB_TYPE_BF16 },
-    { "wide",   { 31, 150, true },  BB_TYPE_F16 },
-    { "narrow", { 40, 1, false },   BB_TYPE_BF16 },
+    { "plain",  { 24, 40, false, BB_ACT_SILU_GATED },  BB_TYPE_F32 },
+    { "biases", { 20, 33, true, BB_ACT_SILU_GATED },   BB_TYPE_BF16 },
+    { "wide",   { 31, 150, true, BB_ACT_SILU_GATED },  BB_TYPE_F16 },
+    { "narrow", { 40, 1, false, BB_ACT_SILU_GATED },   BB_TYPE_BF16 },
+    { "relu2",  { 24, 40, true, BB_ACT_RELU2 },  BB_TYPE_F32 },
+    { "relu2 wide", { 20, 180, false, BB_ACT_RELU2 }, BB_TYPE_BF16 },
 };
 
 static const int script[][SESSIONS] = {
@@ -41,14 +44,16 @@ static void add_weights(const mlp_case *c, store *s)
     const bb_mlp_dims *d = &c->dims;
     uint64_t           seed = 7;
 
-    lab_add(s, "m.gate_proj.weight", lab_dtype(c->type), 0, 1 / sqrt(d->d_model), &seed,
+    if (d->activation == BB_ACT_SILU_GATED)
+        lab_add(s, "m.gate_proj.weight", lab_dtype(c->type), 0, 1 / sqrt(d->d_model), &seed,
             (const int[]){ d->d_ff, d->d_model, 0 });
     lab_add(s, "m.up_proj.weight", lab_dtype(c->type), 0, 1 / sqrt(d->d_model), &seed,
             (const int[]){ d->d_ff, d->d_model, 0 });
     lab_add(s, "m.down_proj.weight", lab_dtype(c->type), 0, 1 / sqrt(d->d_ff), &seed,
             (const int[]){ d->d_model, d->d_ff, 0 });
     if (!d->bias) return;
-    lab_add(s, "m.gate_proj.bias", "F32", 0, 0.3, &seed, (const int[]){ d->d_ff, 0 });
+    if (d->activation == BB_ACT_SILU_GATED)
+        lab_add(s, "m.gate_proj.bias", "F32", 0, 0.3, &seed, (const int[]){ d->d_ff, 0 });
     lab_add(s, "m.up_proj.bias", "BF16", 0, 0.3, &seed, (const int[]){ d->d_ff, 0 });
     lab_add(s, "m.down_proj.bias", "F16", 0, 0.3, &seed, (const int[]){ d->d_model, 0 });
 }
@@ -58,37 +63,27 @@ static void begin(lab *l, const mlp_case *c, store *s)
     uint64_t seed = 11;
 
     lab_begin(l, c->dims.d_model, BB_TYPE_F32);
-    bb_plan_mlp(&l->plan, "m.", &c->dims);
+    lab_use(l, bb_plan_mlp(&l->plan, "m.", &c->dims));
     add_weights(c, s);
     lab_bind(l, s);
-    for (int i = 0; i < SESSIONS; i++) lab_add_session(l, 100, &seed);
+    for (int i = 0; i < SESSIONS; i++) lab_add_session(l, LENGTH, &seed);
 }
 
 static void expect_formula(const lab *l, const mlp_case *c, const store *s)
 {
     const int D = c->dims.d_model;
-    const int F = c->dims.d_ff;
-    double   *gate = lab_values(s, "m.gate_proj.weight");
-    double   *up = lab_values(s, "m.up_proj.weight");
-    double   *down = lab_values(s, "m.down_proj.weight");
-    double   *gate_b = c->dims.bias ? lab_values(s, "m.gate_proj.bias") : NULL;
-    double   *up_b = c->dims.bias ? lab_values(s, "m.up_proj.bias") : NULL;
-    double   *down_b = c->dims.bias ? lab_values(s, "m.down_proj.bias") : NULL;
-    double    h[64], g[160], u[160], y[100 * 64];
+    double   *y = calloc((size_t)(LENGTH * D), sizeof *y);
 
+    assert_non_null(y);
     for (int i = 0; i < SESSIONS; i++) {
-        for (int t = 0; t < l->session[i].pos; t++) {
-            for (int j = 0; j < D; j++) h[j] = (double)l->session[i].h[t * D + j];
-            lab_multiply(gate, gate_b, F, D, h, g);
-            lab_multiply(up, up_b, F, D, h, u);
-            for (int j = 0; j < F; j++) u[j] *= g[j] / (1 + exp(-g[j]));
-            lab_multiply(down, down_b, D, F, u, y + t * D);
-        }
+        double *h = lab_doubles(l->session[i].h, (size_t)(LENGTH * D));
+        refer_mlp(&c->dims, s, "m.", h, l->session[i].pos, y);
         const double error = lab_error(l, i, y);
         if (!(error < lab_bound(l, c->type, 5e-6)))
             fail_msg("%s: session %d: error %g", c->what, i, error);
+        free(h);
     }
-    free(gate), free(up), free(down), free(gate_b), free(up_b), free(down_b);
+    free(y);
 }
 
 static void test_formula(void **unused)
@@ -138,10 +133,11 @@ static void test_remembers_nothing(void **unused)
 
     (void)unused;
     begin(&l, &cases[1], &s);
-    const bb_mixer *m = l.graph->block[0].mixer[0];
+    const bb_mixer *m = l.graph->block[0].use[0].mixer;
     assert_int_equal(l.graph->n_slots, 0);
-    assert_int_equal(m->slot, -1);
-    assert_int_equal(m->kind->state_bytes(m, 1000), 0);
+    assert_int_equal(l.graph->block[0].use[0].slot, -1);
+    assert_null(m->kind->state_bytes);
+    assert_null(m->kind->cache_bytes);
     m->kind->print(m, &p);
     assert_string_equal(text, "20 -> 33 -> 20, bias");
     lab_close(&l);

@@ -44,7 +44,7 @@ static int set_up(void **unused)
     return 0;
 }
 
-static bb_linear make_linear(int type, int rows, int cols, bool has_bias)
+static bb_linear make_linear(bb_type type, int rows, int cols, bool has_bias)
 {
     uint64_t seed = (uint64_t)(rows * 1000 + cols);
 
@@ -55,36 +55,41 @@ static bb_linear make_linear(int type, int rows, int cols, bool has_bias)
             weight_16[i] = type == BB_TYPE_BF16 ? store_bf16(weight_f32[i])
                                                 : store_f16(weight_f32[i]);
     }
-    return (bb_linear){ { rows, cols, type, type == BB_TYPE_F32 ? (void *)weight_f32
-                                                                : (void *)weight_16 },
-                        has_bias ? bias : NULL };
+    return (bb_linear){ .w = { rows, cols, bb_format_of(&kernels, type),
+                               type == BB_TYPE_F32 ? (void *)weight_f32 : (void *)weight_16 },
+                        .bias = has_bias ? bias : NULL };
 }
 
 typedef struct call {
-    const bb_linear *l;
-    int              T;
-    const float     *x;
-    float           *y;
-    bool             add;
+    const bb_linear   *l, *pair;
+    const float       *x;
+    const int         *index;             /* of the source's rows; NULL */
+    bb_sink            to;
+    const bb_epilogue *then;
 } call;
 
 static void run_call(const bb_exec *e, void *context)
 {
-    const call *c = context;
-    bb_operand       operand = bb_operand_of(c->T, c->l->w.cols, bb_rows_at(c->x, LDX));
-    const bb_product p = { c->l, c->y, LDY };
+    const call      *c = context;
+    bb_source        source = bb_source_of(e, c->x, LDX, c->l->w.cols);
+    const bb_product p = { c->l, c->pair, c->to };
 
-    if (c->add) bb_multiply_add(e, BB_OP_MLP, c->l, &operand, c->y);
-    else bb_multiply(e, BB_OP_MLP, &p, 1, &operand, NULL, NULL);
+    source.index = c->index;
+    bb_multiply(e, 0, &p, 1, &source, c->then);
+}
+
+static bb_pass pass_of(int T)
+{
+    return (bb_pass){ .k = &kernels, .T = T, .many = bb_is_many(T) };
 }
 
 static void multiply(const bb_linear *l, int T, const float *from, float *to, int n_threads)
 {
-    const bb_exec e = { .k = &kernels, .T = T };
-    call          c = { l, T, from, to, false };
+    const bb_pass pass = pass_of(T);
+    call          c = { .l = l, .x = from, .to = bb_sink_store(to, LDY) };
 
     memset(to, 0xFF, sizeof *y * (size_t)(T < MOST_T ? T + 1 : T) * LDY);
-    lab_team(&e, n_threads, l->w.cols, run_call, &c);
+    lab_team(&pass, n_threads, l->w.cols, run_call, &c);
 }
 
 /* What the rows of T <= MOST_T should be, whatever T. */
@@ -92,7 +97,7 @@ static void compute_exact(const bb_linear *l)
 {
     const int rows = l->w.rows;
     const int cols = l->w.cols;
-    const int activation = (int)bb_format_of(&kernels, l->w.type)->activation;
+    const bb_type activation = l->w.format->activation;
 
     for (int i = 0; i < MOST_T * LDX; i++) seen[i] = lab_round(activation, (double)x[i]);
     for (int t = 0; t < MOST_T; t++)
@@ -120,7 +125,7 @@ static void expect_exact(const bb_linear *l, int T)
             const double error = fabs((double)y[t * LDY + r] - exact[t * rows + r]);
             if (!(error <= steps * (double)FLT_EPSILON * magnitude[t * rows + r]))
                 fail_msg("%s [%d, %d] T %d: y[%d, %d] is %g, expected %g",
-                         lab_dtype(l->w.type), rows, l->w.cols, T, t, r,
+                         l->w.format->name, rows, l->w.cols, T, t, r,
                          (double)y[t * LDY + r], exact[t * rows + r]);
         }
         for (int r = rows; r < LDY; r++)  /* the gap between rows */
@@ -133,7 +138,7 @@ static void expect_exact(const bb_linear *l, int T)
 static void test_any_number_of_rows(void **unused)
 {
     (void)unused;
-    for (int type = BB_TYPE_F32; type < BB_N_FLOATS; type++)
+    for (bb_type type = BB_TYPE_F32; type < BB_N_FLOATS; type++)
         for (int i = 0; i < N_SHAPES; i++) {
             const bb_linear l = make_linear(type, shapes[i][0], shapes[i][1], i % 2);
             compute_exact(&l);
@@ -152,7 +157,7 @@ static void test_any_number_of_rows(void **unused)
 static void test_rows_alone(void **unused)
 {
     (void)unused;
-    for (int type = BB_TYPE_F32; type < BB_N_FLOATS; type++)
+    for (bb_type type = BB_TYPE_F32; type < BB_N_FLOATS; type++)
         for (int i = 0; i < N_SHAPES; i++) {
             const bb_linear l = make_linear(type, shapes[i][0], shapes[i][1], i % 2 == 0);
             const size_t    bytes = (size_t)l.w.rows * sizeof *y;
@@ -168,59 +173,107 @@ static void test_rows_alone(void **unused)
 
 static void test_any_number_of_threads(void **unused)
 {
-    static const int counts[] = { 1, 5, 32, 33, 64, MOST_T };
+    static const int several[] = { 1, 5, 32, 33, 64, MOST_T };
 
     (void)unused;
-    for (int type = BB_TYPE_F32; type < BB_N_FLOATS; type++)
+    for (bb_type type = BB_TYPE_F32; type < BB_N_FLOATS; type++)
         for (int i = 0; i < N_SHAPES; i++) {
             const bb_linear l = make_linear(type, shapes[i][0], shapes[i][1], true);
             for (int j = 0; j < 6; j++) {
-                multiply(&l, counts[j], x, y, 1);
+                multiply(&l, several[j], x, y, 1);
                 for (int n = 2; n <= 3; n++) {
-                    multiply(&l, counts[j], x, other, n);
-                    assert_memory_equal(y, other, sizeof *y * (size_t)counts[j] * LDY);
+                    multiply(&l, several[j], x, other, n);
+                    assert_memory_equal(y, other, sizeof *y * (size_t)several[j] * LDY);
                 }
             }
         }
 }
 
-/* Products that share an operand share its rounding. */
+/* Products that share a source share its preparing. */
 static void run_pair(const bb_exec *e, void *context)
 {
-    const call *c = context;
-    bb_operand       operand = bb_operand_of(c->T, c->l->w.cols, bb_rows_at(c->x, LDX));
-    const bb_product p[2] = { { c->l, other, LDY }, { c->l, c->y, LDY } };
+    const call      *c = context;
+    bb_source        source = bb_source_of(e, c->x, LDX, c->l->w.cols);
+    const bb_product p[2] = { { c->l, NULL, bb_sink_store(other, LDY) }, { c->l, NULL, c->to } };
 
-    bb_multiply(e, BB_OP_MLP, &p[0], 1, &operand, NULL, NULL);
-    bb_multiply(e, BB_OP_MLP, &p[1], 1, &operand, NULL, NULL);
+    bb_multiply(e, 0, &p[0], 1, &source, NULL);
+    bb_multiply(e, 0, &p[1], 1, &source, NULL);
 }
 
-static void test_shared_operand(void **unused)
-{
-    static const int counts[] = { 1, 32, 33, MOST_T };
+static const int counts[] = { 1, 32, 33, MOST_T };
+enum { N_COUNTS = sizeof counts / sizeof counts[0] };
 
+static void test_shared_source(void **unused)
+{
     (void)unused;
-    for (int type = BB_TYPE_F32; type < BB_N_FLOATS; type++)
-        for (int i = 0; i < 4; i++) {
+    for (bb_type type = BB_TYPE_F32; type < BB_N_FLOATS; type++)
+        for (int i = 0; i < N_COUNTS; i++) {
             const bb_linear l = make_linear(type, 300, 100, true);
-            const bb_exec   e = { .k = &kernels, .T = counts[i] };
-            call            c = { &l, counts[i], x, y, false };
+            const bb_pass   pass = pass_of(counts[i]);
+            call            c = { .l = &l, .x = x, .to = bb_sink_store(y, LDY) };
             memset(y, 0xFF, sizeof y);
             memset(other, 0xFF, sizeof other);
-            lab_team(&e, 2, l.w.cols, run_pair, &c);
+            lab_team(&pass, 2, l.w.cols, run_pair, &c);
             assert_memory_equal(y, other, sizeof y);
             compute_exact(&l);
             expect_exact(&l, counts[i]);
         }
 }
 
+/* Formats that prepare rows differently in one call, alone and as a pair: each has the bits it has
+   by itself. Weights of the second: those of the first, widened. */
+static void run_mixed(const bb_exec *e, void *context)
+{
+    const call      *c = context;
+    bb_source        source = bb_source_of(e, c->x, LDX, c->l->w.cols);
+    const bb_sink    to = bb_sink_store(other, LDY);
+    const bb_product p[3] = { { c->l, NULL, c->to }, { c->pair, NULL, to }, { c->l, NULL, c->to } };
+
+    bb_multiply(e, 0, p, 3, &source, NULL);
+}
+
+static void second_only(const bb_kernels *k, int n, const float *gate, const float *up, float *out)
+{
+    (void)k, (void)gate;
+    memcpy(out, up, (size_t)n * sizeof *out);
+}
+
+static void test_mixed_formats(void **unused)
+{
+    static float first[MOST_T * LDY], second[MOST_T * LDY];
+
+    (void)unused;
+    for (int i = 0; i < N_COUNTS; i++) {
+        const bb_linear   l = make_linear(BB_TYPE_BF16, 300, 100, true);
+        const bb_linear   wide = { { 300, 100, bb_format_of(&kernels, BB_TYPE_F32), weight_f32 },
+                                   NULL, NULL, 1 };
+        const bb_pass     pass = pass_of(counts[i]);
+        const bb_epilogue then = { .activate = second_only };
+        const size_t      bytes = (size_t)counts[i] * LDY * sizeof(float);
+        call              c = { .l = &l, .pair = &wide, .x = x, .to = bb_sink_store(y, LDY) };
+
+        multiply(&l, counts[i], x, first, 2);
+        multiply(&wide, counts[i], x, second, 2);
+        memset(y, 0xFF, sizeof y);
+        memset(other, 0xFF, sizeof other);
+        lab_team(&pass, 2, 100, run_mixed, &c);
+        assert_memory_equal(y, first, bytes);
+        assert_memory_equal(other, second, bytes);
+
+        memset(y, 0xFF, sizeof y);
+        c.then = &then;
+        lab_team(&pass, 2, 100, run_call, &c);
+        assert_memory_equal(y, second, bytes);
+    }
+}
+
 /* A kernel for many rows gives a row the same bits among any number. */
 static void test_many_rows(void **unused)
 {
     (void)unused;
-    for (int type = BB_TYPE_F32; type < BB_N_FLOATS; type++) {
+    for (bb_type type = BB_TYPE_F32; type < BB_N_FLOATS; type++) {
         const bb_linear l = make_linear(type, 300, 260, true);
-        if (!bb_format_of(&kernels, (bb_type)type)->many) continue;
+        if (!l.w.format->many) continue;
         multiply(&l, MOST_T, x, y, 2);
         for (int T = 33; T < MOST_T; T += 31) {
             multiply(&l, T, x, other, 2);
@@ -230,31 +283,89 @@ static void test_many_rows(void **unused)
     }
 }
 
-/* bb_multiply_add: the sum of the stream and of the product as bb_multiply has it; where the stream is 0,
-   all bits of the product. */
+/* y of a call with this sink's switches, into `stream` [MOST_T, rows], whose element n begins as
+   n % 2 · n. */
+static void multiply_into(const bb_linear *l, int T, bb_sink to, const int *index, float *stream_to)
+{
+    const bb_pass pass = pass_of(T);
+    call          c = { .l = l, .x = x, .index = index, .to = to };
+
+    c.to.y = stream_to;
+    c.to.ld = (size_t)l->w.rows;
+    for (int n = 0; n < MOST_T * l->w.rows; n++) stream_to[n] = (float)(n % 2 * n);
+    lab_team(&pass, 2, l->w.cols, run_call, &c);
+}
+
+/* A sink that adds: the sum of what is there and of the product; where the stream is 0, all bits of
+   the product. */
 static void test_add(void **unused)
 {
-    static const int counts[] = { 1, 32, 33, MOST_T };
-    static float     packed[MOST_T * MOST_ROWS];
-
     (void)unused;
-    for (int type = BB_TYPE_F32; type < BB_N_FLOATS; type++)
+    for (bb_type type = BB_TYPE_F32; type < BB_N_FLOATS; type++)
         for (int i = 0; i < N_SHAPES; i++)
-            for (int j = 0; j < 4; j++) {
+            for (int j = 0; j < N_COUNTS; j++) {
                 const bb_linear l = make_linear(type, shapes[i][0], shapes[i][1], j % 2);
-                const bb_exec   e = { .k = &kernels, .T = counts[j], .x = stream };
-                call            c = { &l, counts[j], x, packed, true };
                 const int       rows = l.w.rows;
-                for (int n = 0; n < MOST_T * MOST_ROWS; n++) stream[n] = (float)(n % 2 * n);
-                lab_team(&e, 2, l.w.cols, run_call, &c);
                 multiply(&l, counts[j], x, y, 1);
+                multiply_into(&l, counts[j], (bb_sink){ .add = true, .alpha = 1 }, NULL, stream);
                 for (int n = 0; n < counts[j] * rows; n++) {
                     const float sum = (float)(n % 2 * n) + y[n / rows * LDY + n % rows];
                     assert_true(stream[n] == sum);
                 }
-                for (int n = counts[j] * rows; n < MOST_T * MOST_ROWS; n++)
+                for (int n = counts[j] * rows; n < MOST_T * rows; n++)
                     assert_true(stream[n] == (float)(n % 2 * n));
             }
+}
+
+/* Rows from and to elsewhere, each with a weight of its own, times alpha; stored or added. */
+static void test_index_weight_alpha(void **unused)
+{
+    static float weights[MOST_T];
+    static int   from[MOST_T], to[MOST_T];
+
+    (void)unused;
+    for (int t = 0; t < MOST_T; t++) weights[t] = (float)(t % 5) * 0.25f - 0.5f;
+    for (int j = 0; j < N_COUNTS; j++)
+        for (int add = 0; add <= 1; add++) {
+            const bb_linear l = make_linear(BB_TYPE_F32, 129, 100, true);
+            const bb_sink   sink = { .add = add, .alpha = 0.5f, .index = to, .weight = weights };
+            const int       T = counts[j] < MOST_T ? counts[j] : MOST_T - 7;
+            for (int t = 0; t < T; t++) from[t] = (t * 3 + 1) % MOST_T;
+            for (int t = 0; t < T; t++) to[t] = (t * 7 + 2) % MOST_T;
+            compute_exact(&l);
+            multiply_into(&l, T, sink, from, stream);
+            for (int t = 0; t < T; t++)
+                for (int r = 0; r < 129; r++) {
+                    const int    n = to[t] * 129 + r;
+                    const double old = add ? (double)(n % 2 * n) : 0;
+                    const double sum = old + 0.5 * (double)weights[t] * exact[from[t] * 129 + r];
+                    const double size = fabs(old) + magnitude[from[t] * 129 + r];
+                    assert_true(fabs((double)stream[n] - sum) <= 120 * (double)FLT_EPSILON * size);
+                }
+        }
+}
+
+/* A scale a row, before the bias. */
+static void test_row_scale(void **unused)
+{
+    static float scale[MOST_ROWS];
+
+    (void)unused;
+    for (int r = 0; r < MOST_ROWS; r++) scale[r] = (float)(r % 7) * 0.5f - 1;
+    for (bb_type type = BB_TYPE_F32; type < BB_N_FLOATS; type++)
+        for (int j = 0; j < N_COUNTS; j++) {
+            bb_linear l = make_linear(type, 300, 100, false);
+            compute_exact(&l);
+            l.row_scale = scale;
+            l.bias = bias;
+            multiply(&l, counts[j], x, y, 2);
+            for (int t = 0; t < counts[j]; t++)
+                for (int r = 0; r < 300; r++) {
+                    const double sum = exact[t * 300 + r] * (double)scale[r] + (double)bias[r];
+                    const double size = magnitude[t * 300 + r] * fabs((double)scale[r]) + fabs((double)bias[r]);
+                    assert_true(fabs((double)y[t * LDY + r] - sum) <= 120 * (double)FLT_EPSILON * size);
+                }
+        }
 }
 
 int main(void)
@@ -263,9 +374,12 @@ int main(void)
         cmocka_unit_test(test_any_number_of_rows),
         cmocka_unit_test(test_rows_alone),
         cmocka_unit_test(test_any_number_of_threads),
-        cmocka_unit_test(test_shared_operand),
+        cmocka_unit_test(test_shared_source),
+        cmocka_unit_test(test_mixed_formats),
         cmocka_unit_test(test_many_rows),
         cmocka_unit_test(test_add),
+        cmocka_unit_test(test_index_weight_alpha),
+        cmocka_unit_test(test_row_scale),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }

@@ -67,6 +67,15 @@ void lab_multiply(const double *w, const double *b, int rows, int cols, const do
     }
 }
 
+double *lab_doubles(const float *x, size_t n)
+{
+    double *out = malloc((n + 1) * sizeof *out);
+
+    demand(out != NULL, "out of memory");
+    for (size_t i = 0; i < n; i++) out[i] = (double)x[i];
+    return out;
+}
+
 double lab_bf16(uint16_t bits)
 {
     const uint32_t wide = (uint32_t)bits << 16;
@@ -145,7 +154,7 @@ bb_kernels lab_kernels(void)
     return k;
 }
 
-void lab_begin(lab *l, int d_model, int kv_type)
+void lab_begin(lab *l, int d_model, bb_type kv_type)
 {
     memset(l, 0, sizeof *l);
     l->kernels = lab_kernels();
@@ -158,6 +167,8 @@ void lab_begin(lab *l, int d_model, int kv_type)
     bb_plan_head(&l->plan, "last", NULL);
     bb_plan_block(&l->plan, "norm");
 }
+
+void lab_use(lab *l, bb_mixer *m) { bb_plan_use(&l->plan, m, 1.0); }
 
 void lab_bind(lab *l, store *s)
 {
@@ -179,12 +190,14 @@ void lab_bind(lab *l, store *s)
     bb_blas_prepare();
 }
 
+static void free_slot(lab_session *s);
+
 void lab_close(lab *l)
 {
     for (int i = 0; i < l->n_sessions; i++) {
         free(l->session[i].h);
         free(l->session[i].x);
-        free(l->session[i].state);
+        free_slot(&l->session[i]);
     }
     if (l->weights) bb_unguard(l->weights, l->stats.resident_bytes);
     bb_release(&l->alloc, l->weights);
@@ -209,13 +222,7 @@ void lab_add_session(lab *l, int n_rows, uint64_t *seed)
 /* -------------------------------------------------------------- running ------------------ */
 
 typedef struct team_call {
-    bb_exec        shared;
-    unsigned char *panels;                /* [n_threads] of panel_bytes */
-    size_t         panel_bytes;
-    float         *own_rows;              /* [n_threads] of BB_FEW_ROWS rows */
-    float         *arranged;
-    size_t         own_size;
-    float         *own_tiles;
+    bb_pass        pass;
     void         (*body)(const bb_exec *e, void *context);
     void          *context;
 } team_call;
@@ -223,78 +230,117 @@ typedef struct team_call {
 static void run_thread(void *context, int thread)
 {
     const team_call *c = context;
-    bb_exec          e = c->shared;
+    const bb_exec    e = { &c->pass, thread };
 
-    e.thread = thread;
-    e.panel = c->panels + (size_t)thread * c->panel_bytes;
-    e.own_rows = c->own_rows + (size_t)thread * c->own_size;
-    e.arranged = c->arranged + (size_t)thread * c->own_size;
-    e.own_tiles = c->own_tiles + (size_t)thread * bb_own_tile_elements();
     c->body(&e, c->context);
 }
 
-void lab_team(const bb_exec *shared, int n_threads, int widest,
+void lab_team(const bb_pass *shared, int n_threads, int widest,
               void (*body)(const bb_exec *e, void *context), void *context)
 {
     fault        memory = { 0 };
     bb_allocator a = fault_allocator(&memory);
-    team_call    c = { .shared = *shared, .body = body, .context = context };
+    team_call    c = { .pass = *shared, .body = body, .context = context };
+    bb_arena     room = BB_MEASURE;
 
-    const size_t packed = bb_packed_elements(shared->T, widest);
-
-    demand(bb_team_create(&c.shared.team, &a, n_threads, false, NULL) == BAMBA_OK, "no team");
-    c.panel_bytes = (bb_panel_bytes(shared->k, shared->T, widest) + 63) / 64 * 64;
-    c.own_size = (size_t)BB_FEW_ROWS * bb_own_width(widest);
-    c.panels = make_nans((size_t)n_threads * c.panel_bytes);
-    c.own_rows = make_nans((size_t)n_threads * c.own_size * sizeof *c.own_rows);
-    c.arranged = make_nans((size_t)n_threads * c.own_size * sizeof *c.arranged);
-    c.own_tiles = make_nans((size_t)n_threads * bb_own_tile_elements() * sizeof *c.own_tiles);
-    c.shared.packed = make_nans(packed * sizeof *c.shared.packed);
-    c.shared.packed_rounded = make_nans(packed * sizeof *c.shared.packed_rounded);
-    c.shared.n_threads = n_threads;
-    bb_team_run(c.shared.team, run_thread, &c);
-    free(c.panels);
-    free(c.own_rows);
-    free(c.arranged);
-    free(c.own_tiles);
-    free(c.shared.packed);
-    free(c.shared.packed_rounded);
-    bb_team_free(c.shared.team);
+    demand(bb_team_create(&c.pass.team, &a, n_threads, false, NULL) == BAMBA_OK, "no team");
+    c.pass.n_threads = n_threads;
+    bb_product_room_take(&room, shared->k, shared->T, widest, n_threads);
+    room = (bb_arena){ .base = make_nans(room.used), .size = room.used };
+    c.pass.room = bb_product_room_take(&room, shared->k, shared->T, widest, n_threads);
+    bb_team_run(c.pass.team, run_thread, &c);
+    bb_unguard(room.base, room.size);
+    free(room.base);
+    bb_team_free(c.pass.team);
 }
+
+/* -------------------------------------------------------------- what is remembered ------- */
+
+static size_t state_bytes(const bb_mixer *m)
+{
+    return m->kind->state_bytes ? m->kind->state_bytes(m) : 0;
+}
+
+static size_t cache_bytes(const bb_mixer *m, int n_positions)
+{
+    return m->kind->cache_bytes ? m->kind->cache_bytes(m, (size_t)n_positions) : 0;
+}
+
+static void free_slot(lab_session *s)
+{
+    free(s->slot.state[0]);
+    free(s->slot.state[1]);
+    free(s->slot.cache);
+    s->slot = (bb_slot){ { NULL, NULL }, NULL, NULL };
+}
+
+/* Memory for n_rows positions, all NaN. */
+static bb_slot make_slot(const bb_mixer *m, const lab_session *s)
+{
+    return (bb_slot){ { make_nans(state_bytes(m)), make_nans(state_bytes(m)) },
+                      make_nans(cache_bytes(m, s->n_rows)), NULL };
+}
+
+static void empty_slot(const bb_mixer *m, lab_session *s)
+{
+    free_slot(s);
+    s->slot = make_slot(m, s);
+    s->current = 0;
+    memset(s->slot.state[0], 0, state_bytes(m));
+}
+
+/* To other memory, which is filled by what a save gives, or by the bytes that a session at this
+   position needs. */
+static void move_slot(const lab *l, const bb_mixer *m, lab_session *s, bool saved)
+{
+    const bb_slot other = make_slot(m, s);
+    const size_t  n = (size_t)s->pos;
+
+    if (saved && m->kind->save) {
+        void *bytes = make_nans(m->kind->saved_bytes(m, n));
+        m->kind->save(m, &l->kernels, s->slot.state[s->current], s->slot.cache, n, bytes);
+        m->kind->load(m, &l->kernels, bytes, n, other.state[s->current], other.cache);
+        free(bytes);
+    } else {
+        memcpy(other.state[s->current], s->slot.state[s->current], state_bytes(m));
+        memcpy(other.cache, s->slot.cache, cache_bytes(m, s->pos));
+    }
+    free_slot(s);
+    s->slot = other;
+}
+
+/* -------------------------------------------------------------- running ------------------ */
+
+typedef struct mixer_call {
+    const bb_mixer *m;
+    const float    *h;                    /* [T, D] */
+    bb_sink         out;
+    int             d_model, slot;
+} mixer_call;
 
 static void run_mixer(const bb_exec *e, void *context)
 {
-    const bb_mixer *m = context;
-    m->kind->forward(m, e);
-}
-
-/* n_positions: for how many positions the block has room. */
-static void *empty_state(const bb_mixer *m, int n_positions)
-{
-    void *state = make_nans(m->kind->state_bytes(m, (size_t)n_positions));
-
-    memset(state, 0, m->kind->state_bytes(m, 0));
-    return state;
-}
-
-static void move_state(const bb_mixer *m, lab_session *s)
-{
-    void *other = make_nans(m->kind->state_bytes(m, (size_t)s->n_rows));
-
-    memcpy(other, s->state, m->kind->state_bytes(m, (size_t)s->pos));
-    free(s->state);
-    s->state = other;
+    const mixer_call *c = context;
+    const bb_call     call = {
+        .in = bb_source_of(e, c->h, (size_t)c->d_model, c->d_model), .out = c->out, .slot = c->slot,
+    };
+    c->m->kind->forward(c->m, e, &call);
 }
 
 typedef struct batch {
     bb_segment segment[LAB_SESSIONS];
-    void      *state[LAB_SESSIONS];       /* one slot each */
     int        session[LAB_SESSIONS];     /* of each segment */
     int        n_segments, T;
 } batch;
 
+static size_t log_floats(const lab *l)
+{
+    const bb_mixer *m = l->graph->block[0].use[0].mixer;
+    return m->kind->log_floats ? m->kind->log_floats(m) : 0;
+}
+
 /* Line up the rows a line of the script asks for, beginning with session `first`. */
-static void gather(lab *l, const int *line, int first, batch *b)
+static void gather(lab *l, const int *line, int first, bool in_place, batch *b)
 {
     b->n_segments = b->T = 0;
     for (int j = 0; j < l->n_sessions; j++) {
@@ -302,11 +348,13 @@ static void gather(lab *l, const int *line, int first, batch *b)
         const int n = line[i];
         demand(l->session[i].pos + n <= l->session[i].n_rows, "the script is too long");
         if (n == 0) continue;
-        b->state[b->n_segments] = l->session[i].state;
         b->session[b->n_segments] = i;
+        lab_session *s = &l->session[i];
+        s->slot.log = s->log ? s->log + (size_t)s->pos * log_floats(l) : NULL;
         b->segment[b->n_segments] = (bb_segment){
-            .state = &b->state[b->n_segments], .row = b->T, .n_rows = n,
-            .pos = l->session[i].pos, .length = l->session[i].n_rows,
+            .slot = &l->session[i].slot, .from = l->session[i].current,
+            .to = in_place ? l->session[i].current : !l->session[i].current, .row = b->T,
+            .n_rows = n, .pos = l->session[i].pos, .length = l->session[i].n_rows,
         };
         b->n_segments++;
         b->T += n;
@@ -315,52 +363,53 @@ static void gather(lab *l, const int *line, int first, batch *b)
 
 static void run_batch(lab *l, int n_threads, const batch *b)
 {
-    bb_mixer    *m = l->graph->block[0].mixer[0];
-    const size_t D = (size_t)l->graph->d_model;
-    const size_t bytes = m->kind->scratch_bytes(m, b->T, n_threads);
-    bb_exec      e = { .k = &l->kernels, .segment = b->segment, .n_segments = b->n_segments,
-                       .T = b->T };
+    const bb_use *u = &l->graph->block[0].use[0];
+    const size_t  D = (size_t)l->graph->d_model;
+    const size_t  bytes = u->mixer->kind->scratch_bytes(u->mixer, b->T, n_threads);
+    bb_pass       p = { .k = &l->kernels, .segment = b->segment, .n_segments = b->n_segments,
+                        .T = b->T, .many = bb_is_many(b->T) };
 
-    e.x = make_nans((size_t)b->T * D * sizeof(float));
+    p.x = make_nans((size_t)b->T * D * sizeof(float));
     float *h = make_nans((size_t)b->T * D * sizeof *h);
-    e.h = bb_rows_at(h, D);
-    e.scratch = (bb_arena){ .base = make_nans(bytes), .size = bytes };
-    for (size_t i = 0; i < (size_t)b->T * D; i++) e.x[i] = LAB_STREAM;
+    p.scratch = (bb_arena){ .base = make_nans(bytes), .size = bytes };
+    for (size_t i = 0; i < (size_t)b->T * D; i++) p.x[i] = LAB_STREAM;
     for (int i = 0; i < b->n_segments; i++) {
         const lab_session *s = &l->session[b->session[i]];
         const bb_segment  *g = &b->segment[i];
         memcpy(h + (size_t)g->row * D, s->h + (size_t)g->pos * D,
                (size_t)g->n_rows * D * sizeof(float));
     }
-    lab_team(&e, n_threads, l->graph->widest, run_mixer, m);
+    mixer_call c = { u->mixer, h, { .y = p.x, .ld = D, .add = true, .alpha = 1.0f }, (int)D, 0 };
+    lab_team(&p, n_threads, l->graph->widest, run_mixer, &c);
     for (int i = 0; i < b->n_segments; i++) {
         lab_session      *s = &l->session[b->session[i]];
         const bb_segment *g = &b->segment[i];
-        memcpy(s->x + (size_t)g->pos * D, e.x + (size_t)g->row * D,
+        memcpy(s->x + (size_t)g->pos * D, p.x + (size_t)g->row * D,
                (size_t)g->n_rows * D * sizeof(float));
         s->pos += g->n_rows;
+        s->current = g->to;
     }
-    bb_unguard(e.scratch.base, bytes);
-    free(e.scratch.base);
-    free(e.x);
+    bb_unguard(p.scratch.base, bytes);
+    free(p.scratch.base);
+    free(p.x);
     free(h);
 }
 
 void lab_run(lab *l, int n_threads, const int *script, int n_calls)
 {
-    const bb_mixer *m = l->graph->block[0].mixer[0];
+    const bb_mixer *m = l->graph->block[0].use[0].mixer;
 
     for (int i = 0; i < l->n_sessions; i++) {
         lab_session *s = &l->session[i];
-        free(s->state);
-        s->state = empty_state(m, s->n_rows);
+        empty_slot(m, s);
         s->pos = 0;
         memset(s->x, 0xFF, (size_t)s->n_rows * (size_t)l->graph->d_model * sizeof *s->x);
     }
     for (int call = 0; call < n_calls; call++) {
         batch b;
-        for (int i = 0; i < l->n_sessions; i++) move_state(m, &l->session[i]);
-        gather(l, script + call * l->n_sessions, call, &b);
+        for (int i = 0; i < l->n_sessions; i++)
+            move_slot(l, m, &l->session[i], call % 3 == 1);
+        gather(l, script + call * l->n_sessions, call, call % 2 == 0, &b);
         run_batch(l, n_threads, &b);
     }
 }
@@ -383,14 +432,22 @@ double lab_error(const lab *l, int session, const double *expected)
     return n ? error / most : 0;
 }
 
-double lab_bound(const lab *l, int type, double strict)
+double lab_bound(const lab *l, bb_type type, double strict)
 {
-    return bb_format_of(&l->kernels, (bb_type)type)->activation == BB_TYPE_F32 ? strict : 0.02;
+    return bb_format_of(&l->kernels, type)->activation == BB_TYPE_F32 ? strict : 0.02;
+}
+
+void lab_save(const lab *l, int session, void *out)
+{
+    const bb_mixer    *m = l->graph->block[0].use[0].mixer;
+    const lab_session *s = &l->session[session];
+
+    m->kind->save(m, &l->kernels, s->slot.state[s->current], s->slot.cache, (size_t)s->pos, out);
 }
 
 unsigned char *lab_bits(const lab *l, size_t *n_bytes)
 {
-    const bb_mixer *m = l->graph->block[0].mixer[0];
+    const bb_mixer *m = l->graph->block[0].use[0].mixer;
     const size_t    row = (size_t)l->graph->d_model * sizeof(float);
     unsigned char  *bits = NULL;
     size_t          n = 0;
@@ -398,12 +455,13 @@ unsigned char *lab_bits(const lab *l, size_t *n_bytes)
     for (int i = 0; i < l->n_sessions; i++) {
         const lab_session *s = &l->session[i];
         const size_t       x_bytes = (size_t)s->pos * row;
-        const size_t       state_bytes = m->kind->state_bytes(m, (size_t)s->pos);
-        bits = realloc(bits, n + x_bytes + state_bytes + 1);
+        const size_t       saved = m->kind->save ? m->kind->saved_bytes(m, (size_t)s->pos) : 0;
+        bits = realloc(bits, n + x_bytes + saved + 1);
         demand(bits != NULL, "out of memory");
         memcpy(bits + n, s->x, x_bytes);
-        memcpy(bits + n + x_bytes, s->state, state_bytes);
-        n += x_bytes + state_bytes;
+        n += x_bytes;
+        if (saved) lab_save(l, i, bits + n);
+        n += saved;
     }
     *n_bytes = n;
     return bits;

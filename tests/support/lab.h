@@ -6,7 +6,8 @@
  * Errors:  abort(), as in tempdir.h; a leak counts as one.
  *
  * Scratch, panels and the parts of a state that should not matter are filled with NaNs. Between
- * calls every state moves elsewhere, by the bytes that its position is said to need.
+ * calls what is remembered moves elsewhere: by the bytes that its position is said to need, or
+ * saved and loaded, in turn.
  */
 #ifndef SUPPORT_LAB_H
 #define SUPPORT_LAB_H
@@ -24,7 +25,9 @@ typedef struct lab_session {
     int    n_rows;
     float *h;                             /* [n_rows, D] input                   */
     float *x;                             /* [n_rows, D] LAB_STREAM + output     */
-    void  *state;
+    bb_slot slot;                         /* what the mixer remembers */
+    int    current;                       /* which of its states stands */
+    float *log;                           /* [n_rows, kind->log_floats] wanted, or NULL: the test's */
     int    pos;                           /* rows absorbed by the running script */
 } lab_session;
 
@@ -45,8 +48,10 @@ typedef struct lab {
 /* Of the level BAMBA_CPU, else the best. Without that level the test is skipped: exit(77). */
 bb_kernels lab_kernels(void);
 
-/* Start a graph of d_model columns; the test then adds its mixer to &l->plan. */
-void lab_begin(lab *l, int d_model, int kv_type);     /* BB_TYPE_… */
+/* Start a graph of d_model columns; the test then plans its mixer in &l->plan and gives it to
+   lab_use. */
+void lab_begin(lab *l, int d_model, bb_type kv_type);
+void lab_use(lab *l, bb_mixer *m);
 /* Write *s with the few tensors the rest of the graph wants, and bind to it. */
 void lab_bind(lab *l, store *s);
 void lab_close(lab *l);
@@ -54,7 +59,8 @@ void lab_close(lab *l);
 /* A session with n_rows random rows of input. */
 void lab_add_session(lab *l, int n_rows, uint64_t *seed);
 
-/* From empty states, one forward call a line of script [n_calls, n_sessions]: how many rows of
+/* Calls take turns to run in place and from one of a slot's states to the other.
+   From empty states, one forward call a line of script [n_calls, n_sessions]: how many rows of
    each session it brings, none if 0. Their order in the batch changes with each call. */
 void lab_run(lab *l, int n_threads, const int *script, int n_calls);
 
@@ -64,17 +70,19 @@ double lab_error(const lab *l, int session, const double *expected);
 
 /* What lab_error may be where it is `strict` with float32 operands: more at levels that round
    the rows before they meet weights of this type. */
-double lab_bound(const lab *l, int type, double strict);
+double lab_bound(const lab *l, bb_type type, double strict);
 
-/* Outputs and states of all sessions as bytes, freed by the caller. */
+/* What a session remembers, in canonical order: kind->saved_bytes of its position. */
+void lab_save(const lab *l, int session, void *out);
+/* Outputs and what is remembered of all sessions as bytes, freed by the caller. */
 unsigned char *lab_bits(const lab *l, size_t *n_bytes);
 /* Whether another run ends with just these. */
 bool lab_repeats(lab *l, int n_threads, const int *script, int n_calls,
                  const unsigned char *bits, size_t n_bytes);
 
-/* body(e, context) on each thread of a team, with what products of up to widest columns need.
-   e->k, T, x, h, scratch and segments are the caller's. */
-void lab_team(const bb_exec *shared, int n_threads, int widest,
+/* body(e, context) on each thread of a team, with room for products of up to widest columns. k, T,
+   many, x, scratch and segments of the pass are the caller's. */
+void lab_team(const bb_pass *shared, int n_threads, int widest,
               void (*body)(const bb_exec *e, void *context), void *context);
 
 /* -------------------------------------------------------------- numbers ------------------ */
@@ -92,6 +100,9 @@ double *lab_values(const store *s, const char *name);
 /* y [rows] = w [rows, cols] · x + b; b may be NULL. */
 void lab_multiply(const double *w, const double *b, int rows, int cols, const double *x,
                   double *y);
+
+/* x [n] in double; freed by the caller. */
+double *lab_doubles(const float *x, size_t n);
 
 double lab_bf16(uint16_t bits);
 double lab_f16(uint16_t bits);

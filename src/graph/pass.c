@@ -1,29 +1,29 @@
-/* exec.c - sharing out the tiles of a stage. */
-#include "graph/mixer.h"
+/* pass.c - sharing out the tiles of a stage. */
+#include "graph/pass.h"
 
 struct stage {
     const bb_exec *e;
-    bb_begin_fn *prepare;               /* NULL once done */
+    bb_begin_fn   *begin;                 /* NULL once done */
     void          *own;
-    bb_tile_fn    *run;                   /* or: */
-    bb_slot_fn    *compute, *commit;
+    bb_tile_fn    *run;                   /* of a plain stage */
+    bb_place_fn   *compute, *commit;      /* of a repeatable one */
     const void    *job;
 };
 
-static void prepare(void *context, int thread, int first, int end)
+static void begin(void *context, int thread, int first, int end)
 {
     struct stage *s = context;
 
     (void)thread, (void)first, (void)end;
-    if (s->prepare) s->prepare(s->e, s->own);
-    s->prepare = NULL;
+    if (s->begin) s->begin(s->e, s->own);
+    s->begin = NULL;
 }
 
 static void run_tiles(void *context, int thread, int first, int end)
 {
     const struct stage *s = context;
 
-    prepare(context, thread, first, end);
+    begin(context, thread, first, end);
     for (int tile = first; tile < end; tile++) s->run(s->e, s->job, tile);
 }
 
@@ -43,11 +43,11 @@ static void commit_tiles(void *context, int thread, int first, int end)
     for (int tile = first; tile < end; tile++) s->commit(s->e, s->job, tile, tile - first);
 }
 
-void bb_each_tile_after(const bb_exec *e, bb_begin_fn *prepare_first, void *own, int n,
+void bb_each_tile_after(const bb_exec *e, bb_begin_fn *begin_first, void *own, int n,
                         bb_tile_fn *run, const void *job)
 {
-    struct stage s = { .e = e, .prepare = prepare_first, .own = own, .run = run, .job = job };
-    bb_team_stage(e->team, e->thread, n, run_tiles, &s);
+    struct stage s = { .e = e, .begin = begin_first, .own = own, .run = run, .job = job };
+    bb_team_stage(e->pass->team, e->thread, n, run_tiles, &s);
 }
 
 void bb_each_tile(const bb_exec *e, int n, bb_tile_fn *run, const void *job)
@@ -55,11 +55,11 @@ void bb_each_tile(const bb_exec *e, int n, bb_tile_fn *run, const void *job)
     bb_each_tile_after(e, NULL, NULL, n, run, job);
 }
 
-void bb_each_tile_repeatable(const bb_exec *e, bb_begin_fn *prepare_first, void *own, int n,
-                             bb_slot_fn *compute, bb_slot_fn *commit, const void *job)
+void bb_each_tile_repeatable(const bb_exec *e, bb_begin_fn *begin_first, void *own, int n,
+                             bb_place_fn *compute, bb_place_fn *commit, const void *job)
 {
-    static const bb_repeatable steps = { prepare, compute_tiles, commit_tiles, BB_SLOTS };
-    struct stage               s = { .e = e, .prepare = prepare_first, .own = own,
+    static const bb_repeatable steps = { begin, compute_tiles, commit_tiles, BB_PLACES };
+    struct stage               s = { .e = e, .begin = begin_first, .own = own,
                                      .compute = compute, .commit = commit, .job = job };
-    bb_team_repeatable(e->team, e->thread, n, &steps, &s);
+    bb_team_repeatable(e->pass->team, e->thread, n, &steps, &s);
 }

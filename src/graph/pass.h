@@ -1,0 +1,131 @@
+/* pass.h - one run of the network over a batch of rows: what all threads share, and one thread's
+ * view of it.
+ *
+ * Owns:    segments, sources and sinks of products, the tiles of a stage.
+ * Not:     the order of blocks (forward.h), the arithmetic (mixer/), starting threads (base/team.h).
+ *
+ * Every thread runs the same code on its own bb_exec; work is shared out by tiles. Between two
+ * stages a thread writes to nothing that others can see.
+ */
+#ifndef BB_GRAPH_PASS_H
+#define BB_GRAPH_PASS_H
+
+#include "base/arena.h"
+#include "base/team.h"
+#include "graph/profile.h"
+#include "kernels.h"
+
+enum { BB_FEW_ROWS = 32 };                /* rows whose bits do not depend on each other's company */
+
+/* Whether products of a pass of T rows use the kernels for many rows. Asked once a pass, by all
+   its rows: an expert that sees three rows of 512 multiplies as the others do. */
+static inline bool bb_is_many(int T) { return T > BB_FEW_ROWS; }
+
+/* What one use of a mixer remembers of one session. Two places for the state, so that a pass that
+   may be undone reads one and writes the other; the cache only grows, by position. */
+typedef struct bb_slot {
+    void  *state[2];                      /* kind->state_bytes each; NULL if the kind has none */
+    void  *cache;                         /* kind->cache_bytes; NULL if the kind has none */
+    float *log;                           /* out, or NULL: what `replay` needs of each row of this
+                                             pass, [n_rows, kind->log_floats] */
+} bb_slot;
+
+typedef struct bb_segment {               /* consecutive tokens of one session */
+    const bb_slot *slot;                  /* [n_slots] */
+    int            from, to;              /* which state is read, and which is written: 0 or 1 */
+    int            row, n_rows;           /* its rows of the batch */
+    int            pos;                   /* tokens the session has absorbed */
+    int            length;                /* positions it is made for: scales rotary angles */
+} bb_segment;
+
+struct bb_product_room;                   /* mixer/product.h */
+
+/* What all threads of a pass share; constant while it runs, but for the memory it points to. */
+typedef struct bb_pass {
+    const bb_kernels       *k;
+    bb_team                *team;
+    int                     n_threads;
+    int                     T;            /* rows */
+    bool                    many;         /* bb_is_many(T) */
+    const bb_segment       *segment;      /* [n_segments], n_rows summing to T */
+    int                     n_segments;
+    float                  *x;            /* [T, D] residual stream */
+    float                  *embedded;     /* [T, D] embeddings; NULL if no block reads them */
+    float                  *normed;       /* [T, 2D] norm of the input of a block of several mixers */
+    bb_arena                scratch;      /* every mixer carves it from the start, on a copy */
+    struct bb_product_room *room;
+    bb_profile             *profile;      /* [n_threads]; NULL: nobody asks where the time goes */
+} bb_pass;
+
+/* One thread's view of a pass. */
+typedef struct bb_exec {
+    const bb_pass *pass;
+    int            thread;
+} bb_exec;
+
+/* ------------------------------------------------------------- sources and sinks --------- */
+
+/* Rows that products read: in memory, or made one by one when a thread needs them. A thread's own
+   copy remembers what it has prepared; products that share a source share the preparing. One
+   source is in use at a time. */
+typedef struct bb_source {
+    const float   *x;                     /* [rows, cols] row stride ld; NULL: `make` them */
+    size_t         ld;
+    void         (*make)(const bb_exec *e, const void *job, int t, float *row);
+    const void    *job;
+    const int     *index;                 /* [T]: row t is row index[t] of x; NULL: row t */
+    int            T, cols;
+    bool           many;                  /* bb_is_many of the pass */
+    int            op;                    /* operation that the time of making rows belongs to */
+    bool           is_made;               /* this thread has made its rows (few) */
+    bb_prepare_fn *prepared[2];           /* by which function each prepared copy was made */
+} bb_source;
+
+/* Rows of a matrix in memory. */
+static inline bb_source bb_source_of(const bb_exec *e, const float *x, size_t ld, int cols)
+{
+    return (bb_source){ .x = x, .ld = ld, .T = e->pass->T, .cols = cols, .many = e->pass->many };
+}
+
+/* Where the columns of a product go:  y[index[t], c] (+)= alpha · weight[t] · product[t, c]. */
+typedef struct bb_sink {
+    float       *y;                       /* [rows, columns] row stride ld */
+    size_t       ld;
+    bool         add;                     /* to what is there, as the residual stream wants it */
+    float        alpha;
+    const int   *index;                   /* [T] or NULL: row t. Rows of one call differ */
+    const float *weight;                  /* [T] or NULL: 1 */
+} bb_sink;
+
+static inline bb_sink bb_sink_store(float *y, size_t ld)
+{
+    return (bb_sink){ .y = y, .ld = ld, .alpha = 1.0f };
+}
+
+/* ------------------------------------------------------------- stages -------------------- */
+
+/* The threads share out tiles 0 … n-1 of a stage, which is over when all are done. Which thread
+   runs a tile must not change what the tile computes. `begin`, if not NULL, fills memory of the
+   thread's own: it runs before the thread's first tile, and not at all on a thread that gets none,
+   since by then what it would read may have changed. */
+typedef void bb_tile_fn(const bb_exec *e, const void *job, int tile);
+typedef void bb_begin_fn(const bb_exec *e, void *own);
+void bb_each_tile(const bb_exec *e, int n, bb_tile_fn *run, const void *job);
+void bb_each_tile_after(const bb_exec *e, bb_begin_fn *begin, void *own, int n, bb_tile_fn *run,
+                        const void *job);
+
+/* A stage whose tiles can be computed twice (base/team.h): `compute` makes a tile in place `place`
+   of the thread's own BB_PLACES places, and reads nothing but that, what `begin` made and what
+   never changes; `commit` puts it where all threads see it. */
+typedef void bb_place_fn(const bb_exec *e, const void *job, int tile, int place);
+enum { BB_PLACES = 8 };
+void bb_each_tile_repeatable(const bb_exec *e, bb_begin_fn *begin, void *own, int n,
+                             bb_place_fn *compute, bb_place_fn *commit, const void *job);
+
+/* Count this thread's time since its last mark as time of operation `op`. */
+static inline void bb_mark(const bb_exec *e, int op)
+{
+    if (e->pass->profile) bb_profile_add(&e->pass->profile[e->thread], op);
+}
+
+#endif

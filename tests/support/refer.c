@@ -1,0 +1,242 @@
+/* refer.c - what mixers compute, in double. */
+#include "support/refer.h"
+
+#include "support/lab.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static double *values(const store *s, const char *prefix, const char *name)
+{
+    char full[128];
+
+    snprintf(full, sizeof full, "%s%s", prefix, name);
+    return lab_values(s, full);
+}
+
+/* The weight and the bias (NULL if there is none) of a linear map. */
+typedef struct linear { double *w, *b; } linear;
+
+static linear read_linear(const store *s, const char *prefix, const char *name, bool has_bias)
+{
+    char   full[64];
+    linear l = { NULL, NULL };
+
+    snprintf(full, sizeof full, "%s.weight", name);
+    l.w = values(s, prefix, full);
+    snprintf(full, sizeof full, "%s.bias", name);
+    if (has_bias) l.b = values(s, prefix, full);
+    return l;
+}
+
+static void free_linear(linear *l) { free(l->w), free(l->b); }
+
+static void *zeros(size_t n, size_t bytes)
+{
+    void *p = calloc(n + 1, bytes);
+    if (!p) abort();
+    return p;
+}
+
+static double silu(double v) { return v / (1 + exp(-v)); }
+
+void refer_rmsnorm(const double *w, double epsilon, const double *x, int n, int width, double *out)
+{
+    for (int t = 0; t < n; t++, x += width, out += width) {
+        double squares = 0;
+        for (int i = 0; i < width; i++) squares += x[i] * x[i];
+        const double scale = 1 / sqrt(squares / width + epsilon);
+        for (int i = 0; i < width; i++) out[i] = x[i] * w[i] * scale;
+    }
+}
+
+/* -------------------------------------------------------------- Mamba-2 ------------------ */
+
+typedef struct weights {
+    linear  in, out;
+    double *conv, *conv_b, *dt_bias, *a_log, *D, *norm;
+} weights;
+
+/* v [C] of token t after convolution and SiLU; raw [t + 1, C] the columns so far. */
+static void convolve(const bb_mamba2_dims *d, const weights *w, int C, const double *raw, int t,
+                     double *v)
+{
+    const int K = d->d_conv;
+
+    for (int c = 0; c < C; c++) {
+        double sum = w->conv_b ? w->conv_b[c] : 0;
+        for (int j = 0; j < K; j++) {
+            const int s = t - (K - 1) + j;
+            if (s >= 0) sum += w->conv[c * K + j] * raw[s * C + c];
+        }
+        v[c] = silu(sum);
+    }
+}
+
+/* One token: S [H, P, N] updated, y [H, P]. xbc [C] after the convolution, raw_dt [H]. */
+static void recur(const bb_mamba2_dims *d, const weights *w, const double *xbc,
+                  const double *raw_dt, double *S, double *y)
+{
+    const int P = d->d_head;
+    const int N = d->d_state;
+    const int I = d->n_heads * P;
+
+    for (int h = 0; h < d->n_heads; h++) {
+        const int     g = h / (d->n_heads / d->n_groups);
+        const double *B = xbc + I + g * N;
+        const double *C = xbc + I + (d->n_groups + g) * N;
+        const double  dt = fmin(fmax(log1p(exp(raw_dt[h] + w->dt_bias[h])), (double)d->dt_min),
+                                (double)d->dt_max);
+        const double  a = exp(-dt * exp(w->a_log[h]));
+        for (int p = 0; p < P; p++) {
+            const double x = xbc[h * P + p];
+            double       sum = w->D[h] * x;
+            for (int n = 0; n < N; n++) {
+                double *s = &S[(h * P + p) * N + n];
+                *s = a * *s + dt * x * B[n];
+                sum += C[n] * *s;
+            }
+            y[h * P + p] = sum;
+        }
+    }
+}
+
+/* y [I] times silu(z), normed in G groups. */
+static void norm(const bb_mamba2_dims *d, const weights *w, const double *z, double *y)
+{
+    const int n = d->n_heads * d->d_head / d->n_groups;
+
+    for (int g = 0; g < d->n_groups; g++) {
+        double squares = 0;
+        for (int i = g * n; i < (g + 1) * n; i++) {
+            y[i] *= silu(z[i]);
+            squares += y[i] * y[i];
+        }
+        for (int i = g * n; i < (g + 1) * n; i++)
+            y[i] *= w->norm[i] / sqrt(squares / n + (double)d->epsilon);
+    }
+}
+
+void refer_mamba2(const bb_mamba2_dims *d, const store *s, const char *prefix, const double *x,
+                  int n, double *out)
+{
+    const int D = d->d_model, I = d->n_heads * d->d_head, C = I + 2 * d->n_groups * d->d_state;
+    double   *raw = zeros((size_t)(n * C), sizeof *raw);
+    double   *S = zeros((size_t)(I * d->d_state), sizeof *S);
+    double   *proj = zeros((size_t)(I + C + d->n_heads), sizeof *proj);
+    double   *xbc = zeros((size_t)C, sizeof *xbc), *y = zeros((size_t)I, sizeof *y);
+    weights   w = {
+        read_linear(s, prefix, "in_proj", d->proj_bias),
+        read_linear(s, prefix, "out_proj", d->proj_bias),
+        values(s, prefix, "conv1d.weight"), d->conv_bias ? values(s, prefix, "conv1d.bias") : NULL,
+        values(s, prefix, "dt_bias"), values(s, prefix, "A_log"), values(s, prefix, "D"),
+        values(s, prefix, "norm.weight"),
+    };
+
+    for (int t = 0; t < n; t++) {
+        lab_multiply(w.in.w, w.in.b, I + C + d->n_heads, D, x + t * D, proj);
+        memcpy(raw + t * C, proj + I, (size_t)C * sizeof *raw);
+        convolve(d, &w, C, raw, t, xbc);
+        recur(d, &w, xbc, proj + I + C, S, y);
+        norm(d, &w, proj, y);
+        lab_multiply(w.out.w, w.out.b, D, I, y, out + t * D);
+    }
+    free_linear(&w.in), free_linear(&w.out), free(w.conv), free(w.conv_b), free(w.dt_bias);
+    free(w.a_log), free(w.D), free(w.norm), free(raw), free(S), free(proj), free(xbc), free(y);
+}
+
+/* -------------------------------------------------------------- attention ---------------- */
+
+void refer_rotate(const bb_attention_dims *d, int heads, int pos, double *x)
+{
+    const int half = d->rope.d / 2;
+
+    for (int h = 0; h < heads; h++)
+        for (int i = 0; i < half; i++) {
+            double      *low = x + h * d->d_head + i;
+            const double angle = pos / pow(d->rope.theta, (double)i / half);
+            const double a = low[0];
+            const double b = low[half];
+            low[0] = a * cos(angle) - b * sin(angle);
+            low[half] = b * cos(angle) + a * sin(angle);
+        }
+}
+
+/* out [d_head] of query head h at position t; keys, value [t + 1, kv heads, d]; score: [t + 1]. */
+static void attend(const bb_attention_dims *d, int h, int t, const double *q,
+                   const double *keys, const double *value, double *score, double *out)
+{
+    const int width = d->n_kv_heads * d->d_head;
+    const int at = h / (d->n_heads / d->n_kv_heads) * d->d_head;
+    double    most = -INFINITY;
+    double    sum = 0;
+
+    for (int s = 0; s <= t; s++) {
+        score[s] = 0;
+        for (int i = 0; i < d->d_head; i++)
+            score[s] += q[h * d->d_head + i] * keys[s * width + at + i];
+        score[s] *= d->scale != 0.0f ? (double)d->scale : 1 / sqrt(d->d_head);
+        most = fmax(most, score[s]);
+    }
+    for (int s = 0; s <= t; s++) sum += score[s] = exp(score[s] - most);
+    for (int i = 0; i < d->d_head; i++) {
+        out[i] = 0;
+        for (int s = 0; s <= t; s++) out[i] += score[s] / sum * value[s * width + at + i];
+    }
+}
+
+void refer_attention(const bb_attention_dims *d, bb_type kv_type, const store *s,
+                     const char *prefix, const double *x, int n, double *out)
+{
+    static const char *const names[4] = { "q_proj", "k_proj", "v_proj", "o_proj" };
+    const int D = d->d_model, d_q = d->n_heads * d->d_head, d_kv = d->n_kv_heads * d->d_head;
+    const int d_out = d->d_out ? d->d_out : D;
+    double   *keys = zeros((size_t)(n * d_kv), sizeof *keys);
+    double   *value = zeros((size_t)(n * d_kv), sizeof *value);
+    double   *score = zeros((size_t)n, sizeof *score);
+    double   *q = zeros((size_t)d_q, sizeof *q), *y = zeros((size_t)d_q, sizeof *y);
+    linear    w[4];
+
+    for (int i = 0; i < 4; i++) w[i] = read_linear(s, prefix, names[i], d->bias);
+    for (int t = 0; t < n; t++) {
+        double *k = keys + t * d_kv;
+        double *v = value + t * d_kv;
+        lab_multiply(w[0].w, w[0].b, d_q, D, x + t * D, q);
+        lab_multiply(w[1].w, w[1].b, d_kv, D, x + t * D, k);
+        lab_multiply(w[2].w, w[2].b, d_kv, D, x + t * D, v);
+        refer_rotate(d, d->n_heads, t, q);
+        refer_rotate(d, d->n_kv_heads, t, k);
+        for (int i = 0; i < d_kv; i++) k[i] = lab_round(kv_type, k[i]);
+        for (int i = 0; i < d_kv; i++) v[i] = lab_round(kv_type, v[i]);
+        for (int j = 0; j < d->n_heads; j++)
+            attend(d, j, t, q, keys, value, score, y + j * d->d_head);
+        lab_multiply(w[3].w, w[3].b, d_out, d_q, y, out + t * d_out);
+    }
+    for (int i = 0; i < 4; i++) free_linear(&w[i]);
+    free(keys), free(value), free(score), free(q), free(y);
+}
+
+/* -------------------------------------------------------------- MLP ---------------------- */
+
+void refer_mlp(const bb_mlp_dims *d, const store *s, const char *prefix, const double *x, int n,
+               double *out)
+{
+    const int  D = d->d_model, F = d->d_ff;
+    const bool is_gated = d->activation == BB_ACT_SILU_GATED;
+    linear     up = read_linear(s, prefix, "up_proj", d->bias);
+    linear     down = read_linear(s, prefix, "down_proj", d->bias);
+    linear     gate = { NULL, NULL };
+    double    *u = zeros((size_t)F, sizeof *u), *g = zeros((size_t)F, sizeof *g);
+
+    if (is_gated) gate = read_linear(s, prefix, "gate_proj", d->bias);
+    for (int t = 0; t < n; t++) {
+        lab_multiply(up.w, up.b, F, D, x + t * D, u);
+        if (is_gated) lab_multiply(gate.w, gate.b, F, D, x + t * D, g);
+        for (int i = 0; i < F; i++)
+            u[i] = is_gated ? u[i] * silu(g[i]) : fmax(u[i], 0) * fmax(u[i], 0);
+        lab_multiply(down.w, down.b, D, F, u, out + t * D);
+    }
+    free_linear(&up), free_linear(&down), free_linear(&gate), free(u), free(g);
+}
