@@ -41,18 +41,19 @@ typedef struct bb_mixer_kind {
        that a session at position p needs. NULL: none. */
     size_t (*state_bytes)(const struct bb_mixer *m);
     size_t (*cache_bytes)(const struct bb_mixer *m, size_t n_positions);
-    /* The same in canonical order, whatever the layout in memory: for files, and for tests.
-       With state: state_bytes bytes; with a cache: 2 · n_positions · kv_elements elements. */
+    /* The same in canonical order, whatever the layout in memory: for files, and for tests. out and
+       in: saved_bytes, at least 4-byte aligned. */
     size_t (*saved_bytes)(const struct bb_mixer *m, size_t n_positions);
     void   (*save)(const struct bb_mixer *m, const bb_kernels *k, const void *state,
-                   const void *cache, size_t n_positions, void *out);
+                   const void *cache, size_t n_positions, void *out, float *scratch);
     void   (*load)(const struct bb_mixer *m, const bb_kernels *k, const void *in,
-                   size_t n_positions, void *state, void *cache);
+                   size_t n_positions, void *state, void *cache, float *scratch);
     /* Rebuild the state that n rows leave behind from the state before them and their log, without
        a product. NULL: the kind has no state that cannot be cut back. */
     size_t (*log_floats)(const struct bb_mixer *m);                 /* of one row */
     void   (*replay)(const struct bb_mixer *m, const bb_kernels *k, const float *log, int n,
-                     const void *from, void *to, float *scratch);   /* [log_floats] */
+                     const void *from, void *to, float *scratch);
+    size_t (*scratch_floats)(const struct bb_mixer *m);             /* of save, load and replay */
 } bb_mixer_kind;
 
 typedef struct bb_mixer {

@@ -429,6 +429,11 @@ static size_t saved_bytes(const bb_mixer *base, size_t n_positions)
     return 2 * n_positions * kv_elements(m) * element_bytes(m);
 }
 
+static size_t scratch_floats(const bb_mixer *base)      /* a key and a value */
+{
+    return 2 * (size_t)((const bb_attention *)base)->dims.d_head;
+}
+
 /* Where the key of a position and kv head stands in a saved cache; its value is half of
    saved_bytes further on. */
 static size_t saved_at(const bb_attention *m, size_t pos, int h)
@@ -437,11 +442,11 @@ static size_t saved_at(const bb_attention *m, size_t pos, int h)
 }
 
 static void save(const bb_mixer *base, const bb_kernels *k, const void *state, const void *cache,
-                 size_t n_positions, void *out)
+                 size_t n_positions, void *out, float *scratch)
 {
     const bb_attention *m = (const bb_attention *)base;
     const size_t        d = (size_t)m->dims.d_head, half = saved_bytes(base, n_positions) / 2;
-    float               kv[2][BB_ATTENTION_MOST_WIDTH];
+    float *const        kv[2] = { scratch, scratch + d };
 
     (void)state;
     for (size_t pos = 0; pos < n_positions; pos++)
@@ -450,24 +455,24 @@ static void save(const bb_mixer *base, const bb_kernels *k, const void *state, c
             k->cache[m->kv_type].get((int)d, block_at(m, cache, pos, h), (int)(pos % BB_KV_BLOCK),
                                      kv[0], kv[1]);
             for (int i = 0; i < 2; i++, to += half)
-                if (m->kv_type == BB_TYPE_F32) memcpy(to, kv[i], d * sizeof *kv[i]);
+                if (m->kv_type == BB_TYPE_F32) memcpy(to, kv[i], d * sizeof **kv);
                 else k->narrow[m->kv_type](d, kv[i], (uint16_t *)(void *)to);
         }
 }
 
 static void load(const bb_mixer *base, const bb_kernels *k, const void *in, size_t n_positions,
-                 void *state, void *cache)
+                 void *state, void *cache, float *scratch)
 {
     const bb_attention *m = (const bb_attention *)base;
     const size_t        d = (size_t)m->dims.d_head, half = saved_bytes(base, n_positions) / 2;
-    float               kv[2][BB_ATTENTION_MOST_WIDTH];
+    float *const        kv[2] = { scratch, scratch + d };
 
     (void)state;
     for (size_t pos = 0; pos < n_positions; pos++)
         for (int h = 0; h < m->dims.n_kv_heads; h++) {
             const unsigned char *from = (const unsigned char *)in + saved_at(m, pos, h);
             for (int i = 0; i < 2; i++, from += half)
-                if (m->kv_type == BB_TYPE_F32) memcpy(kv[i], from, d * sizeof *kv[i]);
+                if (m->kv_type == BB_TYPE_F32) memcpy(kv[i], from, d * sizeof **kv);
                 else k->widen[m->kv_type](d, (const uint16_t *)(const void *)from, kv[i]);
             k->cache[m->kv_type].put((int)d, kv[0], kv[1], (int)(pos % BB_KV_BLOCK),
                                      block_at(m, cache, pos, h));
@@ -507,15 +512,14 @@ static const bb_mixer_kind kind = {
     .name = "attention", .op_name = { "q/k/v", "rope", "attention", "out_proj" },
     .bind = bind, .print = print, .count = count, .scratch_bytes = scratch_bytes,
     .forward = forward, .cache_bytes = cache_bytes, .saved_bytes = saved_bytes, .save = save,
-    .load = load,
+    .load = load, .scratch_floats = scratch_floats,
 };
 
 bb_mixer *bb_plan_attention(bb_plan *p, const char *prefix, const bb_attention_dims *dims)
 {
     const size_t table = bb_rope_table_size(&dims->rope) * sizeof(double);
 
-    if (dims->rope.d > 2 * BB_ROPE_PAIRS || dims->d_head > BB_ATTENTION_MOST_WIDTH
-        || (int64_t)dims->n_heads * dims->d_head > BB_MAX_DIM) {
+    if (dims->rope.d > 2 * BB_ROPE_PAIRS || (int64_t)dims->n_heads * dims->d_head > BB_MAX_DIM) {
         bb_plan_fail(p, BAMBA_ERR_UNSUPPORTED,
                      "'%.80s%s': attention of %d heads x %d, %d rotated: too wide", p->prefix,
                      prefix, dims->n_heads, dims->d_head, dims->rope.d);

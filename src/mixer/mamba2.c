@@ -379,25 +379,30 @@ static size_t saved_bytes(const bb_mixer *base, size_t n_positions)
 }
 
 static void save(const bb_mixer *base, const bb_kernels *k, const void *state, const void *cache,
-                 size_t n_positions, void *out)
+                 size_t n_positions, void *out, float *scratch)
 {
     const bb_mamba2   *m = (const bb_mamba2 *)base;
     const struct state s = state_in(m, state);
 
-    (void)k, (void)cache, (void)n_positions;
+    (void)k, (void)cache, (void)n_positions, (void)scratch;
     memcpy(out, s.window, window_bytes(m));
     memcpy((unsigned char *)out + window_bytes(m), s.S, ssm_bytes(m));
 }
 
 static void load(const bb_mixer *base, const bb_kernels *k, const void *in, size_t n_positions,
-                 void *state, void *cache)
+                 void *state, void *cache, float *scratch)
 {
     const bb_mamba2   *m = (const bb_mamba2 *)base;
     const struct state s = state_in(m, state);
 
-    (void)k, (void)cache, (void)n_positions;
+    (void)k, (void)cache, (void)n_positions, (void)scratch;
     memcpy(s.window, in, window_bytes(m));
     memcpy(s.S, (const unsigned char *)in + window_bytes(m), ssm_bytes(m));
+}
+
+static size_t scratch_floats(const bb_mixer *base)      /* a row of xBC */
+{
+    return (size_t)((const bb_mamba2 *)base)->d_xbc;
 }
 
 /* As rows fed in steps would: the same kernels on what they were given. */
@@ -458,6 +463,7 @@ static const bb_mixer_kind kind = {
     .bind = bind, .print = print, .count = count, .scratch_bytes = scratch_bytes,
     .forward = forward, .state_bytes = state_bytes, .saved_bytes = saved_bytes, .save = save,
     .load = load, .log_floats = log_floats, .replay = replay,
+    .scratch_floats = scratch_floats,
 };
 
 bb_mixer *bb_plan_mamba2(bb_plan *p, const char *prefix, const bb_mamba2_dims *dims)

@@ -26,8 +26,6 @@ typedef struct bb_mamba2_dims {
 
 bb_mixer *bb_plan_mamba2(bb_plan *p, const char *prefix, const bb_mamba2_dims *dims);
 
-enum { BB_ATTENTION_MOST_WIDTH = 4096 };  /* of a head */
-
 /* Causal attention with grouped queries and rotary positions.
    Tensors: q_proj, k_proj, v_proj, o_proj. */
 typedef struct bb_attention_dims {

@@ -32,7 +32,7 @@ typedef struct bb_epilogue {
     const void *job;
 } bb_epilogue;
 
-/* n products of one source in one stage; called by all threads. `op`: the operation whose time it
+/* n products of one source in one stage, into sinks that do not overlap; called by all threads. `op`: the operation whose time it
    is, but for making the source's rows and for `after`. then may be NULL. */
 void bb_multiply(const bb_exec *e, int op, const bb_product *p, int n, bb_source *x,
                  const bb_epilogue *then);

@@ -231,10 +231,10 @@ static void test_far_position(void **unused)
 
     /* Saved, keys of all positions come first, then values. */
     const size_t saved = m->kind->saved_bytes(m, FAR + 1);
-    float       *out = malloc(saved);
+    float       *out = malloc(saved), scratch[2 * D];
     assert_int_equal(saved, 2 * sizeof(float) * D * (FAR + 1));
     assert_non_null(out);
-    m->kind->save(m, &l.kernels, NULL, slot.cache, FAR + 1, out);
+    m->kind->save(m, &l.kernels, NULL, slot.cache, FAR + 1, out, scratch);
     for (int i = 0; i < D; i++) {
         assert_true(out[(size_t)FAR * D - D + (size_t)i] == 0);
         assert_true(fabsf(out[(size_t)FAR * D + (size_t)i] - rotated[i]) < 1e-6f);

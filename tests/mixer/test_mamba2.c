@@ -220,7 +220,7 @@ static void test_replay(void **unused)
         const bb_mixer      *m = l.graph->block[0].use[0].mixer;
         const bb_mixer_kind *k = m->kind;
         const size_t         width = k->log_floats(m), bytes = k->saved_bytes(m, 0);
-        float *scratch = malloc(width * sizeof *scratch);
+        float *scratch = malloc(k->scratch_floats(m) * sizeof *scratch);
         void  *state[2] = { aligned_alloc(64, (k->state_bytes(m) + 63) / 64 * 64),
                             aligned_alloc(64, (k->state_bytes(m) + 63) / 64 * 64) };
         unsigned char *before = malloc(bytes), *expected = malloc(bytes), *found = malloc(bytes);
@@ -239,14 +239,14 @@ static void test_replay(void **unused)
             memset(state[0], 0, k->state_bytes(m));
             memset(state[1], 0xFF, k->state_bytes(m));
             k->replay(m, &l.kernels, log, end, state[0], state[1], scratch);
-            k->save(m, &l.kernels, state[1], NULL, 0, found);
+            k->save(m, &l.kernels, state[1], NULL, 0, found, scratch);
             assert_memory_equal(found, expected, bytes);
 
             memset(state[0], 0xFF, k->state_bytes(m));
-            k->load(m, &l.kernels, before, 0, state[0], NULL);
+            k->load(m, &l.kernels, before, 0, state[0], NULL, scratch);
             k->replay(m, &l.kernels, log + (size_t)split * width, end - split, state[0], state[0],
                       scratch);
-            k->save(m, &l.kernels, state[0], NULL, 0, found);
+            k->save(m, &l.kernels, state[0], NULL, 0, found, scratch);
             assert_memory_equal(found, expected, bytes);
 
             const bb_mamba2_dims *d = &cases[i].dims;

@@ -21,7 +21,7 @@ static float      weight_f32[MOST_ROWS * MOST_COLS];
 static uint16_t   weight_16[MOST_ROWS * MOST_COLS];
 static double     weight[MOST_ROWS * MOST_COLS];      /* the values behind either */
 static float      bias[MOST_ROWS];
-static float      x[MOST_T * LDX], y[MOST_T * LDY], other[MOST_T * LDY];
+static float      x[MOST_T * LDX], y[MOST_T * LDY], other[MOST_T * LDY], third[MOST_T * LDY];
 static float      stream[MOST_T * MOST_ROWS];
 static double     seen[MOST_T * LDX];      /* x as the kernels of a type see it */
 static double     exact[MOST_T * MOST_ROWS], magnitude[MOST_T * MOST_ROWS];   /* [T, rows] */
@@ -226,8 +226,8 @@ static void run_mixed(const bb_exec *e, void *context)
 {
     const call      *c = context;
     bb_source        source = bb_source_of(e, c->x, LDX, c->l->w.cols);
-    const bb_sink    to = bb_sink_store(other, LDY);
-    const bb_product p[3] = { { c->l, NULL, c->to }, { c->pair, NULL, to }, { c->l, NULL, c->to } };
+    const bb_sink    to = bb_sink_store(other, LDY), again = bb_sink_store(third, LDY);
+    const bb_product p[3] = { { c->l, NULL, c->to }, { c->pair, NULL, to }, { c->l, NULL, again } };
 
     bb_multiply(e, 0, p, 3, &source, NULL);
 }
@@ -256,9 +256,11 @@ static void test_mixed_formats(void **unused)
         multiply(&wide, counts[i], x, second, 2);
         memset(y, 0xFF, sizeof y);
         memset(other, 0xFF, sizeof other);
+        memset(third, 0xFF, sizeof third);
         lab_team(&pass, 2, 100, run_mixed, &c);
         assert_memory_equal(y, first, bytes);
         assert_memory_equal(other, second, bytes);
+        assert_memory_equal(third, first, bytes);
 
         memset(y, 0xFF, sizeof y);
         c.then = &then;

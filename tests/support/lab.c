@@ -298,9 +298,11 @@ static void move_slot(const lab *l, const bb_mixer *m, lab_session *s, bool save
 
     if (saved && m->kind->save) {
         void *bytes = make_nans(m->kind->saved_bytes(m, n));
-        m->kind->save(m, &l->kernels, s->slot.state[s->current], s->slot.cache, n, bytes);
-        m->kind->load(m, &l->kernels, bytes, n, other.state[s->current], other.cache);
+        float *scratch = make_nans(m->kind->scratch_floats(m) * sizeof *scratch);
+        m->kind->save(m, &l->kernels, s->slot.state[s->current], s->slot.cache, n, bytes, scratch);
+        m->kind->load(m, &l->kernels, bytes, n, other.state[s->current], other.cache, scratch);
         free(bytes);
+        free(scratch);
     } else {
         memcpy(other.state[s->current], s->slot.state[s->current], state_bytes(m));
         memcpy(other.cache, s->slot.cache, cache_bytes(m, s->pos));
@@ -442,7 +444,10 @@ void lab_save(const lab *l, int session, void *out)
     const bb_mixer    *m = l->graph->block[0].use[0].mixer;
     const lab_session *s = &l->session[session];
 
-    m->kind->save(m, &l->kernels, s->slot.state[s->current], s->slot.cache, (size_t)s->pos, out);
+    float *scratch = make_nans(m->kind->scratch_floats(m) * sizeof *scratch);
+    m->kind->save(m, &l->kernels, s->slot.state[s->current], s->slot.cache, (size_t)s->pos, out,
+                  scratch);
+    free(scratch);
 }
 
 unsigned char *lab_bits(const lab *l, size_t *n_bytes)
