@@ -6,14 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool add(bench_list *list, int64_t value, int lo, int hi)
-{
-    if (value < lo || value > hi || list->n == BENCH_MOST) return false;
-    list->value[list->n++] = (int)value;
-    return true;
-}
-
-/* A number at *at, which moves behind it. */
+/* Reads a number at *at, which moves behind it. */
 static bool read_number(const char **at, int64_t *value)
 {
     char *end;
@@ -24,7 +17,7 @@ static bool read_number(const char **at, int64_t *value)
     return true;
 }
 
-/* One item of the list, up to a comma or the end. */
+/* Reads one item of the list, up to a comma or the end. */
 static bool read_item(const char **at, int lo, int hi, bench_list *list)
 {
     int64_t first, last, step = 1;
@@ -40,9 +33,11 @@ static bool read_item(const char **at, int lo, int hi, bench_list *list)
             if (!read_number(at, &step) || step < (times ? 2 : 1)) return false;
         }
     }
-    if (last < first || last > hi || (times && first == 0)) return false;
-    for (int64_t v = first; v <= last; v = times ? v * step : v + step)
-        if (!add(list, v, lo, hi)) return false;
+    if (first < lo || last < first || last > hi || (times && first == 0)) return false;
+    for (int64_t v = first; v <= last; v = times ? v * step : v + step) {
+        if (list->n == BENCH_MOST) return false;
+        list->value[list->n++] = (int)v;
+    }
     return true;
 }
 
@@ -76,4 +71,13 @@ int bench_read_words(const command *self, const char *name, const char *text,
         if (at[n] == '\0') return ARGS_READ;
         at += n + 1;
     }
+}
+
+int bench_largest(const bench_list *list)
+{
+    int largest = 0;
+
+    for (size_t i = 0; i < list->n; i++)
+        if (list->value[i] > largest) largest = list->value[i];
+    return largest;
 }
