@@ -18,7 +18,7 @@
 enum { BENCH_MOST = 256, BENCH_REPETITIONS = 1000 };          /* values of a list, samples */
 
 typedef struct bench_list {
-    int    value[BENCH_MOST];
+    int    value[BENCH_MOST], largest;    /* [n] */
     size_t n;
 } bench_list;
 
@@ -29,8 +29,6 @@ int bench_read_list(const command *self, const char *name, const char *text, int
 /* Reads a list of names; each becomes its index in `words`. Returns the same. */
 int bench_read_words(const command *self, const char *name, const char *text,
                      const char *const *words, bench_list *list);
-/* The largest value of a list; 0 if it is empty. */
-int bench_largest(const bench_list *list);
 
 /* ------------------------------------------------------------- what is asked -------------- */
 
@@ -134,11 +132,10 @@ double bench_median(double *values, size_t n);        /* sorts them; 0 if there 
 
 /* ------------------------------------------------------------- output --------------------- */
 
-void bench_print_begin(const bench_options *o);
 /* Prints a row, behind a head if it is the first; says on stderr why its samples may differ. Sorts
    the numbers of the run. */
 void bench_print_row(bench_run *r, bool first);
-void bench_print_end(const bench_options *o);
+void bench_print_end(const bench_options *o);         /* if there was a row                   */
 /* Writes text between two quotes of a kind, which are doubled inside. */
 void bench_put_quoted(FILE *to, const char *text, char quote);
 /* Writes "1.20 GiB" to out and returns it. */

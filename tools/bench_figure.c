@@ -20,7 +20,7 @@
 #include <string.h>
 
 enum { MOST_DEPTHS = 24, MOST_BATCHES = 24, LEAST_STEPS = 4, MOST_STEPS = 32, PROMPTS = 3 };
-static const double CELL_NS = 1e9;        /* of steps, if that is between those numbers */
+static const double CELL_NS = 1e9;
 
 typedef struct side {                     /* one of the two models */
     bench_model  model;
@@ -34,7 +34,6 @@ typedef struct side {                     /* one of the two models */
 
 typedef struct figure {
     bench_options o;                      /* for one sample of each test */
-    bool          progress;
     int           depth[MOST_DEPTHS];     /* [0] is the prompt's length */
     int           n_depths, n_batches;
     side          side[2];
@@ -57,12 +56,13 @@ static int time_test(side *s, bench_test t, double *step_ns, double *all_ns)
     return code;
 }
 
-/* Times a step of n_seqs sequences at the d-th depth. */
-static int time_step(const figure *f, side *s, int n_seqs, int d, double *ns)
+/* Times a step of n_seqs sequences at a depth: enough of them to take CELL_NS, if that is between
+   LEAST_STEPS and MOST_STEPS. */
+static int time_step(side *s, int n_seqs, int depth, double *ns)
 {
     const double n = fmin(fmax(CELL_NS / s->last_ns, LEAST_STEPS), MOST_STEPS);
     double all;
-    return time_test(s, (bench_test){ 0, (int)n, f->depth[d], n_seqs }, ns, &all);
+    return time_test(s, (bench_test){ 0, (int)n, depth, n_seqs }, ns, &all);
 }
 
 static int measure_cell(const figure *f, side *s, int b, int d)
@@ -76,11 +76,7 @@ static int measure_cell(const figure *f, side *s, int b, int d)
     bench_count(s->model.model, (size_t)n_seqs, 1, (size_t)f->depth[d], (size_t)n_seqs, c);
     c->ns = NAN;
     if (needed + needed / 16 > machine_free_memory()) return EXIT_SUCCESS;
-    const int code = time_step(f, s, n_seqs, d, &c->ns);
-    if (code == EXIT_SUCCESS && f->progress)
-        console_say("%s: %d sequences at %d: %.1f ms", s->model.type, n_seqs, f->depth[d],
-                    c->ns * 1e-6);
-    return code;
+    return time_step(s, n_seqs, f->depth[d], &c->ns);
 }
 
 /* Times prompts of both sides in turn and takes medians: large batches are mostly made of it. */
@@ -97,9 +93,6 @@ static int measure_prompts(figure *f, int first, int last)
         bench_cost *c = &f->side[i].prompt;
         bench_count(f->side[i].model.model, 1, (size_t)f->depth[0], 0, 1, c);
         c->ns = bench_median(took[i], PROMPTS);
-        if (f->progress)
-            console_say("%s: a prompt of %d: %.1f s", f->side[i].model.type, f->depth[0],
-                        c->ns * 1e-9);
     }
     return code;
 }
@@ -107,24 +100,20 @@ static int measure_prompts(figure *f, int first, int last)
 static int check_integral(figure *f, side *s)
 {
     const int n = f->depth[1] - f->depth[0], real_fill = f->o.real_fill;
+    const bench_test text = { 0, n, f->depth[0], 1 };
     double begin[2], end[2];
-    int code = EXIT_SUCCESS;
 
-    for (int i = 0; i < 2 && code == EXIT_SUCCESS; i++) {
-        code = time_step(f, s, 1, 0, &begin[i]);
-        if (code == EXIT_SUCCESS) code = time_step(f, s, 1, 1, &end[i]);
-        if (code != EXIT_SUCCESS || i == 1) break;
-        f->o.real_fill = 1;
-        code = time_test(s, (bench_test){ 0, n, f->depth[0], 1 }, &s->full_step_ns,
-                         &s->full_ns);
-        f->o.real_fill = real_fill;
-    }
+    int code = time_step(s, 1, f->depth[0], &begin[0]);
+    if (code == EXIT_SUCCESS) code = time_step(s, 1, f->depth[1], &end[0]);
+    f->o.real_fill = 1;
+    if (code == EXIT_SUCCESS) code = time_test(s, text, &s->full_step_ns, &s->full_ns);
+    f->o.real_fill = real_fill;
+    if (code == EXIT_SUCCESS) code = time_step(s, 1, f->depth[0], &begin[1]);
+    if (code == EXIT_SUCCESS) code = time_step(s, 1, f->depth[1], &end[1]);
     if (code != EXIT_SUCCESS) return code;
     s->full_ns += s->prompt.ns;
     s->end_ns = 0.5 * (end[0] + end[1]);
     s->guess_ns = s->prompt.ns + 0.5 * n * (0.5 * (begin[0] + begin[1]) + s->end_ns);
-    if (f->progress)
-        console_say("%s: a text of %d: %.1f s", s->model.type, f->depth[1], s->full_ns * 1e-9);
     return code;
 }
 
@@ -158,12 +147,12 @@ static int measure_sides(figure *f, const bench_source *pair, int first, int las
 /* Opens both models at once if that leaves most of the memory to sessions. */
 static int measure(figure *f, const bench_source *pair)
 {
+    const int type = f->o.types.value[0], kv_type = f->o.kv_types.value[0];
     uint64_t weights[2];
-    int code = EXIT_SUCCESS;
 
-    for (int i = 0; i < 2 && code == EXIT_SUCCESS; i++)
-        code = bench_check(&pair[i], &f->o, f->o.types.value[0], f->o.kv_types.value[0], false,
-                           &weights[i]);
+    int code = bench_check(&pair[0], &f->o, type, kv_type, false, &weights[0]);
+    if (code == EXIT_SUCCESS)
+        code = bench_check(&pair[1], &f->o, type, kv_type, false, &weights[1]);
     if (code != EXIT_SUCCESS) return code;
     if (weights[0] + weights[1] < machine_free_memory() / 3) return measure_sides(f, pair, 0, 2);
     code = measure_sides(f, pair, 0, 1);
@@ -206,14 +195,13 @@ static void find_values(const figure *f, int b, int d, double v[N_VALUES])
 
 /* -------------------------------------------------------------- output -------------------- */
 
-static void write_csv(FILE *to, const figure *f)
+/* Writes lines of the CSV: batch, length, values, who fits. */
+static void write_lines(FILE *to, const figure *f, int first_depth)
 {
     double v[N_VALUES];
 
-    fprintf(to, "batch,length,a_tps,b_tps,ratio,memory_bound,compute_bound,a_ms,b_ms,a_step_ms,"
-                "b_step_ms,a_fits,b_fits\n");
     for (int b = 0; b < f->n_batches; b++)
-        for (int d = 1; d < f->n_depths; d++) {
+        for (int d = first_depth; d < f->n_depths; d++) {
             find_values(f, b, d, v);
             fprintf(to, "%d,%d", f->o.sequences.value[b], f->depth[d]);
             for (int i = 0; i < N_VALUES; i++)
@@ -250,90 +238,69 @@ static void print_table(const figure *f)
                s->end_ns * 1e-6, 100.0 * (s->end_ns / s->full_step_ns - 1.0));
 }
 
-/* Writes what gnuplot draws: for each length (throughput) or batch (latency) a data set of lines
-   "x y1 y2 ...", and the names of these sets. */
-static void write_series(FILE *to, const figure *f, bool by_length)
+/* Draws with gnuplot. The CSV stays if it is not there. */
+static int draw(const figure *f, bool throughput, const char *path)
 {
-    const int first = by_length ? 1 : 0, last = by_length ? f->n_depths : f->n_batches;
-    const int from = by_length ? RATIO : A_STEP, until = by_length ? COMPUTE : B_STEP;
-    double v[N_VALUES];
-
-    fprintf(to, "$data << END\n");
-    for (int s = first; s < last; s++) {
-        for (int x = 0; x < (by_length ? f->n_batches : f->n_depths); x++) {
-            const int b = by_length ? x : s, d = by_length ? s : x;
-            find_values(f, b, d, v);
-            fprintf(to, "%d", by_length ? f->o.sequences.value[b] : f->depth[d]);
-            for (int i = from; i <= until; i++)
-                isfinite(v[i]) ? fprintf(to, " %.6g", v[i]) : fprintf(to, " -");
-            putc('\n', to);
-        }
-        fprintf(to, "\n\n");
-    }
-    fprintf(to, "END\nn = %d\nnames = '", last - first);
-    for (int s = first; s < last; s++)
-        fprintf(to, "%d ", by_length ? f->depth[s] : f->o.sequences.value[s]);
-    fprintf(to, "'\na = ");
-    bench_put_quoted(to, f->side[0].model.type, '\'');
-    fprintf(to, "\nb = ");
-    bench_put_quoted(to, f->side[1].model.type, '\'');
-    putc('\n', to);
-}
-
-/* Draws one picture. The CSV stays if gnuplot is not there. */
-static int draw(const figure *f, bool throughput, const char *path, const char *terminal)
-{
+    static const char settings[] =                    /* nd depths, from the prompt's on */
+        "set datafile separator ','\nset key outside right noenhanced\nset grid\n"
+        "set logscale x 2\nset terminal svg size 1000,600 dashed background 'white'\n"
+        "set output path.'.svg'\n";
     static const char plot_throughput[] =
         "set xlabel 'sequences together'\nset ylabel 'throughput, '.a.' / '.b\n"
         "plot 1 with lines lc 'gray' notitle, \\\n"
-        "  for [i=1:n] $data index i-1 using 1:2 with linespoints lw 2 pt 7 lc i "
-        "title 'length '.word(names, i), \\\n"
-        "  for [i=1:n] $data index i-1 using 1:3 with lines dt 2 lc i notitle, \\\n"
-        "  for [i=1:n] $data index i-1 using 1:4 with lines dt 3 lc i notitle, \\\n"
+        "  for [i=1:nd-1] $data every nd::i using 1:5 with linespoints lw 2 pt 7 lc i "
+        "title 'length '.word(lengths, i+1), \\\n"
+        "  for [i=1:nd-1] $data every nd::i using 1:6 with lines dt 2 lc i notitle, \\\n"
+        "  for [i=1:nd-1] $data every nd::i using 1:7 with lines dt 3 lc i notitle, \\\n"
         "  NaN with lines dt 2 lc 'black' title 'if memory alone set the pace', \\\n"
         "  NaN with lines dt 3 lc 'black' title 'if arithmetic alone did'\n";
     static const char plot_latency[] =
         "set xlabel 'tokens before'\nset ylabel 'ms a step'\nset logscale y\n"
-        "plot for [i=1:n] $data index i-1 using 1:2 with linespoints lw 2 pt 7 lc i "
-        "title a.', batch '.word(names, i), \\\n"
-        "  for [i=1:n] $data index i-1 using 1:3 with linespoints dt 2 pt 6 lc i "
-        "title b.', batch '.word(names, i)\n";
-    FILE *to = popen("gnuplot", "w");
+        "plot for [i=1:words(batches)] $data every ::nd*(i-1)::nd*i-1 using 2:10 "
+        "with linespoints lw 2 pt 7 lc i title a.', batch '.word(batches, i), \\\n"
+        "  for [i=1:words(batches)] $data every ::nd*(i-1)::nd*i-1 using 2:11 "
+        "with linespoints dt 2 pt 6 lc i title b.', batch '.word(batches, i)\n";
+    static const char again[] =
+        "if (strstrt(GPVAL_TERMINALS, 'pngcairo') > 0) { set terminal pngcairo size 1000,600 } "
+        "else { set terminal png size 1000,600 }\nset output path.'.png'\nreplot\n";
 
+    if (system("command -v gnuplot > /dev/null 2>&1") != 0) {
+        console_say("no picture: gnuplot is not installed; the numbers are in %s.csv", path);
+        return EXIT_SUCCESS;
+    }
+    FILE *to = popen("gnuplot", "w");
     if (!to) return console_fail("cannot start gnuplot");
-    fprintf(to, "%s\nset output ", terminal);
+    fputs("$data << END\n", to);
+    write_lines(to, f, 0);
+    fprintf(to, "END\nnd = %d\nlengths = '", f->n_depths);
+    for (int d = 0; d < f->n_depths; d++) fprintf(to, "%d ", f->depth[d]);
+    fputs("'\nbatches = '", to);
+    for (int b = 0; b < f->n_batches; b++) fprintf(to, "%d ", f->o.sequences.value[b]);
+    fputs("'\npath = ", to);
     bench_put_quoted(to, path, '\'');
-    fprintf(to, "\nset datafile missing '-'\nset key outside right noenhanced\n"
-                "set logscale x 2\nset grid\n");
-    write_series(to, f, throughput);
-    fputs(throughput ? plot_throughput : plot_latency, to);
-    return pclose(to) == 0 ? EXIT_SUCCESS : console_fail("gnuplot could not draw %s", path);
+    fputs("\na = ", to);
+    bench_put_quoted(to, f->side[0].model.type, '\'');
+    fputs("\nb = ", to);
+    bench_put_quoted(to, f->side[1].model.type, '\'');
+    fprintf(to, "\n%s%s%s", settings, throughput ? plot_throughput : plot_latency, again);
+    return pclose(to) == 0 ? EXIT_SUCCESS : console_fail("gnuplot could not draw %s.svg", path);
 }
 
 static int write_all(const figure *f, bool throughput, const char *path)
 {
-    static const char svg[] = "set terminal svg size 1000,600 dashed background 'white'";
-    static const char png[] =
-        "if (strstrt(GPVAL_TERMINALS, 'pngcairo') > 0) { set terminal pngcairo size 1000,600 } "
-        "else { set terminal png size 1000,600 }";
     char name[4096];
 
     if (snprintf(name, sizeof name, "%s.csv", path) >= (int)sizeof name)
         return console_fail("%s: the name is too long", path);
     FILE *to = fopen(name, "w");
     if (!to) return console_fail("%s: cannot be written", name);
-    write_csv(to, f);
+    fprintf(to, "batch,length,a_tps,b_tps,ratio,memory_bound,compute_bound,a_ms,b_ms,a_step_ms,"
+                "b_step_ms,a_fits,b_fits\n");
+    write_lines(to, f, 1);
     const bool lost = ferror(to) != 0;
     if (fclose(to) != 0 || lost) return console_fail("%s: cannot be written", name);
     print_table(f);
-    if (system("command -v gnuplot > /dev/null 2>&1") != 0) {
-        console_say("no picture: gnuplot is not installed; the numbers are in %s", name);
-        return EXIT_SUCCESS;
-    }
-    snprintf(name, sizeof name, "%s.svg", path);
-    const int code = draw(f, throughput, name, svg);
-    snprintf(name, sizeof name, "%s.png", path);
-    return code == EXIT_SUCCESS ? draw(f, throughput, name, png) : code;
+    return draw(f, throughput, path);
 }
 
 /* Reads the prompt's length, then the depths beyond it, ascending. */
@@ -348,11 +315,10 @@ static int read_axes(figure *f)
                                 MOST_DEPTHS);
         f->depth[f->n_depths++] = d;
     }
-    if (f->depth[0] < 1 || f->n_depths < 2 || f->o.sequences.n > MOST_BATCHES)
-        return console_fail("--figure: expected a prompt in -p, a length above it in -d, and at "
-                            "most %d batches in -npl", MOST_BATCHES);
     f->n_batches = (int)f->o.sequences.n;
-    return EXIT_SUCCESS;
+    if (f->depth[0] > 0 && f->n_depths > 1 && f->n_batches <= MOST_BATCHES) return EXIT_SUCCESS;
+    return console_fail("--figure: expected a prompt in -p, a length above it in -d, and at most "
+                        "%d batches in -npl", MOST_BATCHES);
 }
 
 int bench_figure(const bench_options *o, const bench_source *pair, int kind, const char *path)
@@ -362,8 +328,7 @@ int bench_figure(const bench_options *o, const bench_source *pair, int kind, con
     if (!f) return console_fail("out of memory");
     f->o = *o;
     f->o.repetitions = 1;
-    f->o.ops = f->o.progress = false;
-    f->progress = o->progress;
+    f->o.ops = false;
     int code = read_axes(f);
     if (code == EXIT_SUCCESS) code = measure(f, pair);
     if (code == EXIT_SUCCESS) code = write_all(f, kind == BENCH_THROUGHPUT, path);

@@ -21,17 +21,16 @@ static const char head[] =
 
 static void print_caches(void)
 {
-    const struct { const char *name; int key; } caches[] = {
-        { "L1d", _SC_LEVEL1_DCACHE_SIZE }, { "L2", _SC_LEVEL2_CACHE_SIZE },
-        { "L3", _SC_LEVEL3_CACHE_SIZE },
+    static const char *const names[] = { "L1d", "L2", "L3" };
+    static const int keys[] = {
+        _SC_LEVEL1_DCACHE_SIZE, _SC_LEVEL2_CACHE_SIZE, _SC_LEVEL3_CACHE_SIZE
     };
     char text[32];
 
     printf("caches          ");
-    for (size_t i = 0; i < sizeof caches / sizeof *caches; i++) {
-        const long size = sysconf(caches[i].key);
-        if (size > 0)
-            printf("%s %s  ", caches[i].name, bench_bytes((double)size, text, sizeof text));
+    for (int i = 0; i < 3; i++) {
+        const double size = (double)sysconf(keys[i]);
+        if (size > 0.0) printf("%s %s  ", names[i], bench_bytes(size, text, sizeof text));
     }
     putchar('\n');
 }
@@ -69,19 +68,18 @@ static int measure(const bench_options *o, int n_threads, bool first)
     return EXIT_SUCCESS;
 }
 
+/* One row for each number of threads; for "-t 0" those of one, two, four … all. */
 int bench_limits(const bench_options *o, const command *self)
 {
-    const bool powers = o->threads.n == 1 && o->threads.value[0] == 0;
+    const int all = noise_now().cores;
     int code = EXIT_SUCCESS;
 
     if (o->format != BENCH_MD) return args_wrong(self, "--limits prints a table: -o md");
     print_caches();
-    for (size_t i = 0; i < o->threads.n && !powers && code == EXIT_SUCCESS; i++)
+    for (size_t i = 0; i < o->threads.n && o->threads.largest && code == EXIT_SUCCESS; i++)
         code = measure(o, o->threads.value[i], i == 0);
-    if (powers) {                         /* "-t 0" is one thread, two, four … all */
-        const int all = noise_now().cores;
-        for (int n = 1; n < all && code == EXIT_SUCCESS; n *= 2) code = measure(o, n, n == 1);
-        if (code == EXIT_SUCCESS) code = measure(o, all, all == 1);
-    }
+    if (o->threads.largest) return console_finish(code);
+    for (int n = 1; n < all && code == EXIT_SUCCESS; n *= 2) code = measure(o, n, n == 1);
+    if (code == EXIT_SUCCESS) code = measure(o, all, all == 1);
     return console_finish(code);
 }

@@ -37,6 +37,7 @@ static bool read_item(const char **at, int lo, int hi, bench_list *list)
     for (int64_t v = first; v <= last; v = times ? v * step : v + step) {
         if (list->n == BENCH_MOST) return false;
         list->value[list->n++] = (int)v;
+        if (v > list->largest) list->largest = (int)v;
     }
     return true;
 }
@@ -47,7 +48,7 @@ int bench_read_list(const command *self, const char *name, const char *text, int
     const char *at = text;
     bool valid;
 
-    list->n = 0;
+    *list = (bench_list){ .n = 0 };
     do valid = read_item(&at, lo, hi, list);
     while (valid && *at == ',' && *++at);
     if (valid && *at == '\0' && at > text && at[-1] != ',') return ARGS_READ;
@@ -71,13 +72,4 @@ int bench_read_words(const command *self, const char *name, const char *text,
         if (at[n] == '\0') return ARGS_READ;
         at += n + 1;
     }
-}
-
-int bench_largest(const bench_list *list)
-{
-    int largest = 0;
-
-    for (size_t i = 0; i < list->n; i++)
-        if (list->value[i] > largest) largest = list->value[i];
-    return largest;
 }

@@ -45,12 +45,12 @@ static bamba_model_options model_options(const bench_options *o, int type, int k
 /* Bytes that the sessions of the most demanding test hold. */
 static uint64_t count_sessions(const bamba_model *config, const bench_options *o)
 {
-    const int prompt = bench_largest(&o->prompts), generated = bench_largest(&o->generated);
-    const int longest = prompt > generated ? prompt : generated;
-    const int n = bench_largest(&o->sequences) + (o->real_fill != 0); /* and a filled original */
+    const int longest = o->prompts.largest > o->generated.largest ? o->prompts.largest
+                                                                  : o->generated.largest;
+    const int n = o->sequences.largest + (o->real_fill != 0);     /* and what they are copied from */
+    const size_t n_positions = (size_t)o->depths.largest + (size_t)longest;
 
-    return (uint64_t)n * bamba_model_state_bytes(config, (size_t)bench_largest(&o->depths) +
-                                                         (size_t)longest);
+    return (uint64_t)n * bamba_model_state_bytes(config, n_positions);
 }
 
 int bench_check(const bench_source *s, const bench_options *o, int type, int kv_type,

@@ -48,11 +48,6 @@ static json_object *real(double value)
     return json_object_new_double(isfinite(value) ? value : 0.0);
 }
 
-static json_object *flag(bool value)
-{
-    return json_object_new_boolean(value);
-}
-
 static double number(json_object *row, const char *field)
 {
     return json_object_get_double(json_object_object_get(row, field));
@@ -82,15 +77,6 @@ static void average(const double *values, size_t n, double *mean, double *deviat
 static double percentile(const double *sorted, size_t n, double p)
 {
     return n ? sorted[(size_t)ceil(p * (double)n) - 1] : 0.0;
-}
-
-/* Says what disturbed the samples, and how much they differ if that is much. */
-static void explain(const bench_run *r, double spread, char *out, size_t size)
-{
-    if (spread > 0.1)
-        snprintf(out, size, "spread of %.0f %%%s%s", 100.0 * spread,
-                 r->noise[0] ? ": " : ", no reason found", r->noise);
-    else snprintf(out, size, "%s", r->noise);
 }
 
 /* Adds the operations of the sample whose sum is the median, or next below it. */
@@ -139,7 +125,10 @@ static json_object *describe(bench_run *r)
     }
     average(r->sample_ns, n, &avg_ns, &stddev_ns);
     average(r->sample_ts, n, &avg_ts, &stddev_ts);
-    explain(r, stddev_ns / avg_ns, why, sizeof why);
+    snprintf(why, sizeof why, "%s", r->noise);
+    if (stddev_ns > 0.1 * avg_ns)
+        snprintf(why, sizeof why, "spread of %.0f %%%s%s", share(stddev_ns, avg_ns),
+                 r->noise[0] ? ": " : ", no reason found", r->noise);
     const double median = bench_median(r->sample_ns, n);
     const double gbs = r->cost.bytes / median, gflops = r->cost.flops / median;
     const double read = bench_median(r->read, n), peak = bench_median(r->peak, 2 * n);
@@ -155,15 +144,15 @@ static json_object *describe(bench_run *r)
         { "model_n_params", whole((double)info->n_params) },
         { "n_batch", whole(o->n_batch) }, { "n_ubatch", whole(o->n_batch) },
         { "n_threads", whole(bamba_engine_threads(r->e->engine)) },
-        { "cpu_mask", text("0x0") }, { "cpu_strict", flag(o->pin) }, { "poll", whole(50) },
+        { "cpu_mask", text("0x0") }, { "cpu_strict", json_object_new_boolean(o->pin) }, { "poll", whole(50) },
         { "type_k", text(kv_type) }, { "type_v", text(kv_type) },
         { "n_gpu_layers", whole(0) }, { "n_cpu_moe", whole(0) },
         { "split_mode", text("layer") }, { "main_gpu", whole(0) },
-        { "no_kv_offload", flag(false) }, { "flash_attn", flag(false) },
+        { "no_kv_offload", json_object_new_boolean(false) }, { "flash_attn", json_object_new_boolean(false) },
         { "tensor_split", text("0.00") }, { "tensor_buft_overrides", text("none") },
-        { "use_mmap", flag(in_place) },   /* llama-bench of 2025; load_mode is its successor */
+        { "use_mmap", json_object_new_boolean(in_place) },   /* llama-bench of 2025; load_mode is its successor */
         { "load_mode", text(in_place ? "mmap" : "none") },
-        { "embeddings", flag(false) }, { "no_op_offload", whole(0) },
+        { "embeddings", json_object_new_boolean(false) }, { "no_op_offload", whole(0) },
         { "fit_target", whole(0) }, { "fit_min_ctx", whole(0) },
         { "n_prompt", whole(t->n_prompt) }, { "n_gen", whole(t->n_gen) },
         { "n_depth", whole(t->n_depth) }, { "test_time", text(r->test_time) },
@@ -230,41 +219,44 @@ void bench_put_quoted(FILE *to, const char *value, char quote)
     putc(quote, to);
 }
 
-typedef enum part { NAMES, NAMES_AND_TYPES, VALUES } part;
+typedef enum part { NAMES, NAMES_AND_TYPES, CSV_VALUES, SQL_VALUES } part;
 
-/* Prints one part of all fields, values in quotes. */
-static void print_fields(json_object *row, part what, const char *between, char quote)
+/* Prints one part of all fields, with texts before, between and behind them. */
+static void print_fields(const char *before, json_object *row, part what, const char *between,
+                         const char *behind)
 {
     static const char *const types[] = {
         [json_type_string] = " TEXT", [json_type_double] = " REAL",
         [json_type_int] = " INTEGER", [json_type_boolean] = " INTEGER",
     };
-    const char *before = "";
 
     json_object_object_foreach(row, name, value) {
         const json_type type = json_object_get_type(value);
+        const char *printed = json_object_get_string(value);
         if (type == json_type_array) continue;
+        if (type == json_type_boolean) printed = json_object_get_boolean(value) ? "1" : "0";
         fputs(before, stdout);
         before = between;
-        if (what != VALUES) printf("%s%s", name, what == NAMES ? "" : types[type]);
-        else if (type != json_type_boolean)
-            bench_put_quoted(stdout, json_object_get_string(value), quote);
-        else bench_put_quoted(stdout, json_object_get_boolean(value) ? "1" : "0", quote);
+        if (what == CSV_VALUES || what == SQL_VALUES)
+            bench_put_quoted(stdout, printed, what == CSV_VALUES ? '"' : '\'');
+        else printf("%s%s", name, what == NAMES ? "" : types[type]);
     }
+    fputs(behind, stdout);
+}
+
+static void print_csv(json_object *row, bool first)
+{
+    if (first) print_fields("", row, NAMES, ",", "\n");
+    print_fields("", row, CSV_VALUES, ",", "\n");
 }
 
 static void print_sql(json_object *row, bool first)
 {
-    if (first) {
-        printf("CREATE TABLE IF NOT EXISTS llama_bench (\n  ");
-        print_fields(row, NAMES_AND_TYPES, ",\n  ", 0);
-        printf("\n);\n\n");
-    }
-    printf("INSERT INTO llama_bench (");
-    print_fields(row, NAMES, ", ", 0);
-    printf(") VALUES (");
-    print_fields(row, VALUES, ", ", '\'');
-    printf(");\n");
+    if (first)
+        print_fields("CREATE TABLE IF NOT EXISTS llama_bench (\n  ", row, NAMES_AND_TYPES, ",\n  ",
+                     "\n);\n\n");
+    print_fields("INSERT INTO llama_bench (", row, NAMES, ", ", ") VALUES (");
+    print_fields("", row, SQL_VALUES, ", ", ");\n");
 }
 
 /* -------------------------------------------------------------- Markdown ------------------ */
@@ -343,41 +335,28 @@ static void print_ops(json_object *row, const bench_run *r)
 
 /* -------------------------------------------------------------- all ----------------------- */
 
-void bench_print_begin(const bench_options *o)
-{
-    json_c_set_serialization_double_format("%.6f", JSON_C_OPTION_GLOBAL);
-    if (o->format == BENCH_MD) fputs(head, stdout);
-    if (o->format == BENCH_JSON) putchar('[');
-}
-
 void bench_print_row(bench_run *r, bool first)
 {
     const bench_options *o = r->e->options;
     json_object *row = describe(r);
 
+    json_c_set_serialization_double_format("%.6f", JSON_C_OPTION_GLOBAL);
     console_progress_clear();
     switch ((bench_format)o->format) {
     case BENCH_MD:
-        if (!first && o->ops) fputs(head, stdout);
+        if (first || o->ops) fputs(head, stdout);
         print_md(row, r);
         if (o->ops) print_ops(row, r);
         break;
     case BENCH_JSON:
-        printf("%s\n  ", first ? "" : ",");
+        fputs(first ? "[\n  " : ",\n  ", stdout);
         print_json(row, "\n    ", ",\n    ");
         break;
     case BENCH_JSONL:
         print_json(row, " ", ", ");
         putchar('\n');
         break;
-    case BENCH_CSV:
-        if (first) {
-            print_fields(row, NAMES, ",", 0);
-            putchar('\n');
-        }
-        print_fields(row, VALUES, ",", '"');
-        putchar('\n');
-        break;
+    case BENCH_CSV: print_csv(row, first); break;
     case BENCH_SQL: print_sql(row, first); break;
     }
     fflush(stdout);
@@ -389,6 +368,6 @@ void bench_print_row(bench_run *r, bool first)
 void bench_print_end(const bench_options *o)
 {
     if (o->format == BENCH_JSON) fputs("\n]\n", stdout);
-    if (o->format == BENCH_MD && bench_largest(&o->depths) > 0 && !o->real_fill)
+    if (o->format == BENCH_MD && o->depths.largest > 0 && !o->real_fill)
         printf("\n* the depth was filled with random values (--fill real feeds tokens)\n");
 }

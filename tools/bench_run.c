@@ -60,7 +60,7 @@ int bench_start(bench_engine *e, const bench_options *o, const bench_model *m, i
     eo.n_threads = po.n_threads = n_threads;
     eo.pin = po.pin = o->pin;
     eo.n_batch = o->n_batch;
-    eo.n_logits = bench_largest(&o->sequences);
+    eo.n_logits = o->sequences.largest;
     eo.cancel = console_cancel;
     bamba_status status = bamba_engine_create(&e->engine, m->model, &eo, &err);
     if (status == BAMBA_OK) status = bamba_probe_create(&e->probe, &po, &err);

@@ -84,8 +84,10 @@ static int run_test(flags *f, bench_engine *e, bench_test t)
 
     if (t.n_prompt + t.n_gen == 0) return EXIT_SUCCESS;
     const int code = bench_measure(&r, e, &t);
-    if (code == EXIT_SUCCESS) bench_print_row(&r, !f->printed);
-    f->printed = true;
+    if (code == EXIT_SUCCESS) {
+        bench_print_row(&r, !f->printed);
+        f->printed = true;
+    }
     bench_forget(&r);
     return code;
 }
@@ -94,16 +96,17 @@ static int run_test(flags *f, bench_engine *e, bench_test t)
 static int run_tests(flags *f, bench_engine *e)
 {
     const bench_options *o = &f->o;
+    const size_t n_prompts = o->prompts.n, n = n_prompts + o->generated.n;
     int code = EXIT_SUCCESS;
 
     for (size_t d = 0; d < o->depths.n; d++)
-        for (size_t b = 0; b < o->sequences.n; b++) {
-            const int depth = o->depths.value[d], n_seqs = o->sequences.value[b];
-            for (size_t i = 0; i < o->prompts.n && code == EXIT_SUCCESS; i++)
-                code = run_test(f, e, (bench_test){ o->prompts.value[i], 0, depth, n_seqs });
-            for (size_t i = 0; i < o->generated.n && code == EXIT_SUCCESS; i++)
-                code = run_test(f, e, (bench_test){ 0, o->generated.value[i], depth, n_seqs });
-        }
+        for (size_t b = 0; b < o->sequences.n; b++)
+            for (size_t i = 0; i < n && code == EXIT_SUCCESS; i++) {
+                bench_test t = { 0, 0, o->depths.value[d], o->sequences.value[b] };
+                if (i < n_prompts) t.n_prompt = o->prompts.value[i];
+                else t.n_gen = o->generated.value[i - n_prompts];
+                code = run_test(f, e, t);
+            }
     return code;
 }
 
@@ -132,17 +135,15 @@ static int run_table(flags *f)
     const bench_options *o = &f->o;
     int code = EXIT_SUCCESS;
 
-    for (int measuring = 0; measuring < 2 && code == EXIT_SUCCESS; measuring++) {
-        if (measuring) bench_print_begin(o);
+    for (int measuring = 0; measuring < 2; measuring++)
         for (const bench_source *s = f->source; s < f->source + f->n_sources; s++)
-            for (size_t t = 0; t < o->types.n; t++)
-                for (size_t k = 0; k < o->kv_types.n && code == EXIT_SUCCESS; k++) {
-                    const int type = o->types.value[t], kv_type = o->kv_types.value[k];
-                    code = measuring ? run_model(f, s, type, kv_type)
-                                     : bench_check(s, o, type, kv_type, true, NULL);
-                }
-        if (measuring) bench_print_end(o);
-    }
+            for (size_t i = 0; i < o->types.n * o->kv_types.n && code == EXIT_SUCCESS; i++) {
+                const int type = o->types.value[i / o->kv_types.n];
+                const int kv_type = o->kv_types.value[i % o->kv_types.n];
+                code = measuring ? run_model(f, s, type, kv_type)
+                                 : bench_check(s, o, type, kv_type, true, NULL);
+            }
+    if (f->printed) bench_print_end(o);
     return console_finish(code);
 }
 
@@ -156,7 +157,7 @@ static int run(const command *self, flags *f)
         return args_wrong(self, "--ops needs -o md, json or jsonl");
     console_catch_interrupt();
     if (f->limits) return bench_limits(o, self);
-    if (bench_largest(&o->prompts) + bench_largest(&o->generated) == 0)
+    if (o->prompts.largest + o->generated.largest == 0)
         return args_wrong(self, "expected a length above 0 in -p or -n");
     code = find_sources(f);
     if (code != EXIT_SUCCESS) return code;
