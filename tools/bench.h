@@ -60,10 +60,14 @@ int bench_find(bench_source *s, const char *name, size_t n_bytes, bool is_shape)
 /* ------------------------------------------------------------- a model opened ------------- */
 
 typedef struct bench_model {
-    const bench_source *source;
-    bamba_model        *model;
-    bamba_model_info    info;
-    char                type[64];         /* "hybrid-1b BF16"                                 */
+    const bench_options *options;
+    const bench_source  *source;
+    bamba_model         *model;
+    bamba_model_info     info;
+    char                 type[64];        /* "hybrid-1b BF16"                                 */
+    bamba_engine        *engine;
+    bamba_probe         *probe;           /* on as many threads                               */
+    double               mapped_gbs;      /* of reading the mapped files once; 0 for a shape  */
 } bench_model;
 
 /* Reads the configuration alone: refuses what cannot be had, and what does not fit into memory
@@ -71,12 +75,12 @@ typedef struct bench_model {
    the size of the weights in bytes, mapped or not. */
 int  bench_check(const bench_source *s, const bench_options *o, int type, int kv_type,
                  bool with_sessions, uint64_t *weights);
+/* Opens a model; a test also needs bench_start, again for each number of threads. In any case end
+   with bench_close. */
 int  bench_open(bench_model *m, const bench_source *s, const bench_options *o, int type,
-                int kv_type, int n_threads);
+                int kv_type);
+int  bench_start(bench_model *m, int n_threads);
 void bench_close(bench_model *m);
-
-/* Speed in GB/s of reading the mapped files of a directory once; 0 for a shape. */
-double bench_read_mapped(bamba_probe *probe, const bench_source *s);
 
 /* ------------------------------------------------------------- a test --------------------- */
 
@@ -90,20 +94,9 @@ typedef struct bench_cost {
 
 enum { BENCH_OPS = 32 };                  /* more than there are kinds of operations */
 
-/* What all tests of a model on a number of threads share. */
-typedef struct bench_engine {
-    const bench_options *options;
-    const bench_model   *model;
-    bamba_engine        *engine;
-    bamba_probe         *probe;
-    double               mapped_gbs;
-} bench_engine;
-
-int  bench_start(bench_engine *e, const bench_options *o, const bench_model *m, int n_threads);
-void bench_stop(bench_engine *e);
 /* A test and what it found. */
 typedef struct bench_run {
-    bench_engine    *e;
+    bench_model     *m;
     bench_test       test;
     char             model_type[96], test_name[64], test_time[32];
     bamba_session  **session;             /* [n_seqs + 1], the last really fed, or NULL       */
@@ -123,7 +116,7 @@ typedef struct bench_run {
 } bench_run;
 
 /* Runs a test. In any case free its results with bench_forget(). */
-int  bench_measure(bench_run *r, bench_engine *e, const bench_test *t);
+int  bench_measure(bench_run *r, bench_model *m, const bench_test *t);
 void bench_forget(bench_run *r);
 /* Adds to *c what a pass over n_tokens of each of n_seqs sequences at `depth` costs. */
 void bench_count(const bamba_model *m, size_t n_seqs, size_t n_tokens, size_t depth,

@@ -23,8 +23,7 @@ enum { MOST_DEPTHS = 24, MOST_BATCHES = 24, LEAST_STEPS = 4, MOST_STEPS = 32, PR
 static const double CELL_NS = 1e9;
 
 typedef struct side {                     /* one of the two models */
-    bench_model  model;
-    bench_engine engine;
+    bench_model  m;
     bench_cost   step[MOST_BATCHES][MOST_DEPTHS];     /* ns is NAN if it does not fit memory */
     bench_cost   prompt;                  /* of one sequence */
     double       full_ns, full_step_ns;   /* the check: a whole text, a step at its end */
@@ -45,7 +44,7 @@ typedef struct figure {
 static int time_test(side *s, bench_test t, double *step_ns, double *all_ns)
 {
     bench_run r;
-    const int code = bench_measure(&r, &s->engine, &t);
+    const int code = bench_measure(&r, &s->m, &t);
 
     if (code == EXIT_SUCCESS) {
         const size_t n = r.steps < MOST_STEPS ? r.steps : MOST_STEPS;
@@ -70,10 +69,10 @@ static int measure_cell(const figure *f, side *s, int b, int d)
     const int n_seqs = f->o.sequences.value[b];
     const size_t n_context = (size_t)f->depth[d] + MOST_STEPS;
     const uint64_t needed = (uint64_t)(n_seqs + (f->o.real_fill != 0)) *
-                            bamba_model_state_bytes(s->model.model, n_context);
+                            bamba_model_state_bytes(s->m.model, n_context);
     bench_cost *c = &s->step[b][d];
 
-    bench_count(s->model.model, (size_t)n_seqs, 1, (size_t)f->depth[d], (size_t)n_seqs, c);
+    bench_count(s->m.model, (size_t)n_seqs, 1, (size_t)f->depth[d], (size_t)n_seqs, c);
     c->ns = NAN;
     if (needed + needed / 16 > machine_free_memory()) return EXIT_SUCCESS;
     return time_step(s, n_seqs, f->depth[d], &c->ns);
@@ -91,7 +90,7 @@ static int measure_prompts(figure *f, int first, int last)
             code = time_test(&f->side[i], t, &took[i][r], &all);
     for (int i = first; i < last && code == EXIT_SUCCESS; i++) {
         bench_cost *c = &f->side[i].prompt;
-        bench_count(f->side[i].model.model, 1, (size_t)f->depth[0], 0, 1, c);
+        bench_count(f->side[i].m.model, 1, (size_t)f->depth[0], 0, 1, c);
         c->ns = bench_median(took[i], PROMPTS);
     }
     return code;
@@ -121,14 +120,13 @@ static int check_integral(figure *f, side *s)
    both. */
 static int measure_sides(figure *f, const bench_source *pair, int first, int last)
 {
-    const int n_threads = f->o.threads.value[0];
+    const bench_options *o = &f->o;
     int code = EXIT_SUCCESS;
 
     for (int i = first; i < last && code == EXIT_SUCCESS; i++) {
-        code = bench_open(&f->side[i].model, &pair[i], &f->o, f->o.types.value[0],
-                          f->o.kv_types.value[0], n_threads);
-        if (code == EXIT_SUCCESS)
-            code = bench_start(&f->side[i].engine, &f->o, &f->side[i].model, n_threads);
+        bench_model *m = &f->side[i].m;
+        code = bench_open(m, &pair[i], o, o->types.value[0], o->kv_types.value[0]);
+        if (code == EXIT_SUCCESS) code = bench_start(m, o->threads.value[0]);
     }
     if (code == EXIT_SUCCESS) code = measure_prompts(f, first, last);
     for (int i = first; i < last && code == EXIT_SUCCESS; i++)
@@ -137,10 +135,7 @@ static int measure_sides(figure *f, const bench_source *pair, int first, int las
         for (int d = 0; d < f->n_depths; d++)
             for (int i = first; i < last && code == EXIT_SUCCESS; i++)
                 code = measure_cell(f, &f->side[i], b, d);
-    for (int i = first; i < last; i++) {
-        bench_stop(&f->side[i].engine);
-        bench_close(&f->side[i].model);
-    }
+    for (int i = first; i < last; i++) bench_close(&f->side[i].m);
     return code;
 }
 
@@ -214,8 +209,8 @@ static void print_table(const figure *f)
 {
     double v[N_VALUES];
 
-    printf("throughput of %s / throughput of %s, prompt %d\n\n| batch |", f->side[0].model.type,
-           f->side[1].model.type, f->depth[0]);
+    printf("throughput of %s / throughput of %s, prompt %d\n\n| batch |", f->side[0].m.type,
+           f->side[1].m.type, f->depth[0]);
     for (int d = 1; d < f->n_depths; d++) printf(" %7d |", f->depth[d]);
     printf("\n| ----: |");
     for (int d = 1; d < f->n_depths; d++) printf(" ------: |");
@@ -233,7 +228,7 @@ static void print_table(const figure *f)
     for (const side *s = f->side; s < f->side + 2; s++)
         printf("check %s: a text of %d really run takes %.1f s, integrated %.1f s (%+.1f %%); a "
                "step behind real tokens %.1f ms, behind random values %.1f ms (%+.1f %%)\n",
-               s->model.type, f->depth[1], s->full_ns * 1e-9, s->guess_ns * 1e-9,
+               s->m.type, f->depth[1], s->full_ns * 1e-9, s->guess_ns * 1e-9,
                100.0 * (s->guess_ns / s->full_ns - 1.0), s->full_step_ns * 1e-6,
                s->end_ns * 1e-6, 100.0 * (s->end_ns / s->full_step_ns - 1.0));
 }
@@ -279,9 +274,9 @@ static int draw(const figure *f, bool throughput, const char *path)
     fputs("'\npath = ", to);
     bench_put_quoted(to, path, '\'');
     fputs("\na = ", to);
-    bench_put_quoted(to, f->side[0].model.type, '\'');
+    bench_put_quoted(to, f->side[0].m.type, '\'');
     fputs("\nb = ", to);
-    bench_put_quoted(to, f->side[1].model.type, '\'');
+    bench_put_quoted(to, f->side[1].m.type, '\'');
     fprintf(to, "\n%s%s%s", settings, throughput ? plot_throughput : plot_latency, again);
     return pclose(to) == 0 ? EXIT_SUCCESS : console_fail("gnuplot could not draw %s.svg", path);
 }

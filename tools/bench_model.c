@@ -25,8 +25,7 @@ int bench_find(bench_source *s, const char *name, size_t n_bytes, bool is_shape)
                         ".json), or a file", s->name);
 }
 
-static bamba_model_options model_options(const bench_options *o, int type, int kv_type,
-                                         int n_threads)
+static bamba_model_options model_options(const bench_options *o, int type, int kv_type)
 {
     static char what[] = "loading";
     bamba_model_options m = BAMBA_MODEL_OPTIONS;
@@ -34,7 +33,7 @@ static bamba_model_options model_options(const bench_options *o, int type, int k
     m.weight_type = (bamba_type)type;
     m.kv_type = (bamba_type)kv_type;
     m.cpu = o->cpu;
-    m.n_threads = n_threads;
+    m.n_threads = o->threads.value[0];
     m.copy_weights = o->copy;
     m.progress = console_progress;
     m.progress_context = what;
@@ -56,7 +55,7 @@ static uint64_t count_sessions(const bamba_model *config, const bench_options *o
 int bench_check(const bench_source *s, const bench_options *o, int type, int kv_type,
                 bool with_sessions, uint64_t *weights)
 {
-    const bamba_model_options m = model_options(o, type, kv_type, 0);
+    const bamba_model_options m = model_options(o, type, kv_type);
     bamba_error err = { BAMBA_OK, "" };
     bamba_model *config = NULL;
     bamba_model_info info = BAMBA_MODEL_INFO;
@@ -100,30 +99,6 @@ static void name_type(bench_model *m)
              types[m->info.weight_type & 3]);
 }
 
-int bench_open(bench_model *m, const bench_source *s, const bench_options *o, int type,
-               int kv_type, int n_threads)
-{
-    const bamba_model_options options = model_options(o, type, kv_type, n_threads);
-    bamba_error err = { BAMBA_OK, "" };
-
-    *m = (bench_model){ .source = s, .info = BAMBA_MODEL_INFO };
-    bamba_status status =
-        s->is_shape ? bamba_model_open_random(&m->model, s->config, (uint64_t)o->seed, &options,
-                                              &err)
-                    : bamba_model_open(&m->model, s->name, &options, &err);
-    console_progress_clear();
-    if (status == BAMBA_OK) status = bamba_model_info_get(m->model, &m->info);
-    if (status != BAMBA_OK) return console_fail_library(status, &err);
-    name_type(m);
-    return EXIT_SUCCESS;
-}
-
-void bench_close(bench_model *m)
-{
-    bamba_model_free(m->model);
-    m->model = NULL;
-}
-
 /* Reads one file through its pages; adds its bytes, and nanoseconds if they are known. */
 static void read_file(bamba_probe *probe, const char *path, bench_cost *c)
 {
@@ -143,7 +118,8 @@ static void read_file(bamba_probe *probe, const char *path, bench_cost *c)
     c->ns += (double)n / speed;
 }
 
-double bench_read_mapped(bamba_probe *probe, const bench_source *s)
+/* Gives the speed of reading the mapped files of a directory once; 0 for a shape. */
+static double read_mapped(bamba_probe *probe, const bench_source *s)
 {
     static const char end[] = ".safetensors";
     bench_cost all = { 0.0, 0.0, 0.0 };
@@ -158,4 +134,56 @@ double bench_read_mapped(bamba_probe *probe, const bench_source *s)
     }
     if (dir) closedir(dir);
     return all.ns > 0.0 ? all.bytes / all.ns : 0.0;
+}
+
+int bench_open(bench_model *m, const bench_source *s, const bench_options *o, int type,
+               int kv_type)
+{
+    const bamba_model_options mo = model_options(o, type, kv_type);
+    const uint64_t seed = (uint64_t)o->seed;
+    bamba_error err = { BAMBA_OK, "" };
+
+    *m = (bench_model){ .options = o, .source = s, .info = BAMBA_MODEL_INFO };
+    bamba_status status = s->is_shape
+                              ? bamba_model_open_random(&m->model, s->config, seed, &mo, &err)
+                              : bamba_model_open(&m->model, s->name, &mo, &err);
+    console_progress_clear();
+    if (status == BAMBA_OK) status = bamba_model_info_get(m->model, &m->info);
+    if (status != BAMBA_OK) return console_fail_library(status, &err);
+    name_type(m);
+    return EXIT_SUCCESS;
+}
+
+static void stop(bench_model *m)
+{
+    bamba_engine_free(m->engine);
+    bamba_probe_free(m->probe);
+    m->engine = NULL;
+    m->probe = NULL;
+}
+
+int bench_start(bench_model *m, int n_threads)
+{
+    bamba_engine_options eo = BAMBA_ENGINE_OPTIONS;
+    bamba_probe_options po = BAMBA_PROBE_OPTIONS;
+    bamba_error err = { BAMBA_OK, "" };
+
+    stop(m);
+    eo.n_threads = po.n_threads = n_threads;
+    eo.pin = po.pin = m->options->pin;
+    eo.n_batch = m->options->n_batch;
+    eo.n_logits = m->options->sequences.largest;
+    eo.cancel = console_cancel;
+    bamba_status status = bamba_engine_create(&m->engine, m->model, &eo, &err);
+    if (status == BAMBA_OK) status = bamba_probe_create(&m->probe, &po, &err);
+    if (status != BAMBA_OK) return console_fail_library(status, &err);
+    m->mapped_gbs = read_mapped(m->probe, m->source);
+    return EXIT_SUCCESS;
+}
+
+void bench_close(bench_model *m)
+{
+    stop(m);
+    bamba_model_free(m->model);
+    m->model = NULL;
 }

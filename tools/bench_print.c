@@ -104,11 +104,11 @@ static void add_ops(json_object *row, bench_run *r)
 /* Makes the row of a test: fields, then arrays, which only JSON prints. Sorts r's numbers. */
 static json_object *describe(bench_run *r)
 {
-    const bench_options *o = r->e->options;
+    const bench_options *o = r->m->options;
     const bench_test *t = &r->test;
-    const bench_source *source = r->e->model->source;
-    const bamba_model *model = r->e->model->model;
-    const bamba_model_info *info = &r->e->model->info;
+    const bench_source *source = r->m->source;
+    const bamba_model *model = r->m->model;
+    const bamba_model_info *info = &r->m->info;
     const char *kv_type = setup_kv_types[info->kv_type];
     const bool in_place = !source->is_shape && !o->copy;
     const size_t end = (size_t)t->n_depth + (size_t)t->n_prompt + (size_t)t->n_gen;
@@ -143,7 +143,7 @@ static json_object *describe(bench_run *r)
         { "model_size", whole((double)(info->mapped_bytes + info->resident_bytes)) },
         { "model_n_params", whole((double)info->n_params) },
         { "n_batch", whole(o->n_batch) }, { "n_ubatch", whole(o->n_batch) },
-        { "n_threads", whole(bamba_engine_threads(r->e->engine)) },
+        { "n_threads", whole(bamba_engine_threads(r->m->engine)) },
         { "cpu_mask", text("0x0") }, { "cpu_strict", json_object_new_boolean(o->pin) }, { "poll", whole(50) },
         { "type_k", text(kv_type) }, { "type_v", text(kv_type) },
         { "n_gpu_layers", whole(0) }, { "n_cpu_moe", whole(0) },
@@ -163,7 +163,7 @@ static json_object *describe(bench_run *r)
         { "weight_type", text(setup_weight_types[info->weight_type]) },
         { "fill", text(t->n_depth == 0 ? "none" : o->real_fill ? "real" : "synthetic") },
         { "avg_gbs", real(gbs) }, { "stream_gbs", real(read) },
-        { "pct_stream", real(share(gbs, read)) }, { "mapped_gbs", real(r->e->mapped_gbs) },
+        { "pct_stream", real(share(gbs, read)) }, { "mapped_gbs", real(r->m->mapped_gbs) },
         { "avg_gflops", real(gflops) }, { "peak_gflops", real(peak) },
         { "pct_peak", real(share(gflops, peak)) },
         { "ttft_ns", whole(bench_median(r->first_ns, n)) },
@@ -337,7 +337,7 @@ static void print_ops(json_object *row, const bench_run *r)
 
 void bench_print_row(bench_run *r, bool first)
 {
-    const bench_options *o = r->e->options;
+    const bench_options *o = r->m->options;
     json_object *row = describe(r);
 
     json_c_set_serialization_double_format("%.6f", JSON_C_OPTION_GLOBAL);

@@ -50,42 +50,15 @@ void bench_count(const bamba_model *m, size_t n_seqs, size_t n_tokens, size_t de
     }
 }
 
-int bench_start(bench_engine *e, const bench_options *o, const bench_model *m, int n_threads)
-{
-    bamba_engine_options eo = BAMBA_ENGINE_OPTIONS;
-    bamba_probe_options po = BAMBA_PROBE_OPTIONS;
-    bamba_error err = { BAMBA_OK, "" };
-
-    *e = (bench_engine){ .options = o, .model = m };
-    eo.n_threads = po.n_threads = n_threads;
-    eo.pin = po.pin = o->pin;
-    eo.n_batch = o->n_batch;
-    eo.n_logits = o->sequences.largest;
-    eo.cancel = console_cancel;
-    bamba_status status = bamba_engine_create(&e->engine, m->model, &eo, &err);
-    if (status == BAMBA_OK) status = bamba_probe_create(&e->probe, &po, &err);
-    if (status != BAMBA_OK) return console_fail_library(status, &err);
-    e->mapped_gbs = bench_read_mapped(e->probe, m->source);
-    return EXIT_SUCCESS;
-}
-
-void bench_stop(bench_engine *e)
-{
-    bamba_engine_free(e->engine);
-    bamba_probe_free(e->probe);
-    e->engine = NULL;
-    e->probe = NULL;
-}
-
 /* -------------------------------------------------------------- samples ------------------- */
 
 static int prepare(bench_run *r)
 {
     const bench_test *t = &r->test;
-    const bamba_model *m = r->e->model->model;
+    const bamba_model *m = r->m->model;
     const size_t n = r->n, seqs = (size_t)t->n_seqs, depth = (size_t)t->n_depth;
-    const bool real = r->e->options->real_fill && depth > 0;
-    const uint64_t seed = (uint64_t)r->e->options->seed;
+    const bool real = r->m->options->real_fill && depth > 0;
+    const uint64_t seed = (uint64_t)r->m->options->seed;
     bamba_session_options o = BAMBA_SESSION_OPTIONS;
     bamba_error err = { BAMBA_OK, "" };
     bamba_status status = BAMBA_OK;
@@ -94,10 +67,10 @@ static int prepare(bench_run *r)
     r->per_step = t->n_prompt ? (size_t)t->n_prompt : 1;
     r->session = calloc(seqs + 1, sizeof *r->session);
     r->item = calloc(seqs, sizeof *r->item);
-    r->tokens = make_tokens(r->steps * r->per_step * seqs, r->e->model->info.n_vocab, seed);
+    r->tokens = make_tokens(r->steps * r->per_step * seqs, r->m->info.n_vocab, seed);
     r->ops = calloc(n * BENCH_OPS, sizeof *r->ops);
     r->sample_ns = calloc(7 * n + (n + 1) * r->steps, sizeof *r->sample_ns);
-    int32_t *before = make_tokens(depth, r->e->model->info.n_vocab, 7);
+    int32_t *before = make_tokens(depth, r->m->info.n_vocab, 7);
     if (r->session && r->item && r->tokens && r->ops && r->sample_ns && before) {
         r->sample_ts = r->sample_ns + n;
         r->first_ns = r->sample_ts + n;
@@ -109,7 +82,7 @@ static int prepare(bench_run *r)
         for (size_t i = 0; i < seqs + real && status == BAMBA_OK; i++)
             status = bamba_session_create(&r->session[i], m, &o, &err);
         if (status == BAMBA_OK && real)
-            status = bamba_feed(r->e->engine, r->session[seqs], before, depth, NULL, &err);
+            status = bamba_feed(r->m->engine, r->session[seqs], before, depth, NULL, &err);
     } else {
         status = BAMBA_ERR_MEMORY;
     }
@@ -121,7 +94,7 @@ static int prepare(bench_run *r)
 static int rewind_sessions(bench_run *r)
 {
     const size_t seqs = (size_t)r->test.n_seqs, depth = (size_t)r->test.n_depth;
-    const uint64_t seed = (uint64_t)r->e->options->seed;
+    const uint64_t seed = (uint64_t)r->m->options->seed;
     bamba_error err = { BAMBA_OK, "" };
     bamba_status status = BAMBA_OK;
 
@@ -144,7 +117,7 @@ static int run_steps(bench_run *r, size_t steps, double *ns)
         for (size_t i = 0; i < seqs; i++, tokens += r->per_step)
             r->item[i] = (bamba_feed_item){ r->session[i], tokens, r->per_step, 1, NULL };
         const double start = console_now_ms();
-        const bamba_status status = bamba_feed_batch(r->e->engine, r->item, seqs, &err);
+        const bamba_status status = bamba_feed_batch(r->m->engine, r->item, seqs, &err);
         ns[k] = round(1e6 * (console_now_ms() - start));
         if (status != BAMBA_OK) return console_fail_library(status, &err);
         if (console_interrupted()) return EXIT_INTERRUPTED;
@@ -154,10 +127,10 @@ static int run_steps(bench_run *r, size_t steps, double *ns)
 
 /* Measures the most that weights of this type can be multiplied with. On some processors that is
    float's multiply-add, not the dot product of bfloat16, and widening costs it little. */
-static double measure_peak(const bench_engine *e)
+static double measure_peak(const bench_model *m)
 {
-    const double own = bamba_probe_run(e->probe, e->model->info.peak);
-    const double wide = bamba_probe_run(e->probe, BAMBA_LIMIT_F32);
+    const double own = bamba_probe_run(m->probe, m->info.peak);
+    const double wide = bamba_probe_run(m->probe, BAMBA_LIMIT_F32);
     return own > wide ? own : wide;
 }
 
@@ -170,22 +143,22 @@ static int take_sample(bench_run *r, size_t i, bool timers)
 
     int code = rewind_sessions(r);
     if (code != EXIT_SUCCESS) return code;
-    const double read = bamba_probe_run(r->e->probe, BAMBA_LIMIT_READ);
-    const double peak = measure_peak(r->e);
-    bamba_engine_profile(r->e->engine, timers);
+    const double read = bamba_probe_run(r->m->probe, BAMBA_LIMIT_READ);
+    const double peak = measure_peak(r->m);
+    bamba_engine_profile(r->m->engine, timers);
     code = run_steps(r, r->steps, ns);
-    bamba_engine_profile(r->e->engine, 0);
+    bamba_engine_profile(r->m->engine, 0);
     if (code != EXIT_SUCCESS) return code;
     if (timers) {
         bamba_op *ops = r->ops + i * BENCH_OPS;
-        r->n_ops = bamba_engine_profile_get(r->e->engine, ops, BENCH_OPS);
+        r->n_ops = bamba_engine_profile_get(r->m->engine, ops, BENCH_OPS);
         if (r->n_ops > BENCH_OPS) r->n_ops = BENCH_OPS;
         for (size_t k = 0; k < r->n_ops; k++) r->ops_ns[i] += (double)ops[k].ns;
         return code;
     }
     r->read[i] = read;
     r->peak[2 * i] = peak;
-    r->peak[2 * i + 1] = measure_peak(r->e);
+    r->peak[2 * i + 1] = measure_peak(r->m);
     r->first_ns[i] = ns[0];
     for (size_t k = 0; k < r->steps; k++) r->sample_ns[i] += ns[k];
     r->sample_ts[i] = 1e9 * (double)n_tokens / r->sample_ns[i];
@@ -196,7 +169,7 @@ static int take_sample(bench_run *r, size_t i, bool timers)
 static void count_sample(bench_run *r)
 {
     const bench_test *t = &r->test;
-    const size_t most = (size_t)r->e->options->n_batch, per_step = r->per_step;
+    const size_t most = (size_t)r->m->options->n_batch, per_step = r->per_step;
 
     for (size_t step = 0; step < r->steps; step++) {
         size_t rows = per_step * (size_t)t->n_seqs, done = 0;
@@ -204,33 +177,13 @@ static void count_sample(bench_run *r)
             const size_t n = rows < most ? rows : most;
             const bool   whole = per_step <= most && n % per_step == 0;
             const size_t seqs = whole ? n / per_step : 1;
-            bench_count(r->e->model->model, seqs, n / seqs,
+            bench_count(r->m->model, seqs, n / seqs,
                         (size_t)t->n_depth + step + (whole ? 0 : done),
                         rows == n || whole ? seqs : 0, &r->cost);
             rows -= n;
             done = (done + n) % per_step;
         }
     }
-}
-
-/* Starts counting the peak memory of this process anew. */
-static void reset_peak_memory(void)
-{
-    FILE *f = fopen("/proc/self/clear_refs", "w");
-
-    if (!f) return;
-    fputs("5", f);
-    fclose(f);
-}
-
-/* Peak memory in bytes without the probe's buffer; 0 if it is not known. */
-static double peak_memory(const bamba_probe *probe)
-{
-    const double buffer = (double)bamba_probe_bytes(probe);
-    double kib = 0.0;
-
-    noise_scan("/proc/self/status", "VmHWM: %lf", &kib);
-    return 1024.0 * kib > buffer ? 1024.0 * kib - buffer : 1024.0 * kib;
 }
 
 static void name_test(bench_run *r)
@@ -244,31 +197,38 @@ static void name_test(bench_run *r)
     if (t->n_seqs > 1) snprintf(batch, sizeof batch, " B=%d", t->n_seqs);
     snprintf(r->test_name, sizeof r->test_name, "%s%d%s", t->n_prompt ? "pp" : "tg",
              t->n_prompt + t->n_gen, depth);
-    snprintf(r->model_type, sizeof r->model_type, "%s%s", r->e->model->type, batch);
+    snprintf(r->model_type, sizeof r->model_type, "%s%s", r->m->type, batch);
     if (gmtime_r(&now, &utc))
         strftime(r->test_time, sizeof r->test_time, "%Y-%m-%dT%H:%M:%SZ", &utc);
 }
 
-int bench_measure(bench_run *r, bench_engine *e, const bench_test *t)
+int bench_measure(bench_run *r, bench_model *m, const bench_test *t)
 {
-    *r = (bench_run){ .e = e, .test = *t, .n = (size_t)e->options->repetitions };
+    const double buffer = (double)bamba_probe_bytes(m->probe);
+    double peak_kib = 0.0;
+
+    *r = (bench_run){ .m = m, .test = *t, .n = (size_t)m->options->repetitions };
     name_test(r);
     int code = prepare(r);
-
-    reset_peak_memory();
+    FILE *clear = fopen("/proc/self/clear_refs", "w");
+    if (clear) {
+        fputs("5", clear);                /* VmHWM counts anew */
+        fclose(clear);
+    }
     if (code == EXIT_SUCCESS) code = rewind_sessions(r);
     if (code == EXIT_SUCCESS) code = run_steps(r, r->steps < 4 ? r->steps : 4, r->step_ns);
     const noise before = noise_now();     /* what ran so far was a warm-up */
     for (size_t i = 0; i < r->n && code == EXIT_SUCCESS; i++) {
-        if (e->options->progress)
+        if (m->options->progress)
             console_say("%s %s: %zu of %zu", r->model_type, r->test_name, i + 1, r->n);
         code = take_sample(r, i, false);
-        if (code == EXIT_SUCCESS && e->options->ops) code = take_sample(r, i, true);
+        if (code == EXIT_SUCCESS && m->options->ops) code = take_sample(r, i, true);
     }
     if (code != EXIT_SUCCESS) return code;
-    r->rss_bytes = peak_memory(e->probe);
+    noise_scan("/proc/self/status", "VmHWM: %lf", &peak_kib);
+    r->rss_bytes = fmax(1024.0 * peak_kib - buffer, 0.0);
     count_sample(r);
-    noise_explain(&before, bamba_engine_threads(e->engine), r->noise, sizeof r->noise);
+    noise_explain(&before, bamba_engine_threads(m->engine), r->noise, sizeof r->noise);
     return EXIT_SUCCESS;
 }
 

@@ -78,12 +78,12 @@ static int find_sources(flags *f)
 }
 
 /* Runs a prompt or a generation of n tokens; none if n is 0. */
-static int run_test(flags *f, bench_engine *e, bench_test t)
+static int run_test(flags *f, bench_model *m, bench_test t)
 {
     bench_run r;
 
     if (t.n_prompt + t.n_gen == 0) return EXIT_SUCCESS;
-    const int code = bench_measure(&r, e, &t);
+    const int code = bench_measure(&r, m, &t);
     if (code == EXIT_SUCCESS) {
         bench_print_row(&r, !f->printed);
         f->printed = true;
@@ -93,7 +93,7 @@ static int run_test(flags *f, bench_engine *e, bench_test t)
 }
 
 /* Runs one model on one number of threads: depths, batches, prompts, then generations. */
-static int run_tests(flags *f, bench_engine *e)
+static int run_tests(flags *f, bench_model *m)
 {
     const bench_options *o = &f->o;
     const size_t n_prompts = o->prompts.n, n = n_prompts + o->generated.n;
@@ -105,7 +105,7 @@ static int run_tests(flags *f, bench_engine *e)
                 bench_test t = { 0, 0, o->depths.value[d], o->sequences.value[b] };
                 if (i < n_prompts) t.n_prompt = o->prompts.value[i];
                 else t.n_gen = o->generated.value[i - n_prompts];
-                code = run_test(f, e, t);
+                code = run_test(f, m, t);
             }
     return code;
 }
@@ -114,16 +114,14 @@ static int run_model(flags *f, const bench_source *s, int type, int kv_type)
 {
     const bench_options *o = &f->o;
     bench_model m;
-    int code = bench_open(&m, s, o, type, kv_type, o->threads.value[0]);
+    int code = bench_open(&m, s, o, type, kv_type);
 
     for (size_t i = 0; i < o->threads.n && code == EXIT_SUCCESS; i++) {
-        bench_engine e;
-        code = bench_start(&e, o, &m, o->threads.value[i]);
-        if (code == EXIT_SUCCESS && e.mapped_gbs > 0.0)
+        code = bench_start(&m, o->threads.value[i]);
+        if (code == EXIT_SUCCESS && m.mapped_gbs > 0.0)
             console_say("%s: reading its mapped files gives %.1f GB/s on %d threads", m.type,
-                        e.mapped_gbs, bamba_engine_threads(e.engine));
-        if (code == EXIT_SUCCESS) code = run_tests(f, &e);
-        bench_stop(&e);
+                        m.mapped_gbs, bamba_engine_threads(m.engine));
+        if (code == EXIT_SUCCESS) code = run_tests(f, &m);
     }
     bench_close(&m);
     return code;
