@@ -22,13 +22,10 @@ typedef struct bench_list {
     size_t n;
 } bench_list;
 
-/* Reads "512", "1,2,4", "0-8192+1024" or "1-64*2", each value from lo to hi. Returns ARGS_READ or
-   an exit code. */
+/* Reads "512", "1,2,4", "0-8192+1024" or "1-64*2", each value from lo to hi; or names, which become
+   their indices in `words` unless that is NULL. Returns ARGS_READ or an exit code. */
 int bench_read_list(const command *self, const char *name, const char *text, int lo, int hi,
-                    bench_list *list);
-/* Reads a list of names; each becomes its index in `words`. Returns the same. */
-int bench_read_words(const command *self, const char *name, const char *text,
-                     const char *const *words, bench_list *list);
+                    const char *const *words, bench_list *list);
 
 /* ------------------------------------------------------------- what is asked -------------- */
 

@@ -48,6 +48,19 @@ static json_object *real(double value)
     return json_object_new_double(isfinite(value) ? value : 0.0);
 }
 
+static json_object *flag(bool value)
+{
+    return json_object_new_boolean(value);
+}
+
+static json_object *numbers_of(const double *values, size_t n, json_object *(*make)(double))
+{
+    json_object *array = json_object_new_array();
+
+    for (size_t i = 0; i < n; i++) json_object_array_add(array, make(values[i]));
+    return array;
+}
+
 static double number(json_object *row, const char *field)
 {
     return json_object_get_double(json_object_object_get(row, field));
@@ -101,28 +114,64 @@ static void add_ops(json_object *row, bench_run *r)
     json_object_object_add(row, "ops", ops);
 }
 
-/* Makes the row of a test: fields, then arrays, which only JSON prints. Sorts r's numbers. */
-static json_object *describe(bench_run *r)
+typedef struct field {
+    const char  *name;
+    json_object *value;
+} field;
+
+static void add_fields(json_object *row, const field *fields, size_t n)
+{
+    for (size_t i = 0; i < n; i++) json_object_object_add(row, fields[i].name, fields[i].value);
+}
+
+/* Adds what was asked for, in llama-bench's order. */
+static void add_setting(json_object *row, const bench_run *r)
 {
     const bench_options *o = r->m->options;
-    const bench_test *t = &r->test;
-    const bench_source *source = r->m->source;
-    const bamba_model *model = r->m->model;
     const bamba_model_info *info = &r->m->info;
     const char *kv_type = setup_kv_types[info->kv_type];
-    const bool in_place = !source->is_shape && !o->copy;
-    const size_t end = (size_t)t->n_depth + (size_t)t->n_prompt + (size_t)t->n_gen;
-    const double state = t->n_seqs * (double)bamba_model_state_bytes(model, 0);
-    const double state_kv = t->n_seqs * (double)bamba_model_state_bytes(model, end);
-    const size_t n = r->n, n_steps = t->n_gen ? n * r->steps : 0;
-    json_object *ns = json_object_new_array(), *ts = json_object_new_array();
-    double avg_ns, stddev_ns, avg_ts, stddev_ts;
-    char cpu[160], why[160];
+    const bool in_place = !r->m->source->is_shape && !o->copy;
+    char cpu[160];
+    const field fields[] = {
+        { "build_commit", text(BAMBA_COMMIT) },
+        { "build_number", whole(BAMBA_VERSION_MAJOR * 10000 + BAMBA_VERSION_MINOR * 100 +
+                                BAMBA_VERSION_PATCH) },
+        { "cpu_info", text(cpu_info(cpu, sizeof cpu)) }, { "gpu_info", text("") },
+        { "backends", text("CPU") }, { "model_filename", text(r->m->source->name) },
+        { "model_type", text(r->model_type) },
+        { "model_size", whole((double)(info->mapped_bytes + info->resident_bytes)) },
+        { "model_n_params", whole((double)info->n_params) },
+        { "n_batch", whole(o->n_batch) }, { "n_ubatch", whole(o->n_batch) },
+        { "n_threads", whole(bamba_engine_threads(r->m->engine)) }, { "cpu_mask", text("0x0") },
+        { "cpu_strict", flag(o->pin) }, { "poll", whole(50) },
+        { "type_k", text(kv_type) }, { "type_v", text(kv_type) },
+        { "n_gpu_layers", whole(0) }, { "n_cpu_moe", whole(0) },
+        { "split_mode", text("layer") }, { "main_gpu", whole(0) },
+        { "no_kv_offload", flag(false) }, { "flash_attn", flag(false) },
+        { "tensor_split", text("0.00") }, { "tensor_buft_overrides", text("none") },
+        { "use_mmap", flag(in_place) },   /* llama-bench of 2025; load_mode is its successor */
+        { "load_mode", text(in_place ? "mmap" : "none") }, { "embeddings", flag(false) },
+        { "no_op_offload", whole(0) }, { "fit_target", whole(0) }, { "fit_min_ctx", whole(0) },
+        { "n_prompt", whole(r->test.n_prompt) }, { "n_gen", whole(r->test.n_gen) },
+        { "n_depth", whole(r->test.n_depth) }, { "test_time", text(r->test_time) },
+    };
+    add_fields(row, fields, sizeof fields / sizeof *fields);
+}
 
-    for (size_t i = 0; i < n; i++) {
-        json_object_array_add(ns, whole(r->sample_ns[i]));
-        json_object_array_add(ts, real(r->sample_ts[i]));
-    }
+/* Adds what was found: llama-bench has averages and samples. Sorts r's numbers. */
+static void add_results(json_object *row, bench_run *r)
+{
+    const bench_test *t = &r->test;
+    const bamba_model_info *info = &r->m->info;
+    const size_t end = (size_t)t->n_depth + (size_t)t->n_prompt + (size_t)t->n_gen;
+    const double state = t->n_seqs * (double)bamba_model_state_bytes(r->m->model, 0);
+    const double state_kv = t->n_seqs * (double)bamba_model_state_bytes(r->m->model, end);
+    const char *how = t->n_depth == 0 ? "none" : r->m->options->real_fill ? "real" : "synthetic";
+    const size_t n = r->n, n_steps = t->n_gen ? n * r->steps : 0;
+    double avg_ns, stddev_ns, avg_ts, stddev_ts;
+    char why[160];
+
+    json_object *ns = numbers_of(r->sample_ns, n, whole), *ts = numbers_of(r->sample_ts, n, real);
     average(r->sample_ns, n, &avg_ns, &stddev_ns);
     average(r->sample_ts, n, &avg_ts, &stddev_ts);
     snprintf(why, sizeof why, "%s", r->noise);
@@ -133,35 +182,11 @@ static json_object *describe(bench_run *r)
     const double gbs = r->cost.bytes / median, gflops = r->cost.flops / median;
     const double read = bench_median(r->read, n), peak = bench_median(r->peak, 2 * n);
     bench_median(r->step_ns, n_steps);    /* sorts, for the percentiles */
-    const struct { const char *name; json_object *value; } fields[] = {
-        { "build_commit", text(BAMBA_COMMIT) },
-        { "build_number", whole(BAMBA_VERSION_MAJOR * 10000 + BAMBA_VERSION_MINOR * 100 +
-                                BAMBA_VERSION_PATCH) },
-        { "cpu_info", text(cpu_info(cpu, sizeof cpu)) }, { "gpu_info", text("") },
-        { "backends", text("CPU") }, { "model_filename", text(source->name) },
-        { "model_type", text(r->model_type) },
-        { "model_size", whole((double)(info->mapped_bytes + info->resident_bytes)) },
-        { "model_n_params", whole((double)info->n_params) },
-        { "n_batch", whole(o->n_batch) }, { "n_ubatch", whole(o->n_batch) },
-        { "n_threads", whole(bamba_engine_threads(r->m->engine)) },
-        { "cpu_mask", text("0x0") }, { "cpu_strict", json_object_new_boolean(o->pin) }, { "poll", whole(50) },
-        { "type_k", text(kv_type) }, { "type_v", text(kv_type) },
-        { "n_gpu_layers", whole(0) }, { "n_cpu_moe", whole(0) },
-        { "split_mode", text("layer") }, { "main_gpu", whole(0) },
-        { "no_kv_offload", json_object_new_boolean(false) }, { "flash_attn", json_object_new_boolean(false) },
-        { "tensor_split", text("0.00") }, { "tensor_buft_overrides", text("none") },
-        { "use_mmap", json_object_new_boolean(in_place) },   /* llama-bench of 2025; load_mode is its successor */
-        { "load_mode", text(in_place ? "mmap" : "none") },
-        { "embeddings", json_object_new_boolean(false) }, { "no_op_offload", whole(0) },
-        { "fit_target", whole(0) }, { "fit_min_ctx", whole(0) },
-        { "n_prompt", whole(t->n_prompt) }, { "n_gen", whole(t->n_gen) },
-        { "n_depth", whole(t->n_depth) }, { "test_time", text(r->test_time) },
+    const field fields[] = {
         { "avg_ns", whole(round(avg_ns)) }, { "stddev_ns", whole(round(stddev_ns)) },
         { "avg_ts", real(avg_ts) }, { "stddev_ts", real(stddev_ts) },
-        /* llama-bench has those above, and samples_ns and samples_ts. */
         { "n_batch_seqs", whole(t->n_seqs) }, { "isa", text(info->cpu) },
-        { "weight_type", text(setup_weight_types[info->weight_type]) },
-        { "fill", text(t->n_depth == 0 ? "none" : o->real_fill ? "real" : "synthetic") },
+        { "weight_type", text(setup_weight_types[info->weight_type]) }, { "fill", text(how) },
         { "avg_gbs", real(gbs) }, { "stream_gbs", real(read) },
         { "pct_stream", real(share(gbs, read)) }, { "mapped_gbs", real(r->m->mapped_gbs) },
         { "avg_gflops", real(gflops) }, { "peak_gflops", real(peak) },
@@ -175,12 +200,8 @@ static json_object *describe(bench_run *r)
         { "flops", whole(r->cost.flops) }, { "noise", text(why) },
         { "samples_ns", ns }, { "samples_ts", ts },
     };
-    json_object *row = json_object_new_object();
-
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-        json_object_object_add(row, fields[i].name, fields[i].value);
+    add_fields(row, fields, sizeof fields / sizeof *fields);
     if (r->n_ops) add_ops(row, r);
-    return row;
 }
 
 /* -------------------------------------------------------------- JSON, CSV, SQL ------------ */
@@ -338,8 +359,10 @@ static void print_ops(json_object *row, const bench_run *r)
 void bench_print_row(bench_run *r, bool first)
 {
     const bench_options *o = r->m->options;
-    json_object *row = describe(r);
+    json_object *row = json_object_new_object();
 
+    add_setting(row, r);
+    add_results(row, r);
     json_c_set_serialization_double_format("%.6f", JSON_C_OPTION_GLOBAL);
     console_progress_clear();
     switch ((bench_format)o->format) {

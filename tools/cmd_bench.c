@@ -30,22 +30,25 @@ static int read_lists(const command *self, flags *f)
     if (!f->prompts) f->prompts = figure ? "1024" : "512";
     if (!f->depths) f->depths = figure ? "2048-65536*2" : "0";
     if (!f->sequences) f->sequences = figure ? "1-32*2" : "1";
-    const struct { const char *name, *text; int lo, hi; bench_list *list; } lists[] = {
-        { "-p", f->prompts, 0, 1 << 24, &o->prompts },
-        { "-n", f->generated, 0, 1 << 24, &o->generated },
-        { "-d", f->depths, 0, 1 << 24, &o->depths },
-        { "-npl", f->sequences, 1, 65536, &o->sequences },
-        { "-t", f->threads, 0, 1024, &o->threads },
+    const struct {
+        const char *name, *text;
+        int lo, hi;
+        const char *const *words;
+        bench_list *list;
+    } all[] = {
+        { "-p", f->prompts, 0, 1 << 24, NULL, &o->prompts },
+        { "-n", f->generated, 0, 1 << 24, NULL, &o->generated },
+        { "-d", f->depths, 0, 1 << 24, NULL, &o->depths },
+        { "-npl", f->sequences, 1, 65536, NULL, &o->sequences },
+        { "-t", f->threads, 0, 1024, NULL, &o->threads },
+        { "--type", f->types, 0, 3, setup_weight_types, &o->types },
+        { "--kv-type", f->kv_types, 0, 3, setup_kv_types, &o->kv_types },
     };
     int code = ARGS_READ;
 
-    for (size_t i = 0; i < sizeof lists / sizeof *lists && code == ARGS_READ; i++)
-        code = bench_read_list(self, lists[i].name, lists[i].text, lists[i].lo, lists[i].hi,
-                               lists[i].list);
-    if (code == ARGS_READ)
-        code = bench_read_words(self, "--type", f->types, setup_weight_types, &o->types);
-    if (code == ARGS_READ)
-        code = bench_read_words(self, "--kv-type", f->kv_types, setup_kv_types, &o->kv_types);
+    for (size_t i = 0; i < sizeof all / sizeof *all && code == ARGS_READ; i++)
+        code = bench_read_list(self, all[i].name, all[i].text, all[i].lo, all[i].hi, all[i].words,
+                               all[i].list);
     return code;
 }
 
