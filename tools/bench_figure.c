@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_DEPTHS = 24, MOST_BATCHES = 24, LEAST_STEPS = 4, MOST_STEPS = 32, PROMPTS = 3 };
+enum { MOST_DEPTHS = 24, MOST_BATCHES = 24, LEAST_STEPS = 3, MOST_STEPS = 32, PROMPTS = 3 };
 static const double CELL_NS = 1e9;
 
 typedef struct side {                     /* one of the two models */
@@ -28,7 +28,7 @@ typedef struct side {                     /* one of the two models */
     bench_cost   prompt;                  /* of one sequence */
     double       full_ns, full_step_ns;   /* the check: a whole text, a step at its end */
     double       guess_ns, end_ns;        /* the same by the integral, behind random values */
-    double       last_ns;                 /* the step timed last */
+    double       last_ns;                 /* the step timed last; 0: none yet */
 } side;
 
 typedef struct figure {
@@ -49,7 +49,7 @@ static int time_test(side *s, bench_test t, double *step_ns, double *all_ns)
     if (code == EXIT_SUCCESS) {
         const size_t n = r.steps < MOST_STEPS ? r.steps : MOST_STEPS;
         *all_ns = r.sample_ns[0];
-        *step_ns = s->last_ns = bench_median(r.step_ns + r.steps - n, n);
+        *step_ns = bench_median(r.step_ns + r.steps - n, n);
     }
     bench_forget(&r);
     return code;
@@ -61,7 +61,10 @@ static int time_step(side *s, int n_seqs, int depth, double *ns)
 {
     const double n = fmin(fmax(CELL_NS / s->last_ns, LEAST_STEPS), MOST_STEPS);
     double all;
-    return time_test(s, (bench_test){ 0, (int)n, depth, n_seqs }, ns, &all);
+    const int code = time_test(s, (bench_test){ 0, (int)n, depth, n_seqs }, ns, &all);
+
+    s->last_ns = *ns;
+    return code;
 }
 
 static int measure_cell(const figure *f, side *s, int b, int d)
@@ -100,19 +103,19 @@ static int check_integral(figure *f, side *s)
 {
     const int n = f->depth[1] - f->depth[0], real_fill = f->o.real_fill;
     const bench_test text = { 0, n, f->depth[0], 1 };
-    double begin[2], end[2];
+    double ends[4] = { 0 };               /* first and last step, before and after the text */
+    int code = EXIT_SUCCESS;
 
-    int code = time_step(s, 1, f->depth[0], &begin[0]);
-    if (code == EXIT_SUCCESS) code = time_step(s, 1, f->depth[1], &end[0]);
-    f->o.real_fill = 1;
-    if (code == EXIT_SUCCESS) code = time_test(s, text, &s->full_step_ns, &s->full_ns);
-    f->o.real_fill = real_fill;
-    if (code == EXIT_SUCCESS) code = time_step(s, 1, f->depth[0], &begin[1]);
-    if (code == EXIT_SUCCESS) code = time_step(s, 1, f->depth[1], &end[1]);
-    if (code != EXIT_SUCCESS) return code;
+    for (int i = 0; i < 4 && code == EXIT_SUCCESS; i++) {
+        code = time_step(s, 1, f->depth[i % 2], &ends[i]);
+        if (i != 1 || code != EXIT_SUCCESS) continue;
+        f->o.real_fill = 1;
+        code = time_test(s, text, &s->full_step_ns, &s->full_ns);
+        f->o.real_fill = real_fill;
+    }
     s->full_ns += s->prompt.ns;
-    s->end_ns = 0.5 * (end[0] + end[1]);
-    s->guess_ns = s->prompt.ns + 0.5 * n * (0.5 * (begin[0] + begin[1]) + s->end_ns);
+    s->end_ns = 0.5 * (ends[1] + ends[3]);
+    s->guess_ns = s->prompt.ns + 0.5 * n * (0.5 * (ends[0] + ends[2]) + s->end_ns);
     return code;
 }
 

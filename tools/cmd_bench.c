@@ -10,45 +10,38 @@
 
 enum { MOST_SOURCES = 64 };
 
+/* An option that takes a list. */
+typedef struct list_flag {
+    const char        *names, *help;
+    const char        *usual, *for_figure;            /* what it is if it is not given */
+    const char        *text;              /* as given, or NULL */
+    int                lo, hi;
+    const char *const *words;
+    bench_list        *list;
+} list_flag;
+
 typedef struct flags {
     bench_options o;
     arg_list      shapes, dirs;
-    const char   *prompts, *generated, *depths, *sequences, *threads, *types, *kv_types;
     const char   *figure_path;
     int           figure;                 /* bench_figure_kind */
     bool          limits;
     bench_source *source;                 /* [n_sources] */
     size_t        n_sources;
-    bool          printed;                /* a row, so the next is not the first */
+    size_t        n_rows;                 /* printed */
 } flags;
 
-static int read_lists(const command *self, flags *f)
+static int read_lists(const command *self, const flags *f, const list_flag *l, size_t n)
 {
-    const bool figure = f->figure != BENCH_NO_FIGURE;
-    bench_options *o = &f->o;
-
-    if (!f->prompts) f->prompts = figure ? "1024" : "512";
-    if (!f->depths) f->depths = figure ? "2048-65536*2" : "0";
-    if (!f->sequences) f->sequences = figure ? "1-32*2" : "1";
-    const struct {
-        const char *name, *text;
-        int lo, hi;
-        const char *const *words;
-        bench_list *list;
-    } all[] = {
-        { "-p", f->prompts, 0, 1 << 24, NULL, &o->prompts },
-        { "-n", f->generated, 0, 1 << 24, NULL, &o->generated },
-        { "-d", f->depths, 0, 1 << 24, NULL, &o->depths },
-        { "-npl", f->sequences, 1, 65536, NULL, &o->sequences },
-        { "-t", f->threads, 0, 1024, NULL, &o->threads },
-        { "--type", f->types, 0, 3, setup_weight_types, &o->types },
-        { "--kv-type", f->kv_types, 0, 3, setup_kv_types, &o->kv_types },
-    };
     int code = ARGS_READ;
 
-    for (size_t i = 0; i < sizeof all / sizeof *all && code == ARGS_READ; i++)
-        code = bench_read_list(self, all[i].name, all[i].text, all[i].lo, all[i].hi, all[i].words,
-                               all[i].list);
+    for (; n > 0 && code == ARGS_READ; n--, l++) {
+        const char *text = f->figure == BENCH_NO_FIGURE ? l->usual : l->for_figure;
+        char name[16];
+        if (l->text) text = l->text;
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(l->names, ","), l->names);
+        code = bench_read_list(self, name, text, l->lo, l->hi, l->words, l->list);
+    }
     return code;
 }
 
@@ -80,21 +73,6 @@ static int find_sources(flags *f)
     return code == EXIT_SUCCESS ? add_source(f, s.dir, strlen(s.dir), false) : code;
 }
 
-/* Runs a prompt or a generation of n tokens; none if n is 0. */
-static int run_test(flags *f, bench_model *m, bench_test t)
-{
-    bench_run r;
-
-    if (t.n_prompt + t.n_gen == 0) return EXIT_SUCCESS;
-    const int code = bench_measure(&r, m, &t);
-    if (code == EXIT_SUCCESS) {
-        bench_print_row(&r, !f->printed);
-        f->printed = true;
-    }
-    bench_forget(&r);
-    return code;
-}
-
 /* Runs one model on one number of threads: depths, batches, prompts, then generations. */
 static int run_tests(flags *f, bench_model *m)
 {
@@ -103,13 +81,19 @@ static int run_tests(flags *f, bench_model *m)
     int code = EXIT_SUCCESS;
 
     for (size_t d = 0; d < o->depths.n; d++)
-        for (size_t b = 0; b < o->sequences.n; b++)
-            for (size_t i = 0; i < n && code == EXIT_SUCCESS; i++) {
-                bench_test t = { 0, 0, o->depths.value[d], o->sequences.value[b] };
-                if (i < n_prompts) t.n_prompt = o->prompts.value[i];
-                else t.n_gen = o->generated.value[i - n_prompts];
-                code = run_test(f, m, t);
-            }
+        for (size_t i = 0; i < n * o->sequences.n && code == EXIT_SUCCESS; i++) {
+            const size_t k = i % n;       /* of the prompts, behind them of the generations */
+            const bench_test t = {
+                .n_prompt = k < n_prompts ? o->prompts.value[k] : 0,
+                .n_gen = k < n_prompts ? 0 : o->generated.value[k - n_prompts],
+                .n_depth = o->depths.value[d], .n_seqs = o->sequences.value[i / n],
+            };
+            bench_run r;
+            if (t.n_prompt + t.n_gen == 0) continue;
+            code = bench_measure(&r, m, &t);
+            if (code == EXIT_SUCCESS) bench_print_row(&r, f->n_rows++ == 0);
+            bench_forget(&r);
+        }
     return code;
 }
 
@@ -144,23 +128,21 @@ static int run_table(flags *f)
                 code = measuring ? run_model(f, s, type, kv_type)
                                  : bench_check(s, o, type, kv_type, true, NULL);
             }
-    if (f->printed) bench_print_end(o);
+    if (f->n_rows) bench_print_end(o);
     return console_finish(code);
 }
 
 static int run(const command *self, flags *f)
 {
     const bench_options *o = &f->o;
-    int code = read_lists(self, f);
 
-    if (code != ARGS_READ) return code;
     if (o->ops && (o->format == BENCH_CSV || o->format == BENCH_SQL))
         return args_wrong(self, "--ops needs -o md, json or jsonl");
     console_catch_interrupt();
     if (f->limits) return bench_limits(o, self);
     if (o->prompts.largest + o->generated.largest == 0)
         return args_wrong(self, "expected a length above 0 in -p or -n");
-    code = find_sources(f);
+    const int code = find_sources(f);
     if (code != EXIT_SUCCESS) return code;
     if (f->figure == BENCH_NO_FIGURE) return run_table(f);
     if (f->n_sources != 2)
@@ -169,7 +151,8 @@ static int run(const command *self, flags *f)
     return bench_figure(o, f->source, f->figure, f->figure_path);
 }
 
-#define LIST_ARG(names, help, target) { names, "LIST", help, ARG_TEXT, target, 0, 0, NULL }
+#define LIST_ARG(i) \
+    { lists[i].names, "LIST", lists[i].help, ARG_TEXT, &lists[i].text, 0, 0, NULL }
 #define FLAG_ARG(names, help, target) { names, NULL, help, ARG_FLAG, target, 0, 0, NULL }
 #define WORD_ARG(names, value, help, target, words) \
     { names, value, help, ARG_WORD, target, 0, 0, words }
@@ -180,22 +163,29 @@ int cmd_bench(const command *self, int argc, char **argv)
     static const char *const fills[] = { "synthetic", "real", NULL };
     static const char *const loads[] = { "mmap", "copy", NULL };
     static const char *const figures[] = { "none", "throughput", "latency", NULL };
-    flags f = { .o = { .repetitions = 5, .n_batch = 512, .seed = 1 }, .generated = "128",
-                .threads = "0", .types = "stored", .kv_types = "default",
-                .figure_path = "figure" };
+    flags f = { .o = { .repetitions = 5, .n_batch = 512, .seed = 1 }, .figure_path = "figure" };
+    list_flag lists[] = {
+        { "-p, --n-prompt", "lengths of prompts (default: 512)", "512", "1024", NULL,
+          0, 1 << 24, NULL, &f.o.prompts },
+        { "-n, --n-gen", "tokens generated (default: 128)", "128", "128", NULL,
+          0, 1 << 24, NULL, &f.o.generated },
+        { "-d, --n-depth", "tokens absorbed before (default: 0)", "0", "2048-65536*2", NULL,
+          0, 1 << 24, NULL, &f.o.depths },
+        { "-npl, --n-parallel", "sequences run together (default: 1)", "1", "1-32*2", NULL,
+          1, 65536, NULL, &f.o.sequences },
+        { "-t, --threads", "threads (default: 0, one for each core)", "0", "0", NULL,
+          0, 1024, NULL, &f.o.threads },
+        { "--type", "weights: stored, f32, bf16, f16 (default: stored)", "stored", "stored", NULL,
+          0, 3, setup_weight_types, &f.o.types },
+        { "--kv-type, -ctk, --cache-type-k", "attention cache: f32, bf16, f16 (default: f16)",
+          "default", "default", NULL, 0, 3, setup_kv_types, &f.o.kv_types },
+    };
     const arg args[] = {
         { "--shape", "NAME,...", "shapes of models/shapes or files config.json, with random "
           "weights; may be repeated", ARG_LIST, &f.shapes, 0, 0, NULL },
         { "-m, --model", "DIR", "model directory; may be repeated", ARG_LIST, &f.dirs, 0, 0,
           NULL },
-        LIST_ARG("-p, --n-prompt", "lengths of prompts (default: 512)", &f.prompts),
-        LIST_ARG("-n, --n-gen", "tokens generated (default: 128)", &f.generated),
-        LIST_ARG("-d, --n-depth", "tokens absorbed before (default: 0)", &f.depths),
-        LIST_ARG("-npl, --n-parallel", "sequences run together (default: 1)", &f.sequences),
-        LIST_ARG("-t, --threads", "threads (default: 0, one for each core)", &f.threads),
-        LIST_ARG("--type", "weights: stored, f32, bf16, f16 (default: stored)", &f.types),
-        LIST_ARG("--kv-type, -ctk, --cache-type-k",
-                 "attention cache: f32, bf16, f16 (default: f16)", &f.kv_types),
+        LIST_ARG(0), LIST_ARG(1), LIST_ARG(2), LIST_ARG(3), LIST_ARG(4), LIST_ARG(5), LIST_ARG(6),
         SETUP_BATCH_ARG(&f.o),
         { "-r, --repetitions", "N", "samples of a test, after a warm-up (default: 5)", ARG_INT,
           &f.o.repetitions, 1, BENCH_REPETITIONS, NULL },
@@ -220,6 +210,7 @@ int cmd_bench(const command *self, int argc, char **argv)
     };
 
     int code = args_read(self, args, argc, argv);
+    if (code == ARGS_READ) code = read_lists(self, &f, lists, sizeof lists / sizeof *lists);
     if (code == ARGS_READ) code = run(self, &f);
     free(f.shapes.items);
     free(f.dirs.items);
