@@ -40,7 +40,7 @@ typedef struct figure {
 
 /* -------------------------------------------------------------- measuring ----------------- */
 
-/* Runs a test once: the median time of its last steps, the time of all. */
+/* Runs a test once. Gives the median time of its last steps, and the time of all steps. */
 static int time_test(side *s, bench_test t, double *step_ns, double *all_ns)
 {
     bench_run r;
@@ -193,7 +193,7 @@ static void find_values(const figure *f, int b, int d, double v[N_VALUES])
 
 /* -------------------------------------------------------------- output -------------------- */
 
-/* Writes lines of the CSV: batch, length, values, who fits. */
+/* Writes lines of the CSV: batch, length, values, and whether the sessions of A and B fit. */
 static void write_lines(FILE *to, const figure *f, int first_depth)
 {
     double v[N_VALUES];
@@ -236,10 +236,10 @@ static void print_table(const figure *f)
                s->end_ns * 1e-6, 100.0 * (s->end_ns / s->full_step_ns - 1.0));
 }
 
-/* Draws with gnuplot. The CSV stays if it is not there. */
+/* Draws the picture as .svg and .png. It is no failure if gnuplot is not installed. */
 static int draw(const figure *f, bool throughput, const char *path)
 {
-    static const char settings[] =                    /* nd depths, from the prompt's on */
+    static const char settings[] =
         "set datafile separator ','\nset key outside right noenhanced\nset grid\n"
         "set logscale x 2\nset terminal svg size 1000,600 dashed background 'white'\n"
         "set output path.'.svg'\n";

@@ -44,12 +44,11 @@ static bamba_model_options model_options(const bench_options *o, int type, int k
 /* Bytes that the sessions of the most demanding test hold. */
 static uint64_t count_sessions(const bamba_model *config, const bench_options *o)
 {
-    const int longest = o->prompts.largest > o->generated.largest ? o->prompts.largest
-                                                                  : o->generated.largest;
-    const int n = o->sequences.largest + (o->real_fill != 0);     /* and what they are copied from */
-    const size_t n_positions = (size_t)o->depths.largest + (size_t)longest;
+    const int prompt = o->prompts.largest, generated = o->generated.largest;
+    const int n = o->depths.largest + (prompt > generated ? prompt : generated);
+    const int n_sessions = o->sequences.largest + (o->real_fill != 0);    /* one is copied */
 
-    return (uint64_t)n * bamba_model_state_bytes(config, n_positions);
+    return (uint64_t)n_sessions * bamba_model_state_bytes(config, (size_t)n);
 }
 
 int bench_check(const bench_source *s, const bench_options *o, int type, int kv_type,

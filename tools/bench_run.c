@@ -1,9 +1,9 @@
-/* bench_run.c - one test: sessions at a depth, samples, and what they come to.
+/* bench_run.c - one test: sessions at a depth, and samples of what they take.
  *
  * Before each sample the machine's own limits are measured, so that shares compare what was
  * possible at the same moment; speeds and shares come from the median sample, avg_ and stddev_
- * from all. With --ops each sample is taken twice, with the engine's timers off, then on: memory
- * changes its speed within a run, and a sum taken after all samples would be another moment's. */
+ * from all samples. With --ops each sample is taken twice, with the engine's timers off, then on:
+ * memory changes its speed within a run, and a sum of timers is compared with samples beside it. */
 #include "bench.h"
 
 #include "console.h"
@@ -52,6 +52,7 @@ void bench_count(const bamba_model *m, size_t n_seqs, size_t n_tokens, size_t de
 
 /* -------------------------------------------------------------- samples ------------------- */
 
+/* Allocates what the test needs; with --fill real also feeds one session to the depth. */
 static int prepare(bench_run *r)
 {
     const bench_test *t = &r->test;
@@ -165,7 +166,8 @@ static int take_sample(bench_run *r, size_t i, bool timers)
     return code;
 }
 
-/* Adds what a sample costs: pieces as the engine cuts them, all sequences' tokens in a row. */
+/* Adds what a sample costs. The engine cuts the tokens of all sequences, one sequence behind the
+   other, into pieces of n_batch rows. */
 static void count_sample(bench_run *r)
 {
     const bench_test *t = &r->test;
@@ -217,7 +219,7 @@ int bench_measure(bench_run *r, bench_model *m, const bench_test *t)
     }
     if (code == EXIT_SUCCESS) code = rewind_sessions(r);
     if (code == EXIT_SUCCESS) code = run_steps(r, r->steps < 4 ? r->steps : 4, r->step_ns);
-    const noise before = noise_now();     /* what ran so far was a warm-up */
+    const noise before = noise_now();     /* the steps so far were a warm-up */
     for (size_t i = 0; i < r->n && code == EXIT_SUCCESS; i++) {
         if (m->options->progress)
             console_say("%s %s: %zu of %zu", r->model_type, r->test_name, i + 1, r->n);
@@ -226,7 +228,7 @@ int bench_measure(bench_run *r, bench_model *m, const bench_test *t)
     }
     if (code != EXIT_SUCCESS) return code;
     noise_scan("/proc/self/status", "VmHWM: %lf", &peak_kib);
-    r->rss_bytes = fmax(1024.0 * peak_kib - buffer, 0.0);
+    r->rss_bytes = 1024.0 * peak_kib - (1024.0 * peak_kib > buffer ? buffer : 0.0);
     count_sample(r);
     noise_explain(&before, bamba_engine_threads(m->engine), r->noise, sizeof r->noise);
     return EXIT_SUCCESS;

@@ -1,4 +1,5 @@
-/* noise.c - who else was at work. Sources: proc(5), Linux admin-guide/cgroup-v2 (cpu.stat). */
+/* noise.c - what disturbed the machine.
+ * Sources: proc(5), Linux admin-guide/cgroup-v2 (cpu.stat). */
 #include "noise.h"
 
 #include "console.h"
@@ -44,9 +45,7 @@ noise noise_now(void)
 }
 
 /* Appends to out, behind "; " if something is there. */
-static void add(char *out, size_t size, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
+__attribute__((format(printf, 3, 4)))
 static void add(char *out, size_t size, const char *format, ...)
 {
     const size_t used = strlen(out);

@@ -1,6 +1,6 @@
-/* noise.h - who else was at work while something was measured.
+/* noise.h - what disturbed the machine while something was measured.
  *
- * Owns:    reading the system's accounts.
+ * Owns:    reading the system's counters of processor time.
  * Not:     what is done about it.
  */
 #ifndef BAMBA_TOOLS_NOISE_H
@@ -13,13 +13,14 @@ typedef struct noise {
     double             wall_s;
     unsigned long long busy, stolen;      /* ticks of all processors                          */
     unsigned long long own;               /* ticks of this process                            */
-    unsigned long long throttled;         /* times a quota stopped the control group          */
-    int                cores;             /* this process may use                             */
+    unsigned long long throttled;         /* times the quota stopped the control group        */
+    int                cores;             /* that this process may use                        */
 } noise;
 
 noise noise_now(void);
 
-/* Writes what disturbed `n_threads` threads since then; an empty text if nothing is known to. */
+/* Writes what has disturbed n_threads threads since `since` as one phrase; an empty text if nothing
+   is known to have. */
 void noise_explain(const noise *since, int n_threads, char *out, size_t size);
 
 /* Reads the first line of a file that fits a scanf format; returns how many values it gave, 0 if
