@@ -15,19 +15,17 @@
 
 /* ------------------------------------------------------------- lists ---------------------- */
 
-enum { BENCH_MOST = 256 };                /* values of a list */
+enum { BENCH_MOST = 256, BENCH_REPETITIONS = 1000 };          /* values of a list, samples */
 
 typedef struct bench_list {
-    int    value[BENCH_MOST];
+    int    value[BENCH_MOST], largest;    /* [n] */
     size_t n;
 } bench_list;
 
-/* "512", "1,2,4", "0-8192+1024", "1-64*2", each from lo to hi. ARGS_READ or an exit code. */
+/* Reads "512", "1,2,4", "0-8192+1024" or "1-64*2", each value from lo to hi; or names, which become
+   their indices in `words` unless that is NULL. Returns ARGS_READ or an exit code. */
 int bench_read_list(const command *self, const char *name, const char *text, int lo, int hi,
-                    bench_list *list);
-/* The same of names: each becomes its index in words. */
-int bench_read_words(const command *self, const char *name, const char *text,
-                     const char *const *words, bench_list *list);
+                    const char *const *words, bench_list *list);
 
 /* ------------------------------------------------------------- what is asked -------------- */
 
@@ -41,41 +39,45 @@ typedef struct bench_options {
     int        repetitions, n_batch;
     int        format;                    /* bench_format                                     */
     int64_t    seed;
-    int        real_fill;                 /* 0 synthetic, 1 tokens are fed                    */
-    int        copy;                      /* 0 weights in place, 1 copied                     */
+    int        real_fill;                 /* 0: depths get random values; 1: tokens are fed   */
+    int        copy;                      /* 0: weights used in the mapped files; 1: copied   */
     bool       ops, pin, progress;
     const char *cpu;
 } bench_options;
 
-/* A shape or a checkpoint. */
 typedef struct bench_source {
-    const char *name;                     /* "hybrid-1b", or the directory                    */
-    char        config[4096];             /* its config.json                                  */
-    bool        is_shape;                 /* random weights                                   */
+    char name[4096];                      /* of a shape or its file; or a directory           */
+    char config[4096];                    /* path of its config.json                          */
+    bool is_shape;                        /* gets random weights; a directory has its own     */
 } bench_source;
 
-/* Finds the file of a shape by name. */
-int bench_find_shape(bench_source *s, const char *name);
-int bench_find_checkpoint(bench_source *s, const char *dir);
+/* Finds the configuration of a shape or directory by its name [n_bytes]. */
+int bench_find(bench_source *s, const char *name, size_t n_bytes, bool is_shape);
 
 /* ------------------------------------------------------------- a model opened ------------- */
 
 typedef struct bench_model {
-    const bench_source *source;
-    bamba_model        *model;
-    bamba_model_info    info;
-    char                type[64];         /* "hybrid-1b BF16"                                 */
+    const bench_options *options;
+    const bench_source  *source;
+    bamba_model         *model;
+    bamba_model_info     info;
+    char                 type[64];        /* "hybrid-1b BF16"                                 */
+    bamba_engine        *engine;
+    bamba_probe         *probe;           /* on as many threads                               */
+    double               mapped_gbs;      /* of reading the mapped files once; 0 for a shape  */
 } bench_model;
 
-/* From the configuration alone: refuses what cannot be had, and what does not fit into memory
-   with the sessions of all tests. */
-int  bench_check(const bench_source *s, const bench_options *o, int type, int kv_type);
+/* Reads the configuration alone: refuses what cannot be had, and what does not fit into memory
+   with the sessions of all tests, or alone if `with_sessions` is false. *weights, unless NULL, is
+   the size of the weights in bytes, mapped or not. */
+int  bench_check(const bench_source *s, const bench_options *o, int type, int kv_type,
+                 bool with_sessions, uint64_t *weights);
+/* Opens a model; a test also needs bench_start, again for each number of threads. In any case end
+   with bench_close. */
 int  bench_open(bench_model *m, const bench_source *s, const bench_options *o, int type,
-                int kv_type, int n_threads);
+                int kv_type);
+int  bench_start(bench_model *m, int n_threads);
 void bench_close(bench_model *m);
-
-/* GB/s of reading the mapped files of a checkpoint once; 0 if it has none. */
-double bench_read_mapped(bamba_probe *probe, const bench_source *s);
 
 /* ------------------------------------------------------------- a test --------------------- */
 
@@ -83,69 +85,56 @@ typedef struct bench_test {
     int n_prompt, n_gen, n_depth, n_seqs;             /* one of the first two is 0            */
 } bench_test;
 
-enum { BENCH_OPS = 32 };                  /* more than there are kinds */
+typedef struct bench_cost {
+    double ns, bytes, flops;
+} bench_cost;
 
-/* What is found. Names of the fields: bench_print.c. */
-typedef struct bench_row {
-    const bench_model *model;
-    bench_test         test;
-    char               model_type[96], test_name[64], test_time[32];
-    int                n_threads, n_batch, n_samples;
-    uint64_t          *samples_ns;        /* [n_samples] free() it                            */
-    double             avg_ns, stddev_ns, avg_ts, stddev_ts;
-    double             avg_gbs, stream_gbs, pct_stream, mapped_gbs;
-    double             avg_gflops, peak_gflops, pct_peak;
-    uint64_t           ttft_ns, p50_ns, p95_ns, p99_ns;
-    uint64_t           state_bytes, kv_bytes, rss_bytes;
-    uint64_t           bytes, flops;      /* of a sample                                      */
-    char               noise[160];        /* why the samples may differ; empty: they do not   */
-    bamba_op           ops[BENCH_OPS];
-    size_t             n_ops;             /* 0: not asked                                     */
-    double             ops_ns;            /* the same work with the timers off                */
-} bench_row;
+enum { BENCH_OPS = 32 };                  /* more than there are kinds of operations */
 
-/* What all tests of a model on a number of threads share. */
-typedef struct bench_engine {
-    const bench_options *options;
-    const bench_model   *model;
-    bamba_engine        *engine;
-    bamba_probe         *probe;
-    double               mapped_gbs;
-} bench_engine;
+/* A test and what it found. */
+typedef struct bench_run {
+    bench_model     *m;
+    bench_test       test;
+    char             model_type[96], test_name[64], test_time[32];
+    bamba_session  **session;             /* [n_seqs + 1], the last really fed, or NULL       */
+    bamba_feed_item *item;                /* [n_seqs]                                         */
+    int32_t         *tokens;              /* [steps, n_seqs, per_step]                        */
+    size_t           n, steps, per_step;  /* n samples                                        */
+    double          *sample_ns, *sample_ts;           /* [n] time; tokens a second            */
+    double          *first_ns;            /* [n] until the first logits                       */
+    double          *step_ns;             /* [n + 1, steps], the last are of no sample        */
+    double          *read, *peak;         /* [n], [2 n] limits: clocks move within a sample   */
+    bamba_op        *ops;                 /* [n, BENCH_OPS] of each sample, with the timers on */
+    size_t           n_ops;               /* 0 without --ops                                  */
+    double          *ops_ns;              /* [n] their sums                                   */
+    bench_cost       cost;                /* of a sample; ns is not set                       */
+    double           rss_bytes;
+    char             noise[128];          /* what disturbed the samples; empty: nothing known */
+} bench_run;
 
-int  bench_start(bench_engine *e, const bench_options *o, const bench_model *m, int n_threads);
-void bench_stop(bench_engine *e);
-int  bench_measure(bench_engine *e, const bench_test *t, bench_row *row);
-
-/* A session for each sequence, at the depth, with room for n more tokens. */
-typedef struct bench_sessions {
-    bamba_session   **session;            /* [n] */
-    bamba_feed_item  *item;               /* [n] */
-    size_t            n;
-} bench_sessions;
-
-int    bench_open_sessions(bench_engine *e, bench_sessions *s, int n_seqs, size_t n_context);
-void   bench_close_sessions(bench_sessions *s);
-/* All to the depth; real: through the engine. */
-int    bench_fill(bench_engine *e, bench_sessions *s, size_t depth, bool real);
-/* Feed n tokens to each; *ns is the time it took. */
-int    bench_feed(bench_engine *e, bench_sessions *s, const int32_t *tokens, size_t n,
-                  uint64_t *ns);
-/* n ids below n_vocab by a seed; NULL without memory. free() it. */
-int32_t *bench_tokens(size_t n, int n_vocab, uint64_t seed);
-double   bench_median(double *values, size_t n);      /* sorts them */
+/* Runs a test. In any case free its results with bench_forget(). */
+int  bench_measure(bench_run *r, bench_model *m, const bench_test *t);
+void bench_forget(bench_run *r);
+/* Adds to *c what a pass over n_tokens of each of n_seqs sequences at `depth` costs. */
+void bench_count(const bamba_model *m, size_t n_seqs, size_t n_tokens, size_t depth,
+                 size_t n_logits, bench_cost *c);
+double bench_median(double *values, size_t n);        /* sorts them; 0 if there are none      */
 
 /* ------------------------------------------------------------- output --------------------- */
 
-void bench_print_begin(const bench_options *o);
-void bench_print_row(const bench_options *o, const bench_row *row);
-void bench_print_end(const bench_options *o);
-void bench_print_ops(const bench_row *row);           /* a table */
-const char *bench_bytes(uint64_t bytes, char *out, size_t size);      /* "1.2 GiB" */
+/* Prints a row, behind a head if it is the first; says on stderr why its samples may differ. Sorts
+   the numbers of the run. */
+void bench_print_row(bench_run *r, bool first);
+void bench_print_end(const bench_options *o);         /* if there was a row                   */
+/* Writes text between two quotes of a kind, which are doubled inside. */
+void bench_put_quoted(FILE *to, const char *text, char quote);
+/* Writes "1.20 GiB" to out and returns it. */
+const char *bench_bytes(double bytes, char *out, size_t size);
 
+/* Prints what the machine can do. */
 int bench_limits(const bench_options *o, const command *self);
 
-/* Step times of two shapes, integrated over whole texts, as CSV and a picture. */
+/* Compares two models over whole texts, as CSV and a picture. */
 typedef enum bench_figure_kind {
     BENCH_NO_FIGURE, BENCH_THROUGHPUT, BENCH_LATENCY
 } bench_figure_kind;

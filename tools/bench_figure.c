@@ -1,4 +1,4 @@
-/* bench_figure.c - two shapes over batch x length: step times, integrated; CSV and a picture.
+/* bench_figure.c - two models over batch x length: step times, integrated; CSV and a picture.
  *
  * Nobody generates 64,000 tokens for a figure. The time of one step, t(B, d), is measured for B
  * sequences standing at depth d, and summed over a text: with a prompt of p tokens, length L,
@@ -7,217 +7,129 @@
  *
  * t taken as linear between the depths measured. Throughput is B * (L - p) / time. The bounds
  * are the same integrals over what a step costs (bamba_model_count): if memory alone, or
- * arithmetic alone, set the pace. A full run of the shortest text checks the integral, and a
- * few steps behind it check that random values cost what real ones do. What the check integrates
- * is timed just before that run and just after it: minutes away, the machine is another one. */
+ * arithmetic alone, set the pace. A full run of the shortest text checks the integral, and its
+ * last steps check that random values cost what real ones do. What the check integrates is timed
+ * just before that run and just after it: minutes away, the machine is another one. */
 #include "bench.h"
 
 #include "console.h"
-#include "machine.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { MOST_DEPTHS = 24, MOST_BATCHES = 24, LEAST_STEPS = 3, MOST_STEPS = 32, PROMPTS = 3 };
-static const double CELL_SECONDS = 1.0;   /* of steps, once there are LEAST_STEPS */
+static const double CELL_NS = 1e9;
 
-typedef struct cost {
-    double ns, bytes, flops;              /* ns is NAN where it does not fit into memory */
-} cost;
-
-typedef struct side {                     /* one of the two */
-    bench_model  model;
-    bench_engine engine;
-    cost         step[MOST_BATCHES][MOST_DEPTHS];
-    cost         prompt;                  /* of one sequence */
-    double       full_ns, full_step_ns;   /* the check: a whole text, a step behind it */
+typedef struct side {                     /* one of the two models */
+    bench_model  m;
+    bench_cost   step[MOST_BATCHES][MOST_DEPTHS];     /* ns is NAN if it does not fit memory */
+    bench_cost   prompt;                  /* of one sequence */
+    double       full_ns, full_step_ns;   /* the check: a whole text, a step at its end */
     double       guess_ns, end_ns;        /* the same by the integral, behind random values */
+    double       last_ns;                 /* the step timed last; 0: none yet */
 } side;
 
 typedef struct figure {
-    const bench_options *o;
-    const bench_source  *source;          /* [2] */
-    int                  depth[MOST_DEPTHS];          /* [0] is the prompt's length */
-    int                  n_depths, n_batches;
-    side                 side[2];
+    bench_options o;                      /* for one sample of each test */
+    int           depth[MOST_DEPTHS];     /* [0] is the prompt's length */
+    int           n_depths, n_batches;
+    side          side[2];
 } figure;
 
 /* -------------------------------------------------------------- measuring ----------------- */
 
-static void count(const bamba_model *m, int seqs, int n, int depth, cost *c)
+/* Runs a test once. Gives the median time of its last steps, and the time of all steps. */
+static int time_test(side *s, bench_test t, double *step_ns, double *all_ns)
 {
-    bamba_op ops[BENCH_OPS];
-    const size_t k = bamba_model_count(m, (size_t)seqs, (size_t)n, (size_t)depth, (size_t)seqs,
-                                       ops, BENCH_OPS);
+    bench_run r;
+    const int code = bench_measure(&r, &s->m, &t);
 
-    c->bytes = c->flops = 0.0;
-    for (size_t i = 0; i < k && i < BENCH_OPS; i++) {
-        c->bytes += (double)ops[i].bytes;
-        c->flops += (double)ops[i].flops;
+    if (code == EXIT_SUCCESS) {
+        const size_t n = r.steps < MOST_STEPS ? r.steps : MOST_STEPS;
+        *all_ns = r.sample_ns[0];
+        *step_ns = bench_median(r.step_ns + r.steps - n, n);
     }
-}
-
-/* The median of some steps of all sessions, after one that does not count. */
-static int time_steps(bench_engine *e, bench_sessions *s, double *ns)
-{
-    double took[MOST_STEPS], sum = 0.0;
-    int32_t *tokens = bench_tokens(s->n, e->model->info.n_vocab, 3);
-    uint64_t one;
-    size_t n = 0;
-
-    if (!tokens) return console_fail("out of memory");
-    int code = bench_feed(e, s, tokens, 1, &one);
-    while (code == EXIT_SUCCESS && n < MOST_STEPS &&
-           (n < LEAST_STEPS || sum < 1e9 * CELL_SECONDS)) {
-        code = bench_feed(e, s, tokens, 1, &one);
-        took[n++] = (double)one;
-        sum += (double)one;
-        if (console_interrupted()) code = EXIT_INTERRUPTED;
-    }
-    free(tokens);
-    *ns = bench_median(took, n);
+    bench_forget(&r);
     return code;
 }
 
-/* A step of so many sequences at the d-th depth. */
-static int time_cell(figure *f, side *s, int seqs, int d, double *ns)
+/* Times a step of n_seqs sequences at a depth: enough of them to take CELL_NS, if that is between
+   LEAST_STEPS and MOST_STEPS. */
+static int time_step(side *s, int n_seqs, int depth, double *ns)
 {
-    const size_t depth = (size_t)f->depth[d];
-    bench_sessions sessions;
+    const double n = fmin(fmax(CELL_NS / s->last_ns, LEAST_STEPS), MOST_STEPS);
+    double all;
+    const int code = time_test(s, (bench_test){ 0, (int)n, depth, n_seqs }, ns, &all);
 
-    int code = bench_open_sessions(&s->engine, &sessions, seqs, depth + MOST_STEPS + 1);
-    if (code == EXIT_SUCCESS) code = bench_fill(&s->engine, &sessions, depth, f->o->real_fill);
-    if (code == EXIT_SUCCESS) code = time_steps(&s->engine, &sessions, ns);
-    bench_close_sessions(&sessions);
+    s->last_ns = *ns;
     return code;
 }
 
-static int measure_cell(figure *f, side *s, int b, int d)
+static int measure_cell(const figure *f, side *s, int b, int d)
 {
-    const int seqs = f->o->sequences.value[b];
-    const size_t n_context = (size_t)f->depth[d] + MOST_STEPS + 1;
-    const uint64_t needed = (uint64_t)seqs * bamba_model_state_bytes(s->model.model, n_context);
-    cost *c = &s->step[b][d];
+    const int n_seqs = f->o.sequences.value[b];
+    const size_t n_context = (size_t)f->depth[d] + MOST_STEPS;
+    const uint64_t needed = (uint64_t)(n_seqs + (f->o.real_fill != 0)) *
+                            bamba_model_state_bytes(s->m.model, n_context);
+    bench_cost *c = &s->step[b][d];
 
-    count(s->model.model, seqs, 1, f->depth[d], c);
+    bench_count(s->m.model, (size_t)n_seqs, 1, (size_t)f->depth[d], (size_t)n_seqs, c);
     c->ns = NAN;
     if (needed + needed / 16 > bamba_free_memory()) return EXIT_SUCCESS;
-    const int code = time_cell(f, s, seqs, d, &c->ns);
-    if (code == EXIT_SUCCESS && f->o->progress)
-        console_say("%s: %d sequences at %d: %.1f ms", s->model.type, seqs, f->depth[d],
-                    c->ns * 1e-6);
-    return code;
+    return time_step(s, n_seqs, f->depth[d], &c->ns);
 }
 
-/* A prompt in an empty session, the second of two: the first, of one token, does not count. */
-static int time_prompt(figure *f, side *s, double *took)
-{
-    int32_t *tokens = bench_tokens((size_t)f->depth[0], s->model.info.n_vocab, 5);
-    bench_sessions one;
-    uint64_t ns = 0;
-
-    int code = bench_open_sessions(&s->engine, &one, 1, (size_t)f->depth[0]);
-    if (code == EXIT_SUCCESS && !tokens) code = console_fail("out of memory");
-    if (code == EXIT_SUCCESS) code = bench_feed(&s->engine, &one, tokens, 1, &ns);
-    if (code == EXIT_SUCCESS) {
-        bamba_session_reset(one.session[0]);
-        code = bench_feed(&s->engine, &one, tokens, (size_t)f->depth[0], &ns);
-    }
-    bench_close_sessions(&one);
-    free(tokens);
-    *took = (double)ns;
-    return code;
-}
-
-/* Sides in turn, the median of some: large batches are mostly made of it. */
+/* Times prompts of both sides in turn and takes medians: large batches are mostly made of it. */
 static int measure_prompts(figure *f, int first, int last)
 {
-    double took[2][PROMPTS];
+    const bench_test t = { f->depth[0], 0, 0, 1 };
+    double took[2][PROMPTS], all;
     int code = EXIT_SUCCESS;
 
     for (int r = 0; r < PROMPTS; r++)
         for (int i = first; i < last && code == EXIT_SUCCESS; i++)
-            code = time_prompt(f, &f->side[i], &took[i][r]);
+            code = time_test(&f->side[i], t, &took[i][r], &all);
     for (int i = first; i < last && code == EXIT_SUCCESS; i++) {
-        side *s = &f->side[i];
-        count(s->model.model, 1, f->depth[0], 0, &s->prompt);
-        s->prompt.ns = bench_median(took[i], PROMPTS);
-        if (f->o->progress)
-            console_say("%s: a prompt of %d: %.1f s", s->model.type, f->depth[0],
-                        s->prompt.ns * 1e-9);
+        bench_cost *c = &f->side[i].prompt;
+        bench_count(f->side[i].m.model, 1, (size_t)f->depth[0], 0, 1, c);
+        c->ns = bench_median(took[i], PROMPTS);
     }
-    return code;
-}
-
-/* One sequence at both ends of the shortest text. */
-static int time_ends(figure *f, side *s, double ns[2])
-{
-    const int code = time_cell(f, s, 1, 0, &ns[0]);
-    return code == EXIT_SUCCESS ? time_cell(f, s, 1, 1, &ns[1]) : code;
-}
-
-/* The prompt, then the shortest text to its end, then steps behind it. */
-static int run_through(figure *f, side *s, double *prompt_ns)
-{
-    const size_t p = (size_t)f->depth[0], n = (size_t)f->depth[1];
-    int32_t *tokens = bench_tokens(n, s->model.info.n_vocab, 5);
-    bench_sessions one;
-    uint64_t ns = 0;
-
-    int code = bench_open_sessions(&s->engine, &one, 1, n + MOST_STEPS + 1);
-    if (code == EXIT_SUCCESS && !tokens) code = console_fail("out of memory");
-    if (code == EXIT_SUCCESS) code = bench_feed(&s->engine, &one, tokens, p, &ns);
-    s->full_ns = *prompt_ns = (double)ns;
-    for (size_t i = p; i < n && code == EXIT_SUCCESS; i++) {
-        code = bench_feed(&s->engine, &one, tokens + i, 1, &ns);
-        s->full_ns += (double)ns;
-        if (console_interrupted()) code = EXIT_INTERRUPTED;
-    }
-    if (code == EXIT_SUCCESS) code = time_steps(&s->engine, &one, &s->full_step_ns);
-    bench_close_sessions(&one);
-    free(tokens);
     return code;
 }
 
 static int check_integral(figure *f, side *s)
 {
-    const double n = f->depth[1] - f->depth[0];
-    double before[2], after[2], prompt_ns;
-
-    int code = time_ends(f, s, before);
-    if (code == EXIT_SUCCESS) code = run_through(f, s, &prompt_ns);
-    if (code == EXIT_SUCCESS) code = time_ends(f, s, after);
-    if (code != EXIT_SUCCESS) return code;
-    s->end_ns = 0.5 * (before[1] + after[1]);
-    s->guess_ns = prompt_ns + 0.5 * n * (0.5 * (before[0] + after[0]) + s->end_ns);
-    if (f->o->progress)
-        console_say("%s: a text of %d: %.1f s", s->model.type, f->depth[1], s->full_ns * 1e-9);
-    return code;
-}
-
-static int open_side(figure *f, int i)
-{
-    side *s = &f->side[i];
-    int code = bench_open(&s->model, &f->source[i], f->o, f->o->types.value[0],
-                          f->o->kv_types.value[0], f->o->threads.value[0]);
-    if (code == EXIT_SUCCESS)
-        code = bench_start(&s->engine, f->o, &s->model, f->o->threads.value[0]);
-    return code;
-}
-
-static void close_side(side *s)
-{
-    bench_stop(&s->engine);
-    bench_close(&s->model);
-}
-
-/* Sides first … last - 1, cell by cell in turn, so that a drift of the machine meets both. */
-static int measure_sides(figure *f, int first, int last)
-{
+    const int n = f->depth[1] - f->depth[0], real_fill = f->o.real_fill;
+    const bench_test text = { 0, n, f->depth[0], 1 };
+    double ends[4] = { 0 };               /* first and last step, before and after the text */
     int code = EXIT_SUCCESS;
 
-    for (int i = first; i < last && code == EXIT_SUCCESS; i++) code = open_side(f, i);
+    for (int i = 0; i < 4 && code == EXIT_SUCCESS; i++) {
+        code = time_step(s, 1, f->depth[i % 2], &ends[i]);
+        if (i != 1 || code != EXIT_SUCCESS) continue;
+        f->o.real_fill = 1;
+        code = time_test(s, text, &s->full_step_ns, &s->full_ns);
+        f->o.real_fill = real_fill;
+    }
+    s->full_ns += s->prompt.ns;
+    s->end_ns = 0.5 * (ends[1] + ends[3]);
+    s->guess_ns = s->prompt.ns + 0.5 * n * (0.5 * (ends[0] + ends[2]) + s->end_ns);
+    return code;
+}
+
+/* Measures sides first … last - 1, cell by cell in turn, so that a drift of the machine meets
+   both. */
+static int measure_sides(figure *f, const bench_source *pair, int first, int last)
+{
+    const bench_options *o = &f->o;
+    int code = EXIT_SUCCESS;
+
+    for (int i = first; i < last && code == EXIT_SUCCESS; i++) {
+        bench_model *m = &f->side[i].m;
+        code = bench_open(m, &pair[i], o, o->types.value[0], o->kv_types.value[0]);
+        if (code == EXIT_SUCCESS) code = bench_start(m, o->threads.value[0]);
+    }
     if (code == EXIT_SUCCESS) code = measure_prompts(f, first, last);
     for (int i = first; i < last && code == EXIT_SUCCESS; i++)
         code = check_integral(f, &f->side[i]);
@@ -225,50 +137,38 @@ static int measure_sides(figure *f, int first, int last)
         for (int d = 0; d < f->n_depths; d++)
             for (int i = first; i < last && code == EXIT_SUCCESS; i++)
                 code = measure_cell(f, &f->side[i], b, d);
+    for (int i = first; i < last; i++) bench_close(&f->side[i].m);
     return code;
 }
 
-/* Both models at once if that leaves most of the memory to sessions. */
-static int measure(figure *f)
+/* Opens both models at once if that leaves most of the memory to sessions. */
+static int measure(figure *f, const bench_source *pair)
 {
-    uint64_t weights = 0;
-    bamba_error err = { BAMBA_OK, "" };
+    const int type = f->o.types.value[0], kv_type = f->o.kv_types.value[0];
+    uint64_t weights[2];
 
-    for (int i = 0; i < 2; i++) {
-        bamba_model *config = NULL;
-        bamba_model_info info = BAMBA_MODEL_INFO;
-        bamba_model_options o = BAMBA_MODEL_OPTIONS;
-        o.weight_type = (bamba_type)f->o->types.value[0];
-        const bamba_status status = bamba_model_open_config(&config, f->source[i].config, &o,
-                                                            &err);
-        if (status != BAMBA_OK) return console_fail_library(status, &err);
-        bamba_model_info_get(config, &info);
-        bamba_model_free(config);
-        const uint64_t one = info.mapped_bytes + info.resident_bytes;
-        const uint64_t free_bytes = bamba_free_memory();
-        char needed[32], have[32];
-        if (f->source[i].is_shape && one > free_bytes)
-            return console_fail("out of memory: the weights of %s need %s, %s are free",
-                                f->source[i].name, bench_bytes(one, needed, sizeof needed),
-                                bench_bytes(free_bytes, have, sizeof have));
-        weights += one;
-    }
-    if (weights < bamba_free_memory() / 3) return measure_sides(f, 0, 2);
-    const int code = measure_sides(f, 0, 1);
-    close_side(&f->side[0]);
-    return code == EXIT_SUCCESS ? measure_sides(f, 1, 2) : code;
+    int code = bench_check(&pair[0], &f->o, type, kv_type, false, &weights[0]);
+    if (code == EXIT_SUCCESS)
+        code = bench_check(&pair[1], &f->o, type, kv_type, false, &weights[1]);
+    if (code != EXIT_SUCCESS) return code;
+    if (weights[0] + weights[1] < bamba_free_memory() / 3) return measure_sides(f, pair, 0, 2);
+    code = measure_sides(f, pair, 0, 1);
+    return code == EXIT_SUCCESS ? measure_sides(f, pair, 1, 2) : code;
 }
 
-/* -------------------------------------------------------------- integrals ----------------- */
+/* -------------------------------------------------------------- values -------------------- */
 
-/* A whole text of the length depth[last], b-th batch. */
-static cost integrate(const figure *f, const side *s, int b, int last)
+/* The columns of the CSV, of the models A and B; NAN where sessions do not fit into memory. */
+enum { A_TPS, B_TPS, RATIO, MEMORY, COMPUTE, A_MS, B_MS, A_STEP, B_STEP, N_VALUES };
+
+/* Sums up a text of the length depth[last] for the b-th batch. */
+static bench_cost integrate(const figure *f, const side *s, int b, int last)
 {
-    const double seqs = f->o->sequences.value[b];
-    cost all = { seqs * s->prompt.ns, seqs * s->prompt.bytes, seqs * s->prompt.flops };
+    const double n = f->o.sequences.value[b];
+    bench_cost all = { n * s->prompt.ns, n * s->prompt.bytes, n * s->prompt.flops };
 
     for (int d = 0; d < last; d++) {
-        const cost *x = &s->step[b][d], *y = x + 1;
+        const bench_cost *x = &s->step[b][d], *y = x + 1;
         const double steps = 0.5 * (f->depth[d + 1] - f->depth[d]);
         all.ns += steps * (x->ns + y->ns);
         all.bytes += steps * (x->bytes + y->bytes);
@@ -277,172 +177,113 @@ static cost integrate(const figure *f, const side *s, int b, int last)
     return all;
 }
 
-/* Tokens a second. */
-static double throughput(const figure *f, int b, int last, double ns)
+static void find_values(const figure *f, int b, int d, double v[N_VALUES])
 {
-    return 1e9 * f->o->sequences.value[b] * (f->depth[last] - f->depth[0]) / ns;
+    const bench_cost x = integrate(f, &f->side[0], b, d), y = integrate(f, &f->side[1], b, d);
+    const double steps = f->depth[d] - f->depth[0], tokens = f->o.sequences.value[b] * steps;
+    const double values[N_VALUES] = {
+        [A_TPS] = 1e9 * tokens / x.ns, [B_TPS] = 1e9 * tokens / y.ns, [RATIO] = y.ns / x.ns,
+        [MEMORY] = y.bytes / x.bytes, [COMPUTE] = y.flops / x.flops,
+        [A_MS] = 1e-6 * x.ns / steps, [B_MS] = 1e-6 * y.ns / steps,
+        [A_STEP] = 1e-6 * f->side[0].step[b][d].ns, [B_STEP] = 1e-6 * f->side[1].step[b][d].ns,
+    };
+    memcpy(v, values, sizeof values);
 }
 
 /* -------------------------------------------------------------- output -------------------- */
 
-static void print_value(FILE *to, double value)
+/* Writes lines of the CSV: batch, length, values, and whether the sessions of A and B fit. */
+static void write_lines(FILE *to, const figure *f, int first_depth)
 {
-    putc(',', to);
-    if (isfinite(value)) fprintf(to, "%.4f", value);
-}
+    double v[N_VALUES];
 
-static void write_csv(FILE *to, const figure *f)
-{
-    fprintf(to, "batch,length,a_tps,b_tps,ratio,memory_bound,compute_bound,a_ms,b_ms,a_step_ms,"
-                "b_step_ms,a_fits,b_fits\n");
     for (int b = 0; b < f->n_batches; b++)
-        for (int d = 1; d < f->n_depths; d++) {
-            const cost x = integrate(f, &f->side[0], b, d), y = integrate(f, &f->side[1], b, d);
-            const double n = f->depth[d] - f->depth[0];
-            fprintf(to, "%d,%d", f->o->sequences.value[b], f->depth[d]);
-            print_value(to, throughput(f, b, d, x.ns));
-            print_value(to, throughput(f, b, d, y.ns));
-            print_value(to, y.ns / x.ns);
-            print_value(to, y.bytes / x.bytes);
-            print_value(to, y.flops / x.flops);
-            print_value(to, x.ns * 1e-6 / n);
-            print_value(to, y.ns * 1e-6 / n);
-            print_value(to, f->side[0].step[b][d].ns * 1e-6);
-            print_value(to, f->side[1].step[b][d].ns * 1e-6);
-            fprintf(to, ",%d,%d\n", isfinite(x.ns), isfinite(y.ns));
+        for (int d = first_depth; d < f->n_depths; d++) {
+            find_values(f, b, d, v);
+            fprintf(to, "%d,%d", f->o.sequences.value[b], f->depth[d]);
+            for (int i = 0; i < N_VALUES; i++)
+                isfinite(v[i]) ? fprintf(to, ",%.4f", v[i]) : fprintf(to, ",");
+            fprintf(to, ",%d,%d\n", isfinite(v[A_TPS]), isfinite(v[B_TPS]));
         }
 }
 
 static void print_table(const figure *f)
 {
-    printf("throughput of %s / throughput of %s, prompt %d\n\n| batch |", f->side[0].model.type,
-           f->side[1].model.type, f->depth[0]);
+    double v[N_VALUES];
+
+    printf("throughput of %s / throughput of %s, prompt %d\n\n| batch |", f->side[0].m.type,
+           f->side[1].m.type, f->depth[0]);
     for (int d = 1; d < f->n_depths; d++) printf(" %7d |", f->depth[d]);
     printf("\n| ----: |");
     for (int d = 1; d < f->n_depths; d++) printf(" ------: |");
     for (int b = 0; b < f->n_batches; b++) {
-        printf("\n| %5d |", f->o->sequences.value[b]);
+        printf("\n| %5d |", f->o.sequences.value[b]);
         for (int d = 1; d < f->n_depths; d++) {
-            const double x = integrate(f, &f->side[0], b, d).ns;
-            const double y = integrate(f, &f->side[1], b, d).ns;
-            if (isfinite(y / x)) printf(" %7.2f |", y / x);
-            else printf(" %7s |", isfinite(x) ? "only A" : isfinite(y) ? "only B" : "-");
+            find_values(f, b, d, v);
+            if (isfinite(v[RATIO])) printf(" %7.2f |", v[RATIO]);
+            else printf(" %7s |", isfinite(v[A_TPS])   ? "only A"
+                                  : isfinite(v[B_TPS]) ? "only B"
+                                                       : "-");
         }
     }
     printf("\n\nonly A, only B: sessions of the other do not fit into memory; -: of neither\n");
-}
-
-static void print_checks(const figure *f)
-{
-    for (int i = 0; i < 2; i++) {
-        const side *s = &f->side[i];
+    for (const side *s = f->side; s < f->side + 2; s++)
         printf("check %s: a text of %d really run takes %.1f s, integrated %.1f s (%+.1f %%); a "
                "step behind real tokens %.1f ms, behind random values %.1f ms (%+.1f %%)\n",
-               s->model.type, f->depth[1], s->full_ns * 1e-9, s->guess_ns * 1e-9,
+               s->m.type, f->depth[1], s->full_ns * 1e-9, s->guess_ns * 1e-9,
                100.0 * (s->guess_ns / s->full_ns - 1.0), s->full_step_ns * 1e-6,
                s->end_ns * 1e-6, 100.0 * (s->end_ns / s->full_step_ns - 1.0));
-    }
 }
 
-/* A name between single quotes, for gnuplot. */
-static void put_name(FILE *to, const char *path, const char *end)
+/* Draws the picture as .svg and .png. It is no failure if gnuplot is not installed. */
+static int draw(const figure *f, bool throughput, const char *path)
 {
-    putc('\'', to);
-    for (; *path; path++) {
-        if (*path == '\'') putc('\'', to);
-        putc(*path, to);
-    }
-    fprintf(to, "%s'", end);
-}
-
-static void put_number(FILE *to, double value)
-{
-    if (isfinite(value)) fprintf(to, " %.6g", value);
-    else fputs(" -", to);
-}
-
-/* A block of data for each length: batch, ratio, bounds. */
-static void plot_throughput(FILE *to, const figure *f)
-{
-    for (int d = 1; d < f->n_depths; d++) {
-        fprintf(to, "$series%d << END\n", d);
-        for (int b = 0; b < f->n_batches; b++) {
-            const cost x = integrate(f, &f->side[0], b, d), y = integrate(f, &f->side[1], b, d);
-            fprintf(to, "%d", f->o->sequences.value[b]);
-            put_number(to, y.ns / x.ns);
-            put_number(to, y.bytes / x.bytes);
-            put_number(to, y.flops / x.flops);
-            putc('\n', to);
-        }
-        fprintf(to, "END\n");
-    }
-    fprintf(to,
-            "set xlabel 'sequences together'\nset ylabel 'throughput, %s / %s'\nplot 1 with "
-            "lines lc 'gray' notitle",
-            f->side[0].model.type, f->side[1].model.type);
-    for (int d = 1; d < f->n_depths; d++)
-        fprintf(to,
-                ", \\\n  $series%d using 1:2 with linespoints lw 2 pt 7 lc %d title 'length %d'"
-                ", \\\n  '' using 1:3 with lines dt 2 lc %d notitle"
-                ", \\\n  '' using 1:4 with lines dt 3 lc %d notitle",
-                d, d, f->depth[d], d, d);
-    fprintf(to, ", \\\n  NaN with lines dt 2 lc 'black' title 'if memory alone set the pace'"
-                ", \\\n  NaN with lines dt 3 lc 'black' title 'if arithmetic alone did'\n");
-}
-
-/* A block of data for each batch: depth, ms of both. */
-static void plot_latency(FILE *to, const figure *f)
-{
-    for (int b = 0; b < f->n_batches; b++) {
-        fprintf(to, "$series%d << END\n", b);
-        for (int d = 0; d < f->n_depths; d++) {
-            fprintf(to, "%d", f->depth[d]);
-            put_number(to, f->side[0].step[b][d].ns * 1e-6);
-            put_number(to, f->side[1].step[b][d].ns * 1e-6);
-            putc('\n', to);
-        }
-        fprintf(to, "END\n");
-    }
-    fprintf(to, "set xlabel 'tokens before'\nset ylabel 'ms a step'\nset logscale y\nplot ");
-    for (int b = 0; b < f->n_batches; b++)
-        fprintf(to,
-                "%s$series%d using 1:2 with linespoints lw 2 pt 7 lc %d title '%s, batch %d'"
-                ", \\\n  '' using 1:3 with linespoints dt 2 pt 6 lc %d title '%s, batch %d'",
-                b ? ", \\\n  " : "", b, b + 1, f->side[0].model.type, f->o->sequences.value[b],
-                b + 1, f->side[1].model.type, f->o->sequences.value[b]);
-    putc('\n', to);
-}
-
-/* The CSV stays if gnuplot is not there. */
-static int draw(const figure *f, int kind, const char *path)
-{
-    static const char *const terminals[] = {
-        "set terminal svg size 1000,600 dashed background 'white'",
+    static const char settings[] =
+        "set datafile separator ','\nset key outside right noenhanced\nset grid\n"
+        "set logscale x 2\nset terminal svg size 1000,600 dashed background 'white'\n"
+        "set output path.'.svg'\n";
+    static const char plot_throughput[] =
+        "set xlabel 'sequences together'\nset ylabel 'throughput, '.a.' / '.b\n"
+        "plot 1 with lines lc 'gray' notitle, \\\n"
+        "  for [i=1:nd-1] $data every nd::i using 1:5 with linespoints lw 2 pt 7 lc i "
+        "title 'length '.word(lengths, i+1), \\\n"
+        "  for [i=1:nd-1] $data every nd::i using 1:6 with lines dt 2 lc i notitle, \\\n"
+        "  for [i=1:nd-1] $data every nd::i using 1:7 with lines dt 3 lc i notitle, \\\n"
+        "  NaN with lines dt 2 lc 'black' title 'if memory alone set the pace', \\\n"
+        "  NaN with lines dt 3 lc 'black' title 'if arithmetic alone did'\n";
+    static const char plot_latency[] =
+        "set xlabel 'tokens before'\nset ylabel 'ms a step'\nset logscale y\n"
+        "plot for [i=1:words(batches)] $data every ::nd*(i-1)::nd*i-1 using 2:10 "
+        "with linespoints lw 2 pt 7 lc i title a.', batch '.word(batches, i), \\\n"
+        "  for [i=1:words(batches)] $data every ::nd*(i-1)::nd*i-1 using 2:11 "
+        "with linespoints dt 2 pt 6 lc i title b.', batch '.word(batches, i)\n";
+    static const char again[] =
         "if (strstrt(GPVAL_TERMINALS, 'pngcairo') > 0) { set terminal pngcairo size 1000,600 } "
-        "else { set terminal png size 1000,600 }",
-    };
-    static const char *const endings[] = { ".svg", ".png" };
+        "else { set terminal png size 1000,600 }\nset output path.'.png'\nreplot\n";
 
     if (system("command -v gnuplot > /dev/null 2>&1") != 0) {
         console_say("no picture: gnuplot is not installed; the numbers are in %s.csv", path);
         return EXIT_SUCCESS;
     }
-    for (int i = 0; i < 2; i++) {
-        FILE *to = popen("gnuplot", "w");
-        if (!to) return console_fail("cannot start gnuplot");
-        fprintf(to, "%s\nset output ", terminals[i]);
-        put_name(to, path, endings[i]);
-        fprintf(to, "\nset datafile missing '-'\nset key outside right noenhanced\n"
-                    "set logscale x 2\nset grid\n");
-        if (kind == BENCH_THROUGHPUT) plot_throughput(to, f);
-        else plot_latency(to, f);
-        if (pclose(to) != 0)
-            return console_fail("gnuplot could not draw %s%s", path, endings[i]);
-    }
-    return EXIT_SUCCESS;
+    FILE *to = popen("gnuplot", "w");
+    if (!to) return console_fail("cannot start gnuplot");
+    fputs("$data << END\n", to);
+    write_lines(to, f, 0);
+    fprintf(to, "END\nnd = %d\nlengths = '", f->n_depths);
+    for (int d = 0; d < f->n_depths; d++) fprintf(to, "%d ", f->depth[d]);
+    fputs("'\nbatches = '", to);
+    for (int b = 0; b < f->n_batches; b++) fprintf(to, "%d ", f->o.sequences.value[b]);
+    fputs("'\npath = ", to);
+    bench_put_quoted(to, path, '\'');
+    fputs("\na = ", to);
+    bench_put_quoted(to, f->side[0].m.type, '\'');
+    fputs("\nb = ", to);
+    bench_put_quoted(to, f->side[1].m.type, '\'');
+    fprintf(to, "\n%s%s%s", settings, throughput ? plot_throughput : plot_latency, again);
+    return pclose(to) == 0 ? EXIT_SUCCESS : console_fail("gnuplot could not draw %s.svg", path);
 }
 
-static int write_all(const figure *f, int kind, const char *path)
+static int write_all(const figure *f, bool throughput, const char *path)
 {
     char name[4096];
 
@@ -450,33 +291,31 @@ static int write_all(const figure *f, int kind, const char *path)
         return console_fail("%s: the name is too long", path);
     FILE *to = fopen(name, "w");
     if (!to) return console_fail("%s: cannot be written", name);
-    write_csv(to, f);
+    fprintf(to, "batch,length,a_tps,b_tps,ratio,memory_bound,compute_bound,a_ms,b_ms,a_step_ms,"
+                "b_step_ms,a_fits,b_fits\n");
+    write_lines(to, f, 1);
     const bool lost = ferror(to) != 0;
     if (fclose(to) != 0 || lost) return console_fail("%s: cannot be written", name);
     print_table(f);
-    print_checks(f);
-    return draw(f, kind, path);
+    return draw(f, throughput, path);
 }
 
-/* The prompt's length, then the depths beyond it, ascending. */
+/* Reads the prompt's length, then the depths beyond it, ascending. */
 static int read_axes(figure *f)
 {
-    const bench_options *o = f->o;
-
-    f->depth[f->n_depths++] = o->prompts.value[0];
-    for (size_t i = 0; i < o->depths.n; i++) {
-        const int d = o->depths.value[i];
+    f->depth[f->n_depths++] = f->o.prompts.value[0];
+    for (size_t i = 0; i < f->o.depths.n; i++) {
+        const int d = f->o.depths.value[i];
         if (d <= f->depth[0]) continue;
         if (d <= f->depth[f->n_depths - 1] || f->n_depths == MOST_DEPTHS)
             return console_fail("--figure: expected at most %d ascending lengths in -d",
                                 MOST_DEPTHS);
         f->depth[f->n_depths++] = d;
     }
-    if (f->depth[0] < 1 || f->n_depths < 2 || o->sequences.n > MOST_BATCHES)
-        return console_fail("--figure: expected a prompt in -p, a length above it in -d, and at "
-                            "most %d batches in -npl", MOST_BATCHES);
-    f->n_batches = (int)o->sequences.n;
-    return EXIT_SUCCESS;
+    f->n_batches = (int)f->o.sequences.n;
+    if (f->depth[0] > 0 && f->n_depths > 1 && f->n_batches <= MOST_BATCHES) return EXIT_SUCCESS;
+    return console_fail("--figure: expected a prompt in -p, a length above it in -d, and at most "
+                        "%d batches in -npl", MOST_BATCHES);
 }
 
 int bench_figure(const bench_options *o, const bench_source *pair, int kind, const char *path)
@@ -484,12 +323,12 @@ int bench_figure(const bench_options *o, const bench_source *pair, int kind, con
     figure *f = calloc(1, sizeof *f);
 
     if (!f) return console_fail("out of memory");
-    f->o = o;
-    f->source = pair;
+    f->o = *o;
+    f->o.repetitions = 1;
+    f->o.ops = false;
     int code = read_axes(f);
-    if (code == EXIT_SUCCESS) code = measure(f);
-    if (code == EXIT_SUCCESS) code = write_all(f, kind, path);
-    for (int i = 0; i < 2; i++) close_side(&f->side[i]);
+    if (code == EXIT_SUCCESS) code = measure(f, pair);
+    if (code == EXIT_SUCCESS) code = write_all(f, kind == BENCH_THROUGHPUT, path);
     free(f);
     return console_finish(code);
 }

@@ -3,7 +3,6 @@
 
 #include "console.h"
 #include "machine.h"
-#include "setup.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -13,51 +12,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-const char *bench_bytes(uint64_t bytes, char *out, size_t size)
+int bench_find(bench_source *s, const char *name, size_t n_bytes, bool is_shape)
 {
-    const bool gib = bytes >= (uint64_t)1 << 30;
-    snprintf(out, size, "%.2f %s", (double)bytes / (gib ? 0x1p30 : 0x1p20),
-             gib ? "GiB" : "MiB");
-    return out;
-}
+    const size_t size = sizeof s->name;
 
-int bench_find_shape(bench_source *s, const char *name)
-{
-    s->name = name;
-    s->is_shape = true;
-    if (machine_find_shape(name, s->config, sizeof s->config)) return EXIT_SUCCESS;
+    s->is_shape = is_shape;
+    if (snprintf(s->name, size, "%.*s", (int)n_bytes, name) >= (int)size ||
+        (!is_shape && snprintf(s->config, size, "%s/config.json", s->name) >= (int)size))
+        return console_fail("%s: the name is too long", name);
+    if (!is_shape || machine_find_shape(s->name, s->config, size)) return EXIT_SUCCESS;
     return console_fail("no shape '%s': expected one of models/shapes (names there end in "
-                        ".json), or a file", name);
+                        ".json), or a file", s->name);
 }
 
-int bench_find_checkpoint(bench_source *s, const char *dir)
-{
-    s->name = dir;
-    s->is_shape = false;
-    if (snprintf(s->config, sizeof s->config, "%s/config.json", dir) < (int)sizeof s->config)
-        return EXIT_SUCCESS;
-    return console_fail("%s: the name is too long", dir);
-}
-
-/* Most memory that sessions of the tests hold. */
-static uint64_t session_bytes_of(const bamba_model *config, const bench_options *o)
-{
-    int longest = 0, deepest = 0, most = 1;
-
-    for (size_t i = 0; i < o->prompts.n; i++)
-        if (o->prompts.value[i] > longest) longest = o->prompts.value[i];
-    for (size_t i = 0; i < o->generated.n; i++)
-        if (o->generated.value[i] > longest) longest = o->generated.value[i];
-    for (size_t i = 0; i < o->depths.n; i++)
-        if (o->depths.value[i] > deepest) deepest = o->depths.value[i];
-    for (size_t i = 0; i < o->sequences.n; i++)
-        if (o->sequences.value[i] > most) most = o->sequences.value[i];
-    if (o->real_fill) most++;             /* the one the others are copied from */
-    return (uint64_t)most * bamba_model_state_bytes(config, (size_t)deepest + (size_t)longest);
-}
-
-static bamba_model_options model_options(const bench_options *o, int type, int kv_type,
-                                         int n_threads)
+static bamba_model_options model_options(const bench_options *o, int type, int kv_type)
 {
     static char what[] = "loading";
     bamba_model_options m = BAMBA_MODEL_OPTIONS;
@@ -65,7 +33,7 @@ static bamba_model_options model_options(const bench_options *o, int type, int k
     m.weight_type = (bamba_type)type;
     m.kv_type = (bamba_type)kv_type;
     m.cpu = o->cpu;
-    m.n_threads = n_threads;
+    m.n_threads = o->threads.value[0];
     m.copy_weights = o->copy;
     m.progress = console_progress;
     m.progress_context = what;
@@ -73,9 +41,20 @@ static bamba_model_options model_options(const bench_options *o, int type, int k
     return m;
 }
 
-int bench_check(const bench_source *s, const bench_options *o, int type, int kv_type)
+/* Bytes that the sessions of the most demanding test hold. */
+static uint64_t count_sessions(const bamba_model *config, const bench_options *o)
 {
-    const bamba_model_options m = model_options(o, type, kv_type, 0);
+    const int prompt = o->prompts.largest, generated = o->generated.largest;
+    const int n = o->depths.largest + (prompt > generated ? prompt : generated);
+    const int n_sessions = o->sequences.largest + (o->real_fill != 0);    /* one is copied */
+
+    return (uint64_t)n_sessions * bamba_model_state_bytes(config, (size_t)n);
+}
+
+int bench_check(const bench_source *s, const bench_options *o, int type, int kv_type,
+                bool with_sessions, uint64_t *weights)
+{
+    const bamba_model_options m = model_options(o, type, kv_type);
     bamba_error err = { BAMBA_OK, "" };
     bamba_model *config = NULL;
     bamba_model_info info = BAMBA_MODEL_INFO;
@@ -84,93 +63,65 @@ int bench_check(const bench_source *s, const bench_options *o, int type, int kv_
 
     if (status != BAMBA_OK) return console_fail_library(status, &err);
     bamba_model_info_get(config, &info);
-    const uint64_t sessions = session_bytes_of(config, o);
+    const uint64_t sessions = with_sessions ? count_sessions(config, o) : 0;
     bamba_model_free(config);
 
-    const bool     anonymous = s->is_shape || o->copy;
-    const uint64_t weights = anonymous ? info.mapped_bytes + info.resident_bytes
-                                       : info.resident_bytes;
-    const uint64_t all = weights + sessions;
+    const uint64_t mapped = s->is_shape || o->copy ? 0 : info.mapped_bytes;
+    const uint64_t all = info.mapped_bytes + info.resident_bytes;
+    const uint64_t allocated = all - mapped + sessions;
     const uint64_t free_bytes = bamba_free_memory();
-    if (all <= free_bytes) return EXIT_SUCCESS;
+    if (weights) *weights = all;
+    if (allocated <= free_bytes) return EXIT_SUCCESS;
+    bench_bytes((double)allocated, needed, sizeof needed);
+    bench_bytes((double)free_bytes, have, sizeof have);
+    if (!with_sessions)
+        return console_fail("out of memory: the weights of %s need %s, %s are free", s->name,
+                            needed, have);
     return console_fail("out of memory: %s needs %s (weights %.0f MiB, sessions %.0f MiB), %s are "
-                        "free", s->name, bench_bytes(all, needed, sizeof needed),
-                        (double)weights / 0x1p20, (double)sessions / 0x1p20,
-                        bench_bytes(free_bytes, have, sizeof have));
+                        "free", s->name, needed, (double)(all - mapped) / 0x1p20,
+                        (double)sessions / 0x1p20, have);
 }
 
-/* "dir/hybrid-1b.json" or "dir/model/" → "hybrid-1b", "model". */
-static void short_name(const bench_source *s, char *out, size_t size)
+/* Makes "hybrid-1b BF16" of "dir/hybrid-1b.json" or "dir/hybrid-1b/". */
+static void name_type(bench_model *m)
 {
-    size_t end = strlen(s->name);
+    static const char *const types[] = { "?", "F32", "BF16", "F16" };
+    const char *name = m->source->name;
+    size_t end = strlen(name);
 
-    while (end > 1 && s->name[end - 1] == '/') end--;
+    while (end > 1 && name[end - 1] == '/') end--;
     size_t begin = end;
-    while (begin > 0 && s->name[begin - 1] != '/') begin--;
-    if (end - begin > 5 && memcmp(s->name + end - 5, ".json", 5) == 0) end -= 5;
-    snprintf(out, size, "%.*s", (int)(end - begin), s->name + begin);
+    while (begin > 0 && name[begin - 1] != '/') begin--;
+    if (end - begin > 5 && memcmp(name + end - 5, ".json", 5) == 0) end -= 5;
+    const int n = end - begin < 47 ? (int)(end - begin) : 47;
+    snprintf(m->type, sizeof m->type, "%.*s %s", n, name + begin,
+             types[m->info.weight_type & 3]);
 }
 
-int bench_open(bench_model *m, const bench_source *s, const bench_options *o, int type,
-               int kv_type, int n_threads)
-{
-    static const char *const names[] = { "?", "F32", "BF16", "F16" };
-    bamba_model_options options = model_options(o, type, kv_type, n_threads);
-    bamba_error err = { BAMBA_OK, "" };
-    bamba_status status;
-    char dir[4096], name[48];
-
-    *m = (bench_model){ .source = s, .info = BAMBA_MODEL_INFO };
-    if (s->is_shape) {
-        status = bamba_model_open_random(&m->model, s->config, (uint64_t)o->seed, &options,
-                                         &err);
-    } else {
-        snprintf(dir, sizeof dir, "%s", s->name);
-        status = bamba_model_open(&m->model, dir, &options, &err);
-    }
-    console_progress_clear();
-    if (status == BAMBA_OK) status = bamba_model_info_get(m->model, &m->info);
-    if (status != BAMBA_OK) return console_fail_library(status, &err);
-    short_name(s, name, sizeof name);
-    snprintf(m->type, sizeof m->type, "%s %s", name, names[m->info.weight_type & 3]);
-    return EXIT_SUCCESS;
-}
-
-void bench_close(bench_model *m)
-{
-    bamba_model_free(m->model);
-    m->model = NULL;
-}
-
-/* -------------------------------------------------------------- mapped pages -------------- */
-
-/* Read one file through its pages; adds bytes and seconds. */
-static void read_file(bamba_probe *probe, const char *path, double *bytes, double *ns)
+/* Reads one file through its pages; adds its bytes, and nanoseconds if they are known. */
+static void read_file(bamba_probe *probe, const char *path, bench_cost *c)
 {
     struct stat st;
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
 
     if (fd < 0) return;
-    if (fstat(fd, &st) == 0 && st.st_size >= 64) {
-        const size_t n = (size_t)st.st_size;
-        void *map = mmap(NULL, n, PROT_READ, MAP_SHARED, fd, 0);
-        if (map != MAP_FAILED) {
-            bamba_probe_read(probe, map, n);          /* page tables */
-            const double speed = bamba_probe_read(probe, map, n);
-            if (speed > 0.0) {
-                *bytes += (double)n;
-                *ns += (double)n / speed;
-            }
-            munmap(map, n);
-        }
-    }
+    const size_t n = fstat(fd, &st) == 0 && st.st_size >= 64 ? (size_t)st.st_size : 0;
+    void *map = n ? mmap(NULL, n, PROT_READ, MAP_SHARED, fd, 0) : MAP_FAILED;
     close(fd);
+    if (map == MAP_FAILED) return;
+    bamba_probe_read(probe, map, n);      /* fills the page tables */
+    const double speed = bamba_probe_read(probe, map, n);
+    munmap(map, n);
+    if (speed <= 0.0) return;
+    c->bytes += (double)n;
+    c->ns += (double)n / speed;
 }
 
-double bench_read_mapped(bamba_probe *probe, const bench_source *s)
+/* Gives the speed of reading the mapped files of a directory once; 0 for a shape. */
+static double read_mapped(bamba_probe *probe, const bench_source *s)
 {
     static const char end[] = ".safetensors";
-    double bytes = 0.0, ns = 0.0;
+    bench_cost all = { 0.0, 0.0, 0.0 };
     DIR *dir = s->is_shape ? NULL : opendir(s->name);
 
     for (struct dirent *d; dir && (d = readdir(dir));) {
@@ -178,8 +129,60 @@ double bench_read_mapped(bamba_probe *probe, const bench_source *s)
         char path[8192];
         if (n < sizeof end || strcmp(d->d_name + n - (sizeof end - 1), end) != 0) continue;
         if (snprintf(path, sizeof path, "%s/%s", s->name, d->d_name) < (int)sizeof path)
-            read_file(probe, path, &bytes, &ns);
+            read_file(probe, path, &all);
     }
     if (dir) closedir(dir);
-    return ns > 0.0 ? bytes / ns : 0.0;
+    return all.ns > 0.0 ? all.bytes / all.ns : 0.0;
+}
+
+int bench_open(bench_model *m, const bench_source *s, const bench_options *o, int type,
+               int kv_type)
+{
+    const bamba_model_options mo = model_options(o, type, kv_type);
+    const uint64_t seed = (uint64_t)o->seed;
+    bamba_error err = { BAMBA_OK, "" };
+
+    *m = (bench_model){ .options = o, .source = s, .info = BAMBA_MODEL_INFO };
+    bamba_status status = s->is_shape
+                              ? bamba_model_open_random(&m->model, s->config, seed, &mo, &err)
+                              : bamba_model_open(&m->model, s->name, &mo, &err);
+    console_progress_clear();
+    if (status == BAMBA_OK) status = bamba_model_info_get(m->model, &m->info);
+    if (status != BAMBA_OK) return console_fail_library(status, &err);
+    name_type(m);
+    return EXIT_SUCCESS;
+}
+
+static void stop(bench_model *m)
+{
+    bamba_engine_free(m->engine);
+    bamba_probe_free(m->probe);
+    m->engine = NULL;
+    m->probe = NULL;
+}
+
+int bench_start(bench_model *m, int n_threads)
+{
+    bamba_engine_options eo = BAMBA_ENGINE_OPTIONS;
+    bamba_probe_options po = BAMBA_PROBE_OPTIONS;
+    bamba_error err = { BAMBA_OK, "" };
+
+    stop(m);
+    eo.n_threads = po.n_threads = n_threads;
+    eo.pin = po.pin = m->options->pin;
+    eo.n_batch = m->options->n_batch;
+    eo.n_logits = m->options->sequences.largest;
+    eo.cancel = console_cancel;
+    bamba_status status = bamba_engine_create(&m->engine, m->model, &eo, &err);
+    if (status == BAMBA_OK) status = bamba_probe_create(&m->probe, &po, &err);
+    if (status != BAMBA_OK) return console_fail_library(status, &err);
+    m->mapped_gbs = read_mapped(m->probe, m->source);
+    return EXIT_SUCCESS;
+}
+
+void bench_close(bench_model *m)
+{
+    stop(m);
+    bamba_model_free(m->model);
+    m->model = NULL;
 }

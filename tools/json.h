@@ -1,6 +1,6 @@
 /* json.h - JSON, read and written by json-c.
  *
- * Owns:    every use of json-c in the tools.
+ * Owns:    reading and writing of values; rows of the benchmark are bench_print.c's.
  * Not:     what a key means.
  * Errors:  adding to an object without memory is remembered in it; json_print tells.
  */

@@ -5,79 +5,73 @@
 #include "console.h"
 
 #include <sched.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/times.h>
 #include <unistd.h>
 
-/* The first line is "cpu  user nice system idle iowait irq softirq steal", summed over all
-   processors. */
-static void read_stat(noise *n)
+int noise_scan(const char *path, const char *format, ...)
 {
-    unsigned long long v[8] = { 0 };
-    FILE *f = fopen("/proc/stat", "r");
+    char line[512];
+    int n = 0;
+    FILE *f = fopen(path, "r");
 
-    if (!f) return;
-    if (fscanf(f, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &v[0], &v[1], &v[2], &v[3],
-               &v[4], &v[5], &v[6], &v[7]) == 8) {
-        n->busy = v[0] + v[1] + v[2] + v[5] + v[6];
-        n->stolen = v[7];
+    while (f && n <= 0 && fgets(line, sizeof line, f)) {
+        va_list values;
+        va_start(values, format);
+        n = vsscanf(line, format, values);
+        va_end(values);
     }
-    fclose(f);
-}
-
-static void read_throttled(noise *n)
-{
-    char line[128];
-    FILE *f = fopen("/sys/fs/cgroup/cpu.stat", "r");
-
-    if (!f) return;
-    while (fgets(line, sizeof line, f)) {
-        unsigned long long count;
-        if (sscanf(line, "nr_throttled %llu", &count) == 1) n->throttled = count;
-    }
-    fclose(f);
+    if (f) fclose(f);
+    return n > 0 ? n : 0;
 }
 
 noise noise_now(void)
 {
-    noise      n = { 0 };
+    noise      n = { .wall_s = console_now_ms() * 1e-3 };
     struct tms own;
     cpu_set_t  set;
+    unsigned long long user, nice, system, irq, soft_irq;
 
-    n.wall_s = console_now_ms() * 1e-3;
-    read_stat(&n);
-    read_throttled(&n);
-    if (times(&own) != (clock_t)-1) n.own = (uint64_t)(own.tms_utime + own.tms_stime);
+    if (noise_scan("/proc/stat", "cpu %llu %llu %llu %*u %*u %llu %llu %llu", &user, &nice,
+                   &system, &irq, &soft_irq, &n.stolen) == 6)
+        n.busy = user + nice + system + irq + soft_irq;
+    noise_scan("/sys/fs/cgroup/cpu.stat", "nr_throttled %llu", &n.throttled);
+    if (times(&own) != (clock_t)-1)
+        n.own = (unsigned long long)(own.tms_utime + own.tms_stime);
     n.cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
     return n;
+}
+
+/* Appends to out, behind "; " if something is there. */
+__attribute__((format(printf, 3, 4)))
+static void add(char *out, size_t size, const char *format, ...)
+{
+    const size_t used = strlen(out);
+    va_list values;
+
+    va_start(values, format);
+    snprintf(out + used, size - used, "%s", used ? "; " : "");
+    vsnprintf(out + strlen(out), size - strlen(out), format, values);
+    va_end(values);
 }
 
 void noise_explain(const noise *since, int n_threads, char *out, size_t size)
 {
     const noise  now = noise_now();
-    const double ticks = (double)sysconf(_SC_CLK_TCK);
     const double seconds = now.wall_s - since->wall_s;
-    const double span = seconds > 0.0 ? seconds : 1e-9;
-    const double own = (double)(now.own - since->own) / ticks / span;
-    const double busy = (double)(now.busy - since->busy) / ticks / span;
-    const double stolen = (double)(now.stolen - since->stolen) / ticks / span;
-    size_t used = 0;
+    const double ticks = (double)sysconf(_SC_CLK_TCK) * (seconds > 0.0 ? seconds : 1e-9);
+    const double own = (double)(now.own - since->own) / ticks;
+    const double busy = (double)(now.busy - since->busy) / ticks;
+    const double stolen = (double)(now.stolen - since->stolen) / ticks;
 
     out[0] = '\0';
     if (n_threads > now.cores)
-        used += (size_t)snprintf(out + used, size - used, "%d threads on %d processors; ",
-                                 n_threads, now.cores);
-    if (now.throttled > since->throttled && used < size)
-        used += (size_t)snprintf(out + used, size - used,
-                                 "stopped by the processor quota %llu times; ",
-                                 (unsigned long long)(now.throttled - since->throttled));
-    if (stolen > 0.05 && used < size)
-        used += (size_t)snprintf(out + used, size - used,
-                                 "the host took %.2f processors away; ", stolen);
-    if (busy - own > 0.25 && used < size)
-        used += (size_t)snprintf(out + used, size - used,
-                                 "other programs used %.2f processors; ", busy - own);
-    used = strlen(out);
-    if (used >= 2) out[used - 2] = '\0';
+        add(out, size, "%d threads on %d processors", n_threads, now.cores);
+    if (now.throttled > since->throttled)
+        add(out, size, "stopped by the processor quota %llu times",
+            now.throttled - since->throttled);
+    if (stolen > 0.05) add(out, size, "the host took %.2f processors away", stolen);
+    if (busy - own > 0.25) add(out, size, "other programs used %.2f processors", busy - own);
 }

@@ -10,17 +10,22 @@
 #include <stdint.h>
 
 typedef struct noise {
-    double   wall_s;
-    uint64_t busy, stolen;                /* ticks of all processors                          */
-    uint64_t own;                         /* ticks of this process                            */
-    uint64_t throttled;                   /* times the quota stopped the control group        */
-    int      cores;                       /* this process may use                             */
+    double             wall_s;
+    unsigned long long busy, stolen;      /* ticks of all processors                          */
+    unsigned long long own;               /* ticks of this process                            */
+    unsigned long long throttled;         /* times the quota stopped the control group        */
+    int                cores;             /* that this process may use                        */
 } noise;
 
 noise noise_now(void);
 
-/* Write what has disturbed n_threads threads since `since` as one phrase; an empty text if nothing
+/* Writes what has disturbed n_threads threads since `since` as one phrase; an empty text if nothing
    is known to have. */
 void noise_explain(const noise *since, int n_threads, char *out, size_t size);
+
+/* Reads the first line of a file that fits a scanf format; returns how many values it gave, 0 if
+   there is no such line. */
+int noise_scan(const char *path, const char *format, ...)
+    __attribute__((format(scanf, 2, 3)));
 
 #endif

@@ -21,6 +21,9 @@ begin "bench: the table"
 run 0 $bench -p 16 -n 4 -d 0,64 -o md
 for word in "| model" "t/s" "% read" "% peak" "p99 ms" "tiny BF16" "pp16 " "tg4 " \
             "pp16 @ d64*" "tg4 @ d64*" "random values"; do out_has "$word"; done
+[ "$(head -1 out | tr -s ' ')" = "| model | size | params | backend | threads | kv | test | t/s \
+| GB/s | % read | GFLOP/s | % peak | first ms | p50 ms | p95 ms | p99 ms | state+kv | RSS |" ] ||
+    wrong "head"
 [ "$(grep -c '^| tiny' out)" -eq 4 ] || wrong "rows"
 grep '^|' out | awk -F'|' '{ n[NF]++ } END { exit length(n) != 1 }' || wrong "columns differ"
 
@@ -65,6 +68,8 @@ begin "bench -o csv"
 run 0 $bench -p 16 -n 4 -o csv
 [ "$(wc -l < out)" -eq 3 ] || wrong "lines"
 [ "$(head -1 out)" = "$(echo $llama_fields $our_fields | tr ' ' ',')" ] || wrong "head"
+[ "$(grep -c ',"0x0","0","50","f16","f16","0","0","layer","0","0","0","0\.00",' out)" -eq 2 ] ||
+    wrong "values"
 
 begin "bench -o sql"
 run 0 $bench -p 16 -n 4 -o sql
@@ -74,6 +79,9 @@ out_has "  avg_ts REAL,"
 if command -v sqlite3 > /dev/null; then
     [ "$(sqlite3 :memory: "$(cat out) SELECT n_prompt, n_gen FROM llama_bench;")" = "16|0
 0|4" ] || wrong "what the database holds"
+    [ "$(sqlite3 :memory: "$(cat out) SELECT DISTINCT typeof(avg_ts), typeof(avg_ns), \
+typeof(cpu_strict), typeof(noise), cpu_strict, poll, fill FROM llama_bench;")" = \
+        "real|integer|integer|text|0|50|none" ] || wrong "types in the database"
 fi
 
 begin "bench: lists"
