@@ -3,9 +3,9 @@
  * Taking tiles is one compare-and-swap on the word `next` of a part: by its owner, on a cache line
  * that nobody else wants yet, or by a thread that has finished its own part. One counter of tiles
  * done tells when a stage is over. A thread that waits spins for microseconds, then sleeps on a
- * futex, which gives its core to other programs. Tiles that can be computed twice are offered in the
- * word `offer` while they are computed: the owner takes the offer back before it commits them, or
- * finds that another thread has taken it, and drops its results. */
+ * futex, which gives its core to other programs. Tiles that can be computed twice are offered in
+ * the word `offer` while they are computed: the owner takes the offer back before it commits them,
+ * or finds that another thread has taken it, and drops its results. */
 #include "base/team_internal.h"
 
 #include "base/futex.h"
@@ -94,8 +94,8 @@ static int take(bb_team *t, int owner, uint32_t number, const struct stage *s, i
 }
 
 /* The word of an offer: stage << 32 | first tile << 16 | count << 10 | n_done. The thread that
-   takes the offer counts those n_done tiles too, since the owner may be stopped before it does. 0 if a
-   number does not fit: then the tiles are not offered. */
+   takes the offer counts those n_done tiles too, since the owner may be stopped before it does. 0
+   if a number does not fit: then the tiles are not offered. */
 static uint64_t offer_of(const bb_member *m, int first, int count)
 {
     if (first > 0xFFFF || m->n_done > 0x3FF) return 0;
@@ -170,8 +170,8 @@ static uint64_t patience_of(const bb_member *m)
 }
 
 /* Wait until others have done the tiles they took, or take them over where that is possible. A
-   thread that sleeps even for microseconds may lose its core to another program for milliseconds, so it
-   spins if tiles can be taken over soon. */
+   thread that sleeps even for microseconds may lose its core to another program for milliseconds,
+   so it spins if tiles can be taken over soon. */
 static void wait_for_tiles(bb_team *t, bb_member *m, const struct stage *s)
 {
     bool may_repeat = s->repeat != NULL;

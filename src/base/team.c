@@ -65,6 +65,7 @@ static void serve(void *context, int thread)
     const bool     is_pinned = t->is_pinned && bb_pin(thread, &before);
     const uint64_t mode = bb_fpmode_enter();
 
+    bb_identify(&t->member[thread]);
     for (;;) {
         wait_for_call(t, seen);
         if (atomic_load(&t->quit)) break;

@@ -6,10 +6,10 @@
  *
  * Every thread runs the same function (SPMD), which goes through the same stages. A stage is over
  * when its tiles are done, not when all threads have come by: a thread that the system keeps from
- * running holds up nobody unless it is inside a tile, and later falls through the stages that others
- * have finished. So between stages a thread may only touch what is its own, and which thread takes a
- * tile must not change what the tile computes. Where tiles can be computed twice, not even a thread
- * inside one holds up the others.
+ * running holds up nobody unless it is inside a tile, and later falls through the stages that
+ * others have finished. So between stages a thread may only touch what is its own, and which thread
+ * takes a tile must not change what the tile computes. Where tiles can be computed twice, not even
+ * a thread inside one holds up the others.
  */
 #ifndef BB_BASE_TEAM_H
 #define BB_BASE_TEAM_H
@@ -18,11 +18,11 @@
 
 typedef struct bb_team bb_team;
 
-/* Starts n_threads - 1 threads, which sleep until there is work. pin: thread i keeps to the i-th of
-   the processors this process may use, the caller while it runs. Without pin the caller's affinity
-   is never touched; another thread that shares a processor with one of the team moves to one that
-   has none, unless the user placed the threads (OMP_PROC_BIND). Threads do not survive fork(): in
-   the child the caller does all the work, and the team must not be freed. */
+/* Starts n_threads - 1 threads, which sleep until there is work. pin: thread i keeps to the i-th
+   of the processors this process may use, the caller while it runs. Without pin the caller's
+   affinity is never touched; another thread that shares a processor with one of the team is moved
+   to one that has none, unless the user placed the threads (OMP_PROC_BIND). Threads do not survive
+   fork(): in the child the caller does all the work, and the team must not be freed. */
 bb_status bb_team_create(bb_team **out, const bb_allocator *a, int n_threads, bool pin,
                          bamba_error *err);
 void      bb_team_free(bb_team *team);

@@ -33,7 +33,8 @@ typedef struct bb_member {
     uint32_t   n_done;                    /* tiles done here that `done` does not count yet */
     uint32_t   n_own;                     /* tiles of this stage done here */
     uint64_t   begin_ns;                  /* when this thread began a repeatable stage */
-    uint64_t   moved_ns;                  /* when it last moved to another processor */
+    _Atomic uint64_t moved_ns;            /* when it was last moved to another processor */
+    atomic_int tid;                       /* the system's number of it; 0: thread 0, or unknown */
     int        thread;
 } bb_member;
 
@@ -62,8 +63,11 @@ struct bb_team {
 bool bb_pin(int i, bb_affinity *before);
 void bb_unpin(const bb_affinity *before);
 
-/* Note the processor that the calling thread, m's, is on. If another of the team is there too, move
-   to one that has none, save where m is thread 0 or threads must stay where they are. */
+/* Note the system's number of the calling thread, m's. */
+void bb_identify(bb_member *m);
+
+/* Note the processor that the calling thread, m's, is on. If another of the team is there too,
+   move m's to one that has none, or the other if m's is thread 0, which is the host's. */
 void bb_spread(bb_team *t, bb_member *m);
 
 #endif

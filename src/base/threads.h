@@ -29,9 +29,9 @@ bool bb_threads_are_placed(const bb_threads *t);
    host sets by omp_set_num_threads is for its own regions. */
 int  bb_threads_default(void);
 
-/* Run run(context, i) once for each i = 0 … n-1, in any order, on at most n_threads threads. Returns
-   when all are done. The floating-point mode is fpmode.h's inside; the caller's mode and errno come
-   back. */
+/* Run run(context, i) once for each i = 0 … n-1, in any order, on at most n_threads threads.
+   Returns when all are done. The floating-point mode is fpmode.h's inside; the caller's mode and
+   errno come back. */
 void bb_loop(int n_threads, int n, void (*run)(void *context, int i), void *context);
 
 #endif
