@@ -1,5 +1,5 @@
-/* limits_vnni.c - the most dot products of four bytes that the processor makes, by AVX-VNNI in ymm or
- * AVX512_VNNI in zmm.
+/* limits_vnni.c - the most dot products of four bytes that the processor makes, by AVX-VNNI in
+ * ymm or AVX512_VNNI in zmm.
  *
  * Written in assembly, so that no sum is spilt or copied, and so that the one is not encoded as the
  * other. As many sums as registers hold beside two operands hide the latency. */
