@@ -14,12 +14,14 @@ static bool has(unsigned value, unsigned bits) { return (value & bits) == bits; 
 
 unsigned bb_cpu_families(const bb_cpuid *id)
 {
-    const unsigned avx    = 1u << 28 | 1u << 12 | 1u << 29 | 1u << 27;   /* AVX, FMA, F16C, OSXSAVE */
-    const unsigned avx2   = 1u << 5;
-    const unsigned avx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;   /* F, DQ, BW, VL */
+    const unsigned avx    = 1u << 28 | 1u << 12 | 1u << 29 | 1u << 27;
+                                          /* leaf 1 ecx: AVX, FMA, F16C, OSXSAVE */
+    const unsigned avx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;
+                                          /* leaf 7 ebx: F, DQ, BW, VL */
     unsigned       cpu    = 0;
 
-    if (!has(id->leaf1_ecx, avx) || !has(id->leaf7_ebx, avx2) || !has(id->xcr0, XCR0_YMM)) return 0;
+    if (!has(id->leaf1_ecx, avx) || !has(id->xcr0, XCR0_YMM)) return 0;
+    if (!has(id->leaf7_ebx, 1u << 5)) return 0;
     cpu |= BB_CPU_AVX2;
     if (has(id->leaf7_1_eax, 1u << 4)) cpu |= BB_CPU_AVXVNNI;
 
@@ -31,9 +33,9 @@ unsigned bb_cpu_families(const bb_cpuid *id)
     return cpu;
 }
 
-/* vdpbf16ps does twice the work of a multiply-add. AMD's Zen 4 and 5 start as many of them a cycle, so
-   they win by two; Intel's Emerald Rapids starts a fourth as many (1.35 a nanosecond and core beside
-   5.5: `bamba bench --limits`), and float32 also spares the rounding. */
+/* vdpbf16ps does twice the work of a multiply-add. AMD's Zen 4 and 5 start as many of them a
+   cycle, so they win by two; Intel's Emerald Rapids starts a fourth as many (1.35 a nanosecond
+   and core beside 5.5: `bamba bench --limits`), and float32 also spares the rounding. */
 unsigned bb_cpu_fastest(const bb_cpuid *id)
 {
     const bool is_amd = id->vendor_ebx == 0x68747541 && id->vendor_edx == 0x69746e65

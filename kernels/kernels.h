@@ -12,8 +12,8 @@
  * A shape is written [T, H, P]: row-major, the last index contiguous.
  *
  * House rules, for all variants of a kernel: no allocation, threads, I/O or globals; no
- * alignment beyond the element; any length including 0; nothing is read or written outside the
- * arrays; arrays do not overlap unless the contract says so; one thread: the caller cuts the
+ * alignment beyond the element, and no overlap of arrays, unless the contract says so; any length
+ * including 0; nothing is read or written outside the arrays; one thread: the caller cuts the
  * work. Every output element is made in one fixed order of operations that depends on the
  * kernel's lengths only, never on how many rows share the call. Round-to-nearest is expected.
  * Conversions are exact whatever else the floating-point unit is set to; other kernels may take
@@ -31,9 +31,9 @@
 
 /* ------------------------------------------------------------- element types ------------ */
 
-/* Element types of stored tensors: all that safetensors names. Kernels compute with the first
-   three, whose values are those of the public bamba_type; they index the per-type slots of the
-   table. */
+/* Element types of stored tensors: all that safetensors names. Caches hold, and conversions know,
+   the first three, whose values are those of the public bamba_type; they index the arrays
+   [BB_N_FLOATS] of the table. */
 typedef enum bb_type {
     BB_TYPE_NONE,                         /* not said, or not known */
     BB_TYPE_F32, BB_TYPE_BF16, BB_TYPE_F16,
@@ -61,17 +61,18 @@ typedef void bb_narrow_fn(size_t n, const float *src, uint16_t *dst);
  * that is meant: callers never compute where a row lies.
  */
 
-/* w [rows, cols] row stride ldw = rows first … first + rows - 1 of W as float32, exactly. This is the
-   definition of a format. */
+/* w [rows, cols] row stride ldw = rows first … first + rows - 1 of W as float32, exactly. This is
+   the definition of a format. */
 typedef void bb_decode_fn(int rows, int cols, const void *W, int first, float *w, size_t ldw);
 
 /* Rows first … first + rows - 1 of W = w [rows, cols] row stride ldw, rounded to nearest even. */
 typedef void bb_encode_fn(int rows, int cols, const float *w, size_t ldw, void *W, int first);
 
 /*
- * x [T, cols] row stride ldx, in the order that a format's kernels read, rounded to nearest even if
- * its `activation` is bfloat16. prepared: few_bytes(T, cols) or many_bytes(T, cols) bytes, at least
- * 4-byte aligned; places of rows that the last group lacks are left alone.
+ * Put x [T, cols] row stride ldx into the order that a format's kernels read, rounded to nearest
+ * even if its `activation` is bfloat16. prepared has room for few_bytes(T, cols) or
+ * many_bytes(T, cols) bytes, at least 4-byte aligned; what the last group has no rows for is left
+ * alone.
  */
 typedef void bb_prepare_fn(int T, int cols, const float *x, size_t ldx, void *prepared);
 
@@ -90,10 +91,11 @@ typedef void bb_few_fn(int T, int rows, int cols, const void *W, int first, cons
                        float *y, size_t ldy);
 
 /*
- * Many rows times a matrix: the formula and bounds of bb_few_fn, x prepared by prepare_many, for any
- * T; meant for T above 32. Weights and sums pass through scratch [BB_MANY_SCRATCH(T, rows) bytes,
- * 64-byte aligned], which costs less the more rows share it: give a call all T rows, and some 100
- * weight rows. Each y[t, r] has the same bits for any T and rows, but not those of bb_few_fn.
+ * Many rows times a matrix: the formula and bounds of bb_few_fn, x prepared by prepare_many, for
+ * any T; meant for T above 32. Weights and sums pass through scratch [BB_MANY_SCRATCH(T, rows)
+ * bytes, 64-byte aligned], which costs less the more rows share it: give a call all T rows, and
+ * some 100 weight rows. Each y[t, r] has the same bits for any T and rows, but not those of
+ * bb_few_fn.
  */
 typedef void bb_many_fn(int T, int rows, int cols, const void *W, int first, const void *x,
                         float *y, size_t ldy, void *scratch);
@@ -110,20 +112,21 @@ enum {
 /* How matrices of one format are stored and multiplied. */
 typedef struct bb_format {
     const char    *name;                  /* "bf16" */
-    bb_type        type;                  /* stored tensors of this element type are its bytes as they
-                                             are; BB_TYPE_NONE: no file has them */
+    /* Stored tensors of this element type are, byte by byte, matrices of this format;
+       BB_TYPE_NONE: no file has such tensors. */
+    bb_type        type;
     int            block;                 /* columns that share a scale; 1: there are no scales */
-    int            rows_together;         /* weight rows interleaved in memory; `first`, and `rows`
-                                             unless they are the last, are multiples of it */
+    /* Weight rows that are interleaved in memory; 1: row-major, no padding. `first`, and `rows`
+       unless they are the last of the matrix, are multiples of it. */
+    int            rows_together;
     size_t         align;                 /* bytes that a matrix must be aligned to */
     bb_type        activation;            /* what x is rounded to: F32 (not at all) or BF16 */
-    int            group;                 /* rows of x that prepare_many puts side by side, at most
-                                             BB_MOST_GROUP; separate calls may prepare separate groups,
-                                             row `first`, a multiple of it, at offset
-                                             many_bytes(first, cols) */
+    /* Rows of x that prepare_many puts side by side, at most BB_MOST_GROUP. Separate calls may
+       prepare separate groups: row `first`, a multiple of it, at offset many_bytes(first, cols). */
+    int            group;
     size_t       (*bytes)(int rows, int cols);        /* of a matrix */
-    size_t       (*few_bytes)(int T, int cols);       /* of x prepared; both grow with T and cols */
-    size_t       (*many_bytes)(int T, int cols);
+    size_t       (*few_bytes)(int T, int cols);       /* of x; grows with T and cols */
+    size_t       (*many_bytes)(int T, int cols);      /* of x; grows with T and cols */
     bb_prepare_fn *prepare_few, *prepare_many;
     bb_few_fn     *few;
     bb_many_fn    *many;                  /* NULL, like prepare_many and many_bytes, at a level
@@ -175,7 +178,8 @@ typedef void bb_softplus_clamp_fn(int H, const float *raw, const float *bias, fl
  *     x[i]       ←  x[i] · cos[i] - x[i + d/2] · sin[i]             0 <= i < d/2
  *     x[i + d/2] ←  x[i + d/2] · cos[i] + x[i] · sin[i]             (old values on the right)
  * x [heads, width] updated, width >= d, d even   cos, sin [d/2] of this position.
- * |x - exact| <= 2 · eps · (|x[i]·cos| + |x[i + d/2]·sin|), likewise the other half.
+ * |x - exact| <= 2 · eps · (|x[i]·cos| + |x[i + d/2]·sin|) in the first half, with cos and sin
+ * exchanged in the second.
  */
 typedef void bb_rope_fn(int heads, int width, int d, const float *cos, const float *sin,
                         float *x);
@@ -190,8 +194,8 @@ typedef void bb_rope_fn(int heads, int width, int d, const float *cos, const flo
  *     x [T, ...] row stride ldx, channels c = 0 … C-1 of it; out [T, ...] row stride ldo
  *     w [C, K] row stride ldw    b [C] or NULL
  *     window_in, window_out [K-1, C] row stride ld_window, raw (pre-conv) columns, oldest first;
- *     window_out becomes the last K-1 columns of window_in ‖ x, also when T < K-1. It is window_in,
- *     or does not overlap it; then window_in is left as it was.
+ *     window_out becomes the last K-1 columns of window_in ‖ x, also when T < K-1. It either is
+ *     window_in or does not overlap it, which then stays as it was
  *
  * The caller cuts by channels: pass pointers to the first channel of the cut. K >= 1.
  * Any split of the tokens into calls gives the same bits.
@@ -205,8 +209,8 @@ typedef void bb_conv1d_fn(int T, int C, int K, const float *x, size_t ldx, const
 /* ------------------------------------------------------------- state space -------------- */
 
 /*
- * The state space takes the state before, S_in, and gives the state after, S_out. S_out is S_in, or
- * does not overlap it; then S_in is left as it was, and the bits are the same.
+ * These kernels read the state before, S_in, and write the state after, S_out. S_out either is S_in
+ * or does not overlap it, which then stays as it was; y and S_out have the same bits either way.
  */
 
 /*
@@ -228,7 +232,7 @@ typedef void bb_ssd_step_fn(int H, int P, int N, const float *x, const float *dt
                             const float *S_in, float *S_out, float *y);
 
 /*
- * The same recurrence over a chunk of Q tokens in its dual form, one head h:
+ * The Mamba-2 recurrence (bb_ssd_step_fn) over a chunk of Q tokens in its dual form, one head h:
  *
  *     c[t]   = Σ_{s<=t} dt[s] · A                            double, <= 0
  *     y[t]   = Σ_{s<=t} (C[t]·B[s]) · exp(c[t]-c[s]) · dt[s] · x[s]          inside the chunk
@@ -240,7 +244,7 @@ typedef void bb_ssd_step_fn(int H, int P, int N, const float *x, const float *dt
  *     the heads of a group)     A, D scalars of the head     S_in, S_out [P, N] contiguous
  *     y [Q, P] row stride ldy   scratch: BB_SSD_SCRATCH(Q, P, N) floats
  *
- * y may be x with the same stride. 0 <= Q <= 4096; S_out is S_in's values for Q = 0.
+ * y may be x with the same stride. 0 <= Q <= 4096; for Q = 0, S_out has the values of S_in.
  * |y - exact| <= (Q + N + 16) · eps · Y and |S - exact| <= (Q + 8) · eps · Z, where exact is
  * the recurrence above, Y and Z are its y and S with every operand but A replaced by its
  * magnitude, and CB is within its own bound.
@@ -332,7 +336,7 @@ typedef uint64_t bb_read_fn(size_t n, const void *data);
 /* Operations done, a multiply-add counted as two: `rounds` rounds of as many independent ones as
    the registers hold. What they come to is added to or stored in *sink. */
 typedef double bb_peak_fn(long rounds, float *sink);
-enum { BB_PEAK_F32, BB_PEAK_BF16, BB_PEAK_I8, BB_N_PEAKS };       /* of which element type */
+enum { BB_PEAK_F32, BB_PEAK_BF16, BB_PEAK_I8, BB_N_PEAKS };       /* the type of the factors */
 
 /* ------------------------------------------------------------- the table ---------------- */
 
@@ -341,7 +345,7 @@ typedef struct bb_cache {
     bb_kv_put_fn *put;
     bb_kv_get_fn *get;
     bb_attend_fn *attend;                 /* float32 arithmetic */
-    bb_attend_fn *attend_many;            /* the same, or faster and rounding to bfloat16 */
+    bb_attend_fn *attend_many;            /* attend, or one that is faster and rounds to bfloat16 */
 } bb_cache;
 
 typedef struct bb_kernels {
@@ -373,13 +377,14 @@ const bb_format *bb_format_of(const bb_kernels *k, bb_type stored);
 
 /* ------------------------------------------------------------- levels ------------------- */
 
-/* Families of instructions, bits of a set. 0 is portable C. */
+/* Families of instructions, bits of a set. 0 is portable C; all others come with AVX2, VNNI with
+   AVX512, BF16 with VNNI. */
 enum {
     BB_CPU_AVX2    = 1u << 0,             /* AVX2, FMA, F16C; the OS saves ymm */
-    BB_CPU_AVXVNNI = 1u << 1,             /* AVX-VNNI: dot products of bytes in ymm; with AVX2 */
-    BB_CPU_AVX512  = 1u << 2,             /* F, BW, DQ, VL; the OS saves zmm; with AVX2 */
-    BB_CPU_VNNI    = 1u << 3,             /* AVX512_VNNI: dot products of bytes in zmm; with AVX512 */
-    BB_CPU_BF16    = 1u << 4              /* AVX512_BF16: dot products of bfloat16; with VNNI */
+    BB_CPU_AVXVNNI = 1u << 1,             /* AVX-VNNI: dot products of bytes in ymm */
+    BB_CPU_AVX512  = 1u << 2,             /* F, BW, DQ, VL; the OS saves zmm */
+    BB_CPU_VNNI    = 1u << 3,             /* AVX512_VNNI: dot products of bytes in zmm */
+    BB_CPU_BF16    = 1u << 4              /* AVX512_BF16: dot products of bfloat16 in zmm */
 };
 
 /* What a processor and its system say of themselves: registers of cpuid, 0 for a leaf that the
@@ -392,12 +397,12 @@ typedef struct bb_cpuid {
     unsigned xcr0;
 } bb_cpuid;
 
-/* The families that such a machine has, and those that are the fastest for it: without bfloat16 dot
-   products where these do not beat multiply-adds. */
+/* The families that such a machine has, and those that are the fastest for it: without bfloat16
+   dot products where these do not beat multiply-adds. */
 unsigned bb_cpu_families(const bb_cpuid *id);
 unsigned bb_cpu_fastest(const bb_cpuid *id);
 
-/* The same of this machine. */
+/* The families that the machine running this has, and the fastest of them. */
 unsigned bb_cpu_detect(void);
 unsigned bb_cpu_best(void);
 

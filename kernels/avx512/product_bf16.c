@@ -1,7 +1,8 @@
-/* product_bf16.c - bfloat16 weights times bfloat16 rows: ../simd/few.h and gemm.h with dot products.
+/* product_bf16.c - the format of bfloat16 weights times x rounded to bfloat16: few.h and gemm.h of
+ * simd/ with dot products.
  *
- * vdpbf16ps multiplies 32 pairs and adds them two by two into 16 float32 lanes. One such instruction
- * starts a cycle (Zen 4) or two (Zen 5), each result some six cycles later. */
+ * vdpbf16ps multiplies 32 pairs and adds them two by two into 16 float32 lanes. One such
+ * instruction starts a cycle (Zen 4) or two (Zen 5), each result some six cycles later. */
 #include "../simd/vec.h"
 #include "../variants.h"
 
@@ -17,7 +18,7 @@ BB_INLINE vf product_fma(vf u, vf p, vf sum)
 #include "../simd/few.h"
 #include "../simd/gemm.h"
 
-/* 32 columns of weights as they are. */
+/* 32 elements of a row of weights, which are bfloat16 already. */
 BB_INLINE vf load_pairs(const void *row, size_t at, int left)
 {
     const uint16_t *p = (const uint16_t *)row + at;
@@ -25,7 +26,7 @@ BB_INLINE vf load_pairs(const void *row, size_t at, int left)
                                              : _mm512_maskz_loadu_epi16((1u << left) - 1, p));
 }
 
-/* 32 columns of x, rounded. */
+/* 32 elements of a row of x, rounded to bfloat16. */
 BB_INLINE vf load_rounded(const void *row, size_t at, int left)
 {
     const float *p = (const float *)row + at;
@@ -37,6 +38,7 @@ BB_INLINE vf load_rounded(const void *row, size_t at, int left)
     return _mm512_castsi512_ps(_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1));
 }
 
+/* few_load_fn: one register a step. */
 BB_INLINE void step_pairs(const void *row, size_t at, int left, vf *v)
 {
     v[0] = load_pairs(row, at, left);

@@ -73,7 +73,7 @@ static inline void add_products(int n, const float *a, const float *x, float *ac
     add_lanes(acc, s);
 }
 
-/* The same for two x at once; acc [2, 16]. */
+/* add_products() for two x at once; acc [2, 16]. */
 static inline void add_products_2(int n, const float *a, const float *x0, const float *x1,
                                   float *acc)
 {

@@ -75,17 +75,17 @@ static inline void multiply_matrix(int type, int T, int rows, int cols, const vo
 }
 
 /* The kernels of one type and its row of the table. */
-#define FORMAT(name_of, type_of, bytes_of, decode_of, encode_of)                                     \
-    static void bb_few_##name_of##_c(int T, int rows, int cols, const void *W, int first,            \
+#define FORMAT(name_of, type_of, bytes_of, decode_of, encode_of)                                  \
+    static void bb_few_##name_of##_c(int T, int rows, int cols, const void *W, int first,         \
                                   const void *x, float *y, size_t ldy)                            \
     {                                                                                             \
         multiply_matrix(type_of, T, rows, cols, W, first, x, y, ldy);                             \
     }                                                                                             \
-    const bb_format bb_format_##name_of##_c = {                                                      \
-        .name = #name_of, .type = type_of, .block = 1, .rows_together = 1,                           \
+    const bb_format bb_format_##name_of##_c = {                                                   \
+        .name = #name_of, .type = type_of, .block = 1, .rows_together = 1,                        \
         .align = type_of == BB_TYPE_F32 ? 4 : 2, .activation = BB_TYPE_F32, .group = 1,           \
-        .bytes = bytes_of, .few_bytes = bb_bytes_f32, .prepare_few = bb_prepare_few_c,                 \
-        .few = bb_few_##name_of##_c, .decode = decode_of, .encode = encode_of                        \
+        .bytes = bytes_of, .few_bytes = bb_bytes_f32, .prepare_few = bb_prepare_few_c,            \
+        .few = bb_few_##name_of##_c, .decode = decode_of, .encode = encode_of                     \
     };
 FORMAT(f32, BB_TYPE_F32, bb_bytes_f32, bb_decode_f32, bb_encode_f32)
 FORMAT(bf16, BB_TYPE_BF16, bb_bytes_half, bb_decode_bf16_c, bb_encode_bf16_c)

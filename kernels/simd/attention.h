@@ -57,8 +57,8 @@ BB_INLINE void load_rows(int type, const char *panel, int i, int lane, vf *a, vf
     }
 }
 
-/* As much as two rows of N panels, in the order of memory: of what will be wanted soon, the part that
-   rows i and i + 1 stand for. */
+/* Prefetches as much as two rows of N panels, in the order of memory: the share of `ahead` that is
+   due when rows i and i + 1 are multiplied. */
 BB_INLINE void fetch_rows(int type, int N, const char *ahead, int i)
 {
     const char *p = ahead + (size_t)(i * N) * row_bytes(type);
@@ -112,7 +112,8 @@ BB_INLINE void multiply(int type, int Q, int N, int n, const void *const *c, con
 
 #ifdef __AVX512BF16__
 
-/* The same, coefficients and panels in bfloat16; an odd n has a coefficient of 0 behind. */
+/* multiply() by dot products: coefficients and panels in bfloat16. If n is odd, a coefficient of 0
+   stands behind the last. */
 BB_INLINE void multiply_dot(int Q, int N, int n, const void *const *c, const char *m,
                             size_t panel_bytes, const char *ahead, vf y[QUERIES][VECTORS])
 {
@@ -250,11 +251,13 @@ BB_INLINE void attend_tile(int type, int Q, const call *a, const tile *t, const 
     for (int j = 0; j < Q; j++) fade[j] = weigh(type, t->n, p + j * BB_KV_BLOCK, &t->sums[j]);
     for (; w + N * LANES <= width; w += N * LANES) {
         const size_t at = (size_t)(w / LANES) * a->value_panel;
-        add_values(type, Q, N, a, t, w, p, fade, values + at, next ? next + (values - block) + at : NULL);
+        add_values(type, Q, N, a, t, w, p, fade, values + at,
+                   next ? next + (values - block) + at : NULL);
     }
     for (; w < width; w += LANES) {
         const size_t at = (size_t)(w / LANES) * a->value_panel;
-        add_values(type, Q, LONE, a, t, w, p, fade, values + at, next ? next + (values - block) + at : NULL);
+        add_values(type, Q, LONE, a, t, w, p, fade, values + at,
+                   next ? next + (values - block) + at : NULL);
     }
 }
 

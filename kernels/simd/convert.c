@@ -34,13 +34,15 @@ void BB_ISA(bb_narrow_f16)(size_t n, const float *src, uint16_t *dst)
 }
 
 #define ROWS(type)                                                                                \
-    void BB_ISA(bb_decode_##type)(int rows, int cols, const void *W, int first, float *w, size_t ldw) \
+    void BB_ISA(bb_decode_##type)(int rows, int cols, const void *W, int first, float *w,         \
+                                  size_t ldw)                                                     \
     {                                                                                             \
-        bb_decode_half(BB_ISA(bb_widen_##type), rows, cols, W, first, w, ldw);                        \
+        bb_decode_half(BB_ISA(bb_widen_##type), rows, cols, W, first, w, ldw);                    \
     }                                                                                             \
-    void BB_ISA(bb_encode_##type)(int rows, int cols, const float *w, size_t ldw, void *W, int first) \
+    void BB_ISA(bb_encode_##type)(int rows, int cols, const float *w, size_t ldw, void *W,        \
+                                  int first)                                                      \
     {                                                                                             \
-        bb_encode_half(BB_ISA(bb_narrow_##type), rows, cols, w, ldw, W, first);                       \
+        bb_encode_half(BB_ISA(bb_narrow_##type), rows, cols, w, ldw, W, first);                   \
     }
 ROWS(bf16)
 ROWS(f16)

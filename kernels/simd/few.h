@@ -4,15 +4,16 @@
  * Not:     what a lane multiplies at once: includers say it in product_fma, and how registers of
  *          weights and of x come about by few_load_fn.
  *
- * Weights stay as they are, rows of a matrix in memory, and are read from there once. Each pair of a
- * row of x and a weight row has a sum of its own over lanes of K, so its bits do not depend on its
- * company: it ends after BLOCK columns and is added to a total, and at the end the lanes of the
- * total are added up. A tile takes R weight rows through a block with up to FEW_T rows of x. These
- * are arranged beforehand, registers in the order in which tiles want them: a block of 8 rows takes
- * 16 KiB, stays in the first-level cache while weight rows pass by, and is one stream.
- * A row of x alone is small enough to stay whole, so then the weights come in their order.
- * What bounds a decode is how many cache lines are under way: each tile prefetches as many as it
- * uses, of rows at least FEW_AHEAD bytes later or, if there are several rows of x, of the next block.
+ * Weights stay as they are, rows of a matrix in memory, and are read from there once. Each pair
+ * of a row of x and a weight row has a sum of its own over lanes of columns, so its bits do not
+ * depend on its company: a sum ends after FEW_BLOCK columns and is added to a total, and at the
+ * end the lanes of the total are added up. A tile takes R weight rows through a block with up to
+ * FEW_T rows of x. x is prepared beforehand, registers in the order in which tiles load them: a
+ * block of 8 rows takes 16 KiB, stays in the first-level cache while weight rows pass by, and is
+ * one stream. A single row of x is small enough to stay whole, so then the weights come in their
+ * order. What bounds a decode is how many cache lines are under way: each tile prefetches as many
+ * as it uses, of rows at least FEW_AHEAD bytes later or, if there are several rows of x, of the
+ * next block.
  */
 #ifndef BB_SIMD_FEW_H
 #define BB_SIMD_FEW_H
@@ -20,19 +21,14 @@
 #include "vec.h"
 
 enum { FEW_BLOCK = 512 };                 /* columns; a multiple of any step */
-enum { FEW_ALONE = 1024 };                /* columns of a piece for one row: several blocks */
-enum { FEW_AHEAD = 16 * 1024 };           /* bytes */
+enum { FEW_AHEAD = 16 * 1024 };           /* bytes from a weight to what is prefetched meanwhile */
 enum { FEW_MOST_R = 4, FEW_MOST_SUBS = 2 };
 enum { FEW_ROWS = 24 };                   /* weight rows whose totals are kept at a time */
 enum { FEW_MOST = 32 };                   /* rows of x at a time */
-#if BB_VEC_512
-enum { FEW_T = 8 };                       /* of a tile at most */
-#else
-enum { FEW_T = 4 };
-#endif
+enum { FEW_T = BB_VEC_512 ? 8 : 4 };      /* rows of x of a tile, at most */
 
-/* The elements of one step from `at` of a row with `left` elements from there on, zeros behind, in
-   v [subs]: which go where is the same for weights and x. */
+/* Loads the elements of one step, from element `at` of a row on, to v [subs]. The row has `left`
+   elements from there on; zeros stand for what it lacks. Weights and x must share lanes. */
 typedef void few_load_fn(const void *row, size_t at, int left, vf *v);
 
 /* Constants of a format. */
@@ -43,7 +39,10 @@ typedef struct few_kind {
     size_t       weight_bytes, x_bytes;   /* of an element in memory, before x is prepared */
 } few_kind;
 
-BB_INLINE int few_steps(const few_kind *kind, int cols) { return (cols + kind->step - 1) / kind->step; }
+BB_INLINE int few_steps(const few_kind *kind, int cols)
+{
+    return (cols + kind->step - 1) / kind->step;
+}
 
 /* Floats that a row of x takes when it is prepared. */
 BB_INLINE size_t few_width(const few_kind *kind, int cols)
@@ -57,7 +56,8 @@ BB_INLINE size_t few_bytes(const few_kind *kind, int T, int cols)
 }
 
 /* x [T, cols] to groups of FEW_T rows (the last one of what is left): [steps][rows][subs][VL]. */
-BB_INLINE void few_prepare(const few_kind *kind, int T, int cols, const void *x, size_t ldx, float *to)
+BB_INLINE void few_prepare(const few_kind *kind, int T, int cols, const void *x, size_t ldx,
+                           float *to)
 {
     for (int t0 = 0; t0 < T; t0 += FEW_T) {
         const int m = T - t0 < FEW_T ? T - t0 : FEW_T;
@@ -75,17 +75,18 @@ BB_INLINE void few_prepare(const few_kind *kind, int T, int cols, const void *x,
 typedef struct few_piece {
     const unsigned char *w;               /* the first weight */
     size_t               row_bytes;       /* of weights */
-    size_t               ahead;           /* bytes from a weight to what is fetched meanwhile */
+    size_t               ahead;           /* bytes from a weight to what is prefetched meanwhile */
     const float         *x;               /* prepared */
     int                  n;               /* columns, whole blocks but for the last */
     int                  times;
     float               *total;           /* [T][FEW_ROWS][VL], from the first weight row on */
-    int                  add, finish;     /* totals are there already; they are complete now */
+    int                  add;             /* to the totals of earlier pieces */
+    int                  finish;          /* the totals are complete: write y */
     float               *y;
     size_t               ldy;
 } few_piece;
 
-/* One step; T and R are constants where this is inlined. */
+/* One step of a tile; T and R are constants where this is inlined. */
 BB_INLINE void few_step(const few_kind *kind, int T, int R, const few_piece *p, int k, int left,
                         const float *x, vf sum[FEW_T][FEW_MOST_R])
 {
@@ -95,7 +96,8 @@ BB_INLINE void few_step(const few_kind *kind, int T, int R, const few_piece *p, 
     for (int r = 0; r < R; r++) {
         const size_t row = (size_t)r * p->row_bytes;
         kind->weights(p->w + row, (size_t)k, left, v[r]);
-        _mm_prefetch((const char *)(p->w + row + (size_t)k * kind->weight_bytes + p->ahead), _MM_HINT_T1);
+        _mm_prefetch((const char *)(p->w + row + (size_t)k * kind->weight_bytes + p->ahead),
+                     _MM_HINT_T1);
     }
     BB_UNROLL
     for (int s = 0; s < kind->subs; s++)
@@ -108,7 +110,7 @@ BB_INLINE void few_step(const few_kind *kind, int T, int R, const few_piece *p, 
         }
 }
 
-/* One block, columns begin … end - 1 of the piece. */
+/* One block of a tile, columns begin … end - 1 of the piece. */
 BB_INLINE void few_block(const few_kind *kind, int T, int R, const few_piece *p, int begin, int end)
 {
     const float *x = p->x + (size_t)(begin / kind->step * kind->subs * VL * T);
@@ -154,13 +156,14 @@ BB_INLINE void few_tile(const few_kind *kind, int T, int R, const few_piece *pie
 
 typedef void few_tile_fn(const few_piece *p);
 
-/* A tile of R weight rows for each T, and one for those left over, one by one. */
+/* The functions of one T: a tile of R weight rows, and one of a single row for those left over. */
 typedef struct few_tiles {
     int          R;
     few_tile_fn *tile, *single;
 } few_tiles;
 
-/* R: as many sums, weights and a register of x as there are registers. */
+/* Tiles of a format for every T. T · R sums, the weights of R rows and a register of x fit into the
+   registers; a single row of x waits for memory, whatever R. */
 #define FEW_PAIR(kind, T, R)                                                                      \
     static void kind##_##T(const few_piece *p) { few_tile(&kind, T, R, p); }                      \
     static void kind##_##T##_single(const few_piece *p) { few_tile(&kind, T, 1, p); }
@@ -183,7 +186,7 @@ typedef struct few_tiles {
     };
 #endif
 
-/* A piece for rows t … t + m - 1 of x and all weight rows. */
+/* The tile of rows t … of x runs through all weight rows of a piece. */
 BB_INLINE void few_run(const few_tiles *f, int t, int rows, few_piece *p, const unsigned char *w,
                        float *total, float *y)
 {
@@ -201,9 +204,9 @@ BB_INLINE void few_run(const few_tiles *f, int t, int rows, few_piece *p, const 
     f->single(p);
 }
 
-/* At most FEW_ROWS weight rows, behind which others follow in memory: what is not there is never
-   fetched. Alone, all columns of a few rows come before the next rows; else all rows before the
-   next block. */
+/* At most FEW_ROWS weight rows w times T <= FEW_MOST rows of x. A single row of x takes all columns
+   of R weight rows before the next R; several take all weight rows through a block before the next
+   block. Prefetching beyond the matrix is harmless: it never faults. */
 BB_INLINE void few_group(const few_kind *kind, const few_tiles *tiles, int T, int rows, int cols,
                          const unsigned char *w, size_t row_bytes, const float *x, float *y,
                          size_t ldy)
@@ -228,7 +231,7 @@ BB_INLINE void few_group(const few_kind *kind, const few_tiles *tiles, int T, in
             const int m = T - t < FEW_T ? T - t : FEW_T;
             p.x = x + (size_t)t * width + (size_t)m * few_width(kind, at);
             few_run(&tiles[m - 1], t, rows, &p, w + at_bytes, total, y);
-            p.ahead = 0;                  /* is under way */
+            p.ahead = 0;                  /* the next block is under way now */
         }
     }
 }

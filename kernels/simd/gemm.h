@@ -4,14 +4,14 @@
  * Not:     what a lane multiplies at once, a unit of 32 bits: includers say it in product_fma
  *          (a float with a float, or two bfloat16 with two), UNIT (elements of one), MR.
  *
- * Rows of x stand in groups of MR, units side by side: the tile broadcasts them from one stream, where
- * rows of their own, often 4 KiB apart, would share few sets of the first-level cache. NR weight rows
- * x KU units are transposed into a panel of 32 KiB (16 with 8 lanes), then all groups run through it:
- * 2 · MR sums in registers hide the latency of the multiply-add. Sums end after KU units and collect
- * in a block of their own, for the same reason; only the finished ones go to y. KU is 1 KiB of a row
- * so that the x of 512 rows, which every panel passes again, takes half of a second-level cache of
- * 1 MiB. The weights of the next panel are fetched meanwhile.
- * Source: Goto & van de Geijn 2008 (panels), Van Zee & van de Geijn 2015 (BLIS).
+ * Rows of x stand in groups of MR, units side by side: the tile broadcasts them from one stream,
+ * where rows of their own, often 4 KiB apart, would share few sets of the first-level cache. NR
+ * weight rows x KU units are transposed into a panel of 32 KiB (16 with 8 lanes), then all groups
+ * run through it: 2 · MR sums in registers hide the latency of the multiply-add. Sums end after
+ * KU units and collect in a contiguous block, because rows of y, too, are often 4 KiB apart; only
+ * finished ones go to y. KU is 1 KiB of a row so that the x of 512 rows, which every panel passes
+ * again, takes half of a second-level cache of 1 MiB. The weights of the next panel are fetched
+ * meanwhile. Source: Goto & van de Geijn 2008 (panels), Van Zee & van de Geijn 2015 (BLIS).
  */
 #ifndef BB_SIMD_GEMM_H
 #define BB_SIMD_GEMM_H
@@ -22,10 +22,11 @@ enum { NR = 2 * VL };                     /* weight rows of a panel */
 enum { KU = 256 };                        /* units of a panel */
 enum { PANEL = NR * KU };                 /* units; the sums come behind */
 
-_Static_assert((int)MR <= (int)VL && (int)MR <= (int)BB_MOST_GROUP, "a group is transposed at once");
+_Static_assert((int)MR <= (int)VL && (int)MR <= (int)BB_MOST_GROUP, "a group is one transpose");
 _Static_assert((int)PANEL * 4 <= (int)BB_MANY_PANEL && (int)NR <= (int)BB_MANY_MOST_NR, "scratch");
 
-/* VL units from element `at` of a row with `left` elements from there on, zeros behind. */
+/* VL units from element `at` of a row on. The row has `left` elements from there on; zeros stand
+   for what it lacks. */
 typedef vf gemm_load_fn(const void *row, size_t at, int left);
 
 BB_INLINE int gemm_units(int n) { return (n + UNIT - 1) / UNIT; }
@@ -35,8 +36,8 @@ BB_INLINE const void *gemm_row(const void *p, size_t row_bytes, int i)
     return (const unsigned char *)p + (size_t)i * row_bytes;
 }
 
-/* Elements at … at + k - 1 of m <= VL rows, to out [units of k][ld], the first `lanes` of each
-   written: those of rows that are missing as 0. */
+/* Transposes elements at … at + k - 1 of m <= VL rows to out [units of k][ld], of which the first
+   `lanes` of each unit are written; lanes of rows beyond m are 0. */
 BB_INLINE void gemm_interleave(gemm_load_fn *load, int m, int lanes, size_t at, int k,
                                const void *rows, size_t row_bytes, float *out, size_t ld)
 {
@@ -53,7 +54,7 @@ BB_INLINE void gemm_interleave(gemm_load_fn *load, int m, int lanes, size_t at, 
     }
 }
 
-/* Of T rows of x prepared: whole groups. */
+/* Bytes of T rows of x, prepared: whole groups. */
 BB_INLINE size_t gemm_bytes(int T, int cols)
 {
     return (size_t)((T + MR - 1) / MR) * MR * (size_t)gemm_units(cols) * sizeof(float);
@@ -69,11 +70,11 @@ BB_INLINE void gemm_prepare(gemm_load_fn *load, int T, int cols, const void *x, 
     }
 }
 
-/* Where a tile's sums go: to a block [MR][NR], added to what earlier tiles left there or not; after
-   the last units to the first n columns of y. */
+/* Where the sums of a tile go: to a block [MR][NR], and after the last units to y. */
 typedef struct gemm_target {
     float *block;
-    int    add, finish;
+    int    add;                           /* the block has sums of earlier units: add them */
+    int    finish;                        /* the last units: write n columns of y instead */
     float *y;
     size_t ldy;
     int    n;
@@ -135,7 +136,7 @@ static gemm_tile_fn *const gemm_tile_of[MR + 1] = {
 #endif
 };
 
-/* Rows part, part + parts … of the weights [n, bytes] that the next panel is made of. */
+/* Prefetches rows part, part + parts … of the weights [n, bytes] that the next panel is made of. */
 BB_INLINE void gemm_fetch(int n, size_t bytes, const void *w, size_t row_bytes, int part, int parts)
 {
     for (int r = part; r < n; r += parts) {

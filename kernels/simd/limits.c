@@ -1,7 +1,7 @@
 /* limits.c - what the machine itself can do: the fastest reading, the most multiply-adds.
  *
  * The multiply-adds are written in assembly: a compiler that spills or copies a sum makes the
- * loop slower than the processor is. Each sum waits for itself only; SUMS hide the latency. */
+ * loop slower than the processor is. Each sum waits for itself only; SUMS of them hide that. */
 #include "simd/vec.h"
 #include "variants.h"
 

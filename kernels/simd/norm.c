@@ -46,7 +46,7 @@ void BB_ISA(bb_rmsnorm)(int n, const float *x, const float *w, float epsilon, fl
     scale(n, x, inverse_rms(even, odd, n, epsilon), w, y);
 }
 
-/* out = y · silu(z), then as above. */
+/* One group: out = u / sqrt(mean(u²) + epsilon) · w, u = y · silu(z). */
 static void norm_group(int n, const float *y, const float *z, const float *w, float epsilon,
                        float *out)
 {

@@ -1,5 +1,5 @@
-/* product.c - weights of any type times float32 rows: few.h and gemm.h with multiply-adds, the weights
- * widened on their way into registers or panels. */
+/* product.c - formats of float32, bfloat16 and half weights: few.h and gemm.h with float32
+ * multiply-adds, the weights widened on their way into registers or panels. */
 #include "../variants.h"
 #include "vec.h"
 
@@ -28,7 +28,7 @@ BB_INLINE vf load_weights_part(int type, const void *row, size_t i, int n)
     return vf_load_f16_part((const uint16_t *)row + i, n);
 }
 
-/* For gemm.h. */
+/* gemm_load_fn of a type: VL elements. */
 #define LOAD(name, type)                                                                          \
     BB_INLINE vf load_##name(const void *row, size_t at, int left)                                \
     {                                                                                             \
@@ -40,13 +40,14 @@ LOAD(f16, BB_TYPE_F16)
 
 /* ------------------------------------------------------------- few rows ----------------- */
 
-/* VL elements in their order. */
+/* few_load_fn of weights (step_f32, step_f16, step_bf16) and of x that meets them. float32 weights:
+   steps of VL elements in their order. */
 BB_INLINE void step_f32(const void *row, size_t at, int left, vf *v)
 {
     v[0] = load_f32(row, at, left);
 }
 
-/* 2·VL in their order. */
+/* Half weights: steps of 2·VL elements in their order; step_two_f32 loads x for them. */
 BB_INLINE void step_two_f32(const void *row, size_t at, int left, vf *v)
 {
     v[0] = load_f32(row, at, left);
@@ -59,7 +60,8 @@ BB_INLINE void step_f16(const void *row, size_t at, int left, vf *v)
     v[1] = left > VL ? load_f16(row, at + VL, left - VL) : vf_zero();
 }
 
-/* 2·VL, the first of each pair of neighbours and the second: so bfloat16 widens by a shift and a mask. */
+/* bfloat16 weights: steps of 2·VL elements, the first of each pair of neighbours in v[0], the
+   second in v[1]: so a shift and a mask widen them. step_pairs_f32 loads x for them. */
 BB_INLINE void step_bf16(const void *row, size_t at, int left, vf *v)
 {
     uint16_t        some[2 * VL] = { 0 };

@@ -43,8 +43,8 @@
 #  define BB_UNROLL _Pragma("GCC unroll 16")
 #endif
 
-/* Keeps a loaded vector in a register, in this order: gcc would load it again for each operation that
-   shares it, clang would load all there are before the first operation. */
+/* Keeps a loaded vector in a register, in this order: gcc would load it again for each operation
+   that shares it, clang would load all there are before the first operation. */
 #if BB_VEC_512
 #  define BB_KEEP(v) __asm__ volatile("" : "+v"(v))
 #else
@@ -109,7 +109,8 @@ BB_INLINE void vf_split(vf v, vf *m, vf *n)
 BB_INLINE __m256 vf_low(vf v) { return _mm512_castps512_ps256(v); }
 BB_INLINE __m256 vf_high(vf v) { return _mm512_extractf32x8_ps(v, 1); }
 
-/* VL halves from and to memory; exact and round to nearest even, whatever the mode. */
+/* VL halves to float32, exactly, and back, rounded to nearest even, whatever the mode of the
+   floating-point unit. */
 BB_INLINE vf vf_from_bf16(__m256i h)
 {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
@@ -150,14 +151,15 @@ BB_INLINE void vf_load_bf16_pairs(const uint16_t *p, vf *first, vf *second)
 {
     const __m512i u = _mm512_loadu_si512(p);
     *first  = _mm512_castsi512_ps(_mm512_slli_epi32(u, 16));
-    *second = _mm512_castsi512_ps(_mm512_maskz_mov_epi16(0xAAAAAAAA, u));     /* no register for a mask */
+    *second = _mm512_castsi512_ps(_mm512_maskz_mov_epi16(0xAAAAAAAA, u));     /* spares a vector */
 }
 
-/* 2·VL floats, likewise. */
+/* 2·VL floats: the first and the second of each pair of neighbours. */
 BB_INLINE void vf_load_pairs(const float *p, vf *first, vf *second)
 {
     const vf      low = vf_load(p), high = vf_load(p + VL);
-    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28,
+                                           30);
     *first  = _mm512_permutex2var_ps(low, even, high);
     *second = _mm512_permutex2var_ps(low, _mm512_or_si512(even, _mm512_set1_epi32(1)), high);
 }
@@ -247,7 +249,7 @@ BB_INLINE vf vf_round(vf v)
     return _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
-/* In two factors, so that neither leaves the normal numbers; |n| <= 252. */
+/* v · 2^n by two factors, so that neither leaves the normal numbers; |n| <= 252. */
 BB_INLINE vf vf_scale(vf v, vf n)
 {
     const __m256i whole = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(whole, 1);
@@ -389,7 +391,7 @@ BB_INLINE __m128 vf_quads(vf v)
     return _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
 }
 
-/* Lane i meets lane i + VL/2, then VL/4 … 1: a tree, the same at any call. */
+/* The sum of all lanes, as a tree: lane i and lane i + VL/2, then VL/4 … 1 apart. */
 BB_INLINE float vf_sum(vf v)
 {
     const __m128 q = vf_quads(v), d = _mm_add_ps(q, _mm_movehl_ps(q, q));
@@ -468,7 +470,7 @@ BB_INLINE double vf_exp_term(double v)
 }
 
 /* exp(v + low), the sum not rounded: for differences that one float cannot hold.
-   |low| <= 2^-10. Bounds as above, of the sum. */
+   |low| <= 2^-10. The bounds are those of vf_exp for the sum. */
 BB_INLINE vf vf_exp_sum(vf v, vf low)
 {
     const vf x = vf_exp_limit(v), n = vf_exp_whole(x);

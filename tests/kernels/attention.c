@@ -334,7 +334,8 @@ static void check_join_of(check *c, int n, int heads, int d, double spread)
 void check_attention(check *c)
 {
     static const char *const few[BB_N_FLOATS] = { NULL, "attend f32", "attend bf16", "attend f16" };
-    static const char *const many[BB_N_FLOATS] = { NULL, "attend_many f32", "attend_many bf16", "attend_many f16" };
+    static const char *const many[BB_N_FLOATS] = { NULL, "attend_many f32", "attend_many bf16",
+                                                   "attend_many f16" };
 
     for (int type = BB_TYPE_F32; type < BB_N_FLOATS; type++) {
         const bb_cache *cache = &c->k->cache[type];

@@ -295,7 +295,8 @@ static void bench_level(bench *b)
     b->T = 64;
     time_kernel(b, "conv1d T=64 8448", run_conv1d, 2.0 * K * 64 * CONV, "GFLOP/s");
     time_kernel(b, "ssd_step 16x128x64x128", run_steps, 8.0 * LAYERS * H * P * N, "GB/s");
-    time_kernel(b, "ssd_step apart 8x128x64x128", run_steps_apart, 8.0 * LAYERS / 2 * H * P * N, "GB/s");
+    time_kernel(b, "ssd_step apart 8x128x64x128", run_steps_apart,
+                8.0 * LAYERS / 2 * H * P * N, "GB/s");
     time_kernel(b, "the same states in place", run_in_place, 8.0 * LAYERS * H * P * N, "GB/s");
     time_kernel(b, "ssd_cb 64x128", run_cb, 1.0 * Q * (Q + 1) * N, "GFLOP/s");
     time_kernel(b, "ssd_chunk layer, 256 tokens", run_chunks,     /* counted as whole squares */

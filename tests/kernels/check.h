@@ -4,8 +4,8 @@
  * Not:     what a kernel promises (kernels.h) and how it is checked (one file per family).
  * Errors:  a wrong element is counted against the kernel; out of memory ends the program.
  *
- * Every level is held to the same double-precision reference, written here a second time and
- * more simply than in kernels/; a kernel that a level shares with the one checked before is skipped.
+ * Every level is held to the same double-precision reference, written here a second time and more
+ * simply than in kernels/; a kernel that a level shares with the one checked before is skipped.
  */
 #ifndef CHECK_H
 #define CHECK_H

@@ -58,7 +58,7 @@ static void check_machines(check *c)
     check_case(c, "this machine");
     check_true(c, !(bb_cpu_best() & ~bb_cpu_detect()), "what is best is not there");
     check_true(c, (bb_cpu_detect() & ~(unsigned)BB_CPU_BF16)
-                      == (bb_cpu_best() & ~(unsigned)BB_CPU_BF16), "more than bfloat16 is left out");
+                      == (bb_cpu_best() & ~(unsigned)BB_CPU_BF16), "more than BF16 is left out");
     check_done(c);
 }
 
@@ -77,7 +77,7 @@ static void check_names(check *c)
     }
     check_case(c, "names of no level");
     check_true(c, bb_cpu_level("c") == 0, "portable C needs a family");
-    check_true(c, bb_cpu_level("z80") == -1 && bb_cpu_level("") == -1, "an unknown level has a set");
+    check_true(c, bb_cpu_level("z80") == -1 && bb_cpu_level("") == -1, "another level has a set");
     check_done(c);
 }
 

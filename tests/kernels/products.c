@@ -1,6 +1,6 @@
-/* products.c - checks of formats: rows times a matrix, few rows and many, against decoded weights (the
-   bound per element, the error on average, rows that share a call keeping the bits they have alone),
-   and decode and encode. */
+/* products.c - checks of formats: rows times a matrix, few rows and many, against decoded weights
+   (the bound per element, the error on average, rows that share a call keeping the bits they have
+   alone), and decode and encode. */
 #include "check.h"
 
 #include <math.h>
@@ -125,18 +125,21 @@ static void check_encode(check *c, int format, int rows, int cols)
     check_case(c, "encode rows %d cols %d", rows, cols);
     const float *w = check_input(c, FILL_WIDE, n);
     float       *back = check_floats(c, n);
-    void        *W = f->type == BB_TYPE_F32 ? (void *)check_floats(c, n) : (void *)check_halves(c, n);
+    void        *W = f->type == BB_TYPE_F32 ? (void *)check_floats(c, n)
+                                            : (void *)check_halves(c, n);
     f->encode(rows, cols, w, width, W, 0);
     f->decode(rows, cols, W, 0, back, width);
     for (size_t i = 0; i < n; i++) {
         double want = (double)w[i];
-        if (f->type != BB_TYPE_F32) want = decode_half((int)f->type, encode_half((int)f->type, want));
+        if (f->type != BB_TYPE_F32)
+            want = decode_half((int)f->type, encode_half((int)f->type, want));
         check_near(c, i, back[i], want, 0.0);
     }
     check_done(c);
 }
 
-/* Decoded rows are the values that the products are checked with; encoded again they are the bytes. */
+/* Decoded rows are the values that the products are checked with; encoded again they are the
+   bytes. */
 static void check_decode(check *c, int format, int rows, int cols)
 {
     const bb_format *f = &c->k->format[format];
@@ -198,7 +201,8 @@ static void check_many(check *c, int format)
                 check_shape(c, format, true, (shape){ T[i], rows[j], cols[l] }, FILL_RANDOM);
     for (size_t i = 0; i < sizeof real / sizeof *real; i++)
         check_shape(c, format, true, real[i], FILL_RANDOM);
-    for (int fill = 0; fill < N_FILLS; fill++) check_shape(c, format, true, (shape){ 15, 33, 600 }, fill);
+    for (int fill = 0; fill < N_FILLS; fill++)
+        check_shape(c, format, true, (shape){ 15, 33, 600 }, fill);
 }
 
 /* What a row of the table says of itself. */
