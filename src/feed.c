@@ -136,14 +136,16 @@ static void count_piece(const bamba_engine *e, const bb_batch *b)
 }
 
 /* Rows [T, D] from the engine that runs the blocks before, or to the one that runs those behind:
-   the stream, then the embeddings where blocks of the network read them. */
+   the stream, then the embeddings if any block from there on reads them. */
 static bb_status pass_on(const bamba_engine *e, const bb_pass *p, bool receive, bamba_error *err)
 {
     const bamba_link *link = &e->options.link;
+    const bb_graph   *g = e->model->graph;
     float *const      rows[2] = { p->x, p->embedded };
-    const size_t      T = (size_t)p->T, D = (size_t)e->model->graph->d_model;
+    const size_t      T = (size_t)p->T, D = (size_t)g->d_model;
+    const int         n = bb_graph_reads_embedding(g, receive ? g->first : g->end) ? 2 : 1;
 
-    for (int i = 0; i < 2 && rows[i]; i++)
+    for (int i = 0; i < n; i++)
         if (receive ? link->receive(link->context, rows[i], T, D)
                     : link->send(link->context, rows[i], T, D))
             return bb_fail(err, BAMBA_ERR_IO, "feed: the link did not %s %zu rows",

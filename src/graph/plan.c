@@ -218,6 +218,13 @@ bool bb_graph_cut(bb_graph *g, int first, int end)
     return true;
 }
 
+bool bb_graph_reads_embedding(const bb_graph *g, size_t from)
+{
+    for (size_t i = from; i < g->n_blocks; i++)
+        if (g->block[i].input == BB_INPUT_BESIDE_EMBEDDING) return true;
+    return false;
+}
+
 int bb_graph_input_width(const bb_graph *g)
 {
     for (size_t i = g->first; i < g->end; i++)

@@ -94,6 +94,8 @@ bool      bb_graph_cut(bb_graph *g, int first, int end);
 static inline bool bb_graph_has_embed(const bb_graph *g) { return g->first == 0; }
 static inline bool bb_graph_has_head(const bb_graph *g)  { return g->end == g->n_blocks; }
 
+/* Whether block number `from` or one behind it reads the embeddings beside the stream. */
+bool      bb_graph_reads_embedding(const bb_graph *g, size_t from);
 /* Widest input of the blocks this model runs, in columns: D, or 2D. */
 int       bb_graph_input_width(const bb_graph *g);
 

@@ -158,6 +158,8 @@ static void test_shared_mixer(void **unused)
     assert_int_equal(g->block[1].use[0].slot, 1);
     assert_true(g->block[0].use[0].alpha == 0.5f && g->block[1].use[0].alpha == 1.0f);
     assert_int_equal(bb_graph_input_width(g), 32);
+    assert_true(bb_graph_reads_embedding(g, 0) && bb_graph_reads_embedding(g, 1));
+    assert_false(bb_graph_reads_embedding(g, 2));
     assert_int_equal(g->n_ops, 3 + 3);
     assert_string_equal(g->op_name[m->op[0]], "play");
     assert_string_equal(g->op_name[m->op[1]], "rest");
