@@ -114,7 +114,7 @@ static store make_weights(void)
     seed = 41;
     add_matrix(&s, "", "embed", V, D);
     for (int l = 0; l < LAYERS; l++) {
-        char prefix[16];
+        char prefix[32];
         snprintf(prefix, sizeof prefix, "l.%d.", l);
         add_vector(&s, prefix, "norm1", 1, 0.2, D);
         add_vector(&s, prefix, "norm2", 1, 0.2, 2 * D);
