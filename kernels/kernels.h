@@ -334,7 +334,7 @@ typedef void bb_attend_join_fn(int n_parts, int heads, int d, const float *part,
 typedef uint64_t bb_read_fn(size_t n, const void *data);
 
 /* Operations done, a multiply-add counted as two: `rounds` rounds of as many independent ones as
-   the registers hold. What they come to is added to or stored in *sink. */
+   the registers hold. Something they come to is added to or stored in *sink. */
 typedef double bb_peak_fn(long rounds, float *sink);
 enum { BB_PEAK_F32, BB_PEAK_BF16, BB_PEAK_I8, BB_N_PEAKS };       /* the type of the factors */
 

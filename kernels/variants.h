@@ -14,13 +14,24 @@
 size_t bb_bytes_f32(int rows, int cols);
 size_t bb_bytes_half(int rows, int cols);
 
-/* bb_decode_fn and bb_encode_fn of row-major float32; of halves, by a conversion. */
+/* Row-major float32; row-major halves, by a conversion. */
 bb_decode_fn bb_decode_f32;
 bb_encode_fn bb_encode_f32;
 void bb_decode_half(bb_widen_fn *widen, int rows, int cols, const void *W, int first, float *w,
                     size_t ldw);
 void bb_encode_half(bb_narrow_fn *narrow, int rows, int cols, const float *w, size_t ldw, void *W,
                     int first);
+
+/* Defines the bb_decode_fn and the bb_encode_fn of halves that two conversions make. */
+#define BB_DEFINE_ROWS(widen, narrow, decode, encode)                                             \
+    void decode(int rows, int cols, const void *W, int first, float *w, size_t ldw)               \
+    {                                                                                             \
+        bb_decode_half(widen, rows, cols, W, first, w, ldw);                                      \
+    }                                                                                             \
+    void encode(int rows, int cols, const float *w, size_t ldw, void *W, int first)               \
+    {                                                                                             \
+        bb_encode_half(narrow, rows, cols, w, ldw, W, first);                                     \
+    }
 
 /* What exists at each of the levels c, avx2 and avx512. */
 #define BB_VARIANTS(isa)                                                                          \
