@@ -337,27 +337,21 @@ BB_INLINE vd vd_high(vf v) { return BB_MM(cvtps_pd)(vf_high(v)); }
 BB_INLINE vd vd_add(vd a, vd b) { return BB_MM(add_pd)(a, b); }
 BB_INLINE vd vd_fma(vd a, vd b, vd c) { return BB_MM(fmadd_pd)(a, b, c); }
 
-/* Memory as vectors, halves widened: from bfloat16 or IEEE half. */
-BB_INLINE vf vf_load_bf16(const uint16_t *p) { return vf_from_bf16(vh_load(p)); }
-BB_INLINE vf vf_load_f16(const uint16_t *p) { return vf_from_f16(vh_load(p)); }
-BB_INLINE vf vf_load_bf16_part(const uint16_t *p, int n)
-{
-    return vf_from_bf16(vh_load_part(p, n));
-}
-BB_INLINE vf vf_load_f16_part(const uint16_t *p, int n)
-{
-    return vf_from_f16(vh_load_part(p, n));
-}
-BB_INLINE void vf_store_bf16(uint16_t *p, vf v) { vh_store(p, vf_to_bf16(v)); }
-BB_INLINE void vf_store_f16(uint16_t *p, vf v) { vh_store(p, vf_to_f16(v)); }
-BB_INLINE void vf_store_bf16_part(uint16_t *p, int n, vf v)
-{
-    vh_store_part(p, n, vf_to_bf16(v));
-}
-BB_INLINE void vf_store_f16_part(uint16_t *p, int n, vf v)
-{
-    vh_store_part(p, n, vf_to_f16(v));
-}
+/* Memory as vectors, halves widened and narrowed: of bfloat16 or IEEE half. */
+#define BB_HALVES(type)                                                                           \
+    BB_INLINE vf vf_load_##type(const uint16_t *p) { return vf_from_##type(vh_load(p)); }         \
+    BB_INLINE vf vf_load_##type##_part(const uint16_t *p, int n)                                  \
+    {                                                                                             \
+        return vf_from_##type(vh_load_part(p, n));                                                \
+    }                                                                                             \
+    BB_INLINE void vf_store_##type(uint16_t *p, vf v) { vh_store(p, vf_to_##type(v)); }           \
+    BB_INLINE void vf_store_##type##_part(uint16_t *p, int n, vf v)                               \
+    {                                                                                             \
+        vh_store_part(p, n, vf_to_##type(v));                                                     \
+    }
+BB_HALVES(bf16)
+BB_HALVES(f16)
+#undef BB_HALVES
 
 /* Sums of lanes i, i + 4, i + 8 …, as a tree: VL/2 apart first. */
 BB_INLINE __m128 vf_quads(vf v)
@@ -460,6 +454,29 @@ BB_INLINE vf vf_exp_sum(vf v, vf low)
 BB_INLINE vf vf_silu(vf v)
 {
     return vf_div(v, vf_add(vf_set1(1.0f), vf_exp(vf_sub(vf_zero(), v))));
+}
+
+/* A full vector unless n < VL; n may be negative. */
+BB_INLINE vf vf_load_up_to(const float *p, int n)
+{
+    return n >= VL ? vf_load(p) : n > 0 ? vf_load_part(p, n) : vf_zero();
+}
+
+BB_INLINE void vf_store_up_to(float *p, int n, vf v)
+{
+    if (n >= VL)    vf_store(p, v);
+    else if (n > 0) vf_store_part(p, n, v);
+}
+
+/* out[i] = f(x[i], y[i], c) for i < n, f inlined; out may be x or y. */
+typedef vf vf_map_fn(vf x, vf y, const vf *c);
+BB_INLINE void vf_map(int n, vf_map_fn *f, const vf *c, const float *x, const float *y, float *out)
+{
+    int i = 0;
+
+    for (; i + VL <= n; i += VL) vf_store(out + i, f(vf_load(x + i), vf_load(y + i), c));
+    if (i < n)
+        vf_store_part(out + i, n - i, f(vf_load_part(x + i, n - i), vf_load_part(y + i, n - i), c));
 }
 
 #endif
