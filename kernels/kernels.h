@@ -129,8 +129,8 @@ typedef struct bb_format {
     size_t       (*many_bytes)(int T, int cols);      /* of x; grows with T and cols */
     bb_prepare_fn *prepare_few, *prepare_many;
     bb_few_fn     *few;
-    bb_many_fn    *many;                  /* NULL, like prepare_many and many_bytes, at a level
-                                             without one */
+    bb_many_fn    *many;                  /* NULL at a level without one: prepare_many then puts
+                                             float32 rows one below the other */
     bb_decode_fn  *decode;
     bb_encode_fn  *encode;                /* NULL: can only be read */
 } bb_format;

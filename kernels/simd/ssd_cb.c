@@ -9,7 +9,7 @@ enum {
     COLS = 4                              /* of B: the sums of one vf_sum4 */
 };
 
-/* Lanes from n on. */
+/* sum[i][j] += the products of lanes n … n + part - 1 of c[i] and b[j]. */
 BB_INLINE void multiply_lanes(const float *const c[ROWS], const float *const b[COLS], int n,
                               int part, vf sum[ROWS][COLS])
 {

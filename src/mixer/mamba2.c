@@ -58,30 +58,29 @@ struct state {
     float *S;                             /* [H, P, N] */
 };
 
-static struct state take_state(const bb_mamba2 *m, bb_arena *a)
-{
-    const bb_mamba2_dims *d = &m->dims;
-    struct state          s;
+/* To whole cache lines. */
+static size_t round_up(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
-    s.window = bb_take(a, (size_t)(d->d_conv - 1) * (size_t)m->d_xbc, sizeof(float));
-    s.S      = bb_take(a, (size_t)m->d_inner * (size_t)d->d_state, sizeof(float));
-    return s;
+static size_t window_bytes(const bb_mamba2 *m)
+{
+    return (size_t)(m->dims.d_conv - 1) * (size_t)m->d_xbc * sizeof(float);
+}
+
+static size_t ssm_bytes(const bb_mamba2 *m)
+{
+    return (size_t)m->d_inner * (size_t)m->dims.d_state * sizeof(float);
+}
+
+static struct state state_in(const bb_mamba2 *m, const void *memory)
+{
+    unsigned char *p = (unsigned char *)(uintptr_t)memory;
+    return (struct state){ (float *)(void *)p, (float *)(void *)(p + round_up(window_bytes(m))) };
 }
 
 static size_t state_bytes(const bb_mixer *base)
 {
-    bb_arena a = BB_MEASURE;
-
-    a.plain = true;
-    take_state((const bb_mamba2 *)base, &a);
-    return a.overflow ? SIZE_MAX : a.used;
-}
-
-/* Memory of a state, carved the way it was measured. */
-static struct state state_in(const bb_mamba2 *m, const void *memory)
-{
-    bb_arena a = { .base = (unsigned char *)(uintptr_t)memory, .size = SIZE_MAX, .plain = true };
-    return take_state(m, &a);
+    const bb_mamba2 *m = (const bb_mamba2 *)base;
+    return round_up(window_bytes(m)) + round_up(ssm_bytes(m));
 }
 
 struct scratch {
@@ -359,17 +358,7 @@ static void forward(const bb_mixer *base, const bb_exec *e, const bb_call *c)
 
 /* -------------------------------------------------------------- saving and replaying ----- */
 
-/* In canonical order: the window [K-1, C], then S [H, P, N]; in memory they are apart. */
-static size_t window_bytes(const bb_mamba2 *m)
-{
-    return (size_t)(m->dims.d_conv - 1) * (size_t)m->d_xbc * sizeof(float);
-}
-
-static size_t ssm_bytes(const bb_mamba2 *m)
-{
-    return (size_t)m->d_inner * (size_t)m->dims.d_state * sizeof(float);
-}
-
+/* A saved state is the window [K-1, C], then S [H, P, N], without a gap. */
 static size_t saved_bytes(const bb_mixer *base, size_t n_positions)
 {
     const bb_mamba2 *m = (const bb_mamba2 *)base;
@@ -405,7 +394,7 @@ static size_t scratch_floats(const bb_mixer *base)      /* a row of xBC */
     return (size_t)((const bb_mamba2 *)base)->d_xbc;
 }
 
-/* As rows fed in steps would: the same kernels on what they were given. */
+/* Runs the kernels that feeding row by row runs, on what these were given: the bits are equal. */
 static void replay(const bb_mixer *base, const bb_kernels *k, const float *log, int n,
                    const void *from, void *to, float *scratch)
 {
