@@ -12,30 +12,20 @@ enum { MR = 6 };                          /* 12 sums, 2 weights, 1 broadcast of 
 BB_INLINE vf product_fma(vf u, vf p, vf sum) { return vf_fma(u, p, sum); }
 #include "format.h"
 
-/* Elements i … i + VL - 1 of a row, widened; type is a constant where this is inlined. */
-BB_INLINE vf load_weights(int type, const void *row, size_t i)
+/* gemm_load_fn of a type: VL elements, widened. */
+BB_INLINE vf load_f32(const void *row, size_t at, int left)
 {
-    if (type == BB_TYPE_F32) return vf_load((const float *)row + i);
-    if (type == BB_TYPE_BF16) return vf_load_bf16((const uint16_t *)row + i);
-    return vf_load_f16((const uint16_t *)row + i);
+    return vf_load_up_to((const float *)row + at, left);
 }
 
-BB_INLINE vf load_weights_part(int type, const void *row, size_t i, int n)
-{
-    if (type == BB_TYPE_F32) return vf_load_part((const float *)row + i, n);
-    if (type == BB_TYPE_BF16) return vf_load_bf16_part((const uint16_t *)row + i, n);
-    return vf_load_f16_part((const uint16_t *)row + i, n);
-}
-
-/* gemm_load_fn of a type: VL elements. */
-#define LOAD(name, type)                                                                          \
-    BB_INLINE vf load_##name(const void *row, size_t at, int left)                                \
+#define LOAD(type)                                                                                \
+    BB_INLINE vf load_##type(const void *row, size_t at, int left)                                \
     {                                                                                             \
-        return left >= VL ? load_weights(type, row, at) : load_weights_part(type, row, at, left); \
+        const uint16_t *p = (const uint16_t *)row + at;                                           \
+        return left >= VL ? vf_load_##type(p) : vf_load_##type##_part(p, left);                   \
     }
-LOAD(f32, BB_TYPE_F32)
-LOAD(bf16, BB_TYPE_BF16)
-LOAD(f16, BB_TYPE_F16)
+LOAD(bf16)
+LOAD(f16)
 
 /* ------------------------------------------------------------- few rows ----------------- */
 
@@ -50,7 +40,7 @@ BB_INLINE void step_f32(const void *row, size_t at, int left, vf *v)
 BB_INLINE void step_two_f32(const void *row, size_t at, int left, vf *v)
 {
     v[0] = load_f32(row, at, left);
-    v[1] = left > VL ? load_f32(row, at + VL, left - VL) : vf_zero();
+    v[1] = load_f32(row, at + VL, left - VL);
 }
 
 BB_INLINE void step_f16(const void *row, size_t at, int left, vf *v)
@@ -61,29 +51,16 @@ BB_INLINE void step_f16(const void *row, size_t at, int left, vf *v)
 
 /* bfloat16 weights: steps of 2·VL elements, the first of each pair of neighbours in v[0], the
    second in v[1]: so a shift and a mask widen them. step_pairs_f32 loads x for them. */
-BB_INLINE void step_bf16(const void *row, size_t at, int left, vf *v)
-{
-    uint16_t        some[2 * VL] = { 0 };
-    const uint16_t *p = (const uint16_t *)row + at;
-
-    if (left < 2 * VL) {
-        memcpy(some, p, (size_t)left * sizeof *p);
-        p = some;
+#define STEP_PAIRS(name, element, load_pairs)                                                     \
+    BB_INLINE void name(const void *row, size_t at, int left, vf *v)                              \
+    {                                                                                             \
+        element        some[2 * VL] = { 0 };                                                      \
+        const element *p = (const element *)row + at;                                             \
+        if (left < 2 * VL) p = memcpy(some, p, (size_t)left * sizeof *p);                         \
+        load_pairs(p, &v[0], &v[1]);                                                              \
     }
-    vf_load_bf16_pairs(p, &v[0], &v[1]);
-}
-
-BB_INLINE void step_pairs_f32(const void *row, size_t at, int left, vf *v)
-{
-    float        some[2 * VL] = { 0 };
-    const float *p = (const float *)row + at;
-
-    if (left < 2 * VL) {
-        memcpy(some, p, (size_t)left * sizeof *p);
-        p = some;
-    }
-    vf_load_pairs(p, &v[0], &v[1]);
-}
+STEP_PAIRS(step_bf16, uint16_t, vf_load_bf16_pairs)
+STEP_PAIRS(step_pairs_f32, float, vf_load_pairs)
 
 static const few_kind few_f32  = { step_f32, step_f32, 1, VL, 4, 4 };
 static const few_kind few_bf16 = { step_bf16, step_pairs_f32, 2, 2 * VL, 2, 4 };
