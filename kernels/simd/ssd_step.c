@@ -6,6 +6,8 @@
 #include "../variants.h"
 #include "vec.h"
 
+#include <stdbool.h>
+
 enum {
     ROWS  = 4,                            /* whose sums over lanes are made together */
     AHEAD = 8192                          /* bytes to prefetch into L2: beyond this page */
@@ -15,10 +17,15 @@ enum {
 BB_INLINE vf step_lanes(int n, vf a, vf dx, const float *B, const float *C, const float *S_in,
                         float *S_out, vf sum)
 {
-    const vf s = vf_fma(a, vf_load_up_to(S_in, n), vf_mul(dx, vf_load_up_to(B, n)));
+    const bool whole = n >= VL;
+    const vf   b     = whole ? vf_load(B) : vf_load_part(B, n);
+    const vf   c     = whole ? vf_load(C) : vf_load_part(C, n);
+    const vf   old   = whole ? vf_load(S_in) : vf_load_part(S_in, n);
+    const vf   s     = vf_fma(a, old, vf_mul(dx, b));
 
-    vf_store_up_to(S_out, n, s);
-    return vf_fma(vf_load_up_to(C, n), s, sum);
+    if (whole) vf_store(S_out, s);
+    else       vf_store_part(S_out, n, s);
+    return vf_fma(c, s, sum);
 }
 
 /* A row of the state [N]; lanes of C · S_out. */
