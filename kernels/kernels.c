@@ -13,29 +13,14 @@
 #  endif
 #endif
 
-/* All kernels of c, avx2 or avx512. One without a variant of its own at a level can be given the
-   name of another level's in variants.h. */
+/* All kernels of c, avx2 or avx512. */
+#define ENTRY(name, isa) .name = bb_##name##_##isa,
 #define TABLE(isa)                                                                                \
     {                                                                                             \
-        .widen          = { [BB_TYPE_BF16] = bb_widen_bf16_##isa,                                 \
-                            [BB_TYPE_F16]  = bb_widen_f16_##isa },                                \
-        .narrow         = { [BB_TYPE_BF16] = bb_narrow_bf16_##isa,                                \
-                            [BB_TYPE_F16]  = bb_narrow_f16_##isa },                               \
-        .attend_join    = bb_attend_join_##isa,                                                   \
-        .axpy           = bb_axpy_##isa,                                                          \
-        .mul            = bb_mul_##isa,                                                           \
-        .relu2          = bb_relu2_##isa,                                                         \
-        .silu_mul       = bb_silu_mul_##isa,                                                      \
-        .rmsnorm        = bb_rmsnorm_##isa,                                                       \
-        .gated_rmsnorm  = bb_gated_rmsnorm_##isa,                                                 \
-        .softplus_clamp = bb_softplus_clamp_##isa,                                                \
-        .rope           = bb_rope_##isa,                                                          \
-        .conv1d         = bb_conv1d_##isa,                                                        \
-        .ssd_step       = bb_ssd_step_##isa,                                                      \
-        .ssd_chunk      = bb_ssd_chunk_##isa,                                                     \
-        .ssd_cb         = bb_ssd_cb_##isa,                                                        \
-        .read           = bb_read_##isa,                                                          \
-        .peak           = { [BB_PEAK_F32] = bb_peak_f32_##isa },                                  \
+        .widen  = { [BB_TYPE_BF16] = bb_widen_bf16_##isa, [BB_TYPE_F16] = bb_widen_f16_##isa },   \
+        .narrow = { [BB_TYPE_BF16] = bb_narrow_bf16_##isa, [BB_TYPE_F16] = bb_narrow_f16_##isa }, \
+        .peak   = { [BB_PEAK_F32] = bb_peak_f32_##isa },                                          \
+        BB_EACH_KERNEL(ENTRY, isa)                                                                \
     }
 
 /* Structures of other files are no constants to C11, so these rows are copied at run time. */

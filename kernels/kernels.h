@@ -129,8 +129,8 @@ typedef struct bb_format {
     size_t       (*many_bytes)(int T, int cols);      /* of x; grows with T and cols */
     bb_prepare_fn *prepare_few, *prepare_many;
     bb_few_fn     *few;
-    bb_many_fn    *many;                  /* NULL, like prepare_many and many_bytes, at a level
-                                             without one */
+    bb_many_fn    *many;                  /* NULL at a level without one: prepare_many then puts
+                                             float32 rows one below the other */
     bb_decode_fn  *decode;
     bb_encode_fn  *encode;                /* NULL: can only be read */
 } bb_format;
@@ -334,7 +334,7 @@ typedef void bb_attend_join_fn(int n_parts, int heads, int d, const float *part,
 typedef uint64_t bb_read_fn(size_t n, const void *data);
 
 /* Operations done, a multiply-add counted as two: `rounds` rounds of as many independent ones as
-   the registers hold. What they come to is added to or stored in *sink. */
+   the registers hold. Something they come to is added to or stored in *sink. */
 typedef double bb_peak_fn(long rounds, float *sink);
 enum { BB_PEAK_F32, BB_PEAK_BF16, BB_PEAK_I8, BB_N_PEAKS };       /* the type of the factors */
 

@@ -14,7 +14,7 @@
 size_t bb_bytes_f32(int rows, int cols);
 size_t bb_bytes_half(int rows, int cols);
 
-/* bb_decode_fn and bb_encode_fn of row-major float32; of halves, by a conversion. */
+/* Row-major float32; row-major halves, by a conversion. */
 bb_decode_fn bb_decode_f32;
 bb_encode_fn bb_encode_f32;
 void bb_decode_half(bb_widen_fn *widen, int rows, int cols, const void *W, int first, float *w,
@@ -22,29 +22,35 @@ void bb_decode_half(bb_widen_fn *widen, int rows, int cols, const void *W, int f
 void bb_encode_half(bb_narrow_fn *narrow, int rows, int cols, const float *w, size_t ldw, void *W,
                     int first);
 
-/* What exists at each of the levels c, avx2 and avx512. */
+/* Defines the bb_decode_fn and the bb_encode_fn of halves that two conversions make. */
+#define BB_DEFINE_ROWS(widen, narrow, decode, encode)                                             \
+    void decode(int rows, int cols, const void *W, int first, float *w, size_t ldw)               \
+    {                                                                                             \
+        bb_decode_half(widen, rows, cols, W, first, w, ldw);                                      \
+    }                                                                                             \
+    void encode(int rows, int cols, const float *w, size_t ldw, void *W, int first)               \
+    {                                                                                             \
+        bb_encode_half(narrow, rows, cols, w, ldw, W, first);                                     \
+    }
+
+/* Calls each(name, isa) for every kernel that is a function of its own at each of the levels c, avx2
+   and avx512. */
+#define BB_EACH_KERNEL(each, isa)                                                                 \
+    each(attend_join, isa) each(axpy, isa) each(mul, isa) each(relu2, isa) each(silu_mul, isa)    \
+    each(rmsnorm, isa) each(gated_rmsnorm, isa) each(softplus_clamp, isa) each(rope, isa)         \
+    each(conv1d, isa) each(ssd_step, isa) each(ssd_chunk, isa) each(ssd_cb, isa) each(read, isa)
+
+/* What exists at each of these levels. */
+#define BB_DECLARE(name, isa) bb_##name##_fn bb_##name##_##isa;
 #define BB_VARIANTS(isa)                                                                          \
     extern const bb_format bb_format_f32_##isa, bb_format_bf16_##isa, bb_format_f16_##isa;        \
     extern const bb_cache  bb_cache_f32_##isa, bb_cache_bf16_##isa, bb_cache_f16_##isa;           \
-    bb_widen_fn          bb_widen_bf16_##isa, bb_widen_f16_##isa;                                 \
-    bb_narrow_fn         bb_narrow_bf16_##isa, bb_narrow_f16_##isa;                               \
-    bb_decode_fn         bb_decode_bf16_##isa, bb_decode_f16_##isa;                               \
-    bb_encode_fn         bb_encode_bf16_##isa, bb_encode_f16_##isa;                               \
-    bb_attend_join_fn    bb_attend_join_##isa;                                                    \
-    bb_axpy_fn           bb_axpy_##isa;                                                           \
-    bb_mul_fn            bb_mul_##isa;                                                            \
-    bb_relu2_fn          bb_relu2_##isa;                                                          \
-    bb_silu_mul_fn       bb_silu_mul_##isa;                                                       \
-    bb_rmsnorm_fn        bb_rmsnorm_##isa;                                                        \
-    bb_gated_rmsnorm_fn  bb_gated_rmsnorm_##isa;                                                  \
-    bb_softplus_clamp_fn bb_softplus_clamp_##isa;                                                 \
-    bb_rope_fn           bb_rope_##isa;                                                           \
-    bb_conv1d_fn         bb_conv1d_##isa;                                                         \
-    bb_ssd_step_fn       bb_ssd_step_##isa;                                                       \
-    bb_ssd_chunk_fn      bb_ssd_chunk_##isa;                                                      \
-    bb_ssd_cb_fn         bb_ssd_cb_##isa;                                                         \
-    bb_read_fn           bb_read_##isa;                                                           \
-    bb_peak_fn           bb_peak_f32_##isa
+    bb_widen_fn            bb_widen_bf16_##isa, bb_widen_f16_##isa;                               \
+    bb_narrow_fn           bb_narrow_bf16_##isa, bb_narrow_f16_##isa;                             \
+    bb_decode_fn           bb_decode_bf16_##isa, bb_decode_f16_##isa;                             \
+    bb_encode_fn           bb_encode_bf16_##isa, bb_encode_f16_##isa;                             \
+    BB_EACH_KERNEL(BB_DECLARE, isa)                                                               \
+    bb_peak_fn             bb_peak_f32_##isa
 
 BB_VARIANTS(c);
 BB_VARIANTS(avx2);

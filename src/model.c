@@ -47,8 +47,8 @@ static bb_status cut_layers(bb_graph *g, const bamba_model_options *o, bamba_err
                    g->n_layers, o->first_layer, o->end_layer);
 }
 
-/* option, else environment, else the best there is; what is asked for by name is never replaced
-   by something else. */
+/* The level by the option, else by the environment, else the best there is. One that is asked for
+   by name is never replaced by another. */
 static bb_status choose_kernels(bb_kernels *k, const char *option, bamba_error *err)
 {
     const char    *from = option ? "option cpu" : "environment BAMBA_CPU";
@@ -76,7 +76,8 @@ static bb_type read_dtype(const bb_json *c)
 {
     const char *name = bb_json_text_or(c, "dtype", bb_json_text_or(c, "torch_dtype", "float32"));
 
-    return strcmp(name, "bfloat16") == 0 ? BB_TYPE_BF16 : strcmp(name, "float16") == 0 ? BB_TYPE_F16 : BB_TYPE_F32;
+    return strcmp(name, "bfloat16") == 0 ? BB_TYPE_BF16
+         : strcmp(name, "float16") == 0 ? BB_TYPE_F16 : BB_TYPE_F32;
 }
 
 static bb_status plan_model(bamba_model *m, bb_json_doc *doc, const bb_log *log, bamba_error *err)
@@ -145,32 +146,24 @@ static bb_status bind_model(bamba_model *m, const bamba_model_options *o, const 
     return BAMBA_OK;
 }
 
-/* The parts both ways of opening share: everything up to the plan. */
-static bb_status begin(bamba_model **out, const char *config_path,
+/* Read config.json and plan the model; no weights yet. */
+static bb_status begin(bamba_model **out, const bb_allocator *a, const char *config_path,
                        const bamba_model_options *o, bamba_error *err)
 {
     const bb_log log = { o->log, o->log_context };
     bb_status    status = BAMBA_OK;
     bb_json_doc *doc = NULL;
-    bamba_model *m = NULL;
-    bb_allocator a;
+    bamba_model *m = bb_new(a, 1, sizeof *m);
 
-    BB_TRY(bb_allocator_resolve(&a, &o->allocator, err));
-    m = bb_new(&a, 1, sizeof *m);
-    if (!m) {
+    if (m) m->alloc = *a;
+    if (!m || !(m->graph = bb_graph_create(a))) {
         status = bb_fail(err, BAMBA_ERR_MEMORY, "model: out of memory");
         goto done;
     }
-    m->alloc = a;
     m->kv_type = o->kv_type ? (bb_type)o->kv_type : BB_TYPE_F16;
     BB_TRY(choose_kernels(&m->kernels, o->cpu, err));
     if (o->compute_type == BAMBA_TYPE_F32) bb_kernels_keep_f32(&m->kernels);
-    m->graph = bb_graph_create(&a);
-    if (!m->graph) {
-        status = bb_fail(err, BAMBA_ERR_MEMORY, "model: out of memory");
-        goto done;
-    }
-    BB_TRY(bb_json_open(&doc, &a, config_path, BB_JSON_INFINITY, err));
+    BB_TRY(bb_json_open(&doc, a, config_path, BB_JSON_INFINITY, err));
     BB_TRY(plan_model(m, doc, &log, err));
     BB_TRY(cut_layers(m->graph, o, err));
     *out = m;
@@ -181,40 +174,10 @@ done:
     return status;
 }
 
-static bb_status open_config(bamba_model **out, const char *path, const uint64_t *random,
-                             const bamba_model_options *options, bamba_error *err)
-{
-    bamba_model_options o = BAMBA_MODEL_OPTIONS;
-    bb_status           status = BAMBA_OK;
-    bamba_model        *m = NULL;
-
-    if (!out || !path)
-        return bb_fail(err, BAMBA_ERR_ARGUMENT, "model: %s is NULL", out ? "path" : "out");
-    *out = NULL;
-    BB_TRY(read_options(&o, options, err));
-    BB_TRY(begin(&m, path, &o, err));
-    BB_TRY(bind_model(m, &o, random, err));
-    *out = m;
-    m = NULL;
-done:
-    bamba_model_free(m);
-    return status;
-}
-
-bamba_status bamba_model_open_config(bamba_model **out, const char *path,
-                                     const bamba_model_options *options, bamba_error *err)
-{
-    return open_config(out, path, NULL, options, err);
-}
-
-bamba_status bamba_model_open_random(bamba_model **out, const char *path, uint64_t seed,
-                                     const bamba_model_options *options, bamba_error *err)
-{
-    return open_config(out, path, &seed, options, err);
-}
-
-bamba_status bamba_model_open(bamba_model **out, const char *dir,
-                              const bamba_model_options *options, bamba_error *err)
+/* From the directory dir, or, if it is NULL, from the file `config` alone. */
+static bb_status open_model(bamba_model **out, const char *dir, const char *config,
+                            const uint64_t *random, const bamba_model_options *options,
+                            bamba_error *err)
 {
     bamba_model_options o = BAMBA_MODEL_OPTIONS;
     bb_status           status = BAMBA_OK;
@@ -222,27 +185,50 @@ bamba_status bamba_model_open(bamba_model **out, const char *dir,
     char               *path = NULL;
     bb_allocator        a;
 
-    if (!out || !dir)
-        return bb_fail(err, BAMBA_ERR_ARGUMENT, "model: %s is NULL", out ? "dir" : "out");
     *out = NULL;
     BB_TRY(read_options(&o, options, err));
     BB_TRY(bb_allocator_resolve(&a, &o.allocator, err));
-    path = bb_path_join(&a, dir, "config.json");
-    if (!path) {
+    if (dir && !(path = bb_path_join(&a, dir, "config.json"))) {
         status = bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", dir);
         goto done;
     }
-    BB_TRY(begin(&m, path, &o, err));
-    BB_TRY(bb_generation_config_read(&m->generation, &a, dir, &(bb_log){ o.log, o.log_context },
-                                     err));
-    BB_TRY(bb_checkpoint_open(&m->checkpoint, &a, dir, err));
-    BB_TRY(bind_model(m, &o, NULL, err));
+    BB_TRY(begin(&m, &a, dir ? path : config, &o, err));
+    if (dir) {
+        const bb_log log = { o.log, o.log_context };
+        BB_TRY(bb_generation_config_read(&m->generation, &a, dir, &log, err));
+        BB_TRY(bb_checkpoint_open(&m->checkpoint, &a, dir, err));
+    }
+    BB_TRY(bind_model(m, &o, random, err));
     *out = m;
     m = NULL;
 done:
     bamba_model_free(m);
-    bb_release(&a, path);
+    if (path) bb_release(&a, path);
     return status;
+}
+
+bamba_status bamba_model_open_config(bamba_model **out, const char *path,
+                                     const bamba_model_options *options, bamba_error *err)
+{
+    if (!out || !path)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "model: %s is NULL", out ? "path" : "out");
+    return open_model(out, NULL, path, NULL, options, err);
+}
+
+bamba_status bamba_model_open_random(bamba_model **out, const char *path, uint64_t seed,
+                                     const bamba_model_options *options, bamba_error *err)
+{
+    if (!out || !path)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "model: %s is NULL", out ? "path" : "out");
+    return open_model(out, NULL, path, &seed, options, err);
+}
+
+bamba_status bamba_model_open(bamba_model **out, const char *dir,
+                              const bamba_model_options *options, bamba_error *err)
+{
+    if (!out || !dir)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "model: %s is NULL", out ? "dir" : "out");
+    return open_model(out, dir, NULL, NULL, options, err);
 }
 
 void bamba_model_free(bamba_model *m)

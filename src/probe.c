@@ -12,6 +12,7 @@
 enum { TILE = 4 << 20 };                  /* bytes a thread reads at a time */
 enum { LEAST_NS = 20000000 };             /* a peak loop runs this long */
 enum { TRIAL_ROUNDS = 4096 };
+enum { MOST_THREADS = 1024 };
 
 struct bamba_probe {
     bb_allocator alloc;
@@ -36,9 +37,11 @@ bamba_status bamba_probe_create(bamba_probe **out, const bamba_probe_options *op
     *out = NULL;
     BB_TRY(bb_read_options(&o, sizeof o, sizeof o, options, "probe options", err));
     BB_TRY(bb_allocator_resolve(&a, &o.allocator, err));
-    if (o.n_threads < 0 || o.n_threads > 1024) {
+    if (o.n_threads == 0) o.n_threads = bb_threads_default();
+    if (o.n_threads < 1 || o.n_threads > MOST_THREADS) {
         status = bb_fail(err, BAMBA_ERR_ARGUMENT,
-                         "probe: expected n_threads from 0 to 1024, found %d", o.n_threads);
+                         "probe: expected n_threads from 0 to %d, found %d", MOST_THREADS,
+                         o.n_threads);
         goto done;
     }
     if (o.read_bytes == 0) {
@@ -61,8 +64,7 @@ bamba_status bamba_probe_create(bamba_probe **out, const bamba_probe_options *op
         status = bb_fail(err, BAMBA_ERR_MEMORY, "probe: out of memory");
         goto done;
     }
-    BB_TRY(bb_team_create(&p->team, &a, o.n_threads ? o.n_threads : bb_threads_default(),
-                          o.pin != 0, err));
+    BB_TRY(bb_team_create(&p->team, &a, o.n_threads, o.pin != 0, err));
     bb_advise_huge(&a, p->buffer, p->n_bytes);
     memset(p->buffer, 1, p->n_bytes);     /* pages that nobody wrote are one page of zeros */
     *out = p;
@@ -130,7 +132,7 @@ typedef struct computing {
     bb_team    *team;
     bb_peak_fn *run;
     long        rounds;
-    double      operations[1024];         /* by tile */
+    double      operations[MOST_THREADS]; /* by tile; there are as many as threads */
 } computing;
 
 static void compute_tiles(void *context, int thread, int tile, int end)

@@ -15,11 +15,10 @@ BB_INLINE vf product_fma(vf u, vf p, vf sum)
 {
     return _mm512_dpbf16_ps(sum, (bf16x32)_mm512_castps_si512(u), (bf16x32)_mm512_castps_si512(p));
 }
-#include "../simd/few.h"
-#include "../simd/gemm.h"
+#include "../simd/format.h"
 
 /* 32 elements of a row of weights, which are bfloat16 already. */
-BB_INLINE vf load_pairs(const void *row, size_t at, int left)
+BB_INLINE vf load_bf16(const void *row, size_t at, int left)
 {
     const uint16_t *p = (const uint16_t *)row + at;
     return _mm512_castsi512_ps(left >= LANES ? _mm512_loadu_si512(p)
@@ -41,7 +40,7 @@ BB_INLINE vf load_rounded(const void *row, size_t at, int left)
 /* few_load_fn: one register a step. */
 BB_INLINE void step_pairs(const void *row, size_t at, int left, vf *v)
 {
-    v[0] = load_pairs(row, at, left);
+    v[0] = load_bf16(row, at, left);
 }
 
 BB_INLINE void step_rounded(const void *row, size_t at, int left, vf *v)
@@ -49,22 +48,7 @@ BB_INLINE void step_rounded(const void *row, size_t at, int left, vf *v)
     v[0] = load_rounded(row, at, left);
 }
 
-static const few_kind few_dots = { step_pairs, step_rounded, 1, LANES, 2, 4 };
-FEW_TILES(few_dots)
-
-static void bb_prepare_few_bf16_avx512bf16(int T, int cols, const float *x, size_t ldx,
-                                           void *prepared)
-{
-    few_prepare(&few_dots, T, cols, x, ldx, prepared);
-}
-
-static void bb_few_bf16_avx512bf16(int T, int rows, int cols, const void *W, int first,
-                                   const void *x, float *y, size_t ldy)
-{
-    few(&few_dots, few_dots_tiles, T, rows, cols, W, first, x, y, ldy);
-}
-
-static size_t few_bytes_dots(int T, int cols) { return few_bytes(&few_dots, T, cols); }
+static const few_kind few_bf16 = { step_pairs, step_rounded, 1, LANES, 2, 4 };
 
 static void bb_prepare_many_bf16_avx512bf16(int T, int cols, const float *x, size_t ldx,
                                             void *prepared)
@@ -72,19 +56,5 @@ static void bb_prepare_many_bf16_avx512bf16(int T, int cols, const float *x, siz
     gemm_prepare(load_rounded, T, cols, x, ldx * sizeof *x, prepared);
 }
 
-static void bb_many_bf16_avx512bf16(int T, int rows, int cols, const void *W, int first,
-                                    const void *x, float *y, size_t ldy, void *scratch)
-{
-    gemm(load_pairs, sizeof(uint16_t), T, rows, cols, W, first, x, y, ldy, scratch);
-}
-
-static size_t many_bytes(int T, int cols) { return gemm_bytes(T, cols); }
-
-const bb_format bb_format_bf16_avx512bf16 = {
-    .name = "bf16", .type = BB_TYPE_BF16, .block = 1, .rows_together = 1, .align = 2,
-    .activation = BB_TYPE_BF16, .group = MR,
-    .bytes = bb_bytes_half, .few_bytes = few_bytes_dots, .many_bytes = many_bytes,
-    .prepare_few = bb_prepare_few_bf16_avx512bf16, .prepare_many = bb_prepare_many_bf16_avx512bf16,
-    .few = bb_few_bf16_avx512bf16, .many = bb_many_bf16_avx512bf16,
-    .decode = bb_decode_bf16_avx512, .encode = bb_encode_bf16_avx512
-};
+DEFINE_FORMAT(bf16, BB_TYPE_BF16, BB_TYPE_BF16, bb_prepare_many_bf16_avx512bf16, bb_bytes_half,
+              bb_decode_bf16_avx512, bb_encode_bf16_avx512)

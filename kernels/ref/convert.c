@@ -5,25 +5,20 @@
 
 #include <string.h>
 
-void bb_widen_bf16_c(size_t n, const uint16_t *restrict src, float *restrict dst)
-{
-    for (size_t i = 0; i < n; i++) dst[i] = widen_bf16(src[i]);
-}
-
-void bb_widen_f16_c(size_t n, const uint16_t *restrict src, float *restrict dst)
-{
-    for (size_t i = 0; i < n; i++) dst[i] = widen_f16(src[i]);
-}
-
-void bb_narrow_bf16_c(size_t n, const float *restrict src, uint16_t *restrict dst)
-{
-    for (size_t i = 0; i < n; i++) dst[i] = narrow_bf16(src[i]);
-}
-
-void bb_narrow_f16_c(size_t n, const float *restrict src, uint16_t *restrict dst)
-{
-    for (size_t i = 0; i < n; i++) dst[i] = narrow_f16(src[i]);
-}
+/* The conversions of one type, of n elements and of rows of a matrix. */
+#define CONVERT(type)                                                                             \
+    void bb_widen_##type##_c(size_t n, const uint16_t *restrict src, float *restrict dst)         \
+    {                                                                                             \
+        for (size_t i = 0; i < n; i++) dst[i] = widen_##type(src[i]);                             \
+    }                                                                                             \
+    void bb_narrow_##type##_c(size_t n, const float *restrict src, uint16_t *restrict dst)        \
+    {                                                                                             \
+        for (size_t i = 0; i < n; i++) dst[i] = narrow_##type(src[i]);                            \
+    }                                                                                             \
+    BB_DEFINE_ROWS(bb_widen_##type##_c, bb_narrow_##type##_c, bb_decode_##type##_c,               \
+                   bb_encode_##type##_c)
+CONVERT(bf16)
+CONVERT(f16)
 
 /* -------------------------------------------------------------- rows of a matrix --------- */
 
@@ -60,15 +55,3 @@ void bb_encode_half(bb_narrow_fn *narrow, int rows, int cols, const float *w, si
 
     for (int r = 0; r < rows; r++, to += width, w += ldw) narrow(width, w, to);
 }
-
-#define ROWS(type)                                                                                \
-    void bb_decode_##type##_c(int rows, int cols, const void *W, int first, float *w, size_t ldw) \
-    {                                                                                             \
-        bb_decode_half(bb_widen_##type##_c, rows, cols, W, first, w, ldw);                        \
-    }                                                                                             \
-    void bb_encode_##type##_c(int rows, int cols, const float *w, size_t ldw, void *W, int first) \
-    {                                                                                             \
-        bb_encode_half(bb_narrow_##type##_c, rows, cols, w, ldw, W, first);                       \
-    }
-ROWS(bf16)
-ROWS(f16)

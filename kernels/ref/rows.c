@@ -54,12 +54,10 @@ static inline void multiply_row(int type, int T, int cols, const void *w, const 
     }
 }
 
-/* Rows one behind the other. */
-static void bb_prepare_few_c(int T, int cols, const float *x, size_t ldx, void *prepared)
+/* One row below the other. */
+static void bb_prepare_c(int T, int cols, const float *x, size_t ldx, void *prepared)
 {
-    for (int t = 0; t < T; t++)
-        memcpy((float *)prepared + (size_t)t * (size_t)cols, x + (size_t)t * ldx,
-               (size_t)cols * sizeof *x);
+    bb_encode_f32(T, cols, x, ldx, prepared, 0);
 }
 
 static inline void multiply_matrix(int type, int T, int rows, int cols, const void *W, int first,
@@ -83,8 +81,9 @@ static inline void multiply_matrix(int type, int T, int rows, int cols, const vo
     }                                                                                             \
     const bb_format bb_format_##name_of##_c = {                                                   \
         .name = #name_of, .type = type_of, .block = 1, .rows_together = 1,                        \
-        .align = type_of == BB_TYPE_F32 ? 4 : 2, .activation = BB_TYPE_F32, .group = 1,           \
-        .bytes = bytes_of, .few_bytes = bb_bytes_f32, .prepare_few = bb_prepare_few_c,            \
+        .align = type_of == BB_TYPE_F32 ? 4 : 2, .activation = BB_TYPE_F32,                       \
+        .group = BB_MOST_GROUP, .bytes = bytes_of, .few_bytes = bb_bytes_f32,                     \
+        .many_bytes = bb_bytes_f32, .prepare_few = bb_prepare_c, .prepare_many = bb_prepare_c,    \
         .few = bb_few_##name_of##_c, .decode = decode_of, .encode = encode_of                     \
     };
 FORMAT(f32, BB_TYPE_F32, bb_bytes_f32, bb_decode_f32, bb_encode_f32)

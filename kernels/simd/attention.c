@@ -100,24 +100,8 @@ CACHE(f32, BB_TYPE_F32)
 CACHE(bf16, BB_TYPE_BF16)
 CACHE(f16, BB_TYPE_F16)
 
-static void add_part(int d, vf fade, const float *sum, float *out)
-{
-    int w = 0;
-
-    for (; w + VL <= d; w += VL)
-        vf_store(out + w, vf_fma(fade, vf_load(sum + w), vf_load(out + w)));
-    if (w < d)
-        vf_store_part(out + w, d - w,
-                      vf_fma(fade, vf_load_part(sum + w, d - w), vf_load_part(out + w, d - w)));
-}
-
-static void divide(int d, vf by, float *out)
-{
-    int w = 0;
-
-    for (; w + VL <= d; w += VL) vf_store(out + w, vf_div(vf_load(out + w), by));
-    if (w < d) vf_store_part(out + w, d - w, vf_div(vf_load_part(out + w, d - w), by));
-}
+BB_INLINE vf add_part(vf sum, vf out, const vf *fade) { return vf_fma(*fade, sum, out); }
+BB_INLINE vf divide(vf out, vf same, const vf *by) { return (void)same, vf_div(out, *by); }
 
 void BB_ISA(bb_attend_join)(int n_parts, int heads, int d, const float *part, size_t ld_part,
                             float *out)
@@ -139,8 +123,8 @@ void BB_ISA(bb_attend_join)(int n_parts, int heads, int d, const float *part, si
             const float *u = first + (size_t)j * ld_part;
             const vf     fade = vf_exp(vf_set1(u[at_largest] - most));
             weight = vf_fma(fade, vf_set1(u[at_weight]), weight);
-            add_part(d, fade, u, o);
+            vf_map(d, add_part, &fade, u, o, o);
         }
-        divide(d, weight, o);
+        vf_map(d, divide, &weight, o, o, o);
     }
 }

@@ -7,8 +7,6 @@
 #include "../variants.h"
 #include "vec.h"
 
-#include <stdbool.h>
-
 enum {
     BLOCK    = 256,                       /* channels: rows of 1 KiB, K of them in L1 */
     MAX_TAPS = 8
@@ -64,19 +62,17 @@ static void load_taps(pass *k, const float *w, size_t ldw)
         for (int j = 0; j < k->taps; j++) k->tap[j][c] = w[(size_t)c * ldw + (size_t)j];
 }
 
-BB_INLINE vf load(const float *p, int n) { return n < VL ? vf_load_part(p, n) : vf_load(p); }
-
 /* Channels c … c + n - 1, n <= VL, of one token; row[j]: its input for tap j. */
 BB_INLINE void convolve(const pass *k, int taps, bool last, const float *const *row, int c,
                         int n, float *out)
 {
-    vf sum = k->first > 0 ? load(out + c, n) : k->bias ? load(k->bias + c, n) : vf_zero();
+    const float *before = k->first > 0 ? out : k->bias;
+    vf           sum = before ? vf_load_up_to(before + c, n) : vf_zero();
 
     for (int j = 0; j < taps; j++)
-        sum = vf_fma(load(k->tap[j] + c, n), load(row[j] + c, n), sum);
+        sum = vf_fma(vf_load_up_to(k->tap[j] + c, n), vf_load_up_to(row[j] + c, n), sum);
     if (last) sum = vf_silu(sum);
-    if (n < VL) vf_store_part(out + c, n, sum);
-    else        vf_store(out + c, sum);
+    vf_store_up_to(out + c, n, sum);
 }
 
 BB_INLINE void run_pass(const pass *k, int taps, const input *in, int T, float *out, size_t ldo)

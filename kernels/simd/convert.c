@@ -5,44 +5,24 @@
 #include "../variants.h"
 #include "vec.h"
 
-void BB_ISA(bb_widen_bf16)(size_t n, const uint16_t *src, float *dst)
-{
-    size_t i = 0;
-    for (; i + VL <= n; i += VL) vf_store(dst + i, vf_load_bf16(src + i));
-    if (i < n) vf_store_part(dst + i, (int)(n - i), vf_load_bf16_part(src + i, (int)(n - i)));
-}
-
-void BB_ISA(bb_widen_f16)(size_t n, const uint16_t *src, float *dst)
-{
-    size_t i = 0;
-    for (; i + VL <= n; i += VL) vf_store(dst + i, vf_load_f16(src + i));
-    if (i < n) vf_store_part(dst + i, (int)(n - i), vf_load_f16_part(src + i, (int)(n - i)));
-}
-
-void BB_ISA(bb_narrow_bf16)(size_t n, const float *src, uint16_t *dst)
-{
-    size_t i = 0;
-    for (; i + VL <= n; i += VL) vf_store_bf16(dst + i, vf_load(src + i));
-    if (i < n) vf_store_bf16_part(dst + i, (int)(n - i), vf_load_part(src + i, (int)(n - i)));
-}
-
-void BB_ISA(bb_narrow_f16)(size_t n, const float *src, uint16_t *dst)
-{
-    size_t i = 0;
-    for (; i + VL <= n; i += VL) vf_store_f16(dst + i, vf_load(src + i));
-    if (i < n) vf_store_f16_part(dst + i, (int)(n - i), vf_load_part(src + i, (int)(n - i)));
-}
-
-#define ROWS(type)                                                                                \
-    void BB_ISA(bb_decode_##type)(int rows, int cols, const void *W, int first, float *w,         \
-                                  size_t ldw)                                                     \
+/* The conversions of one type, of n elements and of rows of a matrix. */
+#define CONVERT(type)                                                                             \
+    void BB_ISA(bb_widen_##type)(size_t n, const uint16_t *src, float *dst)                       \
     {                                                                                             \
-        bb_decode_half(BB_ISA(bb_widen_##type), rows, cols, W, first, w, ldw);                    \
+        size_t    i = 0;                                                                          \
+        const int part = (int)(n % VL);                                                           \
+        for (; i + VL <= n; i += VL) vf_store(dst + i, vf_load_##type(src + i));                  \
+        if (part) vf_store_part(dst + i, part, vf_load_##type##_part(src + i, part));             \
     }                                                                                             \
-    void BB_ISA(bb_encode_##type)(int rows, int cols, const float *w, size_t ldw, void *W,        \
-                                  int first)                                                      \
+    void BB_ISA(bb_narrow_##type)(size_t n, const float *src, uint16_t *dst)                      \
     {                                                                                             \
-        bb_encode_half(BB_ISA(bb_narrow_##type), rows, cols, w, ldw, W, first);                   \
-    }
-ROWS(bf16)
-ROWS(f16)
+        size_t    i = 0;                                                                          \
+        const int part = (int)(n % VL);                                                           \
+        for (; i + VL <= n; i += VL) vf_store_##type(dst + i, vf_load(src + i));                  \
+        if (part) vf_store_##type##_part(dst + i, part, vf_load_part(src + i, part));             \
+    }                                                                                             \
+    BB_DEFINE_ROWS(BB_ISA(bb_widen_##type), BB_ISA(bb_narrow_##type), BB_ISA(bb_decode_##type),   \
+                   BB_ISA(bb_encode_##type))
+
+CONVERT(bf16)
+CONVERT(f16)

@@ -2,50 +2,35 @@
 #include "../variants.h"
 #include "vec.h"
 
+BB_INLINE vf axpy(vf x, vf y, const vf *alpha) { return vf_fma(*alpha, x, y); }
+BB_INLINE vf mul(vf x, vf y, const vf *c) { return (void)c, vf_mul(x, y); }
+
+/* vf_max gives its second operand where one is NaN. */
+BB_INLINE vf relu2(vf x, vf same, const vf *zero)
+{
+    const vf v = vf_max(*zero, x);
+    return (void)same, vf_mul(v, v);
+}
+
+BB_INLINE vf silu_mul(vf gate, vf up, const vf *c) { return (void)c, vf_mul(vf_silu(gate), up); }
+
 void BB_ISA(bb_axpy)(int n, float alpha, const float *x, float *y)
 {
     const vf a = vf_set1(alpha);
-    int      i = 0;
-
-    for (; i + VL <= n; i += VL) vf_store(y + i, vf_fma(a, vf_load(x + i), vf_load(y + i)));
-    if (i < n)
-        vf_store_part(y + i, n - i,
-                      vf_fma(a, vf_load_part(x + i, n - i), vf_load_part(y + i, n - i)));
+    vf_map(n, axpy, &a, x, y, y);
 }
 
-void BB_ISA(bb_mul)(int n, const float *x, float *y)
-{
-    int i = 0;
-
-    for (; i + VL <= n; i += VL) vf_store(y + i, vf_mul(vf_load(x + i), vf_load(y + i)));
-    if (i < n)
-        vf_store_part(y + i, n - i, vf_mul(vf_load_part(x + i, n - i), vf_load_part(y + i, n - i)));
-}
-
-/* vf_max gives its second operand where one is NaN. */
-BB_INLINE vf relu2(vf x)
-{
-    const vf v = vf_max(vf_zero(), x);
-    return vf_mul(v, v);
-}
+void BB_ISA(bb_mul)(int n, const float *x, float *y) { vf_map(n, mul, NULL, x, y, y); }
 
 void BB_ISA(bb_relu2)(int n, const float *x, float *y)
 {
-    int i = 0;
-
-    for (; i + VL <= n; i += VL) vf_store(y + i, relu2(vf_load(x + i)));
-    if (i < n) vf_store_part(y + i, n - i, relu2(vf_load_part(x + i, n - i)));
+    const vf zero = vf_zero();
+    vf_map(n, relu2, &zero, x, x, y);
 }
 
 void BB_ISA(bb_silu_mul)(int n, const float *gate, const float *up, float *y)
 {
-    int i = 0;
-
-    for (; i + VL <= n; i += VL)
-        vf_store(y + i, vf_mul(vf_silu(vf_load(gate + i)), vf_load(up + i)));
-    if (i < n)
-        vf_store_part(y + i, n - i, vf_mul(vf_silu(vf_load_part(gate + i, n - i)),
-                                           vf_load_part(up + i, n - i)));
+    vf_map(n, silu_mul, NULL, gate, up, y);
 }
 
 /*
@@ -71,27 +56,19 @@ BB_INLINE vf log1p_of(vf u)
     return vf_fma(n, vf_set1(0x1.63p-1f), vf_add(s2, low));
 }
 
-/* NaN falls through every comparison. */
-BB_INLINE vf softplus_clamp(vf raw, vf bias, vf lo, vf hi)
+/* limit [2]: lo, hi. NaN falls through every comparison. */
+BB_INLINE vf softplus_clamp(vf raw, vf bias, const vf *limit)
 {
     const vf v = vf_add(raw, bias), twenty = vf_set1(20.0f);
     const vf s = vf_choose(vf_less(twenty, v), v, log1p_of(vf_exp(vf_min(twenty, v))));
-    return vf_min(hi, vf_max(lo, s));
+    return vf_min(limit[1], vf_max(limit[0], s));
 }
 
 void BB_ISA(bb_softplus_clamp)(int H, const float *raw, const float *bias, float lo, float hi,
                                float *dt)
 {
-    const vf low = vf_set1(lo), high = vf_set1(hi);
-    int      h = 0;
-
-    for (; h + VL <= H; h += VL)
-        vf_store(dt + h, softplus_clamp(vf_load(raw + h), vf_load(bias + h), low, high));
-    if (h < H) {
-        const int n = H - h;
-        vf_store_part(dt + h, n, softplus_clamp(vf_load_part(raw + h, n),
-                                                vf_load_part(bias + h, n), low, high));
-    }
+    const vf limit[] = { vf_set1(lo), vf_set1(hi) };
+    vf_map(H, softplus_clamp, limit, raw, bias, dt);
 }
 
 void BB_ISA(bb_rope)(int heads, int width, int d, const float *cos, const float *sin, float *x)

@@ -21,16 +21,8 @@ BB_INLINE vf inverse_rms(squares even, squares odd, int n, float epsilon)
     return vf_set1((float)(1.0 / sqrt(sum / n + (double)epsilon)));
 }
 
-/* y[i] = x[i] · r · w[i] */
-BB_INLINE void scale(int n, const float *x, vf r, const float *w, float *y)
-{
-    int i = 0;
-    for (; i + VL <= n; i += VL)
-        vf_store(y + i, vf_mul(vf_mul(vf_load(x + i), r), vf_load(w + i)));
-    if (i < n)
-        vf_store_part(y + i, n - i, vf_mul(vf_mul(vf_load_part(x + i, n - i), r),
-                                           vf_load_part(w + i, n - i)));
-}
+/* x · r · w */
+BB_INLINE vf scale(vf x, vf w, const vf *r) { return vf_mul(vf_mul(x, *r), w); }
 
 void BB_ISA(bb_rmsnorm)(int n, const float *x, const float *w, float epsilon, float *y)
 {
@@ -43,7 +35,8 @@ void BB_ISA(bb_rmsnorm)(int n, const float *x, const float *w, float epsilon, fl
     }
     for (; i < n; i += VL)
         even = add_squares(even, vf_load_part(x + i, n - i < VL ? n - i : VL));
-    scale(n, x, inverse_rms(even, odd, n, epsilon), w, y);
+    const vf r = inverse_rms(even, odd, n, epsilon);
+    vf_map(n, scale, &r, x, w, y);
 }
 
 /* One group: out = u / sqrt(mean(u²) + epsilon) · w, u = y · silu(z). */
@@ -67,7 +60,8 @@ static void norm_group(int n, const float *y, const float *z, const float *w, fl
         even = add_squares(even, u);
         vf_store_part(out + i, part, u);
     }
-    scale(n, out, inverse_rms(even, odd, n, epsilon), w, out);
+    const vf r = inverse_rms(even, odd, n, epsilon);
+    vf_map(n, scale, &r, out, w, out);
 }
 
 void BB_ISA(bb_gated_rmsnorm)(int n, int G, const float *y, const float *z, const float *w,

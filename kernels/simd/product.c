@@ -10,33 +10,22 @@ enum { MR = 14 };                         /* 28 sums, 2 weights, 1 broadcast of 
 enum { MR = 6 };                          /* 12 sums, 2 weights, 1 broadcast of 16 registers */
 #endif
 BB_INLINE vf product_fma(vf u, vf p, vf sum) { return vf_fma(u, p, sum); }
-#include "few.h"
-#include "gemm.h"
+#include "format.h"
 
-/* Elements i … i + VL - 1 of a row, widened; type is a constant where this is inlined. */
-BB_INLINE vf load_weights(int type, const void *row, size_t i)
+/* gemm_load_fn of a type: VL elements, widened. */
+BB_INLINE vf load_f32(const void *row, size_t at, int left)
 {
-    if (type == BB_TYPE_F32) return vf_load((const float *)row + i);
-    if (type == BB_TYPE_BF16) return vf_load_bf16((const uint16_t *)row + i);
-    return vf_load_f16((const uint16_t *)row + i);
+    return vf_load_up_to((const float *)row + at, left);
 }
 
-BB_INLINE vf load_weights_part(int type, const void *row, size_t i, int n)
-{
-    if (type == BB_TYPE_F32) return vf_load_part((const float *)row + i, n);
-    if (type == BB_TYPE_BF16) return vf_load_bf16_part((const uint16_t *)row + i, n);
-    return vf_load_f16_part((const uint16_t *)row + i, n);
-}
-
-/* gemm_load_fn of a type: VL elements. */
-#define LOAD(name, type)                                                                          \
-    BB_INLINE vf load_##name(const void *row, size_t at, int left)                                \
+#define LOAD(type)                                                                                \
+    BB_INLINE vf load_##type(const void *row, size_t at, int left)                                \
     {                                                                                             \
-        return left >= VL ? load_weights(type, row, at) : load_weights_part(type, row, at, left); \
+        const uint16_t *p = (const uint16_t *)row + at;                                           \
+        return left >= VL ? vf_load_##type(p) : vf_load_##type##_part(p, left);                   \
     }
-LOAD(f32, BB_TYPE_F32)
-LOAD(bf16, BB_TYPE_BF16)
-LOAD(f16, BB_TYPE_F16)
+LOAD(bf16)
+LOAD(f16)
 
 /* ------------------------------------------------------------- few rows ----------------- */
 
@@ -51,7 +40,7 @@ BB_INLINE void step_f32(const void *row, size_t at, int left, vf *v)
 BB_INLINE void step_two_f32(const void *row, size_t at, int left, vf *v)
 {
     v[0] = load_f32(row, at, left);
-    v[1] = left > VL ? load_f32(row, at + VL, left - VL) : vf_zero();
+    v[1] = load_f32(row, at + VL, left - VL);
 }
 
 BB_INLINE void step_f16(const void *row, size_t at, int left, vf *v)
@@ -62,36 +51,20 @@ BB_INLINE void step_f16(const void *row, size_t at, int left, vf *v)
 
 /* bfloat16 weights: steps of 2·VL elements, the first of each pair of neighbours in v[0], the
    second in v[1]: so a shift and a mask widen them. step_pairs_f32 loads x for them. */
-BB_INLINE void step_bf16(const void *row, size_t at, int left, vf *v)
-{
-    uint16_t        some[2 * VL] = { 0 };
-    const uint16_t *p = (const uint16_t *)row + at;
-
-    if (left < 2 * VL) {
-        memcpy(some, p, (size_t)left * sizeof *p);
-        p = some;
+#define STEP_PAIRS(name, element, load_pairs)                                                     \
+    BB_INLINE void name(const void *row, size_t at, int left, vf *v)                              \
+    {                                                                                             \
+        element        some[2 * VL] = { 0 };                                                      \
+        const element *p = (const element *)row + at;                                             \
+        if (left < 2 * VL) p = memcpy(some, p, (size_t)left * sizeof *p);                         \
+        load_pairs(p, &v[0], &v[1]);                                                              \
     }
-    vf_load_bf16_pairs(p, &v[0], &v[1]);
-}
-
-BB_INLINE void step_pairs_f32(const void *row, size_t at, int left, vf *v)
-{
-    float        some[2 * VL] = { 0 };
-    const float *p = (const float *)row + at;
-
-    if (left < 2 * VL) {
-        memcpy(some, p, (size_t)left * sizeof *p);
-        p = some;
-    }
-    vf_load_pairs(p, &v[0], &v[1]);
-}
+STEP_PAIRS(step_bf16, uint16_t, vf_load_bf16_pairs)
+STEP_PAIRS(step_pairs_f32, float, vf_load_pairs)
 
 static const few_kind few_f32  = { step_f32, step_f32, 1, VL, 4, 4 };
 static const few_kind few_bf16 = { step_bf16, step_pairs_f32, 2, 2 * VL, 2, 4 };
 static const few_kind few_f16  = { step_f16, step_two_f32, 2, 2 * VL, 2, 4 };
-FEW_TILES(few_f32)
-FEW_TILES(few_bf16)
-FEW_TILES(few_f16)
 
 /* ------------------------------------------------------------- many rows ---------------- */
 
@@ -100,40 +73,10 @@ static void BB_ISA(bb_prepare_many_f32)(int T, int cols, const float *x, size_t 
     gemm_prepare(load_f32, T, cols, x, ldx * sizeof *x, prepared);
 }
 
-static size_t many_bytes(int T, int cols) { return gemm_bytes(T, cols); }
-
 /* ------------------------------------------------------------- the formats -------------- */
 
-/* The kernels of one type and its row of the table. */
-#define FORMAT(name_of, type_of, bytes_of, decode_of, encode_of)                                  \
-    static void BB_ISA(bb_prepare_few_##name_of)(int T, int cols, const float *x, size_t ldx,     \
-                                                 void *prepared)                                  \
-    {                                                                                             \
-        few_prepare(&few_##name_of, T, cols, x, ldx, prepared);                                   \
-    }                                                                                             \
-    static void BB_ISA(bb_few_##name_of)(int T, int rows, int cols, const void *W, int first,     \
-                                         const void *x, float *y, size_t ldy)                     \
-    {                                                                                             \
-        few(&few_##name_of, few_##name_of##_tiles, T, rows, cols, W, first, x, y, ldy);           \
-    }                                                                                             \
-    static void BB_ISA(bb_many_##name_of)(int T, int rows, int cols, const void *W, int first,    \
-                                          const void *x, float *y, size_t ldy, void *scratch)     \
-    {                                                                                             \
-        gemm(load_##name_of, type_of == BB_TYPE_F32 ? 4 : 2, T, rows, cols, W, first, x, y, ldy,  \
-             scratch);                                                                            \
-    }                                                                                             \
-    static size_t few_bytes_##name_of(int T, int cols)                                            \
-    {                                                                                             \
-        return few_bytes(&few_##name_of, T, cols);                                                \
-    }                                                                                             \
-    const bb_format BB_ISA(bb_format_##name_of) = {                                               \
-        .name = #name_of, .type = type_of, .block = 1, .rows_together = 1,                        \
-        .align = type_of == BB_TYPE_F32 ? 4 : 2, .activation = BB_TYPE_F32, .group = MR,          \
-        .bytes = bytes_of, .few_bytes = few_bytes_##name_of, .many_bytes = many_bytes,            \
-        .prepare_few = BB_ISA(bb_prepare_few_##name_of),                                          \
-        .prepare_many = BB_ISA(bb_prepare_many_f32), .few = BB_ISA(bb_few_##name_of),             \
-        .many = BB_ISA(bb_many_##name_of), .decode = decode_of, .encode = encode_of               \
-    };
+#define FORMAT(name, type, bytes, decode, encode)                                                 \
+    DEFINE_FORMAT(name, type, BB_TYPE_F32, BB_ISA(bb_prepare_many_f32), bytes, decode, encode)
 FORMAT(f32, BB_TYPE_F32, bb_bytes_f32, bb_decode_f32, bb_encode_f32)
 FORMAT(bf16, BB_TYPE_BF16, bb_bytes_half, BB_ISA(bb_decode_bf16), BB_ISA(bb_encode_bf16))
 FORMAT(f16, BB_TYPE_F16, bb_bytes_half, BB_ISA(bb_decode_f16), BB_ISA(bb_encode_f16))

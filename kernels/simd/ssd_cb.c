@@ -9,16 +9,15 @@ enum {
     COLS = 4                              /* of B: the sums of one vf_sum4 */
 };
 
-/* Lanes from n on. */
+/* sum[i][j] += the products of lanes n … n + part - 1 of c[i] and b[j]. */
 BB_INLINE void multiply_lanes(const float *const c[ROWS], const float *const b[COLS], int n,
                               int part, vf sum[ROWS][COLS])
 {
     vf v[COLS];
 
-    for (int j = 0; j < COLS; j++)
-        v[j] = part < VL ? vf_load_part(b[j] + n, part) : vf_load(b[j] + n);
+    for (int j = 0; j < COLS; j++) v[j] = vf_load_up_to(b[j] + n, part);
     for (int i = 0; i < ROWS; i++) {
-        const vf u = part < VL ? vf_load_part(c[i] + n, part) : vf_load(c[i] + n);
+        const vf u = vf_load_up_to(c[i] + n, part);
         for (int j = 0; j < COLS; j++) sum[i][j] = vf_fma(u, v[j], sum[i][j]);
     }
 }

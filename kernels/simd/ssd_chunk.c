@@ -47,18 +47,6 @@ static float *align(float *p)
     return p + (64 - (uintptr_t)p % 64) % 64 / sizeof *p;
 }
 
-/* A full vector unless n < VL; n may be negative. */
-BB_INLINE vf load_up_to(const float *p, int n)
-{
-    return n >= VL ? vf_load(p) : n > 0 ? vf_load_part(p, n) : vf_zero();
-}
-
-BB_INLINE void store_up_to(float *p, int n, vf v)
-{
-    if (n >= VL)    vf_store(p, v);
-    else if (n > 0) vf_store_part(p, n, v);
-}
-
 /* ------------------------------------------------------------- decay -------------------- */
 
 static void cumulate(chunk *k, const float *dt, size_t ld_dt, float A)
@@ -108,7 +96,7 @@ static void weigh(chunk *k, const float *CB)
         float       *out  = k->M + (size_t)t * (size_t)k->lanes_q;
         const vf     high = vf_set1(k->high[t]), low = vf_set1(k->low[t]);
         for (int s = 0; s <= t; s += VL)
-            vf_store(out + s, vf_mul(load_up_to(in + s, k->Q - s), decay(k, high, low, s)));
+            vf_store(out + s, vf_mul(vf_load_up_to(in + s, k->Q - s), decay(k, high, low, s)));
     }
 }
 
@@ -121,7 +109,7 @@ static void take_inputs(chunk *k, const float *x, size_t ldx, const float *dt, s
         const float *xs = x + (size_t)s * ldx;
         float       *dx = k->dx + (size_t)s * (size_t)k->lanes_p;
         for (int p = 0; p < k->lanes_p; p += VL)
-            vf_store(dx + p, vf_mul(d, load_up_to(xs + p, k->P - p)));
+            vf_store(dx + p, vf_mul(d, vf_load_up_to(xs + p, k->P - p)));
     }
 }
 
@@ -136,7 +124,7 @@ static void transpose_state(const chunk *k, int p, const float *S)
             BB_UNROLL
             for (int i = 0; i < VL; i++)
                 r[i] = p + i < k->P
-                           ? load_up_to(S + (size_t)(p + i) * (size_t)k->N + n, k->N - n)
+                           ? vf_load_up_to(S + (size_t)(p + i) * (size_t)k->N + n, k->N - n)
                            : vf_zero();
             vf_transpose(r);
             BB_UNROLL
@@ -158,8 +146,8 @@ static void copy_inputs(const chunk *k, int n, const float *B)
 {
     for (int s = 0; s < k->Q; s++) {
         const float *from = B + (size_t)s * k->ldb + n;
-        vf_store(k->slab + (size_t)s * WIDE, load_up_to(from, k->N - n));
-        vf_store(k->slab + (size_t)s * WIDE + VL, load_up_to(from + VL, k->N - n - VL));
+        vf_store(k->slab + (size_t)s * WIDE, vf_load_up_to(from, k->N - n));
+        vf_store(k->slab + (size_t)s * WIDE + VL, vf_load_up_to(from + VL, k->N - n - VL));
     }
 }
 
@@ -222,9 +210,9 @@ static void make_y(const chunk *k, int t, int p, float D, const float *x, size_t
         if (i <= last) {
             const float *xt = x + (size_t)(t + i) * ldx + p;
             float       *yt = y + (size_t)(t + i) * ldy + p;
-            const vf     x0 = load_up_to(xt, part), x1 = load_up_to(xt + VL, part - VL);
-            store_up_to(yt, part, vf_fma(vf_set1(D), x0, sum.v[i][0]));
-            store_up_to(yt + VL, part - VL, vf_fma(vf_set1(D), x1, sum.v[i][1]));
+            const vf     x0 = vf_load_up_to(xt, part), x1 = vf_load_up_to(xt + VL, part - VL);
+            vf_store_up_to(yt, part, vf_fma(vf_set1(D), x0, sum.v[i][0]));
+            vf_store_up_to(yt + VL, part - VL, vf_fma(vf_set1(D), x1, sum.v[i][1]));
         }
 }
 
@@ -238,8 +226,8 @@ static void update_state(const chunk *k, int p, int n, vf all, const float *S_in
     BB_UNROLL
     for (int i = 0; i < TILE; i++) {
         const float *s = S_in + (size_t)(p + smaller(i, last)) * (size_t)k->N + n;
-        sum.v[i][0] = vf_mul(all, load_up_to(s, part));
-        sum.v[i][1] = vf_mul(all, load_up_to(s + VL, part - VL));
+        sum.v[i][0] = vf_mul(all, vf_load_up_to(s, part));
+        sum.v[i][1] = vf_mul(all, vf_load_up_to(s + VL, part - VL));
         a[i]        = k->dx + p + i;
     }
     for (int s = 0; s < k->Q; s++, b += WIDE)
@@ -248,8 +236,8 @@ static void update_state(const chunk *k, int p, int n, vf all, const float *S_in
     for (int i = 0; i < TILE; i++)
         if (i <= last) {
             float *s = S_out + (size_t)(p + i) * (size_t)k->N + n;
-            store_up_to(s, part, sum.v[i][0]);
-            store_up_to(s + VL, part - VL, sum.v[i][1]);
+            vf_store_up_to(s, part, sum.v[i][0]);
+            vf_store_up_to(s + VL, part - VL, sum.v[i][1]);
         }
 }
 

@@ -12,10 +12,10 @@
 #define BB_SIMD_VEC_H
 
 #include <immintrin.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <stdbool.h>
 
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) \
     && defined(__AVX512VL__)
@@ -58,14 +58,22 @@
 enum { VL = 16 };
 
 typedef __m512    vf;
+typedef __m512i   vi;                     /* VL whole numbers */
+typedef __m512d   vd;                     /* doubles of half a vector: for long sums */
+typedef __m256i   vh;                     /* VL halves */
 typedef __mmask16 vm;                     /* a bit a lane */
+
+/* The intrinsic of this width. */
+#define BB_MM(name) _mm512_##name
+
+BB_INLINE vi vi_of(vf v) { return _mm512_castps_si512(v); }
+BB_INLINE vf vf_of(vi v) { return _mm512_castsi512_ps(v); }
+BB_INLINE vi vi_load(const void *p) { return _mm512_loadu_si512(p); }
+BB_INLINE vi vi_and(vi a, vi b) { return _mm512_and_si512(a, b); }
+BB_INLINE vi vi_or(vi a, vi b) { return _mm512_or_si512(a, b); }
 
 BB_INLINE vm vm_first(int n) { return (vm)((1u << n) - 1u); }
 
-BB_INLINE vf vf_zero(void) { return _mm512_setzero_ps(); }
-BB_INLINE vf vf_set1(float f) { return _mm512_set1_ps(f); }
-BB_INLINE vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
-BB_INLINE void vf_store(float *p, vf v) { _mm512_storeu_ps(p, v); }
 BB_INLINE vf vf_load_part(const float *p, int n)
 {
     return _mm512_maskz_loadu_ps(vm_first(n), p);
@@ -75,19 +83,10 @@ BB_INLINE void vf_store_part(float *p, int n, vf v)
     _mm512_mask_storeu_ps(p, vm_first(n), v);
 }
 
-BB_INLINE vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
-BB_INLINE vf vf_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
-BB_INLINE vf vf_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
-BB_INLINE vf vf_div(vf a, vf b) { return _mm512_div_ps(a, b); }
-BB_INLINE vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }      /* a·b + c */
-BB_INLINE vf vf_fnma(vf a, vf b, vf c) { return _mm512_fnmadd_ps(a, b, c); }    /* c - a·b */
-
-/* b where one of them is NaN. */
-BB_INLINE vf vf_max(vf a, vf b) { return _mm512_max_ps(a, b); }
-BB_INLINE vf vf_min(vf a, vf b) { return _mm512_min_ps(a, b); }
-
 BB_INLINE vm vf_less(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+BB_INLINE vm vf_is_nan(vf v) { return _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q); }
 BB_INLINE vf vf_choose(vm m, vf yes, vf no) { return _mm512_mask_blend_ps(m, no, yes); }
+BB_INLINE vi vi_choose(vm m, vi yes, vi no) { return _mm512_mask_blend_epi32(m, no, yes); }
 
 BB_INLINE vf vf_round(vf v)
 {
@@ -97,44 +96,9 @@ BB_INLINE vf vf_round(vf v)
 /* v · 2^n, n a whole number */
 BB_INLINE vf vf_scale(vf v, vf n) { return _mm512_scalef_ps(v, n); }
 
-/* v = 2^n · m, sqrt(1/2) <= m < sqrt(2), for normal v > 0. */
-BB_INLINE void vf_split(vf v, vf *m, vf *n)
-{
-    const __m512i u = _mm512_castps_si512(v);
-    const __m512i e = _mm512_srai_epi32(_mm512_sub_epi32(u, _mm512_set1_epi32(0x3f3504f3)), 23);
-    *m = _mm512_castsi512_ps(_mm512_sub_epi32(u, _mm512_slli_epi32(e, 23)));
-    *n = _mm512_cvtepi32_ps(e);
-}
-
 BB_INLINE __m256 vf_low(vf v) { return _mm512_castps512_ps256(v); }
 BB_INLINE __m256 vf_high(vf v) { return _mm512_extractf32x8_ps(v, 1); }
 
-/* VL halves to float32, exactly, and back, rounded to nearest even, whatever the mode of the
-   floating-point unit. */
-BB_INLINE vf vf_from_bf16(__m256i h)
-{
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
-}
-
-BB_INLINE __m256i vf_to_bf16(vf v)
-{
-    const __m512i u     = _mm512_castps_si512(v);
-    const __m512i top   = _mm512_srli_epi32(u, 16);
-    const __m512i odd   = _mm512_and_si512(top, _mm512_set1_epi32(1));
-    const __m512i near  = _mm512_srli_epi32(
-        _mm512_add_epi32(u, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff))), 16);
-    const vm      is_nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
-    const __m512i quiet = _mm512_or_si512(top, _mm512_set1_epi32(0x40));
-    return _mm512_cvtepi32_epi16(_mm512_mask_blend_epi32(is_nan, near, quiet));
-}
-
-BB_INLINE vf vf_from_f16(__m256i h) { return _mm512_cvtph_ps(h); }
-BB_INLINE __m256i vf_to_f16(vf v)
-{
-    return _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-}
-
-typedef __m256i vh;                       /* VL halves */
 BB_INLINE vh vh_load(const uint16_t *p) { return _mm256_loadu_epi16(p); }
 BB_INLINE void vh_store(uint16_t *p, vh v) { _mm256_storeu_epi16(p, v); }
 BB_INLINE vh vh_load_part(const uint16_t *p, int n)
@@ -146,41 +110,32 @@ BB_INLINE void vh_store_part(uint16_t *p, int n, vh v)
     _mm256_mask_storeu_epi16(p, vm_first(n), v);
 }
 
-/* 2·VL bfloat16: the first and the second of each pair of neighbours. */
-BB_INLINE void vf_load_bf16_pairs(const uint16_t *p, vf *first, vf *second)
+/* The low halves of VL whole numbers. */
+BB_INLINE vh vh_low_halves(vi v) { return _mm512_cvtepi32_epi16(v); }
+
+BB_INLINE vh vf_to_f16(vf v)
 {
-    const __m512i u = _mm512_loadu_si512(p);
-    *first  = _mm512_castsi512_ps(_mm512_slli_epi32(u, 16));
-    *second = _mm512_castsi512_ps(_mm512_maskz_mov_epi16(0xAAAAAAAA, u));     /* spares a vector */
+    return _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
+
+/* Lanes of 32 bits, the low half 0; by a mask, which spares a vector. */
+BB_INLINE vi vi_high_halves(vi v) { return _mm512_maskz_mov_epi16(0xAAAAAAAA, v); }
 
 /* 2·VL floats: the first and the second of each pair of neighbours. */
 BB_INLINE void vf_load_pairs(const float *p, vf *first, vf *second)
 {
-    const vf      low = vf_load(p), high = vf_load(p + VL);
+    const vf      low = _mm512_loadu_ps(p), high = _mm512_loadu_ps(p + VL);
     const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28,
                                            30);
     *first  = _mm512_permutex2var_ps(low, even, high);
     *second = _mm512_permutex2var_ps(low, _mm512_or_si512(even, _mm512_set1_epi32(1)), high);
 }
 
-/* r[i] lane j ↔ r[j] lane i */
-BB_INLINE void vf_transpose(vf r[VL])
+/* The second half of vf_transpose: r[4k + i] lane 4b + j ↔ r[4b + i] lane 4k + j. */
+BB_INLINE void vf_transpose_fours(vf r[VL])
 {
     vf a[VL];
 
-    for (int i = 0; i < VL; i += 2) {     /* pairs, then fours, of neighbouring rows */
-        a[i]     = _mm512_unpacklo_ps(r[i], r[i + 1]);
-        a[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
-    }
-    for (int i = 0; i < VL; i += 4) {
-        const __m512d p = _mm512_castps_pd(a[i]), q = _mm512_castps_pd(a[i + 2]);
-        const __m512d s = _mm512_castps_pd(a[i + 1]), t = _mm512_castps_pd(a[i + 3]);
-        r[i]     = _mm512_castpd_ps(_mm512_unpacklo_pd(p, q));
-        r[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(p, q));
-        r[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(s, t));
-        r[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(s, t));
-    }
     for (int i = 0; i < 4; i++) {         /* r[4k + i]: columns i, i+4, i+8, i+12 of 4 rows */
         a[i]      = _mm512_shuffle_f32x4(r[i], r[i + 4], 0x88);
         a[i + 4]  = _mm512_shuffle_f32x4(r[i], r[i + 4], 0xdd);
@@ -195,13 +150,6 @@ BB_INLINE void vf_transpose(vf r[VL])
     }
 }
 
-/* Doubles of half a vector: for long sums. */
-typedef __m512d vd;
-BB_INLINE vd vd_zero(void) { return _mm512_setzero_pd(); }
-BB_INLINE vd vd_low(vf v) { return _mm512_cvtps_pd(vf_low(v)); }
-BB_INLINE vd vd_high(vf v) { return _mm512_cvtps_pd(vf_high(v)); }
-BB_INLINE vd vd_add(vd a, vd b) { return _mm512_add_pd(a, b); }
-BB_INLINE vd vd_fma(vd a, vd b, vd c) { return _mm512_fmadd_pd(a, b, c); }
 BB_INLINE __m256d vd_halves_added(vd v)
 {
     return _mm256_add_pd(_mm512_castpd512_pd256(v), _mm512_extractf64x4_pd(v, 1));
@@ -213,18 +161,25 @@ BB_INLINE __m256d vd_halves_added(vd v)
 
 enum { VL = 8 };
 
-typedef __m256 vf;
-typedef __m256 vm;                        /* all bits of a lane */
+typedef __m256  vf;
+typedef __m256i vi;
+typedef __m256d vd;
+typedef __m128i vh;
+typedef __m256  vm;                       /* all bits of a lane */
+
+#define BB_MM(name) _mm256_##name
+
+BB_INLINE vi vi_of(vf v) { return _mm256_castps_si256(v); }
+BB_INLINE vf vf_of(vi v) { return _mm256_castsi256_ps(v); }
+BB_INLINE vi vi_load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+BB_INLINE vi vi_and(vi a, vi b) { return _mm256_and_si256(a, b); }
+BB_INLINE vi vi_or(vi a, vi b) { return _mm256_or_si256(a, b); }
 
 BB_INLINE __m256i vm_first(int n)
 {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
-BB_INLINE vf vf_zero(void) { return _mm256_setzero_ps(); }
-BB_INLINE vf vf_set1(float f) { return _mm256_set1_ps(f); }
-BB_INLINE vf vf_load(const float *p) { return _mm256_loadu_ps(p); }
-BB_INLINE void vf_store(float *p, vf v) { _mm256_storeu_ps(p, v); }
 BB_INLINE vf vf_load_part(const float *p, int n)
 {
     return _mm256_maskload_ps(p, vm_first(n));
@@ -234,16 +189,10 @@ BB_INLINE void vf_store_part(float *p, int n, vf v)
     _mm256_maskstore_ps(p, vm_first(n), v);
 }
 
-BB_INLINE vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }
-BB_INLINE vf vf_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
-BB_INLINE vf vf_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
-BB_INLINE vf vf_div(vf a, vf b) { return _mm256_div_ps(a, b); }
-BB_INLINE vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
-BB_INLINE vf vf_fnma(vf a, vf b, vf c) { return _mm256_fnmadd_ps(a, b, c); }
-BB_INLINE vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); }
-BB_INLINE vf vf_min(vf a, vf b) { return _mm256_min_ps(a, b); }
 BB_INLINE vm vf_less(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
+BB_INLINE vm vf_is_nan(vf v) { return _mm256_cmp_ps(v, v, _CMP_UNORD_Q); }
 BB_INLINE vf vf_choose(vm m, vf yes, vf no) { return _mm256_blendv_ps(no, yes, m); }
+BB_INLINE vi vi_choose(vm m, vi yes, vi no) { return _mm256_blendv_epi8(no, yes, vi_of(m)); }
 BB_INLINE vf vf_round(vf v)
 {
     return _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
@@ -256,42 +205,12 @@ BB_INLINE vf vf_scale(vf v, vf n)
     const __m256i rest  = _mm256_sub_epi32(whole, half), one = _mm256_set1_epi32(127);
     const __m256i a     = _mm256_slli_epi32(_mm256_add_epi32(half, one), 23);
     const __m256i b     = _mm256_slli_epi32(_mm256_add_epi32(rest, one), 23);
-    return vf_mul(vf_mul(v, _mm256_castsi256_ps(a)), _mm256_castsi256_ps(b));
-}
-
-BB_INLINE void vf_split(vf v, vf *m, vf *n)
-{
-    const __m256i u = _mm256_castps_si256(v);
-    const __m256i e = _mm256_srai_epi32(_mm256_sub_epi32(u, _mm256_set1_epi32(0x3f3504f3)), 23);
-    *m = _mm256_castsi256_ps(_mm256_sub_epi32(u, _mm256_slli_epi32(e, 23)));
-    *n = _mm256_cvtepi32_ps(e);
+    return _mm256_mul_ps(_mm256_mul_ps(v, vf_of(a)), vf_of(b));
 }
 
 BB_INLINE __m128 vf_low(vf v) { return _mm256_castps256_ps128(v); }
 BB_INLINE __m128 vf_high(vf v) { return _mm256_extractf128_ps(v, 1); }
 
-BB_INLINE vf vf_from_bf16(__m128i h)
-{
-    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16));
-}
-
-BB_INLINE __m128i vf_to_bf16(vf v)
-{
-    const __m256i u     = _mm256_castps_si256(v);
-    const __m256i top   = _mm256_srli_epi32(u, 16);
-    const __m256i odd   = _mm256_and_si256(top, _mm256_set1_epi32(1));
-    const __m256i near  = _mm256_srli_epi32(
-        _mm256_add_epi32(u, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff))), 16);
-    const __m256i is_nan = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));
-    const __m256i quiet = _mm256_or_si256(top, _mm256_set1_epi32(0x40));
-    const __m256i h     = _mm256_blendv_epi8(near, quiet, is_nan);
-    return _mm_packus_epi32(_mm256_castsi256_si128(h), _mm256_extracti128_si256(h, 1));
-}
-
-BB_INLINE vf vf_from_f16(__m128i h) { return _mm256_cvtph_ps(h); }
-BB_INLINE __m128i vf_to_f16(vf v) { return _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT); }
-
-typedef __m128i vh;
 BB_INLINE vh vh_load(const uint16_t *p) { return _mm_loadu_si128((const __m128i *)p); }
 BB_INLINE void vh_store(uint16_t *p, vh v) { _mm_storeu_si128((__m128i *)p, v); }
 BB_INLINE vh vh_load_part(const uint16_t *p, int n)
@@ -307,38 +226,25 @@ BB_INLINE void vh_store_part(uint16_t *p, int n, vh v)
     for (int i = 0; i < n; i++) p[i] = h[i];
 }
 
-BB_INLINE void vf_load_bf16_pairs(const uint16_t *p, vf *first, vf *second)
+BB_INLINE vh vh_low_halves(vi v)
 {
-    const __m256i u = _mm256_loadu_si256((const __m256i *)p);
-    *first  = _mm256_castsi256_ps(_mm256_slli_epi32(u, 16));
-    *second = _mm256_castsi256_ps(_mm256_and_si256(u, _mm256_set1_epi32(-65536)));
+    return _mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
 }
+
+BB_INLINE vh vf_to_f16(vf v) { return _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT); }
+BB_INLINE vi vi_high_halves(vi v) { return _mm256_and_si256(v, _mm256_set1_epi32(-65536)); }
 
 BB_INLINE void vf_load_pairs(const float *p, vf *first, vf *second)
 {
-    const vf      low = vf_load(p), high = vf_load(p + VL);
+    const vf      low = _mm256_loadu_ps(p), high = _mm256_loadu_ps(p + VL);
     const __m256d even = _mm256_castps_pd(_mm256_shuffle_ps(low, high, 0x88));
     const __m256d odd  = _mm256_castps_pd(_mm256_shuffle_ps(low, high, 0xdd));
     *first  = _mm256_castpd_ps(_mm256_permute4x64_pd(even, 0xd8));
     *second = _mm256_castpd_ps(_mm256_permute4x64_pd(odd, 0xd8));
 }
 
-BB_INLINE void vf_transpose(vf r[VL])
+BB_INLINE void vf_transpose_fours(vf r[VL])
 {
-    vf a[VL];
-
-    for (int i = 0; i < VL; i += 2) {
-        a[i]     = _mm256_unpacklo_ps(r[i], r[i + 1]);
-        a[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
-    }
-    for (int i = 0; i < VL; i += 4) {
-        const __m256d p = _mm256_castps_pd(a[i]), q = _mm256_castps_pd(a[i + 2]);
-        const __m256d s = _mm256_castps_pd(a[i + 1]), t = _mm256_castps_pd(a[i + 3]);
-        r[i]     = _mm256_castpd_ps(_mm256_unpacklo_pd(p, q));
-        r[i + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(p, q));
-        r[i + 2] = _mm256_castpd_ps(_mm256_unpacklo_pd(s, t));
-        r[i + 3] = _mm256_castpd_ps(_mm256_unpackhi_pd(s, t));
-    }
     for (int i = 0; i < 4; i++) {
         const vf low = r[i], high = r[i + 4];
         r[i]     = _mm256_permute2f128_ps(low, high, 0x20);
@@ -346,39 +252,106 @@ BB_INLINE void vf_transpose(vf r[VL])
     }
 }
 
-typedef __m256d vd;
-BB_INLINE vd vd_zero(void) { return _mm256_setzero_pd(); }
-BB_INLINE vd vd_low(vf v) { return _mm256_cvtps_pd(vf_low(v)); }
-BB_INLINE vd vd_high(vf v) { return _mm256_cvtps_pd(vf_high(v)); }
-BB_INLINE vd vd_add(vd a, vd b) { return _mm256_add_pd(a, b); }
-BB_INLINE vd vd_fma(vd a, vd b, vd c) { return _mm256_fmadd_pd(a, b, c); }
 BB_INLINE __m256d vd_halves_added(vd v) { return v; }
 
 #endif
 
 /* ------------------------------------------------------------- both --------------------- */
 
-/* Memory as vectors, halves widened: from bfloat16 or IEEE half. */
-BB_INLINE vf vf_load_bf16(const uint16_t *p) { return vf_from_bf16(vh_load(p)); }
-BB_INLINE vf vf_load_f16(const uint16_t *p) { return vf_from_f16(vh_load(p)); }
-BB_INLINE vf vf_load_bf16_part(const uint16_t *p, int n)
+BB_INLINE vf vf_zero(void) { return BB_MM(setzero_ps)(); }
+BB_INLINE vf vf_set1(float f) { return BB_MM(set1_ps)(f); }
+BB_INLINE vf vf_load(const float *p) { return BB_MM(loadu_ps)(p); }
+BB_INLINE void vf_store(float *p, vf v) { BB_MM(storeu_ps)(p, v); }
+
+BB_INLINE vf vf_add(vf a, vf b) { return BB_MM(add_ps)(a, b); }
+BB_INLINE vf vf_sub(vf a, vf b) { return BB_MM(sub_ps)(a, b); }
+BB_INLINE vf vf_mul(vf a, vf b) { return BB_MM(mul_ps)(a, b); }
+BB_INLINE vf vf_div(vf a, vf b) { return BB_MM(div_ps)(a, b); }
+BB_INLINE vf vf_fma(vf a, vf b, vf c) { return BB_MM(fmadd_ps)(a, b, c); }      /* a·b + c */
+BB_INLINE vf vf_fnma(vf a, vf b, vf c) { return BB_MM(fnmadd_ps)(a, b, c); }    /* c - a·b */
+
+/* b where one of them is NaN. */
+BB_INLINE vf vf_max(vf a, vf b) { return BB_MM(max_ps)(a, b); }
+BB_INLINE vf vf_min(vf a, vf b) { return BB_MM(min_ps)(a, b); }
+
+/* v = 2^n · m, sqrt(1/2) <= m < sqrt(2), for normal v > 0. */
+BB_INLINE void vf_split(vf v, vf *m, vf *n)
 {
-    return vf_from_bf16(vh_load_part(p, n));
+    const vi u = vi_of(v);
+    const vi e = BB_MM(srai_epi32)(BB_MM(sub_epi32)(u, BB_MM(set1_epi32)(0x3f3504f3)), 23);
+    *m = vf_of(BB_MM(sub_epi32)(u, BB_MM(slli_epi32)(e, 23)));
+    *n = BB_MM(cvtepi32_ps)(e);
 }
-BB_INLINE vf vf_load_f16_part(const uint16_t *p, int n)
+
+/* VL halves to float32, exactly, and back, rounded to nearest even, whatever the mode of the
+   floating-point unit. */
+BB_INLINE vf vf_from_bf16(vh h)
 {
-    return vf_from_f16(vh_load_part(p, n));
+    return vf_of(BB_MM(slli_epi32)(BB_MM(cvtepu16_epi32)(h), 16));
 }
-BB_INLINE void vf_store_bf16(uint16_t *p, vf v) { vh_store(p, vf_to_bf16(v)); }
-BB_INLINE void vf_store_f16(uint16_t *p, vf v) { vh_store(p, vf_to_f16(v)); }
-BB_INLINE void vf_store_bf16_part(uint16_t *p, int n, vf v)
+
+BB_INLINE vh vf_to_bf16(vf v)
 {
-    vh_store_part(p, n, vf_to_bf16(v));
+    const vi u     = vi_of(v);
+    const vi top   = BB_MM(srli_epi32)(u, 16);
+    const vi odd   = vi_and(top, BB_MM(set1_epi32)(1));
+    const vi near  = BB_MM(srli_epi32)(
+        BB_MM(add_epi32)(u, BB_MM(add_epi32)(odd, BB_MM(set1_epi32)(0x7fff))), 16);
+    const vi quiet = vi_or(top, BB_MM(set1_epi32)(0x40));
+    return vh_low_halves(vi_choose(vf_is_nan(v), quiet, near));
 }
-BB_INLINE void vf_store_f16_part(uint16_t *p, int n, vf v)
+
+BB_INLINE vf vf_from_f16(vh h) { return BB_MM(cvtph_ps)(h); }
+
+/* 2·VL bfloat16: the first and the second of each pair of neighbours. */
+BB_INLINE void vf_load_bf16_pairs(const uint16_t *p, vf *first, vf *second)
 {
-    vh_store_part(p, n, vf_to_f16(v));
+    const vi u = vi_load(p);
+    *first  = vf_of(BB_MM(slli_epi32)(u, 16));
+    *second = vf_of(vi_high_halves(u));
 }
+
+/* r[i] lane j ↔ r[j] lane i */
+BB_INLINE void vf_transpose(vf r[VL])
+{
+    vf a[VL];
+
+    for (int i = 0; i < VL; i += 2) {     /* pairs, then fours, of neighbouring rows */
+        a[i]     = BB_MM(unpacklo_ps)(r[i], r[i + 1]);
+        a[i + 1] = BB_MM(unpackhi_ps)(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < VL; i += 4) {
+        const vd p = BB_MM(castps_pd)(a[i]), q = BB_MM(castps_pd)(a[i + 2]);
+        const vd s = BB_MM(castps_pd)(a[i + 1]), t = BB_MM(castps_pd)(a[i + 3]);
+        r[i]     = BB_MM(castpd_ps)(BB_MM(unpacklo_pd)(p, q));
+        r[i + 1] = BB_MM(castpd_ps)(BB_MM(unpackhi_pd)(p, q));
+        r[i + 2] = BB_MM(castpd_ps)(BB_MM(unpacklo_pd)(s, t));
+        r[i + 3] = BB_MM(castpd_ps)(BB_MM(unpackhi_pd)(s, t));
+    }
+    vf_transpose_fours(r);
+}
+
+BB_INLINE vd vd_zero(void) { return BB_MM(setzero_pd)(); }
+BB_INLINE vd vd_low(vf v) { return BB_MM(cvtps_pd)(vf_low(v)); }
+BB_INLINE vd vd_high(vf v) { return BB_MM(cvtps_pd)(vf_high(v)); }
+BB_INLINE vd vd_add(vd a, vd b) { return BB_MM(add_pd)(a, b); }
+BB_INLINE vd vd_fma(vd a, vd b, vd c) { return BB_MM(fmadd_pd)(a, b, c); }
+
+/* Memory as vectors, halves widened and narrowed: of bfloat16 or IEEE half. */
+#define BB_HALVES(type)                                                                           \
+    BB_INLINE vf vf_load_##type(const uint16_t *p) { return vf_from_##type(vh_load(p)); }         \
+    BB_INLINE vf vf_load_##type##_part(const uint16_t *p, int n)                                  \
+    {                                                                                             \
+        return vf_from_##type(vh_load_part(p, n));                                                \
+    }                                                                                             \
+    BB_INLINE void vf_store_##type(uint16_t *p, vf v) { vh_store(p, vf_to_##type(v)); }           \
+    BB_INLINE void vf_store_##type##_part(uint16_t *p, int n, vf v)                               \
+    {                                                                                             \
+        vh_store_part(p, n, vf_to_##type(v));                                                     \
+    }
+BB_HALVES(bf16)
+BB_HALVES(f16)
+#undef BB_HALVES
 
 /* Sums of lanes i, i + 4, i + 8 …, as a tree: VL/2 apart first. */
 BB_INLINE __m128 vf_quads(vf v)
@@ -481,6 +454,29 @@ BB_INLINE vf vf_exp_sum(vf v, vf low)
 BB_INLINE vf vf_silu(vf v)
 {
     return vf_div(v, vf_add(vf_set1(1.0f), vf_exp(vf_sub(vf_zero(), v))));
+}
+
+/* A full vector unless n < VL; n may be negative. */
+BB_INLINE vf vf_load_up_to(const float *p, int n)
+{
+    return n >= VL ? vf_load(p) : n > 0 ? vf_load_part(p, n) : vf_zero();
+}
+
+BB_INLINE void vf_store_up_to(float *p, int n, vf v)
+{
+    if (n >= VL)    vf_store(p, v);
+    else if (n > 0) vf_store_part(p, n, v);
+}
+
+/* out[i] = f(x[i], y[i], c) for i < n, f inlined; out may be x or y. */
+typedef vf vf_map_fn(vf x, vf y, const vf *c);
+BB_INLINE void vf_map(int n, vf_map_fn *f, const vf *c, const float *x, const float *y, float *out)
+{
+    int i = 0;
+
+    for (; i + VL <= n; i += VL) vf_store(out + i, f(vf_load(x + i), vf_load(y + i), c));
+    if (i < n)
+        vf_store_part(out + i, n - i, f(vf_load_part(x + i, n - i), vf_load_part(y + i, n - i), c));
 }
 
 #endif

@@ -42,8 +42,8 @@ typedef struct bb_bind_stats {
     uint64_t weights_bytes;               /* read by one decoded token */
     uint64_t mapped_bytes;                /* used in place */
     uint64_t resident_bytes;              /* in the block */
-    uint64_t converted_bytes;             /* of those: matrices stored in another format … */
-    uint64_t misaligned_bytes;            /* … and matrices that lie at an odd address in the file */
+    uint64_t converted_bytes;             /* resident because stored in another format */
+    uint64_t misaligned_bytes;            /* resident because the file has them at an odd address */
 } bb_bind_stats;
 
 /* Attach c's tensors to g. *block (the caller releases it, after g) holds what was copied; NULL if

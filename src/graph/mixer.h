@@ -41,8 +41,8 @@ typedef struct bb_mixer_kind {
        that a session at position p needs. NULL: none. */
     size_t (*state_bytes)(const struct bb_mixer *m);
     size_t (*cache_bytes)(const struct bb_mixer *m, size_t n_positions);
-    /* The same in canonical order, whatever the layout in memory: for files, and for tests. out and
-       in: saved_bytes, at least 4-byte aligned. */
+    /* State and cache in canonical order, whatever their layout in memory: for files, and for
+       tests. out and in: saved_bytes, at least 4-byte aligned. */
     size_t (*saved_bytes)(const struct bb_mixer *m, size_t n_positions);
     void   (*save)(const struct bb_mixer *m, const bb_kernels *k, const void *state,
                    const void *cache, size_t n_positions, void *out, float *scratch);
@@ -66,7 +66,7 @@ typedef struct bb_mixer {
 typedef struct bb_use {                   /* a mixer in its place in a block */
     bb_mixer *mixer;                      /* the graph's: several uses may share one */
     int       slot;                       /* what this use remembers; -1: nothing */
-    float     alpha;                      /* its output counts so much */
+    float     alpha;                      /* factor of its output */
 } bb_use;
 
 enum { BB_MAX_USES = 2 };

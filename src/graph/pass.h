@@ -5,7 +5,8 @@
  * Not:     the order of blocks (forward.h), the arithmetic (mixer/), starting threads (base/team.h).
  *
  * Every thread runs the same code on its own bb_exec; work is shared out by tiles. Between two
- * stages a thread writes to nothing that others can see.
+ * stages a thread touches only its own memory and what does not change during the pass, since it
+ * may come late, when others are stages ahead.
  */
 #ifndef BB_GRAPH_PASS_H
 #define BB_GRAPH_PASS_H

@@ -92,8 +92,9 @@ void bb_plan_layer(bb_plan *p, const char *format, int layer)
     if (layer >= p->g->n_layers) p->g->n_layers = layer + 1;
 }
 
-/* Room for one more element of an array of the graph; false if there is none, which is remembered. */
-static bool grow(bb_plan *p, void **array, size_t *capacity, size_t n, size_t elem_bytes)
+/* Make an array of the graph hold one more element. array: address of the pointer to its first.
+   False if there is no memory, which is remembered. */
+static bool grow(bb_plan *p, void *array, size_t *capacity, size_t n, size_t elem_bytes)
 {
     if (bb_reserve(&p->g->alloc, array, capacity, n + 1, elem_bytes)) return true;
     bb_plan_fail(p, BAMBA_ERR_MEMORY, "plan: out of memory");
@@ -103,12 +104,9 @@ static bool grow(bb_plan *p, void **array, size_t *capacity, size_t n, size_t el
 void bb_plan_block(bb_plan *p, const char *norm)
 {
     bb_graph *g = p->g;
-    void     *blocks = g->block;
 
     if (p->first.code != BAMBA_OK) return;
-    const bool grown = grow(p, &blocks, &g->cap_blocks, g->n_blocks, sizeof *g->block);
-    g->block = blocks;
-    if (!grown) return;
+    if (!grow(p, &g->block, &g->cap_blocks, g->n_blocks, sizeof *g->block)) return;
     bb_block *b = &g->block[g->n_blocks++];
     *b = (bb_block){ .layer = p->layer };
     g->end = g->n_blocks;
@@ -123,13 +121,11 @@ void bb_plan_input(bb_plan *p, bb_input input)
 bb_mixer *bb_plan_mixer(bb_plan *p, const bb_mixer_kind *kind, size_t bytes, const char *prefix)
 {
     bb_graph *g = p->g;
-    void     *mixers = g->mixer;
+    bb_mixer *m;
 
     if (p->first.code != BAMBA_OK) return NULL;
-    const bool grown = grow(p, &mixers, &g->cap_mixers, g->n_mixers, sizeof(bb_mixer *));
-    g->mixer = mixers;
-    bb_mixer *m = grown ? bb_new(&g->alloc, 1, bytes) : NULL;
-    if (!m) {
+    if (!grow(p, &g->mixer, &g->cap_mixers, g->n_mixers, sizeof m)) return NULL;
+    if (!(m = bb_new(&g->alloc, 1, bytes))) {
         bb_plan_fail(p, BAMBA_ERR_MEMORY, "plan: out of memory");
         return NULL;
     }
@@ -143,7 +139,6 @@ bb_mixer *bb_plan_mixer(bb_plan *p, const bb_mixer_kind *kind, size_t bytes, con
 void bb_plan_use(bb_plan *p, bb_mixer *m, double alpha)
 {
     bb_graph *g = p->g;
-    void     *slots = g->slot;
 
     if (!m || p->first.code != BAMBA_OK) return;
     bb_block *b = g->n_blocks ? &g->block[g->n_blocks - 1] : NULL;
@@ -155,9 +150,7 @@ void bb_plan_use(bb_plan *p, bb_mixer *m, double alpha)
     bb_use *u = &b->use[b->n_uses];
     *u = (bb_use){ .mixer = m, .slot = -1, .alpha = (float)alpha };
     if (m->kind->state_bytes || m->kind->cache_bytes) {
-        const bool grown = grow(p, &slots, &g->cap_slots, g->n_slots, sizeof(bb_mixer *));
-        g->slot = slots;
-        if (!grown) return;
+        if (!grow(p, &g->slot, &g->cap_slots, g->n_slots, sizeof m)) return;
         u->slot = (int)g->n_slots;
         g->slot[g->n_slots++] = m;
     }

@@ -24,7 +24,7 @@ typedef struct bb_graph {
                                              which nobody can feed or choose */
     float        epsilon;                 /* of the norms */
     float        embed_scale;             /* embeddings are multiplied by it; 1 */
-    float        logit_scale;             /* and logits; 1 */
+    float        logit_scale;             /* logits are multiplied by it; 1 */
     int          widest;                  /* most columns of any matrix; known once bound */
     char         embed_name[BB_MAX_NAME];
     char         embed_alias[BB_MAX_NAME];            /* where the checkpoint lacks embed_name; "" */
@@ -57,7 +57,7 @@ typedef struct bb_plan {
 /* Start a plan in an empty graph of d_model columns. */
 void bb_plan_begin(bb_plan *p, int d_model, int n_vocab, double epsilon);
 void bb_plan_embed(bb_plan *p, const char *name);
-/* Another name that the embedding has in some files. */
+/* A name that the embedding has in files without the other. */
 void bb_plan_embed_alias(bb_plan *p, const char *name);
 /* Embedding and head are stored with n_rows >= n_vocab rows; without this call, with n_vocab. */
 void bb_plan_padded(bb_plan *p, int n_rows);
@@ -103,7 +103,7 @@ int       bb_graph_input_width(const bb_graph *g);
    does not run have none. */
 size_t    bb_graph_state_bytes(const bb_graph *g, size_t slot);
 size_t    bb_graph_cache_bytes(const bb_graph *g, size_t slot, size_t n_positions);
-/* Of all slots, state and cache. */
+/* Bytes of the states and caches of all slots. */
 size_t    bb_graph_session_bytes(const bb_graph *g, size_t n_positions);
 
 #endif

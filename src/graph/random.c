@@ -23,9 +23,12 @@ void bb_random_fill(float bound, uint64_t seed, size_t first, size_t n, float *t
     float value[LEVELS];
 
     for (int i = 0; i < LEVELS; i++) value[i] = bound * (float)(2 * i - 255) / LEVELS;
-    for (size_t i = 0; i < n; i += 8) {
-        uint64_t z = mix(seed, (first + i) / 8);
-        for (size_t j = i; j < n && j < i + 8; j++, z >>= 8) to[j] = value[z & 0xff];
+    for (size_t i = 0; i < n;) {
+        uint64_t z = mix(seed, (first + i) / 8) >> (first + i) % 8 * 8;
+        do {
+            to[i++] = value[z & 0xff];
+            z >>= 8;
+        } while (i < n && (first + i) % 8 != 0);
     }
 }
 

@@ -11,8 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Elements first … first + n - 1 (first a multiple of 8) of 256 values spread evenly over
-   [-bound, bound]. */
+/* Elements first … first + n - 1 of a sequence of 256 values spread evenly over [-bound, bound]. */
 void bb_random_fill(float bound, uint64_t seed, size_t first, size_t n, float *to);
 
 /* The bound for a matrix of `cols` columns: products keep the size of what they multiply. */

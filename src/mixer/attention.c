@@ -83,13 +83,13 @@ struct scratch {
 /* The query heads of a kv head. */
 static int share_of(const bb_attention *m) { return m->dims.n_heads / m->dims.n_kv_heads; }
 
-/* Of one row and kv head. */
+/* Floats of the parts that one range makes of one row and kv head. */
 static size_t part_size(const bb_attention *m)
 {
     return (size_t)share_of(m) * BB_ATTEND_PART(m->dims.d_head);
 }
 
-/* A thread's own. */
+/* Memory that a thread does not share. */
 struct own {
     float *part;                          /* [BB_ATTEND_ROWS, share, PART] of a group of one range */
     float *q;                             /* [BB_ATTEND_ROWS, share, d] queries after RoPE */
@@ -190,7 +190,7 @@ static struct group group_from(const bb_exec *e, const bb_segment *seg, int firs
 
 static struct group first_group(const bb_exec *e) { return group_from(e, e->pass->segment, 0); }
 
-/* False after the last. */
+/* Step to the next group of the pass; false if g is the last. */
 static bool next_group(const bb_exec *e, struct group *g)
 {
     const bb_segment *seg = g->seg;
@@ -244,7 +244,7 @@ static void run_store(const bb_exec *e, const void *p, int tile)
     }
 }
 
-/* The queries of row t that share kv head h; their parts of the first range. */
+/* The queries of row t that share kv head h: [share, d]. */
 static float *queries_at(const struct job *j, int t, int h)
 {
     const bb_attention_dims *d = &j->m->dims;
@@ -252,6 +252,7 @@ static float *queries_at(const struct job *j, int t, int h)
                   * (size_t)d->d_head;
 }
 
+/* What the ranges of row t and kv head h make: [MOST_RANGES, share, PART]. */
 static float *parts_at(const struct job *j, int t, int h)
 {
     return j->s.part + ((size_t)t * (size_t)j->m->dims.n_kv_heads + (size_t)h) * MOST_RANGES
@@ -304,7 +305,7 @@ static void attend(const bb_exec *e, const struct job *j, const struct tile *til
     bb_mark(e, m->base.op[ATTEND]);
 }
 
-/* After run_store. */
+/* Queries and cache are ready, by run_store. */
 static void run_attend(const bb_exec *e, const void *p, int number)
 {
     const struct job        *j = p;
@@ -417,7 +418,7 @@ static void forward(const bb_mixer *base, const bb_exec *e, const bb_call *c)
 
 /* -------------------------------------------------------------- saving ------------------- */
 
-/* In canonical order: keys, then values, [position, kv head, d] of the cache's type. */
+/* A saved cache is keys, then values, each [position, kv head, d] of the cache's type. */
 static size_t kv_elements(const bb_attention *m)      /* of the keys of one position */
 {
     return (size_t)m->dims.n_kv_heads * (size_t)m->dims.d_head;

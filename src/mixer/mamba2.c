@@ -58,30 +58,29 @@ struct state {
     float *S;                             /* [H, P, N] */
 };
 
-static struct state take_state(const bb_mamba2 *m, bb_arena *a)
-{
-    const bb_mamba2_dims *d = &m->dims;
-    struct state          s;
+/* To whole cache lines. */
+static size_t round_up(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
-    s.window = bb_take(a, (size_t)(d->d_conv - 1) * (size_t)m->d_xbc, sizeof(float));
-    s.S      = bb_take(a, (size_t)m->d_inner * (size_t)d->d_state, sizeof(float));
-    return s;
+static size_t window_bytes(const bb_mamba2 *m)
+{
+    return (size_t)(m->dims.d_conv - 1) * (size_t)m->d_xbc * sizeof(float);
+}
+
+static size_t ssm_bytes(const bb_mamba2 *m)
+{
+    return (size_t)m->d_inner * (size_t)m->dims.d_state * sizeof(float);
+}
+
+static struct state state_in(const bb_mamba2 *m, const void *memory)
+{
+    unsigned char *p = (unsigned char *)(uintptr_t)memory;
+    return (struct state){ (float *)(void *)p, (float *)(void *)(p + round_up(window_bytes(m))) };
 }
 
 static size_t state_bytes(const bb_mixer *base)
 {
-    bb_arena a = BB_MEASURE;
-
-    a.plain = true;
-    take_state((const bb_mamba2 *)base, &a);
-    return a.overflow ? SIZE_MAX : a.used;
-}
-
-/* Memory of a state, carved the way it was measured. */
-static struct state state_in(const bb_mamba2 *m, const void *memory)
-{
-    bb_arena a = { .base = (unsigned char *)(uintptr_t)memory, .size = SIZE_MAX, .plain = true };
-    return take_state(m, &a);
+    const bb_mamba2 *m = (const bb_mamba2 *)base;
+    return round_up(window_bytes(m)) + round_up(ssm_bytes(m));
 }
 
 struct scratch {
@@ -223,10 +222,11 @@ static int chunk_rows(const bb_segment *seg, int i, int *first)
     return end - begin;
 }
 
+/* 0 if the segment runs token by token. */
 static int count_chunks(const bb_segment *seg)
 {
     const int after = seg->n_rows - (Q - seg->pos % Q);
-    return after > 0 ? 1 + (after + Q - 1) / Q : 1;
+    return !is_long(seg) ? 0 : after > 0 ? 1 + (after + Q - 1) / Q : 1;
 }
 
 /* One tile a chunk and group: C·Bᵀ, which the heads of the group share. */
@@ -242,7 +242,7 @@ static void run_cb(const bb_exec *e, const void *p, int tile)
 
     for (int i = 0; i < e->pass->n_segments; i++) {
         const bb_segment *seg = &e->pass->segment[i];
-        const int         n = is_long(seg) ? count_chunks(seg) : 0;
+        const int         n = count_chunks(seg);
         int               first;
         if (chunk >= n) {
             chunk -= n;
@@ -256,53 +256,33 @@ static void run_cb(const bb_exec *e, const void *p, int tile)
     }
 }
 
-static void scan_steps(const bb_exec *e, const struct job *j, const bb_segment *seg, int h)
+/* Head h of a segment, token by token or in chunks, of which the first is number first_cb of the
+   pass. */
+static void scan(const bb_exec *e, const struct job *j, const bb_segment *seg, int first_cb, int h)
 {
-    const bb_mamba2 *m = j->m;
-    const int        P = m->dims.d_head;
-    const int        N = m->dims.d_state;
-    const int        g = h / (m->dims.n_heads / m->dims.n_groups);
-    const size_t     at = (size_t)h * (size_t)P * (size_t)N;
-    const float     *S_in = state_before(j, seg).S + at;
-    float           *S = state_after(j, seg).S + at;
+    const bb_mamba2  *m = j->m;
+    const bb_kernels *k = e->pass->k;
+    const size_t      ld = (size_t)m->d_xbc, H = (size_t)m->dims.n_heads;
+    const int         P = m->dims.d_head, N = m->dims.d_state, G = m->dims.n_groups;
+    const size_t      g = (size_t)(h / (m->dims.n_heads / G));
+    const size_t      at = (size_t)h * (size_t)P * (size_t)N;
+    const size_t      to_B = (size_t)m->d_inner + g * (size_t)N, to_C = (size_t)G * (size_t)N;
+    const float      *S_in = state_before(j, seg).S + at;
+    float            *S = state_after(j, seg).S + at;
+    float            *decay = j->s.decay + (size_t)e->thread * BB_SSD_SCRATCH(Q, P, N);
+    const int         n = is_long(seg) ? count_chunks(seg) : seg->n_rows;
 
-    for (int t = seg->row; t < seg->row + seg->n_rows; t++) {
-        float       *xbc = j->s.xbc + (size_t)t * (size_t)m->d_xbc;
-        float       *x = xbc + (size_t)h * (size_t)P;
-        const float *B = xbc + (size_t)m->d_inner + (size_t)g * (size_t)N;
-        const float *C = B + (size_t)m->dims.n_groups * (size_t)N;
-        const float *dt = j->s.dt + (size_t)t * (size_t)m->dims.n_heads + h;
-        e->pass->k->ssd_step(1, P, N, x, dt, m->A + h, B, C, m->D + h, S_in, S, x);
-        S_in = S;
-    }
-}
-
-/* first_cb: number of the segment's first chunk among all. */
-static void scan_chunks(const bb_exec *e, const struct job *j, const bb_segment *seg, int first_cb,
-                        int h)
-{
-    const bb_mamba2 *m = j->m;
-    const size_t     ld = (size_t)m->d_xbc;
-    const int        P = m->dims.d_head;
-    const int        N = m->dims.d_state;
-    const int        G = m->dims.n_groups;
-    const int        g = h / (m->dims.n_heads / G);
-    const size_t     at = (size_t)h * (size_t)P * (size_t)N;
-    const float     *S_in = state_before(j, seg).S + at;
-    float           *S = state_after(j, seg).S + at;
-    float           *decay = j->s.decay + (size_t)e->thread * BB_SSD_SCRATCH(Q, P, N);
-
-    for (int i = 0, n = count_chunks(seg); i < n; i++) {
-        int          first;
-        const int    rows = chunk_rows(seg, i, &first);
+    for (int i = 0; i < n; i++, S_in = S) {
+        int          first = i;
+        const int    rows = is_long(seg) ? chunk_rows(seg, i, &first) : 1;
         const size_t t = (size_t)(seg->row + first);
         float       *x = j->s.xbc + t * ld + (size_t)h * (size_t)P;
-        const float *B = j->s.xbc + t * ld + (size_t)m->d_inner + (size_t)g * (size_t)N;
-        const float *cb = j->s.cb + ((size_t)(first_cb + i) * (size_t)G + (size_t)g) * Q * Q;
-        e->pass->k->ssd_chunk(rows, P, N, x, ld, j->s.dt + t * (size_t)m->dims.n_heads + h,
-                        (size_t)m->dims.n_heads, m->A[h], B, B + (size_t)G * (size_t)N, ld, cb,
-                        m->D[h], S_in, S, x, ld, decay);
-        S_in = S;
+        const float *B = j->s.xbc + t * ld + to_B, *dt = j->s.dt + t * H + h;
+        if (is_long(seg))
+            k->ssd_chunk(rows, P, N, x, ld, dt, H, m->A[h], B, B + to_C, ld,
+                         j->s.cb + ((size_t)(first_cb + i) * (size_t)G + g) * Q * Q, m->D[h], S_in,
+                         S, x, ld, decay);
+        else k->ssd_step(1, P, N, x, dt, m->A + h, B, B + to_C, m->D + h, S_in, S, x);
     }
 }
 
@@ -310,17 +290,12 @@ static void scan_chunks(const bb_exec *e, const struct job *j, const bb_segment 
 static void run_scan(const bb_exec *e, const void *p, int tile)
 {
     const struct job *j = p;
-    const int         h = tile % j->m->dims.n_heads;
     const int         i = tile / j->m->dims.n_heads;
     int               first_cb = 0;
 
-    if (!is_long(&e->pass->segment[i])) {
-        scan_steps(e, j, &e->pass->segment[i], h);
-        return;
-    }
-    for (int s = 0; s < i; s++)
-        if (is_long(&e->pass->segment[s])) first_cb += count_chunks(&e->pass->segment[s]);
-    scan_chunks(e, j, &e->pass->segment[i], first_cb, h);
+    for (int s = 0; s < i && is_long(&e->pass->segment[i]); s++)
+        first_cb += count_chunks(&e->pass->segment[s]);
+    scan(e, j, &e->pass->segment[i], first_cb, tile % j->m->dims.n_heads);
 }
 
 /* Row t of what out_proj reads: norm(y · silu(z)). */
@@ -347,8 +322,7 @@ static void forward(const bb_mixer *base, const bb_exec *e, const bb_call *c)
     y.make = make_normed;
     y.job = &j;
     y.op = base->op[GATED_NORM];
-    for (int i = 0; i < e->pass->n_segments; i++)
-        if (is_long(&e->pass->segment[i])) n_chunks += count_chunks(&e->pass->segment[i]);
+    for (int i = 0; i < e->pass->n_segments; i++) n_chunks += count_chunks(&e->pass->segment[i]);
 
     bb_multiply(e, base->op[IN_PROJ], &in_proj, 1, &h, &then);
     if (n_chunks > 0) bb_each_tile(e, n_chunks * m->dims.n_groups, run_cb, &j);
@@ -359,17 +333,7 @@ static void forward(const bb_mixer *base, const bb_exec *e, const bb_call *c)
 
 /* -------------------------------------------------------------- saving and replaying ----- */
 
-/* In canonical order: the window [K-1, C], then S [H, P, N]; in memory they are apart. */
-static size_t window_bytes(const bb_mamba2 *m)
-{
-    return (size_t)(m->dims.d_conv - 1) * (size_t)m->d_xbc * sizeof(float);
-}
-
-static size_t ssm_bytes(const bb_mamba2 *m)
-{
-    return (size_t)m->d_inner * (size_t)m->dims.d_state * sizeof(float);
-}
-
+/* A saved state is the window [K-1, C], then S [H, P, N], without a gap. */
 static size_t saved_bytes(const bb_mixer *base, size_t n_positions)
 {
     const bb_mamba2 *m = (const bb_mamba2 *)base;
@@ -405,7 +369,7 @@ static size_t scratch_floats(const bb_mixer *base)      /* a row of xBC */
     return (size_t)((const bb_mamba2 *)base)->d_xbc;
 }
 
-/* As rows fed in steps would: the same kernels on what they were given. */
+/* Runs the kernels that feeding row by row runs, on what these were given: the bits are equal. */
 static void replay(const bb_mixer *base, const bb_kernels *k, const float *log, int n,
                    const void *from, void *to, float *scratch)
 {

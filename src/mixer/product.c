@@ -12,7 +12,7 @@
 #include <string.h>
 
 enum { FEW_TILE = 48 };                   /* weight rows of a tile at most, few rows of x */
-enum { MANY_TILE = 128 };                 /* and many: sums and x of a panel stay in cache */
+enum { MANY_TILE = 128 };                 /* many rows of x: sums and x of a panel stay in cache */
 enum { COPIES = 2 };                      /* of a source, prepared for different formats at once */
 
 /* -------------------------------------------------------------- room --------------------- */
@@ -27,8 +27,8 @@ typedef struct own {
 } own;
 
 struct bb_product_room {
-    unsigned char *prepared[COPIES];      /* many rows, all threads' */
-    own            first;                 /* thread 0's; that of the next is own_bytes further on */
+    unsigned char *prepared[COPIES];      /* many rows, shared by all threads */
+    own            first;                 /* of thread 0; thread i's is i · own_bytes further on */
     size_t         own_bytes;
     int            T, widest;
 };
@@ -40,13 +40,10 @@ static int    divide_up(int a, int b) { return (a + b - 1) / b; }
 /* Most bytes that any format's prepared rows take. */
 static size_t prepared_bytes(const bb_kernels *k, int T, int widest, bool many)
 {
-    size_t most = (size_t)T * (size_t)widest * sizeof(float);
+    size_t most = 0;
 
-    for (int i = 0; i < BB_N_FORMATS; i++) {
-        const bb_format *f = &k->format[i];
-        if (!many) most = larger(most, f->few_bytes(T, widest));
-        else if (f->many) most = larger(most, f->many_bytes(T, widest));
-    }
+    for (int i = 0; i < BB_N_FORMATS; i++)
+        most = larger(most, (many ? k->format[i].many_bytes : k->format[i].few_bytes)(T, widest));
     return most;
 }
 
@@ -182,13 +179,18 @@ static const float *rows_at(const bb_exec *e, const job *j, int first, int n, si
     return j->own.rows;
 }
 
-/* Which copy is or shall be prepared by this function; the second takes what the first is not. */
+static bb_prepare_fn *preparer(const bb_source *x, const bb_format *f)
+{
+    return x->many ? f->prepare_many : f->prepare_few;
+}
+
+/* Number of the copy that `prepare` has made or may make: copy 0 if it is that or nothing yet. */
 static int copy_of(const bb_source *x, bb_prepare_fn *prepare)
 {
     return !x->prepared[0] || x->prepared[0] == prepare ? 0 : 1;
 }
 
-/* Two preparers that a pair needs at once get a copy each. */
+/* See that rows prepared by a and by b can stand side by side, for a pair that needs both. */
 static void keep_apart(bb_source *x, bb_prepare_fn *a, bb_prepare_fn *b)
 {
     if (a != b && copy_of(x, a) == copy_of(x, b)) x->prepared[0] = x->prepared[1] = NULL;
@@ -209,24 +211,10 @@ static const void *prepare_few(const bb_exec *e, const job *j, const bb_format *
     return j->own.prepared[i];
 }
 
-/* Stands for prepare_many where a format has no kernel for many rows: one row below the other. */
-static void prepare_plain(int T, int cols, const float *x, size_t ldx, void *prepared)
-{
-    for (int t = 0; t < T; t++)
-        memcpy((float *)prepared + (size_t)t * (size_t)cols, x + (size_t)t * ldx,
-               (size_t)cols * sizeof *x);
-}
-
-static bb_prepare_fn *many_preparer(const bb_format *f)
-{
-    return f->many ? f->prepare_many : prepare_plain;
-}
-
 typedef struct preparing {
     const job       *j;
     const bb_format *f;
     unsigned char   *to;
-    int              group;
 } preparing;
 
 /* One tile a group of rows. */
@@ -234,25 +222,23 @@ static void run_prepare(const bb_exec *e, const void *context, int g)
 {
     const preparing *p = context;
     const bb_source *x = p->j->x;
-    const int        first = g * p->group;
-    const int        n = smaller(p->group, x->T - first);
+    const int        first = g * p->f->group;
+    const int        n = smaller(p->f->group, x->T - first);
     size_t           ld;
     const float     *rows = rows_at(e, p->j, first, n, &ld);
-    const size_t     at = p->f->many ? p->f->many_bytes(first, x->cols)
-                                     : (size_t)first * (size_t)x->cols * sizeof *rows;
 
-    many_preparer(p->f)(n, x->cols, rows, ld, p->to + at);
+    p->f->prepare_many(n, x->cols, rows, ld, p->to + p->f->many_bytes(first, x->cols));
 }
 
 static const void *prepare_many(const bb_exec *e, const job *j, const bb_format *f)
 {
     bb_source      *x = j->x;
-    const int       i = copy_of(x, many_preparer(f));
-    const preparing p = { j, f, e->pass->room->prepared[i], f->many ? f->group : BB_FEW_ROWS };
+    const int       i = copy_of(x, f->prepare_many);
+    const preparing p = { j, f, e->pass->room->prepared[i] };
 
-    if (x->prepared[i] == many_preparer(f)) return p.to;
-    bb_each_tile(e, divide_up(x->T, p.group), run_prepare, &p);
-    x->prepared[i] = many_preparer(f);
+    if (x->prepared[i] == f->prepare_many) return p.to;
+    bb_each_tile(e, divide_up(x->T, f->group), run_prepare, &p);
+    x->prepared[i] = f->prepare_many;
     return p.to;
 }
 
@@ -293,7 +279,8 @@ static void multiply(const bb_exec *e, const job *j, const bb_linear *l, const p
     else if (f->many)
         f->many(T, n, w->cols, w->data, at->first, prepare_many(e, j, f), y, ldy, j->own.scratch);
     else multiply_without(j, w, at->first, n, prepare_many(e, j, f), y, ldy);
-    for (int t = 0; l->row_scale && t < T; t++) k->mul(n, l->row_scale + at->first, y + (size_t)t * ldy);
+    for (int t = 0; l->row_scale && t < T; t++)
+        k->mul(n, l->row_scale + at->first, y + (size_t)t * ldy);
     for (int t = 0; l->bias && t < T; t++)
         k->axpy(n, 1.0f, l->bias + at->first, y + (size_t)t * ldy);
 }
@@ -316,7 +303,7 @@ static void put(const bb_kernels *k, const bb_sink *to, int t, int first, int n,
     else if (y != out) memcpy(out, y, (size_t)n * sizeof *y);
 }
 
-/* A tile made in y [T, n], and its partner's: activation, sink, and what follows. */
+/* Finish a tile whose columns stand in y [T, n] and, of a pair, in partner [T, n]. */
 static void complete(const bb_exec *e, const job *j, const place *at, float *y, size_t ldy,
                      const float *partner, size_t ld_partner)
 {
@@ -393,8 +380,7 @@ static void run(const bb_exec *e, job *j)
     const bb_format  *f = p->linear->w.format, *pair = p->pair ? p->pair->w.format : f;
     int               n_tiles = 0;
 
-    if (j->x->many) keep_apart(j->x, many_preparer(f), many_preparer(pair));
-    else keep_apart(j->x, f->prepare_few, pair->prepare_few);
+    keep_apart(j->x, preparer(j->x, f), preparer(j->x, pair));
     j->tile_rows = j->x->many ? MANY_TILE : few_tile_rows(e, j);
     for (int i = 0; i < j->n; i++) n_tiles += count_tiles(j, &p[i]);
     if (!j->x->many) {
@@ -410,10 +396,8 @@ static void run(const bb_exec *e, job *j)
 /* Whether b reads the rows that a has prepared. */
 static bool are_alike(const bb_source *x, const bb_product *a, const bb_product *b)
 {
-    const bb_format *f = a->linear->w.format, *g = b->linear->w.format;
-
-    if (a->pair || b->pair) return false;
-    return x->many ? many_preparer(f) == many_preparer(g) : f->prepare_few == g->prepare_few;
+    return !a->pair && !b->pair
+        && preparer(x, a->linear->w.format) == preparer(x, b->linear->w.format);
 }
 
 void bb_multiply(const bb_exec *e, int op, const bb_product *p, int n, bb_source *x,

@@ -4,8 +4,8 @@
  *          room that this works in.
  * Not:     the arithmetic (kernels/, blas.c), whether rows are few or many (bb_is_many).
  *
- * Few rows: weights are read once, each row has the bits of the one-row product. Many: panels, one
- * order of sums for any number of rows.
+ * In passes of few rows weights are read once, and a row has the bits that it has alone. In passes
+ * of many rows sums are made panel by panel, in one order for any number of rows.
  */
 #ifndef BB_MIXER_PRODUCT_H
 #define BB_MIXER_PRODUCT_H
@@ -32,8 +32,9 @@ typedef struct bb_epilogue {
     const void *job;
 } bb_epilogue;
 
-/* n products of one source in one stage, into sinks that do not overlap; called by all threads. `op`: the operation whose time it
-   is, but for making the source's rows and for `after`. then may be NULL. */
+/* n products of one source in one stage, into sinks that do not overlap; called by all threads.
+   `op`: the operation whose time it is, but for making the source's rows and for `after`. then may
+   be NULL. */
 void bb_multiply(const bb_exec *e, int op, const bb_product *p, int n, bb_source *x,
                  const bb_epilogue *then);
 

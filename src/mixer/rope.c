@@ -27,7 +27,8 @@ static double pair_of_turns(const bb_rope_dims *d, double turns)
     return d->d * log(d->context / (turns * TWO_PI)) / (2.0 * log(d->theta));
 }
 
-/* As llama3, but the share falls evenly with the pair's number, not with its turns. */
+/* Between the pairs that turn `high` and `low` times within the context, the share of w that stays
+   falls evenly with the pair's number; earlier pairs stay, later ones are slowed down by factor. */
 static double blend_yarn(const bb_rope_dims *d, double w, int i)
 {
     double first = pair_of_turns(d, d->high);

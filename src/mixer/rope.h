@@ -18,12 +18,12 @@ enum { BB_ROPE_PAIRS = 1024 };            /* most pairs of columns of a head */
 
 /* What becomes of w[i] = theta^(-2i/d), 0 <= i < d/2, the angle of pair i at position 1. */
 typedef enum bb_rope_kind {
-    BB_ROPE_DEFAULT,                      /* it stays */
+    BB_ROPE_DEFAULT,                      /* all stay */
     BB_ROPE_LINEAR,                       /* all slower by factor */
     BB_ROPE_DYNAMIC,                      /* theta grows with the length of the session */
     BB_ROPE_LLAMA3,                       /* slow pairs slower by factor, fast ones stay */
-    BB_ROPE_YARN,                         /* the same, with another ramp in between */
-    BB_ROPE_LONG                          /* each divided by its own factor, by length */
+    BB_ROPE_YARN,                         /* slow pairs slower by factor, in between by the pair's number */
+    BB_ROPE_LONG                          /* each slower by a factor of its own, one of two */
 } bb_rope_kind;
 
 typedef struct bb_rope_dims {

@@ -215,7 +215,7 @@ static void check_row(check *c, int format)
     check_true(c, f->block == 1 && f->rows_together == 1, "is not row-major");
     check_true(c, f->align == f->bytes(1, 1), "wants more than the alignment of an element");
     check_true(c, f->group >= 1 && f->group <= BB_MOST_GROUP, "group is out of range");
-    check_true(c, !f->many == !f->prepare_many && !f->many == !f->many_bytes, "many is incomplete");
+    check_true(c, f->prepare_many && f->many_bytes, "many is incomplete");
     check_done(c);
 }
 
