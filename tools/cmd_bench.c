@@ -151,11 +151,9 @@ static int run(const command *self, flags *f)
     return bench_figure(o, f->source, f->figure, f->figure_path);
 }
 
-#define LIST_ARG(i) \
-    { lists[i].names, "LIST", lists[i].help, ARG_TEXT, &lists[i].text, 0, 0, NULL }
-#define FLAG_ARG(names, help, target) { names, NULL, help, ARG_FLAG, target, 0, 0, NULL }
-#define WORD_ARG(names, value, help, target, words) \
-    { names, value, help, ARG_WORD, target, 0, 0, words }
+#define LIST_ROW(i) \
+    ARG_TEXT_ROW(lists[i].names, "LIST", &lists[i].text, lists[i].help, .usual = lists[i].usual, \
+                 .words = lists[i].words)
 
 int cmd_bench(const command *self, int argc, char **argv)
 {
@@ -165,47 +163,47 @@ int cmd_bench(const command *self, int argc, char **argv)
     static const char *const figures[] = { "none", "throughput", "latency", NULL };
     flags f = { .o = { .repetitions = 5, .n_batch = 512, .seed = 1 }, .figure_path = "figure" };
     list_flag lists[] = {
-        { "-p, --n-prompt", "lengths of prompts (default: 512)", "512", "1024", NULL,
+        { "-p, --n-prompt", "lengths of prompts", "512", "1024", NULL,
           0, 1 << 24, NULL, &f.o.prompts },
-        { "-n, --n-gen", "tokens generated (default: 128)", "128", "128", NULL,
+        { "-n, --n-gen", "tokens generated", "128", "128", NULL,
           0, 1 << 24, NULL, &f.o.generated },
-        { "-d, --n-depth", "tokens absorbed before (default: 0)", "0", "2048-65536*2", NULL,
+        { "-d, --n-depth", "tokens absorbed before", "0", "2048-65536*2", NULL,
           0, 1 << 24, NULL, &f.o.depths },
-        { "-npl, --n-parallel", "sequences run together (default: 1)", "1", "1-32*2", NULL,
+        { "-npl, --n-parallel", "sequences run together", "1", "1-32*2", NULL,
           1, 65536, NULL, &f.o.sequences },
-        { "-t, --threads", "threads (default: 0, one for each core)", "0", "0", NULL,
+        { "-t, --threads", "threads, 0 = one for each core", "0", "0", NULL,
           0, 1024, NULL, &f.o.threads },
-        { "--type", "weights: stored, f32, bf16, f16 (default: stored)", "stored", "stored", NULL,
+        { "--type", "weights", "stored", "stored", NULL,
           0, 3, setup_weight_types, &f.o.types },
-        { "--kv-type, -ctk, --cache-type-k", "attention cache: f32, bf16, f16 (default: f16)",
+        { "--kv-type, -ctk, --cache-type-k", "attention cache",
           "default", "default", NULL, 0, 3, setup_kv_types, &f.o.kv_types },
     };
     const arg args[] = {
-        { "--shape", "NAME,...", "shapes of models/shapes or files config.json, with random "
-          "weights; may be repeated", ARG_LIST, &f.shapes, 0, 0, NULL },
-        { "-m, --model", "DIR", "model directory; may be repeated", ARG_LIST, &f.dirs, 0, 0,
-          NULL },
-        LIST_ARG(0), LIST_ARG(1), LIST_ARG(2), LIST_ARG(3), LIST_ARG(4), LIST_ARG(5), LIST_ARG(6),
-        SETUP_BATCH_ARG(&f.o),
-        { "-r, --repetitions", "N", "samples of a test, after a warm-up (default: 5)", ARG_INT,
-          &f.o.repetitions, 1, BENCH_REPETITIONS, NULL },
-        WORD_ARG("-o, --output", "FORMAT", "md, csv, json, jsonl, sql (default: md)",
-                 &f.o.format, formats),
-        WORD_ARG("--fill", "HOW", "how depths are reached: synthetic, real (default: synthetic)",
-                 &f.o.real_fill, fills),
-        WORD_ARG("--load", "HOW", "weights of -m: mmap, copy (default: mmap)", &f.o.copy, loads),
-        FLAG_ARG("--ops", "where the time goes, by kind of operation", &f.o.ops),
-        FLAG_ARG("--limits", "what the machine can do, no model", &f.limits),
-        WORD_ARG("--figure", "WHAT", "throughput or latency of two shapes over whole texts",
-                 &f.figure, figures),
-        { "--figure-file", "PATH", "where it goes, with .csv, .svg, .png added (default: figure)",
-          ARG_TEXT, &f.figure_path, 0, 0, NULL },
-        FLAG_ARG("--pin", "keep each thread on a processor of its own", &f.o.pin),
-        FLAG_ARG("--progress", "say how far it is", &f.o.progress),
-        { "-s, --seed", "N", "seed of weights and tokens (default: 1)", ARG_INT64, &f.o.seed, 0,
-          0x1p62, NULL },
-        { "--cpu", "LEVEL", "instruction set: c, avx2, ... (default: $BAMBA_CPU, or the best)",
-          ARG_TEXT, &f.o.cpu, 0, 0, NULL },
+        ARG_LIST_ROW("--shape", "SHAPE,...", &f.shapes, "shapes of models/shapes or files "
+                     "config.json, with random weights; may be repeated"),
+        ARG_LIST_ROW("-m, --model", "DIR", &f.dirs, "model directory; may be repeated"),
+        LIST_ROW(0), LIST_ROW(1), LIST_ROW(2), LIST_ROW(3), LIST_ROW(4), LIST_ROW(5), LIST_ROW(6),
+        SETUP_BATCH_ROW(&f.o),
+        ARG_INT_ROW("-r, --repetitions", "N", &f.o.repetitions, 1, BENCH_REPETITIONS,
+                    "samples of a test, after a warm-up", .usual = "5"),
+        ARG_WORD_ROW("-o, --output", "FORMAT", &f.o.format, formats, "form of the table",
+                     .usual = "md"),
+        ARG_WORD_ROW("--fill", "HOW", &f.o.real_fill, fills, "how depths are reached",
+                     .usual = "synthetic", .more = "Synthetic depths are random values; for real "
+                     "ones tokens are fed."),
+        ARG_WORD_ROW("--load", "HOW", &f.o.copy, loads, "weights of -m", .usual = "mmap",
+                     .more = "Mapped weights are used in place."),
+        ARG_FLAG_ROW("--ops", &f.o.ops, "where the time goes, by kind of operation"),
+        ARG_FLAG_ROW("--limits", &f.limits, "what the machine can do, no model"),
+        ARG_WORD_ROW("--figure", "WHAT", &f.figure, figures, "two shapes over whole texts",
+                     .usual = "none", .more = "Over batch and length; the pictures need gnuplot."),
+        ARG_TEXT_ROW("--figure-file", "PATH", &f.figure_path,
+                     "where it goes, with .csv, .svg, .png added", .usual = "figure"),
+        ARG_FLAG_ROW("--pin", &f.o.pin, "keep each thread on a processor of its own"),
+        ARG_FLAG_ROW("--progress", &f.o.progress, "say how far it is"),
+        ARG_NUMBER_ROW(ARG_INT64, "-s, --seed", "N", &f.o.seed, 0, 0x1p62,
+                       "seed of weights and tokens", .usual = "1"),
+        SETUP_CPU_ROW(&f.o.cpu),
         ARG_END
     };
 

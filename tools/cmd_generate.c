@@ -346,30 +346,30 @@ int cmd_generate(const command *self, int argc, char **argv)
     flags f = { .setup = SETUP_FLAGS, .sampling = SAMPLING_FLAGS, .n_predict = UNSAID,
                 .show_prompt = true };
     const arg args[] = {
-        SETUP_MODEL_ARG(&f.setup),
-        { "-p, --prompt", "TEXT", "text to continue", ARG_TEXT, &f.prompt, 0, 0, NULL },
-        { "-f, --file", "FILE", "read it from a file (default: standard input)", ARG_TEXT,
-          &f.file, 0, 0, NULL },
-        { "-e, --escape", NULL, "\\n, \\t, \\xHH ... in the prompt are escapes", ARG_FLAG,
-          &f.escape, 0, 0, NULL },
-        { "--no-escape", NULL, "", ARG_UNFLAG, &f.escape, 0, 0, NULL },
-        { "-n, --predict, --n-predict", "N", "most tokens to generate; -1: until an end token "
-          "or the context is full (default: max_new_tokens of generation_config.json, or -1)",
-          ARG_INT, &f.n_predict, -2, INT_MAX, NULL },
-        { "-c, --ctx-size", "N", "context length (default: 0, the model's)", ARG_INT,
-          &f.n_context, 0, 1 << 30, NULL },
-        SAMPLING_ARGS(&f.sampling),
-        { "--stop", "TEXT", "end before this text; may be repeated",
-          ARG_LIST, &f.stops, 0, 0, NULL },
-        { "--no-display-prompt", NULL, "print only what is generated", ARG_UNFLAG,
-          &f.show_prompt, 0, 0, NULL },
-        { "--special, -sp", NULL, "print special tokens too", ARG_FLAG, &f.special, 0, 0,
-          NULL },
-        { "--json", NULL, "one JSON object instead of text", ARG_FLAG, &f.json, 0, 0, NULL },
-        SETUP_BATCH_ARG(&f.setup),
-        SETUP_TYPE_ARGS(&f.setup),
-        { "-no-cnv, --no-conversation, -st, --single-turn, --no-warmup, --simple-io, --perf",
-          NULL, "", ARG_ACCEPTED, NULL, 0, 0, NULL },
+        SETUP_MODEL_ROW(&f.setup),
+        ARG_TEXT_ROW("-p, --prompt", "TEXT", &f.prompt, "text to continue"),
+        ARG_TEXT_ROW("-f, --file", "FILE", &f.file, "read it from a file, - for standard input",
+                     .usual = "standard input", .more = "One newline at the end is not part of "
+                     "the prompt. Text must be UTF-8."),
+        ARG_FLAG_ROW("-e, --escape", &f.escape, "\\n, \\t, \\xHH ... in the prompt are escapes"),
+        ARG_UNFLAG_ROW("--no-escape", &f.escape, ""),
+        ARG_INT_ROW("-n, --predict, --n-predict", "N", &f.n_predict, -2, INT_MAX,
+                    "most tokens to generate; -1: until an end token or the context is full",
+                    .usual = "max_new_tokens of generation_config.json, or -1"),
+        ARG_INT_ROW("-c, --ctx-size", "N", &f.n_context, 0, 1 << 30, "context length",
+                    .usual = "0, the model's", .more = "The model's length is lowered if there is "
+                    "not memory for it. A length given that cannot be had is an error."),
+        ARG_LIST_ROW("--stop", "TEXT", &f.stops, "end before this text; may be repeated",
+                     .more = "The text itself is not printed."),
+        SAMPLING_ROWS(&f.sampling),
+        ARG_HEAD("Output"),
+        ARG_UNFLAG_ROW("--no-display-prompt", &f.show_prompt, "print only what is generated"),
+        ARG_FLAG_ROW("--special, -sp", &f.special, "print special tokens too"),
+        ARG_FLAG_ROW("--json", &f.json, "one JSON object instead of text", .more = "It has model, "
+                     "prompt, prompt_ids, text, ids (every token chosen, the end token too), "
+                     "finish (length, end, stop, context or interrupt), parameters and timings."),
+        SETUP_TYPE_ROWS(&f.setup),
+        SETUP_BATCH_ROW(&f.setup),
         ARG_END
     };
     int code = args_read(self, args, argc, argv);

@@ -196,19 +196,17 @@ int cmd_logits(const command *self, int argc, char **argv)
     flags f = { .setup = SETUP_FLAGS, .n_shown = 10 };
     job j = { .flags = &f, .setup = SETUP };
     const arg args[] = {
-        SETUP_MODEL_ARG(&f.setup),
-        { "-p, --prompt", "TEXT", "the text", ARG_TEXT, &f.prompt, 0, 0, NULL },
-        { "-f, --file", "FILE", "read it from a file, - for standard input", ARG_TEXT, &f.file,
-          0, 0, NULL },
-        { "--ids", "LIST", "token ids instead: 1,2,3", ARG_TEXT, &f.ids, 0, 0, NULL },
-        { "--all", NULL, "after every token, not only after the last", ARG_FLAG, &f.all, 0, 0,
-          NULL },
-        { "-o, --output", "FILE.npy", "write all scores: float32 [tokens, vocabulary] "
-          "(default: print the best)", ARG_TEXT, &f.out, 0, 0, NULL },
-        { "--top", "N", "how many to print (default: 10)", ARG_INT, &f.n_shown, 1, MOST_SHOWN,
-          NULL },
-        SETUP_BATCH_ARG(&f.setup),
-        SETUP_TYPE_ARGS(&f.setup),
+        SETUP_MODEL_ROW(&f.setup),
+        ARG_TEXT_ROW("-p, --prompt", "TEXT", &f.prompt, "the text"),
+        ARG_TEXT_ROW("-f, --file", "FILE", &f.file, "read it from a file, - for standard input"),
+        ARG_TEXT_ROW("--ids", "LIST", &f.ids, "token ids instead: 1,2,3"),
+        ARG_FLAG_ROW("--all", &f.all, "after every token, not only after the last"),
+        ARG_TEXT_ROW("-o, --output", "FILE.npy", &f.out,
+                     "write all scores: float32 [tokens, vocabulary]", .usual = "print the best",
+                     .more = "A NumPy file, one row a token, one column an id."),
+        ARG_INT_ROW("--top", "N", &f.n_shown, 1, MOST_SHOWN, "how many to print", .usual = "10"),
+        SETUP_TYPE_ROWS(&f.setup),
+        SETUP_BATCH_ROW(&f.setup),
         ARG_END
     };
 

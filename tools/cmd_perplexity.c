@@ -170,15 +170,15 @@ int cmd_perplexity(const command *self, int argc, char **argv)
     text_buffer in = { NULL, 0, 0 };
     flags f = { .setup = SETUP_FLAGS, .n_chunk = DEFAULT_CHUNK, .n_chunks = -1 };
     const arg args[] = {
-        SETUP_MODEL_ARG(&f.setup),
-        { "-f, --file", "FILE", "the text, - for standard input", ARG_TEXT, &f.file, 0, 0,
-          NULL },
-        { "-c, --ctx-size", "N", "tokens of a chunk (default: 512)", ARG_INT, &f.n_chunk, 4,
-          1 << 30, NULL },
-        { "--chunks", "N", "the first N chunks only (default: -1, all)", ARG_INT, &f.n_chunks,
-          -1, 1 << 30, NULL },
-        SETUP_BATCH_ARG(&f.setup),
-        SETUP_TYPE_ARGS(&f.setup),
+        SETUP_MODEL_ROW(&f.setup),
+        ARG_TEXT_ROW("-f, --file", "FILE", &f.file, "the text, - for standard input",
+                     .more = "Two chunks or more."),
+        ARG_INT_ROW("-c, --ctx-size", "N", &f.n_chunk, 4, 1 << 30, "tokens of a chunk",
+                    .usual = "512"),
+        ARG_INT_ROW("--chunks", "N", &f.n_chunks, -1, 1 << 30, "the first N chunks only",
+                    .usual = "-1, all"),
+        SETUP_TYPE_ROWS(&f.setup),
+        SETUP_BATCH_ROW(&f.setup),
         ARG_END
     };
 

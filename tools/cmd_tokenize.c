@@ -154,22 +154,18 @@ int cmd_tokenize(const command *self, int argc, char **argv)
     text_buffer in = { NULL, 0, 0 };
     flags f = { .setup = SETUP_FLAGS, .add_special = true, .parse_special = true };
     const arg args[] = {
-        SETUP_MODEL_ARG(&f.setup),
-        { "-p, --prompt", "TEXT", "the text", ARG_TEXT, &f.prompt, 0, 0, NULL },
-        { "-f, --file", "FILE", "read it from a file (default: standard input)", ARG_TEXT,
-          &f.file, 0, 0, NULL },
-        { "--ids", NULL, "only the ids, on one line", ARG_FLAG, &f.ids_only, 0, 0, NULL },
-        { "--json", NULL, "the ids as a JSON list; the text as a string", ARG_FLAG, &f.json, 0,
-          0, NULL },
-        { "--jsonl", NULL, "each line is a JSON string; gives a list for each", ARG_FLAG,
-          &f.jsonl, 0, 0, NULL },
-        { "--no-bos", NULL, "add no begin or end token", ARG_UNFLAG, &f.add_special, 0, 0,
-          NULL },
-        { "--no-special, --no-parse-special", NULL, "special tokens in the text are ordinary "
-          "text", ARG_UNFLAG, &f.parse_special, 0, 0, NULL },
-        { "-d, --decode", NULL, "turn ids into text", ARG_FLAG, &f.decode, 0, 0, NULL },
-        { "--skip-special", NULL, "leave special tokens out of the text", ARG_FLAG,
-          &f.skip_special, 0, 0, NULL },
+        SETUP_MODEL_ROW(&f.setup),
+        ARG_TEXT_ROW("-p, --prompt", "TEXT", &f.prompt, "the text, or the ids"),
+        ARG_TEXT_ROW("-f, --file", "FILE", &f.file, "read it from a file, byte for byte",
+                     .usual = "standard input"),
+        ARG_FLAG_ROW("--ids", &f.ids_only, "only the ids, on one line"),
+        ARG_FLAG_ROW("--json", &f.json, "the ids as a JSON list; the text as a string"),
+        ARG_FLAG_ROW("--jsonl", &f.jsonl, "each line is a JSON string; gives a list for each"),
+        ARG_UNFLAG_ROW("--no-bos", &f.add_special, "add no begin or end token"),
+        ARG_UNFLAG_ROW("--no-special, --no-parse-special", &f.parse_special,
+                       "special tokens in the text are ordinary text"),
+        ARG_FLAG_ROW("-d, --decode", &f.decode, "turn ids into text"),
+        ARG_FLAG_ROW("--skip-special", &f.skip_special, "leave special tokens out of the text"),
         ARG_END
     };
 

@@ -10,6 +10,9 @@
 const char *const setup_weight_types[] = { "stored", "f32", "bf16", "f16", NULL };
 const char *const setup_kv_types[]     = { "default", "f32", "bf16", "f16", NULL };
 const char *const setup_compute_types[] = { "fastest", "f32", NULL };
+const char *const setup_cpu_levels[] = {
+    "c", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16", NULL
+};
 
 int setup_find(setup *s, const setup_flags *f)
 {
@@ -47,6 +50,7 @@ int setup_open_model(setup *s, const setup_flags *f)
     o.kv_type = (bamba_type)f->kv_type;
     o.compute_type = (bamba_type)f->compute_type;
     o.cpu = f->cpu;
+    o.copy_weights = f->copy;
     o.n_threads = f->n_threads;
     o.progress = console_progress;
     o.progress_context = what;
