@@ -77,7 +77,7 @@ size_t setup_fitting(const setup *s, size_t most)
 /* Show the progress of prompts; a call that feeds one token is over at once. */
 static int show_feeding(void *context, uint64_t done, uint64_t total)
 {
-    return total > 1 ? console_progress(context, done, total) : console_cancel(context);
+    return total > 1 ? console_progress(context, done, total) : console_cancel(NULL);
 }
 
 int setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used, int n_logits)
