@@ -31,7 +31,7 @@ const arg args_foreign[] = {
     ARG_IGNORED_ROW("-nkvo, --no-kv-offload, -kvo, --kv-offload", NULL,
                     "everything runs on the processor"),
     ARG_IGNORED_ROW("--no-warmup, --warmup", NULL, "nothing has to be warmed"),
-    ARG_IGNORED_ROW("--simple-io, --no-color, --mmap, --no-show-timings, --show-timings", NULL,
+    ARG_IGNORED_ROW("-e, --escape, --no-perf, --simple-io, --no-color, --mmap, --no-show-timings, --show-timings", NULL,
                     "it is done so in any case"),
     ARG_IGNORED_ROW("-cnv, --conversation, -no-cnv, --no-conversation, -st, --single-turn", NULL,
                     "a text is continued as it stands"),

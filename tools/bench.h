@@ -33,15 +33,13 @@ enum {
 enum { BENCH_USUAL_BATCH = 2048, BENCH_USUAL_UBATCH = 512 };  /* as llama-bench */
 enum { BENCH_OF_MODEL = BENCH_BATCH, BENCH_OF_ENGINE = BENCH_DEPTH }; /* how many concern it */
 
-typedef enum bench_format {
-    BENCH_NONE, BENCH_MD, BENCH_JSON, BENCH_JSONL, BENCH_CSV, BENCH_SQL
-} bench_format;
+enum { BENCH_NONE, BENCH_MD, BENCH_JSON, BENCH_JSONL, BENCH_CSV, BENCH_SQL };     /* formats */
 
 typedef struct bench_options {
     bench_list list[BENCH_LISTS];
     bench_list both[2];                   /* prompts, generations that follow them            */
     int        repetitions, delay_s;
-    int        format, format_err;        /* a bench_format, of stdout and of stderr          */
+    int        format, format_err;        /* of stdout and of stderr                          */
     int64_t    seed;
     int        real_fill;                 /* 0: depths get random values; 1: tokens are fed   */
     bool       ops, wide, progress, no_warmup;
@@ -58,7 +56,8 @@ int bench_read_list(const command *self, const char *name, const char *text, int
                     const char *const *words, bench_list *list);
 
 typedef struct bench_source {
-    char name[4096];                      /* of a shape or its file; or a directory           */
+    char name[4096];                      /* of a shape or its file, or as given to -m        */
+    char dir[4096];                       /* what that name stands for                        */
     char config[4096];                    /* path of its config.json                          */
     bool is_shape;                        /* gets random weights; a directory has its own     */
 } bench_source;
@@ -126,8 +125,7 @@ double bench_median(double *values, size_t n);        /* sorts them; 0 if there 
 
 typedef struct bench_noise {
     double             wall_s;
-    unsigned long long busy, stolen;      /* ticks of all processors                          */
-    unsigned long long own;               /* ticks of this process                            */
+    unsigned long long busy, stolen, own; /* ticks, of all processors but those of this process */
     unsigned long long throttled;         /* times a quota stopped its control groups         */
     int                cores;             /* that this process may use                        */
 } bench_noise;
@@ -136,8 +134,7 @@ bench_noise bench_noise_now(void);
 /* Writes what has disturbed n_threads threads since `since` as one phrase, or an empty text. */
 void bench_noise_explain(const bench_noise *since, int n_threads, char *out, size_t size);
 
-/* Reads the first line of a file that fits a scanf format; returns how many values it gave, 0 if
-   there is no such line. */
+/* Reads the first line of a file that fits a scanf format; returns how many values it gave. */
 int bench_scan(const char *path, const char *format, ...) __attribute__((format(scanf, 2, 3)));
 
 /* ------------------------------------------------------------- output --------------------- */

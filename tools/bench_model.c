@@ -17,16 +17,15 @@ int bench_find(bench_source *s, const char *name, size_t n_bytes, bool is_shape)
     s->is_shape = is_shape;
     if (name && snprintf(s->name, size, "%.*s", (int)n_bytes, name) >= (int)size)
         return console_fail("%s: the name is too long", name);
-    if (is_shape && machine_find_shape(s->name, s->config, size)) return EXIT_SUCCESS;
     if (is_shape)
-        return console_fail("no shape '%s': expected one of models/shapes (names there end in "
-                            ".json), or a file", s->name);
+        return machine_find_shape(s->name, s->config, size) ? EXIT_SUCCESS : console_fail(
+            "no shape '%s': expected one of models/shapes, without .json, or a file", s->name);
     flags.dir = name ? s->name : NULL;
     const int code = setup_find(&found, &flags);
     if (code != EXIT_SUCCESS) return code;
-    if (found.dir != s->name && snprintf(s->name, size, "%s", found.dir) >= (int)size)
-        return console_fail("%s: the name is too long", found.dir);
-    if (snprintf(s->config, size, "%s/config.json", s->name) < (int)size) return EXIT_SUCCESS;
+    if (!name) snprintf(s->name, size, "%s", found.dir);
+    snprintf(s->dir, size, "%s", found.dir);
+    if (snprintf(s->config, size, "%s/config.json", s->dir) < (int)size) return EXIT_SUCCESS;
     return console_fail("%s: the name is too long", s->name);
 }
 
@@ -124,7 +123,7 @@ static int open_model(bench_model *m)
     m->info = (bamba_model_info)BAMBA_MODEL_INFO;
     bamba_status status = s->is_shape
                               ? bamba_model_open_random(&m->model, s->config, seed, &mo, &err)
-                              : bamba_model_open(&m->model, s->name, &mo, &err);
+                              : bamba_model_open(&m->model, s->dir, &mo, &err);
     console_progress_clear();
     if (status == BAMBA_OK) status = bamba_model_info_get(m->model, &m->info);
     if (status != BAMBA_OK) return console_fail_library(status, &err);

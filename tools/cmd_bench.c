@@ -139,6 +139,7 @@ static int run_tests(flags *f, bench_model *m)
         if (t.n_prompt + t.n_gen == 0) continue;
         code = bench_measure(&r, m, &t);
         if (code == EXIT_SUCCESS) bench_print_row(&r, f->n_rows++ == 0);
+        if (code == EXIT_SUCCESS) code = console_flush();
         bench_forget(&r);
     }
     return code;
@@ -235,6 +236,8 @@ int cmd_bench(const command *self, int argc, char **argv)
         ARG_IGNORED_ROW("--repack, -lzm, --lazy-mode", "LIST", "weights are laid out as is best"),
         ONLY_ROW("-embd, --embeddings", zero, "logits are computed"),
         ARG_ROW("--list-devices", NULL, ARG_REFUSED, NULL, "there is one device, the processor"),
+        ARG_ROW("-hff, --hf-file, -hft, --hf-token, -rpc, --rpc", "NAME", ARG_REFUSED, NULL,
+                "nothing is downloaded, nothing runs elsewhere"),
         ARG_END
     };
 

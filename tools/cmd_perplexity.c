@@ -126,7 +126,7 @@ static int score_text(const flags *f, const setup *c, int32_t *ids, size_t n_ids
         if (code != EXIT_SUCCESS) break;
         console_progress_clear();
         printf("[%zu]%.4f,", i + 1, exp(s.sum / (double)s.n_tokens));
-        fflush(stdout);
+        code = console_flush();
     }
     if (code != EXIT_SUCCESS) {
         if (s.n_tokens) putchar('\n');
@@ -145,7 +145,7 @@ static int run_perplexity(const flags *f, setup *s, text_buffer *in)
     size_t n_ids = 0;
 
     console_catch_interrupt();
-    int code = text_read(in, f->file);
+    int code = text_read_plain(in, f->file);
     if (code == EXIT_SUCCESS) code = setup_open_tokenizer(s, &f->setup);
     if (code == EXIT_SUCCESS) code = setup_open_model(s, &f->setup);
     if (code == EXIT_SUCCESS)

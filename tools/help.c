@@ -25,16 +25,27 @@ void help_phrase(const arg *a, char *out, size_t size)
              a->usual ? " (default: " : "", a->usual ? a->usual : "", a->usual ? ")" : "");
 }
 
-/* Print words between the columns HELP_COLUMN and HELP_WIDTH; the cursor is at column `at`. */
-static void print_wrapped(const char *words, int at)
+bool help_next_name(const char **at, char *name, size_t size)
 {
-    if (at >= HELP_COLUMN) at = printf("\n") - 1;
-    at += printf("%*s", HELP_COLUMN - at, "");
+    const size_t n = strcspn(*at, ",");
+
+    if (n == 0) return false;
+    snprintf(name, size, "%.*s", (int)n, *at);
+    *at += n;
+    *at += strspn(*at, ", ");
+    return true;
+}
+
+/* Print words between the columns `left` and HELP_WIDTH; the cursor is at column `at`. */
+static void print_wrapped(const char *words, int at, int left)
+{
+    if (at > left || (left && at == left)) at = printf("\n") - 1;
+    at += printf("%*s", left - at, "");
     for (bool first = true; *words; first = false) {
         const int length = (int)strcspn(words, " ");
         if (!first && at + 1 + length > HELP_WIDTH) {
-            printf("\n%*s", HELP_COLUMN, "");
-            at = HELP_COLUMN;
+            printf("\n%*s", left, "");
+            at = left;
             first = true;
         }
         at += printf("%s%.*s", first ? "" : " ", length, words);
@@ -54,15 +65,21 @@ static void print_rows(const arg *a)
         int at = printf("  %s", a->names);
         if (a->value) at += printf(" %s", a->value);
         help_phrase(a, phrase, sizeof phrase);
-        print_wrapped(phrase, at);
+        print_wrapped(phrase, at, HELP_COLUMN);
     }
 }
 
 void help_print(const command *self, const arg *args)
 {
-    printf("usage: bamba %s %s\n\n%s\n\n", self->name, self->usage, self->summary);
+    char usage[MOST_PHRASE];
+
+    snprintf(usage, sizeof usage, "usage: bamba %s %s", self->name, self->usage);
+    print_wrapped(usage, 0, 0);
+    printf("\n%s\n\n", self->summary);
     print_rows(args);
     printf("\nAll commands:\n");
     print_rows(args_common);
-    if (self->details) printf("\n%s\n", self->details);
+    if (!self->details) return;
+    putchar('\n');
+    print_wrapped(self->details, 0, 0);
 }

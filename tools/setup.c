@@ -2,9 +2,14 @@
 #include "setup.h"
 
 #include "console.h"
+#include "hub.h"
 #include "machine.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* In the order of bamba_type. */
 const char *const setup_weight_types[] = { "stored", "f32", "bf16", "f16", NULL };
@@ -16,14 +21,30 @@ const char *const setup_cpu_levels[] = {
 
 int setup_find(setup *s, const setup_flags *f)
 {
+    char name[sizeof s->found];
+
     if (s->dir) return EXIT_SUCCESS;
-    s->dir = f->dir;
-    if (s->dir) return EXIT_SUCCESS;
-    if (!machine_find_model(s->found, sizeof s->found))
+    if (!f->dir && !machine_find_model(name, sizeof name))
         return console_fail("no model: none lies beside this program; name one with -m DIR or "
                             "BAMBA_MODEL=DIR");
-    s->dir = s->found;
-    return EXIT_SUCCESS;
+    const int code = setup_locate(f->dir ? f->dir : name, s->found, sizeof s->found);
+    if (code == EXIT_SUCCESS) s->dir = s->found;
+    return code;
+}
+
+int setup_locate(const char *name, char *dir, size_t size)
+{
+    char cache[PATH_MAX];
+
+    if (hub_find(name, dir, size)) return EXIT_SUCCESS;
+    if (access(name, F_OK) == 0 || errno != ENOENT)
+        return snprintf(dir, size, "%s", name) < (int)size
+                   ? EXIT_SUCCESS : console_fail("%s: the path is too long", name);
+    if (!hub_is_name(name))
+        return console_fail("%s: no such directory (bamba models lists what is here)", name);
+    hub_cache(cache, sizeof cache);
+    return console_fail("%s: no such directory, and no model of that name in %s; to get it: "
+                        "hf download %s", name, cache, name);
 }
 
 int setup_open_tokenizer(setup *s, const setup_flags *f)
@@ -77,7 +98,7 @@ size_t setup_fitting(const setup *s, size_t most)
 /* Show the progress of prompts; a call that feeds one token is over at once. */
 static int show_feeding(void *context, uint64_t done, uint64_t total)
 {
-    return total > 1 ? console_progress(context, done, total) : console_cancel(context);
+    return total > 1 ? console_progress(context, done, total) : console_cancel(NULL);
 }
 
 int setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used, int n_logits)

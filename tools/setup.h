@@ -68,6 +68,10 @@ typedef struct setup {
 
 /* Each returns EXIT_SUCCESS or an exit code. Whichever is called first finds the directory. */
 int  setup_find(setup *s, const setup_flags *f);
+
+/* Write the directory that a name given to -m stands for: itself, or a snapshot of the Hugging Face
+   cache if it names a model or a folder there. */
+int  setup_locate(const char *name, char *dir, size_t size);
 int  setup_open_tokenizer(setup *s, const setup_flags *f);
 int  setup_open_model(setup *s, const setup_flags *f);
 
