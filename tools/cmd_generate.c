@@ -122,8 +122,8 @@ static int create_session(run *r)
         console_warn("-c %zu: the model was made for %zu tokens; beyond them text may be poor",
                      n_context, said);
     if (r->n_prompt > n_context)
-        return console_fail("the prompt has %zu tokens, the context holds %zu; -c N makes it longer",
-                            r->n_prompt, n_context);
+        return console_fail("the prompt has %zu tokens, the context holds %zu; -c N makes it "
+                            "longer", r->n_prompt, n_context);
     if (r->out.limit >= 0 && (size_t)r->out.limit < n_context - r->n_prompt) {
         n_used = r->n_prompt + (size_t)r->out.limit;
         if (f->n_context == 0) n_context = n_used;    /* some models scale rotary positions by it */
@@ -273,7 +273,8 @@ static void print_times(const run *r)
     console_say("%stemp = %.3f, top_k = %d, top_p = %.3f, min_p = %.3f, "
                 "repeat_penalty = %.3f, repeat_last_n = %d, presence_penalty = %.3f, "
                 "frequency_penalty = %.3f", format_seed(r, seed, sizeof seed),
-                (double)o->temperature, o->top_k, (double)o->top_p, (double)o->min_p, (double)o->repetition_penalty,
+                (double)o->temperature, o->top_k, (double)o->top_p, (double)o->min_p,
+                (double)o->repetition_penalty,
                 o->penalty_last_n, (double)o->presence_penalty, (double)o->frequency_penalty);
     console_say("finish reason    = %s", generation_end_name(r->out.end));
     console_say("load time        = %10.2f ms", t->load);

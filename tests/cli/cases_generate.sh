@@ -140,7 +140,9 @@ begin "Ctrl-C"
 rm -f out
 "$bamba" generate -m "$model" -p "$prompt" -n 2000000 -c 2000100 --ignore-eos -v < in > out 2> err &
 job=$!
-until [ "$(cat out 2> /dev/null | wc -c)" -gt 40 ] || ! kill -0 $job 2> /dev/null; do sleep 0.1; done
+until [ "$(cat out 2> /dev/null | wc -c)" -gt 40 ] || ! kill -0 $job 2> /dev/null; do
+    sleep 0.1
+done
 kill -INT $job
 kill -INT $job 2> /dev/null               # a job and its group: the same wish
 wait $job
