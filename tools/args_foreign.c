@@ -62,6 +62,7 @@ const arg args_foreign[] = {
     REFUSED_ROW("--mirostat, --typical, --xtc-probability, --dry-multiplier, --samplers, "
                 "--dynatemp-range", "X", "this way of sampling is not implemented"),
     REFUSED_ROW("--rope-scaling, --rope-scale, --rope-freq-base, --rope-freq-scale, "
-                "--override-kv", "X", "positions and shapes are those of the model's config.json; change them there"),
+                "--override-kv", "X",
+                "positions and shapes are those of config.json; change them there"),
     ARG_END
 };

@@ -101,7 +101,8 @@ static int tokenize_prompt(run *r)
     r->fed = r->prompt_ids;
     if (r->n_prompt > 0) return EXIT_SUCCESS;
     if (r->setup.info.bos < 0)
-        return console_fail("the prompt is empty, and the model names no begin token");
+        return console_fail("the prompt is empty, and the model names no begin token; "
+                            "give a text with -p or -f");
     r->fed = &r->setup.info.bos;
     r->n_prompt = 1;
     return EXIT_SUCCESS;
@@ -192,6 +193,7 @@ static int feed_prompt(run *r, const float **logits)
     for (size_t i = 0; i < r->n_prompt; i++) bamba_sampler_accept(r->sampler, r->fed[i]);
     bamba_status status = generation_skip(&r->out, r->fed, r->n_prompt);
     if (status != BAMBA_OK) return fail_generation(status);
+    setup_begin_prompt(r->n_prompt);
     status = bamba_feed(r->setup.engine, r->setup.session, r->fed, r->n_prompt, logits, &err);
     console_progress_clear();
     r->times.prompt = console_now_ms() - start;

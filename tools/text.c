@@ -45,7 +45,7 @@ int text_read(text_buffer *t, const char *path)
     const int fd = standard ? STDIN_FILENO : open(path, O_RDONLY);
     int code = EXIT_SUCCESS;
 
-    if (fd < 0) return console_fail("%s: %s", path, strerror(errno));
+    if (fd < 0) return console_fail("%s: cannot be read: %s", path, strerror(errno));
     for (;;) {
         if (!text_reserve(t, READ_BYTES)) {
             code = EXIT_FAILURE;
@@ -60,8 +60,8 @@ int text_read(text_buffer *t, const char *path)
         }
         if (errno == EINTR && !console_interrupted()) continue;
         code = errno == EINTR ? EXIT_INTERRUPTED
-                              : console_fail("%s: %s", standard ? "standard input" : path,
-                                             strerror(errno));
+                              : console_fail("%s: cannot be read: %s",
+                                             standard ? "standard input" : path, strerror(errno));
         break;
     }
     if (!standard) close(fd);

@@ -213,3 +213,23 @@ if [ -w /dev/full ]; then
     [ $code -eq 1 ] || wrong "exit code $code"
     err_has "cannot write"
 fi
+
+begin "progress shows before the first piece of a prompt is done"
+if script -qec true typed > /dev/null 2>&1; then          # script gives it a terminal
+    yes "The old man went to the wood to look for the fox." | head -4000 > long
+    rm -f typed
+    cat > slow << END
+#!/bin/sh
+echo \$\$ > id
+exec "$bamba" generate -m "$model" -f long -n 0 -c 100000 -b 65536
+END
+    script -qefc "sh slow" typed < /dev/null > /dev/null 2>&1 &
+    job=$!
+    until grep -qa "reading the prompt" typed 2> /dev/null || ! kill -0 $job 2> /dev/null; do
+        sleep 0.2
+    done
+    kill -INT "$(cat id)" 2> /dev/null
+    wait $job
+    grep -qa "reading the prompt  *[0-9]*%" typed || wrong "no progress"
+    rm -f long slow id typed
+fi
