@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { UNSAID = INT_MIN, CONTEXT_IF_UNSAID = 4096 };
+enum { UNSAID = INT_MIN, CONTEXT_IF_UNSAID = 4096, MOST_CONTEXT = 1 << 30 };
 
 typedef struct flags {
     setup_flags    setup;
@@ -114,8 +114,11 @@ static int tokenize_prompt(run *r)
 static int create_session(run *r)
 {
     const flags *f = r->flags;
+    /* A model without attention keeps a constant state: only -c bounds it. */
+    const bool grows = bamba_model_state_bytes(r->setup.model, MOST_CONTEXT) >
+                       bamba_model_state_bytes(r->setup.model, 1);
     const size_t said = (size_t)(r->setup.info.n_context ? r->setup.info.n_context
-                                                         : CONTEXT_IF_UNSAID);
+                                 : grows ? CONTEXT_IF_UNSAID : MOST_CONTEXT);
     size_t n_context = f->n_context ? (size_t)f->n_context : said;
     size_t n_used = n_context;
 
@@ -403,8 +406,8 @@ int cmd_generate(const command *self, int argc, char **argv)
         ARG_INT_ROW("-n, --predict, --n-predict", "N", &f.n_predict, -2, INT_MAX,
                     "most tokens to generate; -1: until an end token or the context is full",
                     .usual = "max_new_tokens of generation_config.json, or -1"),
-        ARG_INT_ROW("-c, --ctx-size", "N", &f.n_context, 0, 1 << 30, "context length",
-                    .usual = "0, the model's", .more = "The model's length is lowered if there is "
+        ARG_INT_ROW("-c, --ctx-size", "N", &f.n_context, 0, MOST_CONTEXT, "context length",
+                    .usual = "0, the model's", .more = "A model without attention has no limit. The model's length is lowered if there is "
                     "not memory for it. A length given that cannot be had is an error."),
         ARG_LIST_ROW("--stop", "TEXT", &f.stops, "end before this text; may be repeated",
                      .more = "The text itself is not printed."),
