@@ -173,9 +173,9 @@ static int read_word(const command *self, const arg *args, const arg *a, const c
     for (const arg *other = args; other->names; other++)
         if (other != a && other->target == a->target && said[other - args] &&
             strcmp(said[other - args], text) != 0)
-            return args_wrong(self, "%s: expected %s as given for %.*s, found '%s'; there is one type "
-                              "for both", name, said[other - args], (int)strcspn(other->names, ","),
-                              other->names, text);
+            return args_wrong(self, "%s: expected %s as given for %.*s, found '%s'; there is one "
+                              "type for both", name, said[other - args],
+                              (int)strcspn(other->names, ","), other->names, text);
     said[a - args] = text;
     *(int *)a->target = i;
     return ARGS_READ;

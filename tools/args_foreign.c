@@ -6,6 +6,8 @@ static const char *const zero[] = { "0", NULL };
 static const char *const any_flash[] = { "on", "off", "auto", "0", "1", "-1", NULL };
 static const char *const any_numa[] = { "distribute", "isolate", "numactl", "disabled", NULL };
 static const char *const any_colour[] = { "on", "off", "auto", NULL };
+static const char *const any_device[] = { "none", "CPU", "cpu", "auto", NULL };
+static const char *const any_switch[] = { "0", "1", NULL };
 static const char *const none_split[] = { "none", "layer", "row", NULL };
 
 #define REFUSED_ROW(names, value, why) ARG_ROW(names, value, ARG_REFUSED, NULL, why)
@@ -19,7 +21,7 @@ const arg args_foreign[] = {
              "expected on, off or auto"),
     ONLY_ROW("-sm, --split-mode", "MODE", none_split, "there is one device", "expected none"),
     ONLY_ROW("-mg, --main-gpu", "N", zero, "there is one device", "there is one device, 0"),
-    ONLY_ROW("-dev, --device", "NAME", ((const char *const[]){ "none", "CPU", "cpu", "auto", NULL }),
+    ONLY_ROW("-dev, --device", "NAME", any_device,
              "everything runs on the processor", "everything runs on the processor: none"),
     ONLY_ROW("-ncmoe, --n-cpu-moe", "N", zero, "there are no experts", "there are no experts"),
     ONLY_ROW("--color", "[on|off|auto]", any_colour, "text is printed as it is",
@@ -28,15 +30,17 @@ const arg args_foreign[] = {
              "expected distribute, isolate or numactl"),
     ARG_IGNORED_ROW("-ub, --ubatch-size", "N", "a prompt is run in pieces of -b"),
     ARG_IGNORED_ROW("--mlock", NULL, "the system keeps what is used in memory"),
-    ARG_IGNORED_ROW("-nkvo, --no-kv-offload, -kvo, --kv-offload", NULL,
-                    "everything runs on the processor"),
+    ONLY_ROW("-nkvo, --no-kv-offload, -kvo, --kv-offload", "[0|1]", any_switch,
+             "everything runs on the processor", "expected 0 or 1"),
     ARG_IGNORED_ROW("--no-warmup, --warmup", NULL, "nothing has to be warmed"),
-    ARG_IGNORED_ROW("-e, --escape, --no-perf, --simple-io, --no-color, --mmap, --no-show-timings, --show-timings", NULL,
+    ARG_IGNORED_ROW("-e, --escape, --no-perf, --simple-io, --no-color, --mmap", NULL,
                     "it is done so in any case"),
+    ARG_IGNORED_ROW("--show-timings, --no-show-timings", NULL, "see -v and -q"),
     ARG_IGNORED_ROW("-cnv, --conversation, -no-cnv, --no-conversation, -st, --single-turn", NULL,
                     "a text is continued as it stands"),
-    ARG_IGNORED_ROW("--no-context-shift, -no-op-offload, --no-op-offload, --offline, --no-host", NULL,
+    ARG_IGNORED_ROW("--no-context-shift, --offline, --no-host, --no-op-offload", NULL,
                     "it is done so in any case"),
+    ARG_IGNORED_ROW("--keep", "N", "the context is never shifted"),
     ARG_IGNORED_ROW("-tb, --threads-batch", "N", "prompts run on as many threads as -t says"),
     ARG_IGNORED_ROW("-C, --cpu-mask, -Cr, --cpu-range, -Cb, --cpu-mask-batch", "SET",
                     "threads go where the system lets them, see taskset"),
@@ -55,9 +59,10 @@ const arg args_foreign[] = {
                 "no chat template is applied; write the prompt as the model expects it"),
     REFUSED_ROW("--grammar, --grammar-file, -j, --json-schema", "TEXT", "there are no grammars"),
     REFUSED_ROW("-md, --model-draft, --draft", "DIR", "there is no speculative decoding"),
-    REFUSED_ROW("--mirostat, --typical, --xtc-probability, --dry-multiplier, --samplers, --dynatemp-range",
-                "X", "this way of sampling is not implemented"),
-    REFUSED_ROW("--rope-scaling, --rope-scale, --rope-freq-base, --rope-freq-scale, --override-kv", "X",
-                "positions and shapes are those of the model's config.json; change them there"),
+    REFUSED_ROW("--mirostat, --typical, --xtc-probability, --dry-multiplier, --samplers, "
+                "--dynatemp-range", "X", "this way of sampling is not implemented"),
+    REFUSED_ROW("--rope-scaling, --rope-scale, --rope-freq-base, --rope-freq-scale, "
+                "--override-kv", "X",
+                "positions and shapes are those of config.json; change them there"),
     ARG_END
 };

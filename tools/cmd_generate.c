@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { UNSAID = INT_MIN, CONTEXT_IF_UNSAID = 4096 };
+enum { UNSAID = INT_MIN, CONTEXT_IF_UNSAID = 4096, MOST_CONTEXT = 1 << 30 };
 
 typedef struct flags {
     setup_flags    setup;
@@ -101,7 +101,8 @@ static int tokenize_prompt(run *r)
     r->fed = r->prompt_ids;
     if (r->n_prompt > 0) return EXIT_SUCCESS;
     if (r->setup.info.bos < 0)
-        return console_fail("the prompt is empty, and the model names no begin token");
+        return console_fail("the prompt is empty, and the model names no begin token; "
+                            "give a text with -p or -f");
     r->fed = &r->setup.info.bos;
     r->n_prompt = 1;
     return EXIT_SUCCESS;
@@ -113,8 +114,11 @@ static int tokenize_prompt(run *r)
 static int create_session(run *r)
 {
     const flags *f = r->flags;
+    /* A model without attention keeps a constant state: only -c bounds it. */
+    const bool grows = bamba_model_state_bytes(r->setup.model, MOST_CONTEXT) >
+                       bamba_model_state_bytes(r->setup.model, 1);
     const size_t said = (size_t)(r->setup.info.n_context ? r->setup.info.n_context
-                                                         : CONTEXT_IF_UNSAID);
+                                 : grows ? CONTEXT_IF_UNSAID : MOST_CONTEXT);
     size_t n_context = f->n_context ? (size_t)f->n_context : said;
     size_t n_used = n_context;
 
@@ -122,8 +126,8 @@ static int create_session(run *r)
         console_warn("-c %zu: the model was made for %zu tokens; beyond them text may be poor",
                      n_context, said);
     if (r->n_prompt > n_context)
-        return console_fail("the prompt has %zu tokens, the context holds %zu; -c N makes it longer",
-                            r->n_prompt, n_context);
+        return console_fail("the prompt has %zu tokens, the context holds %zu; -c N makes it "
+                            "longer", r->n_prompt, n_context);
     if (r->out.limit >= 0 && (size_t)r->out.limit < n_context - r->n_prompt) {
         n_used = r->n_prompt + (size_t)r->out.limit;
         if (f->n_context == 0) n_context = n_used;    /* some models scale rotary positions by it */
@@ -192,6 +196,7 @@ static int feed_prompt(run *r, const float **logits)
     for (size_t i = 0; i < r->n_prompt; i++) bamba_sampler_accept(r->sampler, r->fed[i]);
     bamba_status status = generation_skip(&r->out, r->fed, r->n_prompt);
     if (status != BAMBA_OK) return fail_generation(status);
+    setup_begin_prompt(r->n_prompt);
     status = bamba_feed(r->setup.engine, r->setup.session, r->fed, r->n_prompt, logits, &err);
     console_progress_clear();
     r->times.prompt = console_now_ms() - start;
@@ -273,7 +278,8 @@ static void print_times(const run *r)
     console_say("%stemp = %.3f, top_k = %d, top_p = %.3f, min_p = %.3f, "
                 "repeat_penalty = %.3f, repeat_last_n = %d, presence_penalty = %.3f, "
                 "frequency_penalty = %.3f", format_seed(r, seed, sizeof seed),
-                (double)o->temperature, o->top_k, (double)o->top_p, (double)o->min_p, (double)o->repetition_penalty,
+                (double)o->temperature, o->top_k, (double)o->top_p, (double)o->min_p,
+                (double)o->repetition_penalty,
                 o->penalty_last_n, (double)o->presence_penalty, (double)o->frequency_penalty);
     console_say("finish reason    = %s", generation_end_name(r->out.end));
     console_say("load time        = %10.2f ms", t->load);
@@ -400,8 +406,8 @@ int cmd_generate(const command *self, int argc, char **argv)
         ARG_INT_ROW("-n, --predict, --n-predict", "N", &f.n_predict, -2, INT_MAX,
                     "most tokens to generate; -1: until an end token or the context is full",
                     .usual = "max_new_tokens of generation_config.json, or -1"),
-        ARG_INT_ROW("-c, --ctx-size", "N", &f.n_context, 0, 1 << 30, "context length",
-                    .usual = "0, the model's", .more = "The model's length is lowered if there is "
+        ARG_INT_ROW("-c, --ctx-size", "N", &f.n_context, 0, MOST_CONTEXT, "context length",
+                    .usual = "0, the model's", .more = "A model without attention has no limit. The model's length is lowered if there is "
                     "not memory for it. A length given that cannot be had is an error."),
         ARG_LIST_ROW("--stop", "TEXT", &f.stops, "end before this text; may be repeated",
                      .more = "The text itself is not printed."),

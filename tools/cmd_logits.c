@@ -67,7 +67,8 @@ static int tokenize(job *j)
         code = setup_tokenize(&j->setup, j->text.bytes, j->text.n,
                               BAMBA_TOKENIZE_ADD_SPECIAL | BAMBA_TOKENIZE_PARSE_SPECIAL, &ids,
                               &j->n_ids);
-    if (code == EXIT_SUCCESS && j->n_ids == 0) code = console_fail("the text has no tokens");
+    if (code == EXIT_SUCCESS && j->n_ids == 0) code = console_fail("the text is empty: expected at least one "
+                                                             "token");
     if (code == EXIT_SUCCESS) {
         j->ids = malloc(j->n_ids * sizeof *j->ids);
         if (j->ids) memcpy(j->ids, ids, j->n_ids * sizeof *j->ids);
@@ -130,6 +131,7 @@ static int feed_all(const job *j, size_t rows)
     for (size_t at = 0; at < j->n_ids && code == EXIT_SUCCESS;) {
         const size_t piece = j->n_ids - at < rows ? j->n_ids - at : rows;
         bamba_feed_item item = { j->setup.session, j->ids + at, piece, piece, NULL };
+        setup_begin_prompt(piece);
         const bamba_status status = bamba_feed_batch(j->setup.engine, &item, 1, &err);
         if (status != BAMBA_OK) return console_fail_library(status, &err);
         for (size_t i = 0; i < piece && code == EXIT_SUCCESS; i++)
@@ -144,6 +146,7 @@ static int feed_last(const job *j)
     const float *logits = NULL;
     bamba_error err = { BAMBA_OK, "" };
 
+    setup_begin_prompt(j->n_ids);
     const bamba_status status = bamba_feed(j->setup.engine, j->setup.session, j->ids, j->n_ids,
                                            &logits, &err);
     if (status != BAMBA_OK) return console_fail_library(status, &err);

@@ -63,6 +63,7 @@ static int score_chunk(const setup *c, const int32_t *ids, size_t n, size_t rows
     bamba_status status = BAMBA_OK;
 
     bamba_session_reset(c->session);
+    setup_begin_prompt(n);
     if (first > 0) status = bamba_feed(c->engine, c->session, ids, first, NULL, &err);
     for (size_t at = first; status == BAMBA_OK && at < n - 1;) {
         const size_t piece = n - 1 - at < rows ? n - 1 - at : rows;
@@ -156,8 +157,8 @@ static int run_perplexity(const flags *f, setup *s, text_buffer *in)
     const size_t fit = MOST_LOGITS_BYTES / sizeof(float) / (size_t)s->info.n_vocab;
     const size_t rows = fit < 1 ? 1 : fit > MOST_ROWS ? MOST_ROWS : fit;
     if (n_ids < 2 * n)
-        code = console_fail("%s: expected at least %zu tokens, two chunks, found %zu", f->file,
-                            2 * n, n_ids);
+        code = console_fail("%s: expected at least %zu tokens, two chunks, found %zu; -c N makes "
+                            "chunks shorter", f->file, 2 * n, n_ids);
     else code = setup_create(s, &f->setup, n, n, (int)rows);
     if (code == EXIT_SUCCESS) code = score_text(f, s, ids, n_ids, rows);
     bamba_tokens_free(s->tokenizer, ids);

@@ -36,7 +36,8 @@ static void print_quoted(const char *text, const char *quote, const char *escape
 
 static void print_command_names(void)
 {
-    for (const command *c = commands; c->name; c++) printf("%s%s", c == commands ? "" : " ", c->name);
+    for (const command *c = commands; c->name; c++)
+        printf("%s%s", c == commands ? "" : " ", c->name);
 }
 
 /* ---- bash ---- */
@@ -58,11 +59,9 @@ static void print_bash_value(const arg *a)
     print_names(a, " | ", &first);
     switch (kind_of(a)) {
     case VALUE_OTHER: puts(") return ;;"); return;
-    case VALUE_DIR:   puts(") _bamba_words -d -W \"$(\"$program\" models --names 2> /dev/null)\" ;;");
-                      return;
+    case VALUE_DIR:   puts(") _bamba_words -d -W \"$(_bamba_models names)\" ;;"); return;
     case VALUE_FILE:  puts(") _bamba_words -f ;;"); return;
-    case VALUE_SHAPE: puts(") _bamba_words -f -W \"$(\"$program\" models --shapes 2> /dev/null)\" ;;");
-                      return;
+    case VALUE_SHAPE: puts(") _bamba_words -f -W \"$(_bamba_models shapes)\" ;;"); return;
     case VALUE_WORDS: help_join(words, sizeof words, a->words, " ");
                       printf(") _bamba_words -W \"%s\" ;;\n", words); return;
     }
@@ -91,6 +90,8 @@ void help_bash(void)
     puts("# Completion of bash for bamba, written by \"bamba help --bash\".\n\n"
          "_bamba_words()\n{\n"
          "    mapfile -t COMPREPLY < <(compgen \"$@\" -- \"$word\")\n}\n\n"
+         "_bamba_models()\n{\n"
+         "    \"$program\" models --\"$1\" 2> /dev/null\n}\n\n"
          "_bamba()\n{\n"
          "    local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}\n"
          "    local program=${COMP_WORDS[0]}\n\n"
@@ -134,11 +135,9 @@ static void print_zsh_option(const arg *a)
         putchar(':');
         switch (kind_of(a)) {
         case VALUE_OTHER: break;
-        case VALUE_DIR:   fputs("{_files -/; compadd $(bamba models --names 2> /dev/null)}", stdout);
-                          break;
+        case VALUE_DIR:   fputs("{_files -/; compadd $(_bamba_models names)}", stdout); break;
         case VALUE_FILE:  fputs("_files", stdout); break;
-        case VALUE_SHAPE: fputs("{_files; compadd $(bamba models --shapes 2> /dev/null)}", stdout);
-                          break;
+        case VALUE_SHAPE: fputs("{_files; compadd $(_bamba_models shapes)}", stdout); break;
         case VALUE_WORDS: help_join(phrase, sizeof phrase, a->words, " ");
                           printf("(%s)", phrase); break;
         }
@@ -163,6 +162,7 @@ static void print_zsh_command(const command *self, const arg *args)
 void help_zsh(void)
 {
     puts("#compdef bamba\n# Completion of zsh for bamba, written by \"bamba help --zsh\".\n\n"
+         "_bamba_models() { bamba models --$1 2> /dev/null }\n"
          "if (( CURRENT == 2 )); then\n    local -a commands\n    commands=(");
     for (const command *c = commands; c->name; c++) {
         printf("        '%s:", c->name);
@@ -192,7 +192,7 @@ static void print_fish_option(const command *self, const arg *a)
     putchar('\'');
     if (a->value) switch (kind_of(a)) {
     case VALUE_OTHER: fputs(" -x", stdout); break;
-    case VALUE_DIR:   fputs(" -x -a '(__fish_complete_directories) (bamba models --names)'", stdout);
+    case VALUE_DIR:   printf(" -x -a '(__fish_complete_directories) (bamba models --names)'");
                       break;
     case VALUE_FILE:  fputs(" -r -F", stdout); break;
     case VALUE_SHAPE: fputs(" -r -F -a '(bamba models --shapes)'", stdout); break;

@@ -95,6 +95,13 @@ size_t setup_fitting(const setup *s, size_t most)
     return fits;
 }
 
+static char reading[] = "reading the prompt";
+
+void setup_begin_prompt(size_t n)
+{
+    if (n > 1) console_progress(reading, 0, n);
+}
+
 /* Show the progress of prompts; a call that feeds one token is over at once. */
 static int show_feeding(void *context, uint64_t done, uint64_t total)
 {
@@ -103,7 +110,6 @@ static int show_feeding(void *context, uint64_t done, uint64_t total)
 
 int setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used, int n_logits)
 {
-    static char what[] = "reading the prompt";
     bamba_engine_options e = BAMBA_ENGINE_OPTIONS;
     bamba_session_options o = BAMBA_SESSION_OPTIONS;
     bamba_error err = { BAMBA_OK, "" };
@@ -111,14 +117,14 @@ int setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used
     const uint64_t free_bytes = bamba_free_memory();
 
     if (needed > free_bytes)
-        return console_fail("out of memory: %zu tokens need %.1f MiB, %.1f MiB are free",
-                            n_used, (double)needed / 0x1p20, (double)free_bytes / 0x1p20);
+        return console_fail("out of memory: a context of %zu tokens needs %.1f MiB, %.1f MiB are "
+                            "free; a shorter one needs less", n_used, (double)needed / 0x1p20, (double)free_bytes / 0x1p20);
     e.n_threads = f->n_threads;
     e.n_batch = f->n_batch;
     e.n_logits = n_logits;
     e.cancel = console_cancel;
     e.progress = show_feeding;
-    e.progress_context = what;
+    e.progress_context = reading;
     o.n_context = n_context;
     bamba_status status = bamba_engine_create(&s->engine, s->model, &e, &err);
     if (status == BAMBA_OK) status = bamba_session_create(&s->session, s->model, &o, &err);

@@ -72,6 +72,10 @@ int  setup_find(setup *s, const setup_flags *f);
 /* Write the directory that a name given to -m stands for: itself, or a snapshot of the Hugging Face
    cache if it names a model or a folder there. */
 int  setup_locate(const char *name, char *dir, size_t size);
+
+/* Say that n tokens are going to be fed, so that progress shows before the first piece of them is
+   done. */
+void setup_begin_prompt(size_t n);
 int  setup_open_tokenizer(setup *s, const setup_flags *f);
 int  setup_open_model(setup *s, const setup_flags *f);
 

@@ -45,7 +45,7 @@ int text_read(text_buffer *t, const char *path)
     const int fd = standard ? STDIN_FILENO : open(path, O_RDONLY);
     int code = EXIT_SUCCESS;
 
-    if (fd < 0) return console_fail("%s: %s", path, strerror(errno));
+    if (fd < 0) return console_fail("%s: cannot be read: %s", path, strerror(errno));
     for (;;) {
         if (!text_reserve(t, READ_BYTES)) {
             code = EXIT_FAILURE;
@@ -60,8 +60,8 @@ int text_read(text_buffer *t, const char *path)
         }
         if (errno == EINTR && !console_interrupted()) continue;
         code = errno == EINTR ? EXIT_INTERRUPTED
-                              : console_fail("%s: %s", standard ? "standard input" : path,
-                                             strerror(errno));
+                              : console_fail("%s: cannot be read: %s",
+                                             standard ? "standard input" : path, strerror(errno));
         break;
     }
     if (!standard) close(fd);
@@ -75,8 +75,8 @@ int text_read_plain(text_buffer *t, const char *path)
 
     if (code != EXIT_SUCCESS || t->n < 2) return code;
     if (memcmp(t->bytes, "\xFF\xFE", 2) == 0 || memcmp(t->bytes, "\xFE\xFF", 2) == 0)
-        return console_fail("%s: expected UTF-8, found UTF-16; convert it: iconv -f UTF-16 -t UTF-8",
-                            name);
+        return console_fail("%s: expected UTF-8, found UTF-16; convert it: iconv -f UTF-16 -t "
+                            "UTF-8", name);
     if (t->n < 3 || memcmp(t->bytes, "\xEF\xBB\xBF", 3) != 0) return code;
     console_warn("%s: the byte order mark at its beginning is dropped", name);
     t->n -= 3;

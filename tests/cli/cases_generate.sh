@@ -140,7 +140,9 @@ begin "Ctrl-C"
 rm -f out
 "$bamba" generate -m "$model" -p "$prompt" -n 2000000 -c 2000100 --ignore-eos -v < in > out 2> err &
 job=$!
-until [ "$(cat out 2> /dev/null | wc -c)" -gt 40 ] || ! kill -0 $job 2> /dev/null; do sleep 0.1; done
+until [ "$(cat out 2> /dev/null | wc -c)" -gt 40 ] || ! kill -0 $job 2> /dev/null; do
+    sleep 0.1
+done
 kill -INT $job
 kill -INT $job 2> /dev/null               # a job and its group: the same wish
 wait $job
@@ -210,4 +212,63 @@ if [ -w /dev/full ]; then
     code=$?
     [ $code -eq 1 ] || wrong "exit code $code"
     err_has "cannot write"
+fi
+
+begin "progress shows before the first piece of a prompt is done"
+if script -qec true typed > /dev/null 2>&1; then          # script gives it a terminal
+    yes "The old man went to the wood to look for the fox." | head -4000 > long
+    rm -f typed
+    cat > slow << END
+#!/bin/sh
+echo \$\$ > id
+exec "$bamba" generate -m "$model" -f long -n 0 -c 100000 -b 65536
+END
+    script -qefc "sh slow" typed < /dev/null > /dev/null 2>&1 &
+    job=$!
+    until grep -qa "reading the prompt" typed 2> /dev/null || ! kill -0 $job 2> /dev/null; do
+        sleep 0.2
+    done
+    kill -INT "$(cat id)" 2> /dev/null
+    wait $job
+    grep -qa "reading the prompt  *[0-9]*%" typed || wrong "no progress"
+    rm -f long slow id typed
+fi
+
+begin "without attention there is no limit"
+if command -v python3 > /dev/null; then
+    mkdir -p pure
+    cp "$model/tokenizer.json" pure/
+    python3 - << 'END'
+import json, struct
+c = {"model_type": "mamba2", "architectures": ["Mamba2ForCausalLM"], "vocab_size": 4096,
+     "hidden_size": 16, "num_hidden_layers": 1, "num_heads": 4, "head_dim": 8, "state_size": 16,
+     "n_groups": 1, "conv_kernel": 4, "expand": 2, "chunk_size": 32, "use_bias": False,
+     "use_conv_bias": True, "tie_word_embeddings": True, "rms_norm": True, "hidden_act": "silu",
+     "layer_norm_epsilon": 1e-5, "eos_token_id": 0, "bos_token_id": 0}
+json.dump(c, open("pure/config.json", "w"))
+m = "backbone.layers.0."
+shapes = {"backbone.embeddings.weight": [4096, 16], "backbone.norm_f.weight": [16],
+          m + "norm.weight": [16], m + "mixer.A_log": [4], m + "mixer.D": [4],
+          m + "mixer.dt_bias": [4], m + "mixer.conv1d.weight": [64, 1, 4],
+          m + "mixer.conv1d.bias": [64], m + "mixer.in_proj.weight": [100, 16],
+          m + "mixer.norm.weight": [32], m + "mixer.out_proj.weight": [16, 32]}
+header, data = {}, b""
+for name, shape in shapes.items():
+    n = 1
+    for s in shape: n *= s
+    values = struct.pack("<%df" % n, *(((i * 37) % 101 - 50) / 500 for i in range(n)))
+    header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(data), len(data) + 4 * n]}
+    data += values
+text = json.dumps(header).encode()
+text += b" " * (-len(text) % 8)
+open("pure/model.safetensors", "wb").write(struct.pack("<Q", len(text)) + text + data)
+END
+    yes "The old man went to the wood." | head -1000 > long
+    run 0 generate -m pure -f long -n 4 --temp 0 --ignore-eos --json
+    [ "$(json_number n_prompt)" -gt 5000 ] || wrong "a short prompt"
+    [ "$(count $(json_list ids))" -eq 4 ] || wrong "not 4 ids"
+    fails "the context holds 64" generate -m pure -f long -n 4 -c 64
+    run 0 generate -m pure -p x -n 6000 --temp 0 --ignore-eos --json
+    [ "$(count $(json_list ids))" -eq 6000 ] || wrong "not 6000 ids"
+    rm -rf pure long
 fi
