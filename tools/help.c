@@ -20,7 +20,7 @@ void help_phrase(const arg *a, char *out, size_t size)
 {
     char words[256] = "";
 
-    if (a->words) help_join(words, sizeof words, a->words, ", ");
+    if (a->words && a->kind != ARG_IGNORED) help_join(words, sizeof words, a->words, ", ");
     snprintf(out, size, "%s%s%s%s%s%s", a->help, *words ? ": " : "", words,
              a->usual ? " (default: " : "", a->usual ? a->usual : "", a->usual ? ")" : "");
 }

@@ -53,14 +53,14 @@ done
 
 begin "choices of values"
 for shell in bash zsh fish; do
-    for words in "stored f32 bf16 f16" "c avx2 avxvnni" "synthetic real" "md csv json"; do
+    for words in "stored f32 bf16 f16" "c avx2 avxvnni" "synthetic real" "md json jsonl csv"; do
         grep -qF -e "$words" completion.$shell || wrong "$shell lacks '$words'"
     done
     grep -q "models.* shapes\|models --shapes" completion.$shell || wrong "$shell lacks the shapes"
 done
 
 begin "options of llama.cpp in the man page"
-for name in --n-gpu-layers --flash-attn --lora --no-warmup; do
+for name in --n-gpu-layers --flash-attn --lora --simple-io; do
     grep -q -e "^-.*$name\|^$name" man || wrong "$name"
     [ "$(cat completion.* | grep -c -e "$name\b")" -eq 0 ] || wrong "$name is completed"
 done
