@@ -191,11 +191,11 @@ static int run(const command *self, flags *f)
 #define ONLY_ROW(names, choices, why) \
     ARG_ROW(names, "LIST", ARG_IGNORED, NULL, why, .words = choices)
 
+static const char *const formats[] = { "none", "md", "json", "jsonl", "csv", "sql", NULL };
+static const char *const fills[] = { "synthetic", "real", NULL }, *const zero[] = { "0", NULL };
+
 int cmd_bench(const command *self, int argc, char **argv)
 {
-    static const char *const formats[] = { "none", "md", "json", "jsonl", "csv", "sql", NULL };
-    static const char *const fills[] = { "synthetic", "real", NULL };
-    static const char *const zero[] = { "0", NULL };
     static flags f;
     const arg args[] = {
         ARG_LIST_ROW("--shape", "SHAPE,...", &f.shapes, "shapes of models/shapes or files "
