@@ -121,7 +121,9 @@ static int fail_unknown(const command *self, const arg *args, const char *text, 
     const char *best = NULL;
     int distance = n > 6 ? 4 : n > 3 ? 3 : 1;
 
-    if (*text != '-' || n < 2) return args_wrong(self, "unexpected argument '%s'", text);
+    if (*text != '-' || n < 2)
+        return args_wrong(self, "expected options, found argument '%s'%s", text,
+                          find_arg(args, "--prompt", 8) ? "; a text is given with -p" : "");
     compare_names(args, text, n, &best, &distance);
     compare_names(args_common, text, n, &best, &distance);
     if (!best) return args_wrong(self, "unknown option '%.*s'", (int)n, text);

@@ -407,8 +407,9 @@ int cmd_generate(const command *self, int argc, char **argv)
                     "most tokens to generate; -1: until an end token or the context is full",
                     .usual = "max_new_tokens of generation_config.json, or -1"),
         ARG_INT_ROW("-c, --ctx-size", "N", &f.n_context, 0, MOST_CONTEXT, "context length",
-                    .usual = "0, the model's", .more = "A model without attention has no limit. The model's length is lowered if there is "
-                    "not memory for it. A length given that cannot be had is an error."),
+                    .usual = "0, the model's", .more = "A model without attention has no limit. "
+                    "The model's length is lowered if there is not memory for it. A length "
+                    "given that cannot be had is an error."),
         ARG_LIST_ROW("--stop", "TEXT", &f.stops, "end before this text; may be repeated",
                      .more = "The text itself is not printed."),
         SAMPLING_ROWS(&f.sampling),

@@ -67,8 +67,8 @@ static int tokenize(job *j)
         code = setup_tokenize(&j->setup, j->text.bytes, j->text.n,
                               BAMBA_TOKENIZE_ADD_SPECIAL | BAMBA_TOKENIZE_PARSE_SPECIAL, &ids,
                               &j->n_ids);
-    if (code == EXIT_SUCCESS && j->n_ids == 0) code = console_fail("the text is empty: expected at least one "
-                                                             "token");
+    if (code == EXIT_SUCCESS && j->n_ids == 0)
+        code = console_fail("the text is empty: expected at least one token");
     if (code == EXIT_SUCCESS) {
         j->ids = malloc(j->n_ids * sizeof *j->ids);
         if (j->ids) memcpy(j->ids, ids, j->n_ids * sizeof *j->ids);

@@ -8,11 +8,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static bool is_directory(const char *path)
 {
     struct stat s;
     return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
+}
+
+static bool has_file(const char *dir, const char *file)
+{
+    char path[PATH_MAX];
+    return snprintf(path, sizeof path, "%s/%s", dir, file) < (int)sizeof path &&
+           access(path, F_OK) == 0;
 }
 
 void hub_cache(char *out, size_t size)
@@ -83,7 +91,9 @@ bool hub_find(const char *name, char *dir, size_t size)
 {
     char cache[PATH_MAX], folder[PATH_MAX];
 
-    if (is_directory(name)) return find_snapshot(name, dir, size);
+    if (is_directory(name))               /* a model's own directory may have "snapshots" too */
+        return !has_file(name, "config.json") && !has_file(name, "tokenizer.json") &&
+               find_snapshot(name, dir, size);
     if (!hub_is_name(name)) return false;
     hub_cache(cache, sizeof cache);
     const int n = (int)(strchr(name, '/') - name);

@@ -118,7 +118,8 @@ int setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used
 
     if (needed > free_bytes)
         return console_fail("out of memory: a context of %zu tokens needs %.1f MiB, %.1f MiB are "
-                            "free; a shorter one needs less", n_used, (double)needed / 0x1p20, (double)free_bytes / 0x1p20);
+                            "free; a shorter one needs less", n_used,
+                            (double)needed / 0x1p20, (double)free_bytes / 0x1p20);
     e.n_threads = f->n_threads;
     e.n_batch = f->n_batch;
     e.n_logits = n_logits;

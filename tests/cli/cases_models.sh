@@ -26,6 +26,12 @@ begin "a folder of the cache"
 run 0 info -m $folder
 out_same expected
 
+mkdir -p trained/snapshots/step
+for file in "$model"/*; do ln -s "$file" trained/; done
+run 0 info -m trained
+out_same expected
+rm -r trained
+
 begin "without refs/main the newest"
 rm $folder/refs/main
 touch -d 2001-01-01 $folder/snapshots/old
