@@ -87,6 +87,9 @@ BAMBA_API bamba_limit bamba_model_peak(const bamba_model *model);
     seconds of processor time in two); 0 if nothing limits it. */
 BAMBA_API double bamba_cpu_quota(void);
 
+/** How often such a limit has stopped the control groups of this process since they were made. */
+BAMBA_API uint64_t bamba_cpu_throttled(void);
+
 /* Measures what the machine itself can do. One call at a time. */
 typedef struct bamba_probe bamba_probe;
 

@@ -1,7 +1,9 @@
-/* args.c - reading command lines by tables of options. */
+/* args.c - the options of a command, read by its table. */
 #include "args.h"
 
+#include "bamba.h"
 #include "console.h"
+#include "help.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -9,7 +11,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HELP_COLUMN = 30, HELP_WIDTH = 79 };
+enum { MOST_NAME = 64, MOST_NOTED = 64 };
+
+static bool verbose, quiet, help, version;
+static args_visitor *visitor;
+
+const arg args_common[] = {
+    ARG_FLAG_ROW("-v, --verbose", &verbose, "say more, also which options are ignored"),
+    ARG_FLAG_ROW("-q, --quiet", &quiet, "say nothing but warnings and errors"),
+    ARG_FLAG_ROW("-h, --help", &help, "this text"),
+    ARG_FLAG_ROW("--version", &version, "the version of the program"),
+    ARG_END
+};
+
+bool args_verbose(void)
+{
+    return verbose && !quiet;
+}
+
+bool args_quiet(void)
+{
+    return quiet;
+}
+
+void args_visit(args_visitor *fn)
+{
+    visitor = fn;
+}
 
 int args_wrong(const command *self, const char *format, ...)
 {
@@ -37,24 +65,73 @@ bool args_parse_float(const char *text, double *value)
     return end != text && *end == '\0' && *value == *value;
 }
 
-/* Whether one of the comma-separated names is text [n]. */
-static bool has_name(const char *names, const char *text, size_t n)
+/* ---- names ---- */
+
+void args_compare(const char *text, size_t n, const char *name, size_t n_name, const char **best,
+                  int *distance)
 {
-    for (const char *at = names; *at;) {
-        const size_t length = strcspn(at, ",");
-        if (length == n && memcmp(at, text, n) == 0) return true;
-        at += length;
-        at += strspn(at, ", ");
+    int row[3][MOST_NAME];                /* of the table of Levenshtein distances, swaps count 1 */
+
+    if (n >= MOST_NAME || n_name >= MOST_NAME) return;
+    for (size_t j = 0; j <= n_name; j++) row[0][j] = (int)j;
+    for (size_t i = 1; i <= n; i++) {
+        int *now = row[i % 3], *before = row[(i + 2) % 3], *earlier = row[(i + 1) % 3];
+        now[0] = (int)i;
+        for (size_t j = 1; j <= n_name; j++) {
+            int least = before[j - 1] + (text[i - 1] != name[j - 1]);
+            if (before[j] + 1 < least) least = before[j] + 1;
+            if (now[j - 1] + 1 < least) least = now[j - 1] + 1;
+            if (i > 1 && j > 1 && text[i - 1] == name[j - 2] && text[i - 2] == name[j - 1] &&
+                earlier[j - 2] + 1 < least) least = earlier[j - 2] + 1;
+            now[j] = least;
+        }
     }
-    return false;
+    if (row[n % 3][n_name] >= *distance) return;
+    *distance = row[n % 3][n_name];
+    *best = name;
 }
 
+/* The row whose comma-separated names have text [n]. */
 static const arg *find_arg(const arg *args, const char *text, size_t n)
 {
     for (; args->names; args++)
-        if (has_name(args->names, text, n)) return args;
+        for (const char *at = args->names; *at;) {
+            const size_t length = strcspn(at, ",");
+            if (length == n && memcmp(at, text, n) == 0) return args;
+            at += length;
+            at += strspn(at, ", ");
+        }
     return NULL;
 }
+
+static void compare_names(const arg *args, const char *text, size_t n, const char **best,
+                          int *distance)
+{
+    for (; args->names; args++)
+        for (const char *at = *args->help ? args->names : ""; *at;) {
+            const size_t length = strcspn(at, ",");
+            args_compare(text, n, at, length, best, distance);
+            at += length;
+            at += strspn(at, ", ");
+        }
+}
+
+static int fail_unknown(const command *self, const arg *args, const char *text, size_t n)
+{
+    const char *best = NULL;
+    int distance = n > 6 ? 4 : n > 3 ? 3 : 1;
+
+    if (*text != '-' || n < 2)
+        return args_wrong(self, "expected options, found argument '%s'%s", text,
+                          find_arg(args, "--prompt", 8) ? "; a text is given with -p" : "");
+    compare_names(args, text, n, &best, &distance);
+    compare_names(args_common, text, n, &best, &distance);
+    if (!best) return args_wrong(self, "unknown option '%.*s'", (int)n, text);
+    return args_wrong(self, "unknown option '%.*s', did you mean %.*s?", (int)n, text,
+                      (int)strcspn(best, ","), best);
+}
+
+/* ---- values ---- */
 
 static int read_number(const command *self, const arg *a, const char *name, const char *text)
 {
@@ -73,19 +150,37 @@ static int read_number(const command *self, const arg *a, const char *name, cons
     return ARGS_READ;
 }
 
-static int read_word(const command *self, const arg *a, const char *name, const char *text)
+static int find_word(const char *const *words, const char *text, size_t n)
 {
-    char known[128] = "";
+    for (int i = 0; words[i]; i++)
+        if (strlen(words[i]) == n && memcmp(words[i], text, n) == 0) return i;
+    return -1;
+}
 
-    for (int i = 0; a->words[i]; i++) {
-        if (strcmp(a->words[i], text) == 0) {
-            *(int *)a->target = i;
-            return ARGS_READ;
-        }
-        const size_t used = strlen(known);
-        snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", a->words[i]);
-    }
+static int fail_word(const command *self, const arg *a, const char *name, const char *text)
+{
+    char known[256];
+
+    help_join(known, sizeof known, a->words, ", ");
     return args_wrong(self, "%s: expected one of %s, found '%s'", name, known, text);
+}
+
+/* `said` holds for each row the value it was given. */
+static int read_word(const command *self, const arg *args, const arg *a, const char *name,
+                     const char *text, const char **said)
+{
+    const int i = find_word(a->words, text, strlen(text));
+
+    if (i < 0) return fail_word(self, a, name, text);
+    for (const arg *other = args; other->names; other++)
+        if (other != a && other->target == a->target && said[other - args] &&
+            strcmp(said[other - args], text) != 0)
+            return args_wrong(self, "%s: expected %s as given for %.*s, found '%s'; there is one "
+                              "type for both", name, said[other - args],
+                              (int)strcspn(other->names, ","), other->names, text);
+    said[a - args] = text;
+    *(int *)a->target = i;
+    return ARGS_READ;
 }
 
 static int append(arg_list *list, const char *text)
@@ -97,82 +192,104 @@ static int append(arg_list *list, const char *text)
     return ARGS_READ;
 }
 
-static int read_value(const command *self, const arg *a, const char *name, const char *text)
+static bool all_known(const arg *a, const char *text)
+{
+    while (a->words) {
+        const size_t n = strcspn(text, ",");
+        if (find_word(a->words, text, n) < 0) return false;
+        if (!text[n]) break;
+        text += n + 1;
+    }
+    return true;
+}
+
+static int read_ignored(const command *self, const arg *a, const char *name, const char *text)
+{
+    if (a->kind == ARG_REFUSED) return args_wrong(self, "%s: %s", name, a->help);
+    if (text && !all_known(a, text))
+        return args_wrong(self, "%s %s: %s", name, text, a->more ? a->more : a->help);
+    return ARGS_READ;
+}
+
+/* ---- the command line ---- */
+
+typedef struct reading {
+    const command *self;
+    const arg     *args;
+    const char   **said;                  /* [rows] of args */
+    char           noted[MOST_NOTED][MOST_NAME];      /* names of options that were ignored */
+    const arg     *noted_arg[MOST_NOTED];
+    size_t         n_noted;
+} reading;
+
+static int read_value(reading *r, const arg *a, const char *name, const char *text)
 {
     switch (a->kind) {
     case ARG_INT:
     case ARG_INT64:
-    case ARG_FLOAT: return read_number(self, a, name, text);
-    case ARG_WORD:  return read_word(self, a, name, text);
-    case ARG_LIST:  return append(a->target, text);
-    case ARG_TEXT:  *(const char **)a->target = text; break;
-    case ARG_FLAG:  *(bool *)a->target = true; break;
+    case ARG_FLOAT:  return read_number(r->self, a, name, text);
+    case ARG_WORD:   return read_word(r->self, r->args, a, name, text, r->said);
+    case ARG_LIST:   return append(a->target, text);
+    case ARG_TEXT:   *(const char **)a->target = text; break;
+    case ARG_FLAG:   *(bool *)a->target = true; break;
     case ARG_UNFLAG: *(bool *)a->target = false; break;
-    case ARG_ACCEPTED: break;
+    case ARG_GROUP:  break;
+    case ARG_IGNORED:
+    case ARG_REFUSED:
+        if (r->n_noted < MOST_NOTED) {
+            snprintf(r->noted[r->n_noted], MOST_NAME, "%s", name);
+            r->noted_arg[r->n_noted++] = a;
+        }
+        return read_ignored(r->self, a, name, text);
     }
     return ARGS_READ;
 }
 
-/* Print words between the columns HELP_COLUMN and HELP_WIDTH; the cursor is at column `at`. */
-static void print_wrapped(const char *words, int at)
+/* Read the option argv[*i] and its value; *i becomes the last argument used. */
+static int read_option(reading *r, int argc, char **argv, int *i)
 {
-    if (at >= HELP_COLUMN) at = printf("\n") - 1;
-    at += printf("%*s", HELP_COLUMN - at, "");
-    for (bool first = true; *words; first = false) {
-        const int length = (int)strcspn(words, " ");
-        if (!first && at + 1 + length > HELP_WIDTH) {
-            printf("\n%*s", HELP_COLUMN, "");
-            at = HELP_COLUMN;
-            first = true;
-        }
-        at += printf("%s%.*s", first ? "" : " ", length, words);
-        words += length;
-        words += *words == ' ';
+    const char *text = argv[*i];
+    const char *equals = strncmp(text, "--", 2) == 0 ? strchr(text, '=') : NULL;
+    const size_t length = equals ? (size_t)(equals - text) : strlen(text);
+    const char *value = equals ? equals + 1 : NULL;
+    char name[MOST_NAME];
+
+    const arg *a = find_arg(r->args, text, length);
+    if (!a) a = find_arg(args_common, text, length);
+    if (!a) a = find_arg(args_foreign, text, length);
+    if (!a) return fail_unknown(r->self, r->args, text, length);
+    snprintf(name, sizeof name, "%.*s", (int)length, text);
+    if (!a->value && value) return args_wrong(r->self, "%s takes no value", name);
+    if (a->value && !value && *a->value == '[') {
+        if (*i + 1 < argc && all_known(a, argv[*i + 1])) value = argv[++*i];
+    } else if (a->value && !value && a->kind != ARG_REFUSED) {
+        if (*i + 1 == argc) return args_wrong(r->self, "%s needs a value: %s", name, a->value);
+        value = argv[++*i];
     }
-    putchar('\n');
-}
-
-static void print_option(const arg *a)
-{
-    int at = printf("  %s", a->names);
-    if (a->value) at += printf(" %s", a->value);
-    print_wrapped(a->help, at);
-}
-
-static void print_help(const command *self, const arg *args)
-{
-    printf("usage: bamba %s %s\n\n%s\n\n", self->name, self->usage, self->summary);
-    for (; args->names; args++)
-        if (*args->help) print_option(args);
-    print_wrapped("this text", printf("  -h, --help"));
-    if (self->details) printf("\n%s\n", self->details);
+    return read_value(r, a, name, value);
 }
 
 int args_read(const command *self, const arg *args, int argc, char **argv)
 {
-    for (int i = 1; i < argc; i++) {
-        const char *text = argv[i];
-        const char *equals = strncmp(text, "--", 2) == 0 ? strchr(text, '=') : NULL;
-        const size_t length = equals ? (size_t)(equals - text) : strlen(text);
-        const char *value = equals ? equals + 1 : NULL;
+    reading r = { .self = self, .args = args };
+    size_t n = 1;
+    int code = ARGS_READ;
 
-        if (has_name("-h, --help", text, length)) {
-            print_help(self, args);
-            return console_finish(EXIT_SUCCESS);
-        }
-        const arg *a = find_arg(args, text, length);
-        if (!a)
-            return args_wrong(self, "unknown %s '%s'", *text == '-' ? "option" : "argument",
-                              text);
-        char name[64];
-        snprintf(name, sizeof name, "%.*s", (int)length, text);
-        if (!a->value && value) return args_wrong(self, "%s takes no value", name);
-        if (a->value && !value) {
-            if (i + 1 == argc) return args_wrong(self, "%s needs a value: %s", name, a->value);
-            value = argv[++i];
-        }
-        const int code = read_value(self, a, name, value);
-        if (code != ARGS_READ) return code;
+    if (visitor) {
+        visitor(self, args);
+        return EXIT_SUCCESS;
     }
+    for (const arg *a = args; a->names; a++) n++;
+    r.said = calloc(n, sizeof *r.said);
+    if (!r.said) return console_fail("out of memory");
+    for (int i = 1; i < argc && code == ARGS_READ && !help && !version; i++)
+        code = read_option(&r, argc, argv, &i);
+    free(r.said);
+    if (code != ARGS_READ) return code;
+    if (help) help_print(self, args);
+    if (version) printf("bamba %s\n", bamba_version());
+    if (help || version) return console_finish(EXIT_SUCCESS);
+    for (size_t i = 0; i < r.n_noted && args_verbose(); i++)
+        console_say("%s is ignored: %s", r.noted[i], r.noted_arg[i]->help);
     return ARGS_READ;
 }

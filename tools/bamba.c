@@ -3,47 +3,102 @@
 
 #include "commands.h"
 #include "console.h"
+#include "help.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const command commands[] = {
+const command commands[] = {
     { "generate", "Continue a text with a language model.",
       "[-m DIR] [-p TEXT | -f FILE] [options]",
-      "Sampling options that are not given are taken from the model's\n"
-      "generation_config.json; what that does not say is as llama.cpp has it.\n"
-      "Text goes to standard output, everything else to standard error. Exit codes:\n"
-      "0 done, 1 failed, 2 wrong use, 130 interrupted (the text so far is printed).",
-      cmd_generate },
+      "The prompt is printed first, then the text as it comes. Sampling options that are "
+      "not given are taken from the model's generation_config.json; what that does not say "
+      "is as llama.cpp has it. Ctrl-C ends the text where it is. Text goes to standard "
+      "output, everything else to standard error. Exit codes: 0 done, 1 failed, 2 wrong "
+      "use, 130 interrupted (the text so far is printed).", cmd_generate },
     { "info", "Show what a model is made of and what it needs.",
-      "[-m DIR | --config FILE] [--json]", NULL, cmd_info },
+      "[-m DIR | --config FILE] [--json]",
+      "Its kinds of blocks and their plan, and what it needs in memory.", cmd_info },
     { "tokenize", "Turn text into token ids, or ids into text.",
       "[-m DIR] [-p TEXT | -f FILE] [options]",
-      "DIR needs no more than a tokenizer.json. Text is read from standard input\n"
+      "DIR needs no more than a tokenizer.json. Text is read from standard input "
       "without -p and -f, and ids for --decode are numbers with anything between them.",
       cmd_tokenize },
     { "perplexity", "Measure how well a model predicts a text.", "[-m DIR] -f FILE [options]",
-      "The text is cut into chunks of the context length; the first half of each is\n"
-      "context only, the second half is scored, as llama.cpp does it.",
-      cmd_perplexity },
+      "The text is cut into chunks of the context length, each read from an empty state; "
+      "the first half of each is context only, the second half is scored, as llama.cpp does "
+      "it. Printed are the perplexity so far after each chunk, then the perplexity with its "
+      "standard error and the nats per token, character and byte.", cmd_perplexity },
     { "logits", "Write the scores a model gives to the next token.",
-      "[-m DIR] (-p TEXT | --ids LIST) [options]", NULL, cmd_logits },
+      "[-m DIR] (-p TEXT | -f FILE | --ids LIST) [options]",
+      "A line has the position, the id, its logit, the natural logarithm of its "
+      "probability, and its text.", cmd_logits },
     { "bench", "Measure how fast a model is here, beside what this machine can do.",
       "[--shape NAME,... | -m DIR] [-p LIST] [-n LIST] [-d LIST] [options]",
-      "Lists are 1,2,4 or 0-8192+1024 or 1-64*2. Rows and field names are llama-bench's; reading\n"
-      "text and choosing tokens are not measured. Shares are of what this process measures in\n"
+      "Lists are 1,2,4 or 0-8192+1024 or 1-64*2. Rows and field names are llama-bench's; reading "
+      "text and choosing tokens are not measured. Shares are of what this process measures in "
       "between: reading memory, and multiply-adds of the type.", cmd_bench },
+    { "models", "List the models that are on this machine.", "[--names | --shapes]",
+      "The model used without -m, and what the Hugging Face tools have downloaded: its name, "
+      "the size of its weights, its architecture. Names are what -m takes.", cmd_models },
+    { "help", "Show the commands, or the options of one.", "[COMMAND]", NULL, cmd_help },
+    { .name = NULL }
 };
 
-enum { N_COMMANDS = sizeof commands / sizeof *commands };
+const command *commands_find(const char *name)
+{
+    const char *best = NULL;
+    int distance = 4;
+
+    for (const command *c = commands; c->name; c++) {
+        if (strcmp(name, c->name) == 0) return c;
+        args_compare(name, strlen(name), c->name, strlen(c->name), &best, &distance);
+    }
+    fprintf(stderr, "bamba: unknown command '%s'%s%s%s (bamba help)\n", name,
+            best ? ", did you mean " : "", best ? best : "", best ? "?" : "");
+    return NULL;
+}
+
+void commands_visit(args_visitor *fn)
+{
+    char *none[] = { NULL };
+
+    args_visit(fn);
+    for (const command *c = commands; c->name; c++) c->run(c, 0, none);
+    args_visit(NULL);
+}
 
 static void print_help(FILE *to)
 {
     fputs("usage: bamba COMMAND [options]\n\n", to);
-    for (int i = 0; i < N_COMMANDS; i++)
-        fprintf(to, "  %-12s %s\n", commands[i].name, commands[i].summary);
+    for (const command *c = commands; c->name; c++)
+        fprintf(to, "  %-12s %s\n", c->name, c->summary);
     fputs("\n  bamba COMMAND --help shows its options, bamba --version the version.\n", to);
+}
+
+int cmd_help(const command *self, int argc, char **argv)
+{
+    static const struct { const char *option; void (*write)(void); } forms[] = {
+        { "--man", help_man }, { "--bash", help_bash }, { "--zsh", help_zsh },
+        { "--fish", help_fish },
+    };
+    const arg args[] = { ARG_END };
+
+    for (size_t i = 0; argc == 2 && i < sizeof forms / sizeof *forms; i++)
+        if (strcmp(argv[1], forms[i].option) == 0) {
+            forms[i].write();
+            return console_finish(EXIT_SUCCESS);
+        }
+    if (argc == 2 && *argv[1] != '-') {
+        char *ask[] = { argv[1], (char[]){ "--help" }, NULL };
+        const command *c = commands_find(argv[1]);
+        return c ? c->run(c, 2, ask) : EXIT_WRONG_USE;
+    }
+    const int code = args_read(self, args, argc, argv);
+    if (code != ARGS_READ) return code;
+    print_help(stdout);
+    return console_finish(EXIT_SUCCESS);
 }
 
 int main(int argc, char **argv)
@@ -60,9 +115,6 @@ int main(int argc, char **argv)
         printf("bamba %s\n", bamba_version());
         return console_finish(EXIT_SUCCESS);
     }
-    for (int i = 0; i < N_COMMANDS; i++)
-        if (strcmp(argv[1], commands[i].name) == 0)
-            return commands[i].run(&commands[i], argc - 1, argv + 1);
-    fprintf(stderr, "bamba: unknown command '%s' (bamba --help)\n", argv[1]);
-    return EXIT_WRONG_USE;
+    const command *c = commands_find(argv[1]);
+    return c ? c->run(c, argc - 1, argv + 1) : EXIT_WRONG_USE;
 }

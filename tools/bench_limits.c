@@ -1,4 +1,4 @@
-/* bench_limits.c - the machine alone: reading, multiply-adds, caches. */
+/* bench_limits.c - the machine alone: reading, multiply-adds, caches, the processor quota. */
 #include "bench.h"
 
 #include "console.h"
@@ -7,32 +7,66 @@
 #include <unistd.h>
 
 /* The columns; a probe gives 0 if the processor has no such instruction. */
-static const bamba_limit kinds[] = {
-    BAMBA_LIMIT_READ, BAMBA_LIMIT_F32, BAMBA_LIMIT_BF16, BAMBA_LIMIT_I8
+static const struct { bamba_limit limit; const char *name, *title; } kinds[] = {
+    { BAMBA_LIMIT_READ, "read_gbs", "read GB/s" },
+    { BAMBA_LIMIT_F32, "f32_gflops", "f32 GFLOP/s" },
+    { BAMBA_LIMIT_BF16, "bf16_gflops", "bf16 dot GFLOP/s" },
+    { BAMBA_LIMIT_I8, "i8_gops", "int8 dot GOP/s" },
+};
+static const struct { const char *name, *title; int key; } caches[] = {
+    { "l1d_bytes", "L1d", _SC_LEVEL1_DCACHE_SIZE }, { "l2_bytes", "L2", _SC_LEVEL2_CACHE_SIZE },
+    { "l3_bytes", "L3", _SC_LEVEL3_CACHE_SIZE },
 };
 
-enum { N_KINDS = sizeof kinds / sizeof *kinds };
+enum { N_KINDS = sizeof kinds / sizeof *kinds, N_CACHES = sizeof caches / sizeof *caches };
 
-static const char head[] =
-    "| threads |            read GB/s |          f32 GFLOP/s |     bf16 dot GFLOP/s |"
-    "       int8 dot GOP/s |\n"
-    "| ------: | -------------------: | -------------------: | -------------------: |"
-    " -------------------: |\n";
-
-static void print_caches(void)
+static double cache_bytes(int i)          /* 0: not known */
 {
-    static const char *const names[] = { "L1d", "L2", "L3" };
-    static const int keys[] = {
-        _SC_LEVEL1_DCACHE_SIZE, _SC_LEVEL2_CACHE_SIZE, _SC_LEVEL3_CACHE_SIZE
-    };
-    char text[32];
+    const long size = sysconf(caches[i].key);
+    return size > 0 ? (double)size : 0.0;
+}
 
+static void print_head(const bamba_probe *probe)
+{
+    const double quota = bamba_cpu_quota();
+    char text[96];
+
+    bench_cpu_name(text);
+    printf("processor       %s, %d for this process\n", text, bench_noise_now().cores);
+    printf(quota > 0.0 ? "cpu quota       %.2f processors\n" : "cpu quota       none\n", quota);
     printf("caches          ");
-    for (int i = 0; i < 3; i++) {
-        const double size = (double)sysconf(keys[i]);
-        if (size > 0.0) printf("%s %s  ", names[i], bench_bytes(size, text, sizeof text));
-    }
+    for (int i = 0; i < N_CACHES; i++)
+        if (cache_bytes(i) > 0.0)
+            printf("%s %s  ", caches[i].title, bench_bytes(cache_bytes(i), text, sizeof text));
+    printf("\nkernels         %s\nread over       %.0f MiB, in huge pages if there are any\n\n"
+           "| threads |", bamba_probe_cpu(probe), (double)bamba_probe_bytes(probe) / 0x1p20);
+    for (int k = 0; k < N_KINDS; k++) printf(" %20s |", kinds[k].title);
+    printf("\n| ------: |");
+    for (int k = 0; k < N_KINDS; k++) printf(" -------------------: |");
     putchar('\n');
+}
+
+static void print_object(const bench_options *o, const bamba_probe *probe, const double median[],
+                         const double best[], bool first)
+{
+    json row = JSON_OBJECT;
+    char name[96];
+
+    bench_cpu_name(name);
+    json_add_string(&row, "cpu_info", name);
+    json_add_int(&row, "n_processors", bench_noise_now().cores);
+    json_add_fixed(&row, "cpu_quota", bamba_cpu_quota(), 2);
+    for (int i = 0; i < N_CACHES; i++)
+        json_add_int(&row, caches[i].name, (int64_t)cache_bytes(i));
+    json_add_string(&row, "isa", bamba_probe_cpu(probe));
+    json_add_uint(&row, "read_bytes", bamba_probe_bytes(probe));
+    json_add_int(&row, "n_threads", bamba_probe_threads(probe));
+    for (int k = 0; k < N_KINDS; k++) {
+        json_add_fixed(&row, kinds[k].name, median[k], 3);
+        snprintf(name, sizeof name, "%s_best", kinds[k].name);
+        json_add_fixed(&row, name, best[k], 3);
+    }
+    bench_print_object(o, &row, first);
 }
 
 /* Prints a row, behind the head if it is the first: median and best of the repetitions, which
@@ -42,27 +76,26 @@ static int measure(const bench_options *o, int n_threads, bool first)
     bamba_probe_options po = BAMBA_PROBE_OPTIONS;
     bamba_error err = { BAMBA_OK, "" };
     bamba_probe *probe = NULL;
-    double value[N_KINDS][BENCH_REPETITIONS] = { { 0.0 } };
+    double value[N_KINDS][BENCH_REPETITIONS] = { { 0.0 } }, median[N_KINDS], best[N_KINDS];
     const size_t n = (size_t)o->repetitions;
 
     po.n_threads = n_threads;
-    po.pin = o->pin;
+    po.pin = o->list[BENCH_PIN].value[0];
     const bamba_status status = bamba_probe_create(&probe, &po, &err);
     if (status != BAMBA_OK) return console_fail_library(status, &err);
-    if (first)
-        printf("kernels         %s\nread over       %.0f MiB, in huge pages if there are any\n\n"
-               "%s", bamba_probe_cpu(probe), (double)bamba_probe_bytes(probe) / 0x1p20, head);
+    if (first && o->format == BENCH_MD) print_head(probe);
     for (size_t i = 0; i < n && !console_interrupted(); i++)
-        for (size_t k = 0; k < N_KINDS; k++) value[k][i] = bamba_probe_run(probe, kinds[k]);
-    printf("| %7d |", bamba_probe_threads(probe));
-    for (size_t k = 0; k < N_KINDS; k++) {
-        const double median = bench_median(value[k], n);
+        for (int k = 0; k < N_KINDS; k++) value[k][i] = bamba_probe_run(probe, kinds[k].limit);
+    if (o->format == BENCH_MD) printf("| %7d |", bamba_probe_threads(probe));
+    for (int k = 0; k < N_KINDS; k++) {
         char text[48] = "-";
-        if (median > 0.0)
-            snprintf(text, sizeof text, "%.1f (best %.1f)", median, value[k][n - 1]);
-        printf(" %20s |", text);
+        median[k] = bench_median(value[k], n);
+        best[k] = value[k][n - 1];
+        if (median[k] > 0.0)
+            snprintf(text, sizeof text, "%.1f (best %.1f)", median[k], best[k]);
+        if (o->format == BENCH_MD) printf(" %20s |%s", text, k == N_KINDS - 1 ? "\n" : "");
     }
-    putchar('\n');
+    if (o->format != BENCH_MD) print_object(o, probe, median, best, first);
     fflush(stdout);
     bamba_probe_free(probe);
     return EXIT_SUCCESS;
@@ -71,15 +104,18 @@ static int measure(const bench_options *o, int n_threads, bool first)
 /* One row for each number of threads; for "-t 0" those of one, two, four … all. */
 int bench_limits(const bench_options *o, const command *self)
 {
-    const int all = noise_now().cores;
+    const bench_list *threads = &o->list[BENCH_THREADS];
+    const int all = bench_noise_now().cores;
     int code = EXIT_SUCCESS;
 
-    if (o->format != BENCH_MD) return args_wrong(self, "--limits prints a table: -o md");
-    print_caches();
-    for (size_t i = 0; i < o->threads.n && o->threads.largest && code == EXIT_SUCCESS; i++)
-        code = measure(o, o->threads.value[i], i == 0);
-    if (o->threads.largest) return console_finish(code);
-    for (int n = 1; n < all && code == EXIT_SUCCESS; n *= 2) code = measure(o, n, n == 1);
-    if (code == EXIT_SUCCESS) code = measure(o, all, all == 1);
+    if (o->format == BENCH_SQL || o->format == BENCH_NONE || o->format_err != BENCH_NONE)
+        return args_wrong(self, "--limits: expected -o md, csv, json or jsonl, and no -oe");
+    for (size_t i = 0; i < threads->n && threads->largest && code == EXIT_SUCCESS; i++)
+        code = measure(o, threads->value[i], i == 0);
+    if (!threads->largest) {
+        for (int n = 1; n < all && code == EXIT_SUCCESS; n *= 2) code = measure(o, n, n == 1);
+        if (code == EXIT_SUCCESS) code = measure(o, all, all == 1);
+    }
+    bench_print_end(o);
     return console_finish(code);
 }

@@ -1,6 +1,8 @@
 /* bench_list.c - lists and ranges as llama-bench has them: a,b first-last+step first-last*n. */
 #include "bench.h"
 
+#include "help.h"
+
 #include <string.h>
 
 /* Reads a number or range at *at, which moves behind it: "first", "first-last", and "+step" or
@@ -47,15 +49,16 @@ int bench_read_list(const command *self, const char *name, const char *text, int
                     const char *const *words, bench_list *list)
 {
     const char *at = text;
+    char known[128] = "";
 
-    *list = (bench_list){ .n = 0 };
     while (words ? read_word(&at, words, list) : read_range(&at, lo, hi, list)) {
         if (*at == '\0') return ARGS_READ;
         if (*at++ != ',') break;
     }
-    if (words)
-        return args_wrong(self, "%s: unknown '%.*s' in '%s'", name, (int)strcspn(at, ","), at,
-                          text);
-    return args_wrong(self, "%s: expected at most %d integers from %d to %d as in 1,2,4 or "
-                      "0-8192+1024 or 1-64*2, found '%s'", name, BENCH_MOST, lo, hi, text);
+    if (!words)
+        return args_wrong(self, "%s: expected at most %d integers from %d to %d as in 1,2,4 or "
+                          "0-8192+1024 or 1-64*2, found '%s'", name, BENCH_MOST, lo, hi, text);
+    help_join(known, sizeof known, words, ", ");
+    return args_wrong(self, "%s: expected %s, or some of them with commas between, found '%s'",
+                      name, known, text);
 }

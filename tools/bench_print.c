@@ -16,43 +16,22 @@
 #ifndef BAMBA_COMMIT                      /* not built from a checkout */
 #  define BAMBA_COMMIT bamba_version()
 #endif
+#define BUILD_NUMBER \
+    (BAMBA_VERSION_MAJOR * 10000 + BAMBA_VERSION_MINOR * 100 + BAMBA_VERSION_PATCH)
 
-/* Writes "AMD EPYC, family 25 model 17". */
-static const char *cpu_info(char *out, size_t size)
+void bench_cpu_name(char out[96])
 {
-    static const char path[] = "/proc/cpuinfo";
-    char name[96] = "unknown";
-    int family, model = -1;
-
-    noise_scan(path, "model name : %95[^\n]", name);
-    noise_scan(path, "model : %d", &model);
-    if (noise_scan(path, "cpu family : %d", &family) == 1)
-        snprintf(out, size, "%s, family %d model %d", name, family, model);
-    else snprintf(out, size, "%s", name);
-    return out;
+    strcpy(out, "CPU");
+    bench_scan("/proc/cpuinfo", "model name : %95[^\n]", out);
 }
 
 /* -------------------------------------------------------------- a row --------------------- */
 
-static json_object *text(const char *value)
-{
-    return json_object_new_string(value);
-}
-
-static json_object *whole(double value)   /* exact below 2^53 */
-{
-    return json_object_new_int64((int64_t)value);
-}
-
-static json_object *real(double value)
-{
-    return json_object_new_double(isfinite(value) ? value : 0.0);
-}
-
-static json_object *flag(bool value)
-{
-    return json_object_new_boolean(value);
-}
+static json_object *text(const char *s) { return json_object_new_string(s); }
+static json_object *flag(bool b)        { return json_object_new_boolean(b); }
+static json_object *real(double x)      { return json_object_new_double(isfinite(x) ? x : 0.0); }
+/* Exact below 2^53. */
+static json_object *whole(double x)     { return json_object_new_int64((int64_t)x); }
 
 static json_object *numbers_of(const double *values, size_t n, json_object *(*make)(double))
 {
@@ -125,39 +104,37 @@ static void add_fields(json_object *row, const field *fields, size_t n)
     for (size_t i = 0; i < n; i++) json_object_object_add(row, fields[i].name, fields[i].value);
 }
 
-/* Adds what was asked for, in llama-bench's order. */
+/* Adds what was asked for, in llama-bench's order, with its values for what is not known here. */
 static void add_setting(json_object *row, const bench_run *r)
 {
-    const bench_options *o = r->m->options;
+    const int *setting = r->m->setting;
     const bamba_model_info *info = &r->m->info;
     const char *kv_type = setup_kv_types[info->kv_type];
-    const bool in_place = !r->m->source->is_shape && !o->copy;
-    char cpu[160];
+    char cpu[96];
+
+    bench_cpu_name(cpu);
     const field fields[] = {
-        { "build_commit", text(BAMBA_COMMIT) },
-        { "build_number", whole(BAMBA_VERSION_MAJOR * 10000 + BAMBA_VERSION_MINOR * 100 +
-                                BAMBA_VERSION_PATCH) },
-        { "cpu_info", text(cpu_info(cpu, sizeof cpu)) }, { "gpu_info", text("") },
-        { "backends", text("CPU") }, { "model_filename", text(r->m->source->name) },
-        { "model_type", text(r->model_type) },
+        { "build_commit", text(BAMBA_COMMIT) }, { "build_number", whole(BUILD_NUMBER) },
+        { "cpu_info", text(cpu) }, { "gpu_info", text("") }, { "backends", text("CPU") },
+        { "model_filename", text("") }, { "model_type", text("") },
         { "model_size", whole((double)(info->mapped_bytes + info->resident_bytes)) },
         { "model_n_params", whole((double)info->n_params) },
-        { "n_batch", whole(o->n_batch) }, { "n_ubatch", whole(o->n_batch) },
+        { "n_batch", whole(setting[BENCH_BATCH]) }, { "n_ubatch", whole(setting[BENCH_UBATCH]) },
         { "n_threads", whole(bamba_engine_threads(r->m->engine)) }, { "cpu_mask", text("0x0") },
-        { "cpu_strict", flag(o->pin) }, { "poll", whole(50) },
+        { "cpu_strict", flag(setting[BENCH_PIN]) }, { "poll", whole(50) },
         { "type_k", text(kv_type) }, { "type_v", text(kv_type) },
-        { "n_gpu_layers", whole(0) }, { "n_cpu_moe", whole(0) },
+        { "n_gpu_layers", whole(-1) }, { "n_cpu_moe", whole(0) },
         { "split_mode", text("layer") }, { "main_gpu", whole(0) },
-        { "no_kv_offload", flag(false) }, { "flash_attn", flag(false) },
+        { "no_kv_offload", flag(false) }, { "flash_attn", whole(-1) }, { "devices", text("auto") },
         { "tensor_split", text("0.00") }, { "tensor_buft_overrides", text("none") },
-        { "use_mmap", flag(in_place) },   /* llama-bench of 2025; load_mode is its successor */
-        { "load_mode", text(in_place ? "mmap" : "none") }, { "embeddings", flag(false) },
-        { "no_op_offload", whole(0) }, { "fit_target", whole(0) }, { "fit_min_ctx", whole(0) },
+        { "load_mode", text(bench_loads[setting[BENCH_LOAD]]) }, { "lazy_mode", text("auto") },
+        { "embeddings", flag(false) }, { "no_op_offload", whole(0) }, { "no_host", flag(false) },
+        { "repack", flag(true) }, { "fit_target", whole(0) }, { "fit_min_ctx", whole(0) },
         { "n_prompt", whole(r->test.n_prompt) }, { "n_gen", whole(r->test.n_gen) },
         { "n_depth", whole(r->test.n_depth) }, { "test_time", text(r->test_time) },
     };
     add_fields(row, fields, sizeof fields / sizeof *fields);
-    /* Names of files may hold any bytes: these two again, in their places, as valid UTF-8. */
+    /* Names of files may hold any bytes: these become valid UTF-8. */
     json_add_string(&(json){ row, false }, "model_filename", r->m->source->name);
     json_add_string(&(json){ row, false }, "model_type", r->model_type);
 }
@@ -171,7 +148,8 @@ static void add_results(json_object *row, bench_run *r)
     const double state = t->n_seqs * (double)bamba_model_state_bytes(r->m->model, 0);
     const double state_kv = t->n_seqs * (double)bamba_model_state_bytes(r->m->model, end);
     const char *how = t->n_depth == 0 ? "none" : r->m->options->real_fill ? "real" : "synthetic";
-    const size_t n = r->n, n_steps = t->n_gen ? n * r->steps : 0;
+    const size_t n = r->n;
+    size_t n_steps = 0;
     double avg_ns, stddev_ns, avg_ts, stddev_ts;
     char why[160];
 
@@ -183,25 +161,26 @@ static void add_results(json_object *row, bench_run *r)
         snprintf(why, sizeof why, "spread of %.0f %%%s%s", share(stddev_ns, avg_ns),
                  r->noise[0] ? ": " : ", no reason found", r->noise);
     const double median = bench_median(r->sample_ns, n);
-    const double gbs = r->cost.bytes / median, gflops = r->cost.flops / median;
+    const double gbs = r->bytes / median, gflops = r->flops / median;
     const double read = bench_median(r->read, n), peak = bench_median(r->peak, 2 * n);
-    bench_median(r->step_ns, n_steps);    /* sorts, for the percentiles */
+    for (size_t i = 0; i < n * r->steps; i++)         /* drops the prompts, sorts the rest */
+        if (!t->n_prompt || i % r->steps) r->step_ns[n_steps++] = r->step_ns[i];
+    bench_median(r->step_ns, n_steps);
     const field fields[] = {
         { "avg_ns", whole(round(avg_ns)) }, { "stddev_ns", whole(round(stddev_ns)) },
         { "avg_ts", real(avg_ts) }, { "stddev_ts", real(stddev_ts) },
         { "n_batch_seqs", whole(t->n_seqs) }, { "isa", text(info->cpu) },
         { "weight_type", text(setup_weight_types[info->weight_type]) }, { "fill", text(how) },
         { "avg_gbs", real(gbs) }, { "stream_gbs", real(read) },
-        { "pct_stream", real(share(gbs, read)) }, { "mapped_gbs", real(r->m->mapped_gbs) },
-        { "avg_gflops", real(gflops) }, { "peak_gflops", real(peak) },
-        { "pct_peak", real(share(gflops, peak)) },
+        { "pct_stream", real(share(gbs, read)) }, { "avg_gflops", real(gflops) },
+        { "peak_gflops", real(peak) }, { "pct_peak", real(share(gflops, peak)) },
         { "ttft_ns", whole(bench_median(r->first_ns, n)) },
         { "itl_p50_ns", whole(percentile(r->step_ns, n_steps, 0.50)) },
         { "itl_p95_ns", whole(percentile(r->step_ns, n_steps, 0.95)) },
         { "itl_p99_ns", whole(percentile(r->step_ns, n_steps, 0.99)) },
         { "state_bytes", whole(state) }, { "kv_bytes", whole(state_kv - state) },
-        { "rss_bytes", whole(r->rss_bytes) }, { "moved_bytes", whole(r->cost.bytes) },
-        { "flops", whole(r->cost.flops) }, { "noise", text(why) },
+        { "rss_bytes", whole(r->rss_bytes) }, { "moved_bytes", whole(r->bytes) },
+        { "flops", whole(r->flops) }, { "noise", text(why) },
         { "samples_ns", ns }, { "samples_ts", ts },
     };
     add_fields(row, fields, sizeof fields / sizeof *fields);
@@ -210,31 +189,10 @@ static void add_results(json_object *row, bench_run *r)
 
 /* -------------------------------------------------------------- JSON, CSV, SQL ------------ */
 
-/* Prints a value with llama-bench's spaces, which are not json-c's: `first` in front of the first
-   member of an object, `between` in front of the others. */
-static void print_json(json_object *value, const char *first, const char *between)
-{
-    if (json_object_is_type(value, json_type_object)) {
-        putchar('{');
-        json_object_object_foreach(value, name, member) {
-            printf("%s\"%s\": ", first, name);
-            print_json(member, "", ", ");
-            first = between;
-        }
-        putchar('}');
-    } else if (json_object_is_type(value, json_type_array)) {
-        putchar('[');
-        for (size_t i = 0; i < json_object_array_length(value); i++) {
-            if (i) fputs(", ", stdout);
-            print_json(json_object_array_get_idx(value, i), "", ", ");
-        }
-        putchar(']');
-    } else {
-        fputs(json_object_to_json_string_ext(value, JSON_C_TO_STRING_NOSLASHESCAPE), stdout);
-    }
-}
+typedef enum part { NAMES, NAMES_AND_TYPES, CSV_VALUES, SQL_VALUES } part;
 
-void bench_put_quoted(FILE *to, const char *value, char quote)
+/* Writes text between two quotes of a kind, which are doubled inside. */
+static void put_quoted(FILE *to, const char *value, char quote)
 {
     putc(quote, to);
     for (; *value; value++) {
@@ -244,11 +202,9 @@ void bench_put_quoted(FILE *to, const char *value, char quote)
     putc(quote, to);
 }
 
-typedef enum part { NAMES, NAMES_AND_TYPES, CSV_VALUES, SQL_VALUES } part;
-
 /* Prints one part of all fields, with texts before, between and behind them. */
-static void print_fields(const char *before, json_object *row, part what, const char *between,
-                         const char *behind)
+static void put_fields(FILE *to, const char *before, json_object *row, part what,
+                       const char *between, const char *behind)
 {
     static const char *const types[] = {
         [json_type_string] = " TEXT", [json_type_double] = " REAL",
@@ -260,46 +216,89 @@ static void print_fields(const char *before, json_object *row, part what, const 
         const char *printed = json_object_get_string(value);
         if (type == json_type_array) continue;
         if (type == json_type_boolean) printed = json_object_get_boolean(value) ? "1" : "0";
-        fputs(before, stdout);
+        fputs(before, to);
         before = between;
         if (what == CSV_VALUES || what == SQL_VALUES)
-            bench_put_quoted(stdout, printed, what == CSV_VALUES ? '"' : '\'');
-        else printf("%s%s", name, what == NAMES ? "" : types[type]);
+            put_quoted(to, printed, what == CSV_VALUES ? '"' : '\'');
+        else fprintf(to, "%s%s", name, what == NAMES ? "" : types[type]);
     }
-    fputs(behind, stdout);
+    fputs(behind, to);
 }
 
-static void print_csv(json_object *row, bool first)
+static void put_object(FILE *to, int format, json_object *row, bool first)
 {
-    if (first) print_fields("", row, NAMES, ",", "\n");
-    print_fields("", row, CSV_VALUES, ",", "\n");
+    const bool lines = format == BENCH_JSONL;
+    const int how = JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE |
+                    (lines ? 0 : JSON_C_TO_STRING_PRETTY);
+
+    if (format == BENCH_JSON || lines) {
+        fputs(lines ? "" : first ? "[\n" : ",\n", to);
+        fputs(json_object_to_json_string_ext(row, how), to);
+        fputs(lines ? "\n" : "", to);
+    } else if (format == BENCH_CSV) {
+        if (first) put_fields(to, "", row, NAMES, ",", "\n");
+        put_fields(to, "", row, CSV_VALUES, ",", "\n");
+    } else if (format == BENCH_SQL) {
+        if (first)
+            put_fields(to, "CREATE TABLE IF NOT EXISTS llama_bench (\n  ", row, NAMES_AND_TYPES,
+                       ",\n  ", "\n);\n\n");
+        put_fields(to, "INSERT INTO llama_bench (", row, NAMES, ", ", ") VALUES (");
+        put_fields(to, "", row, SQL_VALUES, ", ", ");\n");
+    }
 }
 
-static void print_sql(json_object *row, bool first)
+void bench_print_object(const bench_options *o, json *row, bool first)
 {
-    if (first)
-        print_fields("CREATE TABLE IF NOT EXISTS llama_bench (\n  ", row, NAMES_AND_TYPES, ",\n  ",
-                     "\n);\n\n");
-    print_fields("INSERT INTO llama_bench (", row, NAMES, ", ", ") VALUES (");
-    print_fields("", row, SQL_VALUES, ", ", ");\n");
+    put_object(stdout, o->format, row->object, first);
+    json_object_put(row->object);
 }
 
 /* -------------------------------------------------------------- Markdown ------------------ */
 
-static const char head[] =
-    "| model                    |       size |    params | backend    | threads | kv   |"
-    "            test |                t/s |    GB/s | % read |  GFLOP/s | % peak |"
-    "  first ms |   p50 ms |   p95 ms |   p99 ms |   state+kv |        RSS |\n"
-    "| ------------------------ | ---------: | --------: | ---------- | ------: | ---- |"
-    " --------------: | -----------------: | ------: | -----: | -------: | -----: |"
-    " --------: | -------: | -------: | -------: | ---------: | ---------: |\n";
+typedef struct column {
+    const char *title, *field;
+    int         width;                    /* below 0: to the left                              */
+    enum { TEXT, BYTES, COUNT, TEST, SPEED, NUMBER } kind;    /* NUMBER: "-" for 0             */
+    double      unit;                     /* of a NUMBER                                       */
+    enum { ALWAYS, WIDE, CHANGED } when;  /* CHANGED: as llama-bench, unless a list is its     */
+    int         list, usual;              /* usual value alone; and with --wide                */
+} column;
 
-/* Columns in the middle of the table; "-" if there is nothing. */
-static const struct { const char *field; double unit; int width, digits; } numbers[] = {
-    { "avg_gbs", 1, 7, 1 }, { "pct_stream", 1, 6, 1 }, { "avg_gflops", 1, 8, 1 },
-    { "pct_peak", 1, 6, 1 }, { "ttft_ns", 1e6, 9, 1 }, { "itl_p50_ns", 1e6, 8, 2 },
-    { "itl_p95_ns", 1e6, 8, 2 }, { "itl_p99_ns", 1e6, 8, 2 },
+static const column columns[] = {
+    { "model", "model_type", -30, TEXT, 0, ALWAYS, 0, 0 },
+    { "size", "model_size", 10, BYTES, 0, ALWAYS, 0, 0 },
+    { "params", "model_n_params", 10, COUNT, 0, ALWAYS, 0, 0 },
+    { "backend", "backends", -10, TEXT, 0, ALWAYS, 0, 0 },
+    { "threads", "n_threads", 7, TEXT, 0, ALWAYS, 0, 0 },
+    { "cpu_strict", "cpu_strict", 10, TEXT, 0, CHANGED, BENCH_PIN, 0 },
+    { "n_batch", "n_batch", 7, TEXT, 0, CHANGED, BENCH_BATCH, BENCH_USUAL_BATCH },
+    { "n_ubatch", "n_ubatch", 8, TEXT, 0, CHANGED, BENCH_UBATCH, BENCH_USUAL_UBATCH },
+    { "type_k", "type_k", 6, TEXT, 0, CHANGED, BENCH_KV, BAMBA_TYPE_F16 },
+    { "type_v", "type_v", 6, TEXT, 0, CHANGED, BENCH_KV, BAMBA_TYPE_F16 },
+    { "lm", "load_mode", 10, TEXT, 0, CHANGED, BENCH_LOAD, 0 },
+    { "test", "", 15, TEST, 0, ALWAYS, 0, 0 },
+    { "t/s", "", 21, SPEED, 0, ALWAYS, 0, 0 },
+    { "% read", "pct_stream", 6, NUMBER, 1, ALWAYS, 0, 0 },
+    { "% peak", "pct_peak", 6, NUMBER, 1, ALWAYS, 0, 0 },
+    { "isa", "isa", -10, TEXT, 0, WIDE, 0, 0 },
+    { "GB/s", "avg_gbs", 7, NUMBER, 1, WIDE, 0, 0 },
+    { "GFLOP/s", "avg_gflops", 8, NUMBER, 1, WIDE, 0, 0 },
+    { "first ms", "ttft_ns", 9, NUMBER, 1e6, WIDE, 0, 0 },
+    { "p50 ms", "itl_p50_ns", 8, NUMBER, 1e6, WIDE, 0, 0 },
+    { "p95 ms", "itl_p95_ns", 8, NUMBER, 1e6, WIDE, 0, 0 },
+    { "p99 ms", "itl_p99_ns", 8, NUMBER, 1e6, WIDE, 0, 0 },
+    { "state", "state_bytes", 10, BYTES, 0, WIDE, 0, 0 },
+    { "kv", "kv_bytes", 10, BYTES, 0, WIDE, 0, 0 },
+    { "RSS", "rss_bytes", 10, BYTES, 0, WIDE, 0, 0 },
 };
+
+static bool is_shown(const column *c, const bench_options *o)
+{
+    const bench_list *l = &o->list[c->list];
+
+    return c->when == ALWAYS || o->wide ||
+           (c->when == CHANGED && (l->n > 1 || l->value[0] != c->usual));
+}
 
 const char *bench_bytes(double bytes, char *out, size_t size)
 {
@@ -308,30 +307,45 @@ const char *bench_bytes(double bytes, char *out, size_t size)
     return out;
 }
 
-static void print_md(json_object *row, const bench_run *r)
+static const char *cell(const column *c, json_object *row, const bench_run *r, char out[128])
 {
-    const bool synthetic = strcmp(string(row, "fill"), "synthetic") == 0;
-    const double params = number(row, "model_n_params");
-    const double state = number(row, "state_bytes") + number(row, "kv_bytes");
-    char bytes[32], test[72], speed[64];
+    const double value = number(row, c->field);
 
-    snprintf(test, sizeof test, "%s%s", r->test_name, synthetic ? "*" : "");
-    snprintf(speed, sizeof speed, "%.2f ± %.2f", number(row, "avg_ts"),
-             number(row, "stddev_ts"));
-    printf("| %-24s | %10s | %7.2f %c | %-10s | %7s | %-4s | %15s | %19s ", r->model_type,
-           bench_bytes(number(row, "model_size"), bytes, sizeof bytes),
-           params / (params >= 1e9 ? 1e9 : 1e6), params >= 1e9 ? 'B' : 'M', string(row, "isa"),
-           string(row, "n_threads"), string(row, "type_k"), test, speed);
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        const double value = number(row, numbers[i].field) / numbers[i].unit;
-        if (value > 0.0) printf("| %*.*f ", numbers[i].width, numbers[i].digits, value);
-        else printf("| %*s ", numbers[i].width, "-");
+    switch (c->kind) {
+    case BYTES: return bench_bytes(value, out, 128);
+    case TEST: return r->test_name;
+    case COUNT:
+        snprintf(out, 128, "%.2f %c", value / (value >= 1e9 ? 1e9 : 1e6), value >= 1e9 ? 'B' : 'M');
+        return out;
+    case SPEED:
+        snprintf(out, 128, "%.2f ± %.2f", number(row, "avg_ts"), number(row, "stddev_ts"));
+        return out;
+    case NUMBER:
+        snprintf(out, 128, "%.*f", c->unit == 1.0 ? 1 : 2, value / c->unit);
+        return value == 0.0 ? "-" : out;
+    case TEXT: break;
     }
-    printf("| %10s ", bench_bytes(state, bytes, sizeof bytes));
-    printf("| %10s |\n", bench_bytes(number(row, "rss_bytes"), bytes, sizeof bytes));
+    return json_object_is_type(json_object_object_get(row, c->field), json_type_boolean)
+               ? value != 0.0 ? "1" : "0" : string(row, c->field);
 }
 
-static void print_ops(json_object *row, const bench_run *r)
+/* Prints a row of the table, or its head if r is NULL. */
+static void put_md(FILE *to, const bench_options *o, json_object *row, const bench_run *r)
+{
+    char out[128], line[1024] = "";
+
+    for (const column *c = columns; c < columns + sizeof columns / sizeof *columns; c++) {
+        const int width = abs(c->width) - (!r && c->kind == SPEED);   /* the sign has two bytes */
+        if (!is_shown(c, o)) continue;
+        fprintf(to, "| %*s ", c->width < 0 ? -width : width, r ? cell(c, row, r, out) : c->title);
+        memset(out, '-', (size_t)width);
+        snprintf(line + strlen(line), sizeof line - strlen(line), "| %.*s%c ", width - 1, out,
+                 c->width < 0 ? '-' : ':');
+    }
+    fprintf(to, "|\n%s%s", r ? "" : line, r ? "" : "|\n");
+}
+
+static void put_ops(FILE *to, json_object *row, const bench_run *r)
 {
     json_object *ops = json_object_object_get(row, "ops");
     const double off = bench_median(r->sample_ns, r->n);
@@ -340,8 +354,8 @@ static void print_ops(json_object *row, const bench_run *r)
 
     for (size_t i = 0; i < r->n_ops; i++)
         all += number(json_object_array_get_idx(ops, i), "ns");
-    printf("\n%s %s\n\n", r->model_type, r->test_name);
-    printf("| operation  |       ms | share %% |      MB |   MFLOP |  GB/s | GFLOP/s | %% "
+    fprintf(to, "\n%s %s\n\n", r->model_type, r->test_name);
+    fprintf(to, "| operation  |       ms | share %% |      MB |   MFLOP |  GB/s | GFLOP/s | %% "
            "roofline |\n| ---------- | -------: | ------: | ------: | ------: | ----: | "
            "------: | ---------: |\n");
     for (size_t i = 0; i < r->n_ops; i++) {
@@ -349,12 +363,12 @@ static void print_ops(json_object *row, const bench_run *r)
         const double ns = number(op, "ns"), bytes = number(op, "bytes");
         const double flops = number(op, "flops");
         if (ns == 0.0) continue;
-        printf("| %-10s | %8.3f | %7.1f | %7.1f | %7.1f | %5.1f | %7.1f | %10.1f |\n",
+        fprintf(to, "| %-10s | %8.3f | %7.1f | %7.1f | %7.1f | %5.1f | %7.1f | %10.1f |\n",
                string(op, "name"), ns * 1e-6, share(ns, all), bytes * 1e-6, flops * 1e-6,
                bytes / ns, flops / ns,
                fmax(share(bytes / ns, stream), share(flops / ns, peak)));
     }
-    printf("\nsum %.3f ms; with the timers off %.3f ms (%+.1f %%)\n\n", all * 1e-6, off * 1e-6,
+    fprintf(to, "\nsum %.3f ms; with the timers off %.3f ms (%+.1f %%)\n\n", all * 1e-6, off * 1e-6,
            share(all - off, off));
 }
 
@@ -369,22 +383,16 @@ void bench_print_row(bench_run *r, bool first)
     add_results(row, r);
     json_c_set_serialization_double_format("%.6f", JSON_C_OPTION_GLOBAL);
     console_progress_clear();
-    switch ((bench_format)o->format) {
-    case BENCH_MD:
-        if (first || o->ops) fputs(head, stdout);
-        print_md(row, r);
-        if (o->ops) print_ops(row, r);
-        break;
-    case BENCH_JSON:
-        fputs(first ? "[\n  " : ",\n  ", stdout);
-        print_json(row, "\n    ", ",\n    ");
-        break;
-    case BENCH_JSONL:
-        print_json(row, " ", ", ");
-        putchar('\n');
-        break;
-    case BENCH_CSV: print_csv(row, first); break;
-    case BENCH_SQL: print_sql(row, first); break;
+    for (int i = 0; i < 2; i++) {
+        FILE *to = i ? stderr : stdout;
+        const int format = i ? o->format_err : o->format;
+        if (format != BENCH_MD) {
+            put_object(to, format, row, first);
+            continue;
+        }
+        if (first || o->ops) put_md(to, o, NULL, NULL);
+        put_md(to, o, row, r);
+        if (o->ops) put_ops(to, row, r);
     }
     fflush(stdout);
     if (*string(row, "noise"))
@@ -394,7 +402,13 @@ void bench_print_row(bench_run *r, bool first)
 
 void bench_print_end(const bench_options *o)
 {
-    if (o->format == BENCH_JSON) fputs("\n]\n", stdout);
-    if (o->format == BENCH_MD && o->depths.largest > 0 && !o->real_fill)
-        printf("\n* the depth was filled with random values (--fill real feeds tokens)\n");
+    for (int i = 0; i < 2; i++) {
+        FILE *to = i ? stderr : stdout;
+        const int format = i ? o->format_err : o->format;
+        if (format == BENCH_JSON) fputs("\n]\n", to);
+        if (format != BENCH_MD) continue;
+        if (o->list[BENCH_DEPTH].largest > 0 && !o->real_fill)
+            fputs("\ndepths hold random values (--fill real feeds tokens)\n", to);
+        fprintf(to, "\nbuild: %s (%d)\n", BAMBA_COMMIT, BUILD_NUMBER);
+    }
 }

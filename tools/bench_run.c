@@ -11,6 +11,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 static int compare(const void *a, const void *b)
 {
@@ -38,18 +39,6 @@ static int32_t *make_tokens(size_t n, int n_vocab, uint64_t seed)
     return ids;
 }
 
-void bench_count(const bamba_model *m, size_t n_seqs, size_t n_tokens, size_t depth,
-                 size_t n_logits, bench_cost *c)
-{
-    bamba_op ops[BENCH_OPS];
-    const size_t n = bamba_model_count(m, n_seqs, n_tokens, depth, n_logits, ops, BENCH_OPS);
-
-    for (size_t i = 0; i < n && i < BENCH_OPS; i++) {
-        c->bytes += (double)ops[i].bytes;
-        c->flops += (double)ops[i].flops;
-    }
-}
-
 /* -------------------------------------------------------------- samples ------------------- */
 
 /* Allocates what the test needs; with --fill real also feeds one session to the depth. */
@@ -58,17 +47,17 @@ static int prepare(bench_run *r)
     const bench_test *t = &r->test;
     const bamba_model *m = r->m->model;
     const size_t n = r->n, seqs = (size_t)t->n_seqs, depth = (size_t)t->n_depth;
+    const size_t n_tokens = (size_t)t->n_prompt + (size_t)t->n_gen;
     const bool real = r->m->options->real_fill && depth > 0;
     const uint64_t seed = (uint64_t)r->m->options->seed;
     bamba_session_options o = BAMBA_SESSION_OPTIONS;
     bamba_error err = { BAMBA_OK, "" };
     bamba_status status = BAMBA_OK;
 
-    r->steps = t->n_prompt ? 1 : (size_t)t->n_gen;
-    r->per_step = t->n_prompt ? (size_t)t->n_prompt : 1;
+    r->steps = (size_t)((t->n_prompt > 0) + t->n_gen);
     r->session = calloc(seqs + 1, sizeof *r->session);
     r->item = calloc(seqs, sizeof *r->item);
-    r->tokens = make_tokens(r->steps * r->per_step * seqs, r->m->info.n_vocab, seed);
+    r->tokens = make_tokens(n_tokens * seqs, r->m->info.n_vocab, seed);
     r->ops = calloc(n * BENCH_OPS, sizeof *r->ops);
     r->sample_ns = calloc(7 * n + (n + 1) * r->steps, sizeof *r->sample_ns);
     int32_t *before = make_tokens(depth, r->m->info.n_vocab, 7);
@@ -79,7 +68,7 @@ static int prepare(bench_run *r)
         r->peak = r->read + n;
         r->ops_ns = r->peak + 2 * n;
         r->step_ns = r->ops_ns + n;
-        o.n_context = depth + r->steps * r->per_step;
+        o.n_context = depth + n_tokens;
         for (size_t i = 0; i < seqs + real && status == BAMBA_OK; i++)
             status = bamba_session_create(&r->session[i], m, &o, &err);
         if (status == BAMBA_OK && real)
@@ -115,8 +104,9 @@ static int run_steps(bench_run *r, size_t steps, double *ns)
     bamba_error err = { BAMBA_OK, "" };
 
     for (size_t k = 0; k < steps; k++) {
-        for (size_t i = 0; i < seqs; i++, tokens += r->per_step)
-            r->item[i] = (bamba_feed_item){ r->session[i], tokens, r->per_step, 1, NULL };
+        const size_t n = k == 0 && r->test.n_prompt ? (size_t)r->test.n_prompt : 1;
+        for (size_t i = 0; i < seqs; i++, tokens += n)
+            r->item[i] = (bamba_feed_item){ r->session[i], tokens, n, 1, NULL };
         const double start = console_now_ms();
         const bamba_status status = bamba_feed_batch(r->m->engine, r->item, seqs, &err);
         ns[k] = round(1e6 * (console_now_ms() - start));
@@ -139,7 +129,7 @@ static double measure_peak(const bench_model *m)
    alike, and only the operations are kept. */
 static int take_sample(bench_run *r, size_t i, bool timers)
 {
-    const size_t n_tokens = (size_t)r->test.n_seqs * r->steps * r->per_step;
+    const int    n_tokens = r->test.n_seqs * (r->test.n_prompt + r->test.n_gen);
     double *ns = r->step_ns + (timers ? r->n : i) * r->steps;
 
     int code = rewind_sessions(r);
@@ -162,30 +152,42 @@ static int take_sample(bench_run *r, size_t i, bool timers)
     r->peak[2 * i + 1] = measure_peak(r->m);
     r->first_ns[i] = ns[0];
     for (size_t k = 0; k < r->steps; k++) r->sample_ns[i] += ns[k];
-    r->sample_ts[i] = 1e9 * (double)n_tokens / r->sample_ns[i];
+    r->sample_ts[i] = 1e9 * n_tokens / r->sample_ns[i];
     return code;
 }
 
-/* Adds what a sample costs. The engine cuts the tokens of all sequences, one sequence behind the
-   other, into pieces of n_batch rows. */
+/* Adds what a step costs that feeds n_tokens to each sequence. The engine cuts the tokens of all
+   sequences, one sequence behind the other, into pieces of `most` rows. */
+static void count_step(bench_run *r, size_t most, size_t n_tokens, size_t depth)
+{
+    size_t rows = n_tokens * (size_t)r->test.n_seqs, done = 0;
+    bamba_op ops[BENCH_OPS];
+
+    while (rows > 0) {
+        const size_t n = rows < most ? rows : most;
+        const bool   whole = n_tokens <= most && n % n_tokens == 0;
+        const size_t seqs = whole ? n / n_tokens : 1;
+        const size_t n_ops = bamba_model_count(r->m->model, seqs, n / seqs,
+                                               depth + (whole ? 0 : done),
+                                               rows == n || whole ? seqs : 0, ops, BENCH_OPS);
+        for (size_t i = 0; i < n_ops && i < BENCH_OPS; i++) {
+            r->bytes += (double)ops[i].bytes;
+            r->flops += (double)ops[i].flops;
+        }
+        rows -= n;
+        done = (done + n) % n_tokens;
+    }
+}
+
 static void count_sample(bench_run *r)
 {
-    const bench_test *t = &r->test;
-    const size_t most = (size_t)r->m->options->n_batch, per_step = r->per_step;
+    const int *setting = r->m->setting, b = setting[BENCH_BATCH], ub = setting[BENCH_UBATCH];
+    const size_t most = (size_t)(b < ub ? b : ub), depth = (size_t)r->test.n_depth;
+    const size_t prompt = (size_t)r->test.n_prompt;
 
-    for (size_t step = 0; step < r->steps; step++) {
-        size_t rows = per_step * (size_t)t->n_seqs, done = 0;
-        while (rows > 0) {
-            const size_t n = rows < most ? rows : most;
-            const bool   whole = per_step <= most && n % per_step == 0;
-            const size_t seqs = whole ? n / per_step : 1;
-            bench_count(r->m->model, seqs, n / seqs,
-                        (size_t)t->n_depth + step + (whole ? 0 : done),
-                        rows == n || whole ? seqs : 0, &r->cost);
-            rows -= n;
-            done = (done + n) % per_step;
-        }
-    }
+    if (prompt) count_step(r, most, prompt, depth);
+    for (size_t i = 0; i < (size_t)r->test.n_gen; i++)
+        count_step(r, most, 1, depth + prompt + i);
 }
 
 static void name_test(bench_run *r)
@@ -193,12 +195,13 @@ static void name_test(bench_run *r)
     const bench_test *t = &r->test;
     const time_t now = time(NULL);
     struct tm utc;
-    char depth[24] = "", batch[24] = "";
+    char prompt[24] = "", gen[24] = "", depth[24] = "", batch[24] = "";
 
     if (t->n_depth) snprintf(depth, sizeof depth, " @ d%d", t->n_depth);
     if (t->n_seqs > 1) snprintf(batch, sizeof batch, " B=%d", t->n_seqs);
-    snprintf(r->test_name, sizeof r->test_name, "%s%d%s", t->n_prompt ? "pp" : "tg",
-             t->n_prompt + t->n_gen, depth);
+    if (t->n_prompt) snprintf(prompt, sizeof prompt, "pp%d%s", t->n_prompt, t->n_gen ? "+" : "");
+    if (t->n_gen) snprintf(gen, sizeof gen, "tg%d", t->n_gen);
+    snprintf(r->test_name, sizeof r->test_name, "%s%s%s", prompt, gen, depth);
     snprintf(r->model_type, sizeof r->model_type, "%s%s", r->m->type, batch);
     if (gmtime_r(&now, &utc))
         strftime(r->test_time, sizeof r->test_time, "%Y-%m-%dT%H:%M:%SZ", &utc);
@@ -209,6 +212,7 @@ int bench_measure(bench_run *r, bench_model *m, const bench_test *t)
     const double buffer = (double)bamba_probe_bytes(m->probe);
     double peak_kib = 0.0;
 
+    if (m->options->delay_s) sleep((unsigned)m->options->delay_s);
     *r = (bench_run){ .m = m, .test = *t, .n = (size_t)m->options->repetitions };
     name_test(r);
     int code = prepare(r);
@@ -217,9 +221,11 @@ int bench_measure(bench_run *r, bench_model *m, const bench_test *t)
         fputs("5", clear);                /* VmHWM counts anew */
         fclose(clear);
     }
-    if (code == EXIT_SUCCESS) code = rewind_sessions(r);
-    if (code == EXIT_SUCCESS) code = run_steps(r, r->steps < 4 ? r->steps : 4, r->step_ns);
-    const noise before = noise_now();     /* the steps so far were a warm-up */
+    if (code == EXIT_SUCCESS && !m->options->no_warmup) {
+        code = rewind_sessions(r);
+        if (code == EXIT_SUCCESS) code = run_steps(r, r->steps < 4 ? r->steps : 4, r->step_ns);
+    }
+    const bench_noise before = bench_noise_now();
     for (size_t i = 0; i < r->n && code == EXIT_SUCCESS; i++) {
         if (m->options->progress)
             console_say("%s %s: %zu of %zu", r->model_type, r->test_name, i + 1, r->n);
@@ -227,10 +233,10 @@ int bench_measure(bench_run *r, bench_model *m, const bench_test *t)
         if (code == EXIT_SUCCESS && m->options->ops) code = take_sample(r, i, true);
     }
     if (code != EXIT_SUCCESS) return code;
-    noise_scan("/proc/self/status", "VmHWM: %lf", &peak_kib);
+    bench_scan("/proc/self/status", "VmHWM: %lf", &peak_kib);
     r->rss_bytes = 1024.0 * peak_kib - (1024.0 * peak_kib > buffer ? buffer : 0.0);
     count_sample(r);
-    noise_explain(&before, bamba_engine_threads(m->engine), r->noise, sizeof r->noise);
+    bench_noise_explain(&before, bamba_engine_threads(m->engine), r->noise, sizeof r->noise);
     return EXIT_SUCCESS;
 }
 

@@ -7,127 +7,165 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { MOST_SOURCES = 64 };
+enum { MOST_SOURCES = 64, LONGEST = 1 << 24 };
 
-/* An option that takes a list. */
-typedef struct list_flag {
-    const char        *names, *help;
-    const char        *usual, *for_figure;            /* what it is if it is not given */
-    const char        *text;              /* as given, or NULL */
+/* The options that take lists. */
+static const struct list_flag {
+    const char        *names, *help, *usual;
     int                lo, hi;
     const char *const *words;
-    bench_list        *list;
-} list_flag;
+} lists[BENCH_LISTS] = {
+    [BENCH_PROMPT] = { "-p, --n-prompt", "lengths of prompts", "512", 0, LONGEST, NULL },
+    [BENCH_GEN] = { "-n, --n-gen", "tokens generated", "128", 0, LONGEST, NULL },
+    [BENCH_DEPTH] = { "-d, --n-depth", "tokens absorbed before", "0", 0, LONGEST, NULL },
+    [BENCH_SEQS] = { "-npl, --n-parallel", "sequences run together", "1", 1, 65536, NULL },
+    [BENCH_BATCH] = { "-b, --batch-size", "tokens fed at once", "2048", 1, 65536, NULL },
+    [BENCH_UBATCH] = { "-ub, --ubatch-size", "tokens run at once, of those of -b", "512", 1, 65536,
+                       NULL },
+    [BENCH_THREADS] = { "-t, --threads", "threads, 0 = one for each core", "0", 0, 1024, NULL },
+    [BENCH_PIN] = { "--cpu-strict", "1: each thread on a processor of its own", "0", 0, 1, NULL },
+    [BENCH_TYPE] = { "--type", "weights", "stored", 0, 0, setup_weight_types },
+    [BENCH_KV] = { "-ctk, --cache-type-k, --kv-type", "attention cache", "f16", 0, 0,
+                   setup_kv_types },
+    [BENCH_LOAD] = { "-lm, --load-mode, --load", "weights of -m, none = copied, else mapped",
+                     "auto", 0, 0, bench_loads },
+};
 
 typedef struct flags {
     bench_options o;
-    arg_list      shapes, dirs;
-    const char   *figure_path;
-    int           figure;                 /* bench_figure_kind */
-    bool          limits;
+    arg_list      shapes, dirs, given[BENCH_LISTS], both, cache_v;
+    bool          limits, pin;
     bench_source *source;                 /* [n_sources] */
-    size_t        n_sources;
-    size_t        n_rows;                 /* printed */
+    size_t        n_sources, n_rows;      /* n_rows printed */
 } flags;
 
-static int read_lists(const command *self, const flags *f, const list_flag *l, size_t n)
-{
-    int code = ARGS_READ;
+/* -------------------------------------------------------------- options ------------------- */
 
-    for (; n > 0 && code == ARGS_READ; n--, l++) {
-        const char *text = f->figure == BENCH_NO_FIGURE ? l->usual : l->for_figure;
-        char name[16];
-        if (l->text) text = l->text;
-        snprintf(name, sizeof name, "%.*s", (int)strcspn(l->names, ","), l->names);
-        code = bench_read_list(self, name, text, l->lo, l->hi, l->words, l->list);
-    }
+static int read_list(const command *self, int i, const arg_list *given, bench_list *list)
+{
+    const struct list_flag *l = &lists[i];
+    const size_t n = given->n ? given->n : 1;
+    int code = ARGS_READ;
+    char name[32];
+
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(l->names, ","), l->names);
+    for (size_t k = 0; k < n && code == ARGS_READ; k++)
+        code = bench_read_list(self, name, given->n ? given->items[k] : l->usual, l->lo, l->hi,
+                               l->words, list);
     return code;
 }
 
-static int add_source(flags *f, const char *name, size_t n_bytes, bool is_shape)
+/* Reads what may be said more than once, or of several values. */
+static int read_lists(const command *self, flags *f)
 {
-    if (f->n_sources == MOST_SOURCES) return console_fail("more than %d models", MOST_SOURCES);
-    return bench_find(&f->source[f->n_sources++], name, n_bytes, is_shape);
+    bench_options *o = &f->o;
+    bench_list cache_v = { .n = 0 }, *kv = &o->list[BENCH_KV];
+    int code = ARGS_READ;
+
+    for (int i = 0; i < BENCH_LISTS && code == ARGS_READ; i++)
+        code = read_list(self, i, &f->given[i], &o->list[i]);
+    if (f->cache_v.n && code == ARGS_READ)
+        code = read_list(self, BENCH_KV, &f->cache_v, &cache_v);
+    for (size_t i = 0; i < f->both.n && code == ARGS_READ; i++) {
+        bench_list pair = { .n = 0 };
+        code = bench_read_list(self, "-pg", f->both.items[i], 0, LONGEST, NULL, &pair);
+        if (code == ARGS_READ && (pair.n != 2 || i == BENCH_MOST))
+            return args_wrong(self, "-pg: expected two lengths as in 512,128, found '%s'",
+                              f->both.items[i]);
+        for (int k = 0; k < 2 && code == ARGS_READ; k++) {
+            o->both[k].value[o->both[k].n++] = pair.value[k];
+            if (pair.value[k] > o->both[k].largest) o->both[k].largest = pair.value[k];
+        }
+    }
+    if (f->pin) o->list[BENCH_PIN] = (bench_list){ { 1 }, 1, 1 };
+    if (code != ARGS_READ || !f->cache_v.n) return code;
+    if (cache_v.n == kv->n && memcmp(cache_v.value, kv->value, kv->n * sizeof *kv->value) == 0)
+        return code;
+    return args_wrong(self, "-ctv: expected the types of -ctk, the attention cache has one for "
+                      "keys and values");
+}
+
+/* Adds what a list names with commas between; a name with a comma may be that of a file. */
+static int add_sources(flags *f, const char *names, bool is_shape)
+{
+    int code = EXIT_SUCCESS;
+
+    for (const char *at = names; at && code == EXIT_SUCCESS;) {
+        const char *comma = access(at, F_OK) == 0 ? NULL : strchr(at, ',');
+        if (f->n_sources == MOST_SOURCES)
+            return console_fail("more than %d models", MOST_SOURCES);
+        code = bench_find(&f->source[f->n_sources++], at,
+                          comma ? (size_t)(comma - at) : strlen(at), is_shape);
+        at = comma ? comma + 1 : NULL;
+    }
+    return code;
 }
 
 /* Finds shapes in the order named, then checkpoints; without both the embedded model. */
 static int find_sources(flags *f)
 {
-    const setup_flags none = SETUP_FLAGS;
-    setup s = SETUP;
     int code = EXIT_SUCCESS;
 
     f->source = calloc(MOST_SOURCES, sizeof *f->source);
     if (!f->source) return console_fail("out of memory");
-    for (size_t i = 0; i < f->shapes.n; i++)
-        for (const char *at = f->shapes.items[i]; at && code == EXIT_SUCCESS;) {
-            const char *comma = strchr(at, ',');
-            code = add_source(f, at, comma ? (size_t)(comma - at) : strlen(at), true);
-            at = comma ? comma + 1 : NULL;
-        }
-    for (size_t i = 0; i < f->dirs.n && code == EXIT_SUCCESS; i++)
-        code = add_source(f, f->dirs.items[i], strlen(f->dirs.items[i]), false);
-    if (code != EXIT_SUCCESS || f->n_sources > 0) return code;
-    code = setup_find(&s, &none);
-    return code == EXIT_SUCCESS ? add_source(f, s.dir, strlen(s.dir), false) : code;
+    for (size_t i = 0; i < f->shapes.n + f->dirs.n && code == EXIT_SUCCESS; i++)
+        code = i < f->shapes.n ? add_sources(f, f->shapes.items[i], true)
+                               : add_sources(f, f->dirs.items[i - f->shapes.n], false);
+    if (f->n_sources == 0) code = bench_find(&f->source[f->n_sources++], NULL, 0, false);
+    return code;
 }
 
-/* Runs one model on one number of threads: depths, batches, prompts, then generations. */
+/* -------------------------------------------------------------- tests --------------------- */
+
+/* Runs the tests of one setting: prompts, then generations, then both. */
 static int run_tests(flags *f, bench_model *m)
 {
     const bench_options *o = &f->o;
-    const size_t n_prompts = o->prompts.n, n = n_prompts + o->generated.n;
+    const bench_list *prompts = &o->list[BENCH_PROMPT], *gen = &o->list[BENCH_GEN];
+    const size_t n_single = prompts->n + gen->n;
     int code = EXIT_SUCCESS;
 
-    for (size_t d = 0; d < o->depths.n; d++)
-        for (size_t i = 0; i < n * o->sequences.n && code == EXIT_SUCCESS; i++) {
-            const size_t k = i % n;       /* of the prompts, behind them of the generations */
-            const bench_test t = {
-                .n_prompt = k < n_prompts ? o->prompts.value[k] : 0,
-                .n_gen = k < n_prompts ? 0 : o->generated.value[k - n_prompts],
-                .n_depth = o->depths.value[d], .n_seqs = o->sequences.value[i / n],
-            };
-            bench_run r;
-            if (t.n_prompt + t.n_gen == 0) continue;
-            code = bench_measure(&r, m, &t);
-            if (code == EXIT_SUCCESS) bench_print_row(&r, f->n_rows++ == 0);
-            bench_forget(&r);
+    for (size_t i = 0; i < n_single + o->both[0].n && code == EXIT_SUCCESS; i++) {
+        bench_test t = { 0, 0, m->setting[BENCH_DEPTH], m->setting[BENCH_SEQS] };
+        bench_run r;
+        if (i < prompts->n) t.n_prompt = prompts->value[i];
+        else if (i < n_single) t.n_gen = gen->value[i - prompts->n];
+        else {
+            t.n_prompt = o->both[0].value[i - n_single];
+            t.n_gen = o->both[1].value[i - n_single];
         }
-    return code;
-}
-
-static int run_model(flags *f, const bench_source *s, int type, int kv_type)
-{
-    const bench_options *o = &f->o;
-    bench_model m;
-    int code = bench_open(&m, s, o, type, kv_type);
-
-    for (size_t i = 0; i < o->threads.n && code == EXIT_SUCCESS; i++) {
-        code = bench_start(&m, o->threads.value[i]);
-        if (code == EXIT_SUCCESS && m.mapped_gbs > 0.0)
-            console_say("%s: reading its mapped files gives %.1f GB/s on %d threads", m.type,
-                        m.mapped_gbs, bamba_engine_threads(m.engine));
-        if (code == EXIT_SUCCESS) code = run_tests(f, &m);
+        if (t.n_prompt + t.n_gen == 0) continue;
+        code = bench_measure(&r, m, &t);
+        if (code == EXIT_SUCCESS) bench_print_row(&r, f->n_rows++ == 0);
+        if (code == EXIT_SUCCESS) code = console_flush();
+        bench_forget(&r);
     }
-    bench_close(&m);
     return code;
 }
 
-/* Checks all models before it measures one. */
+/* Runs all settings of all models; checks all of them before it measures one. */
 static int run_table(flags *f)
 {
     const bench_options *o = &f->o;
-    int code = EXIT_SUCCESS;
+    bench_model m = { .model = NULL };
+    size_t n = f->n_sources;
+    int code = EXIT_SUCCESS, setting[BENCH_SETTINGS];
 
-    for (int measuring = 0; measuring < 2; measuring++)
-        for (const bench_source *s = f->source; s < f->source + f->n_sources; s++)
-            for (size_t i = 0; i < o->types.n * o->kv_types.n && code == EXIT_SUCCESS; i++) {
-                const int type = o->types.value[i / o->kv_types.n];
-                const int kv_type = o->kv_types.value[i % o->kv_types.n];
-                code = measuring ? run_model(f, s, type, kv_type)
-                                 : bench_check(s, o, type, kv_type, true, NULL);
-            }
+    for (int k = 0; k < BENCH_SETTINGS; k++) n *= o->list[k].n;
+    for (size_t i = 0; i < 2 * n && code == EXIT_SUCCESS; i++) {
+        size_t rest = i % n;
+        for (int k = BENCH_SETTINGS; k-- > 0; rest /= o->list[k].n)
+            setting[k] = o->list[k].value[rest % o->list[k].n];
+        if (i < n) {
+            code = bench_check(&f->source[rest], o, setting);
+            continue;
+        }
+        code = bench_open(&m, &f->source[rest], o, setting);
+        if (code == EXIT_SUCCESS) code = run_tests(f, &m);
+    }
+    bench_close(&m);
     if (f->n_rows) bench_print_end(o);
     return console_finish(code);
 }
@@ -136,84 +174,82 @@ static int run(const command *self, flags *f)
 {
     const bench_options *o = &f->o;
 
-    if (o->ops && (o->format == BENCH_CSV || o->format == BENCH_SQL))
-        return args_wrong(self, "--ops needs -o md, json or jsonl");
+    if (o->ops && (o->format >= BENCH_CSV || o->format_err >= BENCH_CSV))
+        return args_wrong(self, "--ops needs md, json or jsonl");
     console_catch_interrupt();
     if (f->limits) return bench_limits(o, self);
-    if (o->prompts.largest + o->generated.largest == 0)
-        return args_wrong(self, "expected a length above 0 in -p or -n");
+    if (o->list[BENCH_PROMPT].largest + o->list[BENCH_GEN].largest + o->both[0].largest +
+            o->both[1].largest == 0)
+        return args_wrong(self, "expected a length above 0 in -p, -n or -pg");
     const int code = find_sources(f);
-    if (code != EXIT_SUCCESS) return code;
-    if (f->figure == BENCH_NO_FIGURE) return run_table(f);
-    if (f->n_sources != 2)
-        return args_wrong(self, "--figure compares two models, found %zu: --shape A,B",
-                          f->n_sources);
-    return bench_figure(o, f->source, f->figure, f->figure_path);
+    return code == EXIT_SUCCESS ? run_table(f) : code;
 }
 
-#define LIST_ARG(i) \
-    { lists[i].names, "LIST", lists[i].help, ARG_TEXT, &lists[i].text, 0, 0, NULL }
-#define FLAG_ARG(names, help, target) { names, NULL, help, ARG_FLAG, target, 0, 0, NULL }
-#define WORD_ARG(names, value, help, target, words) \
-    { names, value, help, ARG_WORD, target, 0, 0, words }
+#define LIST_ROW(i) \
+    ARG_LIST_ROW(lists[i].names, "LIST", &f.given[i], lists[i].help, .usual = lists[i].usual, \
+                 .words = lists[i].words)
+#define ONLY_ROW(names, choices, why) \
+    ARG_ROW(names, "LIST", ARG_IGNORED, NULL, why, .words = choices)
+
+static const char *const formats[] = { "none", "md", "json", "jsonl", "csv", "sql", NULL };
+static const char *const fills[] = { "synthetic", "real", NULL }, *const zero[] = { "0", NULL };
 
 int cmd_bench(const command *self, int argc, char **argv)
 {
-    static const char *const formats[] = { "md", "csv", "json", "jsonl", "sql", NULL };
-    static const char *const fills[] = { "synthetic", "real", NULL };
-    static const char *const loads[] = { "mmap", "copy", NULL };
-    static const char *const figures[] = { "none", "throughput", "latency", NULL };
-    flags f = { .o = { .repetitions = 5, .n_batch = 512, .seed = 1 }, .figure_path = "figure" };
-    list_flag lists[] = {
-        { "-p, --n-prompt", "lengths of prompts (default: 512)", "512", "1024", NULL,
-          0, 1 << 24, NULL, &f.o.prompts },
-        { "-n, --n-gen", "tokens generated (default: 128)", "128", "128", NULL,
-          0, 1 << 24, NULL, &f.o.generated },
-        { "-d, --n-depth", "tokens absorbed before (default: 0)", "0", "2048-65536*2", NULL,
-          0, 1 << 24, NULL, &f.o.depths },
-        { "-npl, --n-parallel", "sequences run together (default: 1)", "1", "1-32*2", NULL,
-          1, 65536, NULL, &f.o.sequences },
-        { "-t, --threads", "threads (default: 0, one for each core)", "0", "0", NULL,
-          0, 1024, NULL, &f.o.threads },
-        { "--type", "weights: stored, f32, bf16, f16 (default: stored)", "stored", "stored", NULL,
-          0, 3, setup_weight_types, &f.o.types },
-        { "--kv-type, -ctk, --cache-type-k", "attention cache: f32, bf16, f16 (default: f16)",
-          "default", "default", NULL, 0, 3, setup_kv_types, &f.o.kv_types },
-    };
+    static flags f;
     const arg args[] = {
-        { "--shape", "NAME,...", "shapes of models/shapes or files config.json, with random "
-          "weights; may be repeated", ARG_LIST, &f.shapes, 0, 0, NULL },
-        { "-m, --model", "DIR", "model directory; may be repeated", ARG_LIST, &f.dirs, 0, 0,
-          NULL },
-        LIST_ARG(0), LIST_ARG(1), LIST_ARG(2), LIST_ARG(3), LIST_ARG(4), LIST_ARG(5), LIST_ARG(6),
-        SETUP_BATCH_ARG(&f.o),
-        { "-r, --repetitions", "N", "samples of a test, after a warm-up (default: 5)", ARG_INT,
-          &f.o.repetitions, 1, BENCH_REPETITIONS, NULL },
-        WORD_ARG("-o, --output", "FORMAT", "md, csv, json, jsonl, sql (default: md)",
-                 &f.o.format, formats),
-        WORD_ARG("--fill", "HOW", "how depths are reached: synthetic, real (default: synthetic)",
-                 &f.o.real_fill, fills),
-        WORD_ARG("--load", "HOW", "weights of -m: mmap, copy (default: mmap)", &f.o.copy, loads),
-        FLAG_ARG("--ops", "where the time goes, by kind of operation", &f.o.ops),
-        FLAG_ARG("--limits", "what the machine can do, no model", &f.limits),
-        WORD_ARG("--figure", "WHAT", "throughput or latency of two shapes over whole texts",
-                 &f.figure, figures),
-        { "--figure-file", "PATH", "where it goes, with .csv, .svg, .png added (default: figure)",
-          ARG_TEXT, &f.figure_path, 0, 0, NULL },
-        FLAG_ARG("--pin", "keep each thread on a processor of its own", &f.o.pin),
-        FLAG_ARG("--progress", "say how far it is", &f.o.progress),
-        { "-s, --seed", "N", "seed of weights and tokens (default: 1)", ARG_INT64, &f.o.seed, 0,
-          0x1p62, NULL },
-        { "--cpu", "LEVEL", "instruction set: c, avx2, ... (default: $BAMBA_CPU, or the best)",
-          ARG_TEXT, &f.o.cpu, 0, 0, NULL },
+        ARG_LIST_ROW("--shape", "SHAPE,...", &f.shapes, "shapes of models/shapes or files "
+                     "config.json, with random weights; may be repeated"),
+        ARG_LIST_ROW("-m, --model", "DIR,...", &f.dirs, "model directories, or names ORG/NAME of "
+                     "models in the Hugging Face cache; may be repeated"),
+        LIST_ROW(BENCH_PROMPT), LIST_ROW(BENCH_GEN),
+        ARG_LIST_ROW("-pg", "N,N", &f.both, "a prompt and tokens generated behind it, as one test"),
+        LIST_ROW(BENCH_DEPTH), LIST_ROW(BENCH_SEQS), LIST_ROW(BENCH_BATCH), LIST_ROW(BENCH_UBATCH),
+        LIST_ROW(BENCH_THREADS), LIST_ROW(BENCH_PIN), LIST_ROW(BENCH_TYPE), LIST_ROW(BENCH_KV),
+        ARG_LIST_ROW("-ctv, --cache-type-v", "LIST", &f.cache_v, "the same; keys and values have "
+                     "one type", .words = setup_kv_types),
+        LIST_ROW(BENCH_LOAD),
+        ARG_INT_ROW("-r, --repetitions", "N", &f.o.repetitions, 1, BENCH_REPETITIONS,
+                    "samples of a test, after a warm-up", .usual = "5"),
+        ARG_FLAG_ROW("--no-warmup", &f.o.no_warmup, "no run before the first sample"),
+        ARG_INT_ROW("--delay", "SECONDS", &f.o.delay_s, 0, 86400, "pause before each test",
+                    .usual = "0"),
+        ARG_WORD_ROW("-o, --output", "FORMAT", &f.o.format, formats, "form of the table",
+                     .usual = "md"),
+        ARG_WORD_ROW("-oe, --output-err", "FORMAT", &f.o.format_err, formats,
+                     "the same on standard error", .usual = "none"),
+        ARG_FLAG_ROW("--wide", &f.o.wide, "all columns in the table"),
+        ARG_WORD_ROW("--fill", "HOW", &f.o.real_fill, fills, "how depths are reached",
+                     .usual = "synthetic", .more = "Synthetic depths are random values; for real "
+                     "ones tokens are fed."),
+        ARG_FLAG_ROW("--ops", &f.o.ops, "where the time goes, by kind of operation"),
+        ARG_FLAG_ROW("--limits", &f.limits, "what the machine can do, no model"),
+        ARG_FLAG_ROW("--pin", &f.pin, "as --cpu-strict 1"),
+        ARG_FLAG_ROW("--progress", &f.o.progress, "say how far it is"),
+        ARG_NUMBER_ROW(ARG_INT64, "-s, --seed", "N", &f.o.seed, 0, 0x1p62,
+                       "seed of weights and tokens", .usual = "1"),
+        SETUP_CPU_ROW(&f.o.cpu),
+        ARG_HEAD("Of llama-bench, without effect here"),
+        ARG_IGNORED_ROW("-nkvo, --no-kv-offload, -nopo, --no-op-offload, --no-host, -ts, "
+                        "--tensor-split, -ot, --override-tensor, -fitt, --fit-target, -fitc, "
+                        "--fit-ctx", "LIST", "there is one device"),
+        ARG_IGNORED_ROW("--repack, -lzm, --lazy-mode", "LIST", "weights are laid out as is best"),
+        ONLY_ROW("-embd, --embeddings", zero, "logits are computed"),
+        ARG_ROW("--list-devices", NULL, ARG_REFUSED, NULL, "there is one device, the processor"),
+        ARG_ROW("-hff, --hf-file, -hft, --hf-token, -rpc, --rpc", "NAME", ARG_REFUSED, NULL,
+                "nothing is downloaded, nothing runs elsewhere"),
         ARG_END
     };
 
+    f = (flags){ .o = { .repetitions = 5, .format = BENCH_MD, .seed = 1 } };
     int code = args_read(self, args, argc, argv);
-    if (code == ARGS_READ) code = read_lists(self, &f, lists, sizeof lists / sizeof *lists);
+    if (code == ARGS_READ) code = read_lists(self, &f);
     if (code == ARGS_READ) code = run(self, &f);
+    for (int i = 0; i < BENCH_LISTS; i++) free(f.given[i].items);
     free(f.shapes.items);
     free(f.dirs.items);
+    free(f.both.items);
+    free(f.cache_v.items);
     free(f.source);
     return code;
 }

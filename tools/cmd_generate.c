@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { UNSAID = INT_MIN, CONTEXT_IF_UNSAID = 4096 };
+enum { UNSAID = INT_MIN, CONTEXT_IF_UNSAID = 4096, MOST_CONTEXT = 1 << 30 };
 
 typedef struct flags {
     setup_flags    setup;
@@ -25,7 +25,7 @@ typedef struct flags {
     const char    *prompt, *file;
     int            n_predict, n_context;
     arg_list       stops;
-    bool           escape, show_prompt, special, json;
+    bool           escapes, show_prompt, special, json, perf;
 } flags;
 
 typedef struct times {                    /* milliseconds */
@@ -39,7 +39,8 @@ typedef struct run {
     setup                 setup;
     bamba_sampler        *sampler;
     bamba_sampler_options sampling;
-    text_buffer           prompt;
+    text_buffer           prompt, stop_text;
+    const char          **stops;          /* [flags->stops.n] in stop_text */
     int32_t              *prompt_ids;     /* made by the tokenizer */
     const int32_t        *fed;            /* prompt_ids, or the begin token for an empty prompt */
     size_t                n_prompt;
@@ -56,16 +57,38 @@ static int read_prompt(run *r)
 
     if (f->prompt && f->file) return args_wrong(r->self, "either -p or -f, not both");
     if (f->prompt) {
-        if (!text_append(&r->prompt, f->prompt, strlen(f->prompt))) code = EXIT_FAILURE;
+        code = text_append_flag(&r->prompt, f->prompt, f->escapes);
     } else if (f->file || !isatty(STDIN_FILENO)) {
-        code = text_read(&r->prompt, f->file ? f->file : "-");
-        /* The newline at the end belongs to the file, not to the text to be continued. */
-        if (r->prompt.n && r->prompt.bytes[r->prompt.n - 1] == '\n') r->prompt.n--;
+        code = text_read_plain(&r->prompt, f->file ? f->file : "-");
+        text_chomp(&r->prompt);           /* it belongs to the file, not to the text to continue */
     } else {
         return args_wrong(r->self, "no prompt: -p TEXT, -f FILE, or standard input");
     }
-    if (f->escape) text_unescape(&r->prompt);
     return code;
+}
+
+/* Set the stop strings, which lie in r->stop_text. */
+static int read_stops(run *r)
+{
+    const arg_list *given = &r->flags->stops;
+    size_t most = 0;
+
+    for (size_t i = 0; i < given->n; i++) most += strlen(given->items[i]) + 1;
+    r->stops = calloc(given->n + 1, sizeof *r->stops);
+    if (!r->stops) return console_fail("out of memory");
+    if (!text_reserve(&r->stop_text, most + 1)) return EXIT_FAILURE;
+    for (size_t i = 0; i < given->n; i++) {
+        const size_t start = r->stop_text.n;
+        text_append_flag(&r->stop_text, given->items[i], r->flags->escapes);
+        r->stops[i] = r->stop_text.bytes + start;
+        if (r->stop_text.n == start || memchr(r->stops[i], '\0', r->stop_text.n - start))
+            return args_wrong(r->self, "--stop: expected text without a zero byte, found '%s'",
+                              given->items[i]);
+        text_append(&r->stop_text, "", 1);
+    }
+    r->out.stops = r->stops;
+    r->out.n_stops = given->n;
+    return EXIT_SUCCESS;
 }
 
 static int tokenize_prompt(run *r)
@@ -78,7 +101,8 @@ static int tokenize_prompt(run *r)
     r->fed = r->prompt_ids;
     if (r->n_prompt > 0) return EXIT_SUCCESS;
     if (r->setup.info.bos < 0)
-        return console_fail("the prompt is empty, and the model names no begin token");
+        return console_fail("the prompt is empty, and the model names no begin token; "
+                            "give a text with -p or -f");
     r->fed = &r->setup.info.bos;
     r->n_prompt = 1;
     return EXIT_SUCCESS;
@@ -90,16 +114,20 @@ static int tokenize_prompt(run *r)
 static int create_session(run *r)
 {
     const flags *f = r->flags;
+    /* A model without attention keeps a constant state: only -c bounds it. */
+    const bool grows = bamba_model_state_bytes(r->setup.model, MOST_CONTEXT) >
+                       bamba_model_state_bytes(r->setup.model, 1);
     const size_t said = (size_t)(r->setup.info.n_context ? r->setup.info.n_context
-                                                         : CONTEXT_IF_UNSAID);
+                                 : grows ? CONTEXT_IF_UNSAID : MOST_CONTEXT);
     size_t n_context = f->n_context ? (size_t)f->n_context : said;
     size_t n_used = n_context;
 
     if (n_context > said && r->setup.info.n_context)
-        console_say("context of %zu tokens: the model was made for %zu", n_context, said);
+        console_warn("-c %zu: the model was made for %zu tokens; beyond them text may be poor",
+                     n_context, said);
     if (r->n_prompt > n_context)
-        return console_fail("the prompt has %zu tokens, the context holds %zu (-c)",
-                            r->n_prompt, n_context);
+        return console_fail("the prompt has %zu tokens, the context holds %zu; -c N makes it "
+                            "longer", r->n_prompt, n_context);
     if (r->out.limit >= 0 && (size_t)r->out.limit < n_context - r->n_prompt) {
         n_used = r->n_prompt + (size_t)r->out.limit;
         if (f->n_context == 0) n_context = n_used;    /* some models scale rotary positions by it */
@@ -107,8 +135,8 @@ static int create_session(run *r)
         n_used = setup_fitting(&r->setup, n_context);
         if (n_used < r->n_prompt) n_used = r->n_prompt;
         if (n_used < n_context)
-            console_say("context lowered from %zu to %zu tokens, for want of memory", n_context,
-                        n_used);
+            console_warn("context lowered from %zu to %zu tokens, for want of memory", n_context,
+                         n_used);
         n_context = n_used;
     }
     return setup_create(&r->setup, &f->setup, n_context, n_used, 1);
@@ -128,8 +156,6 @@ static int prepare(run *r)
 
     r->out.tokenizer = r->setup.tokenizer;
     r->out.model = r->setup.model;
-    r->out.stops = f->stops.items;
-    r->out.n_stops = f->stops.n;
     r->out.special = f->special;
     r->out.limit = f->n_predict != UNSAID ? f->n_predict
                    : r->setup.info.max_new_tokens ? r->setup.info.max_new_tokens : -1;
@@ -152,14 +178,14 @@ static int fail_generation(bamba_status status)
 }
 
 /* Print what has become certain; with --json the text is printed at the end. */
-static void show(run *r)
+static int show(run *r)
 {
     size_t n;
     const char *text = generation_take(&r->out, &n);
 
-    if (n == 0 || r->flags->json) return;
+    if (n == 0 || r->flags->json) return EXIT_SUCCESS;
     fwrite(text, 1, n, stdout);
-    fflush(stdout);
+    return console_flush();
 }
 
 static int feed_prompt(run *r, const float **logits)
@@ -170,6 +196,7 @@ static int feed_prompt(run *r, const float **logits)
     for (size_t i = 0; i < r->n_prompt; i++) bamba_sampler_accept(r->sampler, r->fed[i]);
     bamba_status status = generation_skip(&r->out, r->fed, r->n_prompt);
     if (status != BAMBA_OK) return fail_generation(status);
+    setup_begin_prompt(r->n_prompt);
     status = bamba_feed(r->setup.engine, r->setup.session, r->fed, r->n_prompt, logits, &err);
     console_progress_clear();
     r->times.prompt = console_now_ms() - start;
@@ -188,8 +215,7 @@ static int choose(run *r, const float *logits, int32_t *id)
 
     const bamba_status status = generation_put(&r->out, *id, bamba_session_room(r->setup.session));
     if (status != BAMBA_OK) return fail_generation(status);
-    show(r);
-    return EXIT_SUCCESS;
+    return show(r);
 }
 
 static int generate(run *r, const float *logits)
@@ -220,17 +246,40 @@ static double per_second(size_t n, double ms)
     return ms > 0.0 ? 1e3 * (double)n / ms : 0.0;
 }
 
+/* The seed matters where a token was drawn. */
+static const char *format_seed(const run *r, char *out, size_t size)
+{
+    const bamba_sampler_options *o = &r->sampling;
+
+    *out = '\0';
+    if (o->temperature > 0.0f && o->top_k != 1)
+        snprintf(out, size, "seed = %llu, ", (unsigned long long)o->seed);
+    return out;
+}
+
 static void print_summary(const run *r)
 {
     const times *t = &r->times;
+    char seed[40];
+
+    console_say("%sprompt: %zu tokens, %.1f per second; text: %zu tokens, %.1f per second; end: %s",
+                format_seed(r, seed, sizeof seed), r->n_prompt, per_second(r->n_prompt, t->prompt),
+                r->out.n_ids, per_second(t->n_eval, t->eval), generation_end_name(r->out.end));
+}
+
+static void print_times(const run *r)
+{
+    const times *t = &r->times;
     const bamba_sampler_options *o = &r->sampling;
+    char seed[40];
     const double per_token = r->n_prompt ? t->prompt / (double)r->n_prompt : 0.0;
     const double per_run = t->n_eval ? t->eval / (double)t->n_eval : 0.0;
 
-    console_say("seed = %llu, temp = %.3f, top_k = %d, top_p = %.3f, min_p = %.3f, "
+    console_say("%stemp = %.3f, top_k = %d, top_p = %.3f, min_p = %.3f, "
                 "repeat_penalty = %.3f, repeat_last_n = %d, presence_penalty = %.3f, "
-                "frequency_penalty = %.3f", (unsigned long long)o->seed, (double)o->temperature,
-                o->top_k, (double)o->top_p, (double)o->min_p, (double)o->repetition_penalty,
+                "frequency_penalty = %.3f", format_seed(r, seed, sizeof seed),
+                (double)o->temperature, o->top_k, (double)o->top_p, (double)o->min_p,
+                (double)o->repetition_penalty,
                 o->penalty_last_n, (double)o->presence_penalty, (double)o->frequency_penalty);
     console_say("finish reason    = %s", generation_end_name(r->out.end));
     console_say("load time        = %10.2f ms", t->load);
@@ -304,7 +353,7 @@ static int run_prompt(run *r)
     int code = feed_prompt(r, &logits);
     if (f->show_prompt && !f->json && (code == EXIT_SUCCESS || code == EXIT_INTERRUPTED)) {
         fwrite(r->prompt.bytes, 1, r->prompt.n, stdout);
-        fflush(stdout);
+        if (console_flush() != EXIT_SUCCESS) return EXIT_FAILURE;
     }
     if (code == EXIT_SUCCESS) code = generate(r, logits);
     if (code != EXIT_SUCCESS && code != EXIT_INTERRUPTED) return code;
@@ -312,11 +361,12 @@ static int run_prompt(run *r)
     const bamba_status status = generation_finish(
         &r->out, code == EXIT_INTERRUPTED ? GENERATION_INTERRUPT : GENERATION_LENGTH);
     if (status != BAMBA_OK) return fail_generation(status);
-    show(r);
     r->times.total = console_now_ms() - start;
-    if (end_output(r) != EXIT_SUCCESS) return EXIT_FAILURE;
+    if (show(r) != EXIT_SUCCESS || end_output(r) != EXIT_SUCCESS) return EXIT_FAILURE;
     code = console_finish(code);
-    print_summary(r);
+    if (code == EXIT_FAILURE) return code;
+    if (f->perf || args_verbose()) print_times(r);
+    else print_summary(r);
     return code;
 }
 
@@ -324,10 +374,9 @@ static int generate_text(const command *self, const flags *f)
 {
     run r = { .self = self, .flags = f, .setup = SETUP, .out = GENERATION };
 
-    for (size_t i = 0; i < f->stops.n; i++)
-        if (!*f->stops.items[i]) return args_wrong(self, "--stop: expected text, found none");
     console_catch_interrupt();
-    int code = read_prompt(&r);
+    int code = read_stops(&r);
+    if (code == EXIT_SUCCESS) code = read_prompt(&r);
     if (code == EXIT_SUCCESS) code = prepare(&r);
     if (code == EXIT_SUCCESS) code = run_prompt(&r);
 
@@ -338,38 +387,41 @@ static int generate_text(const command *self, const flags *f)
     generation_free(&r.out);
     setup_close(&r.setup);
     free(r.prompt.bytes);
+    free(r.stop_text.bytes);
+    free(r.stops);
     return code;
 }
 
 int cmd_generate(const command *self, int argc, char **argv)
 {
     flags f = { .setup = SETUP_FLAGS, .sampling = SAMPLING_FLAGS, .n_predict = UNSAID,
-                .show_prompt = true };
+                .show_prompt = true, .escapes = true };
     const arg args[] = {
-        SETUP_MODEL_ARG(&f.setup),
-        { "-p, --prompt", "TEXT", "text to continue", ARG_TEXT, &f.prompt, 0, 0, NULL },
-        { "-f, --file", "FILE", "read it from a file (default: standard input)", ARG_TEXT,
-          &f.file, 0, 0, NULL },
-        { "-e, --escape", NULL, "\\n, \\t, \\xHH ... in the prompt are escapes", ARG_FLAG,
-          &f.escape, 0, 0, NULL },
-        { "--no-escape", NULL, "", ARG_UNFLAG, &f.escape, 0, 0, NULL },
-        { "-n, --predict, --n-predict", "N", "most tokens to generate; -1: until an end token "
-          "or the context is full (default: max_new_tokens of generation_config.json, or -1)",
-          ARG_INT, &f.n_predict, -2, INT_MAX, NULL },
-        { "-c, --ctx-size", "N", "context length (default: 0, the model's)", ARG_INT,
-          &f.n_context, 0, 1 << 30, NULL },
-        SAMPLING_ARGS(&f.sampling),
-        { "--stop", "TEXT", "end before this text; may be repeated",
-          ARG_LIST, &f.stops, 0, 0, NULL },
-        { "--no-display-prompt", NULL, "print only what is generated", ARG_UNFLAG,
-          &f.show_prompt, 0, 0, NULL },
-        { "--special, -sp", NULL, "print special tokens too", ARG_FLAG, &f.special, 0, 0,
-          NULL },
-        { "--json", NULL, "one JSON object instead of text", ARG_FLAG, &f.json, 0, 0, NULL },
-        SETUP_BATCH_ARG(&f.setup),
-        SETUP_TYPE_ARGS(&f.setup),
-        { "-no-cnv, --no-conversation, -st, --single-turn, --no-warmup, --simple-io, --perf",
-          NULL, "", ARG_ACCEPTED, NULL, 0, 0, NULL },
+        SETUP_MODEL_ROW(&f.setup),
+        ARG_TEXT_ROW("-p, --prompt", "TEXT", &f.prompt, "text to continue"),
+        ARG_TEXT_ROW("-f, --file", "FILE", &f.file, "read it from a file, - for standard input",
+                     .usual = "standard input", .more = "One newline at the end is not part of "
+                     "the prompt. Text must be UTF-8."),
+        TEXT_ESCAPE_ROW(&f.escapes),
+        ARG_INT_ROW("-n, --predict, --n-predict", "N", &f.n_predict, -2, INT_MAX,
+                    "most tokens to generate; -1: until an end token or the context is full",
+                    .usual = "max_new_tokens of generation_config.json, or -1"),
+        ARG_INT_ROW("-c, --ctx-size", "N", &f.n_context, 0, MOST_CONTEXT, "context length",
+                    .usual = "0, the model's", .more = "A model without attention has no limit. "
+                    "The model's length is lowered if there is not memory for it. A length "
+                    "given that cannot be had is an error."),
+        ARG_LIST_ROW("--stop", "TEXT", &f.stops, "end before this text; may be repeated",
+                     .more = "The text itself is not printed."),
+        SAMPLING_ROWS(&f.sampling),
+        ARG_HEAD("Output"),
+        ARG_UNFLAG_ROW("--no-display-prompt", &f.show_prompt, "print only what is generated"),
+        ARG_FLAG_ROW("--special, -sp", &f.special, "print special tokens too"),
+        ARG_FLAG_ROW("--json", &f.json, "one JSON object instead of text", .more = "It has model, "
+                     "prompt, prompt_ids, text, ids (every token chosen, the end token too), "
+                     "finish (length, end, stop, context or interrupt), parameters and timings."),
+        ARG_FLAG_ROW("--perf", &f.perf, "a table of times instead of one line, as with -v"),
+        SETUP_TYPE_ROWS(&f.setup),
+        SETUP_BATCH_ROW(&f.setup),
         ARG_END
     };
     int code = args_read(self, args, argc, argv);

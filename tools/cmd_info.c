@@ -130,11 +130,10 @@ int cmd_info(const command *self, int argc, char **argv)
     const char *config = NULL;
     bool as_json = false;
     const arg args[] = {
-        SETUP_MODEL_ARG(&f),
-        { "--config", "FILE", "a config.json alone, without weights", ARG_TEXT, &config, 0, 0,
-          NULL },
-        { "--json", NULL, "one JSON object", ARG_FLAG, &as_json, 0, 0, NULL },
-        SETUP_TYPE_ARGS(&f),
+        SETUP_MODEL_ROW(&f),
+        ARG_TEXT_ROW("--config", "FILE", &config, "a config.json alone, without weights"),
+        ARG_FLAG_ROW("--json", &as_json, "one JSON object"),
+        SETUP_TYPE_ROWS(&f),
         ARG_END
     };
 

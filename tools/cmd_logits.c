@@ -4,6 +4,7 @@
 #include "console.h"
 #include "json.h"
 #include "npy.h"
+#include "output.h"
 #include "setup.h"
 #include "text.h"
 
@@ -12,14 +13,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { MOST_LOGITS_BYTES = 64 << 20, MOST_ROWS = 512, MOST_SHOWN = 1000 };
 
 typedef struct flags {
     setup_flags setup;
     const char *prompt, *file, *ids, *out;
-    bool        all;
+    bool        all, escapes;
     int         n_shown;
 } flags;
 
@@ -29,7 +29,7 @@ typedef struct job {
     text_buffer  text;
     int32_t     *ids;                     /* malloc'ed */
     size_t       n_ids;
-    FILE        *out;                     /* NULL: lines on stdout */
+    output       out;                     /* without a file: lines on stdout */
 } job;
 
 /* ---- which tokens ---- */
@@ -61,13 +61,14 @@ static int tokenize(job *j)
     int code = EXIT_SUCCESS;
 
     if (f->prompt) {
-        if (!text_append(&j->text, f->prompt, strlen(f->prompt))) code = EXIT_FAILURE;
-    } else code = text_read(&j->text, f->file);
+        code = text_append_flag(&j->text, f->prompt, f->escapes);
+    } else code = text_read_plain(&j->text, f->file);
     if (code == EXIT_SUCCESS)
         code = setup_tokenize(&j->setup, j->text.bytes, j->text.n,
                               BAMBA_TOKENIZE_ADD_SPECIAL | BAMBA_TOKENIZE_PARSE_SPECIAL, &ids,
                               &j->n_ids);
-    if (code == EXIT_SUCCESS && j->n_ids == 0) code = console_fail("the text has no tokens");
+    if (code == EXIT_SUCCESS && j->n_ids == 0)
+        code = console_fail("the text is empty: expected at least one token");
     if (code == EXIT_SUCCESS) {
         j->ids = malloc(j->n_ids * sizeof *j->ids);
         if (j->ids) memcpy(j->ids, ids, j->n_ids * sizeof *j->ids);
@@ -108,20 +109,16 @@ static int print_row(const job *j, size_t position, const float *logits)
             return console_fail("out of memory");
         putchar('\n');
     }
-    return EXIT_SUCCESS;
-}
-
-static int fail_writing(const job *j)
-{
-    return console_fail("%s: %s", j->flags->out, strerror(errno));
+    return ferror(stdout) ? console_flush() : EXIT_SUCCESS;
 }
 
 static int use_row(const job *j, size_t position, const float *logits)
 {
     const size_t n = (size_t)j->setup.info.n_vocab;
 
-    if (!j->out) return print_row(j, position, logits);
-    return fwrite(logits, sizeof *logits, n, j->out) == n ? EXIT_SUCCESS : fail_writing(j);
+    if (!j->out.file) return print_row(j, position, logits);
+    return fwrite(logits, sizeof *logits, n, j->out.file) == n ? EXIT_SUCCESS
+                                                               : output_fail(&j->out);
 }
 
 /* ---- feeding ---- */
@@ -134,6 +131,7 @@ static int feed_all(const job *j, size_t rows)
     for (size_t at = 0; at < j->n_ids && code == EXIT_SUCCESS;) {
         const size_t piece = j->n_ids - at < rows ? j->n_ids - at : rows;
         bamba_feed_item item = { j->setup.session, j->ids + at, piece, piece, NULL };
+        setup_begin_prompt(piece);
         const bamba_status status = bamba_feed_batch(j->setup.engine, &item, 1, &err);
         if (status != BAMBA_OK) return console_fail_library(status, &err);
         for (size_t i = 0; i < piece && code == EXIT_SUCCESS; i++)
@@ -148,6 +146,7 @@ static int feed_last(const job *j)
     const float *logits = NULL;
     bamba_error err = { BAMBA_OK, "" };
 
+    setup_begin_prompt(j->n_ids);
     const bamba_status status = bamba_feed(j->setup.engine, j->setup.session, j->ids, j->n_ids,
                                            &logits, &err);
     if (status != BAMBA_OK) return console_fail_library(status, &err);
@@ -164,15 +163,13 @@ static int run_model(job *j)
     int code = setup_create(&j->setup, &f->setup, j->n_ids, j->n_ids, (int)rows);
     if (code != EXIT_SUCCESS) return code;
     if (f->out) {
-        j->out = fopen(f->out, "wb");
-        if (!j->out) return console_fail("%s: %s", f->out, strerror(errno));
-        if (!npy_write_header(j->out, f->all ? j->n_ids : 1, n_vocab)) code = fail_writing(j);
+        code = output_open(&j->out, f->out);
+        if (code == EXIT_SUCCESS &&
+            !npy_write_header(j->out.file, f->all ? j->n_ids : 1, n_vocab))
+            code = output_fail(&j->out);
     }
     if (code == EXIT_SUCCESS) code = f->all ? feed_all(j, rows) : feed_last(j);
-    if (j->out) {
-        if (fclose(j->out) != 0 && code == EXIT_SUCCESS) code = fail_writing(j);
-        if (code != EXIT_SUCCESS) unlink(f->out);         /* leave no half of a file */
-    }
+    code = output_close(&j->out, code);
     return console_finish(code);
 }
 
@@ -193,22 +190,21 @@ static int run_logits(const command *self, job *j)
 
 int cmd_logits(const command *self, int argc, char **argv)
 {
-    flags f = { .setup = SETUP_FLAGS, .n_shown = 10 };
+    flags f = { .setup = SETUP_FLAGS, .n_shown = 10, .escapes = true };
     job j = { .flags = &f, .setup = SETUP };
     const arg args[] = {
-        SETUP_MODEL_ARG(&f.setup),
-        { "-p, --prompt", "TEXT", "the text", ARG_TEXT, &f.prompt, 0, 0, NULL },
-        { "-f, --file", "FILE", "read it from a file, - for standard input", ARG_TEXT, &f.file,
-          0, 0, NULL },
-        { "--ids", "LIST", "token ids instead: 1,2,3", ARG_TEXT, &f.ids, 0, 0, NULL },
-        { "--all", NULL, "after every token, not only after the last", ARG_FLAG, &f.all, 0, 0,
-          NULL },
-        { "-o, --output", "FILE.npy", "write all scores: float32 [tokens, vocabulary] "
-          "(default: print the best)", ARG_TEXT, &f.out, 0, 0, NULL },
-        { "--top", "N", "how many to print (default: 10)", ARG_INT, &f.n_shown, 1, MOST_SHOWN,
-          NULL },
-        SETUP_BATCH_ARG(&f.setup),
-        SETUP_TYPE_ARGS(&f.setup),
+        SETUP_MODEL_ROW(&f.setup),
+        ARG_TEXT_ROW("-p, --prompt", "TEXT", &f.prompt, "the text"),
+        ARG_TEXT_ROW("-f, --file", "FILE", &f.file, "read it from a file, - for standard input"),
+        TEXT_ESCAPE_ROW(&f.escapes),
+        ARG_TEXT_ROW("--ids", "LIST", &f.ids, "token ids instead: 1,2,3"),
+        ARG_FLAG_ROW("--all", &f.all, "after every token, not only after the last"),
+        ARG_TEXT_ROW("-o, --output", "FILE.npy", &f.out,
+                     "write all scores: float32 [tokens, vocabulary]", .usual = "print the best",
+                     .more = "A NumPy file, one row a token, one column an id."),
+        ARG_INT_ROW("--top", "N", &f.n_shown, 1, MOST_SHOWN, "how many to print", .usual = "10"),
+        SETUP_TYPE_ROWS(&f.setup),
+        SETUP_BATCH_ROW(&f.setup),
         ARG_END
     };
 

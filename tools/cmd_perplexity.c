@@ -63,6 +63,7 @@ static int score_chunk(const setup *c, const int32_t *ids, size_t n, size_t rows
     bamba_status status = BAMBA_OK;
 
     bamba_session_reset(c->session);
+    setup_begin_prompt(n);
     if (first > 0) status = bamba_feed(c->engine, c->session, ids, first, NULL, &err);
     for (size_t at = first; status == BAMBA_OK && at < n - 1;) {
         const size_t piece = n - 1 - at < rows ? n - 1 - at : rows;
@@ -126,7 +127,7 @@ static int score_text(const flags *f, const setup *c, int32_t *ids, size_t n_ids
         if (code != EXIT_SUCCESS) break;
         console_progress_clear();
         printf("[%zu]%.4f,", i + 1, exp(s.sum / (double)s.n_tokens));
-        fflush(stdout);
+        code = console_flush();
     }
     if (code != EXIT_SUCCESS) {
         if (s.n_tokens) putchar('\n');
@@ -145,7 +146,7 @@ static int run_perplexity(const flags *f, setup *s, text_buffer *in)
     size_t n_ids = 0;
 
     console_catch_interrupt();
-    int code = text_read(in, f->file);
+    int code = text_read_plain(in, f->file);
     if (code == EXIT_SUCCESS) code = setup_open_tokenizer(s, &f->setup);
     if (code == EXIT_SUCCESS) code = setup_open_model(s, &f->setup);
     if (code == EXIT_SUCCESS)
@@ -156,8 +157,8 @@ static int run_perplexity(const flags *f, setup *s, text_buffer *in)
     const size_t fit = MOST_LOGITS_BYTES / sizeof(float) / (size_t)s->info.n_vocab;
     const size_t rows = fit < 1 ? 1 : fit > MOST_ROWS ? MOST_ROWS : fit;
     if (n_ids < 2 * n)
-        code = console_fail("%s: expected at least %zu tokens, two chunks, found %zu", f->file,
-                            2 * n, n_ids);
+        code = console_fail("%s: expected at least %zu tokens, two chunks, found %zu; -c N makes "
+                            "chunks shorter", f->file, 2 * n, n_ids);
     else code = setup_create(s, &f->setup, n, n, (int)rows);
     if (code == EXIT_SUCCESS) code = score_text(f, s, ids, n_ids, rows);
     bamba_tokens_free(s->tokenizer, ids);
@@ -170,15 +171,15 @@ int cmd_perplexity(const command *self, int argc, char **argv)
     text_buffer in = { NULL, 0, 0 };
     flags f = { .setup = SETUP_FLAGS, .n_chunk = DEFAULT_CHUNK, .n_chunks = -1 };
     const arg args[] = {
-        SETUP_MODEL_ARG(&f.setup),
-        { "-f, --file", "FILE", "the text, - for standard input", ARG_TEXT, &f.file, 0, 0,
-          NULL },
-        { "-c, --ctx-size", "N", "tokens of a chunk (default: 512)", ARG_INT, &f.n_chunk, 4,
-          1 << 30, NULL },
-        { "--chunks", "N", "the first N chunks only (default: -1, all)", ARG_INT, &f.n_chunks,
-          -1, 1 << 30, NULL },
-        SETUP_BATCH_ARG(&f.setup),
-        SETUP_TYPE_ARGS(&f.setup),
+        SETUP_MODEL_ROW(&f.setup),
+        ARG_TEXT_ROW("-f, --file", "FILE", &f.file, "the text, - for standard input",
+                     .more = "Two chunks or more."),
+        ARG_INT_ROW("-c, --ctx-size", "N", &f.n_chunk, 4, 1 << 30, "tokens of a chunk",
+                    .usual = "512"),
+        ARG_INT_ROW("--chunks", "N", &f.n_chunks, -1, 1 << 30, "the first N chunks only",
+                    .usual = "-1, all"),
+        SETUP_TYPE_ROWS(&f.setup),
+        SETUP_BATCH_ROW(&f.setup),
         ARG_END
     };
 

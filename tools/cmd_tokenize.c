@@ -15,7 +15,7 @@ typedef struct flags {
     setup_flags setup;
     const char *prompt, *file;
     bool        decode, jsonl, ids_only, json;
-    bool        add_special, parse_special, skip_special;
+    bool        escapes, add_special, parse_special, skip_special;
 } flags;
 
 static unsigned tokenize_flags(const flags *f)
@@ -79,6 +79,7 @@ static int encode_lines(const setup *s, const flags *f, const text_buffer *in)
         if (!json_read_string(&line, start, n, &problem))
             code = console_fail("line %zu: %s", number, problem);
         else code = encode(s, f, line.bytes, line.n);
+        if (code == EXIT_SUCCESS && ferror(stdout)) code = console_flush();
         if (console_interrupted()) code = EXIT_INTERRUPTED;
     }
     free(line.bytes);
@@ -137,7 +138,7 @@ static int run_tokenize(const command *self, const flags *f, setup *s, text_buff
     if (f->json && f->ids_only) return args_wrong(self, "either --ids or --json, not both");
     console_catch_interrupt();
     if (f->prompt) {
-        if (!text_append(in, f->prompt, strlen(f->prompt))) code = EXIT_FAILURE;
+        code = text_append_flag(in, f->prompt, f->escapes);
     } else code = text_read(in, f->file ? f->file : "-");
     if (code == EXIT_SUCCESS) code = setup_open_tokenizer(s, &f->setup);
     if (code != EXIT_SUCCESS) return code;
@@ -152,24 +153,22 @@ int cmd_tokenize(const command *self, int argc, char **argv)
 {
     setup s = SETUP;
     text_buffer in = { NULL, 0, 0 };
-    flags f = { .setup = SETUP_FLAGS, .add_special = true, .parse_special = true };
+    flags f = { .setup = SETUP_FLAGS, .add_special = true, .parse_special = true,
+                .escapes = true };
     const arg args[] = {
-        SETUP_MODEL_ARG(&f.setup),
-        { "-p, --prompt", "TEXT", "the text", ARG_TEXT, &f.prompt, 0, 0, NULL },
-        { "-f, --file", "FILE", "read it from a file (default: standard input)", ARG_TEXT,
-          &f.file, 0, 0, NULL },
-        { "--ids", NULL, "only the ids, on one line", ARG_FLAG, &f.ids_only, 0, 0, NULL },
-        { "--json", NULL, "the ids as a JSON list; the text as a string", ARG_FLAG, &f.json, 0,
-          0, NULL },
-        { "--jsonl", NULL, "each line is a JSON string; gives a list for each", ARG_FLAG,
-          &f.jsonl, 0, 0, NULL },
-        { "--no-bos", NULL, "add no begin or end token", ARG_UNFLAG, &f.add_special, 0, 0,
-          NULL },
-        { "--no-special, --no-parse-special", NULL, "special tokens in the text are ordinary "
-          "text", ARG_UNFLAG, &f.parse_special, 0, 0, NULL },
-        { "-d, --decode", NULL, "turn ids into text", ARG_FLAG, &f.decode, 0, 0, NULL },
-        { "--skip-special", NULL, "leave special tokens out of the text", ARG_FLAG,
-          &f.skip_special, 0, 0, NULL },
+        SETUP_MODEL_ROW(&f.setup),
+        ARG_TEXT_ROW("-p, --prompt", "TEXT", &f.prompt, "the text, or the ids"),
+        ARG_TEXT_ROW("-f, --file", "FILE", &f.file, "read it from a file, byte for byte",
+                     .usual = "standard input"),
+        TEXT_ESCAPE_ROW(&f.escapes),
+        ARG_FLAG_ROW("--ids", &f.ids_only, "only the ids, on one line"),
+        ARG_FLAG_ROW("--json", &f.json, "the ids as a JSON list; the text as a string"),
+        ARG_FLAG_ROW("--jsonl", &f.jsonl, "each line is a JSON string; gives a list for each"),
+        ARG_UNFLAG_ROW("--no-bos", &f.add_special, "add no begin or end token"),
+        ARG_UNFLAG_ROW("--no-special, --no-parse-special", &f.parse_special,
+                       "special tokens in the text are ordinary text"),
+        ARG_FLAG_ROW("-d, --decode", &f.decode, "turn ids into text"),
+        ARG_FLAG_ROW("--skip-special", &f.skip_special, "leave special tokens out of the text"),
         ARG_END
     };
 

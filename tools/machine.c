@@ -39,16 +39,22 @@ bool machine_find_model(char *dir, size_t size)
     return true;
 }
 
+static const char *const shape_places[] = {
+    "models/shapes/", "../models/shapes/", "../../models/shapes/", "../share/bamba/models/shapes/",
+    NULL
+};
+
+bool machine_find_shapes(char *dir, size_t size)
+{
+    return find_beside(shape_places, "", dir, size);
+}
+
 bool machine_find_shape(const char *name, char *path, size_t size)
 {
-    static const char *const places[] = {
-        "models/shapes/", "../models/shapes/", "../../models/shapes/",
-        "../share/bamba/models/shapes/", NULL
-    };
     char file[PATH_MAX];
 
     if (strchr(name, '/') || strstr(name, ".json"))
         return snprintf(path, size, "%s", name) < (int)size && access(path, R_OK) == 0;
     if (snprintf(file, sizeof file, "%s.json", name) >= (int)sizeof file) return false;
-    return find_beside(places, file, path, size);
+    return find_beside(shape_places, file, path, size);
 }

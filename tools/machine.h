@@ -17,4 +17,7 @@ bool machine_find_model(char *dir, size_t size);
    tree or the installation, anything with a '/' or ".json" for itself. False if it is not there. */
 bool machine_find_shape(const char *name, char *path, size_t size);
 
+/* The directory of the shapes. False if there is none. */
+bool machine_find_shapes(char *dir, size_t size);
+
 #endif

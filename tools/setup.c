@@ -2,25 +2,49 @@
 #include "setup.h"
 
 #include "console.h"
+#include "hub.h"
 #include "machine.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* In the order of bamba_type. */
 const char *const setup_weight_types[] = { "stored", "f32", "bf16", "f16", NULL };
 const char *const setup_kv_types[]     = { "default", "f32", "bf16", "f16", NULL };
 const char *const setup_compute_types[] = { "fastest", "f32", NULL };
+const char *const setup_cpu_levels[] = {
+    "c", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16", NULL
+};
 
 int setup_find(setup *s, const setup_flags *f)
 {
+    char name[sizeof s->found];
+
     if (s->dir) return EXIT_SUCCESS;
-    s->dir = f->dir;
-    if (s->dir) return EXIT_SUCCESS;
-    if (!machine_find_model(s->found, sizeof s->found))
+    if (!f->dir && !machine_find_model(name, sizeof name))
         return console_fail("no model: none lies beside this program; name one with -m DIR or "
                             "BAMBA_MODEL=DIR");
-    s->dir = s->found;
-    return EXIT_SUCCESS;
+    const int code = setup_locate(f->dir ? f->dir : name, s->found, sizeof s->found);
+    if (code == EXIT_SUCCESS) s->dir = s->found;
+    return code;
+}
+
+int setup_locate(const char *name, char *dir, size_t size)
+{
+    char cache[PATH_MAX];
+
+    if (hub_find(name, dir, size)) return EXIT_SUCCESS;
+    if (access(name, F_OK) == 0 || errno != ENOENT)
+        return snprintf(dir, size, "%s", name) < (int)size
+                   ? EXIT_SUCCESS : console_fail("%s: the path is too long", name);
+    if (!hub_is_name(name))
+        return console_fail("%s: no such directory (bamba models lists what is here)", name);
+    hub_cache(cache, sizeof cache);
+    return console_fail("%s: no such directory, and no model of that name in %s; to get it: "
+                        "hf download %s", name, cache, name);
 }
 
 int setup_open_tokenizer(setup *s, const setup_flags *f)
@@ -47,6 +71,7 @@ int setup_open_model(setup *s, const setup_flags *f)
     o.kv_type = (bamba_type)f->kv_type;
     o.compute_type = (bamba_type)f->compute_type;
     o.cpu = f->cpu;
+    o.copy_weights = f->copy;
     o.n_threads = f->n_threads;
     o.progress = console_progress;
     o.progress_context = what;
@@ -70,15 +95,21 @@ size_t setup_fitting(const setup *s, size_t most)
     return fits;
 }
 
+static char reading[] = "reading the prompt";
+
+void setup_begin_prompt(size_t n)
+{
+    if (n > 1) console_progress(reading, 0, n);
+}
+
 /* Show the progress of prompts; a call that feeds one token is over at once. */
 static int show_feeding(void *context, uint64_t done, uint64_t total)
 {
-    return total > 1 ? console_progress(context, done, total) : console_cancel(context);
+    return total > 1 ? console_progress(context, done, total) : console_cancel(NULL);
 }
 
 int setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used, int n_logits)
 {
-    static char what[] = "reading the prompt";
     bamba_engine_options e = BAMBA_ENGINE_OPTIONS;
     bamba_session_options o = BAMBA_SESSION_OPTIONS;
     bamba_error err = { BAMBA_OK, "" };
@@ -86,14 +117,15 @@ int setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used
     const uint64_t free_bytes = bamba_free_memory();
 
     if (needed > free_bytes)
-        return console_fail("out of memory: %zu tokens need %.1f MiB, %.1f MiB are free",
-                            n_used, (double)needed / 0x1p20, (double)free_bytes / 0x1p20);
+        return console_fail("out of memory: a context of %zu tokens needs %.1f MiB, %.1f MiB are "
+                            "free; a shorter one needs less", n_used,
+                            (double)needed / 0x1p20, (double)free_bytes / 0x1p20);
     e.n_threads = f->n_threads;
     e.n_batch = f->n_batch;
     e.n_logits = n_logits;
     e.cancel = console_cancel;
     e.progress = show_feeding;
-    e.progress_context = what;
+    e.progress_context = reading;
     o.n_context = n_context;
     bamba_status status = bamba_engine_create(&s->engine, s->model, &e, &err);
     if (status == BAMBA_OK) status = bamba_session_create(&s->session, s->model, &o, &err);

@@ -17,31 +17,42 @@ typedef struct setup_flags {
     int         weight_type, kv_type;     /* a bamba_type                                 */
     int         compute_type;             /* likewise: default or float32                 */
     int         n_threads, n_batch;       /* 0: the library's defaults                    */
+    bool        copy;                     /* weights into memory                          */
 } setup_flags;
 
-#define SETUP_FLAGS { NULL, NULL, 0, 0, 0, 0, 0 }
+#define SETUP_FLAGS { .dir = NULL }
 
 extern const char *const setup_weight_types[], *const setup_kv_types[];
-extern const char *const setup_compute_types[];
+extern const char *const setup_compute_types[], *const setup_cpu_levels[];
 
 /* Rows of an option table; f is a setup_flags *. */
-#define SETUP_MODEL_ARG(f)                                                                     \
-    { "-m, --model", "DIR", "model directory (default: $BAMBA_MODEL, or the "                  \
-      "embedded model)", ARG_TEXT, &(f)->dir, 0, 0, NULL }
-#define SETUP_TYPE_ARGS(f)                                                                     \
-    { "--type", "TYPE", "weights: stored, f32, bf16, f16 (default: stored)", ARG_WORD,         \
-      &(f)->weight_type, 0, 0, setup_weight_types },                                           \
-    { "--kv-type, -ctk, --cache-type-k", "TYPE", "attention cache: f32, bf16, f16 "            \
-      "(default: f16)", ARG_WORD, &(f)->kv_type, 0, 0, setup_kv_types },                       \
-    { "--compute", "TYPE", "activations: fastest, f32 (default: fastest; bf16 weights may "     \
-      "round them)", ARG_WORD, &(f)->compute_type, 0, 0, setup_compute_types },                \
-    { "--cpu", "LEVEL", "instruction set: c, avx2, ... (default: $BAMBA_CPU, or the best)",    \
-      ARG_TEXT, &(f)->cpu, 0, 0, NULL },                                                       \
-    { "-t, --threads", "N", "threads (default: 0, one for each core)", ARG_INT,                \
-      &(f)->n_threads, 0, 1024, NULL }
-#define SETUP_BATCH_ARG(f)                                                                     \
-    { "-b, --batch-size", "N", "tokens of a prompt run at once (default: 512)", ARG_INT,       \
-      &(f)->n_batch, 1, 65536, NULL }
+#define SETUP_MODEL_ROW(f)                                                                     \
+    ARG_TEXT_ROW("-m, --model", "DIR", &(f)->dir, "model directory, or the name ORG/NAME of "  \
+      "a model in the Hugging Face cache", .usual = "$BAMBA_MODEL, or the embedded model")
+#define SETUP_CPU_ROW(target)                                                                  \
+    ARG_TEXT_ROW("--cpu", "LEVEL", target, "instruction set", .words = setup_cpu_levels,       \
+      .usual = "$BAMBA_CPU, or the best")
+#define SETUP_TYPE_ROWS(f)                                                                     \
+    ARG_HEAD("Machine"),                                                                       \
+    ARG_WORD_ROW("--type", "TYPE", &(f)->weight_type, setup_weight_types,                      \
+      "type of the weights while they are used", .usual = "stored",                            \
+      .more = "Weights of another type than stored are copied into memory; stored ones are "   \
+      "used in place."),                                                                       \
+    ARG_WORD_ROW("--kv-type, -ctk, --cache-type-k", "TYPE", &(f)->kv_type, setup_kv_types,     \
+      "type of the attention cache", .usual = "f16"),                                          \
+    ARG_WORD_ROW("-ctv, --cache-type-v", "TYPE", &(f)->kv_type, setup_kv_types,                \
+      "the same; keys and values have one type"),                                              \
+    ARG_WORD_ROW("--compute", "TYPE", &(f)->compute_type, setup_compute_types,                 \
+      "activations in products", .usual = "fastest", .more = "f32 keeps them float32 where "   \
+      "processors with bfloat16 instructions would round them beside bfloat16 weights."),      \
+    SETUP_CPU_ROW(&(f)->cpu),                                                                  \
+    ARG_INT_ROW("-t, --threads", "N", &(f)->n_threads, 0, 1024, "threads",                     \
+      .usual = "0, one for each core", .more = "The cores are the physical ones this process " \
+      "may use. The result is the same to the last bit for any number."),                      \
+    ARG_FLAG_ROW("--no-mmap", &(f)->copy, "read the weights into memory, map no files")
+#define SETUP_BATCH_ROW(f)                                                                     \
+    ARG_INT_ROW("-b, --batch-size", "N", &(f)->n_batch, 1, 65536,                              \
+      "tokens of a prompt run at once", .usual = "512")
 
 typedef struct setup {
     const char       *dir;
@@ -57,6 +68,14 @@ typedef struct setup {
 
 /* Each returns EXIT_SUCCESS or an exit code. Whichever is called first finds the directory. */
 int  setup_find(setup *s, const setup_flags *f);
+
+/* Write the directory that a name given to -m stands for: itself, or a snapshot of the Hugging Face
+   cache if it names a model or a folder there. */
+int  setup_locate(const char *name, char *dir, size_t size);
+
+/* Say that n tokens are going to be fed, so that progress shows before the first piece of them is
+   done. */
+void setup_begin_prompt(size_t n);
 int  setup_open_tokenizer(setup *s, const setup_flags *f);
 int  setup_open_model(setup *s, const setup_flags *f);
 

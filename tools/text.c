@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,13 +45,14 @@ int text_read(text_buffer *t, const char *path)
     const int fd = standard ? STDIN_FILENO : open(path, O_RDONLY);
     int code = EXIT_SUCCESS;
 
-    if (fd < 0) return console_fail("%s: %s", path, strerror(errno));
+    if (fd < 0) return console_fail("%s: cannot be read: %s", path, strerror(errno));
     for (;;) {
         if (!text_reserve(t, READ_BYTES)) {
             code = EXIT_FAILURE;
             break;
         }
-        const ssize_t n = read(fd, t->bytes + t->n, READ_BYTES);
+        struct pollfd wait = { .fd = fd, .events = POLLIN };      /* Ctrl-C ends it */
+        const ssize_t n = poll(&wait, 1, -1) < 0 ? -1 : read(fd, t->bytes + t->n, READ_BYTES);
         if (n == 0) break;
         if (n > 0) {
             t->n += (size_t)n;
@@ -58,12 +60,35 @@ int text_read(text_buffer *t, const char *path)
         }
         if (errno == EINTR && !console_interrupted()) continue;
         code = errno == EINTR ? EXIT_INTERRUPTED
-                              : console_fail("%s: %s", standard ? "standard input" : path,
-                                             strerror(errno));
+                              : console_fail("%s: cannot be read: %s",
+                                             standard ? "standard input" : path, strerror(errno));
         break;
     }
     if (!standard) close(fd);
     return code;
+}
+
+int text_read_plain(text_buffer *t, const char *path)
+{
+    const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
+    const int code = text_read(t, path);
+
+    if (code != EXIT_SUCCESS || t->n < 2) return code;
+    if (memcmp(t->bytes, "\xFF\xFE", 2) == 0 || memcmp(t->bytes, "\xFE\xFF", 2) == 0)
+        return console_fail("%s: expected UTF-8, found UTF-16; convert it: iconv -f UTF-16 -t "
+                            "UTF-8", name);
+    if (t->n < 3 || memcmp(t->bytes, "\xEF\xBB\xBF", 3) != 0) return code;
+    console_warn("%s: the byte order mark at its beginning is dropped", name);
+    t->n -= 3;
+    memmove(t->bytes, t->bytes + 3, t->n);
+    return code;
+}
+
+void text_chomp(text_buffer *t)
+{
+    if (t->n == 0 || t->bytes[t->n - 1] != '\n') return;
+    t->n--;
+    if (t->n && t->bytes[t->n - 1] == '\r') t->n--;
 }
 
 static int hex_digit(char c)
@@ -74,27 +99,36 @@ static int hex_digit(char c)
     return -1;
 }
 
-void text_unescape(text_buffer *t)
+size_t text_unescape(char *bytes, size_t n)
 {
     static const char letters[] = "nrt0e\\'\"";
     static const char meanings[] = "\n\r\t\0\033\\'\"";
-    size_t n = 0;
+    size_t left = 0;
 
-    for (size_t i = 0; i < t->n; i++) {
-        const char next = i + 1 < t->n ? t->bytes[i + 1] : '\0';
-        const char *letter = t->bytes[i] == '\\' && next ? strchr(letters, next) : NULL;
-        const int high = next == 'x' && i + 2 < t->n ? hex_digit(t->bytes[i + 2]) : -1;
-        const int low = high >= 0 && i + 3 < t->n ? hex_digit(t->bytes[i + 3]) : -1;
+    for (size_t i = 0; i < n; i++) {
+        const char next = i + 1 < n ? bytes[i + 1] : '\0';
+        const char *letter = bytes[i] == '\\' && next ? strchr(letters, next) : NULL;
+        const int high = next == 'x' && i + 2 < n ? hex_digit(bytes[i + 2]) : -1;
+        const int low = high >= 0 && i + 3 < n ? hex_digit(bytes[i + 3]) : -1;
 
         if (letter) {
-            t->bytes[n++] = meanings[letter - letters];
+            bytes[left++] = meanings[letter - letters];
             i += 1;
-        } else if (t->bytes[i] == '\\' && low >= 0) {
-            t->bytes[n++] = (char)(high * 16 + low);
+        } else if (bytes[i] == '\\' && low >= 0) {
+            bytes[left++] = (char)(high * 16 + low);
             i += 3;
         } else {
-            t->bytes[n++] = t->bytes[i];
+            bytes[left++] = bytes[i];
         }
     }
-    t->n = n;
+    return left;
+}
+
+int text_append_flag(text_buffer *t, const char *text, bool escapes)
+{
+    const size_t n = strlen(text), before = t->n;
+
+    if (!text_append(t, text, n)) return EXIT_FAILURE;
+    if (escapes && n) t->n = before + text_unescape(t->bytes + before, n);
+    return EXIT_SUCCESS;
 }

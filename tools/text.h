@@ -1,6 +1,6 @@
 /* text.h - a growing buffer of bytes, and reading files into it.
  *
- * Owns:    growing buffers, whole files and standard input, escape sequences.
+ * Owns:    growing buffers, whole files and standard input, byte order marks, escape sequences.
  * Not:     whether the bytes are UTF-8 (the tokenizer says so).
  * Errors:  memory and reading are reported here; callers pass the exit code on.
  */
@@ -23,7 +23,25 @@ bool text_append(text_buffer *t, const char *bytes, size_t n);
 /* Append a whole file, "-" being standard input. EXIT_SUCCESS or the exit code (reported). */
 int text_read(text_buffer *t, const char *path);
 
-/* Replace \n \r \t \0 \\ \' \" \xHH and \e in place; other sequences stay as they are. */
-void text_unescape(text_buffer *t);
+/* The same for a text that is to be read: a byte order mark of UTF-8 at its beginning is dropped,
+   which is said; UTF-16 is refused. */
+int text_read_plain(text_buffer *t, const char *path);
+
+/* Drop one newline at the end, "\n" or "\r\n". */
+void text_chomp(text_buffer *t);
+
+/* Append a text of the command line, its escapes replaced if `escapes`. EXIT_SUCCESS or the exit
+   code (reported). */
+int text_append_flag(text_buffer *t, const char *text, bool escapes);
+
+/* Replace \n \r \t \0 \\ \' \" \xHH and \e in place; other sequences stay as they are. Returns how
+   many of the n bytes are left. */
+size_t text_unescape(char *bytes, size_t n);
+
+/* Row of an option table; escapes is a bool *, true at first. */
+#define TEXT_ESCAPE_ROW(escapes)                                                               \
+    ARG_UNFLAG_ROW("--no-escape", escapes, "backslashes in texts given as options stay",       \
+      .usual = "\\n, \\t, \\xHH ... are escapes", .more = "Files and standard input are never "    \
+      "changed. The escapes are \\n, \\r, \\t, \\0, \\e, \\\\, \\', \\\" and \\xHH.")
 
 #endif

@@ -65,7 +65,8 @@ static uint64_t find_number(const char *text, const char *key)
 /* -------------------------------------------------------------- control groups ----------- */
 
 /* What is asked of one group. dir is that of the group in the file system; *least becomes
-   smaller if this group limits more. */
+   smaller if this group limits more. Where groups are counted, not limits, it is their sum, and
+   HUGE_VAL before the first. */
 typedef void group_fn(const char *root, const char *dir, double *least);
 
 /* Ask the group and all above it: a limit holds for everything below. Where a container sees only
@@ -291,6 +292,23 @@ double bb_system_quota_in(const char *root)
     return quota < MOST_PROCESSORS ? quota : 0.0;
 }
 
+static void add_throttled(const char *root, const char *dir, double *sum)
+{
+    char text[TEXT_BYTES];
+
+    if (!read_text(root, dir, "/cpu.stat", text, sizeof text)) return;
+    *sum = (*sum == HUGE_VAL ? 0.0 : *sum) + (double)find_number(text, "nr_throttled ");
+}
+
+uint64_t bb_system_throttled_in(const char *root)
+{
+    const int    saved = errno;
+    const double n = ask_groups(root, "cpu", add_throttled, add_throttled);
+
+    errno = saved;
+    return n == HUGE_VAL ? 0 : (uint64_t)n;
+}
+
 /* n, or less where the quota, rounded up, grants less. */
 static int within_quota(const char *root, int n)
 {
@@ -319,5 +337,7 @@ int bb_system_cores_among(const int *cpu, int n)
 }
 
 double bb_system_quota(void) { return bb_system_quota_in(""); }
+
+uint64_t bb_system_throttled(void) { return bb_system_throttled_in(""); }
 
 int bb_system_cores(void) { return bb_system_cores_in(""); }

@@ -21,6 +21,9 @@ uint64_t bb_system_now_ns(void);
 /* Processors' worth of time that the control groups grant, 0 if they do not limit it. */
 double bb_system_quota(void);
 
+/* How often such a grant was used up and the groups of this process had to wait. */
+uint64_t bb_system_throttled(void);
+
 /* Physical cores within the affinity mask and, rounded up, the quota of the control groups; at
    least 1. */
 int bb_system_cores(void);
@@ -31,6 +34,7 @@ int bb_system_cores_among(const int *cpu, int n);
 /* The same of a tree of files that lies under root, for tests: root/proc/self/cgroup … */
 uint64_t bb_system_memory_in(const char *root);
 double   bb_system_quota_in(const char *root);
+uint64_t bb_system_throttled_in(const char *root);
 int      bb_system_cores_in(const char *root);
 
 #endif

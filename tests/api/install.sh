@@ -35,7 +35,9 @@ mv "$work/first" "$prefix" || exit 1
 lib=$(dirname "$(find "$prefix" -name libbamba.a)")
 model=$prefix/share/bamba/models/fable
 for file in include/bamba.h include/bamba_measure.h bin/bamba share/man/man1/bamba.1 \
-            share/bash-completion/completions/bamba share/bamba/models/fable/model.safetensors; do
+            share/bash-completion/completions/bamba share/zsh/site-functions/_bamba \
+            share/fish/vendor_completions.d/bamba.fish \
+            share/bamba/models/fable/model.safetensors; do
     check "$file is installed" test -f "$prefix/$file"
 done
 if grep -rl -e "$work/first" -e "$build" "$prefix" > "$work/log"; then

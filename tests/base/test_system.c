@@ -160,6 +160,11 @@ static void test_quota_v2(void **state)
     put("/proc/self/cgroup", "0::/pod/app\n");
     put("/sys/fs/cgroup/pod/app/cpu.max", "max 100000\n");
     assert_true(bb_system_quota_in(root) == 0.0);
+    assert_int_equal(bb_system_throttled_in(root), 0);
+    put("/sys/fs/cgroup/pod/app/cpu.stat", "usage_usec 9\nnr_periods 8\nnr_throttled 3\n");
+    put("/sys/fs/cgroup/pod/cpu.stat", "nr_throttled 40\nthrottled_usec 7\n");
+    put("/sys/fs/cgroup/cpu.stat", "usage_usec 9\n");         /* the root has no limit */
+    assert_int_equal(bb_system_throttled_in(root), 43);
     put("/sys/fs/cgroup/pod/app/cpu.max", "250000 100000\n");
     assert_true(bb_system_quota_in(root) == 2.5);
     put("/sys/fs/cgroup/pod/cpu.max", "75000 50000\n");
@@ -182,6 +187,8 @@ static void test_quota_v1(void **state)
     put("/sys/fs/cgroup/cpu/a/cpu.cfs_quota_us", "50000\n");
     put("/sys/fs/cgroup/cpu/a/cpu.cfs_period_us", "100000\n");
     assert_true(bb_system_quota_in(root) == 0.5);
+    put("/sys/fs/cgroup/cpu/a/b/cpu.stat", "nr_periods 8\nnr_throttled 5\nthrottled_time 1\n");
+    assert_int_equal(bb_system_throttled_in(root), 5);
     assert_int_equal(bb_system_cores_in(root), 1);
 }
 

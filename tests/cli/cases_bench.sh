@@ -10,22 +10,76 @@ END
 bench="bench --shape ./tiny.json -t 1 -r 2"
 llama_fields="build_commit build_number cpu_info gpu_info backends model_filename model_type \
 model_size model_n_params n_batch n_ubatch n_threads cpu_mask cpu_strict poll type_k type_v \
-n_gpu_layers n_cpu_moe split_mode main_gpu no_kv_offload flash_attn tensor_split \
-tensor_buft_overrides use_mmap load_mode embeddings no_op_offload fit_target fit_min_ctx \
-n_prompt n_gen n_depth test_time avg_ns stddev_ns avg_ts stddev_ts"
-our_fields="n_batch_seqs isa weight_type fill avg_gbs stream_gbs pct_stream mapped_gbs \
-avg_gflops peak_gflops pct_peak ttft_ns itl_p50_ns itl_p95_ns itl_p99_ns state_bytes kv_bytes rss_bytes \
-moved_bytes flops noise"
+n_gpu_layers n_cpu_moe split_mode main_gpu no_kv_offload flash_attn devices tensor_split \
+tensor_buft_overrides load_mode lazy_mode embeddings no_op_offload no_host repack fit_target \
+fit_min_ctx n_prompt n_gen n_depth test_time avg_ns stddev_ns avg_ts stddev_ts"
+our_fields="n_batch_seqs isa weight_type fill avg_gbs stream_gbs pct_stream avg_gflops peak_gflops \
+pct_peak ttft_ns itl_p50_ns itl_p95_ns itl_p99_ns state_bytes kv_bytes rss_bytes moved_bytes flops \
+noise"
+columns="model size params backend threads"
+
+head_is() {                               # head_is COLUMNS: of the table in ./out
+    [ "$(grep '^| model' out | tr -d '|' | tr -s ' ')" = " $1 " ] || wrong "head: $(head -1 out)"
+    grep '^|' out | awk -F'|' '{ n[NF]++ } END { exit length(n) != 1 }' || wrong "columns differ"
+}
+tests_are() {                             # tests_are NAME...: the column before the speed
+    [ "$(awk -F' *[|] *' '/^\| tiny/ { print $7 }' out | paste -sd, -)" = "$1" ] ||
+        wrong "tests: $(awk -F'|' '/^\| tiny/ { print $7 }' out)"
+}
 
 begin "bench: the table"
 run 0 $bench -p 16 -n 4 -d 0,64 -o md
-for word in "| model" "t/s" "% read" "% peak" "p99 ms" "tiny BF16" "pp16 " "tg4 " \
-            "pp16 @ d64*" "tg4 @ d64*" "random values"; do out_has "$word"; done
-[ "$(head -1 out | tr -s ' ')" = "| model | size | params | backend | threads | kv | test | t/s \
-| GB/s | % read | GFLOP/s | % peak | first ms | p50 ms | p95 ms | p99 ms | state+kv | RSS |" ] ||
-    wrong "head"
-[ "$(grep -c '^| tiny' out)" -eq 4 ] || wrong "rows"
-grep '^|' out | awk -F'|' '{ n[NF]++ } END { exit length(n) != 1 }' || wrong "columns differ"
+head_is "$columns test t/s % read % peak"
+tests_are "pp16,tg4,pp16 @ d64,tg4 @ d64"
+out_has "random values"
+grep -q '^build: [^ ]* ([0-9]*)$' out || wrong "no build line"
+[ "$(grep -c '^| tiny BF16  *|  *[0-9.]* MiB |  *[0-9.]* M | CPU  *|  *1 |' out)" -eq 4 ] ||
+    wrong "rows"
+run 0 $bench -p 16 -n 0 -d 8 --fill real
+out_lacks "random values"
+run 0 $bench -p 16 -n 4 --wide
+head_is "$columns cpu_strict n_batch n_ubatch type_k type_v lm test t/s % read % peak isa GB/s \
+GFLOP/s first ms p50 ms p95 ms p99 ms state kv RSS"
+run 0 $bench -p 16 -n 0 -b 8,16 -ctk f32
+head_is "$columns n_batch type_k type_v test t/s % read % peak"
+
+begin "bench: options said twice, pairs, lists"
+run 0 $bench -p 8 -p 16,24 -n 2 -n 1-4*2 -pg 8,2 -pg 0,3
+tests_are "pp8,pp16,pp24,tg2,tg1,tg2,tg4,pp8+tg2,tg3"
+run 0 $bench -p 0 -n 0 -pg 8,4 -npl 2 -d 4 -o json
+out_has '"n_prompt": 8'
+out_has '"n_gen": 4'
+out_has '"model_type": "tiny BF16 B=2"'
+run 0 $bench -r 1 -p 40 -n 0 -b 16,64 -ub 8,32 --pin --no-warmup --delay 0 -lm none -o jsonl
+[ "$(sed 's/.*"n_batch": \([0-9]*\), "n_ubatch": \([0-9]*\),.*/\1 \2/' out | paste -sd, -)" = \
+    "16 8,16 32,64 8,64 32" ] || wrong "batches"
+[ "$(grep -c '"cpu_strict": true.*"load_mode": "none"' out)" -eq 4 ] || wrong "settings"
+run 0 $bench -r 1 -p 8 -n 0 -ctk f32,f16 -ctv f32,f16 -t 2 -o jsonl
+[ "$(wc -l < out)" -eq 4 ] || wrong "rows"
+mkdir -p "with,comma"
+cp tiny.json "with,comma/tiny.json"
+run 0 bench --shape "./tiny.json,./tiny.json" --shape "./with,comma/tiny.json" -m "$model,$model" \
+    -r 1 -p 4 -n 0 -t 1 -o jsonl
+[ "$(wc -l < out)" -eq 5 ] || wrong "models"
+
+begin "bench: two outputs"
+run 0 $bench -p 16 -n 4 -o jsonl -oe csv
+[ "$(grep -c '^{' out)" -eq 2 ] || wrong "rows on stdout"
+[ "$(grep -c '^"' err)" -eq 2 ] || wrong "rows on stderr"
+err_has "build_commit,build_number,"
+run 0 $bench -p 16 -n 0 -o none -oe md
+out_empty
+err_has "pp16 |"
+
+begin "bench: a command line of llama-bench"
+run 0 $bench -p 16 -n 0 -o jsonl --numa distribute --prio 2 -C 0x3 --poll 0 -ngl 0 -ncmoe 0 \
+    -sm none -mg 0 -nkvo 0 -fa 1 -dev none -lzm auto -embd 0 -ts 0 -ot 'a=CPU' -nopo 0 --no-host 0 \
+    --repack 1 -fitt 512 -fitc 4096 --cpu-strict 0 --progress -v
+out_has '"n_prompt": 16'
+err_has "--prio is ignored"
+err_has "-nkvo is ignored"
+wrong_use "logits are computed" $bench -embd 1
+wrong_use "one device" $bench --list-devices
 
 begin "bench -o json"
 run 0 $bench -p 16 -n 4 -o json
@@ -36,6 +90,16 @@ if command -v python3 > /dev/null; then
     python3 - << 'END' || wrong "the values are not as they should be"
 import json
 rows = json.load(open("out"))
+# What llama-bench of October 2026 says of a run without options, on the processor.
+usual = {"gpu_info": "", "backends": "CPU", "n_batch": 2048, "n_ubatch": 512, "cpu_mask": "0x0",
+         "cpu_strict": False, "poll": 50, "type_k": "f16", "type_v": "f16", "n_gpu_layers": -1,
+         "n_cpu_moe": 0, "split_mode": "layer", "main_gpu": 0, "no_kv_offload": False,
+         "flash_attn": -1, "devices": "auto", "tensor_split": "0.00",
+         "tensor_buft_overrides": "none", "load_mode": "auto", "lazy_mode": "auto",
+         "embeddings": False, "no_op_offload": 0, "no_host": False, "repack": True,
+         "fit_target": 0, "fit_min_ctx": 0}
+names = [line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo")
+         if line.startswith("model name")] or ["CPU"]
 assert [(r["n_prompt"], r["n_gen"]) for r in rows] == [(16, 0), (0, 4)]
 for r in rows:
     assert len(r["samples_ns"]) == len(r["samples_ts"]) == 2
@@ -48,7 +112,10 @@ for r in rows:
     assert abs(r["avg_gflops"] - r["flops"] / median) < 0.01 * r["avg_gflops"] + 1e-5
     assert abs(r["pct_stream"] - 100 * r["avg_gbs"] / r["stream_gbs"]) < 0.01
     assert r["stream_gbs"] > 0 and r["peak_gflops"] > 0 and r["rss_bytes"] > 0
-    assert r["type_k"] == "f16" and r["use_mmap"] is False and r["cpu_strict"] is False
+    for key, value in usual.items():
+        assert type(r[key]) is type(value) and r[key] == value, key
+    assert list(r)[:4] == ["build_commit", "build_number", "cpu_info", "gpu_info"]
+    assert r["cpu_info"] in names
     assert isinstance(r["model_n_params"], int) and r["state_bytes"] > 0 and r["kv_bytes"] > 0
     assert r["model_type"] == "tiny BF16" and r["fill"] == "none" and r["n_threads"] == 1
 p, g = rows
@@ -68,8 +135,8 @@ begin "bench -o csv"
 run 0 $bench -p 16 -n 4 -o csv
 [ "$(wc -l < out)" -eq 3 ] || wrong "lines"
 [ "$(head -1 out)" = "$(echo $llama_fields $our_fields | tr ' ' ',')" ] || wrong "head"
-[ "$(grep -c ',"0x0","0","50","f16","f16","0","0","layer","0","0","0","0\.00",' out)" -eq 2 ] ||
-    wrong "values"
+usual='"0x0","0","50","f16","f16","-1","0","layer","0","0","-1","auto","0.00","none","auto","auto",'
+[ "$(grep -cF -e "$usual\"0\",\"0\",\"0\",\"1\",\"0\",\"0\"," out)" -eq 2 ] || wrong "values"
 
 begin "bench -o sql"
 run 0 $bench -p 16 -n 4 -o sql
@@ -92,12 +159,9 @@ run 0 bench --shape ./tiny.json,./tiny.json --shape ./tiny.json -m "$model" -r 1
 [ "$(wc -l < out)" -eq 9 ] || wrong "$(wc -l < out) lines"
 
 begin "bench: a checkpoint"
-run 0 bench -m "$model" -r 1 -p 4 -n 2 -t 1 -o json
-err_has "reading its mapped files gives"
-out_has '"use_mmap": true'
-out_has '"load_mode": "mmap"'
-run 0 bench -m "$model" --load copy -r 1 -p 4 -n 0 -t 1 --pin -o jsonl
-out_has '"use_mmap": false'
+run 0 bench -m "$model" -r 1 -p 4 -n 2 -t 1 -lm auto,mmap,none --pin -o jsonl
+[ "$(grep -o '"load_mode": "[a-z]*"' out | uniq -c | tr -s ' ' | paste -sd, -)" = \
+    ' 2 "load_mode": "auto", 2 "load_mode": "mmap", 2 "load_mode": "none"' ] || wrong "load modes"
 out_has '"cpu_strict": true'
 
 begin "bench --ops"
@@ -105,34 +169,46 @@ run 0 $bench -p 40 -n 2 --ops
 for word in embedding norms in_proj conv scan "gated norm" out_proj q/k/v rope attention mlp \
             head "% roofline" "timers off"; do out_has "$word"; done
 run 0 $bench -p 40 -n 0 --ops -o jsonl
-out_has '"ops": [{"name": "embedding", "ns": '
+out_has '"ops": [ { "name": "embedding", "ns": '
 wrong_use "--ops needs" $bench --ops -o csv
 
 begin "bench --limits"
 run 0 bench --limits -r 1 -t 1
-for word in caches kernels "read GB/s" "f32 GFLOP/s" "bf16 dot" "int8 dot"; do
+for word in processor "cpu quota" caches kernels "read GB/s" "f32 GFLOP/s" "bf16 dot" "int8 dot"; do
     out_has "$word"
 done
-
-begin "bench --figure"
-run 0 $bench --shape ./tiny.json --figure throughput -p 8 -d 16,32 -npl 1,2 --figure-file 'a b'
-out_has "throughput of tiny BF16"
-out_has "| batch |      16 |      32 |"
-out_has "check tiny BF16: a text of 16"
-[ "$(wc -l < 'a b.csv')" -eq 5 ] || wrong "lines of the CSV"
-[ "$(head -1 'a b.csv')" = "batch,length,a_tps,b_tps,ratio,memory_bound,compute_bound,a_ms,\
-b_ms,a_step_ms,b_step_ms,a_fits,b_fits" ] || wrong "head of the CSV"
-awk -F, 'NR > 1 && ($6 != 1 || $7 != 1 || $12 + $13 != 2 || !($5 > 0)) { bad = 1 }
-         END { exit bad }' 'a b.csv' || wrong "a shape differs from itself"
-if command -v gnuplot > /dev/null; then
-    grep -q '<svg' 'a b.svg' && [ -s 'a b.png' ] || wrong "no picture"
-else
-    err_has "gnuplot is not installed"
+run 0 bench --limits -r 2 -t 1,2 -o json
+for key in cpu_info n_processors cpu_quota l2_bytes isa n_threads read_gbs f32_gflops bf16_gflops \
+    i8_gops i8_gops_best; do
+    [ "$(grep -c "\"$key\": " out)" -eq 2 ] || wrong "$key"
+done
+if command -v python3 > /dev/null; then
+    python3 -c 'import json
+a, b = json.load(open("out"))
+assert a["n_threads"] == 1 and b["n_threads"] == 2 and a["cpu_quota"] >= 0
+assert 0 < a["read_gbs"] <= a["read_gbs_best"] and 0 <= a["i8_gops"] <= a["i8_gops_best"]' ||
+        wrong "values"
 fi
-run 0 $bench --shape ./tiny.json --figure latency -p 8 -d 16 -npl 2 --figure-file latency
-fails "a length above it in -d" $bench --shape ./tiny.json --figure latency -p 8 -d 8
-fails "cannot be written" $bench --shape ./tiny.json --figure latency -p 8 -d 16 -npl 1 \
-    --figure-file no/such/place
+run 0 bench --limits -r 1 -t 1 -o csv
+head -1 out | grep -q '^cpu_info,n_processors,cpu_quota,' || wrong "head"
+wrong_use "--limits: expected" bench --limits -o sql
+
+if command -v python3 > /dev/null; then
+    begin "bench: two models over whole texts"
+    python3 "$here/../bench/figure.py" "$bamba" ./tiny.json ./tiny.json 'a b' -p 8 -d 16,32 \
+        -npl 1,2 -- -t 1 > out 2> err || wrong "exit code: $(cat err)"
+    out_has "| batch |      16 |      32 |"
+    out_has "check ./tiny.json: a text of 16"
+    [ "$(wc -l < 'a b.csv')" -eq 7 ] || wrong "lines of the CSV"
+    awk -F, 'NR > 1 && ($6 != 1 || $7 != 1 || !($8 > 0 && $9 > 0)) { bad = 1 }
+             NR > 1 && $2 > 8 && !($3 > 0 && $4 > 0 && $5 > 0) { bad = 1 }
+             END { exit bad }' 'a b.csv' || wrong "a shape differs from itself"
+    if command -v gnuplot > /dev/null; then
+        grep -q '<svg' 'a b-throughput.svg' && [ -s 'a b-latency.png' ] || wrong "no picture"
+    else
+        err_has "gnuplot is not installed"
+    fi
+fi
 
 begin "bench: beside another engine"
 printf '#!/bin/sh\nshift 3\nexec "%s" bench --shape ./tiny.json "$@"\n' "$bamba" > ours
@@ -180,16 +256,19 @@ wrong_use "-d: expected" $bench -d 1-
 wrong_use "-npl: expected" $bench -npl 0
 wrong_use "-npl: expected" $bench -npl 0-8*2
 wrong_use "-t: expected" $bench -t 2000
-wrong_use "--type: unknown 'q9'" $bench --type f32,q9
-wrong_use "expected one of md" $bench -o xml
-wrong_use "compares two models" $bench --figure throughput
+wrong_use "-npl: expected" $bench -npl 1 -npl 0
+wrong_use "--type: expected stored, f32, bf16, f16" $bench --type f32,q9
+wrong_use "-ctk: expected f32, bf16, f16, or some" $bench -ctk q4_0
+wrong_use "found 'mlock'" $bench -lm mlock
+wrong_use "-ctv: expected the types of -ctk" $bench -ctk f16 -ctv bf16
+wrong_use "-pg: expected two lengths" $bench -pg 512
+wrong_use "-pg: expected" $bench -pg 1,x
+wrong_use "expected one of none, md" $bench -o xml
 sed 's/"hidden_size": 32/"hidden_size": 65536/; s/"mamba_n_heads": 8/"mamba_n_heads": 16384/
      s/"intermediate_size": 40/"intermediate_size": 16000000/' tiny.json > huge.json
 fails "out of memory: ./huge.json needs" bench --shape ./huge.json -p 1 -n 0
 fails "out of memory: ./huge.json needs" bench --shape ./tiny.json,./huge.json -p 1 -n 0
 out_empty                                 # said before anything is measured
-fails "out of memory: the weights of ./huge.json need" bench --shape ./tiny.json,./huge.json \
-    --figure throughput -p 8 -d 16 -npl 1
 fails "out of memory: ./tiny.json needs" $bench -p 16777216 -d 16777216 -npl 65536 -n 0
 sed 's/bamba/no-such-family/; s/BambaForCausalLM/NoSuchFamily/' tiny.json > other.json
 run 1 bench --shape ./other.json -p 1 -n 0

@@ -43,7 +43,31 @@ fails "no/such/dir.npy" logits -m "$model" -p "$prompt" -o no/such/dir.npy
 if [ -w /dev/full ]; then
     ln -s /dev/full full.npy
     fails "full.npy" logits -m "$model" -p "$prompt" -o full.npy
+    [ -L full.npy ] || wrong "the link is gone"
 fi
+
+begin "what was there stays until the new file is whole"
+echo old > kept.npy
+fails "100000000" logits -m "$model" --ids 1,100000000 -o kept.npy
+[ "$(cat kept.npy)" = old ] || wrong "an existing file is gone"
+ln -s kept.npy link.npy
+chmod 600 kept.npy
+run 0 logits -m "$model" -p "$prompt" -o link.npy
+[ -L link.npy ] || wrong "the link is gone"
+cmp -s kept.npy last.npy || wrong "not written through the link"
+[ "$(ls -l kept.npy | cut -c1-10)" = -rw------- ] || wrong "other permissions"
+ln -s nowhere.npy lost.npy
+run 0 logits -m "$model" -p "$prompt" -o lost.npy
+cmp -s nowhere.npy last.npy || wrong "not written through a link to nothing"
+mkfifo pipe.npy
+cat pipe.npy > read.npy &
+run 0 logits -m "$model" -p "$prompt" -o pipe.npy
+wait $!
+[ -p pipe.npy ] || wrong "the FIFO is gone"
+cmp -s read.npy last.npy || wrong "not written into the FIFO"
+mkdir folder.npy
+fails "folder.npy" logits -m "$model" -p "$prompt" -o folder.npy
+ls | grep -q '\.tmp$' && wrong "a temporary file is left"
 
 begin "id outside the vocabulary"
 fails "100000000" logits -m "$model" --ids 1,100000000

@@ -14,10 +14,24 @@ begin "--version"
 run 0 --version
 [ "$(grep -cE '^bamba [0-9]+\.[0-9]+\.[0-9]+$' out)" -eq 1 ] || wrong "no version"
 
+begin "help and version everywhere"
+run 0 help
+out_has "usage: bamba COMMAND"
+run 0 help info
+cp out expected
+run 0 info --help
+out_same expected
+for command in generate info tokenize perplexity logits bench models help; do
+    run 0 $command --version
+    [ "$(grep -cE '^bamba [0-9]+\.[0-9]+\.[0-9]+$' out)" -eq 1 ] || wrong "no version: $command"
+done
+
 begin "unknown command"
+wrong_use "did you mean tokenize?" tokenise
+wrong_use "unknown command 'frobnicate'" help frobnicate
 wrong_use "unknown command 'frobnicate'" frobnicate
 
-for command in generate info tokenize perplexity logits; do
+for command in generate info tokenize perplexity logits bench models help; do
     begin "$command --help"
     run 0 $command --help
     out_has "usage: bamba $command"

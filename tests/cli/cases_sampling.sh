@@ -15,6 +15,7 @@ run 0 generate -m "$model" -p "$prompt" -n 20 --temp 1.5 -s 8
 
 begin "the seed used is told"
 run 0 generate -m "$model" -p "$prompt" -n 20 --temp 1.5
+one_line
 cp out text
 seed=$(sed -n 's/.*seed = \([0-9]*\),.*/\1/p' err)
 run 0 generate -m "$model" -p "$prompt" -n 20 --temp 1.5 -s "$seed"
@@ -38,7 +39,7 @@ for file in "$model"/*; do ln -sf "$file" wishes/; done
 rm -f wishes/generation_config.json
 
 begin "defaults without generation_config.json"
-run 0 generate -m wishes -p "$prompt" -n 1
+run 0 generate -m wishes -p "$prompt" -n 1 -v
 err_has "temp = 0.800, top_k = 40, top_p = 0.950, min_p = 0.050"
 err_has "repeat_penalty = 1.000, repeat_last_n = 64"
 
@@ -47,23 +48,23 @@ cat > wishes/generation_config.json << END
 {"do_sample": true, "temperature": 0.5, "top_k": 12, "top_p": 0.75, "min_p": 0.25,
  "repetition_penalty": 1.5, "max_new_tokens": 3, "eos_token_id": null}
 END
-run 0 generate -m wishes -p "$prompt" --ignore-eos --json
+run 0 generate -m wishes -p "$prompt" --ignore-eos --json -v
 [ "$(count $(json_list ids))" -eq 3 ] || wrong "max_new_tokens"
 err_has "temp = 0.500, top_k = 12, top_p = 0.750, min_p = 0.250"
 err_has "repeat_penalty = 1.500, repeat_last_n = -1"
 
 begin "flags win"
 run 0 generate -m wishes -p "$prompt" --ignore-eos -n 2 --temp 0.25 --repeat-penalty 1.125 \
-    --json
+    --json -v
 [ "$(count $(json_list ids))" -eq 2 ] || wrong "-n"
 err_has "temp = 0.250, top_k = 12"
 err_has "repeat_penalty = 1.125, repeat_last_n = 64"
 
 begin "do_sample false is greedy"
 echo '{"do_sample": false, "temperature": 0.5}' > wishes/generation_config.json
-run 0 generate -m wishes -p "$prompt" -n 1
+run 0 generate -m wishes -p "$prompt" -n 1 -v
 err_has "temp = 0.000"
-run 0 generate -m wishes -p "$prompt" -n 1 --temp 0.75
+run 0 generate -m wishes -p "$prompt" -n 1 -v --temp 0.75
 err_has "temp = 0.750"
 
 begin "wrong values in generation_config.json"

@@ -1,5 +1,13 @@
 # cases_use.sh - wrong use: one line, exit code 2, nothing on stdout.
 
+begin "a near name";              wrong_use "did you mean --prompt?" generate --promt x
+begin "swapped letters";          wrong_use "did you mean --top-k?" generate --tpo-k 1
+begin "a near name of all";       wrong_use "did you mean --verbose?" info --verbos
+begin "layers on a GPU";          wrong_use "-ngl 99: everything runs on" generate -ngl 99
+begin "an adapter";               wrong_use "--lora: adapters are not applied" generate --lora x
+begin "another adapter";          wrong_use "--control-vector: adapters" logits --control-vector=x
+begin "two cache types";          wrong_use "one type for both" generate -ctk f16 -ctv bf16
+begin "a quantized cache";        wrong_use "expected one of f32, bf16, f16" generate -ctv q8_0
 begin "unknown option";           wrong_use "'--frob'" generate --frob
 begin "unknown short option";     wrong_use "'-Z'" generate -Z
 begin "stray argument";           wrong_use "argument 'hello'" generate hello
@@ -17,6 +25,7 @@ begin "unknown word";             wrong_use "--type: expected one of" info --typ
 begin "value after =";            wrong_use "--top-p" generate --top-p=2
 begin "flag with a value";        wrong_use "takes no value" generate --json=yes
 begin "two prompts";              wrong_use "not both" generate -p x -f y
+begin "zero byte to stop at";     wrong_use "--stop" generate -p x --stop 'a\0b'
 begin "empty stop string";        wrong_use "--stop" generate -p x --stop ""
 begin "two sources";              wrong_use "not both" info -m x --config y
 begin "perplexity without text";  wrong_use "-f FILE" perplexity

@@ -23,7 +23,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 2
-unset BAMBA_MODEL BAMBA_CPU
+unset BAMBA_MODEL BAMBA_CPU HF_HUB_CACHE HUGGINGFACE_HUB_CACHE HF_HOME XDG_CACHE_HOME
+HOME=$work/home
 n_passed=0
 n_failed=0
 name=
@@ -104,7 +105,7 @@ count() {                                 # words in $*
 }
 
 : > in
-for part in main use generate sampling input info tokenize perplexity logits bench; do
+for part in main help models use generate sampling input info tokenize perplexity logits bench; do
     . "$here/cases_$part.sh"
 done
 finish

@@ -1,17 +1,16 @@
-/* noise.c - what disturbed the machine.
- * Sources: proc(5), Linux admin-guide/cgroup-v2 (cpu.stat). */
-#include "noise.h"
+/* bench_noise.c - what disturbed the machine.
+ * Source: proc(5). */
+#include "bench.h"
 
 #include "console.h"
 
 #include <sched.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/times.h>
 #include <unistd.h>
 
-int noise_scan(const char *path, const char *format, ...)
+int bench_scan(const char *path, const char *format, ...)
 {
     char line[512];
     int n = 0;
@@ -27,17 +26,17 @@ int noise_scan(const char *path, const char *format, ...)
     return n > 0 ? n : 0;
 }
 
-noise noise_now(void)
+bench_noise bench_noise_now(void)
 {
-    noise      n = { .wall_s = console_now_ms() * 1e-3 };
+    bench_noise n = { .wall_s = console_now_ms() * 1e-3 };
     struct tms own;
     cpu_set_t  set;
     unsigned long long user, nice, system, irq, soft_irq;
 
-    if (noise_scan("/proc/stat", "cpu %llu %llu %llu %*u %*u %llu %llu %llu", &user, &nice,
+    if (bench_scan("/proc/stat", "cpu %llu %llu %llu %*u %*u %llu %llu %llu", &user, &nice,
                    &system, &irq, &soft_irq, &n.stolen) == 6)
         n.busy = user + nice + system + irq + soft_irq;
-    noise_scan("/sys/fs/cgroup/cpu.stat", "nr_throttled %llu", &n.throttled);
+    n.throttled = bamba_cpu_throttled();
     if (times(&own) != (clock_t)-1)
         n.own = (unsigned long long)(own.tms_utime + own.tms_stime);
     n.cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
@@ -57,9 +56,9 @@ static void add(char *out, size_t size, const char *format, ...)
     va_end(values);
 }
 
-void noise_explain(const noise *since, int n_threads, char *out, size_t size)
+void bench_noise_explain(const bench_noise *since, int n_threads, char *out, size_t size)
 {
-    const noise  now = noise_now();
+    const bench_noise now = bench_noise_now();
     const double seconds = now.wall_s - since->wall_s;
     const double ticks = (double)sysconf(_SC_CLK_TCK) * (seconds > 0.0 ? seconds : 1e-9);
     const double own = (double)(now.own - since->own) / ticks;
