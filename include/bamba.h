@@ -78,7 +78,8 @@ typedef enum bamba_status {               /* values are stable; new ones are app
     BAMBA_ERR_FORMAT      = 4,            /* a file is damaged or not what it claims to be       */
     BAMBA_ERR_UNSUPPORTED = 5,            /* a valid model this version cannot run               */
     BAMBA_ERR_FULL        = 6,            /* the session's context length is used up             */
-    BAMBA_ERR_CANCELLED   = 7             /* the cancel callback said so; position says how far  */
+    BAMBA_ERR_CANCELLED   = 7,            /* the cancel callback said so; position says how far  */
+    BAMBA_ERR_NUMBER      = 8             /* NaN or infinity where a finite number should be     */
 } bamba_status;
 
 typedef struct bamba_error {
@@ -303,6 +304,16 @@ typedef struct bamba_engine_options {
 BAMBA_API bamba_status bamba_engine_create(bamba_engine **out, const bamba_model *model,
                                            const bamba_engine_options *options, bamba_error *err);
 BAMBA_API void bamba_engine_free(bamba_engine *engine);
+
+/**
+ * Bytes that an engine with these options takes, all of them when it is created; the stacks of its
+ * threads come on top. Works for models without weights too.
+ *
+ * @param options  May be NULL.
+ * @return 0 for options that bamba_engine_create refuses; UINT64_MAX if nothing holds so much.
+ */
+BAMBA_API uint64_t bamba_engine_bytes(const bamba_model *model,
+                                      const bamba_engine_options *options);
 
 /** Threads the engine runs on. */
 BAMBA_API int bamba_engine_threads(const bamba_engine *engine);
