@@ -136,11 +136,11 @@ static void test_damaged_weights(void **unused)
         bamba_model *m = open_changed(&d, (change){ name, at, wrong[i % 2] }, BAMBA_TYPE_DEFAULT);
         for (size_t n = 1; n < 80; n += 39) {
             if (feed_until_wrong(m, n) < 0) fail_msg("%s: nobody notices", name);
-            assert_says("position 0");
-            char where[20] = "head";
-            if (embeds) snprintf(where, sizeof where, "the embedding");
-            if (layer) snprintf(where, sizeof where, "layer %c", layer[7]);
-            if (i % 2 == 0) assert_says(where);
+            char where[60];               /* the head makes logits of the last row alone */
+            if (embeds) snprintf(where, sizeof where, "position 0: the embedding gives");
+            else if (layer) snprintf(where, sizeof where, "position 0: layer %c", layer[7]);
+            else snprintf(where, sizeof where, "position %zu: the head gives", n - 1);
+            assert_says(where);
         }
         bamba_model_free(m);
     }
@@ -343,7 +343,7 @@ static void test_first_pieces_are_small(void **unused)
     assert_same_watched(m, 512, (size_t[]){ 0 }, (size_t[]){ 96 }, 1);
     assert_stops((uint64_t[]){ 96 }, 1);
     assert_same_watched(m, 300, (size_t[]){ 0, 7, 0 }, (size_t[]){ 50, 200, 210 }, 3);
-    assert_stops((uint64_t[]){ 107, 299 - 50 + 50 > 0 ? 300 : 0, 428, 460 }, n_stops);
+    assert_stops((uint64_t[]){ 107, 300, 460 }, 3);
     bamba_model_free(m);
 }
 
