@@ -35,6 +35,15 @@ static void print_caches(void)
     putchar('\n');
 }
 
+static void print_threads(void)
+{
+    const double quota = bamba_cpu_quota();
+
+    printf("threads         %d by default", bamba_default_threads());
+    if (quota > 0.0) printf(", of a quota of %g processors", quota);
+    putchar('\n');
+}
+
 /* Prints a row, behind the head if it is the first: median and best of the repetitions, which
    measure all kinds in turn. */
 static int measure(const bench_options *o, int n_threads, bool first)
@@ -68,14 +77,16 @@ static int measure(const bench_options *o, int n_threads, bool first)
     return EXIT_SUCCESS;
 }
 
-/* One row for each number of threads; for "-t 0" those of one, two, four … all. */
+/* One row for each number of threads; for "-t 0" those of one, two, four … all, or of as many as the
+   quota allows. */
 int bench_limits(const bench_options *o, const command *self)
 {
-    const int all = noise_now().cores;
+    const int all = bamba_cpu_quota() > 0.0 ? bamba_default_threads() : noise_now().cores;
     int code = EXIT_SUCCESS;
 
     if (o->format != BENCH_MD) return args_wrong(self, "--limits prints a table: -o md");
     print_caches();
+    print_threads();
     for (size_t i = 0; i < o->threads.n && o->threads.largest && code == EXIT_SUCCESS; i++)
         code = measure(o, o->threads.value[i], i == 0);
     if (o->threads.largest) return console_finish(code);
