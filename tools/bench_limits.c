@@ -40,7 +40,7 @@ static void print_threads(void)
     const double quota = bamba_cpu_quota();
 
     printf("threads         %d by default", bamba_default_threads());
-    if (quota > 0.0) printf(", of a quota of %g processors", quota);
+    if (quota > 0.0) printf(", by a processor quota of %g", quota);
     putchar('\n');
 }
 

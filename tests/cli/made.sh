@@ -32,7 +32,7 @@ check "a long prompt"      run endless -f "$work/long" -n 2
 check "its length"         grep -q '"finish": "length"' "$work/out"
 check "a long text"        run endless -p the -n 5000
 check "and its length"     grep -q '"finish": "length"' "$work/out"
-check "-c bounds it"       sh -c '! "$@"' - "$bamba" generate -m "$work/endless" -f "$work/long" -c 100
+check "-c bounds it"       sh -c '! "$@" 2> "$0"' "$work/err" "$bamba" generate -m "$work/endless" -f "$work/long" -c 100
 check "-c ends the text"   run endless -p the -n -1 -c 50
 check "by context"         grep -q '"finish": "context"' "$work/out"
 
