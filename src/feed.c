@@ -86,8 +86,8 @@ static bb_status check_items(const bamba_engine *e, const bamba_feed_item *items
 /* Chunks of the state space have their edges at multiples of it. */
 enum { EDGE = 64, FIRST_PIECE = EDGE };
 
-/* Where the next piece starts. A piece cut in two at an edge, both parts long, gives the bits that it
-   gives as a whole; so small ones come out of a full one, at whose end everything is as without. */
+/* Where the next piece starts. A piece cut in two at an edge, both parts long, gives the bits that
+   it gives as a whole; so small ones are cut from a full one, behind which all is as without. */
 typedef struct cursor {
     const bamba_feed_item *items;
     size_t                 n_items;
@@ -145,7 +145,8 @@ static bb_batch next_piece(bamba_engine *e, cursor *c)
         e->segments[b.n_segments++] = (bb_segment){
             .slot = item->session->slot, .from = item->session->current,
             .to = item->session->current, .row = b.T, .n_rows = (int)n,
-            .pos = (int)(item->session->position % BB_MOST_POSITIONS), .length = item->session->length };
+            .pos = (int)(item->session->position % BB_MOST_POSITIONS),
+            .length = item->session->length };
         for (size_t t = c->offset; t < c->offset + n; t++, b.T++)
             if (t >= item->n - item->n_logits) e->wanted[b.n_wanted++] = b.T;
         c->offset += n;
@@ -271,11 +272,12 @@ static bb_status finish_piece(bamba_engine *e, const bb_batch *b, bool overflow,
         s->current = b->segment[i].to;
     }
     if (first < 0) return BAMBA_OK;
-    const size_t position = e->sessions[segment]->position + (size_t)(first - b->segment[segment].row);
+    const bb_segment *seg = &b->segment[segment];
+    const size_t      position = e->sessions[segment]->position + (size_t)(first - seg->row);
     if (overflow)
-        return bb_fail(err, BAMBA_ERR_NUMBER, "feed: position %zu: a key or value exceeds 65504, the "
-                       "largest float16: try kv_type bf16", position);
-    return report_number(e, b->segment[segment], first, position, err);
+        return bb_fail(err, BAMBA_ERR_NUMBER, "feed: position %zu: a key or value exceeds 65504, "
+                       "the largest float16: try kv_type bf16", position);
+    return report_number(e, *seg, first, position, err);
 }
 
 /* Run a piece. One that may be undone leaves the states it begins with as they are, and writes the
@@ -352,7 +354,7 @@ static bb_status feed(bamba_engine *e, bamba_feed_item *items, size_t n_items, b
     cursor c = { .items = items, .n_items = n_items };
 
     if (e->in_call)
-        return bb_fail(err, BAMBA_ERR_ARGUMENT, "feed: a callback of this engine's call feeds again");
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "feed: a callback feeds the engine it belongs to");
     bb_status status = check_items(e, items, n_items, single, err);
     if (status != BAMBA_OK) return status;
 

@@ -42,8 +42,8 @@ static bb_status allocate_block(bamba_session *s, bamba_error *err)
     const size_t bytes = a.used;
     s->block = bb_allocate(&s->alloc, bytes, 1);
     if (!s->block)
-        return bb_fail(err, BAMBA_ERR_MEMORY, "session: out of memory: %zu MiB for a context of %zu "
-                       "tokens", bytes >> 20, s->n_context);
+        return bb_fail(err, BAMBA_ERR_MEMORY, "session: out of memory: expected %zu MiB",
+                       bytes >> 20);
     bb_advise_huge(&s->alloc, s->block, bytes);           /* at depth, 4 KiB pages halve decoding */
     a = (bb_arena){ .base = s->block, .size = bytes, .plain = true };
     carve(s, &a);

@@ -77,8 +77,8 @@ static int measure(const bench_options *o, int n_threads, bool first)
     return EXIT_SUCCESS;
 }
 
-/* One row for each number of threads; for "-t 0" those of one, two, four … all, or of as many as the
-   quota allows. */
+/* One row for each number of threads; for "-t 0" those of one, two, four … all, or of as many as
+   the quota allows. */
 int bench_limits(const bench_options *o, const command *self)
 {
     const int all = bamba_cpu_quota() > 0.0 ? bamba_default_threads() : noise_now().cores;

@@ -225,10 +225,10 @@ static bool any_between(float least, float most, int n, const float *x)
    score -infinity and be passed over in silence, one that is NaN, and so all that attends to it. */
 static void check_f16(const bb_exec *e, int d, float *k, const float *v)
 {
-    const float least = 65520.0f;         /* that is rounded up */
+    const float least = 65520.0f, most = FLT_MAX;     /* least is rounded to infinity */
 
     if (!any_between(least, INFINITY, d, k) && !any_between(least, INFINITY, d, v)) return;
-    if (e->pass->overflow && (any_between(least, FLT_MAX, d, k) || any_between(least, FLT_MAX, d, v)))
+    if (e->pass->overflow && (any_between(least, most, d, k) || any_between(least, most, d, v)))
         atomic_store(e->pass->overflow, true);
     k[0] = NAN;
 }

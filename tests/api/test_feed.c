@@ -1,5 +1,5 @@
-/* test_feed.c - feeding where it is not plain: numbers that are not finite, sessions without a limit,
- * small first pieces, callbacks, messages. */
+/* test_feed.c - feeding where it is not plain: numbers that are not finite, sessions without a
+ * limit, small first pieces, callbacks, messages. */
 #include "bamba_measure.h"
 
 #include "support/fault.h"
@@ -48,7 +48,8 @@ static bamba_model *open_changed(const tiny_dims *d, change c, bamba_type kv_typ
     tempdir_empty(dir);
     tiny_write(d, dir);
     tiny_tensors(d, &s);
-    if (c.tensor) memcpy(store_find(&s, c.tensor)->data + c.i * sizeof(float), &c.value, sizeof(float));
+    if (c.tensor)
+        memcpy(store_find(&s, c.tensor)->data + c.i * sizeof c.value, &c.value, sizeof c.value);
     tiny_write_tensors(&s, 0, dir);
     store_free(&s);
     o.kv_type = kv_type;
@@ -131,7 +132,7 @@ static void test_damaged_weights(void **unused)
         const char  *layer = strstr(name, "layers.");
         const bool   embeds = strstr(name, "embed_tokens");
         const size_t at = embeds ? (size_t)prompt[0] * (size_t)d.d_model : 0;
-        /* exp(-inf) is what a state that forgets at once has, and an infinite norm is NaN later */
+        /* infinite decay, up to exp(-infinity) = 0, is a state that forgets at once */
         if (i % 2 && (strstr(name, "A_log") || strstr(name, "dt_bias"))) continue;
         bamba_model *m = open_changed(&d, (change){ name, at, wrong[i % 2] }, BAMBA_TYPE_DEFAULT);
         for (size_t n = 1; n < 80; n += 39) {
@@ -177,8 +178,8 @@ static void test_float16_overflow(void **unused)
     }
 }
 
-/* One item of three meets a token whose embedding is NaN: the others' logits are there, with the bits
-   they have alone, and their sessions go on. */
+/* One item of three meets a token whose embedding is NaN: the others' logits are there, as they are
+   alone, and their sessions go on. */
 static void test_others_go_on(void **unused)
 {
     const tiny_dims d = TINY_DIMS;
@@ -373,7 +374,7 @@ static int feed_again(void *context)
     bamba_error  inner;
 
     if (bamba_feed(c->e, c->other, prompt, 1, NULL, &inner) == BAMBA_ERR_ARGUMENT)
-        c->n_refused += strcmp(inner.message, "feed: a callback of this engine's call feeds again") == 0;
+        c->n_refused += strcmp(inner.message, "feed: a callback feeds the engine it belongs to") == 0;
     return bamba_session_position(c->s) != 0;
 }
 
