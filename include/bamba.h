@@ -9,22 +9,31 @@
  *             bamba_engine     threads, scratch and logits for running a model; one call at a time
  *             bamba_session    what one sequence remembers; runs on any engine of its model
  *             bamba_sampler    logits -> token id; one call at a time
- * Errors      Fallible calls return bamba_status and fill *err if err is not NULL; an object is
- *             unchanged by a call that failed. Nothing aborts, prints or sets errno, with two
+ * Errors      Fallible calls return bamba_status. One that fails fills *err if err is not NULL, and
+ *             leaves its objects as they were (bamba_feed says where it differs); one that succeeds
+ *             leaves *err as it was. Nothing aborts, prints or sets errno, with two
  *             exceptions we cannot lift. Where there is no kernel for them (CPU level "c"), large
  *             float products go through OpenBLAS, which ends the process when the system denies
  *             it threads or memory, and OpenMP does so when it is denied memory, or a thread that
  *             could be started just before. A mapped file that another program shortens while a model
  *             is open raises SIGBUS.
  * Memory      Who creates frees; free functions accept NULL. "Borrowed" results belong to the
- *             object and live until the next call on it. Generating allocates nothing.
+ *             object and live until the next call on it: logits until the engine's next call,
+ *             whatever session that feeds. Generating allocates nothing.
  * Globals     None but one: the number of OpenBLAS's threads belongs to the process; the first
  *             engine that needs OpenBLAS sets it to 1.
  * Options     are structs whose first member is their own size, so that old programs keep
  *             working when members are appended. Begin with the macro beside each struct; a
  *             zero (or NULL) member means its default. A size smaller than that of the first
  *             release, or larger than ours with a non-zero unknown tail, is
- *             BAMBA_ERR_ARGUMENT. options may always be NULL.
+ *             BAMBA_ERR_ARGUMENT. options may always be NULL. Strings, arrays and the struct itself
+ *             are read during the call alone; the context of a callback must live as long as the
+ *             object whose options name it.
+ * Callbacks   are called by the thread that made the call, before it returns. They may use the
+ *             library, but of the objects of that call only to ask for a session's position or
+ *             room: an engine refuses to feed in a callback of its own.
+ * Stack       A thread that calls needs 256 KiB.
+ * Systems     Linux on x86-64 is what this is made and tested for; 64-bit Arm in emulation.
  * Units       Lengths count elements, sizes ending in _bytes count bytes, times ending in _ns
  *             are nanoseconds, shapes are row-major.
  * Text        is UTF-8 in byte ranges; no terminating NUL is needed, and NUL bytes are text.
@@ -78,7 +87,8 @@ typedef enum bamba_status {               /* values are stable; new ones are app
     BAMBA_ERR_FORMAT      = 4,            /* a file is damaged or not what it claims to be       */
     BAMBA_ERR_UNSUPPORTED = 5,            /* a valid model this version cannot run               */
     BAMBA_ERR_FULL        = 6,            /* the session's context length is used up             */
-    BAMBA_ERR_CANCELLED   = 7             /* the cancel callback said so; position says how far  */
+    BAMBA_ERR_CANCELLED   = 7,            /* the cancel callback said so; position says how far  */
+    BAMBA_ERR_NUMBER      = 8             /* NaN or infinity where a finite number should be     */
 } bamba_status;
 
 typedef struct bamba_error {
@@ -271,7 +281,9 @@ typedef struct bamba_link {
 
 typedef struct bamba_engine_options {
     size_t            struct_bytes;
-    int               n_batch;            /* rows of the largest piece run at once; 0 = 512      */
+    int               n_batch;            /* rows of the largest piece run at once; 0 = 512. With
+                                             cancel or progress a long prompt begins with smaller
+                                             ones, of about 64 and 192 rows: the same logits     */
     int               n_threads;          /* 0 = bamba_default_threads()                         */
     int               n_logits;           /* rows of logits one call may ask for; 0 = 32         */
     bamba_cancel_fn  *cancel;
@@ -304,6 +316,16 @@ BAMBA_API bamba_status bamba_engine_create(bamba_engine **out, const bamba_model
                                            const bamba_engine_options *options, bamba_error *err);
 BAMBA_API void bamba_engine_free(bamba_engine *engine);
 
+/**
+ * Bytes that an engine with these options takes, all of them when it is created; the stacks of its
+ * threads come on top. Works for models without weights too.
+ *
+ * @param options  May be NULL.
+ * @return 0 for options that bamba_engine_create refuses; UINT64_MAX if nothing holds so much.
+ */
+BAMBA_API uint64_t bamba_engine_bytes(const bamba_model *model,
+                                      const bamba_engine_options *options);
+
 /** Threads the engine runs on. */
 BAMBA_API int bamba_engine_threads(const bamba_engine *engine);
 
@@ -311,7 +333,8 @@ BAMBA_API int bamba_engine_threads(const bamba_engine *engine);
 
 typedef struct bamba_session_options {
     size_t          struct_bytes;
-    size_t          n_context;            /* most tokens it can absorb; 0 = the model's, or 4096 */
+    size_t          n_context;            /* most tokens it can absorb; 0 = the model's, or 4096;
+                                             without attention in the network: 0 = no limit      */
     bamba_allocator allocator;            /* members NULL: the model's                           */
 } bamba_session_options;
 
@@ -319,6 +342,10 @@ typedef struct bamba_session_options {
 
 /**
  * Create an empty session at position 0.
+ *
+ * A network without attention remembers a state of constant size, so nothing limits the length of
+ * its text: bamba_model_state_bytes does not grow, and bamba_session_room is SIZE_MAX less the
+ * position unless n_context says otherwise.
  *
  * With the built-in allocator, address space for n_context tokens is reserved and memory is used
  * only as positions are reached; the caller's own allocator is asked for all of it at once.
@@ -328,7 +355,8 @@ typedef struct bamba_session_options {
  * the length you need. Logits then equal those of one call of transformers over n_context tokens
  * (dynamic), or over any number on the same side of the model's original length (longrope).
  *
- * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (n_context above 2^30, or a model without weights);
+ * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (n_context above 2^30 where the network has attention, or a
+ *         model without weights);
  *         BAMBA_ERR_MEMORY.
  */
 BAMBA_API bamba_status bamba_session_create(bamba_session **out, const bamba_model *model,
@@ -341,7 +369,7 @@ BAMBA_API void bamba_session_reset(bamba_session *session);
 /** Tokens absorbed so far. */
 BAMBA_API size_t bamba_session_position(const bamba_session *session);
 
-/** Tokens it can still absorb: context length minus position. */
+/** Tokens it can still absorb: context length minus position; without a limit SIZE_MAX minus it. */
 BAMBA_API size_t bamba_session_room(const bamba_session *session);
 
 /**
@@ -362,10 +390,12 @@ BAMBA_API bamba_status bamba_session_copy(bamba_session *to, const bamba_session
  * Feed tokens to a session and get the logits that follow the last of them.
  *
  * @param e       Engine of the session's model.
- * @param s       Session. Advances by n positions; unchanged on error, save when cancelled.
+ * @param s       Session. Advances by n positions; unchanged on error, save when cancelled and when
+ *                numbers are not finite.
  * @param tokens  [n] ids, each in [0, n_vocab).
- * @param n       1 .. bamba_session_room(s).
- * @param logits  Out, may be NULL: [n_vocab] float32, unnormalised natural-log scale.
+ * @param n       1 .. bamba_session_room(s). For an empty prompt feed bamba_model_info.bos: without
+ *                a token there are no logits.
+ * @param logits  Out, may be NULL: [n_vocab] float32, unnormalised natural-log scale, all finite.
  *                Borrowed from e until its next call.
  * @param err     Out, may be NULL.
  *
@@ -373,7 +403,12 @@ BAMBA_API bamba_status bamba_session_copy(bamba_session *to, const bamba_session
  *         BAMBA_ERR_ARGUMENT   n is 0, an id is out of range, or e serves another model;
  *         BAMBA_ERR_FULL       n exceeds the room left;
  *         BAMBA_ERR_CANCELLED  stopped by a callback; the session stands, exact, at the end of
- *                              the last finished piece: bamba_session_position(s).
+ *                              the last finished piece: bamba_session_position(s);
+ *         BAMBA_ERR_NUMBER     a token gave NaN or infinity: damaged weights, or a key or value
+ *                              beyond 65,504 that a float16 kv_type cannot hold. The message says
+ *                              at which position, where, and what to try. The session stands before
+ *                              the piece it happened in and is of no use: this status again until
+ *                              it is reset, filled, or copied into.
  *
  * Cost     linear in n for state-space layers, n times position for attention; no allocation.
  * Threads  one call at a time per engine and per session.
@@ -402,7 +437,8 @@ typedef struct bamba_feed_item {
  * @param n_items  >= 1; the n_logits of all items together at most the engine's n_logits.
  *
  * @return as bamba_feed; on BAMBA_ERR_CANCELLED each session stands at the end of its last
- *         finished piece, and no logits are returned.
+ *         finished piece, and no logits are returned. On BAMBA_ERR_NUMBER items whose numbers are
+ *         finite are done, with their logits; those of the others are NULL.
  */
 BAMBA_API bamba_status bamba_feed_batch(bamba_engine *e, bamba_feed_item *items, size_t n_items,
                                         bamba_error *err);
@@ -432,7 +468,9 @@ BAMBA_API bamba_status bamba_tokenizer_open(bamba_tokenizer **out, const char *d
                                             bamba_error *err);
 BAMBA_API void bamba_tokenizer_free(bamba_tokenizer *tokenizer);
 
-/** One more than the largest id, added tokens included. */
+/** One more than the largest id, added tokens included. A model may have more logits, which pad its
+    matrices: ids from here on have no token and no text. A sampler created for the smaller of both
+    numbers never chooses them. */
 BAMBA_API int bamba_tokenizer_size(const bamba_tokenizer *tokenizer);
 
 enum {                                    /* flags of bamba_tokenize                             */

@@ -11,6 +11,28 @@
 
 enum { DEFAULT_BATCH = 512, DEFAULT_LOGITS = 32 };
 
+static bb_status check_range(const char *name, int value, int hi, bamba_error *err)
+{
+    if (value >= 1 && value <= hi) return BAMBA_OK;
+    return bb_fail(err, BAMBA_ERR_ARGUMENT, "engine: expected %s from 1 to %d, found %d", name, hi,
+                   value);
+}
+
+static bb_status read_options(bamba_engine_options *o, const bamba_engine_options *given,
+                              bamba_error *err)
+{
+    bb_status status = bb_read_options(o, sizeof *o, offsetof(bamba_engine_options, link), given,
+                                       "engine options", err);
+
+    if (status != BAMBA_OK) return status;
+    if (o->n_batch == 0) o->n_batch = DEFAULT_BATCH;
+    if (o->n_logits == 0) o->n_logits = DEFAULT_LOGITS;
+    if (o->n_threads == 0) o->n_threads = bb_threads_default();
+    if ((status = check_range("n_batch", o->n_batch, 65536, err)) != BAMBA_OK) return status;
+    if ((status = check_range("n_logits", o->n_logits, 1 << 20, err)) != BAMBA_OK) return status;
+    return check_range("n_threads", o->n_threads, 1024, err);
+}
+
 static size_t most_scratch(const bb_graph *g, int T, int n_threads)
 {
     size_t most = 0;
@@ -50,6 +72,17 @@ static void carve(bamba_engine *e, bb_arena *a)
     p->scratch = (bb_arena){ .base = rest, .size = scratch, .plain = n_threads > 1 };
 }
 
+uint64_t bamba_engine_bytes(const bamba_model *m, const bamba_engine_options *options)
+{
+    bamba_engine e = { .model = m, .options = BAMBA_ENGINE_OPTIONS };
+    bb_arena     a = BB_MEASURE;
+
+    if (!m || read_options(&e.options, options, NULL) != BAMBA_OK) return 0;
+    e.pass.n_threads = e.options.n_threads;
+    carve(&e, &a);
+    return a.overflow ? UINT64_MAX : a.used;
+}
+
 static bb_status allocate_block(bamba_engine *e, bamba_error *err)
 {
     bb_arena a = BB_MEASURE;
@@ -70,28 +103,6 @@ static bb_status allocate_block(bamba_engine *e, bamba_error *err)
     bamba_engine_profile(e, 1);           /* clears it */
     bamba_engine_profile(e, 0);
     return BAMBA_OK;
-}
-
-static bb_status check_range(const char *name, int value, int hi, bamba_error *err)
-{
-    if (value >= 1 && value <= hi) return BAMBA_OK;
-    return bb_fail(err, BAMBA_ERR_ARGUMENT, "engine: expected %s from 1 to %d, found %d", name, hi,
-                   value);
-}
-
-static bb_status read_options(bamba_engine_options *o, const bamba_engine_options *given,
-                              bamba_error *err)
-{
-    bb_status status = bb_read_options(o, sizeof *o, offsetof(bamba_engine_options, link), given,
-                                       "engine options", err);
-
-    if (status != BAMBA_OK) return status;
-    if (o->n_batch == 0) o->n_batch = DEFAULT_BATCH;
-    if (o->n_logits == 0) o->n_logits = DEFAULT_LOGITS;
-    if (o->n_threads == 0) o->n_threads = bb_threads_default();
-    if ((status = check_range("n_batch", o->n_batch, 65536, err)) != BAMBA_OK) return status;
-    if ((status = check_range("n_logits", o->n_logits, 1 << 20, err)) != BAMBA_OK) return status;
-    return check_range("n_threads", o->n_threads, 1024, err);
 }
 
 /* A model of some layers needs somebody at the ends it lacks. */

@@ -1,8 +1,9 @@
 /* feed.c - feeding sessions: check everything, cut into pieces, run each piece.
  *
  * A piece is up to n_batch rows, taken from the items in order; a long prompt spans several, the
- * tail of one item and the heads of the next share one. Only a feed that is cancelled can stop
- * half-way, and then every session stands where its last finished piece ended. */
+ * tail of one item and the heads of the next share one. Where somebody may cancel, the first ones
+ * are smaller. Only a feed that is cancelled can stop half-way, and then every session stands where
+ * its last finished piece ended. */
 #include "objects.h"
 
 #include "mixer/count.h"
@@ -12,42 +13,50 @@
 
 /* -------------------------------------------------------------- checks ------------------- */
 
-static bb_status check_item(const bamba_engine *e, const bamba_feed_item *item, size_t i,
-                            bamba_error *err)
+static bb_status check_item(const bamba_engine *e, const bamba_feed_item *item, bamba_error *err)
 {
     const bamba_session *s = item->session;
     const int            V = e->model->graph->n_vocab;
 
     if (!s || !item->tokens)
-        return bb_fail(err, BAMBA_ERR_ARGUMENT, "feed: item %zu has no %s", i,
-                       s ? "tokens" : "session");
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "feed: %s is NULL", s ? "tokens" : "session");
     if (s->model != e->model)
-        return bb_fail(err, BAMBA_ERR_ARGUMENT, "feed: item %zu belongs to another model", i);
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "feed: the session belongs to another model");
     if (s->in_call)
-        return bb_fail(err, BAMBA_ERR_ARGUMENT, "feed: item %zu repeats a session", i);
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "feed: repeats a session");
+    if (s->spoilt)
+        return bb_fail(err, BAMBA_ERR_NUMBER, "feed: the session holds numbers that are not finite "
+                       "since an earlier call: expected it to be reset");
     if (item->n == 0)
-        return bb_fail(err, BAMBA_ERR_ARGUMENT, "feed: item %zu: expected tokens, found none", i);
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "feed: expected tokens, found none");
     if (item->n_logits > item->n)
-        return bb_fail(err, BAMBA_ERR_ARGUMENT,
-                       "feed: item %zu: expected n_logits <= n = %zu, found %zu", i, item->n,
-                       item->n_logits);
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "feed: expected n_logits <= n = %zu, found %zu",
+                       item->n, item->n_logits);
     if (item->n_logits > 0 && !bb_graph_has_head(e->model->graph))
-        return bb_fail(err, BAMBA_ERR_ARGUMENT,
-                       "feed: item %zu: expected n_logits 0, the model ends before the head", i);
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "feed: expected %s, the model ends before the head",
+                       "no logits");
     if (item->n > bamba_session_room(s))
         return bb_fail(err, BAMBA_ERR_FULL,
-                       "feed: item %zu: expected at most %zu tokens (context %zu, position %zu), "
-                       "found %zu", i, bamba_session_room(s), s->n_context, s->position, item->n);
+                       "feed: expected at most %zu tokens (context %zu, position %zu), found %zu",
+                       bamba_session_room(s), s->n_context, s->position, item->n);
     for (size_t t = 0; t < item->n; t++)
         if (item->tokens[t] < 0 || item->tokens[t] >= V)
             return bb_fail(err, BAMBA_ERR_ARGUMENT,
-                           "feed: item %zu: token %zu: expected an id from 0 to %d, found %d", i, t,
-                           V - 1, item->tokens[t]);
+                           "feed: token %zu: expected an id from 0 to %d, found %d", t, V - 1,
+                           item->tokens[t]);
     return BAMBA_OK;
 }
 
+/* Say which item of a batch the message is about. */
+static void name_item(bamba_error *err, size_t i)
+{
+    if (!err) return;
+    const bamba_error e = *err;
+    bb_fail(err, e.code, "feed: item %zu: %s", i, e.message + strlen("feed: "));
+}
+
 static bb_status check_items(const bamba_engine *e, const bamba_feed_item *items, size_t n_items,
-                             bamba_error *err)
+                             bool single, bamba_error *err)
 {
     const size_t most = (size_t)e->options.n_logits;
     bb_status    status = BAMBA_OK;
@@ -55,8 +64,11 @@ static bb_status check_items(const bamba_engine *e, const bamba_feed_item *items
     size_t       seen = 0;
 
     for (; seen < n_items && status == BAMBA_OK; seen++) {
-        status = check_item(e, &items[seen], seen, err);
-        if (status != BAMBA_OK) break;
+        status = check_item(e, &items[seen], err);
+        if (status != BAMBA_OK) {
+            if (!single) name_item(err, seen);
+            break;
+        }
         items[seen].session->in_call = true;
         n_logits += items[seen].n_logits;
         if (n_logits > most)
@@ -71,14 +83,42 @@ static bb_status check_items(const bamba_engine *e, const bamba_feed_item *items
 
 /* -------------------------------------------------------------- pieces ------------------- */
 
-/* Where the next piece starts. */
+/* Chunks of the state space have their edges at multiples of it. */
+enum { EDGE = 64, FIRST_PIECE = EDGE };
+
+/* Where the next piece starts. A piece cut in two at an edge, both parts long, gives the bits that
+   it gives as a whole; so small ones are cut from a full one, behind which all is as without. */
 typedef struct cursor {
     const bamba_feed_item *items;
     size_t                 n_items;
     size_t                 item, offset;
     size_t                 n_logits;      /* rows of logits made so far */
     uint64_t               done, total;   /* tokens */
+    int                    window;        /* rows left of a full piece */
+    int                    wish;          /* rows of the next piece; 0: a full one */
 } cursor;
+
+/* How many of the n rows that an item at pos has left in a full piece come first if `wish` are
+   wanted; 0: it cannot be cut. */
+static int find_cut(size_t pos, int n, int wish)
+{
+    int first = (wish > 0 ? wish : 0) - (int)((pos + (size_t)(wish > 0 ? wish : 0)) % EDGE);
+
+    while (first <= BB_FEW_ROWS) first += EDGE;
+    return n - first > BB_FEW_ROWS ? first : 0;
+}
+
+/* Leave out what is left of items that gave numbers that are not finite. */
+static void skip_spoilt(cursor *c)
+{
+    for (; c->item < c->n_items && c->items[c->item].session->spoilt; c->item++, c->offset = 0) {
+        const bamba_feed_item *item = &c->items[c->item];
+        const size_t           left = item->n - c->offset;
+
+        c->n_logits += left < item->n_logits ? left : item->n_logits;
+        c->done += left;
+    }
+}
 
 /* Fill the engine's piece from the cursor on, and move it. */
 static bb_batch next_piece(bamba_engine *e, cursor *c)
@@ -86,18 +126,27 @@ static bb_batch next_piece(bamba_engine *e, cursor *c)
     bb_batch b = { .token = e->tokens, .segment = e->segments, .wanted = e->wanted,
                    .logits = e->logits + c->n_logits * (size_t)e->model->graph->n_vocab };
 
-    while (c->item < c->n_items && b.T < e->options.n_batch) {
+    bool cut = false;
+
+    if (c->window == 0) c->window = e->options.n_batch;
+    while (c->item < c->n_items && b.T < c->window && !cut) {
         const bamba_feed_item *item = &c->items[c->item];
         const size_t           left = item->n - c->offset;
-        const size_t           room = (size_t)(e->options.n_batch - b.T);
-        const size_t           n = left < room ? left : room;
+        const size_t           room = (size_t)(c->window - b.T);
+        size_t                 n = left < room ? left : room;
+        const int              first = c->wish ? find_cut(item->session->position, (int)n,
+                                                          c->wish - b.T) : 0;
+
+        cut = first > 0;
+        if (cut) n = (size_t)first;
 
         memcpy(e->tokens + b.T, item->tokens + c->offset, n * sizeof *e->tokens);
         e->sessions[b.n_segments] = item->session;
         e->segments[b.n_segments++] = (bb_segment){
             .slot = item->session->slot, .from = item->session->current,
             .to = item->session->current, .row = b.T, .n_rows = (int)n,
-            .pos = (int)item->session->position, .length = item->session->length };
+            .pos = (int)(item->session->position % BB_MOST_POSITIONS),
+            .length = item->session->length };
         for (size_t t = c->offset; t < c->offset + n; t++, b.T++)
             if (t >= item->n - item->n_logits) e->wanted[b.n_wanted++] = b.T;
         c->offset += n;
@@ -108,6 +157,8 @@ static bb_batch next_piece(bamba_engine *e, cursor *c)
     }
     c->n_logits += (size_t)b.n_wanted;
     c->done += (uint64_t)b.T;
+    c->window -= b.T;
+    c->wish = c->wish < e->options.n_batch ? c->wish * 3 : 0;
     return b;
 }
 
@@ -153,13 +204,89 @@ static bb_status pass_on(const bamba_engine *e, const bb_pass *p, bool receive, 
     return BAMBA_OK;
 }
 
+/* ---- numbers that are not finite ---- */
+
+/* The first of a segment's rows that is not finite at the end of the pass, or whose logits are not;
+   -1: none. */
+static int find_bad_row(const bb_graph *g, const bb_batch *b, const float *x, const bb_segment *seg)
+{
+    const size_t D = (size_t)g->d_model, V = (size_t)g->n_vocab;
+    const int    end = seg->row + seg->n_rows;
+    int          i = 0;
+
+    for (int t = seg->row; t < end; t++) {
+        while (i < b->n_wanted && b->wanted[i] < t) i++;
+        const bool wanted = i < b->n_wanted && b->wanted[i] == t;
+        if (!bb_is_finite(D, x + (size_t)t * D)) return t;
+        if (wanted && !bb_is_finite(V, b->logits + (size_t)i * V)) return t;
+    }
+    return -1;
+}
+
+/* Row number `row` of the pass, in this segment, is bad, and not by an overflow: run the segment
+   again, up to the block that spoils it, and report that. */
+static bb_status report_number(const bamba_engine *e, bb_segment seg, int row, size_t position,
+                               bamba_error *err)
+{
+    const bb_graph *g = e->model->graph;
+    bb_search       search = { row - seg.row, -1 };
+    bb_batch        b = { .token = e->tokens + seg.row, .T = seg.n_rows, .segment = &seg,
+                          .n_segments = 1, .search = &search };
+    bb_pass         pass = e->pass;
+    running         r = { g, &b, &pass };
+
+    seg.row = 0;
+    pass.T = seg.n_rows;
+    pass.many = bb_is_many(pass.T);
+    pass.segment = &seg;
+    pass.n_segments = 1;
+    if (!bb_graph_has_embed(g))
+        return bb_fail(err, BAMBA_ERR_NUMBER, "feed: position %zu gives NaN or infinity", position);
+    bb_team_run(pass.team, run_thread, &r);
+
+    const int       found = atomic_load(&search.found);
+    const bb_block *at = found > 0 ? &g->block[found - 1] : NULL;
+    if (at)
+        return bb_fail(err, BAMBA_ERR_NUMBER, "feed: position %zu: layer %d (%s) gives NaN or "
+                       "infinity: its weights may be damaged", position, at->layer,
+                       at->use[0].mixer->kind->name);
+    return bb_fail(err, BAMBA_ERR_NUMBER, "feed: position %zu: the %s gives NaN or infinity: its "
+                   "weights may be damaged", position, found == 0 ? "embedding" : "head");
+}
+
+/* The piece has run: sessions move on, but for those whose numbers are not finite. */
+static bb_status finish_piece(bamba_engine *e, const bb_batch *b, bool overflow, bamba_error *err)
+{
+    const bb_graph *g = e->model->graph;
+    int             first = -1, segment = 0;          /* bad row, and its segment */
+
+    for (int i = 0; i < b->n_segments; i++) {
+        bamba_session *s = e->sessions[i];
+        const int      bad = find_bad_row(g, b, e->pass.x, &b->segment[i]);
+        if (bad >= 0) {
+            s->spoilt = true;
+            if (first < 0) first = bad, segment = i;
+            continue;
+        }
+        s->position += (size_t)b->segment[i].n_rows;
+        s->current = b->segment[i].to;
+    }
+    if (first < 0) return BAMBA_OK;
+    const bb_segment *seg = &b->segment[segment];
+    const size_t      position = e->sessions[segment]->position + (size_t)(first - seg->row);
+    if (overflow)
+        return bb_fail(err, BAMBA_ERR_NUMBER, "feed: position %zu: a key or value exceeds 65504, "
+                       "the largest float16: try kv_type bf16", position);
+    return report_number(e, *seg, first, position, err);
+}
+
 /* Run a piece. One that may be undone leaves the states it begins with as they are, and writes the
    others; sessions move on at the end. */
 static bb_status run_piece(bamba_engine *e, bb_batch *b, bamba_error *err)
 {
     const bb_graph *g = e->model->graph;
     const bool      may_stop = e->options.cancel && b->T > b->n_segments;
-    atomic_bool     cancelled = false;
+    atomic_bool     cancelled = false, overflow = false;
     bb_pass         pass = e->pass;
     running         r = { g, b, &pass };
     bb_status       status = BAMBA_OK;
@@ -168,6 +295,7 @@ static bb_status run_piece(bamba_engine *e, bb_batch *b, bamba_error *err)
     pass.many = bb_is_many(b->T);
     pass.segment = b->segment;
     pass.n_segments = b->n_segments;
+    pass.overflow = &overflow;
     b->cancelled = &cancelled;
     if (may_stop) {
         b->cancel = e->options.cancel;
@@ -183,10 +311,7 @@ static bb_status run_piece(bamba_engine *e, bb_batch *b, bamba_error *err)
         goto done;
     }
     if (!bb_graph_has_head(g)) BB_TRY(pass_on(e, &pass, false, err));
-    for (int i = 0; i < b->n_segments; i++) {
-        e->sessions[i]->position += (size_t)b->segment[i].n_rows;
-        e->sessions[i]->current = b->segment[i].to;
-    }
+    status = finish_piece(e, b, overflow, err);
 done:
     return status;
 }
@@ -200,46 +325,70 @@ static bb_status report_cancel(const bamba_feed_item *items, bamba_error *err)
 static bb_status run_pieces(bamba_engine *e, cursor *c, bamba_error *err)
 {
     const bamba_engine_options *o = &e->options;
+    const bb_graph             *g = e->model->graph;
+    const bool                  is_part = !bb_graph_has_embed(g) || !bb_graph_has_head(g);
+    bb_status                   result = BAMBA_OK;
 
+    /* Engines of other parts cut as this one does: what they do not know must not matter. */
+    if ((o->cancel || o->progress) && !is_part) c->wish = FIRST_PIECE;
     while (c->item < c->n_items) {
         if (o->cancel && o->cancel(o->cancel_context)) return report_cancel(c->items, err);
         bb_batch        b = next_piece(e, c);
-        const bb_status status = run_piece(e, &b, err);
+        const bb_status status = run_piece(e, &b, result == BAMBA_OK ? err : NULL);
         if (status == BAMBA_ERR_CANCELLED) return report_cancel(c->items, err);
-        if (status != BAMBA_OK) return status;
+        if (status == BAMBA_ERR_NUMBER) result = status;
+        else if (status != BAMBA_OK) return status;
+        if (result != BAMBA_OK && !is_part) skip_spoilt(c);
         if (o->progress && o->progress(o->progress_context, c->done, c->total) && c->done < c->total)
             return report_cancel(c->items, err);
     }
-    return BAMBA_OK;
+    return result;
 }
 
 /* -------------------------------------------------------------- public ------------------- */
 
-bamba_status bamba_feed_batch(bamba_engine *e, bamba_feed_item *items, size_t n_items,
-                              bamba_error *err)
+/* single: messages speak of no item. */
+static bb_status feed(bamba_engine *e, bamba_feed_item *items, size_t n_items, bool single,
+                      bamba_error *err)
 {
     cursor c = { .items = items, .n_items = n_items };
 
-    if (!e || !items || n_items == 0)
-        return bb_fail(err, BAMBA_ERR_ARGUMENT, "feed: expected an engine and at least one item");
-    bb_status status = check_items(e, items, n_items, err);
+    if (e->in_call)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "feed: a callback feeds the engine it belongs to");
+    bb_status status = check_items(e, items, n_items, single, err);
     if (status != BAMBA_OK) return status;
 
     for (size_t i = 0; i < n_items; i++) c.total += items[i].n;
+    e->in_call = true;
     status = run_pieces(e, &c, err);
+    e->in_call = false;
     const float *logits = e->logits;
+    bool         named = single || status != BAMBA_ERR_NUMBER;
     for (size_t i = 0; i < n_items; i++) {
-        items[i].logits = status == BAMBA_OK && items[i].n_logits ? logits : NULL;
+        const bool spoilt = items[i].session->spoilt;
+        const bool done = status == BAMBA_OK || (status == BAMBA_ERR_NUMBER && !spoilt);
+        items[i].logits = done && items[i].n_logits ? logits : NULL;
         logits += items[i].n_logits * (size_t)e->model->graph->n_vocab;
+        if (spoilt && !named) name_item(err, i);
+        named |= spoilt;
     }
     return status;
+}
+
+bamba_status bamba_feed_batch(bamba_engine *e, bamba_feed_item *items, size_t n_items,
+                              bamba_error *err)
+{
+    if (!e || !items || n_items == 0)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "feed: expected an engine and at least one item");
+    return feed(e, items, n_items, false, err);
 }
 
 bamba_status bamba_feed(bamba_engine *e, bamba_session *s, const int32_t *tokens, size_t n,
                         const float **logits, bamba_error *err)
 {
     bamba_feed_item item = { .session = s, .tokens = tokens, .n = n, .n_logits = logits ? 1 : 0 };
-    const bb_status status = bamba_feed_batch(e, &item, 1, err);
+    const bb_status status = e ? feed(e, &item, 1, true, err)
+                           : bb_fail(err, BAMBA_ERR_ARGUMENT, "feed: the engine is NULL");
 
     if (logits) *logits = status == BAMBA_OK ? item.logits : NULL;
     return status;

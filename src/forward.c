@@ -10,6 +10,7 @@ struct job {
     const bb_batch *b;
     const float    *norm;                 /* [width] */
     size_t          width;                /* of the rows to be normed: D, or 2D */
+    int             n_blocks;             /* that have been run, while searching */
 };
 
 /* -------------------------------------------------------------- embedding ---------------- */
@@ -98,6 +99,39 @@ static bool is_cancelled(const bb_exec *e, const bb_batch *b)
     return atomic_load(b->cancelled);
 }
 
+/* -------------------------------------------------------------- finite ------------------- */
+
+bool bb_is_finite(size_t n, const float *x)
+{
+    const uint32_t infinite = 0x7f800000;
+    uint32_t       bits, bad = 0;
+
+    for (size_t i = 0; i < n; i++) {      /* without a branch: 16 values at a time */
+        memcpy(&bits, x + i, sizeof bits);
+        bad |= (bits & infinite) == infinite;
+    }
+    return !bad;
+}
+
+static void run_search(const bb_exec *e, const void *p, int tile)
+{
+    const struct job *j = p;
+    const size_t      D = (size_t)j->g->d_model;
+    bb_search        *s = j->b->search;
+
+    (void)tile;
+    if (!bb_is_finite(D, e->pass->x + (size_t)s->row * D)) atomic_store(&s->found, j->n_blocks);
+}
+
+/* A stage of its own: all threads hear the same. */
+static bool search(const bb_exec *e, struct job *j, size_t n_blocks)
+{
+    if (!j->b->search) return false;
+    j->n_blocks = (int)n_blocks;
+    bb_each_tile(e, 1, run_search, j);
+    return atomic_load(&j->b->search->found) >= 0;
+}
+
 /* -------------------------------------------------------------- head --------------------- */
 
 /* Row i of what the head reads: the wanted ones. */
@@ -128,12 +162,13 @@ static void head(const bb_exec *e, struct job *j)
 
 void bb_forward(const bb_graph *g, const bb_exec *e, const bb_batch *b)
 {
-    struct job j = { g, b, NULL, 0 };
+    struct job j = { .g = g, .b = b };
 
     if (bb_graph_has_embed(g)) embed(e, &j);                        /* x = embedding(token) */
+    if (search(e, &j, 0)) return;
     for (size_t i = g->first; i < g->end; i++) {
         run_block(e, &g->block[i], &j);                             /* x += Σ α · mixer(norm(x)) */
-        if (is_cancelled(e, b)) return;
+        if (is_cancelled(e, b) || search(e, &j, i + 1)) return;
     }
     if (bb_graph_has_head(g)) head(e, &j);                          /* logits = W · norm(x) */
 }

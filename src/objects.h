@@ -12,6 +12,8 @@
 #include "load/checkpoint.h"
 #include "graph/bind.h"
 
+enum { BB_MOST_POSITIONS = 1 << 30 };     /* of a session with a cache */
+
 struct bamba_model {
     bb_allocator   alloc;
     bb_kernels     kernels;
@@ -33,9 +35,10 @@ struct bamba_session {
     void              *block;
     bb_slot           *slot;              /* [n_slots], into block */
     int                current;           /* which of a slot's two states stands */
-    size_t             position, n_context;
+    size_t             position, n_context;           /* n_context SIZE_MAX: no limit */
     int                length;            /* what rotary angles are scaled for: n_context, or that
                                              of the session this one was copied from */
+    bool               spoilt;            /* holds numbers that are not finite */
     bool               in_call;           /* seen in the batch that is being checked */
 };
 
@@ -52,6 +55,7 @@ struct bamba_engine {
     int                 *wanted;          /* [n_batch] rows whose logits are wanted */
     bb_profile          *profile;         /* [n_threads]; pass.profile while it is wanted */
     bb_pass              pass;            /* what does not change from piece to piece */
+    bool                 in_call;         /* a callback of a call that feeds must not feed */
 };
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/system.h"
 #include "graph/random.h"
 
+#include <limits.h>
 #include <string.h>
 
 enum { DEFAULT_CONTEXT = 4096 };
@@ -41,11 +42,21 @@ static bb_status allocate_block(bamba_session *s, bamba_error *err)
     const size_t bytes = a.used;
     s->block = bb_allocate(&s->alloc, bytes, 1);
     if (!s->block)
-        return bb_fail(err, BAMBA_ERR_MEMORY, "session: no address space for %zu MiB", bytes >> 20);
+        return bb_fail(err, BAMBA_ERR_MEMORY, "session: out of memory: expected %zu MiB",
+                       bytes >> 20);
     bb_advise_huge(&s->alloc, s->block, bytes);           /* at depth, 4 KiB pages halve decoding */
     a = (bb_arena){ .base = s->block, .size = bytes, .plain = true };
     carve(s, &a);
     return BAMBA_OK;
+}
+
+/* Whether what a session remembers grows with its text. Asked of the whole network: its parts, run
+   by several models, have the same limit. */
+static bool has_limit(const bb_graph *g)
+{
+    for (size_t i = 0; i < g->n_mixers; i++)
+        if (g->mixer[i]->kind->cache_bytes) return true;
+    return false;
 }
 
 bamba_status bamba_session_create(bamba_session **out, const bamba_model *model,
@@ -62,9 +73,10 @@ bamba_status bamba_session_create(bamba_session **out, const bamba_model *model,
     if (!model->block)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "session: the model was opened without weights");
     BB_TRY(bb_read_options(&o, sizeof o, sizeof o, options, "session options", err));
-    if (o.n_context > (size_t)1 << 30) {
-        status = bb_fail(err, BAMBA_ERR_ARGUMENT, "session: expected n_context <= %zu, found %zu",
-                         (size_t)1 << 30, o.n_context);
+    const bool limited = has_limit(model->graph);
+    if (limited && o.n_context > BB_MOST_POSITIONS) {
+        status = bb_fail(err, BAMBA_ERR_ARGUMENT, "session: expected n_context <= %d, found %zu",
+                         BB_MOST_POSITIONS, o.n_context);
         goto done;
     }
     a = model->alloc;
@@ -80,6 +92,7 @@ bamba_status bamba_session_create(bamba_session **out, const bamba_model *model,
     s->alloc = a;
     s->model = model;
     s->n_context = o.n_context ? o.n_context
+                 : !limited ? SIZE_MAX
                  : model->n_context ? (size_t)model->n_context : DEFAULT_CONTEXT;
     BB_TRY(allocate_block(s, err));
     bamba_session_reset(s);
@@ -107,7 +120,8 @@ void bamba_session_reset(bamba_session *s)
         if (n) memset(s->slot[i].state[s->current], 0, n);
     }
     s->position = 0;
-    s->length = (int)s->n_context;
+    s->length = s->n_context < INT_MAX ? (int)s->n_context : INT_MAX;
+    s->spoilt = false;
 }
 
 size_t bamba_session_position(const bamba_session *s) { return s ? s->position : 0; }
@@ -132,6 +146,7 @@ bamba_status bamba_session_copy(bamba_session *to, const bamba_session *from, ba
     }
     to->position = from->position;
     to->length = from->length;
+    to->spoilt = from->spoilt;
     return BAMBA_OK;
 }
 

@@ -20,6 +20,7 @@ const char *bamba_status_string(bamba_status status)
     case BAMBA_ERR_UNSUPPORTED: return "not supported";
     case BAMBA_ERR_FULL:        return "context is full";
     case BAMBA_ERR_CANCELLED:   return "cancelled";
+    case BAMBA_ERR_NUMBER:      return "a number is not finite";
     }
     return "unknown status";
 }

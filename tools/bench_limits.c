@@ -105,7 +105,7 @@ static int measure(const bench_options *o, int n_threads, bool first)
 int bench_limits(const bench_options *o, const command *self)
 {
     const bench_list *threads = &o->list[BENCH_THREADS];
-    const int all = bench_noise_now().cores;
+    const int all = bamba_cpu_quota() > 0.0 ? bamba_default_threads() : bench_noise_now().cores;
     int code = EXIT_SUCCESS;
 
     if (o->format == BENCH_SQL || o->format == BENCH_NONE || o->format_err != BENCH_NONE)

@@ -122,6 +122,10 @@ static int create_session(run *r)
     size_t n_context = f->n_context ? (size_t)f->n_context : said;
     size_t n_used = n_context;
 
+    /* A state that does not grow has no limit but the one that is asked for. */
+    if (f->n_context == 0 && bamba_model_state_bytes(r->setup.model, 1)
+                             == bamba_model_state_bytes(r->setup.model, 0))
+        return setup_create(&r->setup, &f->setup, 0, 0, 1);
     if (n_context > said && r->setup.info.n_context)
         console_warn("-c %zu: the model was made for %zu tokens; beyond them text may be poor",
                      n_context, said);

@@ -16,6 +16,8 @@
 #include "graph/profile.h"
 #include "kernels.h"
 
+#include <stdatomic.h>
+
 enum { BB_FEW_ROWS = 32 };                /* rows whose bits do not depend on each other's company */
 
 /* Whether products of a pass of T rows use the kernels for many rows. Asked once a pass, by all
@@ -35,7 +37,8 @@ typedef struct bb_segment {               /* consecutive tokens of one session *
     const bb_slot *slot;                  /* [n_slots] */
     int            from, to;              /* which state is read, and which is written: 0 or 1 */
     int            row, n_rows;           /* its rows of the batch */
-    int            pos;                   /* tokens the session has absorbed */
+    int            pos;                   /* tokens the session has absorbed; less a multiple of
+                                             2^30 in networks without a cache */
     int            length;                /* positions it is made for: scales rotary angles */
 } bb_segment;
 
@@ -56,6 +59,8 @@ typedef struct bb_pass {
     bb_arena                scratch;      /* every mixer carves it from the start, on a copy */
     struct bb_product_room *room;
     bb_profile             *profile;      /* [n_threads]; NULL: nobody asks where the time goes */
+    atomic_bool            *overflow;     /* out, or NULL: a finite key or value did not fit the
+                                             cache's type; what reads that key gives NaN */
 } bb_pass;
 
 /* One thread's view of a pass. */

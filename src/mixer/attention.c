@@ -14,6 +14,7 @@
 #include "mixer/mixers.h"
 #include "mixer/product.h"
 
+#include <float.h>
 #include <limits.h>
 #include <math.h>
 #include <string.h>
@@ -211,14 +212,36 @@ static float *key_at(const struct job *j, int t, int h)
     return j->s.k + ((size_t)t * (size_t)d->n_kv_heads + (size_t)h) * (size_t)d->d_head;
 }
 
+/* Whether some of n elements are at least `least` and at most `most` in size; NaN is not. */
+static bool any_between(float least, float most, int n, const float *x)
+{
+    int any = 0;
+
+    for (int i = 0; i < n; i++) any |= (fabsf(x[i]) >= least) & (fabsf(x[i]) <= most);
+    return any;
+}
+
+/* A key [d] and value that float16 does not hold: instead of an infinite key, which could give the
+   score -infinity and be passed over in silence, one that is NaN, and so all that attends to it. */
+static void check_f16(const bb_exec *e, int d, float *k, const float *v)
+{
+    const float least = 65520.0f, most = FLT_MAX;     /* least is rounded to infinity */
+
+    if (!any_between(least, INFINITY, d, k) && !any_between(least, INFINITY, d, v)) return;
+    if (e->pass->overflow && (any_between(least, most, d, k) || any_between(least, most, d, v)))
+        atomic_store(e->pass->overflow, true);
+    k[0] = NAN;
+}
+
 /* Row r of a segment: its key and value of kv head h into the cache. */
 static void store_key(const bb_exec *e, const struct job *j, const bb_segment *seg, int r, int h)
 {
     const bb_attention *m = j->m;
     const int           pos = seg->pos + r;
-    const float        *k = key_at(j, seg->row + r, h);
+    float              *k = key_at(j, seg->row + r, h), *v = k - j->s.k + j->s.v;
 
-    e->pass->k->cache[m->kv_type].put(m->dims.d_head, k, k - j->s.k + j->s.v, pos % BB_KV_BLOCK,
+    if (m->kv_type == BB_TYPE_F16) check_f16(e, m->dims.d_head, k, v);
+    e->pass->k->cache[m->kv_type].put(m->dims.d_head, k, v, pos % BB_KV_BLOCK,
                                       block_at(m, seg->slot[j->slot].cache, (size_t)pos, h));
 }
 
