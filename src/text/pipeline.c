@@ -4,7 +4,9 @@
  * added tokens found in that; what lies between is cut into pieces; each piece is merged. */
 #include "text/pipeline.h"
 
+#include "base/file.h"
 #include "text/bpe_load.h"
+#include "text/overlay.h"
 
 #include <string.h>
 
@@ -18,13 +20,36 @@ static void check_model(const bb_json *model)
                          type);
 }
 
-static bb_status load_components(bb_pipeline *p, const bb_json *root, bamba_error *err)
+static bb_status load_added(bb_pipeline *p, const bb_json *root, const char *dir,
+                            const bb_log *log, bamba_error *err)
+{
+    const bb_json added = bb_json_get(root, "added_tokens");
+    bb_added_list list = { .a = &p->alloc };
+    bb_overlay    o = { 0 };
+    bb_status     status = BAMBA_OK;
+
+    BB_TRY(bb_added_list_load(&list, &added, err));
+    BB_TRY(bb_overlay_open(&o, &list, dir, root, err));
+    BB_TRY(bb_added_load(&p->added, &p->alloc, &list, &added, &p->vocab, p->normalizer, log,
+                         err));
+    p->split_special = o.split_special;
+    if (o.n_eos) {
+        const bb_added_token *eos = bb_added_find(&p->added, o.eos, o.n_eos);
+        p->eos = eos ? eos->id : bb_vocab_find(&p->vocab, o.eos, o.n_eos);
+    }
+done:
+    bb_release(&p->alloc, list.spec);
+    bb_overlay_close(&o);
+    return status;
+}
+
+static bb_status load_components(bb_pipeline *p, const bb_json *root, const char *dir,
+                                 const bb_log *log, bamba_error *err)
 {
     const bb_json model = bb_json_get(root, "model");
     const bb_json vocab = bb_json_get(&model, "vocab");
     const bb_json normalizer = bb_json_get(root, "normalizer");
     const bb_json pretokenizer = bb_json_get(root, "pre_tokenizer");
-    const bb_json added = bb_json_get(root, "added_tokens");
     const bb_json post = bb_json_get(root, "post_processor");
     const bb_json decoder = bb_json_get(root, "decoder");
     bb_status     status = BAMBA_OK;
@@ -36,26 +61,29 @@ static bb_status load_components(bb_pipeline *p, const bb_json *root, bamba_erro
     BB_TRY(bb_bpe_load(&p->bpe, &p->alloc, &p->vocab, &model, err));
     BB_TRY(bb_normalizer_load(&p->normalizer, &p->alloc, &normalizer, err));
     BB_TRY(bb_pretokenizer_load(&p->pretokenizer, &p->alloc, &pretokenizer, err));
-    BB_TRY(bb_added_load(&p->added, &p->alloc, &added, &p->vocab, p->normalizer, err));
-    BB_TRY(bb_postprocess_load(&p->post, &post, err));
+    BB_TRY(load_added(p, root, dir, log, err));
     BB_TRY(bb_decode_load(&p->decode, &decoder, &p->vocab, &p->added, err));
+    BB_TRY(bb_postprocess_load(&p->post, &post, p->decode, err));
 done:
     return status;
 }
 
-bb_status bb_pipeline_load(bb_pipeline *p, const bb_allocator *a, const char *path,
-                           bamba_error *err)
+bb_status bb_pipeline_load(bb_pipeline *p, const bb_allocator *a, const char *dir,
+                           const bb_log *log, bamba_error *err)
 {
     bb_json_doc *doc = NULL;
     bb_status    status = BAMBA_OK;
+    char        *path = bb_path_join(a, dir, "tokenizer.json");
 
-    *p = (bb_pipeline){ .alloc = *a };
+    *p = (bb_pipeline){ .alloc = *a, .eos = -1 };
+    if (!path) return bb_fail(err, BAMBA_ERR_MEMORY, "tokenizer: out of memory");
     BB_TRY(bb_json_open(&doc, &p->alloc, path, 0, err));
     const bb_json root = bb_json_root(doc);
-    BB_TRY(load_components(p, &root, err));
+    BB_TRY(load_components(p, &root, dir, log, err));
     BB_TRY(bb_json_status(doc, err));
 done:
     bb_json_close(doc);
+    bb_release(a, path);
     return status;
 }
 
@@ -153,7 +181,8 @@ bb_status bb_pipeline_encode(const bb_pipeline *p, const char *text, size_t n, u
     const bool          affix = flags & BAMBA_TOKENIZE_ADD_SPECIAL;
     bb_status           status = BAMBA_OK;
     encoder e = { .p = p, .text.a = a, .spare.a = a, .pieces = bb_pieces_begin(a), .bpe.a = a,
-                  .special = flags & BAMBA_TOKENIZE_PARSE_SPECIAL, .ids = ids, .err = err };
+                  .special = (flags & BAMBA_TOKENIZE_PARSE_SPECIAL) && !p->split_special,
+                  .ids = ids, .err = err };
 
     if (affix) BB_TRY(append_all(&e, p->post.before, p->post.n_before));
     if (n > 0) {
