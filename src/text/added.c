@@ -120,8 +120,9 @@ bool bb_added_scan_next(bb_added_scan *s)
         }
         size_t end = s->next = start + t->n_match;
         if (!counts(s, t, start, end)) continue;
-        if (t->lstrip && start > s->done) start = space_before(s->text, s->done, start);
+        if (t->lstrip) start = start > s->done ? space_before(s->text, s->done, start) : s->done;
         if (t->rstrip) end = space_behind(s->text, end, s->n);
+        if (end <= start) continue;       /* the token before has taken it in */
         s->token = s->done < start ? NULL : t;
         s->held = s->done < start ? t : NULL;
         s->held_end = end;

@@ -50,7 +50,9 @@ typedef struct bb_added_spec {
     int64_t     id;                       /* as written, -1: nowhere; only compared           */
     size_t      order;                    /* place in the list                                */
     const char *key;                      /* of a token with a part to play, "eos_token"; NULL */
-    bool        only_new;                 /* counts only if no other spec has its content     */
+    bool        only_new;                 /* counts only if no spec without this flag has its
+                                             content, and none before is like it              */
+    bool        by_name;                  /* written as a name, not as an object              */
     bool        special, single_word, lstrip, rstrip;
     signed char normalized;               /* -1: unless it is special                         */
     bb_added_mark mark;

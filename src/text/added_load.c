@@ -75,6 +75,29 @@ static int by_order(const void *a, const void *b)
     return (x->order > y->order) - (x->order < y->order);
 }
 
+static bool is_like(const bb_added_spec *x, const bb_added_spec *y)
+{
+    const bool raw_x = x->normalized < 0 ? !x->special : x->normalized;
+    const bool raw_y = y->normalized < 0 ? !y->special : y->normalized;
+    return x->by_name == y->by_name && x->special == y->special && raw_x == raw_y &&
+           x->single_word == y->single_word && x->lstrip == y->lstrip && x->rstrip == y->rstrip;
+}
+
+/* Drop those of specs [n] that do not count. */
+static void drop_others(bb_added_spec *spec, size_t n, bool known)
+{
+    size_t kept[64];                      /* there are 33 different ones */
+    size_t n_kept = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        bool drop = spec[i].n_content == 0 || (known && spec[i].only_new);
+        for (size_t k = 0; spec[i].only_new && k < n_kept && !drop; k++)
+            drop = is_like(&spec[kept[k]], &spec[i]);
+        if (drop) spec[i].content = NULL;
+        else if (spec[i].only_new) kept[n_kept++] = i;
+    }
+}
+
 /* Of specs [n] with one content, in their order, make the first that counts the token: the last
    one's flags, and special if any is. The others lose their content. */
 static void merge(bb_added_spec *spec, size_t n, size_t n_first)
@@ -89,12 +112,10 @@ static void merge(bb_added_spec *spec, size_t n, size_t n_first)
         named = named || spec[i].key;
         told = told || spec[i].mark == BB_ADDED_TELLS;
     }
+    drop_others(spec, n, known);
     for (size_t i = 0; i < n; i++) {
         bb_added_spec *s = &spec[i];
-        if (s->n_content == 0 || (known && s->only_new)) {
-            s->content = NULL;
-            continue;
-        }
+        if (!s->content) continue;
         if (s->mark == BB_ADDED_BARE) {
             s->special = told;
             s->normalized = !told;
@@ -193,13 +214,21 @@ static void sort_tokens(bb_added *d)
     d->n = n;
 }
 
+static bool same_match(const bb_added_token *x, const bb_added_token *y)
+{
+    return x->n_match == y->n_match && memcmp(x->match, y->match, x->n_match) == 0;
+}
+
 static int by_match(const void *a, const void *b)
 {
     const bb_added_token *x = *(const bb_added_token *const *)a;
     const bb_added_token *y = *(const bb_added_token *const *)b;
     const size_t          n = x->n_match < y->n_match ? x->n_match : y->n_match;
     const int             order = n ? memcmp(x->match, y->match, n) : 0;
-    return order ? order : (x->n_match > y->n_match) - (x->n_match < y->n_match);
+
+    if (order) return order;
+    if (x->n_match != y->n_match) return x->n_match < y->n_match ? -1 : 1;
+    return bb_compare_ids(x, y);
 }
 
 /* Set what to look for: the token's name, normalized if it is looked for in normalized text. */
@@ -233,8 +262,9 @@ done:
     return status;
 }
 
+/* Of tokens that normalize to the same text, the lowest id is found. */
 static bb_status build_set(bb_added_set *set, const bb_added *d, bool normalized,
-                           const bb_json *list, bamba_error *err)
+                           const bb_json *place, bamba_error *err)
 {
     for (size_t i = 0; i < d->n; i++) set->n += d->token[i].normalized == normalized;
     if (set->n == 0) return BAMBA_OK;
@@ -245,18 +275,18 @@ static bb_status build_set(bb_added_set *set, const bb_added *d, bool normalized
     for (size_t i = 0; i < d->n; i++)
         if (d->token[i].normalized == normalized) set->token[n++] = &d->token[i];
     bb_sort(set->token, n, sizeof *set->token, by_match);
+    set->n = 0;
     for (size_t i = 0; i < n; i++) {
         const bb_added_token *t = set->token[i];
         if (t->n_match == 0)
-            bb_json_fail(list, BAMBA_ERR_FORMAT, "token %d is empty", (int)t->id);
-        else if (i > 0 && by_match(&set->token[i - 1], &set->token[i]) == 0)
-            bb_json_fail(list, BAMBA_ERR_FORMAT, "tokens %d and %d are the same text",
-                         (int)set->token[i - 1]->id, (int)t->id);
-        else
+            bb_json_fail(place, BAMBA_ERR_FORMAT, "token %d is empty", (int)t->id);
+        else if (set->n == 0 || !same_match(set->token[set->n - 1], t)) {
             set->first[(unsigned char)t->match[0] + 1]++;
+            set->token[set->n++] = t;
+        }
     }
     for (size_t b = 1; b < 257; b++) set->first[b] += set->first[b - 1];
-    return bb_json_status(list->doc, err);
+    return bb_json_status(place->doc, err);
 }
 
 bb_status bb_added_load(bb_added *d, const bb_allocator *a, bb_added_list *list,

@@ -24,6 +24,7 @@ typedef struct reader {
     bb_added_list decoder;
     bb_added_list named;                  /* begins with the standard ones, in their order */
     bb_added_list extra;
+    bool          in_map;                 /* special_tokens_map.json is being read */
     bool          has_extra;              /* the key extra_special_tokens stands, maybe null */
     bool          memory;                 /* ran out of memory */
 } reader;
@@ -38,11 +39,18 @@ static void append(reader *r, bb_added_list *l, const bb_added_spec *t)
 /* A token written as its name, which then is special, or as an object. */
 static bool read_token(bb_added_spec *t, const bb_json *j)
 {
-    *t = (bb_added_spec){ .id = -1, .normalized = -1, .special = true };
+    *t = (bb_added_spec){ .id = -1, .normalized = -1, .special = true, .by_name = true };
     if (bb_json_is_text(j)) t->content = bb_json_value_text(j, &t->n_content);
     else if (bb_json_is_object(j)) bb_added_read(t, j);
     else bb_json_fail(j, BAMBA_ERR_FORMAT, "expected a token: its name or an object");
     return t->content != NULL;
+}
+
+/* The reference compares the tokens of added_tokens.json with the others before it has made tokens
+   of the configuration's objects. */
+static bool tells(const reader *r, const bb_json *j)
+{
+    return r->in_map || bb_json_is_text(j);
 }
 
 /* Give a part to a token; null takes it away. */
@@ -52,14 +60,15 @@ static void name_token(reader *r, const bb_json *member)
     size_t        i = 0;
 
     if (member->node && !read_token(&t, member)) return;
-    t.special = t.only_new = true;
+    t.special = t.special || r->in_map;
+    t.only_new = true;
     t.key = member->key;
     while (i < r->named.n && strcmp(r->named.spec[i].key, t.key) != 0) i++;
     if (i == r->named.n) {
         append(r, &r->named, &t);
     } else {
         t.order = i;
-        if (i < N_STANDARD) t.mark = BB_ADDED_TELLS;
+        if (i < N_STANDARD && tells(r, member)) t.mark = BB_ADDED_TELLS;
         r->named.spec[i] = t;
     }
 }
@@ -99,7 +108,7 @@ static void name_members(reader *r, const bb_json *j, unsigned kinds)
 /* -------------------------------------------------------------- extra tokens ------------- */
 
 /* A list of tokens, or an object of tokens with a part. keep: add to the list there is. */
-static void read_extra(reader *r, const bb_json *j, bool keep, bb_added_mark mark)
+static void read_extra(reader *r, const bb_json *j, bool keep)
 {
     bb_json       member;
     bb_json_walk  walk = { 0 };
@@ -113,7 +122,8 @@ static void read_extra(reader *r, const bb_json *j, bool keep, bb_added_mark mar
         const bb_json item = bb_json_at(j, i);
         if (!read_token(&t, &item)) return;
         t.only_new = true;
-        t.mark = mark;
+        t.special = t.special || r->in_map;
+        if (tells(r, &item)) t.mark = BB_ADDED_TELLS;
         append(r, &r->extra, &t);
     }
     while (bb_json_is_object(j) && bb_json_next(j, &walk, &member)) name_token(r, &member);
@@ -133,10 +143,10 @@ static void read_config(reader *r, const bb_json *config, bb_json *additional)
     if (bb_json_is_member(config, "additional_special_tokens") &&
         bb_json_length(&extra) == 0 &&
         (!bb_json_is_object(&extra) || bb_json_members(&extra) == 0)) {
-        read_extra(r, additional, false, BB_ADDED_TELLS);
+        read_extra(r, additional, false);
         additional->node = NULL;
     } else if (bb_json_is_member(config, "extra_special_tokens")) {
-        read_extra(r, &extra, false, BB_ADDED_TELLS);
+        read_extra(r, &extra, false);
     }
 }
 
@@ -185,6 +195,20 @@ static void read_added(reader *r, const bb_json *j)
     }
 }
 
+/* A standard part goes to the token of the decoder that has its content; that matters only if this
+   one loses its place there. */
+static void keep_flags(reader *r, const bb_added_spec *lost)
+{
+    for (size_t i = 0; i < N_STANDARD; i++) {
+        bb_added_spec *t = &r->named.spec[i];
+        if (t->content && t->n_content == lost->n_content &&
+            memcmp(t->content, lost->content, t->n_content) == 0)
+            *t = (bb_added_spec){ .content = t->content, .n_content = t->n_content, .id = -1,
+                                  .key = t->key, .only_new = true, .special = true,
+                                  .normalized = t->mark != BB_ADDED_TELLS };
+    }
+}
+
 /* The tokens of tokenizer.json once more; one of the same id as another takes its place. */
 static void repeat_tokens(reader *r, const bb_added_list *list)
 {
@@ -195,6 +219,7 @@ static void repeat_tokens(reader *r, const bb_added_list *list)
     bb_sort(d->spec, d->n, sizeof *d->spec, by_id);
     for (size_t i = 0; i < d->n; i++)
         if (i + 1 == d->n || d->spec[i + 1].id != d->spec[i].id) d->spec[n++] = d->spec[i];
+        else keep_flags(r, &d->spec[i]);
     d->n = n;
 }
 
@@ -214,14 +239,22 @@ static void read_files(reader *r, const bb_overlay *o, const bb_added_list *list
     /* What has a part by a name of its own in the configuration stands before the same key of
        the map; the standard parts, after. */
     if (o->config) name_members(r, &config, STANDARD_KEYS | OBJECTS);
+    r->in_map = true;
     if (legacy && o->map) name_members(r, &map, STANDARD_KEYS | OBJECTS | NAMES);
+    r->in_map = false;
     if (o->config) read_config(r, &config, &additional);
-    if (legacy && map_extra.node) read_extra(r, &map_extra, true, BB_ADDED_TELLS);
+    r->in_map = true;
+    if (legacy && map_extra.node) read_extra(r, &map_extra, true);
+    r->in_map = false;
     if (decoder.node) read_decoder(r, &decoder);
     else if (o->added) read_added(r, &added);
     if (legacy && o->map && bb_json_is_member(&map, "additional_special_tokens"))
         additional = bb_json_get(&map, "additional_special_tokens");
-    if (additional.node && !r->has_extra) read_extra(r, &additional, true, BB_ADDED_PLAIN);
+    if (additional.node && !r->has_extra) {
+        const size_t n = r->extra.n;
+        read_extra(r, &additional, true);
+        for (size_t i = n; i < r->extra.n; i++) r->extra.spec[i].mark = BB_ADDED_PLAIN;
+    }
     if (legacy) repeat_tokens(r, list);
     else bb_sort(r->decoder.spec, r->decoder.n, sizeof *r->decoder.spec, by_id);
 }

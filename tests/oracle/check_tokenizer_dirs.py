@@ -3,7 +3,7 @@
 Makes directories with a small trained tokenizer.json and, at random, the files that lay something
 over it: tokenizer_config.json, special_tokens_map.json, added_tokens.json. For each directory the
 ids of every text must be the same: with special tokens parsed and added, and taken as ordinary
-text; so must the end token. What AutoTokenizer refuses must be refused. The same for a seed.
+text; so must the end token. The same directories for a seed.
 
     python check_tokenizer_dirs.py --lib build/libbamba.so [--dirs 300] [--texts 50] [--seed 1]
 """
@@ -132,8 +132,11 @@ def special_map(rng):
     m = {}
     for key in STANDARD + OTHER:
         maybe(rng, 0.25, lambda: token(rng, False), m, key)
-    maybe(rng, 0.3, lambda: [t for t in tokens(rng, 4)], m, "additional_special_tokens")
-    maybe(rng, 0.2, lambda: [t for t in tokens(rng, 4, False)], m, "extra_special_tokens")
+    maybe(rng, 0.3, lambda: tokens(rng, 4), m, "additional_special_tokens")
+    maybe(rng, 0.2, lambda: tokens(rng, 4, False), m, "extra_special_tokens")
+    for t in m.get("extra_special_tokens", []):     # the reference sets it, and refuses to set it twice
+        if isinstance(t, dict):
+            t.pop("special", None)
     return m
 
 
@@ -175,28 +178,48 @@ def text(rng):
     return rng.choice(["", " ", ""]).join(parts)
 
 
+def is_determined(theirs):
+    """Tokens that normalize to the same text: which one the reference finds depends on a random hash. An unknown token
+    without a name: it recurs for ever."""
+    normalizer = theirs.backend_tokenizer.normalizer
+    seen = [normalizer.normalize_str(t.content) if normalizer else t.content
+            for t in theirs.added_tokens_decoder.values() if t.normalized]
+    return len(seen) == len(set(seen))
+
+
+def open_theirs(folder):
+    try:
+        return AutoTokenizer.from_pretrained(str(folder))
+    except RecursionError:
+        return None
+
+
+def encode_theirs(theirs, text, **kwargs):
+    """None where the reference panics: a token that is stripped of more than there is."""
+    try:
+        return theirs(text, **kwargs).input_ids
+    except BaseException as e:
+        if type(e).__name__ != "PanicException":
+            raise
+        return None
+
+
 def check(rng, files, folder, lib, n_texts, tally):
-    """False if the reference refuses the directory, for a reason that is not a matter of our reading."""
-    try:
-        theirs = AutoTokenizer.from_pretrained(str(folder))
-    except Exception as e:
-        theirs, why = None, e
-    try:
-        ours = Bamba(lib, folder)
-    except RuntimeError as e:
-        tally.compare("opened", files, f"refused: {e}", "refused" if theirs is None else "opened") \
-            if theirs is not None else None
+    """False if the reference's answers cannot be had."""
+    theirs = open_theirs(folder)
+    if theirs is None or not is_determined(theirs):
         return False
-    if theirs is None:
-        tally.compare("opened", files, "opened", f"refused: {why}")
-        return False
+    ours = Bamba(lib, folder)
     eos = theirs.convert_tokens_to_ids(theirs.eos_token) if theirs.eos_token else None
     tally.compare("end token", files, ours.lib.bamba_tokenizer_eos(ours.handle), -1 if eos is None else eos)
     for _ in range(n_texts):
         t = text(rng)
-        tally.compare("special", (t, files), ours.encode(t, ADD_SPECIAL | PARSE_SPECIAL), theirs(t).input_ids)
-        plain = theirs(t, add_special_tokens=False, split_special_tokens=True).input_ids
-        tally.compare("plain", (t, files), ours.encode(t, 0), plain)
+        both = encode_theirs(theirs, t)
+        plain = encode_theirs(theirs, t, add_special_tokens=False, split_special_tokens=True)
+        if both is not None:
+            tally.compare("special", (t, files), ours.encode(t, ADD_SPECIAL | PARSE_SPECIAL), both)
+        if plain is not None:
+            tally.compare("plain", (t, files), ours.encode(t, 0), plain)
     ours.close()
     return True
 
@@ -220,8 +243,8 @@ def main():
             used += check(rng, files, folder, args.lib, args.texts, tally)
             if tally.failed > failed:
                 print(f"directory {i} differs", flush=True)
-    print(f"{args.dirs} directories, {args.dirs - used} refused by both; {tally.passed} passed, {tally.failed} failed")
-    return 1 if tally.failed or used < args.dirs // 2 else 0
+    print(f"{args.dirs} directories, {args.dirs - used} without an answer; {tally.passed} passed, {tally.failed} failed")
+    return 1 if tally.failed or used < args.dirs * 9 // 10 else 0
 
 
 if __name__ == "__main__":
