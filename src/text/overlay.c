@@ -205,7 +205,7 @@ static void keep_flags(reader *r, const bb_added_spec *lost)
             memcmp(t->content, lost->content, t->n_content) == 0)
             *t = (bb_added_spec){ .content = t->content, .n_content = t->n_content, .id = -1,
                                   .key = t->key, .only_new = true, .special = true,
-                                  .normalized = t->mark != BB_ADDED_TELLS };
+                                  .normalized = t->mark != BB_ADDED_TELLS, .mark = t->mark };
     }
 }
 
