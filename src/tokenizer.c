@@ -56,15 +56,22 @@ int bamba_tokenizer_size(const bamba_tokenizer *t)
 
 /* -------------------------------------------------------------- text to ids -------------- */
 
-bamba_status bamba_tokenize(const bamba_tokenizer *t, const char *text, size_t n_bytes,
-                            unsigned flags, int32_t **ids, size_t *n_ids, bamba_error *err)
+bamba_status bamba_tokenize_with(const bamba_tokenizer *t, const char *text, size_t n_bytes,
+                                 const bamba_tokenize_options *options, int32_t **ids,
+                                 size_t *n_ids, bamba_error *err)
 {
+    const unsigned         known = BAMBA_TOKENIZE_ADD_SPECIAL | BAMBA_TOKENIZE_PARSE_SPECIAL |
+                                   BAMBA_TOKENIZE_CONTINUE;
+    bamba_tokenize_options o = BAMBA_TOKENIZE_OPTIONS;
+
     if (!t || !ids || !n_ids || (!text && n_bytes > 0))
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "bamba_tokenize: an argument is NULL");
     *ids = NULL;
     *n_ids = 0;
-    if (flags & ~(unsigned)(BAMBA_TOKENIZE_ADD_SPECIAL | BAMBA_TOKENIZE_PARSE_SPECIAL))
-        return bb_fail(err, BAMBA_ERR_ARGUMENT, "flags: 0x%x is not known", flags);
+    bb_status status = bb_read_options(&o, sizeof o, sizeof o, options, "tokenize options", err);
+    if (status != BAMBA_OK) return status;
+    if (o.flags & ~known)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "flags: 0x%x is not known", o.flags);
     if (n_bytes > TEXT_MOST_BYTES)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "text: expected at most %d bytes, found %zu",
                        (int)TEXT_MOST_BYTES, n_bytes);
@@ -72,8 +79,8 @@ bamba_status bamba_tokenize(const bamba_tokenizer *t, const char *text, size_t n
     if (valid < n_bytes)
         return bb_fail(err, BAMBA_ERR_FORMAT, "text: not UTF-8 at byte %zu", valid);
 
-    bb_ids          list = { .a = &t->alloc };
-    const bb_status status = bb_pipeline_encode(&t->pipeline, text, n_bytes, flags, &list, err);
+    bb_ids list = { .a = &t->alloc };
+    status = bb_pipeline_encode(&t->pipeline, text, n_bytes, &o, &list, err);
     if (status != BAMBA_OK || list.n == 0) {
         bb_release(&t->alloc, list.id);
         return status;
@@ -81,6 +88,15 @@ bamba_status bamba_tokenize(const bamba_tokenizer *t, const char *text, size_t n
     *ids = list.id;
     *n_ids = list.n;
     return BAMBA_OK;
+}
+
+bamba_status bamba_tokenize(const bamba_tokenizer *t, const char *text, size_t n_bytes,
+                            unsigned flags, int32_t **ids, size_t *n_ids, bamba_error *err)
+{
+    bamba_tokenize_options o = BAMBA_TOKENIZE_OPTIONS;
+
+    o.flags = flags;
+    return bamba_tokenize_with(t, text, n_bytes, &o, ids, n_ids, err);
 }
 
 void bamba_tokens_free(const bamba_tokenizer *t, int32_t *ids)

@@ -247,7 +247,7 @@ static bb_status find_match_text(bb_added *d, const bb_normalizer *normalizer, b
             status = no_memory(err);
             goto done;
         }
-        if (t->normalized) BB_TRY(bb_normalize(normalizer, matcher, &text, &spare, err));
+        if (t->normalized) BB_TRY(bb_normalize(normalizer, matcher, &text, &spare, false, err));
         t->n_match = text.n;
         t->match = bb_copy_text(&d->alloc, text.data, text.n);
         if (!t->match) {

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N_STANDARD = 7, EOS = 1 };
+enum { N_STANDARD = 7, EOS = 1, PAD = 4 };
 
 static const char *const STANDARD[N_STANDARD] = { "bos_token", "eos_token", "unk_token",
                                                   "sep_token", "pad_token", "cls_token",
@@ -201,7 +201,8 @@ static void keep_flags(reader *r, const bb_added_spec *lost)
 {
     for (size_t i = 0; i < N_STANDARD; i++) {
         bb_added_spec *t = &r->named.spec[i];
-        if (t->content && t->n_content == lost->n_content &&
+        const bool     padding = t->by_name && t->mark != BB_ADDED_TELLS;
+        if (t->content && !padding && t->n_content == lost->n_content &&
             memcmp(t->content, lost->content, t->n_content) == 0)
             *t = (bb_added_spec){ .content = t->content, .n_content = t->n_content, .id = -1,
                                   .key = t->key, .only_new = true, .special = true,
@@ -320,6 +321,7 @@ bb_status bb_overlay_open(bb_overlay *o, bb_added_list *list, const char *dir,
         append(&r, &r.named, &(bb_added_spec){ .id = -1, .key = STANDARD[i] });
     BB_TRY(check(o, &r, err));
     if (pad.node) name_token(&r, &pad);
+    r.named.spec[PAD].mark = BB_ADDED_PLAIN;     /* this one the reference names too late to tell */
     read_files(&r, o, list);
     BB_TRY(check(o, &r, err));
     if (o->config) {

@@ -100,6 +100,8 @@ void bb_pipeline_free(bb_pipeline *p)
 
 /* -------------------------------------------------------------- encoding ----------------- */
 
+enum { REPORT_BYTES = 1 << 16 };          /* between two reports, at least */
+
 typedef struct encoder {
     const bb_pipeline *p;
     bb_matcher        *matcher;
@@ -108,6 +110,8 @@ typedef struct encoder {
     bb_pieces          pieces;
     bb_bpe_work        bpe;
     bool               special;
+    bool               bare;              /* the text goes on where another ended */
+    size_t             done;              /* bytes of the text whose ids are known */
     bb_ids            *ids;
     bamba_error       *err;
 } encoder;
@@ -120,8 +124,11 @@ static bb_status no_memory(const encoder *e)
 /* Encode a stretch of normalized text without added tokens. */
 static bb_status encode_stretch(encoder *e, const char *text, size_t n, bool at_start)
 {
+    size_t unreported = 0;
+
     e->pieces.text.n = 0;
     e->pieces.at_start = at_start;
+    e->pieces.bare = at_start && e->bare;
     if (!bb_buffer_append(&e->pieces.text, text, n)) return no_memory(e);
 
     bb_status status = bb_pretokenize(e->p->pretokenizer, e->matcher, &e->pieces, e->err);
@@ -129,6 +136,11 @@ static bb_status encode_stretch(encoder *e, const char *text, size_t n, bool at_
         const bb_span s = e->pieces.piece.span[i];
         status = bb_bpe_encode(e->p->bpe, &e->bpe, e->pieces.text.data + s.start,
                                s.end - s.start, e->ids, e->err);
+        unreported += s.end - s.start;
+        if (status == BAMBA_OK && unreported >= REPORT_BYTES) {
+            unreported = 0;
+            status = bb_matcher_report(e->matcher, e->done + s.end, e->err);
+        }
     }
     return status;
 }
@@ -139,7 +151,9 @@ static bb_status encode_raw(encoder *e, const char *text, size_t n, bool at_star
     e->text.n = 0;
     if (!bb_buffer_append(&e->text, text, n)) return no_memory(e);
 
-    bb_status status = bb_normalize(e->p->normalizer, e->matcher, &e->text, &e->spare, e->err);
+    bb_status status = bb_normalize(e->p->normalizer, e->matcher, &e->text, &e->spare,
+                                    at_start && e->bare, e->err);
+    if (status == BAMBA_OK) status = bb_matcher_report(e->matcher, e->done, e->err);
     if (status != BAMBA_OK) return status;
     bb_added_scan scan = bb_added_scan_begin(&e->p->added.normalized, e->text.data, e->text.n,
                                              e->special);
@@ -159,6 +173,7 @@ static bb_status encode_text(encoder *e, const char *text, size_t n)
     bb_status     status = BAMBA_OK;
 
     while (status == BAMBA_OK && bb_added_scan_next(&scan)) {
+        e->done = scan.start;
         if (!scan.token)
             status = encode_raw(e, text + scan.start, scan.end - scan.start, scan.start == 0);
         else if (!bb_ids_append(e->ids, scan.token->id))
@@ -174,20 +189,24 @@ static bb_status append_all(encoder *e, const int32_t *ids, size_t n)
     return BAMBA_OK;
 }
 
-bb_status bb_pipeline_encode(const bb_pipeline *p, const char *text, size_t n, unsigned flags,
-                             bb_ids *ids, bamba_error *err)
+bb_status bb_pipeline_encode(const bb_pipeline *p, const char *text, size_t n,
+                             const bamba_tokenize_options *options, bb_ids *ids,
+                             bamba_error *err)
 {
     const bb_allocator *a = &p->alloc;
+    const unsigned      flags = options->flags;
     const bool          affix = flags & BAMBA_TOKENIZE_ADD_SPECIAL;
     bb_status           status = BAMBA_OK;
     encoder e = { .p = p, .text.a = a, .spare.a = a, .pieces = bb_pieces_begin(a), .bpe.a = a,
                   .special = (flags & BAMBA_TOKENIZE_PARSE_SPECIAL) && !p->split_special,
-                  .ids = ids, .err = err };
+                  .bare = flags & BAMBA_TOKENIZE_CONTINUE, .ids = ids, .err = err };
 
     if (affix) BB_TRY(append_all(&e, p->post.before, p->post.n_before));
     if (n > 0) {
         BB_TRY(bb_matcher_create(&e.matcher, a, err));
+        bb_matcher_begin(e.matcher, n, options->progress, options->progress_context);
         BB_TRY(encode_text(&e, text, n));
+        BB_TRY(bb_matcher_report(e.matcher, n, err));
     }
     if (affix) BB_TRY(append_all(&e, p->post.behind, p->post.n_behind));
 done:

@@ -31,8 +31,9 @@ bb_status bb_pipeline_load(bb_pipeline *p, const bb_allocator *a, const char *di
                            const bb_log *log, bamba_error *err);
 void      bb_pipeline_free(bb_pipeline *p);
 
-/* Append the ids of text [n], well-formed UTF-8. flags: BAMBA_TOKENIZE_… */
-bb_status bb_pipeline_encode(const bb_pipeline *p, const char *text, size_t n, unsigned flags,
-                             bb_ids *ids, bamba_error *err);
+/* Append the ids of text [n], well-formed UTF-8. Of the options, struct_bytes is not looked at. */
+bb_status bb_pipeline_encode(const bb_pipeline *p, const char *text, size_t n,
+                             const bamba_tokenize_options *options, bb_ids *ids,
+                             bamba_error *err);
 
 #endif

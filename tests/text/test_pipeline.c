@@ -82,7 +82,7 @@ static void test_normalizers(void **state)
         if (bb_normalizer_load(&z, &a, &root, &err) != BAMBA_OK) fail_msg("%s", err.message);
         assert_int_equal(bb_matcher_create(&m, &a, &err), BAMBA_OK);
         assert_true(bb_buffer_append(&text, c->text, strlen(c->text)));
-        assert_int_equal(bb_normalize(z, m, &text, &spare, &err), BAMBA_OK);
+        assert_int_equal(bb_normalize(z, m, &text, &spare, false, &err), BAMBA_OK);
         expect_text(normalizers[c->component], c->text, text.data, text.n, c->expected);
 
         bb_buffer_free(&text);
@@ -195,14 +195,14 @@ static void test_ids(void **state)
     for (size_t i = 0; i < COUNT(id_cases); i++) {
         const id_case *c = &id_cases[i];
         bb_ids         ids = { .a = &a };
-        const unsigned flags = c->special ? BAMBA_TOKENIZE_ADD_SPECIAL |
-                                                BAMBA_TOKENIZE_PARSE_SPECIAL : 0;
+        bamba_tokenize_options o = BAMBA_TOKENIZE_OPTIONS;
+        if (c->special) o.flags = BAMBA_TOKENIZE_ADD_SPECIAL | BAMBA_TOKENIZE_PARSE_SPECIAL;
         if (c->tokenizer != loaded) {
             if (loaded >= 0) bb_pipeline_free(&p);
             load(&p, &a, dir, tokenizer_files[c->tokenizer]);
             loaded = c->tokenizer;
         }
-        assert_int_equal(bb_pipeline_encode(&p, c->text, strlen(c->text), flags, &ids, &err),
+        assert_int_equal(bb_pipeline_encode(&p, c->text, strlen(c->text), &o, &ids, &err),
                          BAMBA_OK);
         if (ids.n != c->n) fail_msg("tokenizer %d, '%s': %zu ids", loaded, c->text, ids.n);
         for (size_t k = 0; k < c->n; k++)
@@ -252,9 +252,11 @@ static bb_status use_all(const bb_allocator *a, const char *dir, size_t *n_ids)
     bamba_decoder decoder = BAMBA_DECODER;
     char          out[512];
 
+    bamba_tokenize_options o = BAMBA_TOKENIZE_OPTIONS;
+    o.flags = BAMBA_TOKENIZE_ADD_SPECIAL | BAMBA_TOKENIZE_PARSE_SPECIAL;
     bb_status status = bb_pipeline_load(&p, a, dir, NULL, &err);
     if (status == BAMBA_OK) {
-        status = bb_pipeline_encode(&p, text, sizeof text - 1, 3, &ids, &err);
+        status = bb_pipeline_encode(&p, text, sizeof text - 1, &o, &ids, &err);
         *n_ids = ids.n;
     }
     if (status == BAMBA_OK)

@@ -13,7 +13,7 @@ static const char FILE_TEXT[] =
     "   \"special_tokens\": {\"<end>\": {\"ids\": [10]}}},"
     " \"decoder\": {\"type\": \"ByteLevel\"},"
     " \"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"\xC4\xA0\": 1,"
-    "   \"\xC4\xA0" "a\": 2, \"\xC3\x83\": 3, \"\xC2\xA9\": 4, \"<\": 5},"
+    "   \"\xC4\xA0" "a\": 2, \"\xC3\x83\": 3, \"\xC2\xA9\": 4, \"<\": 5, \"plus\": 6, \"<end>\": 10},"
     "   \"merges\": [\"\xC4\xA0 a\"]}}";
 
 static char logged[512];                  /* by the last open_small() */
@@ -90,8 +90,8 @@ static void test_tokenize_errors(void **state)
                   BAMBA_ERR_FORMAT, "at byte 1");
     expect_status("surrogate", bamba_tokenize(t, "\xED\xA0\x80", 3, 0, &ids, &n, &err), &err,
                   BAMBA_ERR_FORMAT, "at byte 0");
-    expect_status("flags", bamba_tokenize(t, "a", 1, 4, &ids, &n, &err), &err,
-                  BAMBA_ERR_ARGUMENT, "0x4");
+    expect_status("flags", bamba_tokenize(t, "a", 1, 8, &ids, &n, &err), &err,
+                  BAMBA_ERR_ARGUMENT, "0x8");
     expect_status("NULL", bamba_tokenize(t, NULL, 1, 0, &ids, &n, &err), &err,
                   BAMBA_ERR_ARGUMENT, "NULL");
     expect_status("long", bamba_tokenize(t, "a", (size_t)1 << 31, 0, &ids, &n, &err), &err,
@@ -160,9 +160,13 @@ static void test_single_tokens(void **state)
     assert_int_equal(bamba_tokenizer_eos(t), 6);
     assert_string_equal(logged, "");
     bamba_tokenizer_free(t);
-    t = open_small("{\"eos_token\": \"<none>\"}");
+    t = open_small("{\"eos_token\": \"<none>\"}");     /* becomes a token */
+    assert_int_equal(bamba_tokenizer_eos(t), 11);
+    assert_true(bamba_token_is_special(t, 11));
+    assert_string_equal(logged, "");
+    bamba_tokenizer_free(t);
+    t = open_small("{\"eos_token\": \"\"}");
     assert_int_equal(bamba_tokenizer_eos(t), -1);
-    assert_string_equal(logged, "tokenizer_config.json: 'eos_token': '<none>' is not a token");
     bamba_tokenizer_free(t);
     t = open_small(NULL);
     assert_int_equal(bamba_tokenizer_eos(t), -1);
