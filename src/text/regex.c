@@ -31,7 +31,8 @@ enum {
     LIMIT_MOST = 10 * 1000 * 1000,
     BUDGET_BASE = 1 << 28,                /* steps of a text, however short */
     BUDGET_PER_BYTE = 256,
-    REPORT_MATCHES = 4096                 /* between two reports */
+    REPORT_MATCHES = 4096,                /* between two reports, or so many steps */
+    REPORT_STEPS = 1 << 24
 };
 
 struct bb_regex {
@@ -51,6 +52,8 @@ struct bb_matcher {
     void                  *context;
     size_t                 done, total;   /* bytes of the text              */
     unsigned               n_matches;     /* since the last report          */
+    uint64_t               n_steps;       /* likewise                       */
+    bool                   cancelled;
 };
 
 static void *pcre_allocate(PCRE2_SIZE bytes, void *context)
@@ -181,15 +184,21 @@ void bb_matcher_begin(bb_matcher *m, size_t n, bamba_progress_fn *progress, void
     m->steps_left = BUDGET_BASE + (uint64_t)n * BUDGET_PER_BYTE;
     m->progress = progress;
     m->context = context;
-    m->done = m->n_matches = 0;
+    m->done = 0;
+    m->n_matches = 0;
+    m->n_steps = 0;
     m->total = n;
+    m->cancelled = false;
 }
 
 bb_status bb_matcher_report(bb_matcher *m, size_t done, bamba_error *err)
 {
     m->n_matches = 0;
+    m->n_steps = 0;
     if (done > m->done) m->done = done < m->total ? done : m->total;
-    if (m->progress && m->progress(m->context, m->done, m->total))
+    if (m->progress && !m->cancelled)
+        m->cancelled = m->progress(m->context, m->done, m->total) != 0;
+    if (m->cancelled)
         return bb_fail(err, BAMBA_ERR_CANCELLED, "tokenizing was cancelled");
     return BAMBA_OK;
 }
@@ -220,9 +229,12 @@ static int match_once(const bb_scan *s, size_t from, size_t end, uint32_t option
     return rc;
 }
 
+/* False if that was too much, or the caller cancels. */
 static bool spend(bb_matcher *m, uint64_t steps)
 {
     m->steps_left -= steps < m->steps_left ? steps : m->steps_left;
+    m->n_steps += steps;
+    if (m->n_steps >= REPORT_STEPS && bb_matcher_report(m, 0, NULL) != BAMBA_OK) return false;
     return m->steps_left > 0;
 }
 
@@ -288,6 +300,7 @@ bb_status bb_scan_next(bb_scan *s, bool *found, bamba_error *err)
         }
         if (rc == PCRE2_ERROR_NOMEMORY)
             return bb_fail(err, BAMBA_ERR_MEMORY, "matching: out of memory");
+        if (rc < 0 && s->matcher->cancelled) return bb_matcher_report(s->matcher, 0, err);
         if (rc < 0)
             return bb_fail(err, BAMBA_ERR_UNSUPPORTED,
                            "splitting text: a pattern of tokenizer.json takes too many steps "

@@ -298,12 +298,28 @@ static void test_config(void **state)
     static const char *const text[] = { "", "{", "[]", "3", "{\"eos_token\": 3}",
                                         "{\"eos_token\": []}",
                                         "{\"eos_token\": {\"content\": 3}}",
-                                        "{\"eos_token\": true}", "{\"a\": 1, \"a\": 2}" };
+                                        "{\"eos_token\": true}", "{\"a\": 1, \"a\": 2}",
+                                        "{\"added_tokens_decoder\": []}",
+                                        "{\"added_tokens_decoder\": {\"9\": \"x\"}}",
+                                        "{\"added_tokens_decoder\": {\"x\": {}}}",
+                                        "{\"extra_special_tokens\": \"x\"}",
+                                        "{\"extra_special_tokens\": {\"x\": 3}}",
+                                        "{\"additional_special_tokens\": [3]}",
+                                        "{\"split_special_tokens\": 1}" };
+    static const char *const beside[] = { "special_tokens_map.json", "added_tokens.json" };
 
     (void)state;
     for (size_t i = 0; i < sizeof text / sizeof text[0]; i++) {
         tempdir_write_text(dir, CONFIG, text[i]);
         expect_refused(text[i], CONFIG, "");
+    }
+    tempdir_delete(dir, CONFIG);
+    for (int i = 0; i < 2; i++) {
+        tempdir_write_text(dir, beside[i], i ? "{\"x\": \"9\"}" : "{\"eos_token\": 9}");
+        expect_refused(beside[i], beside[i], "");
+        tempdir_write_text(dir, beside[i], "[]");
+        expect_refused(beside[i], beside[i], "expected an object");
+        tempdir_delete(dir, beside[i]);
     }
 }
 
