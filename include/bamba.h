@@ -422,8 +422,8 @@ typedef struct bamba_tokenizer_options {
 /**
  * Open tokenizer.json of a directory, as written by the Hugging Face tokenizers library: BPE,
  * byte-level or with byte fallback. What tokenizer_config.json, special_tokens_map.json and
- * added_tokens.json lay over it counts as for transformers 5.23's AutoTokenizer (TokenizersBackend):
- * tokens they add, with their flags; tokens marked special by a name such as eos_token, or as extra
+ * added_tokens.json lay over it counts as for transformers 5.23's AutoTokenizer
+ * (TokenizersBackend): tokens they add, with their flags; tokens marked special by a name such as eos_token, or as extra
  * special tokens; split_special_tokens. As there, ids of added tokens follow from the order of the
  * files (an id that differs from the written one goes to the log), tokens without a text are left
  * out, one that repeats has its last flags, and add_bos_token, add_eos_token and add_prefix_space
@@ -438,8 +438,8 @@ BAMBA_API bamba_status bamba_tokenizer_open(bamba_tokenizer **out, const char *d
 BAMBA_API void bamba_tokenizer_free(bamba_tokenizer *tokenizer);
 
 /** One more than the largest id, added tokens included. Ids below may be without a token. A model's
-    n_vocab is often larger (rows of padding) and can be smaller (tokens that were added later, which
-    bamba_feed refuses): see bamba_sampler_options.tokenizer. */
+    n_vocab is often larger (rows of padding), and can be smaller (tokens that were added later,
+    which bamba_feed refuses): see bamba_sampler_options.tokenizer. */
 BAMBA_API int bamba_tokenizer_size(const bamba_tokenizer *tokenizer);
 
 enum {                                    /* flags of bamba_tokenize                             */
@@ -465,8 +465,8 @@ enum {                                    /* flags of bamba_tokenize            
  * @return BAMBA_OK; BAMBA_ERR_FORMAT (not UTF-8: the message gives the byte offset; or the
  *         vocabulary lacks the unknown token that the text needs); BAMBA_ERR_UNSUPPORTED (a
  *         pattern of tokenizer.json takes more steps than a text of this length is granted, about
- *         a second's worth and 256 for each byte); BAMBA_ERR_MEMORY; BAMBA_ERR_ARGUMENT (NULL where it
- *         is not allowed, more than 2^30 bytes).
+ *         a second's worth and 256 for each byte); BAMBA_ERR_MEMORY; BAMBA_ERR_ARGUMENT (NULL
+ *         where it is not allowed, more than 2^30 bytes).
  * Threads  any number at once on one tokenizer.
  */
 BAMBA_API bamba_status bamba_tokenize(const bamba_tokenizer *tokenizer, const char *text,
@@ -509,7 +509,7 @@ BAMBA_API int bamba_token_is_special(const bamba_tokenizer *tokenizer, int32_t i
 BAMBA_API int32_t bamba_token_find(const bamba_tokenizer *tokenizer, const char *text,
                                    size_t n_bytes);
 
-/** The end token that tokenizer_config.json names, or -1. */
+/** The end token that tokenizer_config.json or special_tokens_map.json names, or -1. */
 BAMBA_API int32_t bamba_tokenizer_eos(const bamba_tokenizer *tokenizer);
 
 /** State of a decoding that goes on from call to call. The caller owns it; it begins as
