@@ -457,8 +457,13 @@ typedef struct bamba_tokenizer_options {
 
 /**
  * Open tokenizer.json of a directory, as written by the Hugging Face tokenizers library: BPE,
- * byte-level or with byte fallback. tokenizer_config.json is read for the name of the end token
- * if it is there; an end token that the vocabulary lacks goes to the log.
+ * byte-level or with byte fallback. What tokenizer_config.json, special_tokens_map.json and
+ * added_tokens.json lay over it counts as for transformers 5.23's AutoTokenizer
+ * (TokenizersBackend): tokens they add, with their flags; tokens marked special by a name such as eos_token, or as extra
+ * special tokens; split_special_tokens. As there, ids of added tokens follow from the order of the
+ * files (an id that differs from the written one goes to the log), tokens without a text are left
+ * out, one that repeats has its last flags, and add_bos_token, add_eos_token and add_prefix_space
+ * change nothing beside a tokenizer.json. A "tokenizer_class" is not looked at.
  *
  * @return BAMBA_OK; BAMBA_ERR_IO; BAMBA_ERR_FORMAT; BAMBA_ERR_UNSUPPORTED (a component that is not
  *         implemented, by name); BAMBA_ERR_MEMORY; BAMBA_ERR_ARGUMENT.
@@ -468,19 +473,24 @@ BAMBA_API bamba_status bamba_tokenizer_open(bamba_tokenizer **out, const char *d
                                             bamba_error *err);
 BAMBA_API void bamba_tokenizer_free(bamba_tokenizer *tokenizer);
 
-/** One more than the largest id, added tokens included. A model may have more logits, which pad its
-    matrices: ids from here on have no token and no text. A sampler created for the smaller of both
-    numbers never chooses them. */
+/** One more than the largest id, added tokens included. Ids below may be without a token. A model's
+    n_vocab is often larger (rows of padding), and can be smaller (tokens that were added later,
+    which bamba_feed refuses): see bamba_sampler_options.tokenizer. */
 BAMBA_API int bamba_tokenizer_size(const bamba_tokenizer *tokenizer);
 
 enum {                                    /* flags of bamba_tokenize                             */
     BAMBA_TOKENIZE_ADD_SPECIAL   = 1,     /* begin / end tokens as the post-processor says       */
-    BAMBA_TOKENIZE_PARSE_SPECIAL = 2      /* special tokens written in the text become one id;
-                                             without it they are ordinary text                   */
+    BAMBA_TOKENIZE_PARSE_SPECIAL = 2,     /* special tokens written in the text become one id;
+                                             without it, or if tokenizer_config.json says
+                                             split_special_tokens, they are ordinary text        */
+    BAMBA_TOKENIZE_CONTINUE      = 4      /* the text goes on where another ended: no space is put
+                                             in front of its first word                          */
 };
 
 /**
- * Turn text into ids.
+ * Turn text into ids. An empty text has none, with BAMBA_TOKENIZE_ADD_SPECIAL the begin and end
+ * tokens alone; models need at least one id, so feed the begin token (bamba_model_info.bos) if
+ * there is none.
  *
  * @param text      [n_bytes] UTF-8.
  * @param ids       Out: [*n_ids], NULL if there are none. The caller frees it with
@@ -489,14 +499,31 @@ enum {                                    /* flags of bamba_tokenize            
  * @param flags     BAMBA_TOKENIZE_…, or 0.
  *
  * @return BAMBA_OK; BAMBA_ERR_FORMAT (not UTF-8: the message gives the byte offset; or the
- *         vocabulary lacks the unknown token that the text needs); BAMBA_ERR_UNSUPPORTED (the
- *         split expression needs more steps than PCRE2 grants); BAMBA_ERR_MEMORY;
- *         BAMBA_ERR_ARGUMENT (NULL where it is not allowed, more than 2^30 bytes).
+ *         vocabulary lacks the unknown token that the text needs); BAMBA_ERR_UNSUPPORTED (a
+ *         pattern of tokenizer.json takes more steps than a text of this length is granted, about
+ *         a second's worth and 256 for each byte); BAMBA_ERR_MEMORY; BAMBA_ERR_ARGUMENT (NULL
+ *         where it is not allowed, more than 2^30 bytes).
  * Threads  any number at once on one tokenizer.
  */
 BAMBA_API bamba_status bamba_tokenize(const bamba_tokenizer *tokenizer, const char *text,
                                       size_t n_bytes, unsigned flags, int32_t **ids,
                                       size_t *n_ids, bamba_error *err);
+
+typedef struct bamba_tokenize_options {
+    size_t             struct_bytes;
+    unsigned           flags;             /* BAMBA_TOKENIZE_…                                    */
+    bamba_progress_fn *progress;          /* unit: bytes of the text whose ids are known; called
+                                             while it is split too. Not within one word           */
+    void              *progress_context;
+} bamba_tokenize_options;
+
+#define BAMBA_TOKENIZE_OPTIONS { sizeof(bamba_tokenize_options), 0, NULL, NULL }
+
+/** The same with a function that watches, and can end it: BAMBA_ERR_CANCELLED, no ids. It is called
+    by the calling thread. options may be NULL. */
+BAMBA_API bamba_status bamba_tokenize_with(const bamba_tokenizer *tokenizer, const char *text,
+                                           size_t n_bytes, const bamba_tokenize_options *options,
+                                           int32_t **ids, size_t *n_ids, bamba_error *err);
 /** Free what bamba_tokenize made with this tokenizer. NULL is allowed. */
 BAMBA_API void bamba_tokens_free(const bamba_tokenizer *tokenizer, int32_t *ids);
 
@@ -518,7 +545,7 @@ BAMBA_API int bamba_token_is_special(const bamba_tokenizer *tokenizer, int32_t i
 BAMBA_API int32_t bamba_token_find(const bamba_tokenizer *tokenizer, const char *text,
                                    size_t n_bytes);
 
-/** The end token that tokenizer_config.json names, or -1. */
+/** The end token that tokenizer_config.json or special_tokens_map.json names, or -1. */
 BAMBA_API int32_t bamba_tokenizer_eos(const bamba_tokenizer *tokenizer);
 
 /** State of a decoding that goes on from call to call. The caller owns it; it begins as
@@ -580,7 +607,7 @@ typedef struct bamba_sampler_options {
     int                     top_k;                /* <= 0 = all; default 40                      */
     float                   top_p;                /* 1 = off; default 0.95                       */
     float                   min_p;                /* 0 = off; default 0.05                       */
-    float                   repetition_penalty;   /* > 0, 1 = off; default 1                     */
+    float                   repetition_penalty;   /* > 0, however small; 1 = off; default 1      */
     float                   presence_penalty;     /* 0 = off                                     */
     float                   frequency_penalty;    /* 0 = off                                     */
     int                     penalty_last_n;       /* 0 = off, -1 = all accepted; default 64      */
@@ -589,11 +616,15 @@ typedef struct bamba_sampler_options {
     bamba_logits_fn        *callback;
     void                   *callback_context;
     bamba_allocator         allocator;
+    const bamba_tokenizer  *tokenizer;            /* NULL, or: ids without a token there are never
+                                                     chosen, whatever callback and bias say; not
+                                                     needed after bamba_sampler_create           */
 } bamba_sampler_options;
 
 /* Unlike the other options, zeros are values here: start from this macro. */
 #define BAMBA_SAMPLER_OPTIONS { sizeof(bamba_sampler_options), 0, 0.8f, 40, 0.95f, 0.05f, 1.0f,    \
-                                0.0f, 0.0f, 64, NULL, 0, NULL, NULL, { NULL, NULL, NULL } }
+                                0.0f, 0.0f, 64, NULL, 0, NULL, NULL, { NULL, NULL, NULL }, \
+                                NULL }
 
 /**
  * Set in *options what the model's generation_config.json says: temperature (0 if do_sample is
@@ -609,8 +640,8 @@ BAMBA_API bamba_status bamba_model_sampler_defaults(const bamba_model *model,
 /**
  * Create a sampler for logits of n_vocab entries.
  *
- * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (a value outside its range, NaN, or an id outside
- *         [0, n_vocab)); BAMBA_ERR_MEMORY.
+ * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (a value outside its range, NaN, an id outside
+ *         [0, n_vocab), or a tokenizer without a token there); BAMBA_ERR_MEMORY.
  */
 BAMBA_API bamba_status bamba_sampler_create(bamba_sampler **out, int n_vocab,
                                             const bamba_sampler_options *options, bamba_error *err);
@@ -627,7 +658,8 @@ BAMBA_API void bamba_sampler_accept(bamba_sampler *sampler, int32_t id);
  * Choose the next token. Does not accept it.
  *
  * @param logits  [n_vocab], not changed. NaN counts as -infinity.
- * @return the id; 0 <= id < n_vocab. If every logit is -infinity: the lowest id.
+ * @return the id; 0 <= id < n_vocab, that of a token if the options named a tokenizer. If every
+ *         logit is -infinity: the lowest such id.
  * Cost     no allocation; linear in n_vocab, plus sorting what top_k leaves.
  * Result   the same bits for the same seed, calls and logits on one build.
  */

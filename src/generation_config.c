@@ -131,7 +131,8 @@ static void choose(float *value, float said)
 
 bamba_status bamba_model_sampler_defaults(const bamba_model *m, bamba_sampler_options *o)
 {
-    if (!m || !o || o->struct_bytes < sizeof *o) return BAMBA_ERR_ARGUMENT;
+    if (!m || !o || o->struct_bytes < offsetof(bamba_sampler_options, tokenizer))
+        return BAMBA_ERR_ARGUMENT;
 
     const bb_generation_config *g = &m->generation;
     choose(&o->temperature, g->temperature);

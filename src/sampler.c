@@ -28,6 +28,9 @@ struct bamba_sampler {
     bamba_sampler_options options;        /* of bias: only n_bias is used             */
     bamba_logit_bias     *bias;           /* [options.n_bias]                         */
     uint64_t              random[4];
+    int32_t              *missing;        /* [n_missing] ids without a token          */
+    size_t                n_missing;
+    int32_t               lowest;         /* id with a token                          */
     int                   n_vocab;        /* V                                        */
     float                *logits;         /* [V] working copy                         */
     candidate            *candidates;     /* [V]                                      */
@@ -140,9 +143,9 @@ static void apply_penalties(bamba_sampler *s)
     }
 }
 
-static int32_t find_largest(const float *logits, int n)
+static int32_t find_largest(const float *logits, int n, int32_t lowest)
 {
-    int32_t best = 0;
+    int32_t best = lowest;
     float largest = -INFINITY;
 
     for (int i = 0; i < n; i++)
@@ -272,7 +275,7 @@ static bb_status check_options(const bamba_sampler_options *o, int n_vocab, bamb
     BB_TRY(check_range("temperature", o->temperature, 0.0f, FLT_MAX, err));
     BB_TRY(check_range("top_p", o->top_p, 0.0f, 1.0f, err));
     BB_TRY(check_range("min_p", o->min_p, 0.0f, 1.0f, err));
-    BB_TRY(check_range("repetition_penalty", o->repetition_penalty, FLT_MIN, FLT_MAX, err));
+    BB_TRY(check_range("repetition_penalty", o->repetition_penalty, FLT_TRUE_MIN, FLT_MAX, err));
     BB_TRY(check_range("presence_penalty", o->presence_penalty, -FLT_MAX, FLT_MAX, err));
     BB_TRY(check_range("frequency_penalty", o->frequency_penalty, -FLT_MAX, FLT_MAX, err));
     BB_TRY(check_bias(o, n_vocab, err));
@@ -313,6 +316,30 @@ static bool allocate_arrays(bamba_sampler *s)
     return true;
 }
 
+/* The ids that the tokenizer does not know. */
+static bb_status list_missing(bamba_sampler *s, bamba_error *err)
+{
+    const bamba_tokenizer *t = s->options.tokenizer;
+    size_t                 bytes;
+
+    if (!t) return BAMBA_OK;
+    s->lowest = -1;
+    for (int id = 0; id < s->n_vocab; id++) {
+        if (!bamba_token_text(t, id, &bytes)) s->n_missing++;
+        else if (s->lowest < 0) s->lowest = id;
+    }
+    if (s->lowest < 0)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "sampler: the tokenizer has no token below id %d",
+                       s->n_vocab);
+    if (s->n_missing == 0) return BAMBA_OK;
+    s->missing = bb_allocate(&s->allocator, s->n_missing, sizeof *s->missing);
+    if (!s->missing) return bb_fail(err, BAMBA_ERR_MEMORY, "sampler: out of memory");
+    s->n_missing = 0;
+    for (int id = 0; id < s->n_vocab; id++)
+        if (!bamba_token_text(t, id, &bytes)) s->missing[s->n_missing++] = id;
+    return BAMBA_OK;
+}
+
 /* ---- public ---- */
 
 bamba_status bamba_sampler_create(bamba_sampler **out, int n_vocab,
@@ -325,7 +352,8 @@ bamba_status bamba_sampler_create(bamba_sampler **out, int n_vocab,
 
     if (!out) return bb_fail(err, BAMBA_ERR_ARGUMENT, "sampler: out is NULL");
     *out = NULL;
-    BB_TRY(bb_read_options(&o, sizeof o, sizeof o, options, "sampler options", err));
+    BB_TRY(bb_read_options(&o, sizeof o, offsetof(bamba_sampler_options, tokenizer), options,
+                           "sampler options", err));
     BB_TRY(bb_allocator_resolve(&allocator, &o.allocator, err));
     BB_TRY(check_options(&o, n_vocab, err));
 
@@ -341,6 +369,7 @@ bamba_status bamba_sampler_create(bamba_sampler **out, int n_vocab,
         status = bb_fail(err, BAMBA_ERR_MEMORY, "sampler: out of memory (%d logits)", n_vocab);
         goto done;
     }
+    BB_TRY(list_missing(s, err));
     bamba_sampler_reset(s, o.seed);
 
     *out = s;
@@ -356,6 +385,7 @@ void bamba_sampler_free(bamba_sampler *sampler)
 
     const bb_allocator a = sampler->allocator;
     bb_release(&a, sampler->bias);
+    bb_release(&a, sampler->missing);
     bb_release(&a, sampler->logits);
     bb_release(&a, sampler->candidates);
     bb_release(&a, sampler->counts);
@@ -396,8 +426,9 @@ int32_t bamba_sample(bamba_sampler *sampler, const float *logits)
     if (o->callback) o->callback(o->callback_context, s->logits, (size_t)s->n_vocab);
     apply_bias(s);
     if (s->counts) apply_penalties(s);
+    for (size_t i = 0; i < s->n_missing; i++) s->logits[s->missing[i]] = -INFINITY;
 
-    const int32_t best_id = find_largest(s->logits, s->n_vocab);
+    const int32_t best_id = find_largest(s->logits, s->n_vocab, s->lowest);
     if (o->temperature == 0.0f) return best_id;
 
     const float best = s->logits[best_id];

@@ -1,5 +1,4 @@
 /* tokenizer.c - bamba_tokenizer: the public face of text/. */
-#include "base/file.h"
 #include "base/options.h"
 #include "base/utf8.h"
 #include "text/pipeline.h"
@@ -9,43 +8,11 @@
 struct bamba_tokenizer {
     bb_allocator  alloc;
     bb_pipeline   pipeline;
-    int32_t       eos;                    /* -1: not said */
 };
 
 enum { TEXT_MOST_BYTES = 1 << 30 };
 
 /* -------------------------------------------------------------- opening ------------------ */
-
-/* "text", or {"content": "text", …}. *member must outlive what is returned. */
-static bb_json token_name(const bb_json *config, const char *key, bb_json *member)
-{
-    *member = bb_json_get(config, key);
-    return bb_json_is_object(member) ? bb_json_get(member, "content") : *member;
-}
-
-static bb_status read_config(bamba_tokenizer *t, const char *path, const bb_log *log,
-                             bamba_error *err)
-{
-    bb_json_doc *doc = NULL;
-    bb_status    status = BAMBA_OK;
-
-    if (!bb_path_exists(path)) return BAMBA_OK;
-    /* transformers writes an unlimited model_max_length as an integer of 31 digits */
-    BB_TRY(bb_json_open(&doc, &t->alloc, path, BB_JSON_INFINITY | BB_JSON_HUGE, err));
-    const bb_json config = bb_json_root(doc);
-    bb_json       member;
-    const bb_json eos = token_name(&config, "eos_token", &member);
-    if (eos.node) {
-        size_t      n;
-        const char *text = bb_json_value_text(&eos, &n);
-        t->eos = bamba_token_find(t, text, n);
-        if (t->eos < 0 && n > 0) bb_json_log(&eos, log, "'%.80s' is not a token", text);
-    }
-    BB_TRY(bb_json_status(doc, err));
-done:
-    bb_json_close(doc);
-    return status;
-}
 
 bamba_status bamba_tokenizer_open(bamba_tokenizer **out, const char *dir,
                                   const bamba_tokenizer_options *options, bamba_error *err)
@@ -53,7 +20,6 @@ bamba_status bamba_tokenizer_open(bamba_tokenizer **out, const char *dir,
     bamba_tokenizer_options o = BAMBA_TOKENIZER_OPTIONS;
     bb_allocator            a;
     bamba_tokenizer        *t = NULL;
-    char                   *path = NULL;
     bb_status               status = BAMBA_OK;
 
     if (!out) return bb_fail(err, BAMBA_ERR_ARGUMENT, "out: expected a pointer, found NULL");
@@ -64,25 +30,13 @@ bamba_status bamba_tokenizer_open(bamba_tokenizer **out, const char *dir,
     if (status != BAMBA_OK) return status;
 
     t = bb_new(&a, 1, sizeof *t);
-    if (t) t->alloc = a;
-    path = bb_path_join(&a, dir, "tokenizer.json");
-    if (!t || !path) {
-        status = bb_fail(err, BAMBA_ERR_MEMORY, "tokenizer: out of memory");
-        goto done;
-    }
-    t->eos = -1;
-    BB_TRY(bb_pipeline_load(&t->pipeline, &t->alloc, path, err));
-    bb_release(&a, path);
-    path = bb_path_join(&a, dir, "tokenizer_config.json");
-    if (!path) {
-        status = bb_fail(err, BAMBA_ERR_MEMORY, "tokenizer: out of memory");
-        goto done;
-    }
-    BB_TRY(read_config(t, path, &(bb_log){ o.log, o.log_context }, err));
+    if (!t) return bb_fail(err, BAMBA_ERR_MEMORY, "tokenizer: out of memory");
+    t->alloc = a;
+    BB_TRY(bb_pipeline_load(&t->pipeline, &t->alloc, dir, &(bb_log){ o.log, o.log_context },
+                            err));
     *out = t;
     t = NULL;
 done:
-    bb_release(&a, path);
     bamba_tokenizer_free(t);
     return status;
 }
@@ -102,15 +56,22 @@ int bamba_tokenizer_size(const bamba_tokenizer *t)
 
 /* -------------------------------------------------------------- text to ids -------------- */
 
-bamba_status bamba_tokenize(const bamba_tokenizer *t, const char *text, size_t n_bytes,
-                            unsigned flags, int32_t **ids, size_t *n_ids, bamba_error *err)
+bamba_status bamba_tokenize_with(const bamba_tokenizer *t, const char *text, size_t n_bytes,
+                                 const bamba_tokenize_options *options, int32_t **ids,
+                                 size_t *n_ids, bamba_error *err)
 {
+    const unsigned         known = BAMBA_TOKENIZE_ADD_SPECIAL | BAMBA_TOKENIZE_PARSE_SPECIAL |
+                                   BAMBA_TOKENIZE_CONTINUE;
+    bamba_tokenize_options o = BAMBA_TOKENIZE_OPTIONS;
+
     if (!t || !ids || !n_ids || (!text && n_bytes > 0))
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "bamba_tokenize: an argument is NULL");
     *ids = NULL;
     *n_ids = 0;
-    if (flags & ~(unsigned)(BAMBA_TOKENIZE_ADD_SPECIAL | BAMBA_TOKENIZE_PARSE_SPECIAL))
-        return bb_fail(err, BAMBA_ERR_ARGUMENT, "flags: 0x%x is not known", flags);
+    bb_status status = bb_read_options(&o, sizeof o, sizeof o, options, "tokenize options", err);
+    if (status != BAMBA_OK) return status;
+    if (o.flags & ~known)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "flags: 0x%x is not known", o.flags);
     if (n_bytes > TEXT_MOST_BYTES)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "text: expected at most %d bytes, found %zu",
                        (int)TEXT_MOST_BYTES, n_bytes);
@@ -118,8 +79,8 @@ bamba_status bamba_tokenize(const bamba_tokenizer *t, const char *text, size_t n
     if (valid < n_bytes)
         return bb_fail(err, BAMBA_ERR_FORMAT, "text: not UTF-8 at byte %zu", valid);
 
-    bb_ids          list = { .a = &t->alloc };
-    const bb_status status = bb_pipeline_encode(&t->pipeline, text, n_bytes, flags, &list, err);
+    bb_ids list = { .a = &t->alloc };
+    status = bb_pipeline_encode(&t->pipeline, text, n_bytes, &o, &list, err);
     if (status != BAMBA_OK || list.n == 0) {
         bb_release(&t->alloc, list.id);
         return status;
@@ -127,6 +88,15 @@ bamba_status bamba_tokenize(const bamba_tokenizer *t, const char *text, size_t n
     *ids = list.id;
     *n_ids = list.n;
     return BAMBA_OK;
+}
+
+bamba_status bamba_tokenize(const bamba_tokenizer *t, const char *text, size_t n_bytes,
+                            unsigned flags, int32_t **ids, size_t *n_ids, bamba_error *err)
+{
+    bamba_tokenize_options o = BAMBA_TOKENIZE_OPTIONS;
+
+    o.flags = flags;
+    return bamba_tokenize_with(t, text, n_bytes, &o, ids, n_ids, err);
 }
 
 void bamba_tokens_free(const bamba_tokenizer *t, int32_t *ids)
@@ -165,7 +135,7 @@ int32_t bamba_token_find(const bamba_tokenizer *t, const char *text, size_t n_by
 
 int32_t bamba_tokenizer_eos(const bamba_tokenizer *t)
 {
-    return t->eos;
+    return t->pipeline.eos;
 }
 
 /* -------------------------------------------------------------- ids to text -------------- */

@@ -1,7 +1,9 @@
 /* added.h - tokens found in a text before it is split: special ones, and others added by name.
  *
- * Owns:    tokenizer.json's "added_tokens"; finding them, leftmost and then longest.
- * Not:     what special tokens mean; the model's vocabulary (vocab.h).
+ * Owns:    the list of the tokens to add, the ids they get, and finding them in a text, leftmost
+ *          and then longest.
+ * Not:     what special tokens mean; the model's vocabulary (vocab.h); the files that name tokens
+ *          beside tokenizer.json (overlay.h).
  * Errors:  loading: sticky in the document, and returned.
  */
 #ifndef BB_TEXT_ADDED_H
@@ -37,12 +39,47 @@ typedef struct bb_added {
     bb_added_set    normalized;           /* looked for in normalized text      */
 } bb_added;
 
-/* Load the member "added_tokens", which may be absent. Ids are taken as written (the reference
-   numbers tokens beyond the vocabulary anew, which differs only if the file leaves gaps).
-   Unless it returns BAMBA_OK, nothing need be freed. */
-bb_status bb_added_load(bb_added *d, const bb_allocator *a, const bb_json *list,
-                        const bb_vocab *vocab, const bb_normalizer *normalizer,
-                        bamba_error *err);
+/* The tokens of added_tokens.json come without flags: they are special, and looked for in the text
+   as it comes, if a spec with their content tells so. */
+typedef enum bb_added_mark { BB_ADDED_PLAIN, BB_ADDED_BARE, BB_ADDED_TELLS } bb_added_mark;
+
+/* A token to add, as a file names it. */
+typedef struct bb_added_spec {
+    const char *content;                  /* [n_content], the document's; NULL: dropped       */
+    size_t      n_content;
+    int64_t     id;                       /* as written, -1: nowhere; only compared           */
+    size_t      order;                    /* place in the list                                */
+    const char *key;                      /* of a token with a part to play, "eos_token"; NULL */
+    bool        only_new;                 /* counts only if no spec without this flag has its
+                                             content, and none before is like it              */
+    bool        by_name;                  /* written as a name, not as an object              */
+    bool        special, single_word, lstrip, rstrip;
+    signed char normalized;               /* -1: unless it is special                         */
+    bb_added_mark mark;
+} bb_added_spec;
+
+/* The list begins with the tokens of tokenizer.json; what is laid over them follows. */
+typedef struct bb_added_list {
+    const bb_allocator *a;
+    bb_added_spec      *spec;             /* [n] of [capacity], to be released */
+    size_t              n, capacity;
+    size_t              n_first;          /* those of tokenizer.json           */
+} bb_added_list;
+
+/* Append; false without memory. */
+bool      bb_added_append(bb_added_list *l, const bb_added_spec *spec);
+/* Read the object of one token, except its id. */
+void      bb_added_read(bb_added_spec *t, const bb_json *item);
+/* Read the member "added_tokens" of tokenizer.json, which may be absent. */
+bb_status bb_added_list_load(bb_added_list *l, const bb_json *json, bamba_error *err);
+
+/* Add the tokens of a list, which is used up, as the reference does: those without content are
+   left out, one that repeats has the flags of its last entry; the id is that of the vocabulary,
+   or the next behind all. An id that differs from the written one goes to the log. place: for
+   messages. Unless it returns BAMBA_OK, nothing need be freed. */
+bb_status bb_added_load(bb_added *d, const bb_allocator *a, bb_added_list *list,
+                        const bb_json *place, const bb_vocab *vocab,
+                        const bb_normalizer *normalizer, const bb_log *log, bamba_error *err);
 void      bb_added_free(bb_added *d);
 
 /* The added token of an id, or of a name [n]; NULL if there is none. */

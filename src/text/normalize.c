@@ -149,7 +149,7 @@ static bb_status run_bytelevel(const step *s, bb_matcher *m, const bb_buffer *in
 }
 
 bb_status bb_normalize(const bb_normalizer *z, bb_matcher *m, bb_buffer *text, bb_buffer *spare,
-                       bamba_error *err)
+                       bool bare, bamba_error *err)
 {
     bb_status status = BAMBA_OK;
 
@@ -157,6 +157,7 @@ bb_status bb_normalize(const bb_normalizer *z, bb_matcher *m, bb_buffer *text, b
     if (text->n > (SIZE_MAX - MOST_GROWTH_BYTES) / MOST_GROWTH) return no_memory(err);
     text->limit = spare->limit = MOST_GROWTH * text->n + MOST_GROWTH_BYTES;
     for (int i = 0; status == BAMBA_OK && i < z->n; i++) {
+        if (bare && z->step[i].run == run_prepend) continue;
         spare->n = 0;
         status = z->step[i].run(&z->step[i], m, text, spare, err);
         const bb_buffer swap = *text;

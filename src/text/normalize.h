@@ -19,9 +19,9 @@ bb_status bb_normalizer_load(bb_normalizer **out, const bb_allocator *a, const b
                              bamba_error *err);
 void      bb_normalizer_free(bb_normalizer *z);
 
-/* Replace the contents of *text; *spare is scratch. z may be NULL. */
+/* Replace the contents of *text; *spare is scratch. z may be NULL. bare: put nothing in front. */
 bb_status bb_normalize(const bb_normalizer *z, bb_matcher *m, bb_buffer *text, bb_buffer *spare,
-                       bamba_error *err);
+                       bool bare, bamba_error *err);
 
 /* Compile the member "pattern" of a component, {"String": …} or {"Regex": …}. */
 bb_status bb_pattern_load(bb_regex **out, const bb_allocator *a, const bb_json *component,

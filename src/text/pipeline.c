@@ -4,7 +4,9 @@
  * added tokens found in that; what lies between is cut into pieces; each piece is merged. */
 #include "text/pipeline.h"
 
+#include "base/file.h"
 #include "text/bpe_load.h"
+#include "text/overlay.h"
 
 #include <string.h>
 
@@ -18,13 +20,36 @@ static void check_model(const bb_json *model)
                          type);
 }
 
-static bb_status load_components(bb_pipeline *p, const bb_json *root, bamba_error *err)
+static bb_status load_added(bb_pipeline *p, const bb_json *root, const char *dir,
+                            const bb_log *log, bamba_error *err)
+{
+    const bb_json added = bb_json_get(root, "added_tokens");
+    bb_added_list list = { .a = &p->alloc };
+    bb_overlay    o = { 0 };
+    bb_status     status = BAMBA_OK;
+
+    BB_TRY(bb_added_list_load(&list, &added, err));
+    BB_TRY(bb_overlay_open(&o, &list, dir, root, err));
+    BB_TRY(bb_added_load(&p->added, &p->alloc, &list, &added, &p->vocab, p->normalizer, log,
+                         err));
+    p->split_special = o.split_special;
+    if (o.n_eos) {
+        const bb_added_token *eos = bb_added_find(&p->added, o.eos, o.n_eos);
+        p->eos = eos ? eos->id : bb_vocab_find(&p->vocab, o.eos, o.n_eos);
+    }
+done:
+    bb_release(&p->alloc, list.spec);
+    bb_overlay_close(&o);
+    return status;
+}
+
+static bb_status load_components(bb_pipeline *p, const bb_json *root, const char *dir,
+                                 const bb_log *log, bamba_error *err)
 {
     const bb_json model = bb_json_get(root, "model");
     const bb_json vocab = bb_json_get(&model, "vocab");
     const bb_json normalizer = bb_json_get(root, "normalizer");
     const bb_json pretokenizer = bb_json_get(root, "pre_tokenizer");
-    const bb_json added = bb_json_get(root, "added_tokens");
     const bb_json post = bb_json_get(root, "post_processor");
     const bb_json decoder = bb_json_get(root, "decoder");
     bb_status     status = BAMBA_OK;
@@ -36,26 +61,29 @@ static bb_status load_components(bb_pipeline *p, const bb_json *root, bamba_erro
     BB_TRY(bb_bpe_load(&p->bpe, &p->alloc, &p->vocab, &model, err));
     BB_TRY(bb_normalizer_load(&p->normalizer, &p->alloc, &normalizer, err));
     BB_TRY(bb_pretokenizer_load(&p->pretokenizer, &p->alloc, &pretokenizer, err));
-    BB_TRY(bb_added_load(&p->added, &p->alloc, &added, &p->vocab, p->normalizer, err));
-    BB_TRY(bb_postprocess_load(&p->post, &post, err));
+    BB_TRY(load_added(p, root, dir, log, err));
     BB_TRY(bb_decode_load(&p->decode, &decoder, &p->vocab, &p->added, err));
+    BB_TRY(bb_postprocess_load(&p->post, &post, p->decode, err));
 done:
     return status;
 }
 
-bb_status bb_pipeline_load(bb_pipeline *p, const bb_allocator *a, const char *path,
-                           bamba_error *err)
+bb_status bb_pipeline_load(bb_pipeline *p, const bb_allocator *a, const char *dir,
+                           const bb_log *log, bamba_error *err)
 {
     bb_json_doc *doc = NULL;
     bb_status    status = BAMBA_OK;
+    char        *path = bb_path_join(a, dir, "tokenizer.json");
 
-    *p = (bb_pipeline){ .alloc = *a };
+    *p = (bb_pipeline){ .alloc = *a, .eos = -1 };
+    if (!path) return bb_fail(err, BAMBA_ERR_MEMORY, "tokenizer: out of memory");
     BB_TRY(bb_json_open(&doc, &p->alloc, path, 0, err));
     const bb_json root = bb_json_root(doc);
-    BB_TRY(load_components(p, &root, err));
+    BB_TRY(load_components(p, &root, dir, log, err));
     BB_TRY(bb_json_status(doc, err));
 done:
     bb_json_close(doc);
+    bb_release(a, path);
     return status;
 }
 
@@ -72,6 +100,8 @@ void bb_pipeline_free(bb_pipeline *p)
 
 /* -------------------------------------------------------------- encoding ----------------- */
 
+enum { REPORT_BYTES = 1 << 16 };          /* between two reports, at least */
+
 typedef struct encoder {
     const bb_pipeline *p;
     bb_matcher        *matcher;
@@ -80,6 +110,8 @@ typedef struct encoder {
     bb_pieces          pieces;
     bb_bpe_work        bpe;
     bool               special;
+    bool               bare;              /* the text goes on where another ended */
+    size_t             done;              /* bytes of the text whose ids are known */
     bb_ids            *ids;
     bamba_error       *err;
 } encoder;
@@ -92,8 +124,11 @@ static bb_status no_memory(const encoder *e)
 /* Encode a stretch of normalized text without added tokens. */
 static bb_status encode_stretch(encoder *e, const char *text, size_t n, bool at_start)
 {
+    size_t unreported = 0;
+
     e->pieces.text.n = 0;
     e->pieces.at_start = at_start;
+    e->pieces.bare = at_start && e->bare;
     if (!bb_buffer_append(&e->pieces.text, text, n)) return no_memory(e);
 
     bb_status status = bb_pretokenize(e->p->pretokenizer, e->matcher, &e->pieces, e->err);
@@ -101,6 +136,11 @@ static bb_status encode_stretch(encoder *e, const char *text, size_t n, bool at_
         const bb_span s = e->pieces.piece.span[i];
         status = bb_bpe_encode(e->p->bpe, &e->bpe, e->pieces.text.data + s.start,
                                s.end - s.start, e->ids, e->err);
+        unreported += s.end - s.start;
+        if (status == BAMBA_OK && unreported >= REPORT_BYTES) {
+            unreported = 0;
+            status = bb_matcher_report(e->matcher, e->done + s.end, e->err);
+        }
     }
     return status;
 }
@@ -111,7 +151,9 @@ static bb_status encode_raw(encoder *e, const char *text, size_t n, bool at_star
     e->text.n = 0;
     if (!bb_buffer_append(&e->text, text, n)) return no_memory(e);
 
-    bb_status status = bb_normalize(e->p->normalizer, e->matcher, &e->text, &e->spare, e->err);
+    bb_status status = bb_normalize(e->p->normalizer, e->matcher, &e->text, &e->spare,
+                                    at_start && e->bare, e->err);
+    if (status == BAMBA_OK) status = bb_matcher_report(e->matcher, e->done, e->err);
     if (status != BAMBA_OK) return status;
     bb_added_scan scan = bb_added_scan_begin(&e->p->added.normalized, e->text.data, e->text.n,
                                              e->special);
@@ -131,6 +173,7 @@ static bb_status encode_text(encoder *e, const char *text, size_t n)
     bb_status     status = BAMBA_OK;
 
     while (status == BAMBA_OK && bb_added_scan_next(&scan)) {
+        e->done = scan.start;
         if (!scan.token)
             status = encode_raw(e, text + scan.start, scan.end - scan.start, scan.start == 0);
         else if (!bb_ids_append(e->ids, scan.token->id))
@@ -146,19 +189,24 @@ static bb_status append_all(encoder *e, const int32_t *ids, size_t n)
     return BAMBA_OK;
 }
 
-bb_status bb_pipeline_encode(const bb_pipeline *p, const char *text, size_t n, unsigned flags,
-                             bb_ids *ids, bamba_error *err)
+bb_status bb_pipeline_encode(const bb_pipeline *p, const char *text, size_t n,
+                             const bamba_tokenize_options *options, bb_ids *ids,
+                             bamba_error *err)
 {
     const bb_allocator *a = &p->alloc;
+    const unsigned      flags = options->flags;
     const bool          affix = flags & BAMBA_TOKENIZE_ADD_SPECIAL;
     bb_status           status = BAMBA_OK;
     encoder e = { .p = p, .text.a = a, .spare.a = a, .pieces = bb_pieces_begin(a), .bpe.a = a,
-                  .special = flags & BAMBA_TOKENIZE_PARSE_SPECIAL, .ids = ids, .err = err };
+                  .special = (flags & BAMBA_TOKENIZE_PARSE_SPECIAL) && !p->split_special,
+                  .bare = flags & BAMBA_TOKENIZE_CONTINUE, .ids = ids, .err = err };
 
     if (affix) BB_TRY(append_all(&e, p->post.before, p->post.n_before));
     if (n > 0) {
         BB_TRY(bb_matcher_create(&e.matcher, a, err));
+        bb_matcher_begin(e.matcher, n, options->progress, options->progress_context);
         BB_TRY(encode_text(&e, text, n));
+        BB_TRY(bb_matcher_report(e.matcher, n, err));
     }
     if (affix) BB_TRY(append_all(&e, p->post.behind, p->post.n_behind));
 done:

@@ -1,12 +1,11 @@
 /* postprocess.c - ids in front of a text and behind it. */
 #include "text/postprocess.h"
 
-#include "text/vocab.h"
-
 #include <string.h>
 
 /* Append to list the ids that the table "special_tokens" gives for a name. */
-static void read_ids(const bb_json *json, const char *name, int32_t *list, size_t *n)
+static void read_ids(const bb_json *json, const char *name, const bb_decode *tokens,
+                     int32_t *list, size_t *n)
 {
     const bb_json table = bb_json_get(json, "special_tokens");
     const bb_json entry = bb_json_get(&table, name);
@@ -17,9 +16,9 @@ static void read_ids(const bb_json *json, const char *name, int32_t *list, size_
     for (size_t i = 0; i < bb_json_length(&ids); i++) {
         const bb_json id = bb_json_at(&ids, i);
         const int64_t value = bb_json_value_int(&id);
-        if (value < 0 || value >= BB_ID_LIMIT) {
-            bb_json_fail(&id, BAMBA_ERR_FORMAT, "expected an id in [0, %d), found %lld",
-                         (int)BB_ID_LIMIT, (long long)value);
+        if (value < 0 || value >= BB_ID_LIMIT || !bb_decode_piece(tokens, (int32_t)value)) {
+            bb_json_fail(&id, BAMBA_ERR_FORMAT, "expected the id of a token, found %lld",
+                         (long long)value);
             return;
         }
         if (*n == BB_MOST_AFFIX) {
@@ -45,7 +44,7 @@ static void wrap(bb_postprocess *p, const bb_postprocess *outer, const bb_json *
     p->n_behind += outer->n_behind;
 }
 
-static void load_template(bb_postprocess *p, const bb_json *json)
+static void load_template(bb_postprocess *p, const bb_json *json, const bb_decode *tokens)
 {
     const bb_json  single = bb_json_get(json, "single");
     bb_postprocess outer = { .n_before = 0 };
@@ -65,37 +64,38 @@ static void load_template(bb_postprocess *p, const bb_json *json)
         const bb_json token = bb_json_get(&piece, "SpecialToken");
         const char   *name = bb_json_text(&token, "id");
         if (bb_json_status(json->doc, NULL) != BAMBA_OK) return;
-        if (n_texts == 0) read_ids(json, name, outer.before, &outer.n_before);
-        else read_ids(json, name, outer.behind, &outer.n_behind);
+        if (n_texts == 0) read_ids(json, name, tokens, outer.before, &outer.n_before);
+        else read_ids(json, name, tokens, outer.behind, &outer.n_behind);
     }
     if (n_texts != 1) bb_json_fail(&single, BAMBA_ERR_UNSUPPORTED, "expected the text A once");
     wrap(p, &outer, json);
 }
 
-static void load(bb_postprocess *p, const bb_json *json)
+static void load(bb_postprocess *p, const bb_json *json, const bb_decode *tokens)
 {
     const char *type = bb_json_text(json, "type");
 
     if (bb_json_status(json->doc, NULL) != BAMBA_OK) return;
     if (strcmp(type, "TemplateProcessing") == 0) {
-        load_template(p, json);
+        load_template(p, json, tokens);
     } else if (strcmp(type, "Sequence") == 0) {
         const bb_json list = bb_json_get(json, "processors");
         if (!bb_json_is_array(&list))
             bb_json_fail(&list, BAMBA_ERR_FORMAT, "expected a list of post-processors");
         for (size_t i = 0; i < bb_json_length(&list); i++) {
             const bb_json item = bb_json_at(&list, i);
-            load(p, &item);
+            load(p, &item, tokens);
         }
     } else if (strcmp(type, "ByteLevel") != 0) {
         bb_json_fail(json, BAMBA_ERR_UNSUPPORTED, "post-processor '%s' is not supported", type);
     }
 }
 
-bb_status bb_postprocess_load(bb_postprocess *p, const bb_json *json, bamba_error *err)
+bb_status bb_postprocess_load(bb_postprocess *p, const bb_json *json, const bb_decode *tokens,
+                              bamba_error *err)
 {
     *p = (bb_postprocess){ .n_before = 0 };
     if (!json->node) return BAMBA_OK;
-    load(p, json);
+    load(p, json, tokens);
     return bb_json_status(json->doc, err);
 }

@@ -8,7 +8,7 @@
 #ifndef BB_TEXT_POSTPROCESS_H
 #define BB_TEXT_POSTPROCESS_H
 
-#include "base/json.h"
+#include "text/decode.h"
 
 enum { BB_MOST_AFFIX = 64 };
 
@@ -19,7 +19,8 @@ typedef struct bb_postprocess {
     size_t  n_behind;
 } bb_postprocess;
 
-/* Load the component; if it is absent, there are no such ids. */
-bb_status bb_postprocess_load(bb_postprocess *p, const bb_json *json, bamba_error *err);
+/* Load the component; if it is absent, there are no such ids. Each id must be one of `tokens`. */
+bb_status bb_postprocess_load(bb_postprocess *p, const bb_json *json, const bb_decode *tokens,
+                              bamba_error *err);
 
 #endif

@@ -123,7 +123,8 @@ static bb_status add_prefix_spaces(bb_pieces *p, bamba_error *err)
     for (size_t i = 0; i < p->piece.n; i++) {
         bb_span     *s = &p->piece.span[i];
         const size_t start = p->spare_text.n;
-        if (p->text.data[s->start] != ' ' && !bb_buffer_append(&p->spare_text, " ", 1))
+        const bool   bare = p->bare && s->start == 0;
+        if (p->text.data[s->start] != ' ' && !bare && !bb_buffer_append(&p->spare_text, " ", 1))
             return no_memory(err);
         if (!bb_buffer_append(&p->spare_text, p->text.data + s->start, s->end - s->start))
             return no_memory(err);
@@ -204,8 +205,9 @@ static bb_status run_metaspace(const step *s, bb_matcher *m, bb_pieces *p, bamba
         const bb_span in = p->piece.span[i];
         const size_t  from = p->spare_text.n;
         const bool    first = p->at_start && in.start == 0;
-        const bool    prefix = s->prepend == PREPEND_ALWAYS ||
-                               (s->prepend == PREPEND_FIRST && first);
+        const bool    prefix = !(p->bare && in.start == 0) &&
+                               (s->prepend == PREPEND_ALWAYS ||
+                                (s->prepend == PREPEND_FIRST && first));
         bool ok = replace_spaces(s, &p->spare_text, p->text.data + in.start, in.end - in.start,
                                  prefix);
         if (ok) ok = s->split ? split_at_mark(s, p, from)

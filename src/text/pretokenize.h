@@ -20,6 +20,7 @@ typedef struct bb_pieces {
     bb_buffer text;
     bb_spans  piece;                      /* of text, ascending            */
     bool      at_start;                   /* the user's text begins here   */
+    bool      bare;                       /* put no space in front of it   */
     bb_buffer spare_text;
     bb_spans  spare_piece;
     bb_spans  found;                      /* matches within one piece      */

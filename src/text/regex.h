@@ -1,10 +1,10 @@
 /* regex.h - regular expressions of tokenizer.json, compiled and matched.
  *
  * Owns:    the only use of PCRE2: compiling to machine code where the system allows it, scratch
- *          of a match, limits against patterns that explode.
+ *          of a match, a budget of steps over all matches of a text, a call to whoever watches.
  * Not:     the syntax (pattern.h).
  * Errors:  UNSUPPORTED for a pattern that cannot be translated, or that takes too many steps on a
- *          text; MEMORY.
+ *          text; MEMORY; CANCELLED.
  */
 #ifndef BB_TEXT_REGEX_H
 #define BB_TEXT_REGEX_H
@@ -21,6 +21,11 @@ void      bb_regex_free(bb_regex *regex);
 
 bb_status bb_matcher_create(bb_matcher **out, const bb_allocator *a, bamba_error *err);
 void      bb_matcher_free(bb_matcher *m);
+/* Begin a text of n bytes: it has a new budget of steps, and the function, which may be NULL, is
+   told now and then how many of the bytes are done. */
+void      bb_matcher_begin(bb_matcher *m, size_t n, bamba_progress_fn *progress, void *context);
+/* The first `done` bytes are done: CANCELLED if the function says so. */
+bb_status bb_matcher_report(bb_matcher *m, size_t done, bamba_error *err);
 
 /* Matches of a text from left to right, without overlap. An empty match right behind the last
    match is passed over. */

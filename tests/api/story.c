@@ -53,6 +53,7 @@ int main(int argc, char **argv)
     must(bamba_session_create(&session, model, NULL, &err));
     must(bamba_model_sampler_defaults(model, &choice));
     choice.seed = 4;
+    choice.tokenizer = tokenizer;           /* nothing it has no token for                  */
     must(bamba_sampler_create(&sampler, info.n_vocab, &choice, &err));
 
     must(bamba_tokenize(tokenizer, text, strlen(text), BAMBA_TOKENIZE_ADD_SPECIAL, &ids, &n_ids,

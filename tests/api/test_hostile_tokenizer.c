@@ -171,13 +171,8 @@ static void test_edits(void **state)
         { "\"id\": 8", "\"id\": 8.5", "added_tokens[0].id" },
         { "\"id\": 8", "\"id\": \"8\"", "added_tokens[0].id" },
         { "\"id\": 8", "\"id\": 2147483648", "added_tokens[0].id" },
-        { "\"id\": 8", "\"id\": 9", "added_tokens" },
-        { "\"id\": 8", "\"id\": 4", "added_tokens" },
         { "\"id\": 8, ", "", "added_tokens[0].id" },
-        { "\"content\": \"<s>\"", "\"content\": \"\"", "added_tokens" },
-        { "\"content\": \"<s>\"", "\"content\": \"</s>\"", "added_tokens" },
         { "\"content\": \"<s>\"", "\"content\": 5", "added_tokens[0].content" },
-        { "\"content\": \"<s>\"", "\"content\": \"abc\"", "added_tokens[0].id" },
         { "\"content\": \"<s>\", ", "", "added_tokens[0].content" },
         { "\"lstrip\": false", "\"lstrip\": 0", "added_tokens[0].lstrip" },
         { "\"rstrip\": false", "\"rstrip\": \"\"", "added_tokens[0].rstrip" },
@@ -218,6 +213,8 @@ static void test_edits(void **state)
         { "\"ids\": [8]", "\"ids\": [\"8\"]", "post_processor" },
         { "\"ids\": [8]", "\"ids\": [-8]", "post_processor" },
         { "\"ids\": [8]", "\"ids\": 8", "post_processor" },
+        { "\"ids\": [8]", "\"ids\": [8, 10]", "special_tokens.<s>.ids[1]" },
+        { "\"ids\": [8]", "\"ids\": [16777215]", "special_tokens.<s>.ids[0]" },
         { "\"decoder\": {\"type\": \"ByteLevel\"}", "\"decoder\": {\"type\": \"Bogus\"}",
           "Bogus" },
         { "\"decoder\": {\"type\": \"ByteLevel\"}", "\"decoder\": {}", "decoder" },
@@ -237,6 +234,35 @@ static void test_edits(void **state)
         char *text = edited(bad[i].from, bad[i].to);
         tempdir_write_text(dir, TOKENIZER, text);
         expect_refused(bad[i].to, bad[i].word, "");
+        free(text);
+    }
+}
+
+/* Added tokens that clash, repeat or are empty are numbered as the reference does it. */
+static void test_renumbered(void **state)
+{
+    static const struct {
+        const char *from, *to;
+        int32_t     begin, end;           /* ids of <s> and </s> */
+    } good[] = {
+        { "\"id\": 8", "\"id\": 9", 8, 9 },
+        { "\"id\": 8", "\"id\": 4", 8, 9 },
+        { "\"content\": \"<s>\"", "\"content\": \"\"", 9, 8 },
+        { "\"content\": \"<s>\"", "\"content\": \"</s>\"", 9, 8 },
+        { "\"content\": \"<s>\"", "\"content\": \"abc\"", 9, 8 },
+    };
+    bamba_tokenizer *t;
+    bamba_error      err;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        char *text = edited(good[i].from, good[i].to);
+        tempdir_write_text(dir, TOKENIZER, text);
+        if (bamba_tokenizer_open(&t, dir, NULL, &err) != BAMBA_OK)
+            fail_msg("%s: %s", good[i].to, err.message);
+        assert_int_equal(bamba_token_find(t, "<s>", 3), good[i].begin);
+        assert_int_equal(bamba_token_find(t, "</s>", 4), good[i].end);
+        bamba_tokenizer_free(t);
         free(text);
     }
 }
@@ -272,12 +298,28 @@ static void test_config(void **state)
     static const char *const text[] = { "", "{", "[]", "3", "{\"eos_token\": 3}",
                                         "{\"eos_token\": []}",
                                         "{\"eos_token\": {\"content\": 3}}",
-                                        "{\"eos_token\": true}", "{\"a\": 1, \"a\": 2}" };
+                                        "{\"eos_token\": true}", "{\"a\": 1, \"a\": 2}",
+                                        "{\"added_tokens_decoder\": []}",
+                                        "{\"added_tokens_decoder\": {\"9\": \"x\"}}",
+                                        "{\"added_tokens_decoder\": {\"x\": {}}}",
+                                        "{\"extra_special_tokens\": \"x\"}",
+                                        "{\"extra_special_tokens\": {\"x\": 3}}",
+                                        "{\"additional_special_tokens\": [3]}",
+                                        "{\"split_special_tokens\": 1}" };
+    static const char *const beside[] = { "special_tokens_map.json", "added_tokens.json" };
 
     (void)state;
     for (size_t i = 0; i < sizeof text / sizeof text[0]; i++) {
         tempdir_write_text(dir, CONFIG, text[i]);
         expect_refused(text[i], CONFIG, "");
+    }
+    tempdir_delete(dir, CONFIG);
+    for (int i = 0; i < 2; i++) {
+        tempdir_write_text(dir, beside[i], i ? "{\"x\": \"9\"}" : "{\"eos_token\": 9}");
+        expect_refused(beside[i], beside[i], "");
+        tempdir_write_text(dir, beside[i], "[]");
+        expect_refused(beside[i], beside[i], "expected an object");
+        tempdir_delete(dir, beside[i]);
     }
 }
 
@@ -376,6 +418,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_good, make_good, remove_it),
         cmocka_unit_test_setup_teardown(test_edits, make_good, remove_it),
+        cmocka_unit_test_setup_teardown(test_renumbered, make_good, remove_it),
         cmocka_unit_test_setup_teardown(test_not_json, make_good, remove_it),
         cmocka_unit_test_setup_teardown(test_truncated, make_good, remove_it),
         cmocka_unit_test_setup_teardown(test_config, make_good, remove_it),

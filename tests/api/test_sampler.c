@@ -4,6 +4,7 @@
 #include "bamba.h"
 
 #include "support/fault.h"
+#include "support/tempdir.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -11,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -536,6 +538,84 @@ static void refuse(int n_vocab, const bamba_sampler_options *o, const char *name
         refuse(10, &o, #member);                                                              \
     } while (0)
 
+/* However small a penalty is, the logit it makes larger than all others wins. */
+static void smallest_repetition_penalty(void **state)
+{
+    static const float penalties[] = { 1e-38f, 1e-45f };
+    const float        logits[] = { 1.0f, 0.5f, 2.0f };
+    (void)state;
+
+    for (int i = 0; i < 2; i++) {
+        bamba_sampler_options o = plain_options();
+        o.temperature = 0.0f;
+        o.repetition_penalty = penalties[i];
+        bamba_sampler *s = make(3, &o);
+        bamba_sampler_accept(s, 1);
+        assert_int_equal(bamba_sample(s, logits), 1);
+        bamba_sampler_free(s);
+    }
+}
+
+/* ---- tokens there are ---- */
+
+static bamba_tokenizer *open_tokens(const char *vocab)
+{
+    char            *dir = tempdir_make();
+    char             text[200];
+    bamba_tokenizer *t = NULL;
+    bamba_error      err = { BAMBA_OK, "" };
+
+    snprintf(text, sizeof text, "{\"model\": {\"type\": \"BPE\", \"vocab\": {%s},"
+             " \"merges\": []}}", vocab);
+    tempdir_write_text(dir, "tokenizer.json", text);
+    if (bamba_tokenizer_open(&t, dir, NULL, &err) != BAMBA_OK) fail_msg("%s", err.message);
+    tempdir_remove(dir);
+    return t;
+}
+
+static void keep_missing_attractive(void *context, float *logits, size_t n)
+{
+    (void)context;
+    logits[0] = INFINITY;
+    logits[n - 1] = INFINITY;
+}
+
+static void ids_without_a_token_are_never_chosen(void **state)
+{
+    static const double    p[] = { 0.0, 0.5, 0.0, 0.5, 0.0, 0.0 };
+    const float            logits[] = { 9.0f, 1.0f, 9.0f, 1.0f, NAN, 9.0f };
+    const float            nothing[] = { -INFINITY, -INFINITY, -INFINITY, -INFINITY, NAN,
+                                         -INFINITY };
+    const bamba_logit_bias bias = { 2, 100.0f };
+    bamba_tokenizer       *t = open_tokens("\"a\": 1, \"b\": 3");
+    bamba_sampler_options  o = plain_options();
+    int                    counts[6];
+    (void)state;
+
+    o.tokenizer = t;
+    o.bias = &bias;
+    o.n_bias = 1;
+    o.callback = keep_missing_attractive;
+    bamba_sampler *s = make(6, &o);
+    o.temperature = 0.0f;
+    bamba_sampler *greedy = make(6, &o);
+    o.callback = NULL;
+    bamba_sampler *quiet = make(6, &o);
+    refuse(1, &(bamba_sampler_options){ sizeof o, 0, 0.8f, 40, 0.95f, 0.05f, 1.0f, 0.0f, 0.0f,
+                                        64, NULL, 0, NULL, NULL, { NULL, NULL, NULL }, t },
+           "no token below id 1");
+    bamba_tokenizer_free(t);
+
+    count_draws(s, logits, 6, counts);
+    check_counts(counts, p, 6);
+    assert_int_equal(bamba_sample(greedy, logits), 1);
+    assert_int_equal(bamba_sample(quiet, nothing), 1);
+    assert_int_equal(bamba_sample(s, nothing), 1);
+    bamba_sampler_free(s);
+    bamba_sampler_free(greedy);
+    bamba_sampler_free(quiet);
+}
+
 static void values_outside_their_range_are_refused(void **state)
 {
     (void)state;
@@ -580,7 +660,7 @@ static void struct_bytes_versions_the_options(void **state)
     (void)state;
 
     REFUSE(struct_bytes, 0);
-    REFUSE(struct_bytes, sizeof(bamba_sampler_options) - 1);
+    REFUSE(struct_bytes, offsetof(bamba_sampler_options, tokenizer) - 1);
     later.o.struct_bytes = sizeof later;
     assert_int_equal(bamba_sampler_create(&s, 10, &later.o, NULL), BAMBA_OK);
     bamba_sampler_free(s);
@@ -679,6 +759,8 @@ int main(void)
         cmocka_unit_test(same_seed_same_ids),
         cmocka_unit_test(null_options_are_the_defaults),
         cmocka_unit_test(values_outside_their_range_are_refused),
+        cmocka_unit_test(smallest_repetition_penalty),
+        cmocka_unit_test(ids_without_a_token_are_never_chosen),
         cmocka_unit_test(struct_bytes_versions_the_options),
         cmocka_unit_test(every_failed_allocation_is_reported),
         cmocka_unit_test(sampling_allocates_nothing),

@@ -99,7 +99,7 @@ static void test_growth(void **state)
     assert_int_equal(bb_normalizer_load(&z, &a, &root, &err), BAMBA_OK);
     assert_int_equal(bb_matcher_create(&m, &a, &err), BAMBA_OK);
     assert_true(bb_buffer_append(&text, "a", 1));
-    expect_status("growth", bb_normalize(z, m, &text, &spare, &err), &err,
+    expect_status("growth", bb_normalize(z, m, &text, &spare, false, &err), &err,
                   BAMBA_ERR_UNSUPPORTED, "longer than");
     assert_true(spare.capacity <= 1 << 17);
     bb_buffer_free(&text);
@@ -151,8 +151,19 @@ static bb_status load_post(const char *json, bb_postprocess *p, bamba_error *err
     const bb_allocator a = host();
     bb_json_doc       *doc = parse(&a, json);
     const bb_json      root = bb_json_root(doc);
-    const bb_status    status = bb_postprocess_load(p, &root, err);
+    bb_json_doc       *vocab = parse(&a, "{\"a\": 1, \"b\": 2, \"c\": 3, \"d\": 9}");
+    const bb_json      vocab_root = bb_json_root(vocab);
+    const bb_json      absent = { .doc = doc };
+    bb_added           none = { .alloc = a };
+    bb_vocab           v;
+    bb_decode         *tokens;
 
+    assert_int_equal(bb_vocab_load(&v, &a, &vocab_root, NULL), BAMBA_OK);
+    assert_int_equal(bb_decode_load(&tokens, &absent, &v, &none, NULL), BAMBA_OK);
+    const bb_status status = bb_postprocess_load(p, &root, tokens, err);
+    bb_decode_free(tokens);
+    bb_vocab_free(&v);
+    bb_json_close(vocab);
     bb_json_close(doc);
     return status;
 }
@@ -173,6 +184,10 @@ static void test_templates(void **state)
         { BAMBA_ERR_FORMAT, TEMPLATE(TOKEN("x") "," TEXT_A, ""), "special_tokens.x.ids" },
         { BAMBA_ERR_FORMAT, TEMPLATE(TOKEN("x") "," TEXT_A, "\"x\": {\"ids\": [-1]}"),
           "found -1" },
+        { BAMBA_ERR_FORMAT, TEMPLATE(TOKEN("x") "," TEXT_A, "\"x\": {\"ids\": [2, 4]}"),
+          "'special_tokens.x.ids[1]': expected the id of a token, found 4" },
+        { BAMBA_ERR_FORMAT, TEMPLATE(TOKEN("x") "," TEXT_A, "\"x\": {\"ids\": [16777215]}"),
+          "'special_tokens.x.ids[0]'" },
         { BAMBA_ERR_FORMAT, "{\"type\": \"Sequence\"}", "'processors'" },
     };
     bb_postprocess p;

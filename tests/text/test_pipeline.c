@@ -82,7 +82,7 @@ static void test_normalizers(void **state)
         if (bb_normalizer_load(&z, &a, &root, &err) != BAMBA_OK) fail_msg("%s", err.message);
         assert_int_equal(bb_matcher_create(&m, &a, &err), BAMBA_OK);
         assert_true(bb_buffer_append(&text, c->text, strlen(c->text)));
-        assert_int_equal(bb_normalize(z, m, &text, &spare, &err), BAMBA_OK);
+        assert_int_equal(bb_normalize(z, m, &text, &spare, false, &err), BAMBA_OK);
         expect_text(normalizers[c->component], c->text, text.data, text.n, c->expected);
 
         bb_buffer_free(&text);
@@ -178,11 +178,9 @@ static void test_decoders(void **state)
 static void load(bb_pipeline *p, const bb_allocator *a, const char *dir, const char *text)
 {
     bamba_error err;
-    char       *path = tempdir_path(dir, "tokenizer.json");
 
     tempdir_write_text(dir, "tokenizer.json", text);
-    if (bb_pipeline_load(p, a, path, &err) != BAMBA_OK) fail_msg("%s", err.message);
-    free(path);
+    if (bb_pipeline_load(p, a, dir, NULL, &err) != BAMBA_OK) fail_msg("%s", err.message);
 }
 
 static void test_ids(void **state)
@@ -197,14 +195,14 @@ static void test_ids(void **state)
     for (size_t i = 0; i < COUNT(id_cases); i++) {
         const id_case *c = &id_cases[i];
         bb_ids         ids = { .a = &a };
-        const unsigned flags = c->special ? BAMBA_TOKENIZE_ADD_SPECIAL |
-                                                BAMBA_TOKENIZE_PARSE_SPECIAL : 0;
+        bamba_tokenize_options o = BAMBA_TOKENIZE_OPTIONS;
+        if (c->special) o.flags = BAMBA_TOKENIZE_ADD_SPECIAL | BAMBA_TOKENIZE_PARSE_SPECIAL;
         if (c->tokenizer != loaded) {
             if (loaded >= 0) bb_pipeline_free(&p);
             load(&p, &a, dir, tokenizer_files[c->tokenizer]);
             loaded = c->tokenizer;
         }
-        assert_int_equal(bb_pipeline_encode(&p, c->text, strlen(c->text), flags, &ids, &err),
+        assert_int_equal(bb_pipeline_encode(&p, c->text, strlen(c->text), &o, &ids, &err),
                          BAMBA_OK);
         if (ids.n != c->n) fail_msg("tokenizer %d, '%s': %zu ids", loaded, c->text, ids.n);
         for (size_t k = 0; k < c->n; k++)
@@ -242,7 +240,7 @@ static const char SMALL[] =
     "  \"merges\": [\"a b\", [\"ab\", \"ab\"], \"_ a\"]}}";
 
 /* Everything once; the status of what failed first. */
-static bb_status use_all(const bb_allocator *a, const char *path, size_t *n_ids)
+static bb_status use_all(const bb_allocator *a, const char *dir, size_t *n_ids)
 {
     static const char text[] = 
         "<s>abab ab  b\xC3\xA9\xEF\xAC\x81 word ababababababababababababab "
@@ -254,9 +252,11 @@ static bb_status use_all(const bb_allocator *a, const char *path, size_t *n_ids)
     bamba_decoder decoder = BAMBA_DECODER;
     char          out[512];
 
-    bb_status status = bb_pipeline_load(&p, a, path, &err);
+    bamba_tokenize_options o = BAMBA_TOKENIZE_OPTIONS;
+    o.flags = BAMBA_TOKENIZE_ADD_SPECIAL | BAMBA_TOKENIZE_PARSE_SPECIAL;
+    bb_status status = bb_pipeline_load(&p, a, dir, NULL, &err);
     if (status == BAMBA_OK) {
-        status = bb_pipeline_encode(&p, text, sizeof text - 1, 3, &ids, &err);
+        status = bb_pipeline_encode(&p, text, sizeof text - 1, &o, &ids, &err);
         *n_ids = ids.n;
     }
     if (status == BAMBA_OK)
@@ -274,7 +274,6 @@ static bb_status use_all(const bb_allocator *a, const char *path, size_t *n_ids)
 static void test_out_of_memory(void **state)
 {
     char  *dir = tempdir_make();
-    char  *path = tempdir_path(dir, "tokenizer.json");
     fault  counted = { 0 };
     size_t n_whole = 0;
     size_t n_survived = 0;
@@ -282,7 +281,7 @@ static void test_out_of_memory(void **state)
     (void)state;
     tempdir_write_text(dir, "tokenizer.json", SMALL);
     bb_allocator a = fault_allocator(&counted);
-    assert_int_equal(use_all(&a, path, &n_whole), BAMBA_OK);
+    assert_int_equal(use_all(&a, dir, &n_whole), BAMBA_OK);
     assert_int_equal(counted.n_live, 0);
     assert_true(counted.n_calls > 60);
     for (int forever = 0; forever < 2; forever++)
@@ -290,7 +289,7 @@ static void test_out_of_memory(void **state)
             fault  f = { .fail_at = k, .forever = forever };
             size_t n = 0;
             a = fault_allocator(&f);
-            const bb_status status = use_all(&a, path, &n);
+            const bb_status status = use_all(&a, dir, &n);
             assert_int_equal(f.n_live, 0);
             if (status == BAMBA_OK) {     /* only machine code may be done without */
                 n_survived++;
@@ -300,7 +299,6 @@ static void test_out_of_memory(void **state)
             }
         }
     assert_true(n_survived < counted.n_calls / 2);
-    free(path);
     tempdir_remove(dir);
 }
 

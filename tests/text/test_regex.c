@@ -144,6 +144,83 @@ static void test_limits(void **state)
     free(text);
 }
 
+/* A window must not change the matches: a text longer than many of them, made of known pieces. */
+static void test_long_texts(void **state)
+{
+    static const struct { const char *pattern, *unit, *match[5]; } cases[] = {
+        { "\\p{L}+|\\s+(?!\\S)|\\s", "ab  c ", { "ab", " ", " ", "c", " " } },
+        { "[^x]*x|a", "aaaax", { "aaaax" } },
+        { "(?<=b)c|b", "cbc", { "b", "c" } },
+        { "\xC3\xA9\xC3\xA9|\xC3\xA9", "\xC3\xA9\xC3\xA9 ", { "\xC3\xA9\xC3\xA9" } },
+    };
+    enum { REPEATS = 3000 };
+    const bb_allocator a = host();
+    bamba_error        err;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const size_t n_unit = strlen(cases[i].unit);
+        char        *text = malloc(n_unit * REPEATS);
+        bb_regex    *r;
+        bb_matcher  *m;
+        bool         found = true;
+        size_t       n = 0;
+        size_t       n_matches = 0;
+        for (int k = 0; k < REPEATS; k++)
+            memcpy(text + (size_t)k * n_unit, cases[i].unit, n_unit);
+        while (n_matches < 5 && cases[i].match[n_matches]) n_matches++;
+        assert_int_equal(bb_regex_compile(&r, &a, cases[i].pattern, strlen(cases[i].pattern),
+                                          false, &err), BAMBA_OK);
+        assert_int_equal(bb_matcher_create(&m, &a, &err), BAMBA_OK);
+        bb_scan s = bb_scan_begin(r, m, text, n_unit * REPEATS);
+        while (bb_scan_next(&s, &found, &err) == BAMBA_OK && found) {
+            const char *expected = cases[i].match[n % n_matches];
+            if (s.end - s.start != strlen(expected) ||
+                memcmp(text + s.start, expected, s.end - s.start) != 0)
+                fail_msg("%s: match %zu is '%.*s'", cases[i].pattern, n,
+                         (int)(s.end - s.start), text + s.start);
+            n++;
+        }
+        assert_int_equal(n, n_matches * REPEATS);
+        bb_matcher_free(m);
+        bb_regex_free(r);
+        free(text);
+    }
+}
+
+/* One long match costs what it reads; one that reads on from every byte uses up the budget. */
+static void test_budget(void **state)
+{
+    enum { N = 200000 };
+    static const struct { const char *pattern; bb_status status; } cases[] = {
+        { "[^c]*c|a+", BAMBA_OK }, { "[^c]*c|a", BAMBA_ERR_UNSUPPORTED },
+        { "[^c]*c|b", BAMBA_ERR_UNSUPPORTED }, { "(a|aa)+\\d|a", BAMBA_ERR_UNSUPPORTED },
+    };
+    const bb_allocator a = host();
+    bamba_error        err;
+    char              *text = malloc(N);
+
+    (void)state;
+    memset(text, 'a', N);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        bb_regex   *r;
+        bb_matcher *m;
+        bool        found = true;
+        bb_status   status = BAMBA_OK;
+        assert_int_equal(bb_regex_compile(&r, &a, cases[i].pattern, strlen(cases[i].pattern),
+                                          false, &err), BAMBA_OK);
+        assert_int_equal(bb_matcher_create(&m, &a, &err), BAMBA_OK);
+        bb_matcher_begin(m, 0, NULL, NULL);
+        bb_scan s = bb_scan_begin(r, m, text, N);
+        while (status == BAMBA_OK && found) status = bb_scan_next(&s, &found, &err);
+        expect_status(cases[i].pattern, status, &err, cases[i].status,
+                      cases[i].status ? "too many steps" : NULL);
+        bb_matcher_free(m);
+        bb_regex_free(r);
+    }
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -151,6 +228,8 @@ int main(void)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_matches),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_long_texts),
+        cmocka_unit_test(test_budget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

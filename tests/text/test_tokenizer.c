@@ -13,7 +13,7 @@ static const char FILE_TEXT[] =
     "   \"special_tokens\": {\"<end>\": {\"ids\": [10]}}},"
     " \"decoder\": {\"type\": \"ByteLevel\"},"
     " \"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"\xC4\xA0\": 1,"
-    "   \"\xC4\xA0" "a\": 2, \"\xC3\x83\": 3, \"\xC2\xA9\": 4, \"<\": 5},"
+    "   \"\xC4\xA0" "a\": 2, \"\xC3\x83\": 3, \"\xC2\xA9\": 4, \"<\": 5, \"plus\": 6, \"<end>\": 10},"
     "   \"merges\": [\"\xC4\xA0 a\"]}}";
 
 static char logged[512];                  /* by the last open_small() */
@@ -90,8 +90,8 @@ static void test_tokenize_errors(void **state)
                   BAMBA_ERR_FORMAT, "at byte 1");
     expect_status("surrogate", bamba_tokenize(t, "\xED\xA0\x80", 3, 0, &ids, &n, &err), &err,
                   BAMBA_ERR_FORMAT, "at byte 0");
-    expect_status("flags", bamba_tokenize(t, "a", 1, 4, &ids, &n, &err), &err,
-                  BAMBA_ERR_ARGUMENT, "0x4");
+    expect_status("flags", bamba_tokenize(t, "a", 1, 8, &ids, &n, &err), &err,
+                  BAMBA_ERR_ARGUMENT, "0x8");
     expect_status("NULL", bamba_tokenize(t, NULL, 1, 0, &ids, &n, &err), &err,
                   BAMBA_ERR_ARGUMENT, "NULL");
     expect_status("long", bamba_tokenize(t, "a", (size_t)1 << 31, 0, &ids, &n, &err), &err,
@@ -160,9 +160,13 @@ static void test_single_tokens(void **state)
     assert_int_equal(bamba_tokenizer_eos(t), 6);
     assert_string_equal(logged, "");
     bamba_tokenizer_free(t);
-    t = open_small("{\"eos_token\": \"<none>\"}");
+    t = open_small("{\"eos_token\": \"<none>\"}");     /* becomes a token */
+    assert_int_equal(bamba_tokenizer_eos(t), 11);
+    assert_true(bamba_token_is_special(t, 11));
+    assert_string_equal(logged, "");
+    bamba_tokenizer_free(t);
+    t = open_small("{\"eos_token\": \"\"}");
     assert_int_equal(bamba_tokenizer_eos(t), -1);
-    assert_string_equal(logged, "tokenizer_config.json: 'eos_token': '<none>' is not a token");
     bamba_tokenizer_free(t);
     t = open_small(NULL);
     assert_int_equal(bamba_tokenizer_eos(t), -1);
@@ -207,6 +211,158 @@ static void test_decode(void **state)
     bamba_tokenizer_free(t);
 }
 
+/* -------------------------------------------------------------- files beside tokenizer.json */
+
+typedef struct beside {
+    const char *config, *map, *added;     /* NULL: there is no such file */
+    const char *text;
+    int32_t     ids[8];                   /* of the text with special tokens parsed; -1 ends */
+} beside;
+
+static bamba_tokenizer *open_beside(const beside *b)
+{
+    char            *dir = tempdir_make();
+    bamba_tokenizer *t;
+    bamba_error      err;
+
+    tempdir_write_text(dir, "tokenizer.json", FILE_TEXT);
+    if (b->config) tempdir_write_text(dir, "tokenizer_config.json", b->config);
+    if (b->map) tempdir_write_text(dir, "special_tokens_map.json", b->map);
+    if (b->added) tempdir_write_text(dir, "added_tokens.json", b->added);
+    if (bamba_tokenizer_open(&t, dir, NULL, &err) != BAMBA_OK) fail_msg("%s", err.message);
+    tempdir_remove(dir);
+    return t;
+}
+
+#define DECODER(members) "{\"added_tokens_decoder\": {" members "}}"
+
+/* The ids are transformers 5.23's for the same files. */
+static void test_beside(void **state)
+{
+    static const beside cases[] = {
+        { DECODER("\"11\": {\"content\": \"<x>\", \"special\": true}"), NULL, NULL,
+          "a<x>a", { 0, 11, 0, -1 } },
+        /* the ids follow from the order of the keys, whatever their values */
+        { DECODER("\"90\": {\"content\": \"<y>\"}, \"20\": {\"content\": \"<x>\"}"), NULL,
+          NULL, "<x><y>", { 11, 12, -1 } },
+        { DECODER("\"11\": {\"content\": \"<x>\", \"lstrip\": true, \"rstrip\": true}"), NULL,
+          NULL, "a <x>  a", { 0, 11, 0, -1 } },
+        { DECODER("\"11\": {\"content\": \"a\", \"single_word\": true}"), NULL, NULL,
+          "a aa", { 0, 2, 0, -1 } },
+        { "{\"bos_token\": \"<b>\", \"image_token\": \"<i>\", \"add_bos_token\": true,"
+          " \"extra_special_tokens\": [\"<e>\", \"\", \"<b>\"]}", NULL, NULL,
+          "<e><b><i>", { 13, 11, 12, -1 } },
+        { "{\"additional_special_tokens\": [\"<e>\"], \"split_special_tokens\": true}", NULL,
+          NULL, "<e>a", { 5, 0, -1 } },
+        { NULL, "{\"pad_token\": {\"content\": \"<p>\", \"lstrip\": true}}", NULL, "a <p>",
+          { 0, 11, -1 } },
+        { NULL, "{\"pad_token\": \"<p>\"}", "{\"<q>\": 30, \"<p>\": 31}", "<p><q>",
+          { 12, 11, -1 } },
+        /* with added_tokens_decoder the other files are not looked at */
+        { DECODER(""), "{\"pad_token\": \"<p>\"}", "{\"<q>\": 30}", "<p>a<q>",
+          { 5, 0, 5, -1 } },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        bamba_tokenizer *t = open_beside(&cases[i]);
+        size_t           n = 0;
+        while (cases[i].ids[n] >= 0) n++;
+        expect_ids(t, cases[i].text, BAMBA_TOKENIZE_PARSE_SPECIAL, n, cases[i].ids);
+        bamba_tokenizer_free(t);
+    }
+}
+
+/* -------------------------------------------------------------- continuations ------------ */
+
+#define WITH_SPACE(components) \
+    "{" components ", \"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"_\": 1," \
+    " \"\xC4\xA0\": 2}, \"merges\": []}}"
+
+static void test_continue(void **state)
+{
+    static const struct { const char *json; int32_t space; } cases[] = {
+        { WITH_SPACE("\"pre_tokenizer\": {\"type\": \"ByteLevel\"}"), 2 },
+        { WITH_SPACE("\"pre_tokenizer\": {\"type\": \"Metaspace\", \"replacement\": \"_\"}"), 1 },
+        { WITH_SPACE("\"pre_tokenizer\": {\"type\": \"Metaspace\", \"replacement\": \"_\","
+                     " \"prepend_scheme\": \"first\"}"), 1 },
+        { WITH_SPACE("\"normalizer\": {\"type\": \"Prepend\", \"prepend\": \"_\"}"), 1 },
+    };
+    bamba_error err;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const int32_t    whole[] = { cases[i].space, 0 };
+        char            *dir = tempdir_make();
+        bamba_tokenizer *t;
+        tempdir_write_text(dir, "tokenizer.json", cases[i].json);
+        if (bamba_tokenizer_open(&t, dir, NULL, &err) != BAMBA_OK) fail_msg("%s", err.message);
+        expect_ids(t, "a", 0, 2, whole);
+        expect_ids(t, "a", BAMBA_TOKENIZE_CONTINUE, 1, whole + 1);
+        expect_ids(t, "", BAMBA_TOKENIZE_CONTINUE, 0, NULL);
+        bamba_tokenizer_free(t);
+        tempdir_remove(dir);
+    }
+}
+
+/* -------------------------------------------------------------- watching ----------------- */
+
+typedef struct watch {
+    uint64_t done, total;
+    int      n_calls;
+    int      cancel_at;                   /* number of the call; 0: never */
+} watch;
+
+static int count_call(void *context, uint64_t done, uint64_t total)
+{
+    watch *w = context;
+
+    assert_true(done >= w->done && done <= total);
+    w->done = done;
+    w->total = total;
+    return ++w->n_calls == w->cancel_at;
+}
+
+static void test_watch(void **state)
+{
+    enum { N = 400000 };
+    bamba_tokenizer       *t = open_small(NULL);
+    bamba_tokenize_options o = BAMBA_TOKENIZE_OPTIONS;
+    watch                  w = { 0 };
+    char                  *text = malloc(N);
+    int32_t               *ids;
+    size_t                 n;
+    bamba_error            err;
+
+    (void)state;
+    for (int i = 0; i < N; i++) text[i] = i % 2 ? ' ' : 'a';
+    o.progress = count_call;
+    o.progress_context = &w;
+    assert_int_equal(bamba_tokenize_with(t, text, N, &o, &ids, &n, &err), BAMBA_OK);
+    assert_int_equal(n, N / 2 + 1);       /* "a", " a", …, " " */
+    assert_int_equal(w.done, N);
+    assert_int_equal(w.total, N);
+    assert_true(w.n_calls > 10);
+    bamba_tokens_free(t, ids);
+
+    const int n_calls = w.n_calls;
+    for (int k = 1; k <= n_calls; k += 3) {
+        w = (watch){ .cancel_at = k };
+        expect_status("cancel", bamba_tokenize_with(t, text, N, &o, &ids, &n, &err), &err,
+                      BAMBA_ERR_CANCELLED, "cancelled");
+        assert_int_equal(w.n_calls, k);
+        assert_null(ids);
+        assert_int_equal(n, 0);
+    }
+    assert_int_equal(bamba_tokenize_with(t, text, 9, NULL, &ids, &n, &err), BAMBA_OK);
+    bamba_tokens_free(t, ids);
+    o.struct_bytes = 3;
+    expect_status("size", bamba_tokenize_with(t, text, 9, &o, &ids, &n, &err), &err,
+                  BAMBA_ERR_ARGUMENT, "struct_bytes");
+    free(text);
+    bamba_tokenizer_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +371,9 @@ int main(void)
         cmocka_unit_test(test_open_errors),
         cmocka_unit_test(test_single_tokens),
         cmocka_unit_test(test_decode),
+        cmocka_unit_test(test_beside),
+        cmocka_unit_test(test_continue),
+        cmocka_unit_test(test_watch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
