@@ -50,7 +50,7 @@ bb_status bb_pipeline_load(bb_pipeline *p, const bb_allocator *a, const char *pa
     bb_status    status = BAMBA_OK;
 
     *p = (bb_pipeline){ .alloc = *a };
-    BB_TRY(bb_json_open(&doc, &p->alloc, path, 0, err));
+    BB_TRY(bb_json_open(&doc, &p->alloc, path, BB_JSON_LARGE, err));
     const bb_json root = bb_json_root(doc);
     BB_TRY(load_components(p, &root, err));
     BB_TRY(bb_json_status(doc, err));
