@@ -19,7 +19,7 @@ enum {
     STACK_MOST_BYTES = 16 << 20,
     HEAP_MOST_KIB = 512 << 10,            /* of the interpreter; PCRE2's own limit is 20 GB */
     PATTERN_MOST_BYTES = 64 << 10,
-    NESTING_MOST = 100
+    NESTING_MOST = 32                     /* of groups: compiling takes 640 bytes of stack for each */
 };
 
 struct bb_regex {
