@@ -8,6 +8,7 @@
 #include "base/sort.h"
 #include "base/utf8.h"
 
+#include <errno.h>
 #include <locale.h>
 #include <math.h>
 #include <stdlib.h>
@@ -372,6 +373,7 @@ static size_t count_places(const char *text, size_t n)
 bb_status bb_json_build(bb_json_tree *out, const bb_allocator *a, const char *name,
                         const char *text, size_t n, unsigned flags, bamba_error *err)
 {
+    const int    saved = errno;           /* strtod and newlocale set it */
     const size_t places = count_places(text, n);
     const size_t budget = VALUES_ANY + n / BYTES_A_VALUE;
     scanner      s = { .a = a, .name = name, .text = text, .n = n, .flags = flags, .err = err,
@@ -396,6 +398,7 @@ bb_status bb_json_build(bb_json_tree *out, const bb_allocator *a, const char *na
     }
     out->n = s.n_nodes;
     if (plain) freelocale(plain);
+    errno = saved;
     if (status != BAMBA_OK) bb_json_drop(out, a);
     return status;
 }
