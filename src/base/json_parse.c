@@ -22,6 +22,12 @@ enum {
     KEYS_KEPT = 32                        /* of one object, without allocating */
 };
 
+/* A key of an object whose duplicates are looked for: first by its hash, then as a text. */
+typedef union entry {
+    struct { uint32_t hash, at; } is;     /* at: number of its node */
+    const char *text;
+} entry;
+
 typedef struct scanner {
     const bb_allocator *a;
     const char         *name;
@@ -32,6 +38,10 @@ typedef struct scanner {
     size_t              n_nodes, capacity;
     char               *out;              /* where the next decoded byte goes */
     bamba_error        *err;
+    /* Not in the frames of a recursion: */
+    char                digits[400];      /* every number people write: 1e308 in full */
+    entry               few[KEYS_KEPT];
+    size_t              begin[257];
 } scanner;
 
 static bb_status read_value(scanner *s, int depth);
@@ -202,23 +212,15 @@ static bb_status read_number(scanner *s, int depth)
                (s->flags & BB_JSON_HUGE) ? add(s, node) : refuse(s, begin, "integer beyond 64 bits");
     }
 
-    /* strtod needs an end; 400 characters hold every number people write (1e308 in full). */
-    char copy[400];
     const size_t length = s->at - begin;
-    if (length >= sizeof copy) return refuse(s, begin, "number too long");
-    memcpy(copy, s->text + begin, length);
-    copy[length] = '\0';
-    node.is.number = strtod(copy, NULL);
+    if (length >= sizeof s->digits) return refuse(s, begin, "number too long");
+    memcpy(s->digits, s->text + begin, length);
+    s->digits[length] = '\0';            /* strtod needs an end */
+    node.is.number = strtod(s->digits, NULL);
     return isfinite(node.is.number) ? add(s, node) : refuse(s, begin, "number beyond double");
 }
 
 /* -------------------------------------------------------------- containers --------------- */
-
-/* A key of an object whose duplicates are looked for: first by its hash, then as a text. */
-typedef union entry {
-    struct { uint32_t hash, at; } is;     /* at: number of its node */
-    const char *text;
-} entry;
 
 static int compare_hashes(const void *x, const void *y)
 {
@@ -233,10 +235,10 @@ static int compare_texts(const void *x, const void *y)
 }
 
 /* Sort k [n] by hash, a byte a pass; four passes end where they began. */
-static void sort_by_hash(entry *k, entry *other, size_t n)
+static void sort_by_hash(size_t begin[257], entry *k, entry *other, size_t n)
 {
     for (int shift = 0; shift < 32; shift += 8) {
-        size_t begin[257] = { 0 };
+        memset(begin, 0, 257 * sizeof *begin);
         for (size_t i = 0; i < n; i++) begin[(k[i].is.hash >> shift & 255) + 1]++;
         for (int b = 0; b < 255; b++) begin[b + 1] += begin[b];
         for (size_t i = 0; i < n; i++) other[begin[k[i].is.hash >> shift & 255]++] = k[i];
@@ -264,21 +266,20 @@ static const char *find_twice(const scanner *s, entry *k, size_t n)
 static bb_status check_duplicates(scanner *s, const bb_json_node *object)
 {
     const size_t n = object->n;
-    entry        few[KEYS_KEPT];
-    entry       *k = n > KEYS_KEPT ? bb_allocate(s->a, n, 2 * sizeof *k) : few;
+    entry       *k = n > KEYS_KEPT ? bb_allocate(s->a, n, 2 * sizeof *k) : s->few;
     bb_status    status = BAMBA_OK;
 
     if (!k) return bb_fail(s->err, BAMBA_ERR_MEMORY, "%s: out of memory", s->name);
     const bb_json_node *node = object + 1;
     for (size_t i = 0; i < n; i++, node = bb_json_after(node + 1))
         k[i] = (entry){ .is = { node->n, (uint32_t)(node - s->node) } };
-    if (n > KEYS_KEPT) sort_by_hash(k, k + n, n);
+    if (n > KEYS_KEPT) sort_by_hash(s->begin, k, k + n, n);
     else bb_sort(k, n, sizeof *k, compare_hashes);
     const char *twice = find_twice(s, k, n);
     if (twice)
         status = bb_fail(s->err, BAMBA_ERR_FORMAT, "%s: key '%.80s' stands twice in one object",
                          s->name, twice);
-    if (k != few) bb_release(s->a, k);
+    if (k != s->few) bb_release(s->a, k);
     return status;
 }
 
