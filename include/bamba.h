@@ -22,6 +22,8 @@
  *             whatever session that feeds. Generating allocates nothing.
  * Globals     None but one: the number of OpenBLAS's threads belongs to the process; the first
  *             engine that needs OpenBLAS sets it to 1.
+ * Stack       A thread that calls in needs 128 KiB of stack, and what its own callbacks and allocator
+ *             take; about half of it goes to OpenBLAS's thread-local variables.
  * Options     are structs whose first member is their own size, so that old programs keep
  *             working when members are appended. Begin with the macro beside each struct; a
  *             zero (or NULL) member means its default. A size smaller than that of the first
@@ -121,8 +123,8 @@ BAMBA_API int bamba_default_threads(void);
 
 /**
  * Where memory comes from. Both members are set or both NULL (the C library's, and mmap for
- * large blocks). All memory of the objects created with it comes from it, except for parsing JSON
- * while loading and for what starting threads takes.
+ * large blocks). All memory of the objects created with it comes from it, except for what
+ * starting threads takes.
  *
  * allocate   returns at least bytes bytes aligned to 64, or NULL; contents may be anything.
  * release    takes what allocate returned; never NULL.

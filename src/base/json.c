@@ -1,29 +1,41 @@
-/* json.c - JSON documents, read strictly: our own pass over the text, then json-c's tree.
- * The only user of json-c. */
+/* json.c - lookups in JSON documents, and messages that name the place. */
 #include "base/json.h"
 
 #include "base/file.h"
-#include "base/json_strict.h"
+#include "base/json_parse.h"
 
-#include <errno.h>
-#include <json-c/json.h>
 #include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+enum { FILE_MOST_BYTES = 8 << 20 };       /* without BB_JSON_LARGE */
+
+/* Where an array was last asked for an element. */
+typedef struct place {
+    const bb_json_node *array, *element;
+    size_t              index;
+} place;
+
 struct bb_json_doc {
-    bb_allocator        alloc;
-    char               *name;             /* for messages */
-    struct json_object *root;             /* NULL: the document is null */
-    bamba_error         first;            /* sticky; code BAMBA_OK while all is well */
+    bb_allocator alloc;
+    char        *name;                    /* for messages */
+    bb_json_tree tree;
+    place        last[BB_JSON_DEPTH];     /* by the depth of the array: walking nested ones is linear */
+    bamba_error  first;                   /* sticky; code BAMBA_OK while all is well */
 };
 
-/* json-c's handles are not const; reading does not change them. */
-static struct json_object *tree(const bb_json *j)
+static bool is_kind(const bb_json *j, bb_json_kind kind)
 {
-    return (struct json_object *)(uintptr_t)j->node;
+    const bb_json_node *v = j->node;
+    return v && v->kind == kind;
+}
+
+/* A place's node as handles have it. */
+static const bb_json_node *unless_null(const bb_json_node *v)
+{
+    return v->kind == BB_JSON_NULL ? NULL : v;
 }
 
 /* -------------------------------------------------------------- open, close -------------- */
@@ -31,10 +43,8 @@ static struct json_object *tree(const bb_json *j)
 bb_status bb_json_parse(bb_json_doc **out, const bb_allocator *a, const char *name,
                         const char *text, size_t n, unsigned flags, bamba_error *err)
 {
-    const int            saved = errno;
-    bb_status            status = BAMBA_OK;
-    struct json_tokener *tokener = NULL;
-    bb_json_doc         *doc = bb_new(a, 1, sizeof *doc);
+    bb_status    status = BAMBA_OK;
+    bb_json_doc *doc = bb_new(a, 1, sizeof *doc);
 
     *out = NULL;
     if (!doc) return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", name);
@@ -44,43 +54,32 @@ bb_status bb_json_parse(bb_json_doc **out, const bb_allocator *a, const char *na
         status = bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", name);
         goto done;
     }
-    if (n >= INT_MAX) {                   /* json-c counts in int */
+    if (n >= INT_MAX) {                   /* the length of a text is kept in 32 bits */
         status = bb_fail(err, BAMBA_ERR_UNSUPPORTED, "%s: expected less than 2 GiB of JSON", name);
         goto done;
     }
-    BB_TRY(bb_json_check(a, name, text, n, flags, err));
-
-    tokener = json_tokener_new_ex(BB_JSON_DEPTH + 1);
-    if (!tokener) {
-        status = bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", name);
-        goto done;
-    }
-    doc->root = json_tokener_parse_ex(tokener, text, (int)n);
-    if (json_tokener_get_error(tokener) == json_tokener_continue)     /* a bare number at the end */
-        doc->root = json_tokener_parse_ex(tokener, " ", 1);
-    if (json_tokener_get_error(tokener) != json_tokener_success) {
-        status = bb_fail(err, BAMBA_ERR_FORMAT, "%s: %s", name,
-                         json_tokener_error_desc(json_tokener_get_error(tokener)));
-        goto done;
-    }
+    BB_TRY(bb_json_build(&doc->tree, a, name, text, n, flags, err));
     *out = doc;
     doc = NULL;
 done:
-    if (tokener) json_tokener_free(tokener);
     bb_json_close(doc);
-    errno = saved;
     return status;
 }
 
 bb_status bb_json_open(bb_json_doc **out, const bb_allocator *a, const char *path,
                        unsigned flags, bamba_error *err)
 {
-    bb_map map;
+    const char *name = bb_path_name(path);
+    bb_map      map;
 
     *out = NULL;
     bb_status status = bb_map_open(&map, path, err);
     if (status != BAMBA_OK) return status;
-    status = bb_json_parse(out, a, bb_path_name(path), (const char *)map.data, map.size, flags, err);
+    if (map.size > FILE_MOST_BYTES && !(flags & BB_JSON_LARGE))
+        status = bb_fail(err, BAMBA_ERR_FORMAT, "%s: expected at most %d bytes of JSON, found %zu",
+                         name, FILE_MOST_BYTES, map.size);
+    else
+        status = bb_json_parse(out, a, name, (const char *)map.data, map.size, flags, err);
     bb_map_close(&map);
     return status;
 }
@@ -89,14 +88,14 @@ void bb_json_close(bb_json_doc *doc)
 {
     if (!doc) return;
     const bb_allocator a = doc->alloc;
-    json_object_put(doc->root);
+    bb_json_drop(&doc->tree, &a);
     bb_release(&a, doc->name);
     bb_release(&a, doc);
 }
 
 bb_json bb_json_root(bb_json_doc *doc)
 {
-    return (bb_json){ .doc = doc, .node = doc->root };
+    return (bb_json){ .doc = doc, .node = unless_null(doc->tree.node) };
 }
 
 bb_status bb_json_status(const bb_json_doc *doc, bamba_error *err)
@@ -172,53 +171,56 @@ void bb_json_log(const bb_json *j, const bb_log *log, const char *format, ...)
     bb_log_line(log, path[0] ? "%s: '%s': %s" : "%s:%s %s", j->doc->name, path, message);
 }
 
-static const char *kind_name(const bb_json *j)
+static const char *kind_name(const bb_json_node *v)
 {
-    if (!j->node) return "nothing";
-    switch (json_object_get_type(tree(j))) {
-    case json_type_boolean: return "true or false";
-    case json_type_double:  return "a fractional number";
-    case json_type_int:     return "an integer";
-    case json_type_object:  return "an object";
-    case json_type_array:   return "a list";
-    case json_type_string:  return "a string";
-    default:                return "null";
-    }
+    static const char *const names[] = {
+        [BB_JSON_NULL] = "null", [BB_JSON_BOOL] = "true or false", [BB_JSON_INT] = "an integer",
+        [BB_JSON_FLOAT] = "a fractional number", [BB_JSON_TEXT] = "a string",
+        [BB_JSON_ARRAY] = "a list", [BB_JSON_OBJECT] = "an object",
+    };
+    return v ? names[v->kind] : "nothing";
 }
 
 static void fail_kind(const bb_json *j, const char *expected)
 {
-    bb_json_fail(j, BAMBA_ERR_FORMAT, "expected %s, found %s", expected, kind_name(j));
+    bb_json_fail(j, BAMBA_ERR_FORMAT, "expected %s, found %s", expected, kind_name(j->node));
 }
 
 /* -------------------------------------------------------------- structure ---------------- */
 
-static bool is_kind(const bb_json *j, enum json_type kind)
-{
-    return j->node && json_object_is_type(tree(j), kind);
-}
-
-bool bb_json_is_object(const bb_json *j) { return is_kind(j, json_type_object); }
-bool bb_json_is_array(const bb_json *j) { return is_kind(j, json_type_array); }
-bool bb_json_is_text(const bb_json *j) { return is_kind(j, json_type_string); }
-bool bb_json_is_bool(const bb_json *j) { return is_kind(j, json_type_boolean); }
+bool bb_json_is_object(const bb_json *j) { return is_kind(j, BB_JSON_OBJECT); }
+bool bb_json_is_array(const bb_json *j) { return is_kind(j, BB_JSON_ARRAY); }
+bool bb_json_is_text(const bb_json *j) { return is_kind(j, BB_JSON_TEXT); }
+bool bb_json_is_bool(const bb_json *j) { return is_kind(j, BB_JSON_BOOL); }
 
 bool bb_json_is_number(const bb_json *j)
 {
-    return is_kind(j, json_type_int) || is_kind(j, json_type_double);
+    return is_kind(j, BB_JSON_INT) || is_kind(j, BB_JSON_FLOAT);
+}
+
+/* The value of a member of an object, or NULL. */
+static const bb_json_node *find_member(const bb_json *j, const char *key)
+{
+    const bb_json_node *object = j->node;
+    const bb_json_node *k = object + 1;
+    const uint32_t      hash = bb_json_hash(key, strlen(key));
+
+    for (uint32_t i = 0; i < object->n; i++, k = bb_json_after(k + 1))
+        if (k->n == hash && strcmp(k->is.text, key) == 0) return k + 1;
+    return NULL;
 }
 
 bb_json bb_json_get(const bb_json *j, const char *key)
 {
-    bb_json             child = { .doc = j->doc, .parent = j, .key = key };
-    struct json_object *value;
+    bb_json child = { .doc = j->doc, .parent = j, .key = key };
 
     if (!j->node) return child;
     if (!bb_json_is_object(j)) {
         fail_kind(j, "an object");
         return child;
     }
-    if (json_object_object_get_ex(tree(j), key, &value)) child.node = value;
+    const bb_json_node *value = find_member(j, key);
+    if (value) child.node = unless_null(value);
     return child;
 }
 
@@ -230,62 +232,72 @@ bool bb_json_has(const bb_json *j, const char *key)
 
 bool bb_json_is_member(const bb_json *j, const char *key)
 {
-    return bb_json_is_object(j) && json_object_object_get_ex(tree(j), key, NULL);
+    return bb_json_is_object(j) && find_member(j, key);
 }
 
 size_t bb_json_length(const bb_json *j)
 {
-    return bb_json_is_array(j) ? json_object_array_length(tree(j)) : 0;
+    const bb_json_node *v = j->node;
+    return bb_json_is_array(j) ? v->n : 0;
 }
 
 bb_json bb_json_at(const bb_json *j, size_t index)
 {
-    bb_json child = { .doc = j->doc, .parent = j, .index = index };
+    const bb_json_node *array = j->node;
+    bb_json             child = { .doc = j->doc, .parent = j, .index = index };
 
-    if (index < bb_json_length(j)) child.node = json_object_array_get_idx(tree(j), index);
+    if (index >= bb_json_length(j)) return child;
+    place *p = &j->doc->last[array->depth];
+    if (p->array != array || p->index > index) *p = (place){ array, array + 1, 0 };
+    for (; p->index < index; p->index++) p->element = bb_json_after(p->element);
+    child.node = unless_null(p->element);
     return child;
 }
 
 bool bb_json_next(const bb_json *j, bb_json_walk *walk, bb_json *member)
 {
-    if (!bb_json_is_object(j)) return false;
+    const bb_json_node *object = j->node;
 
-    const struct lh_entry *e = walk->started ? walk->next
-                                             : lh_table_head(json_object_get_object(tree(j)));
+    if (!bb_json_is_object(j)) return false;
+    const bb_json_node *key = walk->started ? walk->next : object + 1;
     walk->started = true;
-    if (!e) return false;
-    walk->next = lh_entry_next(e);
-    *member = (bb_json){ .doc = j->doc, .node = lh_entry_v(e), .parent = j, .key = lh_entry_k(e) };
+    walk->next = key;
+    if (key == bb_json_after(object)) return false;
+    walk->next = bb_json_after(key + 1);
+    *member = (bb_json){ .doc = j->doc, .node = unless_null(key + 1), .parent = j,
+                         .key = key->is.text };
     return true;
 }
 
 size_t bb_json_members(const bb_json *j)
 {
-    return bb_json_is_object(j) ? (size_t)json_object_object_length(tree(j)) : 0;
+    const bb_json_node *v = j->node;
+    return bb_json_is_object(j) ? v->n : 0;
 }
 
 /* -------------------------------------------------------------- values ------------------- */
 
 int64_t bb_json_value_int(const bb_json *j)
 {
-    if (!is_kind(j, json_type_int)) {
-        fail_kind(j, "an integer");
-        return 0;
-    }
-    return json_object_get_int64(tree(j));
+    const bb_json_node *v = j->node;
+
+    if (is_kind(j, BB_JSON_INT)) return v->is.integer;
+    fail_kind(j, "an integer");
+    return 0;
 }
 
 double bb_json_value_float(const bb_json *j)
 {
-    if (bb_json_is_number(j)) return json_object_get_double(tree(j));
+    const bb_json_node *v = j->node;
+
+    if (is_kind(j, BB_JSON_INT)) return (double)v->is.integer;
+    if (is_kind(j, BB_JSON_FLOAT)) return v->is.number;
 
     /* transformers 5 writes what JSON lacks as {"__float__": "Infinity"} */
-    struct json_object *text;
-    if (bb_json_is_object(j) && json_object_object_get_ex(tree(j), "__float__", &text)
-        && json_object_is_type(text, json_type_string)) {
-        const char *s = json_object_get_string(text);
-        if (strcmp(s, "Infinity") == 0) return (double)INFINITY;
-        if (strcmp(s, "-Infinity") == 0) return (double)-INFINITY;
+    const bb_json_node *text = bb_json_is_object(j) ? find_member(j, "__float__") : NULL;
+    if (text && text->kind == BB_JSON_TEXT) {
+        if (strcmp(text->is.text, "Infinity") == 0) return (double)INFINITY;
+        if (strcmp(text->is.text, "-Infinity") == 0) return (double)-INFINITY;
     }
     fail_kind(j, "a number");
     return 0;
@@ -293,28 +305,28 @@ double bb_json_value_float(const bb_json *j)
 
 bool bb_json_value_bool(const bb_json *j)
 {
-    if (!bb_json_is_bool(j)) {
-        fail_kind(j, "true or false");
-        return false;
-    }
-    return json_object_get_boolean(tree(j));
+    const bb_json_node *v = j->node;
+
+    if (is_kind(j, BB_JSON_BOOL)) return v->is.integer != 0;
+    fail_kind(j, "true or false");
+    return false;
 }
 
 const char *bb_json_value_text(const bb_json *j, size_t *n_bytes)
 {
+    const bb_json_node *v = j->node;
+
     if (n_bytes) *n_bytes = 0;
     if (!bb_json_is_text(j)) {
         fail_kind(j, "a string");
         return "";
     }
-    const char  *text = json_object_get_string(tree(j));
-    const size_t n = (size_t)json_object_get_string_len(tree(j));
-    if (n_bytes) *n_bytes = n;
-    else if (strlen(text) != n) {         /* a caller without the length would stop at the NUL */
+    if (n_bytes) *n_bytes = v->n;
+    else if (strlen(v->is.text) != v->n) {    /* a caller without the length would stop at the NUL */
         bb_json_fail(j, BAMBA_ERR_FORMAT, "expected a string without NUL");
         return "";
     }
-    return text;
+    return v->is.text;
 }
 
 /* -------------------------------------------------------------- members by key ----------- */

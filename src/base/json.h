@@ -1,8 +1,8 @@
 /* json.h - JSON documents, read strictly.
  *
- * Owns:    parsing (RFC 8259 in UTF-8, no duplicate keys, integers within 64 bits, finite
- *          numbers), lookup with defaults, messages that name file and key.
- * Not:     what a key means.
+ * Owns:    documents in memory of the caller's allocator, at most 1 MiB and eight times the text;
+ *          lookup with defaults; messages that name file and key.
+ * Not:     the grammar (json_parse.h); what a key means.
  * Errors:  opening returns a status. Lookups are sticky: the first failure is remembered in the
  *          document, later ones are no-ops that return zeros; ask bb_json_status() once.
  *
@@ -27,8 +27,9 @@ typedef struct bb_json {
 
 enum {
     BB_JSON_INFINITY = 1,                 /* allow the bare tokens Infinity and -Infinity        */
-    BB_JSON_HUGE     = 2                  /* allow integers beyond 64 bits; read as the largest or
+    BB_JSON_HUGE     = 2,                 /* allow integers beyond 64 bits; read as the largest or
                                              smallest there is */
+    BB_JSON_LARGE    = 4                  /* allow files of more than 8 MiB */
 };
 
 /* name stands in messages and is copied. The text may go away afterwards. */

@@ -161,7 +161,7 @@ static bb_status open_sharded(bb_checkpoint **out, const bb_allocator *a, const 
     bb_checkpoint *c = NULL;
     bb_json_doc   *doc = NULL;
 
-    BB_TRY(bb_json_open(&doc, a, index_path, 0, err));
+    BB_TRY(bb_json_open(&doc, a, index_path, BB_JSON_LARGE, err));
     BB_TRY(read_weight_map(&c, a, doc, err));
     bb_sort(c->tensor, c->n, sizeof *c->tensor, compare_files);
     BB_TRY(fill_from_shards(c, dir, err));

@@ -77,7 +77,7 @@ bb_status bb_pipeline_load(bb_pipeline *p, const bb_allocator *a, const char *di
 
     *p = (bb_pipeline){ .alloc = *a, .eos = -1 };
     if (!path) return bb_fail(err, BAMBA_ERR_MEMORY, "tokenizer: out of memory");
-    BB_TRY(bb_json_open(&doc, &p->alloc, path, 0, err));
+    BB_TRY(bb_json_open(&doc, &p->alloc, path, BB_JSON_LARGE, err));
     const bb_json root = bb_json_root(doc);
     BB_TRY(load_components(p, &root, dir, log, err));
     BB_TRY(bb_json_status(doc, err));

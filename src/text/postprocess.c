@@ -52,6 +52,11 @@ static void load_template(bb_postprocess *p, const bb_json *json, const bb_decod
 
     if (!bb_json_is_array(&single))
         bb_json_fail(&single, BAMBA_ERR_FORMAT, "expected a list of pieces");
+    if (bb_json_length(&single) > 2 * BB_MOST_AFFIX + 1) {        /* each looks up a name */
+        bb_json_fail(&single, BAMBA_ERR_UNSUPPORTED, "expected at most %d pieces",
+                     2 * BB_MOST_AFFIX + 1);
+        return;
+    }
     for (size_t i = 0; i < bb_json_length(&single); i++) {
         const bb_json piece = bb_json_at(&single, i);
         if (bb_json_has(&piece, "Sequence")) {

@@ -4,6 +4,7 @@
 #include "support/fault.h"
 #include "support/tempdir.h"
 
+#include <errno.h>
 #include <locale.h>
 #include <math.h>
 #include <setjmp.h>
@@ -95,7 +96,9 @@ static void test_accepts(void **state)
     };
 
     (void)state;
+    errno = 0;
     for (size_t i = 0; i < sizeof text / sizeof text[0]; i++) accept_flags(text[i], 0);
+    assert_int_equal(errno, 0);
 }
 
 static void test_refuses(void **state)
@@ -467,6 +470,29 @@ static void test_get_on_wrong_kind(void **state)
     bb_json_close(doc);
 }
 
+/* Elements are found in any order, also in arrays of arrays of different lengths. */
+static void test_elements_in_any_order(void **state)
+{
+    bb_json_doc  *doc = open_text("[[10,11,12],{\"a\":[1,2]},[],[30,[31],32],null,[50]]", 0);
+    const bb_json root = bb_json_root(doc);
+    const size_t  length[] = { 3, 0, 0, 3, 0, 1 };
+
+    (void)state;
+    for (size_t pass = 0; pass < 3; pass++)
+        for (size_t k = 0; k < 6; k++) {
+            const size_t  i = pass == 0 ? k : pass == 1 ? 5 - k : k * 5 % 6;
+            const bb_json list = bb_json_at(&root, i);
+            assert_int_equal(bb_json_length(&list), length[i]);
+            for (size_t j = bb_json_length(&list); j-- > 0;) {
+                const bb_json element = bb_json_at(&list, j);
+                if (i == 3 && j == 1) continue;
+                assert_int_equal(bb_json_value_int(&element), (int)(10 * i + j + 10 * !i));
+            }
+        }
+    assert_int_equal(bb_json_status(doc, NULL), BAMBA_OK);
+    bb_json_close(doc);
+}
+
 /* Numbers are read the same way whatever the host's locale calls a decimal point. */
 static void test_locale(void **state)
 {
@@ -519,12 +545,92 @@ static void test_open_file(void **state)
     assert_int_equal(bb_json_open(&doc, &a, path, 0, &err), BAMBA_ERR_FORMAT);
     free(path);
 
+    char *large = malloc(9 << 20);
+    memset(large, ' ', 9 << 20);
+    strcpy(large + (9 << 20) - 2, "7");
+    tempdir_write_text(dir, "large.json", large);
+    free(large);
+    path = tempdir_path(dir, "large.json");
+    assert_int_equal(bb_json_open(&doc, &a, path, 0, &err), BAMBA_ERR_FORMAT);
+    assert_non_null(strstr(err.message, "at most 8388608 bytes"));
+    assert_int_equal(bb_json_open(&doc, &a, path, BB_JSON_LARGE, &err), BAMBA_OK);
+    bb_json_close(doc);
+    free(path);
+
     path = tempdir_path(dir, "missing.json");
     assert_int_equal(bb_json_open(&doc, &a, path, 0, &err), BAMBA_ERR_IO);
     assert_null(doc);
     free(path);
     assert_int_equal(f.n_live, 0);
     tempdir_remove(dir);
+}
+
+/* What a file costs is bounded by its size, and the message says by how much. */
+static void test_memory(void **state)
+{
+    static const struct { const char *unit; bool accepted; } other[] = {
+        { "{},", false }, { "[],", false }, { "0,", false }, { "\"\",", false },
+        { "[[0]], ", false }, { "{\"a\":0},    ", true }, { "[\"a\",\"bcd\"],", true },
+        { "\",,,,,,,,,,,,\",", true }, { "1.5,      ", true }, { "null,", true },
+    };
+    enum { SIZE = 3 << 20 };
+    char *text = malloc(SIZE + 64);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof other / sizeof other[0]; i++) {
+        fault              f = { 0 };
+        const bb_allocator a = fault_allocator(&f);
+        bb_json_doc       *doc;
+        bamba_error        err;
+        size_t             n = 0;
+
+        text[n++] = '[';
+        for (; n < SIZE; n += strlen(other[i].unit)) strcpy(text + n, other[i].unit);
+        text[n++] = '0';
+        text[n++] = ']';
+        const bb_status status = bb_json_parse(&doc, &a, "doc.json", text, n, 0, &err);
+        assert_int_equal(status, other[i].accepted ? BAMBA_OK : BAMBA_ERR_FORMAT);
+        if (status != BAMBA_OK) assert_non_null(strstr(err.message, "expected at most 85"));
+        assert_true(f.peak_bytes <= (1 << 20) + 8 * n + 8192);
+        bb_json_close(doc);
+        assert_int_equal(f.n_live, 0);
+    }
+    free(text);
+}
+
+/* One object of a million bytes of keys, also of keys that share their hash. */
+static void test_memory_of_keys(void **state)
+{
+    static const char *const twin[][2] = {     /* each pair continues the hashes of those before */
+        { "ooirid", "hzbqvw" }, { "ajlsgw", "wwfffl" }, { "elyqxq", "hjrori" },
+        { "ryqgxi", "mfkahc" }, { "zugtpn", "emhrvv" }, { "cmlyin", "njltbj" },
+        { "fejltn", "hdpogq" }, { "deinkg", "awmbsj" }, { "tbpili", "enqphd" },
+        { "gwgyrk", "joroxs" }, { "myhdqx", "hvuxgi" }, { "gqklik", "nlimqj" },
+    };
+    enum { N_TWINS = sizeof twin / sizeof twin[0] };
+
+    (void)state;
+    for (int alike = 0; alike < 2; alike++) {
+        fault              f = { 0 };
+        const bb_allocator a = fault_allocator(&f);
+        char              *text = malloc((size_t)140 << N_TWINS);
+        size_t             n = 0;
+        bb_json_doc       *doc;
+        bamba_error        err;
+
+        for (unsigned i = 0; i < 1u << N_TWINS; i++) {
+            n += (size_t)sprintf(text + n, "%c\"", i ? ',' : '{');
+            for (int k = 0; k < N_TWINS && alike; k++)
+                n += (size_t)sprintf(text + n, "%s", twin[k][i >> k & 1]);
+            n += (size_t)sprintf(text + n, alike ? "\":0" : "%x\":0 ", i);
+        }
+        text[n++] = '}';
+        assert_int_equal(bb_json_parse(&doc, &a, "doc.json", text, n, 0, &err), BAMBA_OK);
+        assert_true(f.peak_bytes <= (1 << 20) + 8 * n + 8192);
+        bb_json_close(doc);
+        assert_int_equal(f.n_live, 0);
+        free(text);
+    }
 }
 
 static void test_out_of_memory(void **state)
@@ -567,8 +673,11 @@ int main(void)
         cmocka_unit_test(test_failures_stick),
         cmocka_unit_test(test_absent),
         cmocka_unit_test(test_get_on_wrong_kind),
+        cmocka_unit_test(test_elements_in_any_order),
         cmocka_unit_test(test_locale),
         cmocka_unit_test(test_open_file),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_memory_of_keys),
         cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

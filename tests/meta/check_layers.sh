@@ -5,8 +5,8 @@
 #   base 0   load 1   graph, text 2   mixer 3   arch 4   src/*.c 5   tools: include and its own
 #
 # Of kernels/ only kernels.h is seen from outside, of any folder no x_internal.h. Headers of other
-# libraries stand in one .c file of src each, of tools json-c in json.c and bench_print.c; those of the operating
-# system in src/base, but pthread.h only in base/threads_*.c, of which a build has one; else C11's alone.
+# libraries stand in one .c file of src each, json-c in json.c and bench_print.c of tools; those of
+# the operating system in src/base, but pthread.h only in base/threads_*.c, of which a build has one; else C11's alone.
 cd "$1" || exit 1
 
 set -- $(find include src kernels tools -name '*.[ch]' | sort)
@@ -78,7 +78,7 @@ BEGIN {
               "signal stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn " \
               "string tgmath threads time uchar wchar wctype", word, " ")
     for (i = 1; i <= n; i++) c11[word[i] ".h"] = 1
-    n = split("json-c/json.h pcre2.h utf8proc.h cblas.h omp.h", word, " ")
+    n = split("pcre2.h utf8proc.h cblas.h omp.h", word, " ")
     for (i = 1; i <= n; i++) third[word[i]] = 1
     n = split("immintrin.h cpuid.h arm_neon.h", word, " ")
     for (i = 1; i <= n; i++) intrinsics[word[i]] = 1
