@@ -12,14 +12,14 @@
  * Errors      Fallible calls return bamba_status and fill *err if err is not NULL; an object is
  *             unchanged by a call that failed. Nothing aborts, prints or sets errno, with two
  *             exceptions we cannot lift. Where there is no kernel for them (CPU level "c"), large
- *             float products go through OpenBLAS, which ends the process when the system denies
- *             it threads or memory, and OpenMP does so when it is denied memory, or a thread that
- *             could be started just before. A mapped file that another program shortens while a model
+ *             float products go through OpenBLAS, if the system has it, which does not return when
+ *             it is denied memory that was there at the first engine; and OpenMP ends the process
+ *             when it is denied memory, or a thread that could be started just before. A mapped file that another program shortens while a model
  *             is open raises SIGBUS.
  * Memory      Who creates frees; free functions accept NULL. "Borrowed" results belong to the
  *             object and live until the next call on it. Generating allocates nothing.
  * Globals     None but one: the number of OpenBLAS's threads belongs to the process; the first
- *             engine that needs OpenBLAS sets it to 1.
+ *             engine that needs OpenBLAS loads it and sets it to 1.
  * Options     are structs whose first member is their own size, so that old programs keep
  *             working when members are appended. Begin with the macro beside each struct; a
  *             zero (or NULL) member means its default. A size smaller than that of the first
