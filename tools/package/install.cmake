@@ -37,4 +37,4 @@ if(BAMBA_TOOLS)
             DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions COMPONENT tools)
 endif()
 
-include(tools/package/deb.cmake OPTIONAL)
+include(tools/package/deb.cmake)
