@@ -6,15 +6,11 @@
 #include <dlfcn.h>
 #include <string.h>
 
-/* Weak: a program linked statically has them only if it uses them elsewhere. */
-#pragma weak dlopen
-#pragma weak dlsym
-
 #ifdef __linux__
 #  include <sys/auxv.h>
-static bool has_loader(void) { return dlopen && dlsym && getauxval(AT_BASE) != 0; }
+static bool has_loader(void) { return getauxval(AT_BASE) != 0; }
 #else
-static bool has_loader(void) { return dlopen && dlsym; }
+static bool has_loader(void) { return true; }
 #endif
 
 bool bb_library_load(const char *file, int n, const char *const *names, bb_function **functions)

@@ -24,7 +24,7 @@ static const char *const names[N_FUNCTIONS] = { "cblas_sgemm", "openblas_get_num
 
 /* Decided once, so that no engine changes its road: what the first attempt found, or `none`. */
 static void               none(void) {}
-static bb_function *_Atomic found = NULL;
+static bb_function *_Atomic found;
 
 /* OpenBLAS tries for ever when it is denied a buffer: under a limit it must not be called. */
 static bool has_room(int n_buffers)

@@ -68,7 +68,7 @@ PKG_CONFIG_PATH=$lib/pkgconfig
 export PKG_CONFIG_PATH
 alone=ON compilers=$cc:$cxx
 case $(pkg-config --static --libs bamba) in
-    *-lomp*) alone=OFF ;;
+    *-fopenmp*) alone=OFF ;;
     *) command -v clang++ > /dev/null && [ "$cc" != clang ] && compilers="$compilers clang:clang++" ;;
 esac
 

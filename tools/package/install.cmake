@@ -19,7 +19,7 @@ write_basic_package_version_file(bamba-config-version.cmake COMPATIBILITY SameMa
 install(FILES ${PROJECT_BINARY_DIR}/bamba-config.cmake
         ${PROJECT_BINARY_DIR}/bamba-config-version.cmake DESTINATION ${config_dir} COMPONENT dev)
 
-list(TRANSFORM system_libraries PREPEND -l OUTPUT_VARIABLE pc_libraries)
+list(TRANSFORM system_libraries PREPEND -l REGEX "^[^-]" OUTPUT_VARIABLE pc_libraries)
 list(JOIN pc_libraries " " pc_libraries)
 file(RELATIVE_PATH pc_prefix "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")      # "../../", Debian: one more
 configure_file(tools/package/bamba.pc.in bamba.pc @ONLY)
