@@ -13,15 +13,15 @@
  *             leaves its objects as they were (bamba_feed says where it differs); one that succeeds
  *             leaves *err as it was. Nothing aborts, prints or sets errno, with two
  *             exceptions we cannot lift. Where there is no kernel for them (CPU level "c"), large
- *             float products go through OpenBLAS, which ends the process when the system denies
- *             it threads or memory, and OpenMP does so when it is denied memory, or a thread that
- *             could be started just before. A mapped file that another program shortens while a model
+ *             float products go through OpenBLAS, if the system has it, which does not return when
+ *             it is denied memory that was there at the first engine; and OpenMP ends the process
+ *             when it is denied memory, or a thread that could be started just before. A mapped file that another program shortens while a model
  *             is open raises SIGBUS.
  * Memory      Who creates frees; free functions accept NULL. "Borrowed" results belong to the
  *             object and live until the next call on it: logits until the engine's next call,
  *             whatever session that feeds. Generating allocates nothing.
  * Globals     None but one: the number of OpenBLAS's threads belongs to the process; the first
- *             engine that needs OpenBLAS sets it to 1.
+ *             engine that needs OpenBLAS loads it and sets it to 1.
  * Stack       A thread that calls in needs 128 KiB of stack, and what its own callbacks and allocator
  *             take; about half of it goes to OpenBLAS's thread-local variables.
  * Options     are structs whose first member is their own size, so that old programs keep

@@ -53,8 +53,7 @@ static size_t scratch_bytes(const bb_kernels *k, int T, int widest)
 
     for (int i = 0; i < BB_N_FORMATS; i++)
         most = larger(most, k->format[i].many ? BB_MANY_SCRATCH(T, MANY_TILE)
-                          : bb_blas_present() ? (size_t)MANY_TILE * (size_t)widest * sizeof(float)
-                                              : 0);
+                                               : (size_t)MANY_TILE * (size_t)widest * sizeof(float));
     return most;
 }
 

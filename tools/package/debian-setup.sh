@@ -6,7 +6,7 @@
 #     debian-setup.sh [build|test|aarch64|ci]
 set -eu
 
-packages="gcc libc6-dev cmake make pkg-config libjson-c-dev libpcre2-dev libutf8proc-dev libopenblas-dev"
+packages="gcc libc6-dev cmake make pkg-config libjson-c-dev libpcre2-dev libutf8proc-dev libopenblas0"
 test="g++ libcmocka-dev binutils diffutils"
 aarch64="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
 libraries=""
@@ -14,7 +14,8 @@ case ${1:-build} in
     build)   ;;
     test)    packages="$packages $test" ;;
     aarch64) packages="$packages $aarch64" ;;
-    ci)      packages="$packages $test $aarch64 clang libclang-rt-14-dev libomp-dev python3 python3-venv" ;;
+    ci)      packages="$packages $test $aarch64 clang libclang-rt-14-dev libomp-dev python3 python3-venv
+                       lintian dpkg-dev file" ;;
     *)       echo "usage: debian-setup.sh [build|test|aarch64|ci]" >&2; exit 2 ;;
 esac
 case ${1:-build} in
