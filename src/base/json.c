@@ -22,7 +22,7 @@ struct bb_json_doc {
     bb_allocator alloc;
     char        *name;                    /* for messages */
     bb_json_tree tree;
-    place        last[BB_JSON_DEPTH];     /* by the depth of the array: walking nested ones is linear */
+    place        last[BB_JSON_DEPTH];     /* by the depth of the array, as walks nest */
     bamba_error  first;                   /* sticky; code BAMBA_OK while all is well */
 };
 
