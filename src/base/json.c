@@ -322,7 +322,7 @@ const char *bb_json_value_text(const bb_json *j, size_t *n_bytes)
         return "";
     }
     if (n_bytes) *n_bytes = v->n;
-    else if (strlen(v->is.text) != v->n) {    /* a caller without the length would stop at the NUL */
+    else if (strlen(v->is.text) != v->n) {    /* a caller without the length stops at NUL */
         bb_json_fail(j, BAMBA_ERR_FORMAT, "expected a string without NUL");
         return "";
     }

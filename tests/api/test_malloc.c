@@ -34,7 +34,7 @@ void *__libc_realloc(void *block, size_t n);
 void *__libc_memalign(size_t align, size_t n);
 void  __libc_free(void *block);
 
-/* Whether this allocation fails. Those of OpenMP and OpenBLAS never do: it would end the program. */
+/* Whether this one fails. Those of OpenMP and OpenBLAS never do: it would end the program. */
 static bool refuse(const void *caller)
 {
     Dl_info from;
