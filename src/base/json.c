@@ -22,7 +22,7 @@ struct bb_json_doc {
     bb_allocator alloc;
     char        *name;                    /* for messages */
     bb_json_tree tree;
-    place        last[BB_JSON_DEPTH];     /* by the depth of the array: walking nested ones is linear */
+    place        last[BB_JSON_DEPTH];     /* by the depth of the array, as walks nest */
     bamba_error  first;                   /* sticky; code BAMBA_OK while all is well */
 };
 
@@ -322,7 +322,7 @@ const char *bb_json_value_text(const bb_json *j, size_t *n_bytes)
         return "";
     }
     if (n_bytes) *n_bytes = v->n;
-    else if (strlen(v->is.text) != v->n) {    /* a caller without the length would stop at the NUL */
+    else if (strlen(v->is.text) != v->n) {    /* a caller without the length stops at NUL */
         bb_json_fail(j, BAMBA_ERR_FORMAT, "expected a string without NUL");
         return "";
     }

@@ -1,5 +1,6 @@
 /* The default allocator, and what libraries and libc allocate behind it: each allocation fails
- * once, and once and for all. Then a call returns BAMBA_ERR_MEMORY, or BAMBA_OK and what it returns without the failure.
+ * once, and once and for all. Then a call returns BAMBA_ERR_MEMORY, or BAMBA_OK and what it returns
+ * without the failure.
  *
  * The program has its own malloc, so a build with sanitizers leaves it out; there test_oom and
  * test_hostile_tokenizer fail the caller's allocator. */
@@ -33,7 +34,7 @@ void *__libc_realloc(void *block, size_t n);
 void *__libc_memalign(size_t align, size_t n);
 void  __libc_free(void *block);
 
-/* Whether this allocation fails. Those of OpenMP and OpenBLAS never do: they would end the program. */
+/* Whether this one fails. Those of OpenMP and OpenBLAS never do: it would end the program. */
 static bool refuse(const void *caller)
 {
     Dl_info from;
@@ -113,14 +114,14 @@ static bamba_status run_model(const char *dir, void *out, bamba_error *err)
 
 static bamba_status run_tokenizer(const char *dir, void *out, bamba_error *err)
 {
-    static const char text[] = "<s>Once upon a time, in 1812 \xC3\xA9t\xC3\xA9s \xEF\xBC\xA1 e\xCC\x81";
+    static const char text[] = "<s>Once upon a time, in 1812 \xC3\xA9t\xC3\xA9s e\xCC\x81";
     bamba_tokenizer  *t = NULL;
     int32_t          *ids = NULL;
     size_t            n = 0;
     bamba_status      status = bamba_tokenizer_open(&t, dir, NULL, err);
 
     if (status == BAMBA_OK) {
-        status = bamba_tokenize(t, text, sizeof text - 1, BAMBA_TOKENIZE_PARSE_SPECIAL, &ids, &n, err);
+        status = bamba_tokenize(t, text, sizeof text - 1, 0, &ids, &n, err);
         if (status == BAMBA_OK) memcpy(out, ids, n * sizeof *ids);
         bamba_tokens_free(t, ids);
     }

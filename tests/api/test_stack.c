@@ -1,5 +1,5 @@
-/* Everything a program calls, on a thread with just the stack that bamba.h asks for. Below it lies a
- * page that ends the program. Sanitizers need more: builds with them leave this test out. */
+/* Everything a program calls, on a thread with just the stack that bamba.h asks for. Below it lie
+ * pages that end the program. Sanitizers need more: builds with them leave this test out. */
 #include "bamba.h"
 
 #include "support/tempdir.h"

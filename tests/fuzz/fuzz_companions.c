@@ -1,5 +1,5 @@
-/* fuzz_companions.c - the input is the small files beside a model and its tokenizer, with a NUL after
- * each. */
+/* fuzz_companions.c - the input is the small files beside a model and its tokenizer, with a NUL
+ * after each. */
 #include "target.h"
 
 #include "support/tempdir.h"
@@ -9,7 +9,7 @@ static const char *const names[] = { "generation_config.json", "tokenizer_config
 
 static const char tokenizer[] =
     "{\"added_tokens\": [{\"id\": 8, \"content\": \"<s>\", \"special\": true}],"
-    " \"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"use_regex\": true},"
+    " \"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false},"
     " \"decoder\": {\"type\": \"ByteLevel\"},"
     " \"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"b\": 1, \"c\": 2, \"ab\": 3, \"<\": 4,"
     " \"s\": 5, \">\": 6, \"\xC4\xA0\": 7}, \"merges\": [\"a b\"]}}";
@@ -30,7 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         tempdir_write_text(target_dir(), "tokenizer.json", tokenizer);
         written = true;
     }
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) target_write(names[i], target_part(&in));
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        target_write(names[i], target_part(&in));
     target_run_model(&o.allocator);
     const bamba_status status = bamba_tokenizer_open(&t, target_dir(), &o, &err);
     target_check(status, t, &err, false);

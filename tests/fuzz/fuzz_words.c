@@ -1,5 +1,5 @@
-/* fuzz_words.c - the input is the words of a command line, with a NUL after each, read by a table that
- * has an option of each kind. */
+/* fuzz_words.c - the input is the words of a command line, with a NUL after each, read by a table
+ * that has an option of each kind. */
 #include "target.h"
 
 #include "args.h"
