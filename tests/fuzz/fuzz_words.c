@@ -20,7 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     const arg   table[] = {
         { .names = "-f, --flag", .help = "a flag", .kind = ARG_FLAG, .target = &flag },
         { .names = "--no-flag", .help = "none", .kind = ARG_UNFLAG, .target = &unflag },
-        { .names = "--ignored", .help = "", .kind = ARG_ACCEPTED },
+        { .names = "--ignored", .help = "", .kind = ARG_IGNORED },
+        { .names = "--refused", .help = "why", .kind = ARG_REFUSED },
         { .names = "-n, --integer", .value = "N", .help = "an integer", .kind = ARG_INT,
           .target = &integer, .lo = -1, .hi = 1000 },
         { .names = "--wide", .value = "N", .help = "a wide one", .kind = ARG_INT64, .target = &wide,
