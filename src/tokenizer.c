@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/options.h"
 #include "base/utf8.h"
+#include "load/directory.h"
 #include "text/pipeline.h"
 
 #include <string.h>
@@ -28,8 +29,10 @@ static bb_status read_config(bamba_tokenizer *t, const char *path, const bb_log 
 {
     bb_json_doc *doc = NULL;
     bb_status    status = BAMBA_OK;
+    bb_path_kind kind;
 
-    if (!bb_path_exists(path)) return BAMBA_OK;
+    BB_TRY(bb_path_find(path, &kind, err));
+    if (!kind) return BAMBA_OK;
     /* transformers writes an unlimited model_max_length as an integer of 31 digits */
     BB_TRY(bb_json_open(&doc, &t->alloc, path, BB_JSON_INFINITY | BB_JSON_HUGE, err));
     const bb_json config = bb_json_root(doc);
@@ -71,6 +74,7 @@ bamba_status bamba_tokenizer_open(bamba_tokenizer **out, const char *dir,
         goto done;
     }
     t->eos = -1;
+    BB_TRY(bb_directory_check(&a, dir, "tokenizer.json", err));
     BB_TRY(bb_pipeline_load(&t->pipeline, &t->alloc, path, err));
     bb_release(&a, path);
     path = bb_path_join(&a, dir, "tokenizer_config.json");

@@ -47,6 +47,7 @@ int setup_open_model(setup *s, const setup_flags *f)
     o.kv_type = (bamba_type)f->kv_type;
     o.compute_type = (bamba_type)f->compute_type;
     o.cpu = f->cpu;
+    o.strict = f->strict;
     o.n_threads = f->n_threads;
     o.progress = console_progress;
     o.progress_context = what;

@@ -17,9 +17,10 @@ typedef struct setup_flags {
     int         weight_type, kv_type;     /* a bamba_type                                 */
     int         compute_type;             /* likewise: default or float32                 */
     int         n_threads, n_batch;       /* 0: the library's defaults                    */
+    bool        strict;                   /* no tensors that nothing needs                */
 } setup_flags;
 
-#define SETUP_FLAGS { NULL, NULL, 0, 0, 0, 0, 0 }
+#define SETUP_FLAGS { NULL, NULL, 0, 0, 0, 0, 0, false }
 
 extern const char *const setup_weight_types[], *const setup_kv_types[];
 extern const char *const setup_compute_types[];
@@ -38,7 +39,9 @@ extern const char *const setup_compute_types[];
     { "--cpu", "LEVEL", "instruction set: c, avx2, ... (default: $BAMBA_CPU, or the best)",    \
       ARG_TEXT, &(f)->cpu, 0, 0, NULL },                                                       \
     { "-t, --threads", "N", "threads (default: 0, one for each core)", ARG_INT,                \
-      &(f)->n_threads, 0, 1024, NULL }
+      &(f)->n_threads, 0, 1024, NULL },                                                        \
+    { "--strict", NULL, "refuse weights that hold tensors the model does not need", ARG_FLAG,  \
+      &(f)->strict, 0, 0, NULL }
 #define SETUP_BATCH_ARG(f)                                                                     \
     { "-b, --batch-size", "N", "tokens of a prompt run at once (default: 512)", ARG_INT,       \
       &(f)->n_batch, 1, 65536, NULL }
