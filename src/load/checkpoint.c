@@ -123,7 +123,8 @@ static bb_status open_shard(bb_checkpoint *c, const char *dir, const char *name,
     if (!path) return no_memory(name, err);
     BB_TRY(bb_path_find(path, &kind, err));
     if (!kind) {
-        status = bb_fail(err, BAMBA_ERR_IO, "%s: no such file, but %s names it", path, INDEX);
+        status = bb_fail(err, BAMBA_ERR_IO, "%s: no such file, but %s names it: the download is "
+                         "incomplete", path, INDEX);
         goto done;
     }
     BB_TRY(bb_safetensors_open(&c->file[c->n_files], &c->a, path, err));

@@ -9,11 +9,15 @@
 #include "support/tempdir.h"
 #include "support/tiny.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -391,6 +395,37 @@ static void test_packed(void **unused)
     store_free(&s);
 }
 
+/* -------------------------------------------------------------- no mappings -------------- */
+
+static bool maps_nothing;                 /* the file systems there are */
+
+/* In place of the C library's. */
+void *mmap(void *at, size_t n, int protection, int flags, int fd, off_t offset)
+{
+    if (maps_nothing && fd >= 0) {
+        errno = ENODEV;
+        return MAP_FAILED;
+    }
+    return (void *)syscall(SYS_mmap, at, n, protection, flags, fd, offset);
+}
+
+static void test_read_into_memory(void **unused)
+{
+    store s = make_tensors(&families[0]);
+    float wanted[V], logits[V];
+    heard h;
+
+    (void)unused;
+    run(&families[0], &s, true, false, wanted, &h);
+    maps_nothing = true;
+    run(&families[0], &s, true, false, logits, &h);
+    maps_nothing = false;
+    assert_memory_equal(logits, wanted, sizeof wanted);
+    assert_int_equal(h.n, 1);
+    assert_non_null(strstr(h.last, "of files are read into memory"));
+    store_free(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -402,6 +437,7 @@ int main(void)
         cmocka_unit_test(test_denied_tensors),
         cmocka_unit_test(test_many_needless_tensors),
         cmocka_unit_test(test_packed),
+        cmocka_unit_test(test_read_into_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
