@@ -144,7 +144,7 @@ typedef int bamba_progress_fn(void *context, uint64_t done, uint64_t total);
 typedef int bamba_cancel_fn(void *context);
 
 /** Receives one line, without newline, about something that is worth knowing but no error: a key
-    of a file that is ignored, weights that are not in place. Called while a model or tokenizer is
+    of a file or a tensor that is ignored, weights that are not in place. Called while a model or tokenizer is
     opened, by the thread that opens it. */
 typedef void bamba_log_fn(void *context, const char *line);
 
@@ -175,11 +175,13 @@ typedef struct bamba_model_options {
                                              in the mapped files                                 */
     int               first_layer, end_layer;         /* run layers first … end - 1 alone; the rest
                                              runs elsewhere, see bamba_link. Both 0: all          */
+    int               strict;             /* non-zero: refuse a file with tensors that no part of the
+                                             model needs, which otherwise go to the log          */
 } bamba_model_options;
 
 #define BAMBA_MODEL_OPTIONS { sizeof(bamba_model_options), BAMBA_TYPE_DEFAULT, BAMBA_TYPE_DEFAULT, \
                               NULL, { NULL, NULL, NULL }, NULL, NULL, NULL, NULL, 0,               \
-                              BAMBA_TYPE_DEFAULT, 0, 0, 0 }
+                              BAMBA_TYPE_DEFAULT, 0, 0, 0, 0 }
 
 /** What is known of a model; fixed for its life. */
 typedef struct bamba_model_info {
@@ -198,7 +200,8 @@ typedef struct bamba_model_info {
     int32_t     bos;                      /* begin token; -1 = not said                          */
     uint64_t    n_params;                 /* tied matrices counted once                          */
     uint64_t    weights_bytes;            /* read by one decoded token, embedding row excluded   */
-    uint64_t    mapped_bytes;             /* weights used in place, in the mapped files          */
+    uint64_t    mapped_bytes;             /* weights used in place, in the files as mapped or,
+                                             where that is impossible, read                      */
     uint64_t    resident_bytes;           /* weights in memory of the model                      */
     int         max_new_tokens;           /* tokens its makers let it generate; 0 = not said     */
 } bamba_model_info;
@@ -212,6 +215,12 @@ typedef struct bamba_model_info {
  * type are used in place. generation_config.json is read if it is there, for begin and end tokens
  * and for bamba_model_sampler_defaults; what it says and the library cannot do goes to the log.
  *
+ * Tensors may lack the prefix of the base model ("model.", "backbone."), whose class may have saved
+ * them. Where config.json ties head and embedding, either may be the one that is stored; if both
+ * are and differ, each is used as stored, with a line in the log. Tensors that no part of the model
+ * needs go to the log too, unless a layer or a module that is used has them. Files on a file system
+ * that maps none are read into memory.
+ *
  * @param out      Out: the model, or NULL on error. Free with bamba_model_free.
  * @param dir      Directory, in the file system's encoding.
  * @param options  May be NULL.
@@ -220,12 +229,15 @@ typedef struct bamba_model_info {
  * @return BAMBA_OK;
  *         BAMBA_ERR_ARGUMENT     options break a rule, the CPU level is unknown or not to be had;
  *         BAMBA_ERR_IO           a file cannot be read;
- *         BAMBA_ERR_FORMAT       a file is damaged, a tensor missing, superfluous or misshapen;
- *         BAMBA_ERR_UNSUPPORTED  the architecture or an option of it is not implemented;
+ *         BAMBA_ERR_FORMAT       a file is damaged, a tensor missing, misshapen, or superfluous in a module
+ *                                that is used;
+ *         BAMBA_ERR_UNSUPPORTED  the architecture or an option of it is not implemented, or the
+ *                                weights are quantized;
  *         BAMBA_ERR_MEMORY       also when a converted copy would not fit into free memory;
  *         BAMBA_ERR_CANCELLED    the progress callback said so.
  *
- * Cost     maps without reading, save small tensors and what is converted.
+ * Cost     maps without reading, save small tensors, what is converted, and tied matrices that are
+ *          both stored.
  * Threads  independent calls may run at once.
  */
 BAMBA_API bamba_status bamba_model_open(bamba_model **out, const char *dir,

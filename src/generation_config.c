@@ -105,10 +105,12 @@ bb_status bb_generation_config_read(bb_generation_config *g, const bb_allocator 
 {
     bb_json_doc *doc = NULL;
     bb_status    status = BAMBA_OK;
+    bb_path_kind kind;
     char        *path = bb_path_join(a, dir, "generation_config.json");
 
     if (!path) return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", dir);
-    if (bb_path_exists(path)) {
+    BB_TRY(bb_path_find(path, &kind, err));
+    if (kind) {
         BB_TRY(bb_json_open(&doc, a, path, 0, err));
         const bb_json config = bb_json_root(doc);
         bb_generation_config_tokens(g, &config, log);

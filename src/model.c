@@ -4,6 +4,7 @@
 #include "arch/registry.h"
 #include "base/file.h"
 #include "base/options.h"
+#include "load/directory.h"
 #include "mixer/count.h"
 
 #include <limits.h>
@@ -127,16 +128,20 @@ static bb_status bind_model(bamba_model *m, const bamba_model_options *o, const 
                             bamba_error *err)
 {
     const choice          wanted = { &m->kernels, (bb_type)o->weight_type };
+    const bb_log          log = { o->log, o->log_context };
     const bb_bind_options bind = {
         .k = &m->kernels, .policy = choose_format, .policy_context = &wanted,
         .planned_type = m->stored_type, .copy = o->copy_weights != 0, .random = random != NULL,
         .seed = random ? *random : 0, .n_threads = o->n_threads, .progress = o->progress,
-        .progress_context = o->progress_context,
+        .progress_context = o->progress_context, .strict = o->strict != 0, .log = log,
     };
-    const bb_log    log = { o->log, o->log_context };
     const bb_status status = bb_bind(m->graph, m->checkpoint, &bind, &m->block, &m->stats, err);
 
     if (status != BAMBA_OK || !m->checkpoint) return status;
+    const uint64_t read_bytes = bb_checkpoint_read_bytes(m->checkpoint);
+    if (read_bytes > 0)
+        bb_log_line(&log, "weights: %.1f MiB of files are read into memory, since their file system "
+                    "cannot map them", (double)read_bytes / 0x1p20);
     if (m->stats.converted_bytes > 0)
         bb_log_line(&log, "weights: %.1f MiB are converted copies in memory",
                     (double)m->stats.converted_bytes / 0x1p20);
@@ -192,6 +197,7 @@ static bb_status open_model(bamba_model **out, const char *dir, const char *conf
         status = bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", dir);
         goto done;
     }
+    if (dir) BB_TRY(bb_directory_check(&a, dir, "config.json", err));
     BB_TRY(begin(&m, &a, dir ? path : config, &o, err));
     if (dir) {
         const bb_log log = { o.log, o.log_context };

@@ -1,6 +1,7 @@
 /* tokenizer.c - bamba_tokenizer: the public face of text/. */
 #include "base/options.h"
 #include "base/utf8.h"
+#include "load/directory.h"
 #include "text/pipeline.h"
 
 #include <string.h>
@@ -32,6 +33,7 @@ bamba_status bamba_tokenizer_open(bamba_tokenizer **out, const char *dir,
     t = bb_new(&a, 1, sizeof *t);
     if (!t) return bb_fail(err, BAMBA_ERR_MEMORY, "tokenizer: out of memory");
     t->alloc = a;
+    BB_TRY(bb_directory_check(&a, dir, "tokenizer.json", err));
     BB_TRY(bb_pipeline_load(&t->pipeline, &t->alloc, dir, &(bb_log){ o.log, o.log_context },
                             err));
     *out = t;

@@ -72,6 +72,7 @@ int setup_open_model(setup *s, const setup_flags *f)
     o.compute_type = (bamba_type)f->compute_type;
     o.cpu = f->cpu;
     o.copy_weights = f->copy;
+    o.strict = f->strict;
     o.n_threads = f->n_threads;
     o.progress = console_progress;
     o.progress_context = what;

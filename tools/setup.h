@@ -17,6 +17,7 @@ typedef struct setup_flags {
     int         weight_type, kv_type;     /* a bamba_type                                 */
     int         compute_type;             /* likewise: default or float32                 */
     int         n_threads, n_batch;       /* 0: the library's defaults                    */
+    bool        strict;                   /* no tensors that nothing needs                */
     bool        copy;                     /* weights into memory                          */
 } setup_flags;
 
@@ -49,7 +50,9 @@ extern const char *const setup_compute_types[], *const setup_cpu_levels[];
     ARG_INT_ROW("-t, --threads", "N", &(f)->n_threads, 0, 1024, "threads",                     \
       .usual = "0, one for each core", .more = "The cores are the physical ones this process " \
       "may use. The result is the same to the last bit for any number."),                      \
-    ARG_FLAG_ROW("--no-mmap", &(f)->copy, "read the weights into memory, map no files")
+    ARG_FLAG_ROW("--no-mmap", &(f)->copy, "read the weights into memory, map no files"),       \
+    ARG_FLAG_ROW("--strict", &(f)->strict, "refuse weights that hold tensors the model does "  \
+      "not need")
 #define SETUP_BATCH_ROW(f)                                                                     \
     ARG_INT_ROW("-b, --batch-size", "N", &(f)->n_batch, 1, 65536,                              \
       "tokens of a prompt run at once", .usual = "512")

@@ -6,10 +6,10 @@
 #include "arch/keys.h"
 #include "arch/registry.h"
 
-static const char *const unused[] = { "lm_head.weight", ".rotary_emb.inv_freq", NULL };
+static const char *const unused[] = { ".rotary_emb.inv_freq", NULL };
 
 static const bb_names names = {
-    .embed = "model.embed_tokens.weight",
+    .base = "model.", .embed = "model.embed_tokens.weight",
     .layer = "model.layers.%d.",
     .mixer_norm = "input_layernorm.weight", .attention = "self_attn.", .mamba2 = "mamba.",
     .mlp_norm = "pre_ff_layernorm.weight", .mlp = "feed_forward.",

@@ -11,6 +11,7 @@ void bb_plan_layers(const bb_facts *f, bb_plan *p)
     mamba2.d_model = attention.d_model = mlp.d_model = f->d_model;
     bb_plan_begin(p, f->d_model, f->n_vocab, f->epsilon);
     bb_plan_padded(p, f->n_rows);
+    bb_plan_base(p, n->base);
     bb_plan_embed(p, n->embed);
     if (n->embed_alias) bb_plan_embed_alias(p, n->embed_alias);
     for (int l = 0; l < f->n_layers; l++) {
@@ -23,5 +24,6 @@ void bb_plan_layers(const bb_facts *f, bb_plan *p)
         bb_plan_use(p, bb_plan_mlp(p, n->mlp, &mlp), 1.0);
     }
     bb_plan_head(p, n->norm, f->tied ? NULL : n->head);
-    bb_plan_leftovers(p, f->tied ? n->unused : n->unused + 1);
+    if (f->tied) bb_plan_tied_head(p, n->head);
+    bb_plan_leftovers(p, n->unused);
 }

@@ -11,14 +11,14 @@
 
 /* What a kind of file calls the tensors of a family. */
 typedef struct bb_names {
+    const char *base;                     /* prefix of the base model, which files may lack */
     const char *embed, *embed_alias;      /* the alias may be NULL */
     const char *layer;                    /* prefix of all names of a layer, with one %d */
     const char *mixer_norm, *attention, *mamba2;      /* a layer's first block: norm, prefixes */
     const char *mlp_norm, *mlp;           /* its second block; NULL: there is none */
     const char *norm, *head;              /* norm before the head; head unless it is tied */
     const char *const *unused;            /* endings of names of tensors that may be there and are
-                                             not needed, ends with NULL; the first is the head's,
-                                             which only a tied model does not need */
+                                             not needed, ends with NULL; may be NULL */
 } bb_names;
 
 /* Numbers of longrope, to which rope.shorter and rope.longer of the attention point. */

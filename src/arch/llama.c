@@ -8,10 +8,10 @@
 
 #include <limits.h>
 
-static const char *const unused[] = { "lm_head.weight", ".rotary_emb.inv_freq", NULL };
+static const char *const unused[] = { ".rotary_emb.inv_freq", NULL };
 
 static const bb_names names = {
-    .embed = "model.embed_tokens.weight",
+    .base = "model.", .embed = "model.embed_tokens.weight",
     .layer = "model.layers.%d.",
     .mixer_norm = "input_layernorm.weight", .attention = "self_attn.",
     .mlp_norm = "post_attention_layernorm.weight", .mlp = "mlp.",

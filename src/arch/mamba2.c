@@ -11,17 +11,17 @@
 #include <limits.h>
 #include <math.h>
 
-static const char *const unused[] = { "lm_head.weight", NULL };   /* mamba_ssm writes tied heads */
-
 static const bb_names plain_names = {
+    .base = "backbone.",
     .embed = "backbone.embeddings.weight", .embed_alias = "backbone.embedding.weight",
     .layer = "backbone.layers.%d.", .mixer_norm = "norm.weight", .mamba2 = "mixer.",
-    .norm = "backbone.norm_f.weight", .head = "lm_head.weight", .unused = unused,
+    .norm = "backbone.norm_f.weight", .head = "lm_head.weight",
 };
 static const bb_names mistral_names = {
+    .base = "model.",
     .embed = "model.backbone.embedding.weight", .embed_alias = "model.backbone.embeddings.weight",
     .layer = "model.backbone.layers.%d.", .mixer_norm = "norm.weight", .mamba2 = "mixer.",
-    .norm = "model.backbone.norm_f.weight", .head = "model.lm_head.weight", .unused = unused,
+    .norm = "model.backbone.norm_f.weight", .head = "model.lm_head.weight",
 };
 
 /* -------------------------------------------------------------- shared ------------------- */

@@ -1,6 +1,7 @@
 /* registry.c - the architectures this build knows. */
 #include "arch/registry.h"
 
+#include <stdio.h>
 #include <string.h>
 
 extern const bb_arch bb_arch_bamba;
@@ -14,6 +15,32 @@ static const bb_arch *const known[] = {
 
 enum { N_KNOWN = sizeof known / sizeof known[0] };
 
+static void fail_unknown(const bb_json *config, const char *key, const char *name)
+{
+    char   list[200] = "";
+    size_t n = 0;
+
+    for (size_t i = 0; i < N_KNOWN && n < sizeof list; i++)
+        n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", i ? ", " : "", known[i]->model_type);
+    bb_json_fail_key(config, key, BAMBA_ERR_UNSUPPORTED,
+                     "architecture '%.60s' is not known to this version; known are %s", name, list);
+}
+
+/* Refuse a quantized checkpoint, whose matrices have other names, types and shapes. */
+static bool is_quantized(const bb_json *config)
+{
+    static const char key[] = "quantization_config";
+    const bb_json object = bb_json_get(config, key);
+    const char   *inferred = bb_json_has(&object, "load_in_4bit") || bb_json_has(&object, "load_in_8bit")
+                           ? "bitsandbytes" : "unknown";
+
+    if (!bb_json_is_object(&object) || bb_json_members(&object) == 0) return false;
+    bb_json_fail_key(config, key, BAMBA_ERR_UNSUPPORTED,
+                     "quant_method is '%.40s': quantized checkpoints are not read",
+                     bb_json_text_or(&object, "quant_method", inferred));
+    return true;
+}
+
 const bb_arch *bb_arch_find(const bb_json *config)
 {
     const bb_json list = bb_json_get(config, "architectures");
@@ -21,6 +48,7 @@ const bb_arch *bb_arch_find(const bb_json *config)
     const char   *class_name = bb_json_is_text(&first) ? bb_json_value_text(&first, NULL) : "";
     const char   *model_type = bb_json_text_or(config, "model_type", "");
 
+    if (is_quantized(config)) return NULL;
     for (size_t i = 0; i < N_KNOWN; i++)
         if (known[i]->claims && known[i]->claims(config)) return known[i];
     for (size_t i = 0; i < N_KNOWN; i++)
@@ -32,9 +60,8 @@ const bb_arch *bb_arch_find(const bb_json *config)
         bb_json_fail_key(config, "model_type", BAMBA_ERR_FORMAT,
                          "expected the name of an architecture, found nothing");
     else
-        bb_json_fail_key(config, model_type[0] ? "model_type" : "architectures",
-                         BAMBA_ERR_UNSUPPORTED, "architecture '%.60s' is not known to this version",
-                         model_type[0] ? model_type : class_name);
+        fail_unknown(config, model_type[0] ? "model_type" : "architectures",
+                     model_type[0] ? model_type : class_name);
     return NULL;
 }
 

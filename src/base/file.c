@@ -1,6 +1,8 @@
 /* file.c - files as read-only memory. */
 #include "base/file.h"
 
+#include "base/system.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -27,6 +29,74 @@ static const char *reason(int code)
     }
 }
 
+/* The failure to follow path. The name stands without its directory: in the hub's cache the link's
+   target alone fills a third of the message. */
+static bb_status fail_path(const char *path, int code, bamba_error *err)
+{
+    char          target[128];
+    const ssize_t n = code == ENOENT || code == ELOOP ? readlink(path, target, sizeof target - 1) : -1;
+
+    if (n < 0) return bb_fail(err, BAMBA_ERR_IO, "%s: %s", path, reason(code));
+    target[n] = '\0';
+    return bb_fail(err, BAMBA_ERR_IO, "%s: a link to %s, which leads nowhere%s", bb_path_name(path),
+                   target, strstr(target, "blobs/") ? ": download the model again" : "");
+}
+
+/* Fill data [map->size] from the file. */
+static bb_status read_bytes(const bb_map *map, unsigned char *data, int fd, const char *path,
+                            bamba_error *err)
+{
+    enum { MOST = 1 << 30 };              /* bytes a call can read everywhere */
+    ssize_t got;
+
+    for (size_t n = 0; n < map->size; n += got > 0 ? (size_t)got : 0) {
+        const size_t wanted = map->size - n < MOST ? map->size - n : MOST;
+        got = pread(fd, data + n, wanted, (off_t)n);
+        if (got == 0)
+            return bb_fail(err, BAMBA_ERR_IO, "%s: expected %zu bytes, found %zu", path, map->size, n);
+        if (got < 0 && errno != EINTR)
+            return bb_fail(err, BAMBA_ERR_IO, "%s: %s", path, reason(errno));
+    }
+    return BAMBA_OK;
+}
+
+static bb_status read_file(bb_map *map, int fd, const char *path, bamba_error *err)
+{
+    bb_status status = bb_system_check_memory(bb_path_name(path), map->size, err);
+
+    if (status != BAMBA_OK) return status;
+    void *data = mmap(NULL, map->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (data == MAP_FAILED)
+        return bb_fail(err, BAMBA_ERR_MEMORY, "%s: cannot be mapped, and there is no memory to read it",
+                       path);
+    status = read_bytes(map, data, fd, path, err);
+    if (status != BAMBA_OK) munmap(data, map->size);
+    else map->data = data, map->is_read = true;
+    return status;
+}
+
+static bb_status map_file(bb_map *map, int fd, const char *path, bamba_error *err)
+{
+    void *data = mmap(NULL, map->size, PROT_READ, MAP_SHARED, fd, 0);
+
+    if (data == MAP_FAILED && errno != ENOMEM)
+        data = mmap(NULL, map->size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (data == MAP_FAILED && errno == ENOMEM)
+        return bb_fail(err, BAMBA_ERR_MEMORY, "%s: cannot be mapped: %s", path, reason(errno));
+    if (data == MAP_FAILED) return read_file(map, fd, path, err);
+    map->data = data;
+    return BAMBA_OK;
+}
+
+/* Repositories of models hold large files as such pointers until git-lfs fetches them. */
+static bool is_lfs_pointer(const bb_map *map)
+{
+    static const char first[] = "version https://git-lfs.github.com/spec/";
+
+    return map->size >= sizeof first && map->size < 1024
+        && memcmp(map->data, first, sizeof first - 1) == 0;
+}
+
 bb_status bb_map_open(bb_map *map, const char *path, bamba_error *err)
 {
     const int   saved = errno;            /* the library leaves errno as it was */
@@ -34,11 +104,11 @@ bb_status bb_map_open(bb_map *map, const char *path, bamba_error *err)
     struct stat st;
     int         fd;
 
-    *map = (bb_map){ NULL, 0 };
+    *map = (bb_map){ 0 };
     do fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     while (fd < 0 && errno == EINTR);
     if (fd < 0) {
-        status = bb_fail(err, BAMBA_ERR_IO, "%s: %s", path, reason(errno));
+        status = fail_path(path, errno, err);
         goto done;
     }
     if (fstat(fd, &st) != 0) {
@@ -55,15 +125,13 @@ bb_status bb_map_open(bb_map *map, const char *path, bamba_error *err)
         status = bb_fail(err, BAMBA_ERR_IO, "%s: too large for this machine", path);
         goto done;
     }
-    void *data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
-    if (data == MAP_FAILED) {
-        status = bb_fail(err, errno == ENOMEM ? BAMBA_ERR_MEMORY : BAMBA_ERR_IO,
-                         "%s: cannot be mapped: %s", path, reason(errno));
-        goto done;
-    }
-    map->data = data;
     map->size = (size_t)st.st_size;
+    BB_TRY(map_file(map, fd, path, err));
+    if (is_lfs_pointer(map))
+        status = bb_fail(err, BAMBA_ERR_FORMAT, "%s: a git-lfs pointer in place of the file: run git "
+                         "lfs pull", path);
 done:
+    if (status != BAMBA_OK) bb_map_close(map);
     if (fd >= 0) close(fd);
     errno = saved;
     return status;
@@ -72,7 +140,7 @@ done:
 void bb_map_close(bb_map *map)
 {
     if (map->data) munmap((void *)(uintptr_t)map->data, map->size);
-    *map = (bb_map){ NULL, 0 };
+    *map = (bb_map){ 0 };
 }
 
 char *bb_path_join(const bb_allocator *a, const char *dir, const char *name)
@@ -89,14 +157,21 @@ char *bb_path_join(const bb_allocator *a, const char *dir, const char *name)
     return path;
 }
 
-bool bb_path_exists(const char *path)
+bb_status bb_path_find(const char *path, bb_path_kind *kind, bamba_error *err)
 {
     const int   saved = errno;
+    bb_status   status = BAMBA_OK;
     struct stat st;
-    const bool  exists = stat(path, &st) == 0;
 
+    *kind = BB_PATH_NONE;
+    if (stat(path, &st) == 0) {
+        *kind = S_ISDIR(st.st_mode) ? BB_PATH_DIR : BB_PATH_FILE;
+    } else {
+        const int code = errno;
+        if (code != ENOENT || lstat(path, &st) == 0) status = fail_path(path, code, err);
+    }
     errno = saved;
-    return exists;
+    return status;
 }
 
 bool bb_dir_find(const char *dir, const char *prefix, const char *suffix, char *name,
@@ -111,7 +186,7 @@ bool bb_dir_find(const char *dir, const char *prefix, const char *suffix, char *
     if (!listing) goto done;
     for (const struct dirent *e; (e = readdir(listing)) != NULL;) {
         const size_t n = strlen(e->d_name);
-        if (n >= size || n < n_prefix + n_suffix) continue;
+        if (n >= size || n < n_prefix + n_suffix || e->d_name[0] == '.') continue;
         if (memcmp(e->d_name, prefix, n_prefix) != 0) continue;
         if (memcmp(e->d_name + n - n_suffix, suffix, n_suffix) != 0) continue;
         if (found && strcmp(e->d_name, name) >= 0) continue;

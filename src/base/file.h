@@ -1,7 +1,7 @@
 /* file.h - files as read-only memory.
  *
- * Owns:    mapping; paths; which files there are.
- * Not:     what the bytes mean.
+ * Owns:    mapping; paths; which files there are; links that lead nowhere.
+ * Not:     what the bytes mean, save that the pointer git-lfs leaves in place of a file is none.
  */
 #ifndef BB_BASE_FILE_H
 #define BB_BASE_FILE_H
@@ -11,20 +11,24 @@
 typedef struct bb_map {
     const unsigned char *data;            /* [size]; NULL if size is 0 */
     size_t               size;
+    bool                 is_read;         /* in memory, since the file system maps nothing */
 } bb_map;
 
-/* Map a regular file for reading. On failure *map is empty. */
+/* Map a regular file for reading: shared, privately where only that works (FUSE with direct_io),
+   else its bytes are read. On failure *map is empty. */
 bb_status bb_map_open(bb_map *map, const char *path, bamba_error *err);
 void      bb_map_close(bb_map *map);
 
 /* "dir/name", to be released; NULL without memory. */
 char *bb_path_join(const bb_allocator *a, const char *dir, const char *name);
 
-/* Whether a file or directory of that name exists. */
-bool bb_path_exists(const char *path);
+typedef enum bb_path_kind { BB_PATH_NONE, BB_PATH_FILE, BB_PATH_DIR } bb_path_kind;
+
+/* What path names. A link that leads nowhere and a path that cannot be looked at are failures. */
+bb_status bb_path_find(const char *path, bb_path_kind *kind, bamba_error *err);
 
 /* Of the files of a directory with this prefix and suffix, write the name of the first in byte
-   order to name [size]; longer names are passed over. False if there is none. */
+   order to name [size]; longer names and hidden files are passed over. False if there is none. */
 bool bb_dir_find(const char *dir, const char *prefix, const char *suffix, char *name,
                  size_t size);
 

@@ -1,4 +1,4 @@
-/* bind.c - plan × checkpoint → weights attached; nothing missing, nothing left over. */
+/* bind.c - plan × checkpoint → weights attached; nothing missing, nothing dropped in silence. */
 #include "graph/bind.h"
 
 #include "base/system.h"
@@ -70,6 +70,32 @@ static bool has_shape(const bb_tensor *t, int n_dims, const size_t *dim)
     return same;
 }
 
+/* A tensor by its name; or, as transformers finds it, by its name without the prefix of the base
+   model, whose class may have saved it, or with one such prefix more. NULL if there is none. */
+static const bb_tensor *find(const bb_binder *b, const char *name)
+{
+    const char  *base = b->g->base;
+    const size_t n = strlen(base);
+    char         longer[3 * BB_MAX_NAME];
+    const bb_tensor *t = bb_checkpoint_find(b->c, name);
+
+    if (!t && n > 0 && strncmp(name, base, n) == 0) t = bb_checkpoint_find(b->c, name + n);
+    if (t || n == 0) return t;
+    snprintf(longer, sizeof longer, "%s%s", base, name);
+    return bb_checkpoint_find(b->c, longer);
+}
+
+/* Whether the matrix is there as GPTQ and AWQ pack it, maybe beside a config.json that is silent. */
+static bool is_packed(const bb_binder *b, const char *name)
+{
+    const char *end = strrchr(name, '.');
+    char        packed[2 * BB_MAX_NAME];
+
+    if (!end || strcmp(end, ".weight") != 0) return false;
+    snprintf(packed, sizeof packed, "%.*s.qweight", (int)(end - name), name);
+    return find(b, packed) != NULL;
+}
+
 /* The tensor prefix + name with these dimensions (ending with 0) and an element type that can be
    read; NULL while counting and on failure. */
 static const bb_tensor *take(bb_binder *b, const char *name, const int *dim)
@@ -80,10 +106,14 @@ static const bb_tensor *take(bb_binder *b, const char *name, const int *dim)
 
     if (!b->c || b->first.code != BAMBA_OK) return NULL;
     snprintf(full, sizeof full, "%s%s", b->prefix, name);
-    const bb_tensor *t = bb_checkpoint_take(b->c, full);
+    const bb_tensor *t = find(b, full);
+    if (t) bb_checkpoint_take(b->c, t->name);
     if (b->skip) return NULL;
     if (!t) {
-        fail(b, BAMBA_ERR_FORMAT, name, "expected this tensor, the checkpoint does not have it");
+        if (is_packed(b, full))
+            fail(b, BAMBA_ERR_UNSUPPORTED, name, "expected this tensor, found '.qweight': quantized "
+                 "checkpoints are not read");
+        else fail(b, BAMBA_ERR_FORMAT, name, "expected this tensor, the checkpoint does not have it");
         return NULL;
     }
     for (; dim[n_dims]; n_dims++) want[n_dims] = (size_t)dim[n_dims];
@@ -189,13 +219,28 @@ void bb_bind_map(bb_binder *b, const float *values, int n, float (*map)(float))
 
 /* -------------------------------------------------------------- the walk ----------------- */
 
-static const char *embed_name(const bb_binder *b)
+/* Settle what the checkpoint calls the embedding. Of a tied pair it may hold either matrix; if it
+   holds two that differ, they are not tied, as in transformers. */
+static void settle_names(bb_binder *b)
 {
-    const bb_graph *g = b->g;
-    const bool      renamed = b->c && g->embed_alias[0] && !bb_checkpoint_find(b->c, g->embed_name)
-                           && bb_checkpoint_find(b->c, g->embed_alias);
+    bb_graph        *g = b->g;
+    const bb_tensor *embed = find(b, g->embed_name);
+    const bb_tensor *head = g->head_alias[0] ? find(b, g->head_alias) : NULL;
 
-    return renamed ? g->embed_alias : g->embed_name;
+    if (!embed && g->embed_alias[0] && (embed = find(b, g->embed_alias)))
+        memcpy(g->embed_name, g->embed_alias, sizeof g->embed_name);
+    if (!head) return;
+    if (!embed) {
+        memcpy(g->embed_name, g->head_alias, sizeof g->embed_name);
+    } else if (head->dtype == embed->dtype && head->bytes == embed->bytes
+               && memcmp(head->data, embed->data, head->bytes) == 0) {
+        bb_checkpoint_take(b->c, head->name);
+    } else {
+        memcpy(g->head_name, g->head_alias, sizeof g->head_name);
+        bb_log_line(&b->options->log, "%s: '%.*s' differs from '%.*s', to which config.json ties it: it "
+                    "is used as it is", head->file, bb_name_width(head->name), head->name,
+                    bb_name_width(embed->name), embed->name);
+    }
 }
 
 static void bind_block(bb_binder *b, size_t i)
@@ -226,7 +271,7 @@ static void walk(bb_binder *b)
     b->stats = (bb_bind_stats){ 0 };
     b->prefix = "";
     b->skip = !bb_graph_has_embed(g) && !(is_tied && bb_graph_has_head(g));
-    bind_matrix(b, &g->embed, BB_ROLE_EMBEDDING, embed_name(b), g->n_rows, g->d_model, (bb_slice){ 0 });
+    bind_matrix(b, &g->embed, BB_ROLE_EMBEDDING, g->embed_name, g->n_rows, g->d_model, (bb_slice){ 0 });
     /* Unless the head reads it too, a token reads one row of it, which is nothing. */
     if (!is_tied || !bb_graph_has_head(g)) b->stats.weights_bytes = 0;
     for (size_t i = 0; i < g->n_blocks; i++) bind_block(b, i);
@@ -253,15 +298,66 @@ static bool may_be_left_over(const bb_graph *g, const char *name)
     return false;
 }
 
-static bb_status refuse_leftovers(const bb_graph *g, const bb_checkpoint *c, bamba_error *err)
+static bool begins(const char *name, const char *prefix, size_t n)
+{
+    return n > 0 && strncmp(name, prefix, n) == 0;
+}
+
+/* Bytes of the prefix of the module that a tensor belongs to. */
+static size_t count_prefix(const char *tensor)
+{
+    const char *dot = strrchr(tensor, '.');
+    return dot ? (size_t)(dot + 1 - tensor) : 0;
+}
+
+/* Whether a tensor of that name belongs to a layer or to a module that the graph uses: what it would
+   do there is not done. */
+static bool is_used(const bb_graph *g, const char *name)
+{
+    const char *const own[] = { g->embed_name, g->norm_name, g->head_name, g->head_alias };
+
+    for (int i = 0; i < 4; i++)
+        if (begins(name, own[i], count_prefix(own[i]))) return true;
+    for (size_t i = 0; i < g->n_blocks; i++)
+        if (begins(name, g->block[i].prefix, strlen(g->block[i].prefix))) return true;
+    for (size_t i = 0; i < g->n_mixers; i++)
+        if (begins(name, g->mixer[i]->prefix, strlen(g->mixer[i]->prefix))) return true;
+    return false;
+}
+
+/* The same of a name as the checkpoint has it, with or without the prefix of the base model. */
+static bool is_used_as_stored(const bb_graph *g, const char *name)
+{
+    const size_t n = strlen(g->base);
+    char         longer[2 * BB_MAX_NAME];
+
+    snprintf(longer, sizeof longer, "%s%s", g->base, name);
+    return is_used(g, longer) || is_used(g, name)
+        || (begins(name, g->base, n) && is_used(g, name + n));
+}
+
+static bb_status settle_leftovers(const bb_binder *b, bamba_error *err)
 {
     const bb_tensor *t = NULL;
+    char             list[160] = "";
+    size_t           n = 0, length = 0;
+    bool             all = true;
 
-    while ((t = bb_checkpoint_untaken(c, t)))
-        if (!may_be_left_over(g, t->name))
+    while ((t = bb_checkpoint_untaken(b->c, t))) {
+        if (may_be_left_over(b->g, t->name)) continue;
+        if (b->options->strict || (t->n_elements > 0 && is_used_as_stored(b->g, t->name)))
             return bb_fail(err, BAMBA_ERR_FORMAT,
                            "%s: '%.*s': this tensor belongs to no part of the model that "
                            "config.json describes", t->file, bb_name_width(t->name), t->name);
+        const int width = bb_name_width(t->name);
+        all = all && length + (size_t)width + 5 <= sizeof list;
+        if (all) length += (size_t)snprintf(list + length, sizeof list - length, "%s'%.*s'",
+                                            n ? ", " : "", width, t->name);
+        n++;
+    }
+    if (n > 0)
+        bb_log_line(&b->options->log, "%zu tensor%s that the model does not need: %s%s", n,
+                    n > 1 ? "s" : "", list, all ? "" : ", ...");
     return BAMBA_OK;
 }
 
@@ -366,11 +462,12 @@ bb_status bb_bind(bb_graph *g, bb_checkpoint *c, const bb_bind_options *options,
     void     *memory = NULL;
 
     *block = NULL;
+    if (c) settle_names(&b);
     walk(&b);
     *stats = b.stats;
     BB_TRY(first_failure(&b, err));
     if (b.pass == COUNT) return BAMBA_OK;
-    if (c) BB_TRY(refuse_leftovers(g, c, err));
+    if (c) BB_TRY(settle_leftovers(&b, err));
 
     BB_TRY(bb_system_check_memory("weights", b.arena.used, err));
     memory = bb_allocate(&g->alloc, b.arena.used, 1);

@@ -1,6 +1,6 @@
-/* bind.h - plan × checkpoint → weights attached; nothing missing, nothing left over.
+/* bind.h - plan × checkpoint → weights attached; nothing missing, nothing dropped in silence.
  *
- * Owns:    matching names and shapes; loading a weight, which is the stored format's decode and
+ * Owns:    matching names and shapes; which of two tied matrices serves; tensors left over; loading a weight, which is the stored format's decode and
  *          the wanted format's encode, or nothing where the bytes serve as they are; the block of
  *          memory that holds what is not used in place.
  * Not:     which weights a mixer has (its bind verb), which format a weight gets (the policy).
@@ -30,11 +30,13 @@ typedef struct bb_bind_options {
     const void        *policy_context;
     bb_type            planned_type;      /* without a checkpoint: what matrices would be stored in */
     bool               copy;              /* use nothing in place */
+    bool               strict;            /* refuse tensors that nothing needs */
     bool               random;            /* without a checkpoint: make weights, from `seed` */
     uint64_t           seed;
     int                n_threads;         /* for encoding; 0 = as in an engine */
     bamba_progress_fn *progress;          /* bytes of weights bound; may be NULL */
     void              *progress_context;
+    bb_log             log;
 } bb_bind_options;
 
 typedef struct bb_bind_stats {
@@ -47,8 +49,9 @@ typedef struct bb_bind_stats {
 } bb_bind_stats;
 
 /* Attach c's tensors to g. *block (the caller releases it, after g) holds what was copied; NULL if
-   c is NULL: then only *stats is filled, unless weights are to be made. Takes every tensor of c or
-   fails; tensors of blocks that g does not run count as taken. */
+   c is NULL: then only *stats is filled, unless weights are to be made. A tensor of c
+   that nothing needs goes to the log, or fails if a module that g uses has it in c; tensors of blocks
+   that g does not run count as needed. */
 bb_status bb_bind(bb_graph *g, bb_checkpoint *c, const bb_bind_options *options, void **block,
                   bb_bind_stats *stats, bamba_error *err);
 

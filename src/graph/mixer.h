@@ -77,6 +77,7 @@ typedef enum bb_input {
 } bb_input;
 
 typedef struct bb_block {                 /* x += Σ alpha · mixer(norm(input)) */
+    char         prefix[BB_MAX_NAME];     /* of its layer; "" */
     char         norm_name[BB_MAX_NAME];
     const float *norm;                    /* [D or 2D] */
     bb_input     input;

@@ -60,6 +60,8 @@ void bb_plan_begin(bb_plan *p, int d_model, int n_vocab, double epsilon)
     for (int i = 0; i < BB_N_GRAPH_OPS; i++) add_op(p, names[i], &number);
 }
 
+void bb_plan_base(bb_plan *p, const char *prefix) { join(p, p->g->base, "", prefix); }
+
 void bb_plan_embed(bb_plan *p, const char *name) { join(p, p->g->embed_name, "", name); }
 
 void bb_plan_embed_alias(bb_plan *p, const char *name) { join(p, p->g->embed_alias, "", name); }
@@ -77,6 +79,8 @@ void bb_plan_head(bb_plan *p, const char *norm, const char *head)
     join(p, p->g->norm_name, "", norm);
     join(p, p->g->head_name, "", head ? head : "");
 }
+
+void bb_plan_tied_head(bb_plan *p, const char *name) { join(p, p->g->head_alias, "", name); }
 
 void bb_plan_leftovers(bb_plan *p, const char *const *endings) { p->g->leftovers = endings; }
 
@@ -110,6 +114,7 @@ void bb_plan_block(bb_plan *p, const char *norm)
     bb_block *b = &g->block[g->n_blocks++];
     *b = (bb_block){ .layer = p->layer };
     g->end = g->n_blocks;
+    join(p, b->prefix, p->prefix, "");
     join(p, b->norm_name, p->prefix, norm);
 }
 

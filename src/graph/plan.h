@@ -26,12 +26,15 @@ typedef struct bb_graph {
     float        embed_scale;             /* embeddings are multiplied by it; 1 */
     float        logit_scale;             /* logits are multiplied by it; 1 */
     int          widest;                  /* most columns of any matrix; known once bound */
+    char         base[BB_MAX_NAME];       /* prefix of names that a checkpoint may have without it,
+                                             and other names with it: "model."; "" */
     char         embed_name[BB_MAX_NAME];
     char         embed_alias[BB_MAX_NAME];            /* where the checkpoint lacks embed_name; "" */
     bb_matrix    embed;                   /* [n_rows, D] */
     char         norm_name[BB_MAX_NAME];
     const float *norm;                    /* [D] before the head */
     char         head_name[BB_MAX_NAME];  /* "" = tied to the embedding */
+    char         head_alias[BB_MAX_NAME]; /* name of a tied head in checkpoints that have one; "" */
     bb_linear    head;                    /* [V, D]; padding cut off */
     bb_block    *block;                   /* [n_blocks] */
     size_t       n_blocks, cap_blocks;
@@ -56,6 +59,8 @@ typedef struct bb_plan {
 
 /* Start a plan in an empty graph of d_model columns. */
 void bb_plan_begin(bb_plan *p, int d_model, int n_vocab, double epsilon);
+/* A prefix of tensor names that checkpoints of the base model alone lack. */
+void bb_plan_base(bb_plan *p, const char *prefix);
 void bb_plan_embed(bb_plan *p, const char *name);
 /* A name that the embedding has in files without the other. */
 void bb_plan_embed_alias(bb_plan *p, const char *name);
@@ -65,7 +70,11 @@ void bb_plan_padded(bb_plan *p, int n_rows);
 void bb_plan_scales(bb_plan *p, double embed, double logits);
 /* head NULL: tied to the embedding. */
 void bb_plan_head(bb_plan *p, const char *norm, const char *head);
-/* Endings of tensor names that may belong to no part of the model. Static; ends with NULL. */
+/* What a checkpoint of a tied model calls the head, if it has it in place of the embedding, or
+   beside it: a head that differs is used as it is. */
+void bb_plan_tied_head(bb_plan *p, const char *name);
+/* Endings of tensor names that may belong to no part of the model. Static; ends with NULL; may
+   be NULL. */
 void bb_plan_leftovers(bb_plan *p, const char *const *endings);
 /* Prefix of everything that follows, until changed. format has one %d, the layer. */
 void bb_plan_layer(bb_plan *p, const char *format, int layer);

@@ -116,12 +116,15 @@ static int compare_files(const void *a, const void *b)
 static bb_status open_shard(bb_checkpoint *c, const char *dir, const char *name,
                             bamba_error *err)
 {
-    bb_status status = BAMBA_OK;
-    char     *path = bb_path_join(&c->a, dir, name);
+    bb_status    status = BAMBA_OK;
+    bb_path_kind kind;
+    char        *path = bb_path_join(&c->a, dir, name);
 
     if (!path) return no_memory(name, err);
-    if (!bb_path_exists(path)) {
-        status = bb_fail(err, BAMBA_ERR_IO, "%s: no such file, but %s names it", path, INDEX);
+    BB_TRY(bb_path_find(path, &kind, err));
+    if (!kind) {
+        status = bb_fail(err, BAMBA_ERR_IO, "%s: no such file, but %s names it: the download is "
+                         "incomplete", path, INDEX);
         goto done;
     }
     BB_TRY(bb_safetensors_open(&c->file[c->n_files], &c->a, path, err));
@@ -183,7 +186,7 @@ static bb_status report_nothing(const char *dir, bamba_error *err)
         { "model-", ".safetensors", "a shard, but the index is missing" },
         { "", ".safetensors", "which has another name" },
         { "pytorch_model", ".bin", "but of weights only safetensors are read" },
-        { "", ".gguf", "but of weights only safetensors are read" },
+        { "", ".gguf", "but GGUF is not read yet" },
     };
     char name[256];                       /* the longest name that a file can have */
 
@@ -199,26 +202,27 @@ bb_status bb_checkpoint_open(bb_checkpoint **out, const bb_allocator *a, const c
                              bamba_error *err)
 {
     bb_status     status = BAMBA_OK;
+    bb_path_kind  is_single, is_sharded;
     bb_container *file;
-    char         *self = bb_path_join(a, dir, ".");      /* exists if dir is a directory */
     char         *single = bb_path_join(a, dir, SINGLE);
     char         *index = bb_path_join(a, dir, INDEX);
 
     *out = NULL;
-    if (!self || !single || !index)
+    if (!single || !index) {
         status = no_memory(dir, err);
-    else if (!bb_path_exists(dir))
-        status = bb_fail(err, BAMBA_ERR_IO, "%s: no such directory", dir);
-    else if (!bb_path_exists(self))
-        status = bb_fail(err, BAMBA_ERR_IO, "%s: expected a directory, found a file", dir);
-    else if (bb_path_exists(single)) {
-        status = bb_safetensors_open(&file, a, single, err);
-        if (status == BAMBA_OK) status = bb_checkpoint_of(out, a, file, err);
-    } else if (bb_path_exists(index))
+        goto done;
+    }
+    BB_TRY(bb_path_find(single, &is_single, err));
+    BB_TRY(bb_path_find(index, &is_sharded, err));
+    if (is_single) {
+        BB_TRY(bb_safetensors_open(&file, a, single, err));
+        status = bb_checkpoint_of(out, a, file, err);
+    } else if (is_sharded) {
         status = open_sharded(out, a, dir, index, err);
-    else
+    } else {
         status = report_nothing(dir, err);
-    bb_release(a, self);
+    }
+done:
     bb_release(a, single);
     bb_release(a, index);
     return status;
@@ -261,5 +265,13 @@ uint64_t bb_checkpoint_bytes(const bb_checkpoint *c)
     uint64_t bytes = 0;
 
     for (size_t i = 0; i < c->n; i++) bytes += c->tensor[i].bytes;
+    return bytes;
+}
+
+uint64_t bb_checkpoint_read_bytes(const bb_checkpoint *c)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < c->n_files; i++) bytes += c->file[i]->read_bytes;
     return bytes;
 }

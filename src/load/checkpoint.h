@@ -33,4 +33,7 @@ const bb_tensor *bb_checkpoint_untaken(const bb_checkpoint *c, const bb_tensor *
 /* Bytes of all tensors together. */
 uint64_t bb_checkpoint_bytes(const bb_checkpoint *c);
 
+/* Bytes of its files that were read into memory, since they could not be mapped. */
+uint64_t bb_checkpoint_read_bytes(const bb_checkpoint *c);
+
 #endif

@@ -31,6 +31,7 @@ typedef struct safetensors {
     size_t               header_bytes;
     const unsigned char *data;            /* [data_bytes], in the map */
     size_t               data_bytes;
+    size_t               needed_bytes;    /* of data, by the offsets, where some lie beyond */
 } safetensors;
 
 static bb_status find_header(safetensors *f, bamba_error *err)
@@ -49,8 +50,8 @@ static bb_status find_header(safetensors *f, bamba_error *err)
                        "safetensors file", f->file, MAX_HEADER_BYTES, (unsigned long long)n);
     if (n > map->size - LENGTH_BYTES)
         return bb_fail(err, BAMBA_ERR_FORMAT,
-                       "%s: expected a header of %llu bytes, found %zu: the file is cut off",
-                       f->file, (unsigned long long)n, map->size - LENGTH_BYTES);
+                       "%s: the download is incomplete: %zu of at least %llu bytes", f->file,
+                       map->size, (unsigned long long)n + LENGTH_BYTES);
 
     f->header = (const char *)map->data + LENGTH_BYTES;
     f->header_bytes = (size_t)n;
@@ -125,7 +126,7 @@ static void read_shape(const bb_json *entry, bb_tensor *t)
 }
 
 /* Place the tensor in the file and compare its bytes with what dtype and shape need. */
-static void read_extent(const safetensors *f, const bb_json *entry, bb_tensor *t)
+static void read_extent(safetensors *f, const bb_json *entry, bb_tensor *t)
 {
     const bb_json  offsets = bb_json_get(entry, "data_offsets");
     const unsigned bits = bb_type_bits(t->dtype);
@@ -142,12 +143,6 @@ static void read_extent(const safetensors *f, const bb_json *entry, bb_tensor *t
                      begin, end);
         return;
     }
-    if (end > f->data_bytes) {
-        bb_json_fail(&offsets, BAMBA_ERR_FORMAT,
-                     "expected an end of at most %zu, found %zu: beyond the end of the file",
-                     f->data_bytes, end);
-        return;
-    }
     const bb_shape_text shape = bb_shape_show(t->dtype, t->n_dims, t->dim);
     if (bits && t->n_elements > SIZE_MAX / bits) {
         bb_json_fail(entry, BAMBA_ERR_FORMAT, "the size of %s overflows", shape.s);
@@ -158,10 +153,11 @@ static void read_extent(const safetensors *f, const bb_json *entry, bb_tensor *t
         return;
     }
     t->bytes = t->n_elements * bits / 8;
-    t->data = f->data + begin;
     if (t->bytes != end - begin)
         bb_json_fail(entry, BAMBA_ERR_FORMAT, "expected %zu bytes for %s, found %zu", t->bytes,
                      shape.s, end - begin);
+    else if (end <= f->data_bytes) t->data = f->data + begin;
+    else if (end > f->needed_bytes) f->needed_bytes = end;    /* told when all are read */
 }
 
 /* Read all entries; names stay the document's text for now. */
@@ -196,7 +192,12 @@ static bb_status read_entries(safetensors *f, bb_json_doc *doc, bamba_error *err
         read_shape(&entry, t);
         read_extent(f, &entry, t);
     }
-    return bb_json_status(doc, err);
+    const bb_status status = bb_json_status(doc, err);
+    if (status == BAMBA_OK && f->needed_bytes > f->data_bytes)
+        return bb_fail(err, BAMBA_ERR_FORMAT, "%s: the download is incomplete: %zu of %llu bytes",
+                       f->file, f->map.size, LENGTH_BYTES + (unsigned long long)f->header_bytes
+                       + f->needed_bytes);
+    return status;
 }
 
 /* Give the tensors names that outlive the document. */
@@ -303,7 +304,8 @@ bb_status bb_safetensors_open(bb_container **out, const bb_allocator *a, const c
     BB_TRY(check_extents(f, err));
     bb_tensors_sort(f->tensor, f->n);
 
-    f->base = (bb_container){ f->file, f->tensor, f->n, close_container };
+    f->base = (bb_container){ f->file, f->tensor, f->n, f->map.is_read ? f->map.size : 0,
+                              close_container };
     *out = &f->base;
     f = NULL;
 done:

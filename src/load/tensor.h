@@ -26,6 +26,7 @@ typedef struct bb_container {
     const char      *file;                /* file name for messages */
     const bb_tensor *tensor;              /* [n] in the byte order of their names, which differ */
     size_t           n;
+    size_t           read_bytes;          /* of the file, if it could not be mapped */
     void           (*close)(struct bb_container *c);  /* releases it with all that its tensors
                                                          point to */
 } bb_container;

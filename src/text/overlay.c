@@ -263,12 +263,14 @@ static void read_files(reader *r, const bb_overlay *o, const bb_added_list *list
 static bb_status open_file(bb_json_doc **doc, const bb_allocator *a, const char *dir,
                            const char *name, bamba_error *err)
 {
-    char     *path = bb_path_join(a, dir, name);
-    bb_status status = BAMBA_OK;
+    char        *path = bb_path_join(a, dir, name);
+    bb_status    status = BAMBA_OK;
+    bb_path_kind kind;
 
     if (!path) return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", name);
+    BB_TRY(bb_path_find(path, &kind, err));
     /* transformers writes an unlimited model_max_length as an integer of 31 digits */
-    if (bb_path_exists(path))
+    if (kind)
         BB_TRY(bb_json_open(doc, a, path, BB_JSON_INFINITY | BB_JSON_HUGE, err));
     if (*doc) {
         const bb_json root = bb_json_root(*doc);

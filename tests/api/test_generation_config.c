@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -98,6 +99,25 @@ static void test_nothing_said(void **state)
                       " \"repetition_penalty\": null, \"do_sample\": null,"
                       " \"max_new_tokens\": null, \"transformers_version\": \"4.40.0\"}");
     expect_untouched(&o);
+}
+
+/* A link that leads nowhere, or to itself, is no missing file. */
+static void test_link_to_nowhere(void **state)
+{
+    static const char *const targets[] = { "../../blobs/77", "generation_config.json" };
+    char *path = tempdir_path(dir, "generation_config.json");
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        bamba_error  err = { BAMBA_OK, "" };
+        bamba_model *m;
+        unlink(path);
+        assert_int_equal(symlink(targets[i], path), 0);
+        assert_int_equal(bamba_model_open(&m, dir, NULL, &err), BAMBA_ERR_IO);
+        assert_non_null(strstr(err.message, "generation_config.json: a link to "));
+        assert_non_null(strstr(err.message, targets[i]));
+    }
+    free(path);
 }
 
 static void test_all_said(void **state)
@@ -297,6 +317,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_nothing_said, make_model, remove_model),
+        cmocka_unit_test_setup_teardown(test_link_to_nowhere, make_model, remove_model),
         cmocka_unit_test_setup_teardown(test_all_said, make_model, remove_model),
         cmocka_unit_test_setup_teardown(test_arguments, make_model, remove_model),
         cmocka_unit_test_setup_teardown(test_wrong_values, make_model, remove_model),

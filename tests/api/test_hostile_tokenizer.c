@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -282,6 +283,8 @@ static void test_not_json(void **state)
     }
     tempdir_delete(dir, TOKENIZER);
     expect_refused("missing", TOKENIZER, "no such file");
+    tempdir_write_text(dir, TOKENIZER, "version https://git-lfs.github.com/spec/v1\noid sha256:0\n");
+    expect_refused("a pointer", TOKENIZER, "run git lfs pull");
 }
 
 static void test_truncated(void **state)
@@ -291,6 +294,21 @@ static void test_truncated(void **state)
         tempdir_write(dir, TOKENIZER, GOOD, n);
         expect_refused("tokenizer.json cut off", TOKENIZER, "");
     }
+}
+
+/* A link that leads nowhere, or to itself, is no missing file. */
+static void test_config_link(void **state)
+{
+    char *path = tempdir_path(dir, CONFIG);
+
+    (void)state;
+    unlink(path);
+    assert_int_equal(symlink("../blobs/77", path), 0);
+    expect_refused("dangling", CONFIG, "../blobs/77");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink(CONFIG, path), 0);
+    expect_refused("looping", CONFIG, "leads nowhere");
+    free(path);
 }
 
 static void test_config(void **state)
@@ -421,6 +439,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_renumbered, make_good, remove_it),
         cmocka_unit_test_setup_teardown(test_not_json, make_good, remove_it),
         cmocka_unit_test_setup_teardown(test_truncated, make_good, remove_it),
+        cmocka_unit_test_setup_teardown(test_config_link, make_good, remove_it),
         cmocka_unit_test_setup_teardown(test_config, make_good, remove_it),
         cmocka_unit_test_setup_teardown(test_each_byte_changed, make_good, remove_it),
         cmocka_unit_test_setup_teardown(test_out_of_memory, make_good, remove_it),

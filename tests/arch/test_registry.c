@@ -6,6 +6,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -60,15 +61,42 @@ static void test_unknown(void **unused)
 {
     (void)unused;
     expect_refused("{\"model_type\": \"bambi\"}", BAMBA_ERR_UNSUPPORTED, "config.json: "
-                   "'model_type': architecture 'bambi' is not known to this version");
+                   "'model_type': architecture 'bambi' is not known to this version; known are bamba, llama, mamba2, "
+                   "mistral");
     expect_refused("{\"model_type\": \"Bamba\", \"architectures\": [\"BambaForCausalLM\"]}",
                    BAMBA_ERR_UNSUPPORTED, "config.json: "
-                   "'model_type': architecture 'Bamba' is not known to this version");
+                   "'model_type': architecture 'Bamba' is not known to this version; known are bamba, llama, mamba2, "
+                   "mistral");
     expect_refused("{\"architectures\": [\"GPT2LMHeadModel\", \"BambaForCausalLM\"]}",
                    BAMBA_ERR_UNSUPPORTED, "config.json: 'architectures': architecture "
-                   "'GPT2LMHeadModel' is not known to this version");
+                   "'GPT2LMHeadModel' is not known to this version; known are bamba, llama, mamba2, "
+                   "mistral");
     expect_refused("{\"model_type\": \"bam\\nba\"}", BAMBA_ERR_UNSUPPORTED, "config.json: "
-                   "'model_type': architecture 'bam?ba' is not known to this version");
+                   "'model_type': architecture 'bam?ba' is not known to this version; known are bamba, llama, mamba2, "
+                   "mistral");
+}
+
+static void test_quantized(void **unused)
+{
+    static const char *const methods[] = { "gptq", "awq", "bitsandbytes", "fp8", "compressed-tensors" };
+    char text[200], message[200];
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+        snprintf(text, sizeof text, "{\"model_type\": \"llama\", \"quantization_config\": "
+                 "{\"bits\": 4, \"quant_method\": \"%s\"}}", methods[i]);
+        snprintf(message, sizeof message, "config.json: 'quantization_config': quant_method is '%s': "
+                 "quantized checkpoints are not read", methods[i]);
+        expect_refused(text, BAMBA_ERR_UNSUPPORTED, message);
+    }
+    expect_refused("{\"model_type\": \"llama\", \"quantization_config\": {\"load_in_4bit\": true}}",
+                   BAMBA_ERR_UNSUPPORTED, "config.json: 'quantization_config': quant_method is "
+                   "'bitsandbytes': quantized checkpoints are not read");
+    expect_refused("{\"model_type\": \"other\", \"quantization_config\": {\"w\": 1}}",
+                   BAMBA_ERR_UNSUPPORTED, "config.json: 'quantization_config': quant_method is "
+                   "'unknown': quantized checkpoints are not read");
+    expect_found("{\"model_type\": \"llama\", \"quantization_config\": null}", "llama");
+    expect_found("{\"model_type\": \"llama\", \"quantization_config\": {}}", "llama");
 }
 
 static void test_nothing_said(void **unused)
@@ -275,6 +303,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_found),
         cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_quantized),
         cmocka_unit_test(test_nothing_said),
         cmocka_unit_test(test_another_kind_of_value),
         cmocka_unit_test(test_facts),
