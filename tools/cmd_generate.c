@@ -169,6 +169,7 @@ static int prepare(run *r)
     /* Rows of the model's matrices beyond the tokenizer's ids are padding: never to be chosen. */
     const int n_tokens = bamba_tokenizer_size(r->setup.tokenizer);
     const int n_vocab = n_tokens < r->setup.info.n_vocab ? n_tokens : r->setup.info.n_vocab;
+    r->sampling.tokenizer = r->setup.tokenizer;       /* ids without a token are never chosen */
     const bamba_status status = bamba_sampler_create(&r->sampler, n_vocab, &r->sampling, &err);
     r->times.load = console_now_ms() - start;
     return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
