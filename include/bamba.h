@@ -144,8 +144,8 @@ typedef int bamba_progress_fn(void *context, uint64_t done, uint64_t total);
 typedef int bamba_cancel_fn(void *context);
 
 /** Receives one line, without newline, about something that is worth knowing but no error: a key
-    of a file or a tensor that is ignored, weights that are not in place. Called while a model or tokenizer is
-    opened, by the thread that opens it. */
+    of a file or a tensor that is ignored, weights that are not in place. Called while a model or
+    tokenizer is opened, by the thread that opens it. */
 typedef void bamba_log_fn(void *context, const char *line);
 
 typedef enum bamba_type {
@@ -175,8 +175,8 @@ typedef struct bamba_model_options {
                                              in the mapped files                                 */
     int               first_layer, end_layer;         /* run layers first … end - 1 alone; the rest
                                              runs elsewhere, see bamba_link. Both 0: all          */
-    int               strict;             /* non-zero: refuse a file with tensors that no part of the
-                                             model needs, which otherwise go to the log          */
+    int               strict;             /* non-zero: refuse files with tensors that no part of
+                                             the model needs, which otherwise go to the log      */
 } bamba_model_options;
 
 #define BAMBA_MODEL_OPTIONS { sizeof(bamba_model_options), BAMBA_TYPE_DEFAULT, BAMBA_TYPE_DEFAULT, \
@@ -229,8 +229,8 @@ typedef struct bamba_model_info {
  * @return BAMBA_OK;
  *         BAMBA_ERR_ARGUMENT     options break a rule, the CPU level is unknown or not to be had;
  *         BAMBA_ERR_IO           a file cannot be read;
- *         BAMBA_ERR_FORMAT       a file is damaged, a tensor missing, misshapen, or superfluous in a module
- *                                that is used;
+ *         BAMBA_ERR_FORMAT       a file is damaged, a tensor missing, misshapen, or superfluous
+ *                                in a module that is used;
  *         BAMBA_ERR_UNSUPPORTED  the architecture or an option of it is not implemented, or the
  *                                weights are quantized;
  *         BAMBA_ERR_MEMORY       also when a converted copy would not fit into free memory;

@@ -140,8 +140,8 @@ static bb_status bind_model(bamba_model *m, const bamba_model_options *o, const 
     if (status != BAMBA_OK || !m->checkpoint) return status;
     const uint64_t read_bytes = bb_checkpoint_read_bytes(m->checkpoint);
     if (read_bytes > 0)
-        bb_log_line(&log, "weights: %.1f MiB of files are read into memory, since their file system "
-                    "cannot map them", (double)read_bytes / 0x1p20);
+        bb_log_line(&log, "weights: %.1f MiB of files are read into memory, since their file "
+                    "system cannot map them", (double)read_bytes / 0x1p20);
     if (m->stats.converted_bytes > 0)
         bb_log_line(&log, "weights: %.1f MiB are converted copies in memory",
                     (double)m->stats.converted_bytes / 0x1p20);

@@ -21,7 +21,8 @@ static void fail_unknown(const bb_json *config, const char *key, const char *nam
     size_t n = 0;
 
     for (size_t i = 0; i < N_KNOWN && n < sizeof list; i++)
-        n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", i ? ", " : "", known[i]->model_type);
+        n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", i ? ", " : "",
+                              known[i]->model_type);
     bb_json_fail_key(config, key, BAMBA_ERR_UNSUPPORTED,
                      "architecture '%.60s' is not known to this version; known are %s", name, list);
 }
@@ -31,13 +32,13 @@ static bool is_quantized(const bb_json *config)
 {
     static const char key[] = "quantization_config";
     const bb_json object = bb_json_get(config, key);
-    const char   *inferred = bb_json_has(&object, "load_in_4bit") || bb_json_has(&object, "load_in_8bit")
-                           ? "bitsandbytes" : "unknown";
+    const bool    is_bnb = bb_json_has(&object, "load_in_4bit")
+                        || bb_json_has(&object, "load_in_8bit");
 
     if (!bb_json_is_object(&object) || bb_json_members(&object) == 0) return false;
     bb_json_fail_key(config, key, BAMBA_ERR_UNSUPPORTED,
                      "quant_method is '%.40s': quantized checkpoints are not read",
-                     bb_json_text_or(&object, "quant_method", inferred));
+                     bb_json_text_or(&object, "quant_method", is_bnb ? "bitsandbytes" : "unknown"));
     return true;
 }
 

@@ -34,7 +34,8 @@ static const char *reason(int code)
 static bb_status fail_path(const char *path, int code, bamba_error *err)
 {
     char          target[128];
-    const ssize_t n = code == ENOENT || code == ELOOP ? readlink(path, target, sizeof target - 1) : -1;
+    const bool    is_astray = code == ENOENT || code == ELOOP;
+    const ssize_t n = is_astray ? readlink(path, target, sizeof target - 1) : -1;
 
     if (n < 0) return bb_fail(err, BAMBA_ERR_IO, "%s: %s", path, reason(code));
     target[n] = '\0';
@@ -53,7 +54,8 @@ static bb_status read_bytes(const bb_map *map, unsigned char *data, int fd, cons
         const size_t wanted = map->size - n < MOST ? map->size - n : MOST;
         got = pread(fd, data + n, wanted, (off_t)n);
         if (got == 0)
-            return bb_fail(err, BAMBA_ERR_IO, "%s: expected %zu bytes, found %zu", path, map->size, n);
+            return bb_fail(err, BAMBA_ERR_IO, "%s: expected %zu bytes, found %zu", path, map->size,
+                           n);
         if (got < 0 && errno != EINTR)
             return bb_fail(err, BAMBA_ERR_IO, "%s: %s", path, reason(errno));
     }
@@ -67,8 +69,8 @@ static bb_status read_file(bb_map *map, int fd, const char *path, bamba_error *e
     if (status != BAMBA_OK) return status;
     void *data = mmap(NULL, map->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (data == MAP_FAILED)
-        return bb_fail(err, BAMBA_ERR_MEMORY, "%s: cannot be mapped, and there is no memory to read it",
-                       path);
+        return bb_fail(err, BAMBA_ERR_MEMORY, "%s: cannot be mapped, and there is no memory to "
+                       "read it", path);
     status = read_bytes(map, data, fd, path, err);
     if (status != BAMBA_OK) munmap(data, map->size);
     else map->data = data, map->is_read = true;
@@ -128,8 +130,8 @@ bb_status bb_map_open(bb_map *map, const char *path, bamba_error *err)
     map->size = (size_t)st.st_size;
     BB_TRY(map_file(map, fd, path, err));
     if (is_lfs_pointer(map))
-        status = bb_fail(err, BAMBA_ERR_FORMAT, "%s: a git-lfs pointer in place of the file: run git "
-                         "lfs pull", path);
+        status = bb_fail(err, BAMBA_ERR_FORMAT, "%s: a git-lfs pointer in place of the file: run "
+                         "git lfs pull", path);
 done:
     if (status != BAMBA_OK) bb_map_close(map);
     if (fd >= 0) close(fd);

@@ -85,7 +85,7 @@ static const bb_tensor *find(const bb_binder *b, const char *name)
     return bb_checkpoint_find(b->c, longer);
 }
 
-/* Whether the matrix is there as GPTQ and AWQ pack it, maybe beside a config.json that is silent. */
+/* Whether the matrix is there as GPTQ and AWQ pack it, beside a config.json that is silent. */
 static bool is_packed(const bb_binder *b, const char *name)
 {
     const char *end = strrchr(name, '.');
@@ -111,9 +111,11 @@ static const bb_tensor *take(bb_binder *b, const char *name, const int *dim)
     if (b->skip) return NULL;
     if (!t) {
         if (is_packed(b, full))
-            fail(b, BAMBA_ERR_UNSUPPORTED, name, "expected this tensor, found '.qweight': quantized "
-                 "checkpoints are not read");
-        else fail(b, BAMBA_ERR_FORMAT, name, "expected this tensor, the checkpoint does not have it");
+            fail(b, BAMBA_ERR_UNSUPPORTED, name, "expected this tensor, found '.qweight': "
+                 "quantized checkpoints are not read");
+        else
+            fail(b, BAMBA_ERR_FORMAT, name,
+                 "expected this tensor, the checkpoint does not have it");
         return NULL;
     }
     for (; dim[n_dims]; n_dims++) want[n_dims] = (size_t)dim[n_dims];
@@ -237,8 +239,8 @@ static void settle_names(bb_binder *b)
         bb_checkpoint_take(b->c, head->name);
     } else {
         memcpy(g->head_name, g->head_alias, sizeof g->head_name);
-        bb_log_line(&b->options->log, "%s: '%.*s' differs from '%.*s', to which config.json ties it: it "
-                    "is used as it is", head->file, bb_name_width(head->name), head->name,
+        bb_log_line(&b->options->log, "%s: '%.*s' differs from '%.*s', to which config.json ties it: "
+                    "it is used as it is", head->file, bb_name_width(head->name), head->name,
                     bb_name_width(embed->name), embed->name);
     }
 }
@@ -271,7 +273,8 @@ static void walk(bb_binder *b)
     b->stats = (bb_bind_stats){ 0 };
     b->prefix = "";
     b->skip = !bb_graph_has_embed(g) && !(is_tied && bb_graph_has_head(g));
-    bind_matrix(b, &g->embed, BB_ROLE_EMBEDDING, g->embed_name, g->n_rows, g->d_model, (bb_slice){ 0 });
+    bind_matrix(b, &g->embed, BB_ROLE_EMBEDDING, g->embed_name, g->n_rows, g->d_model,
+                (bb_slice){ 0 });
     /* Unless the head reads it too, a token reads one row of it, which is nothing. */
     if (!is_tied || !bb_graph_has_head(g)) b->stats.weights_bytes = 0;
     for (size_t i = 0; i < g->n_blocks; i++) bind_block(b, i);
@@ -310,8 +313,8 @@ static size_t count_prefix(const char *tensor)
     return dot ? (size_t)(dot + 1 - tensor) : 0;
 }
 
-/* Whether a tensor of that name belongs to a layer or to a module that the graph uses: what it would
-   do there is not done. */
+/* Whether a tensor of that name belongs to a layer or to a module that the graph uses: what it
+   would do there is not done. */
 static bool is_used(const bb_graph *g, const char *name)
 {
     const char *const own[] = { g->embed_name, g->norm_name, g->head_name, g->head_alias };

@@ -1,8 +1,9 @@
 /* bind.h - plan × checkpoint → weights attached; nothing missing, nothing dropped in silence.
  *
- * Owns:    matching names and shapes; which of two tied matrices serves; tensors left over; loading a weight, which is the stored format's decode and
- *          the wanted format's encode, or nothing where the bytes serve as they are; the block of
- *          memory that holds what is not used in place.
+ * Owns:    matching names and shapes; which of two tied matrices serves; tensors left over; loading
+ *          a weight, which is the stored format's decode and the wanted format's encode, or nothing
+ *          where the bytes serve as they are; the block of memory that holds what is not used in
+ *          place.
  * Not:     which weights a mixer has (its bind verb), which format a weight gets (the policy).
  * Errors:  sticky inside a mixer's bind verb; bb_bind() returns the first.
  *
@@ -50,8 +51,8 @@ typedef struct bb_bind_stats {
 
 /* Attach c's tensors to g. *block (the caller releases it, after g) holds what was copied; NULL if
    c is NULL: then only *stats is filled, unless weights are to be made. A tensor of c
-   that nothing needs goes to the log, or fails if a module that g uses has it in c; tensors of blocks
-   that g does not run count as needed. */
+   that nothing needs goes to the log, or fails if it belongs to a module that g uses; tensors of
+   blocks that g does not run count as needed. */
 bb_status bb_bind(bb_graph *g, bb_checkpoint *c, const bb_bind_options *options, void **block,
                   bb_bind_stats *stats, bamba_error *err);
 

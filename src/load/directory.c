@@ -15,7 +15,8 @@ static bool ends_with(const char *s, const char *end)
 /* Whether a path could be ORG/NAME of the hub. */
 static bool is_hub_name(const char *s)
 {
-    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                  "0123456789-_.";
     const size_t org = strspn(s, allowed);
 
     if (org == 0 || s[org] != '/' || s[0] == '.' || s[org + 1] == '\0') return false;
@@ -25,9 +26,9 @@ static bool is_hub_name(const char *s)
 static bb_status fail_missing(const char *dir, bamba_error *err)
 {
     if (!is_hub_name(dir)) return bb_fail(err, BAMBA_ERR_IO, "%s: no such directory", dir);
-    return bb_fail(err, BAMBA_ERR_IO, "%s: no such directory; a model of that name in the Hugging Face "
-                   "hub is had by: hf download %s (into the hub cache; it prints the directory)", dir,
-                   dir);
+    return bb_fail(err, BAMBA_ERR_IO, "%s: no such directory; a model of that name in the Hugging "
+                   "Face hub is had by: hf download %s (into the hub cache; it prints the "
+                   "directory)", dir, dir);
 }
 
 /* The folder models--ORG--NAME of the hub's cache, whose snapshots are model directories. */
@@ -41,9 +42,10 @@ static bb_status fail_cache(const char *dir, const char *snapshots, bamba_error 
     if (bb_dir_find(snapshots, "", "", name, sizeof name))
         return bb_fail(err, BAMBA_ERR_IO, "%s: a folder of the hub cache: the model is its "
                        "snapshots/%s", dir, name);
-    if (!end) return bb_fail(err, BAMBA_ERR_IO, "%s: a folder of the hub cache without a snapshot", dir);
-    return bb_fail(err, BAMBA_ERR_IO, "%s: a folder of the hub cache without a snapshot: run hf download "
-                   "%.*s/%s", dir, (int)(end - org), org, end + 2);
+    if (!end)
+        return bb_fail(err, BAMBA_ERR_IO, "%s: a folder of the hub cache without a snapshot", dir);
+    return bb_fail(err, BAMBA_ERR_IO, "%s: a folder of the hub cache without a snapshot: run "
+                   "hf download %.*s/%s", dir, (int)(end - org), org, end + 2);
 }
 
 bb_status bb_directory_check(const bb_allocator *a, const char *dir, const char *file,
@@ -72,8 +74,8 @@ bb_status bb_directory_check(const bb_allocator *a, const char *dir, const char 
         BB_TRY(bb_path_find(snapshots, &kind, err));
         if (kind == BB_PATH_DIR) status = fail_cache(dir, snapshots, err);
         else if (bb_dir_find(dir, "", ".gguf", name, sizeof name))
-            status = bb_fail(err, BAMBA_ERR_IO, "%s: expected %s, found %s: GGUF is not read yet", dir,
-                             file, name);
+            status = bb_fail(err, BAMBA_ERR_IO, "%s: expected %s, found %s: GGUF is not read yet",
+                             dir, file, name);
         else status = bb_fail(err, BAMBA_ERR_IO, "%s: no such file", path);
     }
 done:

@@ -200,8 +200,8 @@ static void rename_all(store *s, const char *base, bool longer)
 
     for (size_t i = 0; i < s->n; i++) {
         const char *old = s->tensor[i].name;
-        if (longer) snprintf(name, sizeof name, "%.12s%.100s", base, old);
-        else snprintf(name, sizeof name, "%s", old + (strncmp(old, base, strlen(base)) ? 0 : strlen(base)));
+        if (strncmp(old, base, strlen(base)) == 0 && !longer) old += strlen(base);
+        snprintf(name, sizeof name, "%.12s%.100s", longer ? base : "", old);
         strcpy(s->tensor[i].name, name);
     }
 }
@@ -306,17 +306,17 @@ static void test_needless_tensors(void **unused)
     static const char *const needless[] = { "v_head.summary.bias", "score.weight",
                                             "model.vision.patch.weight", "layers.1.mixer.D" };
     (void)unused;
-    for (int i = 0; i < N_FAMILIES; i++)
+    for (int i = 1; i < N_FAMILIES; i++)  /* the first has three layers, the others one */
         for (int bare = 0; bare <= 1; bare++) {
             const family *f = &families[i];
             store         s = make_tensors(f);
             float         wanted[V], logits[V];
             heard         h;
 
-            if (f->config == NULL) continue;          /* has layers 1 and 2 */
             if (bare) rename_all(&s, f->base, false);
             run(f, &s, true, false, wanted, &h);
-            for (size_t k = 0; k < 4; k++) store_add_random(&s, needless[k], 1, (const size_t[]){ 2 }, 1);
+            for (size_t k = 0; k < 4; k++)
+                store_add_random(&s, needless[k], 1, (const size_t[]){ 2 }, 1);
             run(f, &s, true, false, logits, &h);
             assert_memory_equal(logits, wanted, sizeof wanted);
             assert_int_equal(h.n, 1);
