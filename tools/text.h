@@ -23,8 +23,8 @@ bool text_append(text_buffer *t, const char *bytes, size_t n);
 /* Append a whole file, "-" being standard input. EXIT_SUCCESS or the exit code (reported). */
 int text_read(text_buffer *t, const char *path);
 
-/* The same for a text that is to be read: a byte order mark of UTF-8 at its beginning is dropped,
-   which is said; UTF-16 is refused. */
+/* Append a file of plain text: a byte order mark of UTF-8 at its beginning is dropped, which is
+   said; UTF-16 is refused. */
 int text_read_plain(text_buffer *t, const char *path);
 
 /* Drop one newline at the end, "\n" or "\r\n". */

@@ -28,10 +28,10 @@ uint64_t bb_system_throttled(void);
    least 1. */
 int bb_system_cores(void);
 
-/* The same among processors cpu[0 … n-1] instead of the affinity mask. */
+/* Physical cores among processors cpu[0 … n-1], within the quota as bb_system_cores counts it. */
 int bb_system_cores_among(const int *cpu, int n);
 
-/* The same of a tree of files that lies under root, for tests: root/proc/self/cgroup … */
+/* For tests: what the functions above say of a tree of files under root, as root/proc/self/cgroup. */
 uint64_t bb_system_memory_in(const char *root);
 double   bb_system_quota_in(const char *root);
 uint64_t bb_system_throttled_in(const char *root);

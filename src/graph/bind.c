@@ -328,7 +328,8 @@ static bool is_used(const bb_graph *g, const char *name)
     return false;
 }
 
-/* The same of a name as the checkpoint has it, with or without the prefix of the base model. */
+/* Whether a tensor belongs to a used module, by its name in the checkpoint: with the prefix of the
+   base model, or without it. */
 static bool is_used_as_stored(const bb_graph *g, const char *name)
 {
     const size_t n = strlen(g->base);
