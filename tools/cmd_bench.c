@@ -230,9 +230,11 @@ int cmd_bench(const command *self, int argc, char **argv)
                        "seed of weights and tokens", .usual = "1"),
         SETUP_CPU_ROW(&f.o.cpu),
         ARG_HEAD("Of llama-bench, without effect here"),
-        ARG_IGNORED_ROW("-nkvo, --no-kv-offload, -nopo, --no-op-offload, --no-host, -ts, "
-                        "--tensor-split, -ot, --override-tensor, -fitt, --fit-target, -fitc, "
-                        "--fit-ctx", "LIST", "there is one device"),
+        ARG_IGNORED_ROW("-nkvo, --no-kv-offload, -nopo, --no-op-offload, --no-host", "LIST",
+                        "there is one device"),
+        ARG_IGNORED_ROW("-ts, --tensor-split, -ot, --override-tensor", "LIST",
+                        "there is one device"),
+        ARG_IGNORED_ROW("-fitt, --fit-target, -fitc, --fit-ctx", "LIST", "there is one device"),
         ARG_IGNORED_ROW("--repack, -lzm, --lazy-mode", "LIST", "weights are laid out as is best"),
         ONLY_ROW("-embd, --embeddings", zero, "logits are computed"),
         ARG_ROW("--list-devices", NULL, ARG_REFUSED, NULL, "there is one device, the processor"),
