@@ -99,7 +99,7 @@ enum { BENCH_OPS = 32 };                  /* more than there are kinds of operat
 typedef struct bench_run {
     bench_model     *m;
     bench_test       test;
-    char             model_type[96], test_name[64], test_time[32];
+    char             model_type[96], test_name[96], test_time[32];
     bamba_session  **session;             /* [n_seqs + 1], the last really fed, or NULL       */
     bamba_feed_item *item;                /* [n_seqs]                                         */
     int32_t         *tokens;              /* of the prompts, then step by step                */

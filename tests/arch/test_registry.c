@@ -209,8 +209,8 @@ static void test_layouts_of_mamba2(void **unused)
         "{\"model_type\": \"mamba2\", \"hidden_size\": 64, \"vocab_size\": 48, "
         "\"num_hidden_layers\": 2, \"num_heads\": 2, \"head_dim\": 64, \"state_size\": 128, "
         "\"n_groups\": 1}",
-        "{\"d_model\": 64, \"n_layer\": 2, \"vocab_size\": 48, \"tie_embeddings\": false, "
-        "\"ssm_cfg\": {\"layer\": \"Mamba2\"}}",
+        ("{\"d_model\": 64, \"n_layer\": 2, \"vocab_size\": 48, \"tie_embeddings\": false, "
+         "\"ssm_cfg\": {\"layer\": \"Mamba2\"}}"),
         "{\"dim\": 64, \"n_layers\": 2, \"vocab_size\": 48, \"n_groups\": 1}",
     };
     static bb_facts f[3];
