@@ -329,8 +329,10 @@ static bb_status run_pieces(bamba_engine *e, cursor *c, bamba_error *err)
     const bool                  is_part = !bb_graph_has_embed(g) || !bb_graph_has_head(g);
     bb_status                   result = BAMBA_OK;
 
-    /* Engines of other parts cut as this one does: what they do not know must not matter. */
-    if ((o->cancel || o->progress) && !is_part) c->wish = FIRST_PIECE;
+    /* Who watches must not change bits: OpenBLAS's sums (level c) depend on the number of rows, and
+       engines of other parts cut as this one does, not knowing whether somebody watches it. */
+    if ((o->cancel || o->progress) && !is_part && e->pass.k->format[BB_FORMAT_F32].many)
+        c->wish = FIRST_PIECE;
     while (c->item < c->n_items) {
         if (o->cancel && o->cancel(o->cancel_context)) return report_cancel(c->items, err);
         bb_batch        b = next_piece(e, c);
