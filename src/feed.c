@@ -87,7 +87,7 @@ static bb_status check_items(const bamba_engine *e, const bamba_feed_item *items
 enum { EDGE = 64, FIRST_PIECE = EDGE };
 
 /* Where the next piece starts. A piece cut in two at an edge, both parts long, gives the bits that
-   it gives as a whole; so small ones are cut from a full one, behind which all is as without. */
+   it gives as a whole; so a small one is cut from the first full one, and all behind is as without. */
 typedef struct cursor {
     const bamba_feed_item *items;
     size_t                 n_items;
@@ -158,7 +158,7 @@ static bb_batch next_piece(bamba_engine *e, cursor *c)
     c->n_logits += (size_t)b.n_wanted;
     c->done += (uint64_t)b.T;
     c->window -= b.T;
-    c->wish = c->wish < e->options.n_batch ? c->wish * 3 : 0;
+    c->wish = 0;                          /* each cut packs all weights once more: 1.7 % of 512 rows */
     return b;
 }
 
