@@ -10,23 +10,12 @@
 
 #include "base/fpmode.h"
 #include "base/system.h"
+#include "base/threads_start.h"
 
 #include <errno.h>
 #include <omp.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
-
-static bool start(pthread_t *handle, void *(*run)(void *), void *context)
-{
-    sigset_t all, before;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    const int failed = pthread_create(handle, NULL, run, context);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return !failed;
-}
 
 /* -------------------------------------------------------------- can they start? ---------- */
 
@@ -132,7 +121,7 @@ int bb_threads_start(bb_threads **out, const bb_allocator *a, int n,
     if (!(t = bb_new(a, 1, sizeof *t))) return 0;
     *t = (bb_threads){ .alloc = *a, .n = n, .run = run, .context = context };
     pthread_barrier_init(&t->gate, NULL, 2);
-    if (!start(&t->helper, hold_region, t)) {
+    if (!bb_threads_start_one(&t->helper, hold_region, t)) {
         pthread_barrier_destroy(&t->gate);
         bb_release(a, t);
         return 1;
@@ -192,7 +181,7 @@ int bb_threads_default(void)
     int       n = bb_system_cores();
     pthread_t helper;
 
-    if (start(&helper, read_default, &n)) pthread_join(helper, NULL);
+    if (bb_threads_start_one(&helper, read_default, &n)) pthread_join(helper, NULL);
     errno = saved;
     return n;
 }
@@ -237,7 +226,7 @@ void bb_loop(int n_threads, int n, void (*run)(void *context, int i), void *cont
     loop      l = { n < n_threads ? n : n_threads, n, run, context };
     pthread_t helper;
 
-    if (l.n_threads > 1 && start(&helper, run_loop, &l)) pthread_join(helper, NULL);
+    if (l.n_threads > 1 && bb_threads_start_one(&helper, run_loop, &l)) pthread_join(helper, NULL);
     else run_alone(&l);
     errno = saved;
 }

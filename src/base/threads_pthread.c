@@ -4,10 +4,10 @@
 
 #include "base/fpmode.h"
 #include "base/system.h"
+#include "base/threads_start.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 
 typedef struct starter {
@@ -23,17 +23,6 @@ struct bb_threads {
     void       (*run)(void *context, int thread);
     void        *context;
 };
-
-static bool start(pthread_t *handle, void *(*run)(void *), void *context)
-{
-    sigset_t all, before;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    const int failed = pthread_create(handle, NULL, run, context);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return !failed;
-}
 
 static void *run_thread(void *context)
 {
@@ -55,7 +44,7 @@ int bb_threads_start(bb_threads **out, const bb_allocator *a, int n,
         starter *s = &t->starter[t->n];
         s->all = t;
         s->thread = t->n;
-        if (!start(&s->handle, run_thread, s)) break;
+        if (!bb_threads_start_one(&s->handle, run_thread, s)) break;
     }
     return t->n;
 }
@@ -88,7 +77,8 @@ static void *run_loop(void *context)
 {
     loop          *l = context;
     pthread_t      next;
-    const bool     has_next = atomic_fetch_sub(&l->n_to_start, 1) > 0 && start(&next, run_loop, l);
+    const bool     has_next = atomic_fetch_sub(&l->n_to_start, 1) > 0 &&
+                              bb_threads_start_one(&next, run_loop, l);
     const uint64_t mode = bb_fpmode_enter();
 
     for (int i; (i = atomic_fetch_add(&l->n_taken, 1)) < l->n;) l->run(l->context, i);
