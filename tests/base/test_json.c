@@ -1,4 +1,5 @@
-/* Strictness, lookups that stick, messages that name the place. */
+/* Strictness, lookups that stick, messages that name the place. Long because the parser, its errors
+   and its memory are tested by tables here. */
 #include "base/json.h"
 
 #include "support/fault.h"

@@ -1,4 +1,6 @@
-/* test_bind.c - a plan meets a checkpoint: what is refused, what copied, what converted. */
+/* test_bind.c - a plan meets a checkpoint: what is refused, what copied, what converted.
+ *
+ * Long because one plan and its tensors serve every test here. */
 #include "graph/bind.h"
 
 #include "mixer/mixers.h"
@@ -18,22 +20,6 @@
 /* One MLP with biases between embedding and head. */
 enum { D = 5, F = 3, V = 7 };
 enum { N_MATRIX = V * D + 3 * F * D, N_SMALL = D + D + 2 * F + D, N_HEAD = V * D };
-
-static char *dir;
-
-static int make_dir(void **state)
-{
-    (void)state;
-    dir = tempdir_make();
-    return 0;
-}
-
-static int remove_dir(void **state)
-{
-    (void)state;
-    tempdir_remove(dir);
-    return 0;
-}
 
 /* -------------------------------------------------------------- plan and tensors --------- */
 
@@ -96,7 +82,7 @@ static const bb_format *use_context(const void *context, bb_role role, const cha
     return context;
 }
 
-/* Bind what lies in dir, matrices as stored (NONE) or in the format of a type. */
+/* Bind what lies in tempdir, matrices as stored (NONE) or in the format of a type. */
 static void bind_dir(bound *b, bool tied, bb_type type, bb_bind_options o)
 {
     memset(b, 0, sizeof *b);
@@ -106,7 +92,7 @@ static void bind_dir(bound *b, bool tied, bb_type type, bb_bind_options o)
     o.k = &b->kernels;
     if (type != BB_TYPE_NONE) o.policy = use_context;
     o.policy_context = bb_format_of(&b->kernels, type);
-    if (bb_checkpoint_open(&b->c, &b->alloc, dir, &b->err) != BAMBA_OK)
+    if (bb_checkpoint_open(&b->c, &b->alloc, tempdir, &b->err) != BAMBA_OK)
         fail_msg("%s", b->err.message);
     b->status = bb_bind(b->g, b->c, &o, &b->block, &b->stats, &b->err);
 }
@@ -122,7 +108,7 @@ static void unbind(bound *b)
 
 static void bind_tensors(bound *b, const store *s, bool tied, bb_type type)
 {
-    store_write(s, 0, s->n, dir, "model.safetensors");
+    store_write(s, 0, s->n, tempdir, "model.safetensors");
     bind_dir(b, tied, type, (bb_bind_options){ .n_threads = 2 });
 }
 
@@ -346,7 +332,7 @@ static void test_large_conversion(void **unused)
     store_add(&s, "in", "F32", 2, (const size_t[]){ ROWS, COLS }, values);
     for (int i = 0; i < COLS; i++) values[i] = 1;
     store_add(&s, "last", "F32", 1, (const size_t[]){ COLS }, values);
-    store_write(&s, 0, s.n, dir, "model.safetensors");
+    store_write(&s, 0, s.n, tempdir, "model.safetensors");
 
     for (int i = 0; i < 2; i++) {
         fault           f = { 0 };
@@ -362,7 +348,7 @@ static void test_large_conversion(void **unused)
         bb_plan_begin(&p, COLS, ROWS, 1e-5);
         bb_plan_embed(&p, "in");
         bb_plan_head(&p, "last", NULL);
-        assert_int_equal(bb_checkpoint_open(&c, &a, dir, NULL), BAMBA_OK);
+        assert_int_equal(bb_checkpoint_open(&c, &a, tempdir, NULL), BAMBA_OK);
         assert_int_equal(bb_bind(p.g, c, &o, &block, &stats, NULL), BAMBA_OK);
         expect_matrix(&p.g->embed, &s, "in", ROWS, COLS, i ? BB_TYPE_F16 : BB_TYPE_BF16);
         assert_int_equal(stats.weights_bytes, ROWS * COLS * 2 + COLS * 4);
@@ -396,7 +382,7 @@ static void write_misaligned(const store *s)
         n += t->bytes;
     }
     strcpy(header + at, at % 2 ? " }" : "}");
-    store_write_raw(dir, "model.safetensors", header, data, n);
+    store_write_raw(tempdir, "model.safetensors", header, data, n);
 }
 
 /* A tensor whose data begin between two elements is copied, bits unchanged. */
@@ -485,14 +471,14 @@ static void test_parts_and_policy(void **unused)
         lab_add(&s, "fused", "F32", 0, 1, &seed, (const int[]){ 2 * F, D, 0 });
         lab_add(&s, "stack", "F32", 0, 1, &seed, (const int[]){ 3, 4, D, 0 });
         lab_add(&s, "out", "F16", 0, 1, &seed, (const int[]){ V, D, 0 });
-        store_write(&s, 0, s.n, dir, "model.safetensors");
+        store_write(&s, 0, s.n, tempdir, "model.safetensors");
         bb_plan_begin(&p, D, V, 1e-5);
         bb_plan_embed(&p, "in");
         bb_plan_block(&p, "norm");
         parts *m = (parts *)bb_plan_mixer(&p, &parts_kind, sizeof *m, "");
         bb_plan_use(&p, &m->base, 1.0);
         bb_plan_head(&p, "last", "out");
-        assert_int_equal(bb_checkpoint_open(&c, &a, dir, NULL), BAMBA_OK);
+        assert_int_equal(bb_checkpoint_open(&c, &a, tempdir, NULL), BAMBA_OK);
         assert_int_equal(bb_bind(p.g, c, &o, &block, &stats, NULL), BAMBA_OK);
 
         assert_int_equal(m->gate.w.format->type, by_policy ? BB_TYPE_BF16 : BB_TYPE_F32);
@@ -568,7 +554,7 @@ static void test_progress_and_cancelling(void **unused)
     bound   b;
 
     (void)unused;
-    store_write(&s, 0, s.n, dir, "model.safetensors");
+    store_write(&s, 0, s.n, tempdir, "model.safetensors");
     bind_dir(&b, false, BB_TYPE_F16, (bb_bind_options){ .progress = watch,
                                                         .progress_context = &all });
     assert_int_equal(b.status, BAMBA_OK);
@@ -591,19 +577,20 @@ static void test_progress_and_cancelling(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_missing_tensor, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(test_wrong_shape, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(test_unsupported_type, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(test_superfluous_tensor, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(test_allowed_leftovers, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(test_in_place, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(test_small_tensors_are_floats, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(test_conversions, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(test_large_conversion, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(test_misaligned, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(test_parts_and_policy, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(test_missing_tensor, tempdir_enter, tempdir_leave),
+        cmocka_unit_test_setup_teardown(test_wrong_shape, tempdir_enter, tempdir_leave),
+        cmocka_unit_test_setup_teardown(test_unsupported_type, tempdir_enter, tempdir_leave),
+        cmocka_unit_test_setup_teardown(test_superfluous_tensor, tempdir_enter, tempdir_leave),
+        cmocka_unit_test_setup_teardown(test_allowed_leftovers, tempdir_enter, tempdir_leave),
+        cmocka_unit_test_setup_teardown(test_in_place, tempdir_enter, tempdir_leave),
+        cmocka_unit_test_setup_teardown(test_small_tensors_are_floats, tempdir_enter,
+                                        tempdir_leave),
+        cmocka_unit_test_setup_teardown(test_conversions, tempdir_enter, tempdir_leave),
+        cmocka_unit_test_setup_teardown(test_large_conversion, tempdir_enter, tempdir_leave),
+        cmocka_unit_test_setup_teardown(test_misaligned, tempdir_enter, tempdir_leave),
+        cmocka_unit_test_setup_teardown(test_parts_and_policy, tempdir_enter, tempdir_leave),
         cmocka_unit_test(test_without_checkpoint),
-        cmocka_unit_test_setup_teardown(test_progress_and_cancelling, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(test_progress_and_cancelling, tempdir_enter, tempdir_leave),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

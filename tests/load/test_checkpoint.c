@@ -18,29 +18,13 @@
 
 static const char INDEX[] = "model.safetensors.index.json";
 
-static char *dir;
-
-static int make_dir(void **state)
-{
-    (void)state;
-    dir = tempdir_make();
-    return 0;
-}
-
-static int remove_dir(void **state)
-{
-    (void)state;
-    tempdir_remove(dir);
-    return 0;
-}
-
 static void expect_refused(bb_status code, const char *words, const char *more, const char *what)
 {
     fault              f = { 0 };
     const bb_allocator a = fault_allocator(&f);
     bb_checkpoint     *c = NULL;
     bamba_error        err = { BAMBA_OK, "" };
-    const bb_status    status = bb_checkpoint_open(&c, &a, dir, &err);
+    const bb_status    status = bb_checkpoint_open(&c, &a, tempdir, &err);
 
     if (status != code)
         fail_msg("%s: status %d, expected %d: %s", what, status, code, err.message);
@@ -55,7 +39,7 @@ static bb_checkpoint *expect_open(const bb_allocator *a)
     bb_checkpoint *c = NULL;
     bamba_error    err;
 
-    if (bb_checkpoint_open(&c, a, dir, &err) != BAMBA_OK) fail_msg("%s", err.message);
+    if (bb_checkpoint_open(&c, a, tempdir, &err) != BAMBA_OK) fail_msg("%s", err.message);
     assert_non_null(c);
     return c;
 }
@@ -100,8 +84,8 @@ static void test_single_and_sharded(void **state)
     tiny_tensors(&d, &s);
     assert_true(s.n > 30);
     for (size_t i = 0; i < sizeof shards / sizeof shards[0]; i++) {
-        tempdir_empty(dir);
-        tiny_write_tensors(&s, shards[i], dir);
+        tempdir_empty(tempdir);
+        tiny_write_tensors(&s, shards[i], tempdir);
         check_same_tensors(&s, shards[i]);
     }
     store_free(&s);
@@ -117,7 +101,7 @@ static void test_take(void **state)
 
     (void)state;
     for (int i = 0; i < 4; i++) store_add(&s, names[i], "F32", 1, (const size_t[]){ 1 }, v);
-    tiny_write_tensors(&s, 2, dir);
+    tiny_write_tensors(&s, 2, tempdir);
     store_free(&s);
     bb_checkpoint *c = expect_open(&a);
 
@@ -153,7 +137,7 @@ static void test_empty(void **state)
     const bb_allocator a = fault_allocator(&f);
 
     (void)state;
-    store_write_raw(dir, "model.safetensors", "{}", NULL, 0);
+    store_write_raw(tempdir, "model.safetensors", "{}", NULL, 0);
     bb_checkpoint *c = expect_open(&a);
     assert_null(bb_checkpoint_untaken(c, NULL));
     assert_null(bb_checkpoint_take(c, "x"));
@@ -168,7 +152,7 @@ static void write_one(const char *file, const char *name, float value)
     store s = { NULL, 0, 0 };
 
     store_add(&s, name, "F32", 1, (const size_t[]){ 1 }, &value);
-    store_write(&s, 0, 1, dir, file);
+    store_write(&s, 0, 1, tempdir, file);
     store_free(&s);
 }
 
@@ -189,7 +173,7 @@ static void test_single_wins_over_index(void **state)
 
     (void)state;
     write_one("model.safetensors", "x", 1);
-    tempdir_write_text(dir, INDEX, "not looked at");
+    tempdir_write_text(tempdir, INDEX, "not looked at");
     bb_checkpoint *c = expect_open(&a);
     assert_true(value_of(c, "x") == 1);
     bb_checkpoint_close(c);
@@ -207,10 +191,10 @@ static void test_map_decides(void **state)
     store_add(&s, "x", "F32", 1, (const size_t[]){ 1 }, &v[0]);
     store_add(&s, "extra", "F32", 1, (const size_t[]){ 1 }, &v[1]);
     store_add(&s, "y", "F32", 1, (const size_t[]){ 1 }, &v[1]);
-    store_write(&s, 0, 3, dir, "one.safetensors");
+    store_write(&s, 0, 3, tempdir, "one.safetensors");
     store_free(&s);
     write_one("two.safetensors", "x", 11);
-    tempdir_write_text(dir, INDEX, "{\"weight_map\": {\"x\": \"two.safetensors\","
+    tempdir_write_text(tempdir, INDEX, "{\"weight_map\": {\"x\": \"two.safetensors\","
                                    " \"y\": \"one.safetensors\"}}");
     bb_checkpoint *c = expect_open(&a);
     assert_true(value_of(c, "x") == 11);
@@ -235,7 +219,7 @@ static void test_total_size_is_ignored(void **state)
     for (size_t i = 0; i < sizeof metadata / sizeof metadata[0]; i++) {
         snprintf(text, sizeof text, "{\"metadata\": %s, \"weight_map\": {\"x\": "
                  "\"one.safetensors\"}, \"more\": 1}", metadata[i]);
-        tempdir_write_text(dir, INDEX, text);
+        tempdir_write_text(tempdir, INDEX, text);
         bb_checkpoint_close(expect_open(&a));
     }
     assert_int_equal(f.n_live, 0);
@@ -256,7 +240,7 @@ static void test_a_thousand_shards(void **state)
         v[i] = (float)i;
         store_add(&s, name, "F32", 1, (const size_t[]){ 1 }, &v[i]);
     }
-    tiny_write_tensors(&s, SHARDS, dir);
+    tiny_write_tensors(&s, SHARDS, tempdir);
     bb_checkpoint *c = expect_open(&a);
     assert_true(value_of(c, "t0") == 0);
     assert_true(value_of(c, "t1777") == 1777);
@@ -277,17 +261,17 @@ static void test_nothing_there(void **state)
     expect_refused(BAMBA_ERR_IO, "model.safetensors or model.safetensors.index.json", "neither",
                    "empty directory");
 
-    tempdir_write(dir, "bamba-q4.gguf", "x", 1);
+    tempdir_write(tempdir, "bamba-q4.gguf", "x", 1);
     expect_refused(BAMBA_ERR_IO, "bamba-q4.gguf", "GGUF is not read yet", "GGUF");
-    tempdir_write(dir, "pytorch_model-00001-of-00002.bin", "x", 1);
+    tempdir_write(tempdir, "pytorch_model-00001-of-00002.bin", "x", 1);
     expect_refused(BAMBA_ERR_IO, "pytorch_model-00001-of-00002.bin", "only safetensors", "bin");
-    tempdir_write(dir, "consolidated.safetensors", "x", 1);
+    tempdir_write(tempdir, "consolidated.safetensors", "x", 1);
     expect_refused(BAMBA_ERR_IO, "consolidated.safetensors", "another name", "other name");
-    tempdir_write(dir, "model-00001-of-00002.safetensors", "x", 1);
+    tempdir_write(tempdir, "model-00001-of-00002.safetensors", "x", 1);
     expect_refused(BAMBA_ERR_IO, "model-00001-of-00002.safetensors", "index is missing",
     "shard");
 
-    path = tempdir_path(dir, "model.safetensors");
+    path = tempdir_path(tempdir, "model.safetensors");
     assert_int_equal(mkdir(path, 0700), 0);
     expect_refused(BAMBA_ERR_IO, "model.safetensors", "a directory", "a directory as file");
     free(path);
@@ -295,12 +279,12 @@ static void test_nothing_there(void **state)
 
 static void test_dangling_links(void **state)
 {
-    char *shard = tempdir_path(dir, "one.safetensors");
-    char *index = tempdir_path(dir, INDEX);
-    char *single = tempdir_path(dir, "model.safetensors");
+    char *shard = tempdir_path(tempdir, "one.safetensors");
+    char *index = tempdir_path(tempdir, INDEX);
+    char *single = tempdir_path(tempdir, "model.safetensors");
 
     (void)state;
-    tempdir_write_text(dir, INDEX, "{\"weight_map\": {\"x\": \"one.safetensors\"}}");
+    tempdir_write_text(tempdir, INDEX, "{\"weight_map\": {\"x\": \"one.safetensors\"}}");
     assert_int_equal(symlink("../blobs/1", shard), 0);
     expect_refused(BAMBA_ERR_IO, "one.safetensors", "../blobs/1", "shard");
     assert_int_equal(unlink(index), 0);
@@ -345,12 +329,12 @@ static void test_bad_index(void **state)
 
     (void)state;
     write_one("one.safetensors", "x", 1);
-    tempdir_write_text(dir, "broken.safetensors", "nothing like it");
+    tempdir_write_text(tempdir, "broken.safetensors", "nothing like it");
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        tempdir_write_text(dir, INDEX, bad[i].index);
+        tempdir_write_text(tempdir, INDEX, bad[i].index);
         expect_refused(BAMBA_ERR_FORMAT, bad[i].words, bad[i].more, bad[i].index);
     }
-    tempdir_write_text(dir, INDEX, "{\"weight_map\": {\"x\": \"one.safetensors\","
+    tempdir_write_text(tempdir, INDEX, "{\"weight_map\": {\"x\": \"one.safetensors\","
                                    " \"y\": \"gone.safetensors\"}}");
     expect_refused(BAMBA_ERR_IO, "gone.safetensors", INDEX, "missing shard");
 }
@@ -363,14 +347,14 @@ static void test_out_of_memory(void **state)
     (void)state;
     tiny_tensors(&d, &s);
     for (int n_shards = 0; n_shards <= 3; n_shards += 3) {
-        tempdir_empty(dir);
-        tiny_write_tensors(&s, n_shards, dir);
+        tempdir_empty(tempdir);
+        tiny_write_tensors(&s, n_shards, tempdir);
         for (size_t k = 1;; k++) {
             fault              f = { .fail_at = (k + 1) / 2, .forever = k % 2 };
             const bb_allocator a = fault_allocator(&f);
             bb_checkpoint     *c = NULL;
             bamba_error        err = { BAMBA_OK, "" };
-            const bb_status    status = bb_checkpoint_open(&c, &a, dir, &err);
+            const bb_status    status = bb_checkpoint_open(&c, &a, tempdir, &err);
             bb_checkpoint_close(c);
             assert_int_equal(f.n_live, 0);
             if (f.n_refused == 0) break;
@@ -467,17 +451,17 @@ static void test_container_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_single_and_sharded, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(test_take, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(test_empty, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(test_single_wins_over_index, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(test_map_decides, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(test_total_size_is_ignored, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(test_a_thousand_shards, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(test_nothing_there, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(test_dangling_links, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(test_bad_index, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(test_out_of_memory, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(test_single_and_sharded, tempdir_enter, tempdir_leave),
+        cmocka_unit_test_setup_teardown(test_take, tempdir_enter, tempdir_leave),
+        cmocka_unit_test_setup_teardown(test_empty, tempdir_enter, tempdir_leave),
+        cmocka_unit_test_setup_teardown(test_single_wins_over_index, tempdir_enter, tempdir_leave),
+        cmocka_unit_test_setup_teardown(test_map_decides, tempdir_enter, tempdir_leave),
+        cmocka_unit_test_setup_teardown(test_total_size_is_ignored, tempdir_enter, tempdir_leave),
+        cmocka_unit_test_setup_teardown(test_a_thousand_shards, tempdir_enter, tempdir_leave),
+        cmocka_unit_test_setup_teardown(test_nothing_there, tempdir_enter, tempdir_leave),
+        cmocka_unit_test_setup_teardown(test_dangling_links, tempdir_enter, tempdir_leave),
+        cmocka_unit_test_setup_teardown(test_bad_index, tempdir_enter, tempdir_leave),
+        cmocka_unit_test_setup_teardown(test_out_of_memory, tempdir_enter, tempdir_leave),
         cmocka_unit_test(test_any_container),
         cmocka_unit_test(test_container_without_memory),
     };

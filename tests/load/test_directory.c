@@ -15,22 +15,6 @@
 
 #include <cmocka.h>
 
-static char *dir;
-
-static int make_dir(void **state)
-{
-    (void)state;
-    dir = tempdir_make();
-    return 0;
-}
-
-static int remove_dir(void **state)
-{
-    (void)state;
-    tempdir_remove(dir);
-    return 0;
-}
-
 /* path must be refused with this message; "%s" in it stands for the path. NULL: accepted. */
 static void expect(const char *path, const char *message)
 {
@@ -73,18 +57,18 @@ static void test_missing(void **state)
 static void test_files(void **state)
 {
     (void)state;
-    tempdir_write_text(dir, "x.gguf", "GGUF");
-    tempdir_write_text(dir, "x.safetensors", "x");
-    char *path = tempdir_path(dir, "x.gguf");
+    tempdir_write_text(tempdir, "x.gguf", "GGUF");
+    tempdir_write_text(tempdir, "x.safetensors", "x");
+    char *path = tempdir_path(tempdir, "x.gguf");
     expect(path, "%s: GGUF is not read yet; expected a directory with config.json and "
            "model.safetensors");
     free(path);
-    path = tempdir_path(dir, "x.safetensors");
+    path = tempdir_path(tempdir, "x.safetensors");
     expect(path, "%s: expected a directory, found a file");
     free(path);
-    expect(dir, "%s: expected config.json, found x.gguf: GGUF is not read yet");
-    tempdir_write_text(dir, "config.json", "not looked at");
-    expect(dir, NULL);
+    expect(tempdir, "%s: expected config.json, found x.gguf: GGUF is not read yet");
+    tempdir_write_text(tempdir, "config.json", "not looked at");
+    expect(tempdir, NULL);
 }
 
 static void test_other_directories(void **state)
@@ -92,17 +76,18 @@ static void test_other_directories(void **state)
     char message[100] = "%s/config.json: no such file";
 
     (void)state;
-    expect(dir, message);
-    char *link = tempdir_path(dir, "link");
+    expect(tempdir, message);
+    char *link = tempdir_path(tempdir, "link");
     assert_int_equal(symlink("nowhere", link), 0);
     expect(link, "link: a link to nowhere, which leads nowhere");
     assert_int_equal(unlink(link), 0);
-    assert_int_equal(symlink(dir, link), 0);
+    assert_int_equal(symlink(tempdir, link), 0);
     expect(link, message);
     free(link);
-    link = tempdir_path(dir, "config.json");
+    link = tempdir_path(tempdir, "config.json");
     assert_int_equal(symlink("../../blobs/12", link), 0);
-    expect(dir, "config.json: a link to ../../blobs/12, which leads nowhere: download the model again");
+    expect(tempdir, "config.json: a link to ../../blobs/12, which leads nowhere: "
+                    "download the model again");
     free(link);
 }
 
@@ -110,7 +95,7 @@ static void test_other_directories(void **state)
 static void test_hub_cache(void **state)
 {
     (void)state;
-    char *folder = make_folder(dir, "models--ibm-ai-platform--Bamba-9B-v2");
+    char *folder = make_folder(tempdir, "models--ibm-ai-platform--Bamba-9B-v2");
     char *snapshots = make_folder(folder, "snapshots");
     expect(folder, "%s: a folder of the hub cache without a snapshot: run hf download "
            "ibm-ai-platform/Bamba-9B-v2");
@@ -118,7 +103,7 @@ static void test_hub_cache(void **state)
     expect(folder, "%s: a folder of the hub cache: the model is its snapshots/8f2c");
     free(snapshots);
     free(folder);
-    folder = make_folder(dir, "renamed");
+    folder = make_folder(tempdir, "renamed");
     free(make_folder(folder, "snapshots"));
     expect(folder, "%s: a folder of the hub cache without a snapshot");
     free(folder);
@@ -130,7 +115,7 @@ static void test_out_of_memory(void **state)
     for (size_t k = 1; k <= 2; k++) {
         fault              f = { .fail_at = k };
         const bb_allocator a = fault_allocator(&f);
-        assert_int_equal(bb_directory_check(&a, dir, "config.json", NULL), BAMBA_ERR_MEMORY);
+        assert_int_equal(bb_directory_check(&a, tempdir, "config.json", NULL), BAMBA_ERR_MEMORY);
         assert_int_equal(f.n_live, 0);
     }
 }
@@ -139,10 +124,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_missing),
-        cmocka_unit_test_setup_teardown(test_files, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(test_other_directories, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(test_hub_cache, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(test_out_of_memory, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(test_files, tempdir_enter, tempdir_leave),
+        cmocka_unit_test_setup_teardown(test_other_directories, tempdir_enter, tempdir_leave),
+        cmocka_unit_test_setup_teardown(test_hub_cache, tempdir_enter, tempdir_leave),
+        cmocka_unit_test_setup_teardown(test_out_of_memory, tempdir_enter, tempdir_leave),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,25 +16,9 @@
 
 static const char NAME[] = "x.safetensors";
 
-static char *dir;
-
-static int make_dir(void **state)
-{
-    (void)state;
-    dir = tempdir_make();
-    return 0;
-}
-
-static int remove_dir(void **state)
-{
-    (void)state;
-    tempdir_remove(dir);
-    return 0;
-}
-
 static bb_status open_it(bb_container **f, const bb_allocator *a, bamba_error *err)
 {
-    char           *path = tempdir_path(dir, NAME);
+    char           *path = tempdir_path(tempdir, NAME);
     const bb_status status = bb_safetensors_open(f, a, path, err);
 
     free(path);
@@ -93,7 +77,7 @@ static void test_reads(void **state)
 
     (void)state;
     for (int i = 0; i < 32; i++) data[i] = (unsigned char)(i + 1);
-    store_write_raw(dir, NAME, header, data, sizeof data);
+    store_write_raw(tempdir, NAME, header, data, sizeof data);
     bb_container    *file = expect_read(&a, "good");
     const bb_tensor *t = file->tensor;
     static const char *const order[] = { "empty", "end", "four", "odd", "scalar", "w" };
@@ -146,7 +130,7 @@ static void test_reads_odd_but_legal(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof header / sizeof header[0]; i++) {
-        store_write_raw(dir, NAME, header[i], NULL, 0);
+        store_write_raw(tempdir, NAME, header[i], NULL, 0);
         bb_container_close(expect_read(&a, header[i]));
     }
     assert_int_equal(f.n_live, 0);
@@ -166,7 +150,7 @@ static void test_reads_what_store_writes(void **state)
         snprintf(name, sizeof name, "layers.%d.w", i);
         store_add(&s, name, types[i % 3], 2, (const size_t[]){ 3, 2 }, v);
     }
-    store_write(&s, 0, s.n, dir, NAME);
+    store_write(&s, 0, s.n, tempdir, NAME);
     bb_container *file = expect_read(&a, "store");
     for (size_t i = 0; i < s.n; i++) {
         const bb_tensor *t = find(file, s.tensor[i].name);
@@ -188,14 +172,14 @@ static void write_length(uint64_t length, const char *rest, size_t n)
 
     for (int i = 0; i < 8; i++) file[i] = (unsigned char)(length >> 8 * i);
     memcpy(file + 8, rest, n);
-    tempdir_write(dir, NAME, file, 8 + n);
+    tempdir_write(tempdir, NAME, file, 8 + n);
 }
 
 static void test_header_length(void **state)
 {
     (void)state;
     for (size_t n = 0; n < 8; n++) {
-        tempdir_write(dir, NAME, "\2\0\0\0\0\0\0\0", n);
+        tempdir_write(tempdir, NAME, "\2\0\0\0\0\0\0\0", n);
         expect_refused(BAMBA_ERR_FORMAT, "at least 8 bytes", "", "short file");
     }
     write_length(0, "", 0);
@@ -312,17 +296,17 @@ static void test_entries(void **state)
     const unsigned char data[8] = { 0 };
 
     (void)state;
-    store_write_raw(dir, NAME, ENTRY("\"F32\"", "[2]", "[0,8]"), data, sizeof data);
+    store_write_raw(tempdir, NAME, ENTRY("\"F32\"", "[2]", "[0,8]"), data, sizeof data);
     fault              f = { 0 };
     const bb_allocator a = fault_allocator(&f);
     bb_container_close(expect_read(&a, "the entry all others are made from"));
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        store_write_raw(dir, NAME, bad[i].header, data, sizeof data);
+        store_write_raw(tempdir, NAME, bad[i].header, data, sizeof data);
         expect_refused(BAMBA_ERR_FORMAT, bad[i].words, bad[i].more, bad[i].header);
     }
-    store_write_raw(dir, NAME, ENTRY("\"F32\"", "[1,1,1,1,1,1,1,1,2]", "[0,8]"), data, 8);
+    store_write_raw(tempdir, NAME, ENTRY("\"F32\"", "[1,1,1,1,1,1,1,1,2]", "[0,8]"), data, 8);
     expect_refused(BAMBA_ERR_UNSUPPORTED, "'a.shape'", "found 9", "nine dimensions");
-    store_write_raw(dir, NAME, "{\"a\\u0000b\":{}}", data, 8);
+    store_write_raw(tempdir, NAME, "{\"a\\u0000b\":{}}", data, 8);
     expect_refused(BAMBA_ERR_FORMAT, "NUL", "", "NUL in a name");
 }
 
@@ -336,13 +320,13 @@ static void test_truncated_everywhere(void **state)
     (void)state;
     store_add(&s, "first", "F32", 1, (const size_t[]){ 4 }, v);
     store_add(&s, "second", "BF16", 2, (const size_t[]){ 2, 2 }, v);
-    store_write(&s, 0, s.n, dir, NAME);
-    unsigned char *file = tempdir_read(dir, NAME, &n);
+    store_write(&s, 0, s.n, tempdir, NAME);
+    unsigned char *file = tempdir_read(tempdir, NAME, &n);
     for (size_t cut = 0; cut < n; cut++) {
-        tempdir_write(dir, NAME, file, cut);
+        tempdir_write(tempdir, NAME, file, cut);
         expect_refused(BAMBA_ERR_FORMAT, NAME, "", "cut");
     }
-    tempdir_write(dir, NAME, file, n + 1);       /* the reader put a NUL behind it */
+    tempdir_write(tempdir, NAME, file, n + 1);       /* the reader put a NUL behind it */
     expect_refused(BAMBA_ERR_FORMAT, "bytes after the last", "", "one byte more");
     free(file);
     store_free(&s);
@@ -358,7 +342,7 @@ static void test_long_names(void **state)
     for (size_t i = 0; i + 2 < sizeof name; i += 2) memcpy(name + i, "\xC3\xA9", 3);
     snprintf(header, sizeof header,
              "{\"%s\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", name);
-    store_write_raw(dir, NAME, header, "12345678", 8);
+    store_write_raw(tempdir, NAME, header, "12345678", 8);
     expect_refused(BAMBA_ERR_FORMAT, "\xC3\xA9", "expected to begin at offset 0", "long name");
 }
 
@@ -372,9 +356,9 @@ static void test_paths(void **state)
     (void)state;
     assert_int_equal(open_it(&file, &a, &err), BAMBA_ERR_IO);
     assert_non_null(strstr(err.message, "no such file"));
-    assert_int_equal(bb_safetensors_open(&file, &a, dir, &err), BAMBA_ERR_IO);
+    assert_int_equal(bb_safetensors_open(&file, &a, tempdir, &err), BAMBA_ERR_IO);
     assert_non_null(strstr(err.message, "a directory"));
-    assert_int_equal(bb_safetensors_open(&file, &a, dir, NULL), BAMBA_ERR_IO);
+    assert_int_equal(bb_safetensors_open(&file, &a, tempdir, NULL), BAMBA_ERR_IO);
     assert_null(file);
     assert_int_equal(f.n_live, 0);
 }
@@ -391,7 +375,7 @@ static void test_out_of_memory(void **state)
         snprintf(name, sizeof name, "t%d", i);
         store_add(&s, name, "F32", 1, (const size_t[]){ 1 }, v);
     }
-    store_write(&s, 0, s.n, dir, NAME);
+    store_write(&s, 0, s.n, tempdir, NAME);
     store_free(&s);
     for (;; k++) {
         fault              f = { .fail_at = k, .forever = k % 2 };
@@ -411,15 +395,15 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_reads, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(test_reads_odd_but_legal, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(test_reads_what_store_writes, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(test_header_length, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(test_entries, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(test_truncated_everywhere, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(test_long_names, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(test_paths, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(test_out_of_memory, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(test_reads, tempdir_enter, tempdir_leave),
+        cmocka_unit_test_setup_teardown(test_reads_odd_but_legal, tempdir_enter, tempdir_leave),
+        cmocka_unit_test_setup_teardown(test_reads_what_store_writes, tempdir_enter, tempdir_leave),
+        cmocka_unit_test_setup_teardown(test_header_length, tempdir_enter, tempdir_leave),
+        cmocka_unit_test_setup_teardown(test_entries, tempdir_enter, tempdir_leave),
+        cmocka_unit_test_setup_teardown(test_truncated_everywhere, tempdir_enter, tempdir_leave),
+        cmocka_unit_test_setup_teardown(test_long_names, tempdir_enter, tempdir_leave),
+        cmocka_unit_test_setup_teardown(test_paths, tempdir_enter, tempdir_leave),
+        cmocka_unit_test_setup_teardown(test_out_of_memory, tempdir_enter, tempdir_leave),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,3 +106,20 @@ unsigned char *tempdir_read(const char *dir, const char *name, size_t *n)
     if (n) *n = used;
     return bytes;
 }
+
+char *tempdir;
+
+int tempdir_enter(void **state)
+{
+    (void)state;
+    tempdir = tempdir_make();
+    return 0;
+}
+
+int tempdir_leave(void **state)
+{
+    (void)state;
+    tempdir_remove(tempdir);
+    tempdir = NULL;
+    return 0;
+}

@@ -17,6 +17,11 @@ char *tempdir_make(void);
 /* With everything in it; frees the name. NULL is allowed. */
 void tempdir_remove(char *dir);
 
+/* cmocka's setup and teardown for a test that has a directory of its own: `tempdir`. */
+extern char *tempdir;
+int          tempdir_enter(void **state);
+int          tempdir_leave(void **state);
+
 /* Remove the files of a directory and keep it. */
 void tempdir_empty(const char *dir);
 
