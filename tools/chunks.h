@@ -40,7 +40,8 @@ typedef struct chunks {
     size_t   n, n_chunks;
 } chunks;
 
-/* Cut the text of f->file into chunks of n tokens of this setup's tokenizer, f->n_chunks at most. */
+/* Cut the text of f->file into chunks of n tokens by this setup's tokenizer, f->n_chunks at
+   most. */
 int chunks_cut(chunks *c, const setup *s, const chunks_flags *f, const char *text, size_t n_bytes,
                size_t n);
 

@@ -47,13 +47,14 @@ extern const double score_fractions[SCORE_PERCENTILES];       /* 0.5 ... 0.999 *
 
 typedef struct score_figures {
     score_value ppl, nats;
-    score_value base_ppl, ln_ratio, ratio, difference;        /* PPL(Q)/PPL(base), PPL(Q)-PPL(base) */
+    score_value base_ppl, ln_ratio;
+    score_value ratio, difference;        /* PPL(Q)/PPL(base), PPL(Q)-PPL(base)              */
     score_value kld, dp, rms_dp, same_top;                    /* not percent                 */
     double      correlation;              /* of ln PPL(Q) with ln PPL(base)                  */
     double      percentile[SCORE_PERCENTILES], largest_kld;
 } score_figures;
 
-/* Of one token or more. Without a base only the first line of the figures is set. */
+/* Of one token or more. Without a base only ppl and nats are set. */
 void score_figure(const score *s, score_figures *f);
 
 /* Print a line about the tokens so far, after the chunk of this number (from 1). */
