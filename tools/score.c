@@ -27,58 +27,59 @@ void score_free(score *s)
 
 /* ---- a token ---- */
 
-static int find_top(const float *logits, int n)
-{
-    int top = 0;
+typedef struct distribution {
+    const float *logits;                  /* [n]                                             */
+    int          n, top;                  /* top: the likeliest token                        */
+    double       largest, log_sum;        /* its logit; ln of the sum of e^(logit - largest) */
+} distribution;
 
-    for (int i = 1; i < n; i++)
-        if (logits[i] > logits[top]) top = i;
-    return top;
-}
-
-/* ln of the sum of the exponentials; top is the index of the largest. */
-static double log_sum(const float *logits, int n, int top)
+static distribution distribute(const float *logits, int n)
 {
-    const double largest = (double)logits[top];
+    distribution d = { .logits = logits, .n = n };
     double sum = 0.0;
 
-    for (int i = 0; i < n; i++) sum += exp((double)logits[i] - largest);
-    return log(sum) + largest;
+    for (int i = 1; i < n; i++)
+        if (logits[i] > logits[d.top]) d.top = i;
+    d.largest = (double)logits[d.top];
+    for (int i = 0; i < n; i++) sum += exp((double)logits[i] - d.largest);
+    d.log_sum = log(sum);
+    return d;
 }
 
-/* The Kullback-Leibler divergence of two distributions, given their log sums. Rounding could make
-   it negative, which no divergence is. */
-static double diverge(const float *logits, double sum, const float *base, double base_sum, int n)
+static double log_probability(const distribution *d, int id)
 {
-    double total = 0.0;
+    return (double)d->logits[id] - d->largest - d->log_sum;
+}
 
-    for (int i = 0; i < n; i++) {
-        const double base_log = (double)base[i] - base_sum;
-        const double p = exp(base_log);
-        if (p != 0.0) total += p * (base_log - ((double)logits[i] - sum));
+/* The Kullback-Leibler divergence. Rounding could make it negative, which no divergence is. */
+static double diverge(const distribution *q, const distribution *base)
+{
+    double sum = 0.0;
+
+    for (int i = 0; i < base->n; i++) {
+        const double base_log = log_probability(base, i), p = exp(base_log);
+        if (p != 0.0) sum += p * (base_log - log_probability(q, i));
     }
-    return total < 0.0 ? 0.0 : total;
+    return sum < 0.0 ? 0.0 : sum;
 }
 
 void score_add(score *s, const float *logits, const float *base, int n_vocab, int32_t id)
 {
     const size_t at = s->n++;
-    const int top = find_top(logits, n_vocab);
-    const double sum = log_sum(logits, n_vocab, top);
-    const double nats = sum - (double)logits[id];
+    const distribution q = distribute(logits, n_vocab);
+    const double nats = -log_probability(&q, id);
 
     s->column[SCORE_NATS][at] = nats;
     if (!s->compares) return;
-    const int base_top = find_top(base, n_vocab);
-    const double base_sum = log_sum(base, n_vocab, base_top);
-    const double base_nats = base_sum - (double)base[id];
+    const distribution b = distribute(base, n_vocab);
+    const double base_nats = -log_probability(&b, id);
     const double dp = exp(-nats) - exp(-base_nats);
     s->column[SCORE_BASE_NATS][at] = base_nats;
     s->column[SCORE_LN_RATIO][at] = nats - base_nats;
-    s->column[SCORE_KLD][at] = diverge(logits, sum, base, base_sum, n_vocab);
+    s->column[SCORE_KLD][at] = diverge(&q, &b);
     s->column[SCORE_DP][at] = dp;
     s->column[SCORE_DP_SQUARED][at] = dp * dp;
-    s->column[SCORE_SAME_TOP][at] = top == base_top ? 1.0 : 0.0;
+    s->column[SCORE_SAME_TOP][at] = q.top == b.top ? 1.0 : 0.0;
 }
 
 /* ---- figures ---- */
