@@ -70,7 +70,7 @@ int cmd_perplexity(const command *self, int argc, char **argv)
         SETUP_MODEL_ROW(&f.setup),
         CHUNKS_ROWS(&f.text),
         ARG_TEXT_ROW("--kl-base", "FILE", &f.to, "write the logits of all scored tokens",
-            .more = "The base that --kl compares with: mostly the model before it is quantized, "
+            .more = "The base that --kl compares with: usually the model before it is quantized, "
             "with --type f32 --kv-type f32 --compute f32. The file takes four bytes for each token "
             "of the vocabulary and each token scored. It is little-endian: the eight characters "
             "bamba-kl; as 32-bit integers 1 (the version of the format), the number of logits of a "
