@@ -19,8 +19,10 @@ void bb_decode_f8_c(int rows, int cols, const void *W, int first, float *w, size
         for (size_t i = 0; i < width; i++) w[i] = widen_f8(from[i]);
 }
 
-void bb_encode_f8(int rows, int cols, const float *w, size_t ldw, void *W, int first)
+void bb_encode_f8(int rows, int cols, const float *w, size_t ldw, const float *importance, void *W,
+                  int first)
 {
+    (void)importance;
     const size_t width = (size_t)cols;
     uint8_t     *to    = (uint8_t *)W + (size_t)first * width;
 
