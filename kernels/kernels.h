@@ -447,7 +447,7 @@ enum {
     BB_CPU_AVXVNNI = 1u << 1,             /* AVX-VNNI: dot products of bytes in ymm */
     BB_CPU_AVX512  = 1u << 2,             /* F, BW, DQ, VL; the OS saves zmm */
     BB_CPU_VNNI    = 1u << 3,             /* AVX512_VNNI: dot products of bytes in zmm */
-    BB_CPU_BF16    = 1u << 4              /* AVX512_BF16: dot products of bfloat16 in zmm */
+    BB_CPU_BF16    = 1u << 4              /* AVX512_BF16: dot products of bfloat16 in zmm; and VBMI */
 };
 
 /* What a processor and its system say of themselves: registers of cpuid, 0 for a leaf that the
