@@ -146,7 +146,9 @@ static void bind_matrix(bb_binder *b, bb_matrix *out, bb_role role, const char *
 
     if (b->skip || b->first.code != BAMBA_OK) return;
     const bb_format *stored = bb_format_of(o->k, t ? t->dtype : o->planned_type);
-    const bb_format *wanted = o->policy ? o->policy(o->policy_context, role, name, rows, cols, stored)
+    char             full[2 * BB_MAX_NAME];
+    snprintf(full, sizeof full, "%s%s", b->prefix, name);
+    const bb_format *wanted = o->policy ? o->policy(o->policy_context, role, full, rows, cols, stored)
                                         : stored;
     const size_t     bytes = wanted->bytes(rows, cols);
     const size_t     skipped = stored->bytes(of, cols) * (size_t)s.index + stored->bytes(s.first, cols);
@@ -155,6 +157,9 @@ static void bind_matrix(bb_binder *b, bb_matrix *out, bb_role role, const char *
     if (cols > b->g->widest) b->g->widest = cols;
     b->stats.n_params += (uint64_t)rows * (uint64_t)cols;
     b->stats.weights_bytes += bytes;
+    b->stats.matrix_params += (uint64_t)rows * (uint64_t)cols;
+    b->stats.matrix_bytes += bytes;
+    b->stats.params_of[wanted - o->k->format] += (uint64_t)rows * (uint64_t)cols;
     *out = (bb_matrix){ rows, cols, wanted, from };
     if (wanted == stored && !o->copy && !o->random && is_aligned(from, stored->align)) {
         b->stats.mapped_bytes += bytes;
