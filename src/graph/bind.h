@@ -14,6 +14,7 @@
 #define BB_GRAPH_BIND_H
 
 #include "graph/plan.h"
+#include "graph/quantized.h"
 #include "load/checkpoint.h"
 
 typedef struct bb_binder bb_binder;
@@ -29,6 +30,8 @@ typedef struct bb_bind_options {
     const bb_kernels  *k;
     bb_policy_fn      *policy;            /* NULL: as stored */
     const void        *policy_context;
+    bb_scheme_fn      *scheme;            /* NULL: config.json says nothing of quantized modules */
+    const void        *scheme_context;
     bb_type            planned_type;      /* without a checkpoint: what matrices would be stored in */
     bool               copy;              /* use nothing in place */
     bool               strict;            /* refuse tensors that nothing needs */
