@@ -94,7 +94,8 @@ static float largest(int n, const float *w)
     return most;
 }
 
-static part make_part(int n, const float *x)
+/* x [n] rounded, and in its place what rounding took from it. */
+static part make_part(int n, float *x)
 {
     const float most = largest(n, x);
     part        p = { most / 127.0f, { 0 } };
@@ -106,17 +107,37 @@ static part make_part(int n, const float *x)
         return p;
     }
     const float inverse = 127.0f / most;
-    for (int i = 0; i < n; i++) p.q[i] = (int8_t)rintf(x[i] * inverse);
+    for (int i = 0; i < n; i++) {
+        p.q[i] = (int8_t)rintf(x[i] * inverse);
+        x[i] -= (float)p.q[i] * p.scale;
+    }
     return p;
+}
+
+/* Each of T rows of x becomes `terms` rows of parts, whose sum it is nearly. */
+static void prepare(int terms, int T, int cols, const float *x, size_t ldx, part *to)
+{
+    const int blocks = bb_blocks(cols);
+    float     rest[BB_BLOCK];
+
+    for (int t = 0; t < T; t++, x += ldx, to += terms * blocks)
+        for (int b = 0; b < blocks; b++) {
+            const int c = b * BB_BLOCK, n = cols - c < BB_BLOCK ? cols - c : BB_BLOCK;
+            memcpy(rest, x + c, (size_t)n * sizeof *rest);
+            for (int i = 0; i < terms; i++) to[i * blocks + b] = make_part(n, rest);
+        }
 }
 
 static void bb_prepare_blocks_c(int T, int cols, const float *x, size_t ldx, void *prepared)
 {
-    part *to = prepared;
+    prepare(1, T, cols, x, ldx, prepared);
+}
 
-    for (int t = 0; t < T; t++, x += ldx)
-        for (int c = 0; c < cols; c += BB_BLOCK)
-            *to++ = make_part(cols - c < BB_BLOCK ? cols - c : BB_BLOCK, x + c);
+static size_t fine_bytes_c(int T, int cols) { return few_bytes_c(2 * T, cols); }
+
+static void bb_prepare_fine_c(int T, int cols, const float *x, size_t ldx, void *prepared)
+{
+    prepare(2, T, cols, x, ldx, prepared);
 }
 
 static inline void few(read_fn *read, size_t group_bytes, int T, int rows, int cols, const void *W,
@@ -157,3 +178,25 @@ static inline void few(read_fn *read, size_t group_bytes, int T, int rows, int c
     };
 FORMAT(q8, BB_TYPE_Q8, BB_Q8_GROUP)
 FORMAT(q4, BB_TYPE_Q4, BB_Q4_GROUP)
+
+/* Q8 with x in two terms, which are rows 2t and 2t + 1 of its parts. */
+static void bb_few_q8_fine_c(int T, int rows, int cols, const void *W, int first, const void *x,
+                             float *y, size_t ldy)
+{
+    const part *terms = x;
+
+    for (int t = 0; t < T; t++, terms += 2 * bb_blocks(cols), y += ldy)
+        for (int r = 0; r < rows; r++) {
+            float sum[2];
+            few(read_q8, BB_Q8_GROUP, 2, 1, cols, W, first + r, terms, sum, 1);
+            y[r] = sum[0] + sum[1];
+        }
+}
+
+const bb_format bb_format_q8_fine_c = {
+    .name = "q8_fine", .type = BB_TYPE_Q8, .block = BB_BLOCK, .rows_together = BB_TILE_ROWS,
+    .align = 2, .activation = BB_TYPE_I16, .group = BB_MOST_GROUP, .bytes = bb_bytes_q8,
+    .few_bytes = fine_bytes_c, .many_bytes = bb_bytes_f32, .prepare_few = bb_prepare_fine_c,
+    .prepare_many = bb_prepare_c, .few = bb_few_q8_fine_c, .decode = bb_decode_q8,
+    .encode = bb_encode_q8_c
+};
