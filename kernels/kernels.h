@@ -31,14 +31,16 @@
 
 /* ------------------------------------------------------------- element types ------------ */
 
-/* Element types of stored tensors: all that safetensors names. Caches hold, and conversions know,
-   the first three, whose values are those of the public bamba_type; they index the arrays
-   [BB_N_FLOATS] of the table. */
+/* Element types of stored tensors: all that safetensors names, and Q8 and Q4, blocks of whole
+   numbers with a scale, which a file holds as bytes. The values down to F8_E4M3 are those of the
+   public bamba_type. Conversions know the first three; they index the arrays [BB_N_FLOATS] of the
+   table. */
 typedef enum bb_type {
     BB_TYPE_NONE,                         /* not said, or not known */
     BB_TYPE_F32, BB_TYPE_BF16, BB_TYPE_F16,
     BB_N_FLOATS,
-    BB_TYPE_F64 = BB_N_FLOATS, BB_TYPE_F8_E4M3, BB_TYPE_F8_E5M2, BB_TYPE_F8_E8M0,
+    BB_TYPE_Q8 = BB_N_FLOATS, BB_TYPE_Q4, BB_TYPE_F8_E4M3,
+    BB_TYPE_F64, BB_TYPE_F8_E5M2, BB_TYPE_F8_E8M0,
     BB_TYPE_F8_E4M3FNUZ, BB_TYPE_F8_E5M2FNUZ, BB_TYPE_F6_E2M3, BB_TYPE_F6_E3M2, BB_TYPE_F4,
     BB_TYPE_I8, BB_TYPE_U8, BB_TYPE_I16, BB_TYPE_U16, BB_TYPE_I32, BB_TYPE_U32, BB_TYPE_I64,
     BB_TYPE_U64, BB_TYPE_BOOL, BB_TYPE_C64,
@@ -62,17 +64,25 @@ typedef void bb_narrow_fn(size_t n, const float *src, uint16_t *dst);
  */
 
 /* w [rows, cols] row stride ldw = rows first … first + rows - 1 of W as float32, exactly. This is
-   the definition of a format. */
+   the definition of a format. Any rows, whatever rows_together is. */
 typedef void bb_decode_fn(int rows, int cols, const void *W, int first, float *w, size_t ldw);
 
-/* Rows first … first + rows - 1 of W = w [rows, cols] row stride ldw, rounded to nearest even. */
-typedef void bb_encode_fn(int rows, int cols, const float *w, size_t ldw, void *W, int first);
+/*
+ * Rows first … first + rows - 1 of W = w [rows, cols] row stride ldw: rounded to nearest even, or, in
+ * a format with scales, to what makes the sum of importance[c] · (error of w[r, c])² small.
+ * importance [cols] >= 0: the mean square of each input of the product; NULL: all alike. The bytes
+ * are the same at every level.
+ */
+typedef void bb_encode_fn(int rows, int cols, const float *w, size_t ldw, const float *importance,
+                          void *W, int first);
 
 /*
  * Put x [T, cols] row stride ldx into the order that a format's kernels read, rounded to nearest
- * even if its `activation` is bfloat16. prepared has room for few_bytes(T, cols) or
- * many_bytes(T, cols) bytes, at least 4-byte aligned; what the last group has no rows for is left
- * alone.
+ * even if its `activation` is bfloat16. If it is I8, by blocks of 32 columns (the last one of what
+ * is left): x becomes s · q, s = max|x| / 127 in float32 and q = x · (127 / max|x|) rounded to the
+ * nearest whole number, even if two are near; a block below 1e-30 becomes 0, and one that holds an
+ * infinity or NaN becomes NaN. prepared has room for few_bytes(T, cols) or many_bytes(T, cols)
+ * bytes, at least 4-byte aligned; what the last group has no rows for is left alone.
  */
 typedef void bb_prepare_fn(int T, int cols, const float *x, size_t ldx, void *prepared);
 
@@ -115,12 +125,13 @@ typedef struct bb_format {
     /* Stored tensors of this element type are, byte by byte, matrices of this format;
        BB_TYPE_NONE: no file has such tensors. */
     bb_type        type;
-    int            block;                 /* columns that share a scale; 1: there are no scales */
+    /* Columns that share a scale; 1: there are no scales; 0: as each matrix says. */
+    int            block;
     /* Weight rows that are interleaved in memory; 1: row-major, no padding. `first`, and `rows`
        unless they are the last of the matrix, are multiples of it. */
     int            rows_together;
     size_t         align;                 /* bytes that a matrix must be aligned to */
-    bb_type        activation;            /* what x is rounded to: F32 (not at all) or BF16 */
+    bb_type        activation;            /* what x is rounded to: F32 (not at all), BF16 or I8 */
     /* Rows of x that prepare_many puts side by side, at most BB_MOST_GROUP. Separate calls may
        prepare separate groups: row `first`, a multiple of it, at offset many_bytes(first, cols). */
     int            group;
@@ -128,6 +139,8 @@ typedef struct bb_format {
     size_t       (*few_bytes)(int T, int cols);       /* of x; grows with T and cols */
     size_t       (*many_bytes)(int T, int cols);      /* of x; grows with T and cols */
     bb_prepare_fn *prepare_few, *prepare_many;
+    /* NULL, with `many`: products are those of decoded rows with the kernels of float32, which
+       `prepare…` fits. */
     bb_few_fn     *few;
     bb_many_fn    *many;                  /* NULL at a level without one: prepare_many then puts
                                              float32 rows one below the other */
@@ -135,7 +148,57 @@ typedef struct bb_format {
     bb_encode_fn  *encode;                /* NULL: can only be read */
 } bb_format;
 
-enum { BB_FORMAT_F32, BB_FORMAT_BF16, BB_FORMAT_F16, BB_N_FORMATS };
+enum {
+    BB_FORMAT_F32, BB_FORMAT_BF16, BB_FORMAT_F16, BB_FORMAT_Q8, BB_FORMAT_Q4,
+    BB_FORMAT_F8, BB_FORMAT_I8,
+    BB_FORMAT_F8_SCALED, BB_FORMAT_I8_SCALED, BB_FORMAT_I4_SCALED,
+    BB_N_FORMATS
+};
+
+/*
+ * Weights of 8 and of 4 bits with a float16 scale a block of 32 columns. Rows beyond the last are
+ * zeros up to a multiple of 16, columns up to a multiple of 64. 16 rows are a tile, 64 columns of it
+ * a group; tiles, and groups in them, follow each other. In a group, two blocks b:
+ *
+ *     Q8   int8 w[b][quad 0 … 7][row 0 … 15][4]           columns 32·b + 4·quad … + 3
+ *     Q4   byte c[b][pair 0 … 3][row 0 … 15][4]           low half: the codes of quad 2·pair,
+ *                                                         high half: those of quad 2·pair + 1
+ *     both float16 scale[b][row 0 … 15]
+ *
+ * A weight is scale · w, w from -127 to 127, or scale · bb_q4_values[code]. Scales have either sign.
+ * This one order serves dot products of four bytes in registers of any width.
+ */
+enum {
+    BB_BLOCK = 32, BB_TILE_ROWS = 16, BB_GROUP_COLS = 64,
+    BB_Q8_GROUP = 1088, BB_Q4_GROUP = 576             /* bytes: 8.5 and 4.5 bits a weight */
+};
+extern const int8_t bb_q4_values[16];                 /* ascending */
+
+/*
+ * W of the formats ..._SCALED: row-major codes of 8 or 4 bits as tools that quantize publish them,
+ * where they lie in a file, and a scale and maybe a zero that a block of rows and columns shares:
+ *
+ *     W[r, c] = scale[b] · (code[r, c] - zero[b])       rounded once
+ *     b = (first + r) / block_rows · blocks_across + c / block_cols
+ *
+ * F8: codes are F8_E4M3. I8: bytes, exclusive-or `flip` as int8. I4: the low half of a byte before
+ * the high one, 0 … 15 for -8 … 7.
+ */
+typedef struct bb_scaled {
+    const unsigned char *codes;           /* of row 0; any alignment */
+    size_t               row_bytes;
+    const float         *scale, *zero;    /* zero: whole numbers; NULL: all 0 */
+    int                  block_rows, block_cols;
+    int                  blocks_across;
+    int                  first;           /* rows of the first block that lie before row 0 */
+    unsigned char        flip;            /* 0x80: bytes are codes + 128; 0: two's complement */
+} bb_scaled;
+
+/* Number of the first block of a row. */
+static inline size_t bb_scaled_row(const bb_scaled *s, int row)
+{
+    return (size_t)((s->first + row) / s->block_rows) * (size_t)s->blocks_across;
+}
 
 /* ------------------------------------------------------------- elementwise -------------- */
 
@@ -384,7 +447,7 @@ enum {
     BB_CPU_AVXVNNI = 1u << 1,             /* AVX-VNNI: dot products of bytes in ymm */
     BB_CPU_AVX512  = 1u << 2,             /* F, BW, DQ, VL; the OS saves zmm */
     BB_CPU_VNNI    = 1u << 3,             /* AVX512_VNNI: dot products of bytes in zmm */
-    BB_CPU_BF16    = 1u << 4              /* AVX512_BF16: dot products of bfloat16 in zmm */
+    BB_CPU_BF16    = 1u << 4              /* AVX512_BF16: dot products of bfloat16 in zmm; and VBMI */
 };
 
 /* What a processor and its system say of themselves: registers of cpuid, 0 for a leaf that the

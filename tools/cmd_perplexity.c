@@ -94,6 +94,7 @@ int cmd_perplexity(const command *self, int argc, char **argv)
         code = args_wrong(self, "no text: -f FILE");
     if (code == ARGS_READ) code = run_perplexity(&f, &s, &in);
     setup_close(&s);
+    setup_free_flags(&f.setup);
     free(in.bytes);
     return code;
 }
