@@ -35,7 +35,8 @@ const command commands[] = {
       "[-m A [-m B]] -f FILE [options]",
       "The figures of perplexity --kl, with A as the base and both models in memory at once. A "
       "is run as exactly as it can be: with its weights as stored (or --base-type), float32 "
-      "activations and a float32 cache. --type, --kv-type and --compute are B's.", cmd_compare },
+      "activations and a float32 cache. --type, --type-of, --kv-type and --compute are B's.",
+      cmd_compare },
     { "logits", "Write the scores a model gives to the next token.",
       "[-m DIR] (-p TEXT | -f FILE | --ids LIST) [options]",
       "A line has the position, the id, its logit, the natural logarithm of its "
