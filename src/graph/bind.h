@@ -1,8 +1,8 @@
 /* bind.h - plan × checkpoint → weights attached; nothing missing, nothing dropped in silence.
  *
  * Owns:    matching names and shapes; which of two tied matrices serves; tensors left over; loading
- *          a weight, which is the stored format's decode and the wanted format's encode, or nothing
- *          where the bytes serve as they are; the block of memory that holds what is not used in
+ *          a weight, which is the stored format's decode and the wanted format's encode (recode.h), or
+ *          nothing where the bytes serve as they are; the block of memory that holds what is not used in
  *          place.
  * Not:     which weights a mixer has (its bind verb), which format a weight gets (the policy).
  * Errors:  sticky inside a mixer's bind verb; bb_bind() returns the first.
@@ -14,6 +14,7 @@
 #define BB_GRAPH_BIND_H
 
 #include "graph/plan.h"
+#include "graph/recode.h"
 #include "load/checkpoint.h"
 
 typedef struct bb_binder bb_binder;
@@ -25,10 +26,23 @@ typedef enum bb_role { BB_ROLE_EMBEDDING, BB_ROLE_HEAD, BB_ROLE_PROJECTION } bb_
 typedef const bb_format *bb_policy_fn(const void *context, bb_role role, const char *name, int rows,
                                       int cols, const bb_format *stored);
 
+/* A tensor that the graph needs. A matrix in a format with scales lies in a tensor U8 [tiles of
+   rows_together rows, bytes of a tile] whose name ends with that of the format: "name_q4". */
+typedef struct bb_need {
+    const bb_tensor *tensor;
+    size_t           n_name;              /* bytes of its name without that ending */
+    int              rows;                /* of the whole tensor as a matrix; 0: a small tensor */
+    bb_recode        recode;              /* of a matrix or the slice of it that is needed */
+} bb_need;
+typedef void bb_need_fn(void *context, const bb_need *need);
+
 typedef struct bb_bind_options {
     const bb_kernels  *k;
     bb_policy_fn      *policy;            /* NULL: as stored */
     const void        *policy_context;
+    bb_need_fn        *visit;             /* not NULL: check all, attach nothing, and tell it of each
+                                             tensor, of one with slices once a slice */
+    void              *visit_context;
     bb_type            planned_type;      /* without a checkpoint: what matrices would be stored in */
     bool               copy;              /* use nothing in place */
     bool               strict;            /* refuse tensors that nothing needs */
