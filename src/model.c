@@ -123,21 +123,30 @@ static const bb_format *choose_format(const void *context, bb_role role, const c
     return c->type == BB_TYPE_NONE ? stored : bb_format_of(c->k, c->type);
 }
 
-/* random: a seed for weights to be made, or NULL. */
-static bb_status bind_model(bamba_model *m, const bamba_model_options *o, const uint64_t *random,
+/* Where a model comes from, and what is to be done with it. */
+typedef struct opening {
+    const char     *dir;                  /* NULL: the file `config` alone */
+    const char     *config;
+    const uint64_t *random;               /* a seed for weights to be made, or NULL */
+    bb_need_fn     *visit;                /* not NULL: weights are shown to it, not attached */
+    void           *visit_context;
+} opening;
+
+static bb_status bind_model(bamba_model *m, const bamba_model_options *o, const opening *from,
                             bamba_error *err)
 {
     const choice          wanted = { &m->kernels, (bb_type)o->weight_type };
     const bb_log          log = { o->log, o->log_context };
     const bb_bind_options bind = {
         .k = &m->kernels, .policy = choose_format, .policy_context = &wanted,
-        .planned_type = m->stored_type, .copy = o->copy_weights != 0, .random = random != NULL,
-        .seed = random ? *random : 0, .n_threads = o->n_threads, .progress = o->progress,
-        .progress_context = o->progress_context, .strict = o->strict != 0, .log = log,
+        .planned_type = m->stored_type, .copy = o->copy_weights != 0, .random = from->random != NULL,
+        .seed = from->random ? *from->random : 0, .n_threads = o->n_threads, .progress = o->progress,
+        .progress_context = o->progress_context, .visit = from->visit,
+        .visit_context = from->visit_context, .strict = o->strict != 0, .log = log,
     };
     const bb_status status = bb_bind(m->graph, m->checkpoint, &bind, &m->block, &m->stats, err);
 
-    if (status != BAMBA_OK || !m->checkpoint) return status;
+    if (status != BAMBA_OK || !m->checkpoint || from->visit) return status;
     const uint64_t read_bytes = bb_checkpoint_read_bytes(m->checkpoint);
     if (read_bytes > 0)
         bb_log_line(&log, "weights: %.1f MiB of files are read into memory, since their file "
@@ -179,11 +188,10 @@ done:
     return status;
 }
 
-/* From the directory dir, or, if it is NULL, from the file `config` alone. */
-static bb_status open_model(bamba_model **out, const char *dir, const char *config,
-                            const uint64_t *random, const bamba_model_options *options,
-                            bamba_error *err)
+static bb_status open_model(bamba_model **out, const opening *from,
+                            const bamba_model_options *options, bamba_error *err)
 {
+    const char         *dir = from->dir;
     bamba_model_options o = BAMBA_MODEL_OPTIONS;
     bb_status           status = BAMBA_OK;
     bamba_model        *m = NULL;
@@ -198,13 +206,13 @@ static bb_status open_model(bamba_model **out, const char *dir, const char *conf
         goto done;
     }
     if (dir) BB_TRY(bb_directory_check(&a, dir, "config.json", err));
-    BB_TRY(begin(&m, &a, dir ? path : config, &o, err));
+    BB_TRY(begin(&m, &a, dir ? path : from->config, &o, err));
     if (dir) {
         const bb_log log = { o.log, o.log_context };
         BB_TRY(bb_generation_config_read(&m->generation, &a, dir, &log, err));
         BB_TRY(bb_checkpoint_open(&m->checkpoint, &a, dir, err));
     }
-    BB_TRY(bind_model(m, &o, random, err));
+    BB_TRY(bind_model(m, &o, from, err));
     *out = m;
     m = NULL;
 done:
@@ -218,7 +226,7 @@ bamba_status bamba_model_open_config(bamba_model **out, const char *path,
 {
     if (!out || !path)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "model: %s is NULL", out ? "path" : "out");
-    return open_model(out, NULL, path, NULL, options, err);
+    return open_model(out, &(opening){ .config = path }, options, err);
 }
 
 bamba_status bamba_model_open_random(bamba_model **out, const char *path, uint64_t seed,
@@ -226,7 +234,7 @@ bamba_status bamba_model_open_random(bamba_model **out, const char *path, uint64
 {
     if (!out || !path)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "model: %s is NULL", out ? "path" : "out");
-    return open_model(out, NULL, path, &seed, options, err);
+    return open_model(out, &(opening){ .config = path, .random = &seed }, options, err);
 }
 
 bamba_status bamba_model_open(bamba_model **out, const char *dir,
@@ -234,7 +242,14 @@ bamba_status bamba_model_open(bamba_model **out, const char *dir,
 {
     if (!out || !dir)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "model: %s is NULL", out ? "dir" : "out");
-    return open_model(out, dir, NULL, NULL, options, err);
+    return open_model(out, &(opening){ .dir = dir }, options, err);
+}
+
+bb_status bb_model_visit(bamba_model **out, const char *dir, const bamba_model_options *options,
+                         bb_need_fn *visit, void *context, bamba_error *err)
+{
+    const opening from = { .dir = dir, .visit = visit, .visit_context = context };
+    return open_model(out, &from, options, err);
 }
 
 void bamba_model_free(bamba_model *m)

@@ -58,4 +58,10 @@ struct bamba_engine {
     bool                 in_call;         /* a callback of a call that feeds must not feed */
 };
 
+/* As bamba_model_open, but the weights are not attached: visit is told of each tensor that the model
+   needs and of the format that the options give it. What it is told of lives as long as the model,
+   which is good for nothing else. */
+bb_status bb_model_visit(bamba_model **out, const char *dir, const bamba_model_options *options,
+                         bb_need_fn *visit, void *context, bamba_error *err);
+
 #endif
