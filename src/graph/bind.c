@@ -423,7 +423,7 @@ static void make_rows(const making *k, int first, int n, void *room)
     } else {
         bb_random_fill(bb_random_bound(j->to.cols), k->seed, (size_t)first * cols, (size_t)n * cols,
                        room);
-        j->to.format->encode(n, j->to.cols, room, cols, j->data, first);
+        j->to.format->encode(n, j->to.cols, room, cols, NULL, j->data, first);
     }
 }
 

@@ -60,5 +60,5 @@ void bb_recode_rows(const bb_recode *r, int first, int n, void *to, int at, void
         return;
     }
     decode(r, row, n, scratch, (unsigned char *)scratch + count_float_bytes(r, n));
-    f->encode(n, r->cols, scratch, (size_t)r->cols, to, at);
+    f->encode(n, r->cols, scratch, (size_t)r->cols, r->importance, to, at);
 }
