@@ -16,14 +16,14 @@
 _Static_assert((int)BB_TYPE_F32 == BAMBA_TYPE_F32 && (int)BB_TYPE_BF16 == BAMBA_TYPE_BF16
                && (int)BB_TYPE_F16 == BAMBA_TYPE_F16, "a public type is an element type");
 
-static bb_status read_options(bamba_model_options *o, const bamba_model_options *given,
-                              bamba_error *err)
+bb_status bb_model_options_read(bamba_model_options *o, const bamba_model_options *given,
+                                bamba_error *err)
 {
     const bb_status status = bb_read_options(o, sizeof *o, offsetof(bamba_model_options, first_layer),
                                              given, "model options", err);
 
     if (status != BAMBA_OK) return status;
-    if ((int)o->weight_type < BAMBA_TYPE_DEFAULT || o->weight_type > BAMBA_TYPE_F16)
+    if ((int)o->weight_type < BAMBA_TYPE_DEFAULT || (int)o->weight_type > (int)BB_TYPE_Q4)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "model options: unknown weight_type %d",
                        (int)o->weight_type);
     if ((int)o->kv_type < BAMBA_TYPE_DEFAULT || o->kv_type > BAMBA_TYPE_F16)
@@ -199,7 +199,7 @@ static bb_status open_model(bamba_model **out, const opening *from,
     bb_allocator        a;
 
     *out = NULL;
-    BB_TRY(read_options(&o, options, err));
+    BB_TRY(bb_model_options_read(&o, options, err));
     BB_TRY(bb_allocator_resolve(&a, &o.allocator, err));
     if (dir && !(path = bb_path_join(&a, dir, "config.json"))) {
         status = bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", dir);

@@ -10,6 +10,7 @@ int cmd_tokenize(const command *self, int argc, char **argv);
 int cmd_perplexity(const command *self, int argc, char **argv);
 int cmd_logits(const command *self, int argc, char **argv);
 int cmd_bench(const command *self, int argc, char **argv);
+int cmd_quantize(const command *self, int argc, char **argv);
 int cmd_models(const command *self, int argc, char **argv);
 int cmd_help(const command *self, int argc, char **argv);
 

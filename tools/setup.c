@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 /* In the order of bamba_type. */
-const char *const setup_weight_types[] = { "stored", "f32", "bf16", "f16", NULL };
+const char *const setup_weight_types[] = { "stored", "f32", "bf16", "f16", "q8", "q4", NULL };
 const char *const setup_kv_types[]     = { "default", "f32", "bf16", "f16", NULL };
 const char *const setup_compute_types[] = { "fastest", "f32", NULL };
 const char *const setup_cpu_levels[] = {
