@@ -241,7 +241,9 @@ static bb_status make_tensor(work *w, const bb_need *need, const bb_safetensors_
     for (int first = 0; first < need->rows; first = k.end) {
         k.end = (need->rows - first) / k.tile_rows < step ? need->rows : first + step * k.tile_rows;
         atomic_store(&k.next, first);
-        bb_loop(w->n_workers, w->n_workers, make_some, &k);
+        const int n_tiles = (k.end - first + k.tile_rows - 1) / k.tile_rows;
+        const int n_workers = n_tiles < w->n_workers ? n_tiles : w->n_workers;
+        bb_loop(n_workers, n_workers, make_some, &k);
         if (k.err.code != BAMBA_OK) {
             if (err) *err = k.err;
             return k.err.code;

@@ -464,7 +464,9 @@ static bb_status run_jobs(bb_binder *b, bamba_error *err)
     for (size_t i = 0; status == BAMBA_OK && i < b->n_jobs; i++) {
         const bb_matrix *m = &b->jobs[i].to;
         making k = { &b->jobs[i], b->options->seed + i, room, most, count_tile_rows(m), 0 };
-        bb_loop(n_workers, n_workers, make_some, &k);
+        const int n_tiles = (m->rows + k.tile_rows - 1) / k.tile_rows;
+        const int n = n_tiles < n_workers ? n_tiles : n_workers;
+        bb_loop(n, n, make_some, &k);
         done += m->format->bytes(m->rows, m->cols);
         if (!report(b, done))
             status = bb_fail(err, BAMBA_ERR_CANCELLED, "cancelled while loading weights");
