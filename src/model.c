@@ -6,6 +6,7 @@
 #include "base/options.h"
 #include "load/directory.h"
 #include "mixer/count.h"
+#include "policy.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -14,7 +15,8 @@
 /* -------------------------------------------------------------- options ------------------ */
 
 _Static_assert((int)BB_TYPE_F32 == BAMBA_TYPE_F32 && (int)BB_TYPE_BF16 == BAMBA_TYPE_BF16
-               && (int)BB_TYPE_F16 == BAMBA_TYPE_F16, "a public type is an element type");
+               && (int)BB_TYPE_F16 == BAMBA_TYPE_F16 && (int)BB_TYPE_Q8 == BAMBA_TYPE_Q8
+               && (int)BB_TYPE_Q4 == BAMBA_TYPE_Q4, "a public type is an element type");
 
 bb_status bb_model_options_read(bamba_model_options *o, const bamba_model_options *given,
                                 bamba_error *err)
@@ -23,7 +25,7 @@ bb_status bb_model_options_read(bamba_model_options *o, const bamba_model_option
                                              given, "model options", err);
 
     if (status != BAMBA_OK) return status;
-    if ((int)o->weight_type < BAMBA_TYPE_DEFAULT || (int)o->weight_type > (int)BB_TYPE_Q4)
+    if ((int)o->weight_type < BAMBA_TYPE_DEFAULT || o->weight_type > BAMBA_TYPE_Q4)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "model options: unknown weight_type %d",
                        (int)o->weight_type);
     if ((int)o->kv_type < BAMBA_TYPE_DEFAULT || o->kv_type > BAMBA_TYPE_F16)
@@ -108,21 +110,6 @@ done:
 
 /* -------------------------------------------------------------- open --------------------- */
 
-/* Which format a matrix gets: the type that the options ask for, or as it is stored. */
-typedef struct choice {
-    const bb_kernels *k;
-    bb_type           type;               /* NONE: as stored */
-} choice;
-
-static const bb_format *choose_format(const void *context, bb_role role, const char *name, int rows,
-                                      int cols, const bb_format *stored)
-{
-    const choice *c = context;
-
-    (void)role, (void)name, (void)rows, (void)cols;
-    return c->type == BB_TYPE_NONE ? stored : bb_format_of(c->k, c->type);
-}
-
 /* Where a model comes from, and what is to be done with it. */
 typedef struct opening {
     const char     *dir;                  /* NULL: the file `config` alone */
@@ -135,17 +122,23 @@ typedef struct opening {
 static bb_status bind_model(bamba_model *m, const bamba_model_options *o, const opening *from,
                             bamba_error *err)
 {
-    const choice          wanted = { &m->kernels, (bb_type)o->weight_type };
+    bb_policy             policy;
+    bb_status             status = BAMBA_OK;
     const bb_log          log = { o->log, o->log_context };
     const bb_bind_options bind = {
-        .k = &m->kernels, .policy = choose_format, .policy_context = &wanted,
-        .planned_type = m->stored_type, .copy = o->copy_weights != 0, .random = from->random != NULL,
-        .seed = from->random ? *from->random : 0, .n_threads = o->n_threads, .progress = o->progress,
-        .progress_context = o->progress_context, .visit = from->visit,
-        .visit_context = from->visit_context, .strict = o->strict != 0, .log = log,
+        .k = &m->kernels, .policy = bb_policy_choose, .policy_context = &policy,
+        .visit = from->visit, .visit_context = from->visit_context,
+        .planned_type = m->stored_type, .copy = o->copy_weights != 0,
+        .random = from->random != NULL, .seed = from->random ? *from->random : 0,
+        .n_threads = o->n_threads, .progress = o->progress,
+        .progress_context = o->progress_context, .strict = o->strict != 0, .log = log,
     };
-    const bb_status status = bb_bind(m->graph, m->checkpoint, &bind, &m->block, &m->stats, err);
 
+    status = bb_policy_init(&policy, &m->alloc, &m->kernels, (bb_type)o->weight_type, o->type_rules,
+                            o->n_type_rules, err);
+    if (status == BAMBA_OK)
+        status = bb_bind(m->graph, m->checkpoint, &bind, &m->block, &m->stats, err);
+    bb_policy_free(&policy);
     if (status != BAMBA_OK || !m->checkpoint || from->visit) return status;
     const uint64_t read_bytes = bb_checkpoint_read_bytes(m->checkpoint);
     if (read_bytes > 0)
@@ -265,18 +258,23 @@ void bamba_model_free(bamba_model *m)
 
 /* -------------------------------------------------------------- asking ------------------- */
 
-/* The format that the model goes by: of the head, the largest matrix, if this part has one. */
+/* The format that the model goes by: that of most weights. */
 static const bb_format *main_format(const bamba_model *m)
 {
-    const bb_graph *g = m->graph;
-    return g->head.w.format ? g->head.w.format
-         : g->embed.format ? g->embed.format : bb_format_of(&m->kernels, m->stored_type);
+    const uint64_t *n = m->stats.params_of;
+    int             most = 0;
+
+    for (int i = 1; i < BB_N_FORMATS; i++)
+        if (n[i] > n[most]) most = i;
+    return n[most] > 0 ? &m->kernels.format[most] : bb_format_of(&m->kernels, m->stored_type);
 }
 
 bamba_limit bamba_model_peak(const bamba_model *m)
 {
     if (!m) return BAMBA_LIMIT_F32;
-    return main_format(m)->activation == BB_TYPE_BF16 ? BAMBA_LIMIT_BF16 : BAMBA_LIMIT_F32;
+    const bb_type rounded = main_format(m)->activation;
+    return rounded == BB_TYPE_I8 && m->kernels.peak[BB_PEAK_I8] ? BAMBA_LIMIT_I8
+         : rounded == BB_TYPE_BF16 ? BAMBA_LIMIT_BF16 : BAMBA_LIMIT_F32;
 }
 
 bamba_status bamba_model_info_get(const bamba_model *m, bamba_model_info *info)
@@ -302,6 +300,8 @@ bamba_status bamba_model_info_get(const bamba_model *m, bamba_model_info *info)
         .mapped_bytes   = m->stats.mapped_bytes,
         .resident_bytes = m->stats.resident_bytes,
         .max_new_tokens = m->generation.max_new_tokens,
+        .bits_per_weight = m->stats.matrix_params > 0
+                         ? 8.0 * (double)m->stats.matrix_bytes / (double)m->stats.matrix_params : 0.0,
     };
     if (size > sizeof full) memset((unsigned char *)info + sizeof full, 0, size - sizeof full);
     memcpy(info, &full, size < sizeof full ? size : sizeof full);

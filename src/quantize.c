@@ -332,6 +332,18 @@ static bb_status put(const work *w, const char *name, const void *data, size_t n
     return status;
 }
 
+/* What print writes, as text to be released; NULL without memory. */
+static char *print_text(const work *w, void (*print)(const work *w, bb_printer *p), size_t *n)
+{
+    bb_printer p = { 0 };
+
+    print(w, &p);
+    p = (bb_printer){ .buffer = bb_allocate(&w->a, p.used + 1, 1), .size = p.used + 1 };
+    if (p.buffer) print(w, &p);
+    *n = p.used;
+    return p.buffer;
+}
+
 static void print_index(const work *w, bb_printer *p)
 {
     bb_print(p, "{\n  \"metadata\": {\n    \"total_size\": %llu\n  },\n  \"weight_map\": {",
@@ -347,18 +359,17 @@ static void print_index(const work *w, bb_printer *p)
 
 static bb_status write_weights(work *w, bamba_error *err)
 {
-    bb_status  status = BAMBA_OK;
-    bb_printer p = { 0 };
+    bb_status status = BAMBA_OK;
+    char     *index = NULL;
+    size_t    n = 0;
 
     for (size_t i = 0; i < w->n_shards; i++) BB_TRY(write_shard(w, i, err));
     if (w->n_shards == 1) return BAMBA_OK;
-    print_index(w, &p);
-    p = (bb_printer){ .buffer = bb_allocate(&w->a, p.used + 1, 1), .size = p.used + 1 };
-    if (!p.buffer) return no_memory(w, err);
-    print_index(w, &p);
-    status = put(w, "model.safetensors.index.json", p.buffer, p.used, err);
-    bb_release(&w->a, p.buffer);
+    index = print_text(w, print_index, &n);
+    if (!index) return no_memory(w, err);
+    status = put(w, "model.safetensors.index.json", index, n, err);
 done:
+    bb_release(&w->a, index);
     return status;
 }
 
@@ -413,10 +424,19 @@ static bool has_blocks(const work *w)
 /* quantization_config: the words that the options gave. */
 static void print_policy(const work *w, bb_printer *p)
 {
-    const bb_format *f = bb_format_of(&w->model->kernels, (bb_type)w->options->weight_type);
+    const bamba_model_options *o = w->options;
+    const bb_kernels          *k = &w->model->kernels;
+    const bb_format           *f = bb_format_of(k, (bb_type)o->weight_type);
 
     bb_print(p, "{\n    \"quant_method\": \"bamba\",\n    \"version\": 1,\n    \"policy\": {\n"
-             "      \"type\": \"%s\"\n    }\n  }", f ? f->name : "stored");
+             "      \"type\": \"%s\",\n      \"type_of\": [", f ? f->name : "stored");
+    for (size_t i = 0; i < o->n_type_rules; i++) {
+        const bamba_type_rule *rule = &o->type_rules[i];
+        bb_print(p, "%s\n        { \"pattern\": ", i ? "," : "");
+        bb_print_quoted(p, rule->pattern);
+        bb_print(p, ", \"type\": \"%s\" }", bb_format_of(k, (bb_type)rule->type)->name);
+    }
+    bb_print(p, "%s]\n    }\n  }", o->n_type_rules ? "\n      " : "");
 }
 
 static bb_status write_config(const work *w, bamba_error *err)
@@ -424,21 +444,23 @@ static bb_status write_config(const work *w, bamba_error *err)
     bb_status    status = BAMBA_OK;
     bb_map       map = { 0 };
     bb_json_doc *doc = NULL;
-    char         policy[1024] = "";
-    bb_printer   p = { .buffer = policy, .size = sizeof policy };
     bb_printer   text = { 0 };
+    size_t       n = 0;
     char        *path = bb_path_join(&w->a, w->dir, CONFIG);
+    char        *policy = path && has_blocks(w) ? print_text(w, print_policy, &n) : NULL;
 
-    if (!path) return no_memory(w, err);
-    if (has_blocks(w)) print_policy(w, &p);
+    if (!path || (has_blocks(w) && !policy)) {
+        status = no_memory(w, err);
+        goto done;
+    }
     BB_TRY(bb_map_open(&map, path, err));
-    text.size = map.size + p.used + sizeof KEY + 16;
+    text.size = map.size + n + sizeof KEY + 16;
     text.buffer = bb_allocate(&w->a, text.size, 1);
     if (!text.buffer) {
         status = no_memory(w, err);
         goto done;
     }
-    bb_print_with_member(&text, (const char *)map.data, map.size, KEY, p.used ? policy : NULL);
+    bb_print_with_member(&text, (const char *)map.data, map.size, KEY, policy);
     /* The file may have changed since it was read, or spell the key with escapes. */
     BB_TRY(bb_json_parse(&doc, &w->a, CONFIG, text.buffer, text.used, BB_JSON_INFINITY, err));
     BB_TRY(put(w, CONFIG, text.buffer, text.used, err));
@@ -446,6 +468,7 @@ done:
     bb_json_close(doc);
     bb_release(&w->a, text.buffer);
     bb_map_close(&map);
+    bb_release(&w->a, policy);
     bb_release(&w->a, path);
     return status;
 }

@@ -187,6 +187,7 @@ int cmd_perplexity(const command *self, int argc, char **argv)
     if (code == ARGS_READ)
         code = f.file ? run_perplexity(&f, &s, &in) : args_wrong(self, "no text: -f FILE");
     setup_close(&s);
+    setup_free_flags(&f.setup);
     free(in.bytes);
     return code;
 }

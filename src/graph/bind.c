@@ -166,9 +166,11 @@ static void bind_matrix(bb_binder *b, bb_matrix *out, bb_role role, const char *
     const bb_bind_options *o = b->options;
     bb_need                need;
     bb_recode             *r = &need.recode;
+    char                   full[2 * BB_MAX_NAME];
 
     if (!take_matrix(b, &need, name, rows, cols, s)) return;
-    r->wanted = o->policy ? o->policy(o->policy_context, role, name, rows, cols, r->stored)
+    snprintf(full, sizeof full, "%s%s", b->prefix, name);
+    r->wanted = o->policy ? o->policy(o->policy_context, role, full, rows, cols, r->stored)
                           : r->stored;
     if (o->visit && need.tensor) o->visit(o->visit_context, &need);
     const size_t         bytes = r->wanted->bytes(rows, cols);
@@ -178,6 +180,9 @@ static void bind_matrix(bb_binder *b, bb_matrix *out, bb_role role, const char *
     if (cols > b->g->widest) b->g->widest = cols;
     b->stats.n_params += (uint64_t)rows * (uint64_t)cols;
     b->stats.weights_bytes += bytes;
+    b->stats.matrix_params += (uint64_t)rows * (uint64_t)cols;
+    b->stats.matrix_bytes += bytes;
+    b->stats.params_of[r->wanted - o->k->format] += (uint64_t)rows * (uint64_t)cols;
     *out = (bb_matrix){ rows, cols, r->wanted, from };
     if (r->wanted == r->stored && !o->copy && !o->random && is_whole
         && is_aligned(from, r->stored->align)) {

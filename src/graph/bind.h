@@ -21,8 +21,8 @@ typedef struct bb_binder bb_binder;
 
 typedef enum bb_role { BB_ROLE_EMBEDDING, BB_ROLE_HEAD, BB_ROLE_PROJECTION } bb_role;
 
-/* Which format a matrix gets that is stored as `stored`; asked once a matrix and walk, always with
-   the same answer. name: the tensor's. */
+/* Which format a matrix gets that is stored as `stored`; asked once a matrix and walk, by the thread
+   that binds, always with the same answer. name: the tensor's, with the mixer's prefix. */
 typedef const bb_format *bb_policy_fn(const void *context, bb_role role, const char *name, int rows,
                                       int cols, const bb_format *stored);
 
@@ -61,6 +61,9 @@ typedef struct bb_bind_stats {
     uint64_t resident_bytes;              /* in the block */
     uint64_t converted_bytes;             /* resident because stored in another format */
     uint64_t misaligned_bytes;            /* resident because the file has them at an odd address */
+    uint64_t matrix_params;               /* of n_params those of matrices, and their bytes */
+    uint64_t matrix_bytes;
+    uint64_t params_of[BB_N_FORMATS];     /* weights of matrices by their format's number */
 } bb_bind_stats;
 
 /* Attach c's tensors to g. *block (the caller releases it, after g) holds what was copied; NULL if

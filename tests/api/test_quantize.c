@@ -27,10 +27,7 @@
 
 enum { N_TOKENS = 40, MOST_VOCAB = 128 };
 
-#define Q8 ((bamba_type)4)
-#define Q4 ((bamba_type)5)
-
-static const bamba_type types[] = { BAMBA_TYPE_F32, BAMBA_TYPE_BF16, BAMBA_TYPE_F16, Q8, Q4 };
+static const bamba_type types[] = { BAMBA_TYPE_F32, BAMBA_TYPE_BF16, BAMBA_TYPE_F16, BAMBA_TYPE_Q8, BAMBA_TYPE_Q4 };
 enum { N_TYPES = sizeof types / sizeof *types };
 
 static char *program;                     /* argv[0] */
@@ -203,8 +200,8 @@ static void test_shards(void **state)
     (void)state;
     tiny_write(&d, from);
     for (uint64_t bytes = 1; bytes < 1000000; bytes *= 30) {
-        must_quantize(Q4, bytes);
-        expect_equal(Q4);
+        must_quantize(BAMBA_TYPE_Q4, bytes);
+        expect_equal(BAMBA_TYPE_Q4);
         expect_aligned();
         const int n = count_entries(to, "");
         assert_true(bytes > 100000 ? n == 2 : n > 3);
@@ -219,16 +216,16 @@ static void test_quantized_again(void **state)
 
     (void)state;
     tiny_write(&d, from);
-    must_quantize(Q4, 0);
+    must_quantize(BAMBA_TYPE_Q4, 0);
     forget(from);
     assert_int_equal(rename(to, from), 0);
     for (int i = 0; i < N_TYPES; i++) {
         must_quantize(types[i], 0);
         expect_equal(types[i]);
         char *config = (char *)tempdir_read(to, "config.json", NULL);
-        assert_int_equal(strstr(config, "quantization_config") != NULL, types[i] >= Q8);
+        assert_int_equal(strstr(config, "quantization_config") != NULL, types[i] >= BAMBA_TYPE_Q8);
         free(config);
-        if (types[i] != Q4) forget(to);
+        if (types[i] != BAMBA_TYPE_Q4) forget(to);
     }
     unsigned char *a = tempdir_read(from, "model.safetensors", &n);
     unsigned char *b = tempdir_read(to, "model.safetensors", &m);
@@ -249,8 +246,8 @@ static void test_left_out(void **state)
     store_add_random(&s, "vision.weight", 2, (const size_t[]){ 3, 5 }, 1.0f);
     tiny_write_tensors(&s, 0, from);
     store_free(&s);
-    must_quantize(Q8, 0);
-    expect_equal(Q8);
+    must_quantize(BAMBA_TYPE_Q8, 0);
+    expect_equal(BAMBA_TYPE_Q8);
     char *header = (char *)tempdir_read(to, "model.safetensors", NULL) ;
     assert_null(strstr(header + 8, "vision.weight"));
     assert_non_null(strstr(header + 8, "in_proj.weight_q8"));
@@ -279,10 +276,10 @@ static void test_companions(void **state)
     for (int i = 0; i < N_LEFT; i++) tempdir_write_text(from, left[i], "x");
     char *sub = tempdir_path(from, "tokenizer.d");
     assert_int_equal(mkdir(sub, 0777), 0);
-    must_quantize(Q4, 0);
+    must_quantize(BAMBA_TYPE_Q4, 0);
     for (int i = 0; i < N_COPIED; i++) expect_same_file(copied[i]);
     assert_int_equal(count_entries(to, ""), N_COPIED + 2);
-    expect_equal(Q4);
+    expect_equal(BAMBA_TYPE_Q4);
     free(sub);
 }
 
@@ -303,7 +300,7 @@ static void expect_config(const char *first, const char *last, bool has_key)
     forget(to);
     free(found);
 
-    must_quantize(Q4, 0);
+    must_quantize(BAMBA_TYPE_Q4, 0);
     found = (char *)tempdir_read(to, "config.json", NULL);
     const char *key = strstr(found, "\"quantization_config\"");
     assert_non_null(key);
@@ -315,7 +312,7 @@ static void expect_config(const char *first, const char *last, bool has_key)
         assert_memory_equal(found, text, n);
         assert_string_equal(rest, text + n);
     }
-    expect_equal(Q4);
+    expect_equal(BAMBA_TYPE_Q4);
     forget(to);
     free(found);
     free(plain);
@@ -346,7 +343,7 @@ static void expect_refused(const char *out, bamba_status code, const char *words
     bamba_error         err = { BAMBA_OK, "" };
     const int           n = count_entries(tempdir, "");
 
-    o.weight_type = Q4;
+    o.weight_type = BAMBA_TYPE_Q4;
     const bamba_status status = bamba_quantize(from, out, &o, NULL, &err);
     if (status != code || !strstr(err.message, words))
         fail_msg("'%s': status %d: %s", out, status, err.message);
@@ -423,7 +420,7 @@ static void test_no_room(void **state)
     for (rlim_t most = 0; most < 100000; most = most ? most * 5 : 1) {
         limit = (struct rlimit){ most, old.rlim_max };
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-        const bamba_status status = quantize(Q8, 0, &err);
+        const bamba_status status = quantize(BAMBA_TYPE_Q8, 0, &err);
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
         if (status == BAMBA_OK) {         /* the limit holds for the file of weights as a whole */
             assert_true(most > 60000);
@@ -459,7 +456,7 @@ static void test_cancelled(void **state)
 
     (void)state;
     tiny_write(&d, from);
-    o.weight_type = Q4;
+    o.weight_type = BAMBA_TYPE_Q4;
     o.progress = watch_progress;
     o.progress_context = &w;
     for (int k = 1;; k++) {
@@ -473,7 +470,7 @@ static void test_cancelled(void **state)
         assert_int_equal(status, BAMBA_ERR_CANCELLED);
         assert_int_equal(count_entries(tempdir, "in"), 0);
     }
-    expect_equal(Q4);
+    expect_equal(BAMBA_TYPE_Q4);
 }
 
 static void test_out_of_memory(void **state)
@@ -491,7 +488,7 @@ static void test_out_of_memory(void **state)
             fault               f = { .fail_at = k, .forever = forever };
             bamba_model_options o = BAMBA_MODEL_OPTIONS;
             bamba_error         err = { BAMBA_OK, "" };
-            o.weight_type = Q4;
+            o.weight_type = BAMBA_TYPE_Q4;
             o.n_threads = 2;
             o.allocator = fault_allocator(&f);
             const bamba_status status = bamba_quantize(from, to, &o, &q, &err);
@@ -499,7 +496,7 @@ static void test_out_of_memory(void **state)
             if (f.n_refused == 0) {
                 assert_int_equal(status, BAMBA_OK);
                 assert_true(k > 40);
-                expect_equal(Q4);
+                expect_equal(BAMBA_TYPE_Q4);
                 forget(to);
                 break;
             }
@@ -529,7 +526,7 @@ static int run_child(const char *dir, const char *out, int stop_at)
     bamba_model_options o = BAMBA_MODEL_OPTIONS;
     watch               w = { .stop_at = stop_at, .signal = SIGKILL };
 
-    o.weight_type = Q4;
+    o.weight_type = BAMBA_TYPE_Q4;
     o.progress = watch_progress;
     o.progress_context = &w;
     return bamba_quantize(dir, out, &o, NULL, NULL) == BAMBA_OK ? 0 : 1;

@@ -88,6 +88,6 @@ END
     completes "--prompt" generate --pro
     completes "bf16" generate --type b
     completes "bf16" generate --type = b
-    completes "stored f32 bf16 f16" generate --type ""
+    completes "stored f32 bf16 f16 q8 q4" generate --type ""
     completes "perplexity" help per
 fi
