@@ -96,6 +96,7 @@ static bb_status plan_model(bamba_model *m, bb_json_doc *doc, const bb_log *log,
     arch = bb_arch_find(&config);
     BB_TRY(bb_json_status(doc, err));
     m->architecture = arch->model_type;
+    BB_TRY(bb_quantization_read(&m->quantization, &m->alloc, &config, err));
     bb_arch_plan(arch, &config, &plan);
     m->n_context = bb_json_int_or(&config, "max_position_embeddings", 0, INT_MAX, 0);
     m->stored_type = read_dtype(&config);
@@ -128,6 +129,7 @@ static bb_status bind_model(bamba_model *m, const bamba_model_options *o, const 
     const bb_bind_options bind = {
         .k = &m->kernels, .policy = bb_policy_choose, .policy_context = &policy,
         .visit = from->visit, .visit_context = from->visit_context,
+        .scheme = bb_quantization_scheme, .scheme_context = m->quantization,
         .planned_type = m->stored_type, .copy = o->copy_weights != 0,
         .random = from->random != NULL, .seed = from->random ? *from->random : 0,
         .n_threads = o->n_threads, .progress = o->progress,
@@ -253,6 +255,7 @@ void bamba_model_free(bamba_model *m)
     bb_release(&a, m->block);
     bb_graph_free(m->graph);
     bb_checkpoint_close(m->checkpoint);
+    bb_quantization_free(m->quantization);
     bb_release(&a, m);
 }
 

@@ -27,7 +27,7 @@ enum {
 static const uint64_t SHARD_BYTES = 5000000000;
 
 static const char CONFIG[] = "config.json";
-static const char KEY[] = "quantization_config";
+static const char KEY[] = "quantization_config", OLD_KEY[] = "compression_config";
 
 typedef struct item {
     bb_need need;
@@ -236,7 +236,8 @@ static bb_status make_tensor(work *w, const bb_need *need, const bb_safetensors_
     bb_status        status = BAMBA_OK;
     making k = { .w = w, .file = file, .index = index, .need = need,
                  .tile_rows = count_tile_rows(r), .is_told = ATOMIC_FLAG_INIT };
-    const int step = TILES_BETWEEN * w->n_workers;    /* tiles */
+    const int    step = TILES_BETWEEN * w->n_workers;           /* tiles */
+    const size_t row_bytes = need->tensor->bytes / (size_t)need->rows;
 
     for (int first = 0; first < need->rows; first = k.end) {
         k.end = (need->rows - first) / k.tile_rows < step ? need->rows : first + step * k.tile_rows;
@@ -248,8 +249,7 @@ static bb_status make_tensor(work *w, const bb_need *need, const bb_safetensors_
             if (err) *err = k.err;
             return k.err.code;
         }
-        drop(w, r->from + r->stored->bytes(first, r->cols),
-             r->stored->bytes(k.end, r->cols) - r->stored->bytes(first, r->cols));
+        drop(w, need->tensor->data + row_bytes * (size_t)first, row_bytes * (size_t)(k.end - first));
         BB_TRY(report(w, r->wanted->bytes(k.end, r->cols) - r->wanted->bytes(first, r->cols), err));
     }
 done:
@@ -439,14 +439,25 @@ static void print_policy(const work *w, bb_printer *p)
     bb_print(p, "%s]\n    }\n  }", o->n_type_rules ? "\n      " : "");
 }
 
+/* An object with another value of a member, or without it (NULL), as text to be released. */
+static char *change(const work *w, const char *text, size_t n, const char *key, const char *value,
+                    size_t *n_changed)
+{
+    bb_printer p = { .size = n + strlen(key) + (value ? strlen(value) : 0) + 16 };
+
+    p.buffer = bb_allocate(&w->a, p.size, 1);
+    if (p.buffer) bb_print_with_member(&p, text, n, key, value);
+    *n_changed = p.used;
+    return p.buffer;
+}
+
 static bb_status write_config(const work *w, bamba_error *err)
 {
     bb_status    status = BAMBA_OK;
     bb_map       map = { 0 };
     bb_json_doc *doc = NULL;
-    bb_printer   text = { 0 };
     size_t       n = 0;
-    char        *path = bb_path_join(&w->a, w->dir, CONFIG);
+    char        *path = bb_path_join(&w->a, w->dir, CONFIG), *plain = NULL, *text = NULL;
     char        *policy = path && has_blocks(w) ? print_text(w, print_policy, &n) : NULL;
 
     if (!path || (has_blocks(w) && !policy)) {
@@ -454,19 +465,19 @@ static bb_status write_config(const work *w, bamba_error *err)
         goto done;
     }
     BB_TRY(bb_map_open(&map, path, err));
-    text.size = map.size + n + sizeof KEY + 16;
-    text.buffer = bb_allocate(&w->a, text.size, 1);
-    if (!text.buffer) {
+    plain = change(w, (const char *)map.data, map.size, OLD_KEY, NULL, &n);
+    text = plain ? change(w, plain, n, KEY, policy, &n) : NULL;
+    if (!text) {
         status = no_memory(w, err);
         goto done;
     }
-    bb_print_with_member(&text, (const char *)map.data, map.size, KEY, policy);
     /* The file may have changed since it was read, or spell the key with escapes. */
-    BB_TRY(bb_json_parse(&doc, &w->a, CONFIG, text.buffer, text.used, BB_JSON_INFINITY, err));
-    BB_TRY(put(w, CONFIG, text.buffer, text.used, err));
+    BB_TRY(bb_json_parse(&doc, &w->a, CONFIG, text, n, BB_JSON_INFINITY, err));
+    BB_TRY(put(w, CONFIG, text, n, err));
 done:
     bb_json_close(doc);
-    bb_release(&w->a, text.buffer);
+    bb_release(&w->a, text);
+    bb_release(&w->a, plain);
     bb_map_close(&map);
     bb_release(&w->a, policy);
     bb_release(&w->a, path);

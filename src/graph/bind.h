@@ -14,6 +14,7 @@
 #define BB_GRAPH_BIND_H
 
 #include "graph/plan.h"
+#include "graph/quantized.h"
 #include "graph/recode.h"
 #include "load/checkpoint.h"
 
@@ -26,11 +27,12 @@ typedef enum bb_role { BB_ROLE_EMBEDDING, BB_ROLE_HEAD, BB_ROLE_PROJECTION } bb_
 typedef const bb_format *bb_policy_fn(const void *context, bb_role role, const char *name, int rows,
                                       int cols, const bb_format *stored);
 
-/* A tensor that the graph needs. A matrix in a format with scales lies in a tensor U8 [tiles of
-   rows_together rows, bytes of a tile] whose name ends with that of the format: "name_q4". */
+/* A tensor that the graph needs. A matrix in a format with scales of its own lies in a tensor U8
+   [tiles of rows_together rows, bytes of a tile] whose name ends with that of the format, "name_q4";
+   of one that others have quantized, this is the tensor of its codes. */
 typedef struct bb_need {
     const bb_tensor *tensor;
-    size_t           n_name;              /* bytes of its name without that ending */
+    size_t           n_name;              /* bytes of its name without such an ending */
     int              rows;                /* of the whole tensor as a matrix; 0: a small tensor */
     bb_recode        recode;              /* of a matrix or the slice of it that is needed */
 } bb_need;
@@ -40,9 +42,11 @@ typedef struct bb_bind_options {
     const bb_kernels  *k;
     bb_policy_fn      *policy;            /* NULL: as stored */
     const void        *policy_context;
-    bb_need_fn        *visit;             /* not NULL: check all, attach nothing, and tell it of each
-                                             tensor, of one with slices once a slice */
+    bb_need_fn        *visit;             /* not NULL: told of each tensor, of one with slices once a
+                                             slice; matrices are not attached, let alone made */
     void              *visit_context;
+    bb_scheme_fn      *scheme;            /* NULL: config.json says nothing of quantized modules */
+    const void        *scheme_context;
     bb_type            planned_type;      /* without a checkpoint: what matrices would be stored in */
     bool               copy;              /* use nothing in place */
     bool               strict;            /* refuse tensors that nothing needs */

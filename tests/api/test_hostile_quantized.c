@@ -152,10 +152,6 @@ static void test_config(void **state)
         change_config("\"quant_method\": \"bamba\"", text, "quant_method");
     }
     change_config("\"quant_method\": \"bamba\"", "\"quant_method\": null", "'unknown'");
-    change_config("\"quantization_config\": {", "\"quantization_config\": [], \"was\": {",
-                  "quantization_config");
-    change_config("\"quantization_config\": {", "\"quantization_config\": 4, \"was\": {",
-                  "quantization_config");
 }
 
 /* Shapes that the configuration no longer has: the message names the tensor of bytes. */

@@ -287,7 +287,7 @@ static void bench_types(bench *b)
         bench_cache(b);
     }
     memset(b->weights, 0x11, N_CACHE * sizeof *b->weights);          /* scales of 0.0006 */
-    for (b->type = BB_TYPE_Q8; b->type <= BB_TYPE_Q4; b->type++) bench_products(b);
+    for (b->type = BB_TYPE_Q8; b->type <= BB_TYPE_F8_E4M3; b->type++) bench_products(b);
     time_kernel(b, "attend_join 16x4x128", run_join, 2.0 * 16 * HEADS * WIDTH, "GFLOP/s");
 }
 
