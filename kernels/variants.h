@@ -21,11 +21,10 @@ size_t bb_bytes_half(int rows, int cols);
 size_t bb_bytes_byte(int rows, int cols);
 size_t bb_bytes_i4(int rows, int cols);
 
-/* Q8 and Q4: bytes of a matrix, decode and encode are the same functions at every level. */
+/* Q8 and Q4: bytes of a matrix and decode are the same functions at every level. */
 size_t       bb_bytes_q8(int rows, int cols);
 size_t       bb_bytes_q4(int rows, int cols);
 bb_decode_fn bb_decode_q8, bb_decode_q4;
-bb_encode_fn bb_encode_q8, bb_encode_q4;
 
 /* Row-major float32; row-major halves, by a conversion. */
 bb_decode_fn bb_decode_f32;
@@ -68,7 +67,8 @@ bb_prepare_fn bb_prepare_c;
     bb_widen_fn            bb_widen_bf16_##isa, bb_widen_f16_##isa;                               \
     bb_narrow_fn           bb_narrow_bf16_##isa, bb_narrow_f16_##isa;                             \
     bb_decode_fn           bb_decode_bf16_##isa, bb_decode_f16_##isa;                             \
-    bb_encode_fn           bb_encode_bf16_##isa, bb_encode_f16_##isa;                             \
+    bb_encode_fn           bb_encode_bf16_##isa, bb_encode_f16_##isa, bb_encode_q8_##isa,         \
+                           bb_encode_q4_##isa;                                                    \
     bb_decode_fn           bb_decode_f8_##isa, bb_decode_i8_##isa, bb_decode_f8_scaled_##isa,     \
                            bb_decode_i8_scaled_##isa, bb_decode_i4_scaled_##isa;                  \
     BB_EACH_KERNEL(BB_DECLARE, isa)                                                               \

@@ -341,6 +341,13 @@ static void many(const matrix *m, int T, int rows, const int32_t *x, float *y, s
     }
 }
 
+/* Dot products make no difference to it. */
+#if BB_VEC_512
+#  define ENCODE(name_of) bb_encode_##name_of##_avx512
+#else
+#  define ENCODE(name_of) bb_encode_##name_of##_avx2
+#endif
+
 #define FORMAT(name_of, type_of, bytes_of_group)                                                  \
     TILES(name_of, bytes_of_group)                                                                \
     static tile_fn *const name_of##_tiles[MOST + 1] = { LIST(name_of) };                          \
@@ -368,7 +375,7 @@ static void many(const matrix *m, int T, int rows, const int32_t *x, float *y, s
         .few_bytes = x_bytes, .many_bytes = x_bytes, .prepare_few = BB_ISA(bb_prepare_blocks),    \
         .prepare_many = BB_ISA(bb_prepare_blocks), .few = BB_ISA(bb_few_##name_of),               \
         .many = BB_ISA(bb_many_##name_of), .decode = bb_decode_##name_of,                         \
-        .encode = bb_encode_##name_of                                                             \
+        .encode = ENCODE(name_of)                                                                 \
     };
 FORMAT(q8, BB_TYPE_Q8, BB_Q8_GROUP)
 FORMAT(q4, BB_TYPE_Q4, BB_Q4_GROUP)
