@@ -302,6 +302,59 @@ static void test_quantized_again(void **state)
     free(b);
 }
 
+/* A directory as llm-compressor writes it: projections in 8-bit floats, a scale a matrix. */
+static void write_fp8(const tiny_dims *d)
+{
+    static const char quantization[] =
+        "{\"quant_method\":\"compressed-tensors\",\"format\":\"float-quantized\",\"config_groups\":"
+        "{\"group_0\":{\"targets\":[\"Linear\"],\"weights\":{\"num_bits\":8,\"type\":\"float\","
+        "\"strategy\":\"tensor\",\"symmetric\":true}}},\"ignore\":[\"lm_head\"]}";
+    store       s = { NULL, 0, 0 };
+    const float scale = 0.004f;
+
+    tiny_tensors(d, &s);
+    for (size_t i = 0, n = s.n; i < n; i++) {
+        store_tensor *t = &s.tensor[i];
+        char          name[140];
+        if (!strstr(t->name, "_proj.weight")) continue;
+        store_reshape(t, "F8_E4M3", t->n_dims, t->dim);
+        for (size_t k = 0; k < t->bytes; k++)         /* any finite code */
+            t->data[k] = (unsigned char)(k * k * 31 % 0x70 | (k * 7 % 3 == 0 ? 0x80 : 0));
+        snprintf(name, sizeof name, "%s_scale", t->name);
+        store_add(&s, name, "F32", 1, (const size_t[]){ 1 }, &scale);
+    }
+    tiny_write_tensors(&s, 0, from);
+    store_free(&s);
+    char *config = tiny_config(d, "quantization_config", quantization);
+    tempdir_write_text(from, "config.json", config);
+    free(config);
+}
+
+static void test_published(void **state)
+{
+    const tiny_dims  d = TINY_DIMS;
+    float            wanted[2 * MOST_VOCAB], found[2 * MOST_VOCAB];
+    bamba_model_info info;
+    bamba_error      err;
+
+    (void)state;
+    write_fp8(&d);
+    assert_int_equal(quantize(BAMBA_TYPE_DEFAULT, 0, &err), BAMBA_ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "_proj.weight': expected a type for weights that others"));
+    assert_int_equal(count_entries(tempdir, "in"), 0);
+    for (int i = 0; i < N_TYPES; i++) {
+        must_quantize(types[i], 0);
+        compute(from, types[i], wanted, &info);
+        compute(to, BAMBA_TYPE_DEFAULT, found, &info);
+        assert_memory_equal(wanted, found, sizeof wanted);
+        assert_int_equal(info.weight_type, types[i]);
+        char *config = (char *)tempdir_read(to, "config.json", NULL);
+        assert_null(strstr(config, "compressed-tensors"));
+        free(config);
+        forget(to);
+    }
+}
+
 static void test_left_out(void **state)
 {
     const tiny_dims d = TINY_DIMS;
@@ -657,6 +710,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_levels, enter, leave),
         cmocka_unit_test_setup_teardown(test_shards, enter, leave),
         cmocka_unit_test_setup_teardown(test_quantized_again, enter, leave),
+        cmocka_unit_test_setup_teardown(test_published, enter, leave),
         cmocka_unit_test_setup_teardown(test_left_out, enter, leave),
         cmocka_unit_test_setup_teardown(test_companions, enter, leave),
         cmocka_unit_test_setup_teardown(test_config, enter, leave),
