@@ -34,6 +34,9 @@
         (k)->cache[BB_TYPE_F32]      = bb_cache_f32_##isa;                                        \
         (k)->cache[BB_TYPE_BF16]     = bb_cache_bf16_##isa;                                       \
         (k)->cache[BB_TYPE_F16]      = bb_cache_f16_##isa;                                        \
+        (k)->cache[BB_TYPE_Q8]       = bb_cache_q8_##isa;                                         \
+        (k)->rows[BB_TYPE_BF16]      = bb_rows_bf16_##isa;                                        \
+        (k)->rows[BB_TYPE_Q8]        = bb_rows_q8_##isa;                                          \
     } while (0)
 
 /* Names of sets; of those that are part of a set, the last is its best. */
@@ -72,7 +75,11 @@ void bb_kernels_init(bb_kernels *k, unsigned cpu)
     else if (cpu & BB_CPU_AVX2) TAKE(k, avx2);
     else                        TAKE(k, c);
     if (cpu & BB_CPU_AVXVNNI) k->peak[BB_PEAK_I8] = bb_peak_i8_avxvnni;
-    if (cpu & BB_CPU_VNNI)    k->peak[BB_PEAK_I8] = bb_peak_i8_avx512vnni;
+    if (cpu & BB_CPU_VNNI) {
+        k->peak[BB_PEAK_I8]              = bb_peak_i8_avx512vnni;
+        k->cache[BB_TYPE_Q8].attend      = bb_attend_q8_avx512vnni;
+        k->cache[BB_TYPE_Q8].attend_many = bb_attend_q8_avx512vnni;
+    }
     if (cpu & BB_CPU_BF16) {
         k->format[BB_FORMAT_BF16]          = bb_format_bf16_avx512bf16;
         k->cache[BB_TYPE_BF16].attend_many = bb_attend_bf16_avx512bf16;

@@ -44,7 +44,9 @@ void bb_encode_half(bb_narrow_fn *narrow, int rows, int cols, const float *w, si
 #define BB_DECLARE(name, isa) bb_##name##_fn bb_##name##_##isa;
 #define BB_VARIANTS(isa)                                                                          \
     extern const bb_format bb_format_f32_##isa, bb_format_bf16_##isa, bb_format_f16_##isa;        \
-    extern const bb_cache  bb_cache_f32_##isa, bb_cache_bf16_##isa, bb_cache_f16_##isa;           \
+    extern const bb_cache  bb_cache_f32_##isa, bb_cache_bf16_##isa, bb_cache_f16_##isa,           \
+                           bb_cache_q8_##isa;                                                     \
+    extern const bb_rows   bb_rows_bf16_##isa, bb_rows_q8_##isa;                                  \
     bb_widen_fn            bb_widen_bf16_##isa, bb_widen_f16_##isa;                               \
     bb_narrow_fn           bb_narrow_bf16_##isa, bb_narrow_f16_##isa;                             \
     bb_decode_fn           bb_decode_bf16_##isa, bb_decode_f16_##isa;                             \
@@ -58,7 +60,7 @@ BB_VARIANTS(avx512);
 
 /* What wins by instructions that these levels lack. */
 extern const bb_format bb_format_bf16_avx512bf16;
-bb_attend_fn           bb_attend_bf16_avx512bf16;
+bb_attend_fn           bb_attend_bf16_avx512bf16, bb_attend_q8_avx512vnni;
 bb_peak_fn             bb_peak_bf16_avx512bf16, bb_peak_i8_avx512vnni, bb_peak_i8_avxvnni;
 
 #endif

@@ -187,7 +187,7 @@ typed check_typed(check *c, int type, int fill, size_t n)
 
 const char *type_name(int type)
 {
-    static const char *const name[BB_N_FLOATS] = { NULL, "f32", "bf16", "f16" };
+    static const char *const name[BB_N_CACHES] = { NULL, "f32", "bf16", "f16", "q8" };
     return name[type];
 }
 
