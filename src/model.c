@@ -14,7 +14,8 @@
 /* -------------------------------------------------------------- options ------------------ */
 
 _Static_assert((int)BB_TYPE_F32 == BAMBA_TYPE_F32 && (int)BB_TYPE_BF16 == BAMBA_TYPE_BF16
-               && (int)BB_TYPE_F16 == BAMBA_TYPE_F16, "a public type is an element type");
+               && (int)BB_TYPE_F16 == BAMBA_TYPE_F16 && (int)BB_TYPE_Q8 == BAMBA_TYPE_Q8,
+               "a public type is an element type");
 
 static bb_status read_options(bamba_model_options *o, const bamba_model_options *given,
                               bamba_error *err)
@@ -26,9 +27,14 @@ static bb_status read_options(bamba_model_options *o, const bamba_model_options 
     if ((int)o->weight_type < BAMBA_TYPE_DEFAULT || o->weight_type > BAMBA_TYPE_F16)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "model options: unknown weight_type %d",
                        (int)o->weight_type);
-    if ((int)o->kv_type < BAMBA_TYPE_DEFAULT || o->kv_type > BAMBA_TYPE_F16)
+    if ((int)o->kv_type < BAMBA_TYPE_DEFAULT || o->kv_type > BAMBA_TYPE_Q8)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "model options: unknown kv_type %d",
                        (int)o->kv_type);
+    if (o->state_type != BAMBA_TYPE_DEFAULT && o->state_type != BAMBA_TYPE_F32
+        && o->state_type != BAMBA_TYPE_BF16 && o->state_type != BAMBA_TYPE_Q8)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT,
+                       "model options: expected state_type default, F32, BF16 or Q8, found %d",
+                       (int)o->state_type);
     if (o->compute_type != BAMBA_TYPE_DEFAULT && o->compute_type != BAMBA_TYPE_F32)
         return bb_fail(err, BAMBA_ERR_ARGUMENT,
                        "model options: expected compute_type default or F32, found %d",
@@ -85,7 +91,7 @@ static bb_status plan_model(bamba_model *m, bb_json_doc *doc, const bb_log *log,
 {
     const bb_json  config = bb_json_root(doc);
     const bb_arch *arch;
-    bb_plan        plan = { .g = m->graph, .kv_type = m->kv_type };
+    bb_plan        plan = { .g = m->graph, .kv_type = m->kv_type, .state_type = m->state_type };
     bb_status      status = BAMBA_OK;
 
     if (!bb_json_is_object(&config))
@@ -166,6 +172,7 @@ static bb_status begin(bamba_model **out, const bb_allocator *a, const char *con
         goto done;
     }
     m->kv_type = o->kv_type ? (bb_type)o->kv_type : BB_TYPE_F16;
+    m->state_type = o->state_type ? (bb_type)o->state_type : BB_TYPE_F32;
     BB_TRY(choose_kernels(&m->kernels, o->cpu, err));
     if (o->compute_type == BAMBA_TYPE_F32) bb_kernels_keep_f32(&m->kernels);
     BB_TRY(bb_json_open(&doc, a, config_path, BB_JSON_INFINITY, err));
@@ -287,6 +294,7 @@ bamba_status bamba_model_info_get(const bamba_model *m, bamba_model_info *info)
         .mapped_bytes   = m->stats.mapped_bytes,
         .resident_bytes = m->stats.resident_bytes,
         .max_new_tokens = m->generation.max_new_tokens,
+        .state_type     = (bamba_type)m->state_type,
     };
     if (size > sizeof full) memset((unsigned char *)info + sizeof full, 0, size - sizeof full);
     memcpy(info, &full, size < sizeof full ? size : sizeof full);

@@ -14,8 +14,7 @@ enum { N_LENGTHS = sizeof lengths / sizeof *lengths };
 
 static const char *type_name(bamba_type type)
 {
-    return type > BAMBA_TYPE_DEFAULT && type <= BAMBA_TYPE_F16 ? setup_weight_types[type]
-                                                               : "unknown";
+    return type > BAMBA_TYPE_DEFAULT && type <= BAMBA_TYPE_Q8 ? setup_kv_types[type] : "unknown";
 }
 
 /* Write a size as "0 B" ... "17.3 GiB"; returns out. */
@@ -54,6 +53,7 @@ static void print_text(const bamba_model *model, const bamba_model_info *info, c
                i + 1 < info->n_eos ? "" : "\n");
     printf("weights         %s\n", type_name(info->weight_type));
     printf("attention cache %s\n", type_name(info->kv_type));
+    printf("states          %s\n", type_name(info->state_type));
     printf("kernels         %s\n", info->cpu);
     print_bytes("read per token", info->weights_bytes);
     print_bytes("mapped", info->mapped_bytes);
@@ -74,6 +74,7 @@ static int print_json(const bamba_model *model, const bamba_model_info *info, co
     json_add_string(&all, "cpu", info->cpu);
     json_add_string(&all, "weight_type", type_name(info->weight_type));
     json_add_string(&all, "kv_type", type_name(info->kv_type));
+    json_add_string(&all, "state_type", type_name(info->state_type));
     json_add_uint(&all, "n_params", info->n_params);
     json_add_int(&all, "n_layers", info->n_layers);
     json_add_int(&all, "d_model", info->d_model);
@@ -101,7 +102,8 @@ static int open_config(setup *s, const setup_flags *f, const char *path)
     bamba_error err = { BAMBA_OK, "" };
 
     o.weight_type = (bamba_type)f->weight_type;
-    o.kv_type = (bamba_type)f->kv_type;
+    o.kv_type = setup_kv_type(f->kv_type);
+    o.state_type = setup_state_type(f->state_type);
     o.cpu = f->cpu;
     o.log = console_log;
     bamba_status status = bamba_model_open_config(&s->model, path, &o, &err);
