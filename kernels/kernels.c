@@ -31,6 +31,8 @@
         (k)->format[BB_FORMAT_F32]   = bb_format_f32_##isa;                                       \
         (k)->format[BB_FORMAT_BF16]  = bb_format_bf16_##isa;                                      \
         (k)->format[BB_FORMAT_F16]   = bb_format_f16_##isa;                                       \
+        (k)->format[BB_FORMAT_Q8]    = bb_format_q8_##isa;                                        \
+        (k)->format[BB_FORMAT_Q4]    = bb_format_q4_##isa;                                        \
         (k)->cache[BB_TYPE_F32]      = bb_cache_f32_##isa;                                        \
         (k)->cache[BB_TYPE_BF16]     = bb_cache_bf16_##isa;                                       \
         (k)->cache[BB_TYPE_F16]      = bb_cache_f16_##isa;                                        \
@@ -74,11 +76,16 @@ void bb_kernels_init(bb_kernels *k, unsigned cpu)
     if (cpu & BB_CPU_AVX512)    TAKE(k, avx512);
     else if (cpu & BB_CPU_AVX2) TAKE(k, avx2);
     else                        TAKE(k, c);
-    if (cpu & BB_CPU_AVXVNNI) k->peak[BB_PEAK_I8] = bb_peak_i8_avxvnni;
     if (cpu & BB_CPU_VNNI) {
-        k->peak[BB_PEAK_I8]              = bb_peak_i8_avx512vnni;
+        k->format[BB_FORMAT_Q8]          = bb_format_q8_avx512vnni;
+        k->format[BB_FORMAT_Q4]          = bb_format_q4_avx512vnni;
         k->cache[BB_TYPE_Q8].attend      = bb_attend_q8_avx512vnni;
         k->cache[BB_TYPE_Q8].attend_many = bb_attend_q8_avx512vnni;
+        k->peak[BB_PEAK_I8]              = bb_peak_i8_avx512vnni;
+    } else if (cpu & BB_CPU_AVXVNNI) {
+        k->format[BB_FORMAT_Q8] = bb_format_q8_avxvnni;
+        k->format[BB_FORMAT_Q4] = bb_format_q4_avxvnni;
+        k->peak[BB_PEAK_I8]     = bb_peak_i8_avxvnni;
     }
     if (cpu & BB_CPU_BF16) {
         k->format[BB_FORMAT_BF16]          = bb_format_bf16_avx512bf16;

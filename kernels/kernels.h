@@ -31,16 +31,17 @@
 
 /* ------------------------------------------------------------- element types ------------ */
 
-/* Element types of stored tensors: all that safetensors names. Conversions know the first three,
-   which index the arrays [BB_N_FLOATS] of the table; caches and rows also know BB_TYPE_Q8, int8
-   with scales, and index [BB_N_CACHES]. The values of these are those of the public bamba_type. */
+/* Element types of stored tensors: all that safetensors names, and Q8 and Q4, blocks of whole
+   numbers with a scale, which a file holds as bytes. The values down to F8_E4M3 are those of the
+   public bamba_type. Conversions know the first three; they index the arrays [BB_N_FLOATS] of the
+   table. Caches and rows also know Q8, int8 with scales of their own, and index [BB_N_CACHES]. */
 typedef enum bb_type {
     BB_TYPE_NONE,                         /* not said, or not known */
     BB_TYPE_F32, BB_TYPE_BF16, BB_TYPE_F16,
     BB_N_FLOATS,
-    BB_TYPE_Q8 = BB_N_FLOATS,
-    BB_N_CACHES,
-    BB_TYPE_F64 = BB_N_CACHES, BB_TYPE_F8_E4M3, BB_TYPE_F8_E5M2, BB_TYPE_F8_E8M0,
+    BB_TYPE_Q8 = BB_N_FLOATS, BB_TYPE_Q4, BB_TYPE_F8_E4M3,
+    BB_N_CACHES = BB_TYPE_Q8 + 1,
+    BB_TYPE_F64 = BB_TYPE_F8_E4M3 + 1, BB_TYPE_F8_E5M2, BB_TYPE_F8_E8M0,
     BB_TYPE_F8_E4M3FNUZ, BB_TYPE_F8_E5M2FNUZ, BB_TYPE_F6_E2M3, BB_TYPE_F6_E3M2, BB_TYPE_F4,
     BB_TYPE_I8, BB_TYPE_U8, BB_TYPE_I16, BB_TYPE_U16, BB_TYPE_I32, BB_TYPE_U32, BB_TYPE_I64,
     BB_TYPE_U64, BB_TYPE_BOOL, BB_TYPE_C64,
@@ -92,17 +93,25 @@ static inline size_t bb_row_bytes(bb_type type, int n)
  */
 
 /* w [rows, cols] row stride ldw = rows first … first + rows - 1 of W as float32, exactly. This is
-   the definition of a format. */
+   the definition of a format. Any rows, whatever rows_together is. */
 typedef void bb_decode_fn(int rows, int cols, const void *W, int first, float *w, size_t ldw);
 
-/* Rows first … first + rows - 1 of W = w [rows, cols] row stride ldw, rounded to nearest even. */
-typedef void bb_encode_fn(int rows, int cols, const float *w, size_t ldw, void *W, int first);
+/*
+ * Rows first … first + rows - 1 of W = w [rows, cols] row stride ldw: rounded to nearest even, or, in
+ * a format with scales, to what makes the sum of importance[c] · (error of w[r, c])² small.
+ * importance [cols] >= 0: the mean square of each input of the product; NULL: all alike. The bytes
+ * are the same at every level.
+ */
+typedef void bb_encode_fn(int rows, int cols, const float *w, size_t ldw, const float *importance,
+                          void *W, int first);
 
 /*
  * Put x [T, cols] row stride ldx into the order that a format's kernels read, rounded to nearest
- * even if its `activation` is bfloat16. prepared has room for few_bytes(T, cols) or
- * many_bytes(T, cols) bytes, at least 4-byte aligned; what the last group has no rows for is left
- * alone.
+ * even if its `activation` is bfloat16. If it is I8, by blocks of 32 columns (the last one of what
+ * is left): x becomes s · q, s = max|x| / 127 in float32 and q = x · (127 / max|x|) rounded to the
+ * nearest whole number, even if two are near; a block below 1e-30 becomes 0, and one that holds an
+ * infinity or NaN becomes NaN. prepared has room for few_bytes(T, cols) or many_bytes(T, cols)
+ * bytes, at least 4-byte aligned; what the last group has no rows for is left alone.
  */
 typedef void bb_prepare_fn(int T, int cols, const float *x, size_t ldx, void *prepared);
 
@@ -150,7 +159,7 @@ typedef struct bb_format {
        unless they are the last of the matrix, are multiples of it. */
     int            rows_together;
     size_t         align;                 /* bytes that a matrix must be aligned to */
-    bb_type        activation;            /* what x is rounded to: F32 (not at all) or BF16 */
+    bb_type        activation;            /* what x is rounded to: F32 (not at all), BF16 or I8 */
     /* Rows of x that prepare_many puts side by side, at most BB_MOST_GROUP. Separate calls may
        prepare separate groups: row `first`, a multiple of it, at offset many_bytes(first, cols). */
     int            group;
@@ -165,7 +174,26 @@ typedef struct bb_format {
     bb_encode_fn  *encode;                /* NULL: can only be read */
 } bb_format;
 
-enum { BB_FORMAT_F32, BB_FORMAT_BF16, BB_FORMAT_F16, BB_N_FORMATS };
+enum { BB_FORMAT_F32, BB_FORMAT_BF16, BB_FORMAT_F16, BB_FORMAT_Q8, BB_FORMAT_Q4, BB_N_FORMATS };
+
+/*
+ * Weights of 8 and of 4 bits with a float16 scale a block of 32 columns. Rows beyond the last are
+ * zeros up to a multiple of 16, columns up to a multiple of 64. 16 rows are a tile, 64 columns of it
+ * a group; tiles, and groups in them, follow each other. In a group, two blocks b:
+ *
+ *     Q8   int8 w[b][quad 0 … 7][row 0 … 15][4]           columns 32·b + 4·quad … + 3
+ *     Q4   byte c[b][pair 0 … 3][row 0 … 15][4]           low half: the codes of quad 2·pair,
+ *                                                         high half: those of quad 2·pair + 1
+ *     both float16 scale[b][row 0 … 15]
+ *
+ * A weight is scale · w, w from -127 to 127, or scale · bb_q4_values[code]. Scales have either sign.
+ * This one order serves dot products of four bytes in registers of any width.
+ */
+enum {
+    BB_BLOCK = 32, BB_TILE_ROWS = 16, BB_GROUP_COLS = 64,
+    BB_Q8_GROUP = 1088, BB_Q4_GROUP = 576             /* bytes: 8.5 and 4.5 bits a weight */
+};
+extern const int8_t bb_q4_values[16];                 /* ascending */
 
 /* ------------------------------------------------------------- elementwise -------------- */
 

@@ -14,6 +14,12 @@
 size_t bb_bytes_f32(int rows, int cols);
 size_t bb_bytes_half(int rows, int cols);
 
+/* Q8 and Q4: bytes of a matrix, decode and encode are the same functions at every level. */
+size_t       bb_bytes_q8(int rows, int cols);
+size_t       bb_bytes_q4(int rows, int cols);
+bb_decode_fn bb_decode_q8, bb_decode_q4;
+bb_encode_fn bb_encode_q8, bb_encode_q4;
+
 /* Row-major float32; row-major halves, by a conversion. */
 bb_decode_fn bb_decode_f32;
 bb_encode_fn bb_encode_f32;
@@ -22,14 +28,19 @@ void bb_decode_half(bb_widen_fn *widen, int rows, int cols, const void *W, int f
 void bb_encode_half(bb_narrow_fn *narrow, int rows, int cols, const float *w, size_t ldw, void *W,
                     int first);
 
+/* float32 rows of x, one below the other. */
+bb_prepare_fn bb_prepare_c;
+
 /* Defines the bb_decode_fn and the bb_encode_fn of halves that two conversions make. */
 #define BB_DEFINE_ROWS(widen, narrow, decode, encode)                                             \
     void decode(int rows, int cols, const void *W, int first, float *w, size_t ldw)               \
     {                                                                                             \
         bb_decode_half(widen, rows, cols, W, first, w, ldw);                                      \
     }                                                                                             \
-    void encode(int rows, int cols, const float *w, size_t ldw, void *W, int first)               \
+    void encode(int rows, int cols, const float *w, size_t ldw, const float *importance, void *W, \
+                int first)                                                                        \
     {                                                                                             \
+        (void)importance;                                                                         \
         bb_encode_half(narrow, rows, cols, w, ldw, W, first);                                     \
     }
 
@@ -43,7 +54,8 @@ void bb_encode_half(bb_narrow_fn *narrow, int rows, int cols, const float *w, si
 /* What exists at each of these levels. */
 #define BB_DECLARE(name, isa) bb_##name##_fn bb_##name##_##isa;
 #define BB_VARIANTS(isa)                                                                          \
-    extern const bb_format bb_format_f32_##isa, bb_format_bf16_##isa, bb_format_f16_##isa;        \
+    extern const bb_format bb_format_f32_##isa, bb_format_bf16_##isa, bb_format_f16_##isa,        \
+                           bb_format_q8_##isa, bb_format_q4_##isa;                                \
     extern const bb_cache  bb_cache_f32_##isa, bb_cache_bf16_##isa, bb_cache_f16_##isa,           \
                            bb_cache_q8_##isa;                                                     \
     extern const bb_rows   bb_rows_bf16_##isa, bb_rows_q8_##isa;                                  \
@@ -60,6 +72,8 @@ BB_VARIANTS(avx512);
 
 /* What wins by instructions that these levels lack. */
 extern const bb_format bb_format_bf16_avx512bf16;
+extern const bb_format bb_format_q8_avxvnni, bb_format_q4_avxvnni, bb_format_q8_avx512vnni,
+                       bb_format_q4_avx512vnni;
 bb_attend_fn           bb_attend_bf16_avx512bf16, bb_attend_q8_avx512vnni;
 bb_peak_fn             bb_peak_bf16_avx512bf16, bb_peak_i8_avx512vnni, bb_peak_i8_avxvnni;
 

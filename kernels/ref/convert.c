@@ -30,8 +30,10 @@ void bb_decode_f32(int rows, int cols, const void *W, int first, float *w, size_
     for (int r = 0; r < rows; r++, from += width, w += ldw) memcpy(w, from, width * sizeof *w);
 }
 
-void bb_encode_f32(int rows, int cols, const float *w, size_t ldw, void *W, int first)
+void bb_encode_f32(int rows, int cols, const float *w, size_t ldw, const float *importance, void *W,
+                   int first)
 {
+    (void)importance;
     const size_t width = (size_t)cols;
     float       *to    = (float *)W + (size_t)first * width;
 

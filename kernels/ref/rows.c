@@ -54,10 +54,9 @@ static inline void multiply_row(int type, int T, int cols, const void *w, const 
     }
 }
 
-/* One row below the other. */
-static void bb_prepare_c(int T, int cols, const float *x, size_t ldx, void *prepared)
+void bb_prepare_c(int T, int cols, const float *x, size_t ldx, void *prepared)
 {
-    bb_encode_f32(T, cols, x, ldx, prepared, 0);
+    bb_encode_f32(T, cols, x, ldx, NULL, prepared, 0);
 }
 
 static inline void multiply_matrix(int type, int T, int rows, int cols, const void *W, int first,

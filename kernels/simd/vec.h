@@ -22,12 +22,18 @@
 #  define BB_VEC_512 1
 #  if defined(__AVX512BF16__)
 #    define BB_ISA(name) name##_avx512bf16
+#  elif defined(__AVX512VNNI__)
+#    define BB_ISA(name) name##_avx512vnni
 #  else
 #    define BB_ISA(name) name##_avx512
 #  endif
 #elif defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 #  define BB_VEC_512 0
-#  define BB_ISA(name) name##_avx2
+#  if defined(__AVXVNNI__)
+#    define BB_ISA(name) name##_avxvnni
+#  else
+#    define BB_ISA(name) name##_avx2
+#  endif
 #else
 #  error "vec.h needs -mavx2 -mfma -mf16c, or -mavx512f -mavx512bw -mavx512dq -mavx512vl"
 #endif
@@ -71,6 +77,8 @@ BB_INLINE vf vf_of(vi v) { return _mm512_castsi512_ps(v); }
 BB_INLINE vi vi_load(const void *p) { return _mm512_loadu_si512(p); }
 BB_INLINE vi vi_and(vi a, vi b) { return _mm512_and_si512(a, b); }
 BB_INLINE vi vi_or(vi a, vi b) { return _mm512_or_si512(a, b); }
+BB_INLINE vi vi_xor(vi a, vi b) { return _mm512_xor_si512(a, b); }
+BB_INLINE vi vi_repeat(__m128i v) { return _mm512_broadcast_i32x4(v); }
 
 BB_INLINE vm vm_first(int n) { return (vm)((1u << n) - 1u); }
 
@@ -198,6 +206,8 @@ BB_INLINE vf vf_of(vi v) { return _mm256_castsi256_ps(v); }
 BB_INLINE vi vi_load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
 BB_INLINE vi vi_and(vi a, vi b) { return _mm256_and_si256(a, b); }
 BB_INLINE vi vi_or(vi a, vi b) { return _mm256_or_si256(a, b); }
+BB_INLINE vi vi_xor(vi a, vi b) { return _mm256_xor_si256(a, b); }
+BB_INLINE vi vi_repeat(__m128i v) { return _mm256_broadcastsi128_si256(v); }
 
 BB_INLINE __m256i vm_first(int n)
 {

@@ -400,7 +400,7 @@ static void make_rows(const making *k, int first, int n, float *rows)
     if (!j->from) bb_random_fill(bb_random_bound(cols), k->seed, at, m, rows);
     else if (j->stored->block == 1) read_elements(j->stored, j->from, at, m, rows);
     else j->stored->decode(n, cols, j->from, first, rows, (size_t)cols);
-    f->encode(n, cols, rows, (size_t)cols, j->data, first);
+    f->encode(n, cols, rows, (size_t)cols, NULL, j->data, first);
 }
 
 static void make_some(void *context, int worker)

@@ -12,7 +12,8 @@ static const struct {
     [BB_TYPE_F32]         = { "F32",        32 },
     [BB_TYPE_BF16]        = { "BF16",       16 },
     [BB_TYPE_F16]         = { "F16",        16 },
-    /* BB_TYPE_Q8: of caches and rows, not of tensors */
+    [BB_TYPE_Q8]          = { "Q8",          0 },    /* in no file by this name */
+    [BB_TYPE_Q4]          = { "Q4",          0 },
     [BB_TYPE_F64]         = { "F64",        64 },
     [BB_TYPE_F8_E4M3]     = { "F8_E4M3",     8 },
     [BB_TYPE_F8_E5M2]     = { "F8_E5M2",     8 },
@@ -41,7 +42,7 @@ unsigned bb_type_bits(bb_type t) { return table[t].bits; }
 bb_type bb_type_find(const char *name, size_t n)
 {
     for (int t = BB_TYPE_NONE + 1; t < BB_N_TYPES; t++)
-        if (table[t].name && strlen(table[t].name) == n && memcmp(table[t].name, name, n) == 0)
+        if (table[t].bits > 0 && strlen(table[t].name) == n && memcmp(table[t].name, name, n) == 0)
             return (bb_type)t;
     return BB_TYPE_NONE;
 }

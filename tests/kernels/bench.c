@@ -58,12 +58,16 @@ static const bb_format *format_of(const bench *b)
    products of the level use. Kernels whose operands stay in caches read faster than memory. */
 static double limit_now(const bench *b, const char *name, const char *unit)
 {
-    const bb_cache *cache = &b->k->cache[b->type];
-    const bool  dots = strncmp(name, "few", 3) == 0 || strncmp(name, "many", 4) == 0
-                     ? format_of(b)->activation == BB_TYPE_BF16
-                     : strstr(name, "attend_many") && cache->attend_many != cache->attend;
-    bb_peak_fn *peak = b->best.peak[dots ? BB_PEAK_BF16 : BB_PEAK_F32];
+    const bool  is_product = strncmp(name, "few", 3) == 0 || strncmp(name, "many", 4) == 0;
+    bb_peak_fn *peak = b->best.peak[BB_PEAK_F32];
     double      most = 0.0;
+
+    if (is_product ? format_of(b)->activation == BB_TYPE_BF16
+                   : strstr(name, "attend_many")
+                     && b->k->cache[b->type].attend_many != b->k->cache[b->type].attend)
+        peak = b->best.peak[BB_PEAK_BF16];
+    if (is_product && format_of(b)->activation == BB_TYPE_I8 && b->best.peak[BB_PEAK_I8])
+        peak = b->best.peak[BB_PEAK_I8];
 
     for (int i = 0; i < 3; i++) {
         volatile uint64_t sum = 0;
@@ -290,37 +294,45 @@ static void bench_rows(bench *b)
     memset(b->state, 0, sizeof(float) * LAYERS * H * P * N);
 }
 
-static void bench_types(bench *b)
+/* Products of a format: b->weights is a matrix of it. */
+static void bench_products(bench *b)
 {
     static const int T[] = { 1, 2, 4, 8, 16, 32 };
+    const bb_format *f = format_of(b);
     char             name[64];
 
-    for (b->type = BB_TYPE_F32; b->type < BB_N_FLOATS; b->type++) {
-        const char  *type = type_name(b->type);
-        const double size = b->type == BB_TYPE_F32 ? 4 : 2;
+    for (size_t i = 0; i < sizeof T / sizeof *T; i++) {
+        b->T = T[i];
+        snprintf(name, sizeof name, "few %s T=%d 8192x4096", f->name, b->T);
+        if (b->T == 1) time_kernel(b, name, run_few, (double)f->bytes(W_ROWS, D), "GB/s");
+        else time_kernel(b, name, run_few, 2.0 * b->T * W_ROWS * D, "GFLOP/s");
+    }
+    snprintf(name, sizeof name, "decode %s 64x4096", f->name);
+    time_kernel(b, name, run_rows_decoded, (double)f->bytes(64, D) + 4.0 * 64 * D, "GB/s");
+    for (b->T = 64; b->T <= 512; b->T *= 8) {
+        snprintf(name, sizeof name, "many %s %dx4096x4096", f->name, b->T);
+        if (f->many) time_kernel(b, name, run_many, 2.0 * b->T * MANY_ROWS * D, "GFLOP/s");
+        else b->ns_c[b->n_timed++] = 0.0;
+    }
+}
 
+static void bench_types(bench *b)
+{
+    char name[64];
+
+    for (b->type = BB_TYPE_F32; b->type < BB_N_FLOATS; b->type++) {
         fill(b->weights, N_CACHE, -1, 1);
         if (b->type != BB_TYPE_F32) {
             b->k->narrow[b->type](N_CACHE, b->weights, halves(b));        /* in order */
-            snprintf(name, sizeof name, "widen %s", type);
+            snprintf(name, sizeof name, "widen %s", type_name(b->type));
             time_kernel(b, name, run_widen, 6.0 * I * 64, "GB/s");
-            snprintf(name, sizeof name, "narrow %s", type);
+            snprintf(name, sizeof name, "narrow %s", type_name(b->type));
             time_kernel(b, name, run_narrow, 6.0 * I * 64, "GB/s");
         }
-        for (size_t i = 0; i < sizeof T / sizeof *T; i++) {
-            b->T = T[i];
-            snprintf(name, sizeof name, "few %s T=%d 8192x4096", type, b->T);
-            if (b->T == 1) time_kernel(b, name, run_few, size * W_ROWS * D, "GB/s");
-            else time_kernel(b, name, run_few, 2.0 * b->T * W_ROWS * D, "GFLOP/s");
-        }
-        snprintf(name, sizeof name, "decode %s 64x4096", type);
-        time_kernel(b, name, run_rows_decoded, (size + 4) * 64 * D, "GB/s");
-        b->T = 512;
-        snprintf(name, sizeof name, "many %s 512x4096x4096", type);
-        if (format_of(b)->many)
-            time_kernel(b, name, run_many, 2.0 * b->T * MANY_ROWS * D, "GFLOP/s");
-        else b->ns_c[b->n_timed++] = 0.0;
+        bench_products(b);
     }
+    memset(b->weights, 0x11, N_CACHE * sizeof *b->weights);          /* scales of 0.0006 */
+    for (b->type = BB_TYPE_Q8; b->type <= BB_TYPE_Q4; b->type++) bench_products(b);
 }
 
 static void bench_level(bench *b)

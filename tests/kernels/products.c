@@ -10,7 +10,7 @@
 
 typedef struct shape { int T, rows, cols; } shape;
 
-enum { BEFORE = 2, AFTER = 1 };           /* rows of the matrix around those that are multiplied */
+enum { BEFORE = 16, AFTER = 1 };          /* rows of the matrix around those that are multiplied */
 
 /* One call of the kernel under test. */
 typedef struct call {
@@ -42,26 +42,60 @@ static void run(const call *k, int T, int first, int rows, int cols, const float
     else k->f->few(T, rows, cols, k->W, first, k->prepared, y, k->ldy);
 }
 
-/* Rows are float32, their values what is left of them when the format rounds. */
-static typed make_rows(check *c, const call *k, int fill, size_t n)
+/* Replace x, a block of n values, by whole numbers times its largest / 127. */
+static void round_block(int n, const float *x, double *value)
 {
-    const int   type = (int)k->f->activation;
-    const typed x = check_typed(c, BB_TYPE_F32, fill, n);
+    float most = 0.0f;
 
-    for (size_t i = 0; type != BB_TYPE_F32 && i < n; i++)
-        x.value[i] = decode_half(type, encode_half(type, x.value[i]));
+    for (int i = 0; i < n; i++) most = fmaxf(most, fabsf(x[i]));
+    for (int i = 0; i < n; i++)
+        value[i] = most < 1e-30f ? 0.0 : (double)(most / 127.0f) * rint((double)(x[i] * (127.0f / most)));
+}
+
+/* Rows are float32, their values what is left of them when the format rounds. */
+static typed make_rows(check *c, const call *k, int fill, int T, int cols)
+{
+    const int    type = (int)k->f->activation;
+    const size_t n = (size_t)T * k->ldx;
+    const typed  x = check_typed(c, BB_TYPE_F32, fill, n);
+
+    if (type == BB_TYPE_BF16)
+        for (size_t i = 0; i < n; i++) x.value[i] = decode_half(type, encode_half(type, x.value[i]));
+    for (int t = 0; type == BB_TYPE_I8 && t < T; t++)
+        for (int i = 0; i < cols; i += 32) {
+            const size_t at = (size_t)t * k->ldx + (size_t)i;
+            round_block(cols - i < 32 ? cols - i : 32, (const float *)x.data + at, x.value + at);
+        }
     return x;
 }
 
-/* Weight rows one by one have the bits they have together: tiles may be cut anywhere. */
+/* A matrix in a format, and its values. What has scales is made by encode; decode says what it is. */
+static typed make_weights(check *c, const bb_format *f, int fill, int rows, int cols)
+{
+    const size_t n = (size_t)rows * (size_t)cols;
+
+    if (f->block == 1) return check_typed(c, (int)f->type, fill, n);
+    const typed t = { check_halves(c, f->bytes(rows, cols) / 2), malloc((n + 1) * sizeof(double)) };
+    const float *w = check_input(c, fill, n);
+    float       *back = check_floats(c, n);
+    if (!t.value) exit(2);
+    f->encode(rows, cols, w, (size_t)cols, NULL, (void *)(uintptr_t)t.data, 0);
+    f->decode(rows, cols, t.data, 0, back, (size_t)cols);
+    for (size_t i = 0; i < n; i++) t.value[i] = (double)back[i];
+    return t;
+}
+
+/* Weight rows, as few as the format allows, have the bits they have together: tiles may be cut
+   anywhere. */
 static void check_rows_alone(check *c, const call *k, shape s, const float *x, const float *y)
 {
     float *one = check_floats(c, (size_t)s.T * k->ldy);
 
-    for (int r = 0; r < s.rows; r += r < 3 ? 1 : 7) {
-        run(k, s.T, BEFORE + r, 1, s.cols, x, one);
+    for (int r = 0, n = k->f->rows_together; r < s.rows; r += r < 3 || n > 1 ? n : 7) {
+        const int rows = s.rows - r < n ? s.rows - r : n;
+        run(k, s.T, BEFORE + r, rows, s.cols, x, one);
         for (size_t t = 0; t < (size_t)s.T; t++)
-            check_bits(c, 1, one + t * k->ldy, y + t * k->ldy + r);
+            check_bits(c, (size_t)rows, one + t * k->ldy, y + t * k->ldy + r);
     }
 }
 
@@ -73,8 +107,8 @@ static void check_shape(check *c, int format, bool many, shape s, int fill)
     double           error = 0.0, w2 = 0.0, x2 = 0.0;
 
     check_case(c, "T %d rows %d cols %d fill %d", s.T, s.rows, s.cols, fill);
-    const typed W = check_typed(c, (int)f->type, fill, n_rows * cols);
-    const typed x = make_rows(c, &k, fill, (size_t)s.T * k.ldx);
+    const typed W = make_weights(c, f, fill, (int)n_rows, s.cols);
+    const typed x = make_rows(c, &k, fill, s.T, s.cols);
     float      *y = check_floats(c, (size_t)s.T * k.ldy), *one = check_floats(c, k.ldy);
 
     k.W = W.data;                         /* prepared: aligned as floats are, whatever it holds */
@@ -127,7 +161,7 @@ static void check_encode(check *c, int format, int rows, int cols)
     float       *back = check_floats(c, n);
     void        *W = f->type == BB_TYPE_F32 ? (void *)check_floats(c, n)
                                             : (void *)check_halves(c, n);
-    f->encode(rows, cols, w, width, W, 0);
+    f->encode(rows, cols, w, width, NULL, W, 0);
     f->decode(rows, cols, W, 0, back, width);
     for (size_t i = 0; i < n; i++) {
         double want = (double)w[i];
@@ -160,7 +194,7 @@ static void check_decode(check *c, int format, int rows, int cols)
                 check_near(c, i, w[r * ldw + i], W.value[((size_t)first + r) * width + i], 0.0);
             check_true(c, check_is_sentinel(w[r * ldw + width]), "wrote between the rows of w");
         }
-        f->encode(n, cols, w, ldw, copy, first);
+        f->encode(n, cols, w, ldw, NULL, copy, first);
     }
     check_true(c, memcmp(copy, W.data, bytes) == 0, "encoding what decode gave gives other bytes");
     check_done(c);
@@ -212,8 +246,13 @@ static void check_row(check *c, int format)
 
     check_case(c, "the row of the table");
     check_true(c, bb_format_of(c->k, f->type) == f, "is not found by its type");
-    check_true(c, f->block == 1 && f->rows_together == 1, "is not row-major");
-    check_true(c, f->align == f->bytes(1, 1), "wants more than the alignment of an element");
+    if (f->block == 1) {
+        check_true(c, f->rows_together == 1, "is not row-major");
+        check_true(c, f->align == f->bytes(1, 1), "wants more than the alignment of an element");
+    } else {
+        check_true(c, BEFORE % f->rows_together == 0, "has tiles that these checks cut");
+        check_true(c, f->align == 2, "wants more than the alignment of a scale");
+    }
     check_true(c, f->group >= 1 && f->group <= BB_MOST_GROUP, "group is out of range");
     check_true(c, f->prepare_many && f->many_bytes, "many is incomplete");
     check_done(c);
@@ -237,7 +276,7 @@ void check_products(check *c)
             check_end(c);
         }
         snprintf(name, sizeof name, "decode %s", f->name);
-        if (CHECK_BEGIN(c, name, format[i].decode)) {
+        if (f->block == 1 && CHECK_BEGIN(c, name, format[i].decode)) {
             for (int rows = 0; rows < 8; rows++)
                 for (int cols = 0; cols < 70; cols += 1 + cols / 3) check_decode(c, i, rows, cols);
             check_decode(c, i, 5, 4096);

@@ -238,13 +238,13 @@ static void test_replay(void **unused)
 
             memset(state[0], 0, k->state_bytes(m));
             memset(state[1], 0xFF, k->state_bytes(m));
-            k->replay(m, &l.kernels, log, end, state[0], state[1], scratch);
+            k->replay(m, &l.kernels, log, 0, end, state[0], state[1], scratch);
             k->save(m, &l.kernels, state[1], NULL, 0, found, scratch);
             assert_memory_equal(found, expected, bytes);
 
             memset(state[0], 0xFF, k->state_bytes(m));
             k->load(m, &l.kernels, before, 0, state[0], NULL, scratch);
-            k->replay(m, &l.kernels, log + (size_t)split * width, end - split, state[0], state[0],
+            k->replay(m, &l.kernels, log + (size_t)split * width, split, end - split, state[0], state[0],
                       scratch);
             k->save(m, &l.kernels, state[0], NULL, 0, found, scratch);
             assert_memory_equal(found, expected, bytes);

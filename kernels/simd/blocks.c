@@ -1,0 +1,360 @@
+/* blocks.c - formats of 8 and 4 bits in blocks of 32 columns, times x rounded to 8 bits by the same
+ * blocks.
+ *
+ * The products of a block are whole numbers and exact: a lane adds up 32 columns of one output in
+ * 32 bits. One multiplication and one fused multiply-add then bring the scales in, in the order of
+ * the blocks, whatever the level and however many rows share the call; so few and many rows are one
+ * scheme, and have the same bits.
+ *
+ * The weights of a block for 16 outputs stay in registers while rows of x pass by, each a broadcast
+ * of four columns at a time. With VNNI a dot product of four bytes wants one factor unsigned: the
+ * weights get 128 added, and a sum starts at -128 · Σq. Without, bytes are widened to pairs of 16
+ * bits, the first and third of a quad and the second and fourth, for vpmaddwd; vpmaddubsw would
+ * overflow.
+ */
+#include "../ref/blocks.h"
+#include "../variants.h"
+#include "vec.h"
+
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
+#  define DOTS 1
+enum { PARTS = 1 };                       /* registers of a quad; dwords of it in prepared x */
+#else
+#  define DOTS 0
+enum { PARTS = 2 };
+#endif
+
+enum {
+    QUADS = BB_BLOCK / 4,
+    UNITS = QUADS * PARTS,                /* registers of weights of a block and VL outputs */
+    HALVES = BB_TILE_ROWS / VL,           /* registers of 16 outputs */
+    MOST = BB_VEC_512 ? 16 : 4,           /* rows of x whose sums stay in registers */
+    CHUNK = 16,                           /* groups that all rows pass before the next ones: their x
+                                             stays in the first cache, their weights in the second */
+    AHEAD = 4096                          /* bytes from a group to what is prefetched meanwhile */
+};
+
+/* ------------------------------------------------------------- x ------------------------ */
+
+/* m rows of a block of x, side by side: [UNITS][m] quads, scales [m], starts of sums [m]; in words
+   of 32 bits. */
+enum { PART = UNITS + 2 };
+
+static size_t x_words(int m, int cols) { return (size_t)m * 2 * (size_t)bb_groups(cols) * PART; }
+
+static size_t x_bytes(int T, int cols) { return x_words(T, cols) * sizeof(int32_t); }
+
+/* Rows that go side by side when `left` are left: numbers for which there is a tile. */
+BB_INLINE int rows_together(int left)
+{
+    return left >= MOST ? MOST : left > 8 ? 8 : left;
+}
+
+/* The most of lanes, and their sum. */
+#if BB_VEC_512
+BB_INLINE int32_t vi_most(vi v) { return _mm512_reduce_max_epi32(v); }
+BB_INLINE int32_t vi_sum(vi v) { return _mm512_reduce_add_epi32(v); }
+
+/* Whole numbers of 8 bits in 32 to bytes, in their order. */
+BB_INLINE __m256i pack(const vi q[BB_BLOCK / VL])
+{
+    return _mm256_set_m128i(_mm512_cvtepi32_epi8(q[1]), _mm512_cvtepi32_epi8(q[0]));
+}
+#else
+BB_INLINE int32_t vi_most(vi v)
+{
+    __m128i m = _mm_max_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0x4e));
+    return _mm_cvtsi128_si32(_mm_max_epi32(m, _mm_shuffle_epi32(m, 0xb1)));
+}
+BB_INLINE int32_t vi_sum(vi v)
+{
+    __m128i m = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    m = _mm_add_epi32(m, _mm_shuffle_epi32(m, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(m, _mm_shuffle_epi32(m, 0xb1)));
+}
+BB_INLINE __m256i pack(const vi q[BB_BLOCK / VL])
+{
+    const __m256i low = _mm256_packs_epi32(q[0], q[1]), high = _mm256_packs_epi32(q[2], q[3]);
+    return _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high),
+                                       _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+#endif
+
+/* Quad i of 32 bytes to words i and, in pairs of 16 bits, i + 8. */
+BB_INLINE void store_quads(int32_t word[UNITS], __m256i bytes)
+{
+#if DOTS
+    _mm256_storeu_si256((__m256i *)word, bytes);
+#else
+    _mm256_storeu_si256((__m256i *)word, _mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8));
+    _mm256_storeu_si256((__m256i *)(word + QUADS), _mm256_srai_epi16(bytes, 8));
+#endif
+}
+
+/* One row of a block, n columns of x, to every m-th word from `to` on. */
+BB_INLINE void prepare_block(int n, const float *x, int m, int32_t *to)
+{
+    vf      v[BB_BLOCK / VL];
+    vi      q[BB_BLOCK / VL], most = BB_MM(set1_epi32)(0), sum = most;
+    int32_t word[UNITS];
+    float   scale;
+
+    BB_UNROLL
+    for (int i = 0; i < BB_BLOCK / VL; i++) {
+        const int left = n - i * VL < 0 ? 0 : n - i * VL;
+        v[i] = left >= VL ? vf_load(x + i * VL) : vf_load_part(x + i * VL, left);
+        most = BB_MM(max_epi32)(most, vi_and(vi_of(v[i]), BB_MM(set1_epi32)(0x7fffffff)));
+    }
+    const int32_t bits = vi_most(most);   /* infinity and NaN are above all numbers */
+    memcpy(&scale, &bits, sizeof scale);
+    const bool  some = scale >= 1e-30f && bits < 0x7f800000;
+    const float inverse = some ? 127.0f / scale : 0.0f;
+    scale = some ? scale / 127.0f : bits < 0x7f800000 ? 0.0f : __builtin_nanf("");
+    BB_UNROLL
+    for (int i = 0; i < BB_BLOCK / VL; i++) {
+        q[i] = some ? BB_MM(cvtps_epi32)(vf_mul(v[i], vf_set1(inverse))) : BB_MM(set1_epi32)(0);
+        sum = BB_MM(add_epi32)(sum, q[i]);
+    }
+    store_quads(word, pack(q));
+    for (int i = 0; i < UNITS; i++) to[i * m] = word[i];
+    memcpy(to + UNITS * m, &scale, sizeof scale);
+    to[(UNITS + 1) * m] = DOTS ? -128 * vi_sum(sum) : 0;
+}
+
+static void BB_ISA(bb_prepare_blocks)(int T, int cols, const float *x, size_t ldx, void *prepared)
+{
+    int32_t  *to = prepared;
+    const int width = bb_groups(cols) * BB_GROUP_COLS;
+
+    for (int t = 0, m; t < T; t += m, x += (size_t)m * ldx) {
+        m = rows_together(T - t);
+        for (int c = 0; c < width; c += BB_BLOCK, to += PART * m) {
+            const int left = cols - c < 0 ? 0 : cols - c;
+            for (int i = 0; i < m; i++)
+                prepare_block(left < BB_BLOCK ? left : BB_BLOCK, x + (size_t)i * ldx + (left ? c : 0),
+                              m, to + i);
+        }
+    }
+}
+
+/* ------------------------------------------------------------- weights ------------------ */
+
+/* Loads block b of a group for the outputs of one register, ready to be multiplied: quad i in
+   w[i], and, in pairs of 16 bits, w[i + 8]. */
+typedef void load_fn(const unsigned char *group, int b, int half, vi w[UNITS]);
+
+/* Four signed bytes a lane, w [QUADS], as the multiplication wants them. */
+BB_INLINE void spread(vi w[UNITS])
+{
+    BB_UNROLL
+    for (int i = 0; i < QUADS; i++) {
+#if DOTS
+        w[i] = vi_xor(w[i], BB_MM(set1_epi8)((char)0x80));
+#else
+        w[i + QUADS] = BB_MM(srai_epi16)(w[i], 8);
+        w[i] = BB_MM(srai_epi16)(BB_MM(slli_epi16)(w[i], 8), 8);
+#endif
+    }
+}
+
+BB_INLINE void load_q8(const unsigned char *group, int b, int half, vi w[UNITS])
+{
+    BB_UNROLL
+    for (int i = 0; i < QUADS; i++)
+        w[i] = vi_load(group + bb_q8_at(b, i, half * VL));
+    spread(w);
+}
+
+BB_INLINE void load_q4(const unsigned char *group, int b, int half, vi w[UNITS])
+{
+    const vi mask = BB_MM(set1_epi8)(15);
+    const vi signed_values = vi_repeat(_mm_loadu_si128((const __m128i *)bb_q4_values));
+    const vi values = DOTS ? vi_xor(signed_values, BB_MM(set1_epi8)((char)0x80)) : signed_values;
+
+    BB_UNROLL
+    for (int i = 0; i < QUADS / 2; i++) {
+        const vi codes = vi_load(group + bb_q4_at(b, i, half * VL));
+        w[2 * i] = BB_MM(shuffle_epi8)(values, vi_and(codes, mask));
+        w[2 * i + 1] = BB_MM(shuffle_epi8)(values, vi_and(BB_MM(srli_epi16)(codes, 4), mask));
+    }
+    if (!DOTS) spread(w);
+}
+
+/* ------------------------------------------------------------- tiles -------------------- */
+
+/* sum + the products of four bytes a lane, or of two pairs, with a quad of x in all lanes. */
+BB_INLINE vi add_products(vi sum, vi w, vi x)
+{
+#if DOTS && BB_VEC_512
+    return _mm512_dpbusd_epi32(sum, w, x);
+#elif DOTS
+    return _mm256_dpbusd_avx_epi32(sum, w, x);
+#else
+    return BB_MM(add_epi32)(sum, BB_MM(madd_epi16)(w, x));
+#endif
+}
+
+/* Where the sums of a tile go: [M][16]. */
+typedef struct target {
+    float *sum;
+    bool   add, finish;                   /* to sums of earlier groups; write n columns of y instead */
+    float *y;
+    size_t ldy;
+    int    n;
+} target;
+
+/* M rows of x times one block of VL outputs. */
+BB_INLINE void tile_block(load_fn *load, size_t group_bytes, int M, const unsigned char *group, int b,
+                          int half, const int32_t *x, vf acc[MOST])
+{
+    const vf scale = vf_load_f16((const uint16_t *)(const void *)
+                                 (group + bb_scale_at(group_bytes, b, half * VL)));
+    vi       w[UNITS];
+
+    load(group, b, half, w);
+    BB_UNROLL
+    for (int t = 0; t < M; t++) {
+        vi    sum = BB_MM(set1_epi32)(DOTS ? x[(UNITS + 1) * M + t] : 0);
+        float x_scale;
+        memcpy(&x_scale, x + UNITS * M + t, sizeof x_scale);
+        BB_UNROLL
+        for (int i = 0; i < UNITS; i++)
+            sum = add_products(sum, w[i], BB_MM(set1_epi32)(x[i * M + t]));
+        acc[t] = vf_fma(vf_mul(BB_MM(cvtepi32_ps)(sum), vf_set1(x_scale)), scale, acc[t]);
+    }
+}
+
+/* M rows of x through n groups of a tile. */
+BB_INLINE void tile(load_fn *load, size_t group_bytes, int M, int n, const unsigned char *w,
+                    const int32_t *x, const target *to)
+{
+    for (int half = 0; half < HALVES; half++) {
+        const unsigned char *group = w;
+        const int32_t       *part = x;
+        vf                   acc[MOST];
+
+        BB_UNROLL
+        for (int t = 0; t < M; t++)
+            acc[t] = to->add ? vf_load(to->sum + t * BB_TILE_ROWS + half * VL) : vf_zero();
+        for (int g = 0; g < n; g++, group += group_bytes, part += 2 * PART * M) {
+            for (size_t i = 0; half == 0 && i < group_bytes; i += 64)
+                _mm_prefetch((const char *)group + AHEAD + i, _MM_HINT_T1);
+            tile_block(load, group_bytes, M, group, 0, half, part, acc);
+            tile_block(load, group_bytes, M, group, 1, half, part + PART * M, acc);
+        }
+        const int left = to->n - half * VL < 0 ? 0 : to->n - half * VL;
+        BB_UNROLL
+        for (int t = 0; t < M; t++)
+            if (to->finish)
+                vf_store_part(to->y + (size_t)t * to->ldy + half * VL, left < VL ? left : VL, acc[t]);
+            else vf_store(to->sum + t * BB_TILE_ROWS + half * VL, acc[t]);
+    }
+}
+
+typedef void tile_fn(int n, const unsigned char *w, const int32_t *x, const target *to);
+
+#define TILE(name, group_bytes, M)                                                                \
+    static void tile_##name##_##M(int n, const unsigned char *w, const int32_t *x,                \
+                                  const target *to)                                               \
+    {                                                                                             \
+        tile(load_##name, group_bytes, M, n, w, x, to);                                           \
+    }
+#define TILES_4(name, bytes) TILE(name, bytes, 1) TILE(name, bytes, 2) TILE(name, bytes, 3)         \
+    TILE(name, bytes, 4)
+#if BB_VEC_512
+#  define TILES(name, bytes) TILES_4(name, bytes) TILE(name, bytes, 5) TILE(name, bytes, 6)       \
+       TILE(name, bytes, 7) TILE(name, bytes, 8) TILE(name, bytes, 16)
+#  define LIST(name) NULL, tile_##name##_1, tile_##name##_2, tile_##name##_3, tile_##name##_4,    \
+       tile_##name##_5, tile_##name##_6, tile_##name##_7, tile_##name##_8, [MOST] = tile_##name##_16
+#else
+#  define TILES(name, bytes) TILES_4(name, bytes)
+#  define LIST(name) NULL, tile_##name##_1, tile_##name##_2, tile_##name##_3, tile_##name##_4
+#endif
+
+/* ------------------------------------------------------------- products ----------------- */
+
+/* A matrix and the tiles of its format. */
+typedef struct matrix {
+    tile_fn *const      *tile;            /* [MOST + 1] by rows of x */
+    size_t               group_bytes;
+    int                  n_groups;        /* of a tile */
+    const unsigned char *w;               /* the first tile that is meant */
+} matrix;
+
+BB_INLINE const unsigned char *group_of(const matrix *m, int tile, int group)
+{
+    return m->w + ((size_t)tile * (size_t)m->n_groups + (size_t)group) * m->group_bytes;
+}
+
+/* A tile passes all rows of x before the next one comes from memory. */
+static void few(const matrix *m, int T, int rows, const int32_t *x, float *y, size_t ldy)
+{
+    for (int r = 0; r < rows; r += BB_TILE_ROWS) {
+        const int32_t *part = x;
+        for (int t = 0, n; t < T; t += n) {
+            n = rows_together(T - t);
+            const target to = { .finish = true, .y = y + (size_t)t * ldy + r, .ldy = ldy,
+                                .n = rows - r < BB_TILE_ROWS ? rows - r : BB_TILE_ROWS };
+            m->tile[n](m->n_groups, group_of(m, r / BB_TILE_ROWS, 0), part, &to);
+            part += (size_t)n * 2 * (size_t)m->n_groups * PART;
+        }
+    }
+}
+
+/* A chunk of groups: some rows of x stay in the first cache while all tiles pass, whose chunks stay
+   in the second cache while all rows pass. sums [T][rows in whole tiles]. */
+static void many(const matrix *m, int T, int rows, const int32_t *x, float *y, size_t ldy, float *sums)
+{
+    const int whole = (rows + BB_TILE_ROWS - 1) / BB_TILE_ROWS * BB_TILE_ROWS;
+
+    for (int g = 0; g == 0 || g < m->n_groups; g += CHUNK) {
+        const int      k = m->n_groups - g < CHUNK ? m->n_groups - g : CHUNK;
+        const int32_t *part = x;
+        for (int t = 0, n; t < T; t += n) {
+            n = rows_together(T - t);
+            for (int r = 0; r < rows; r += BB_TILE_ROWS) {
+                const target to = {
+                    sums + (size_t)t * (size_t)whole + (size_t)n * (size_t)r, g > 0,
+                    g + k == m->n_groups, y + (size_t)t * ldy + r, ldy,
+                    rows - r < BB_TILE_ROWS ? rows - r : BB_TILE_ROWS
+                };
+                m->tile[n](k, group_of(m, r / BB_TILE_ROWS, g),
+                           part + (size_t)n * 2 * (size_t)g * PART, &to);
+            }
+            part += (size_t)n * 2 * (size_t)m->n_groups * PART;
+        }
+    }
+}
+
+#define FORMAT(name_of, type_of, bytes_of_group)                                                  \
+    TILES(name_of, bytes_of_group)                                                                \
+    static tile_fn *const name_of##_tiles[MOST + 1] = { LIST(name_of) };                          \
+    BB_INLINE matrix name_of##_matrix(int cols, const void *W, int first)                         \
+    {                                                                                             \
+        const matrix m = { name_of##_tiles, bytes_of_group, bb_groups(cols),                      \
+                           (const unsigned char *)W + bb_bytes_##name_of(first, cols) };          \
+        return m;                                                                                 \
+    }                                                                                             \
+    static void BB_ISA(bb_few_##name_of)(int T, int rows, int cols, const void *W, int first,     \
+                                         const void *x, float *y, size_t ldy)                     \
+    {                                                                                             \
+        const matrix m = name_of##_matrix(cols, W, first);                                        \
+        few(&m, T, rows, x, y, ldy);                                                              \
+    }                                                                                             \
+    static void BB_ISA(bb_many_##name_of)(int T, int rows, int cols, const void *W, int first,    \
+                                          const void *x, float *y, size_t ldy, void *scratch)     \
+    {                                                                                             \
+        const matrix m = name_of##_matrix(cols, W, first);                                        \
+        many(&m, T, rows, x, y, ldy, scratch);                                                    \
+    }                                                                                             \
+    const bb_format BB_ISA(bb_format_##name_of) = {                                               \
+        .name = #name_of, .type = type_of, .block = BB_BLOCK, .rows_together = BB_TILE_ROWS,      \
+        .align = 2, .activation = BB_TYPE_I8, .group = MOST, .bytes = bb_bytes_##name_of,        \
+        .few_bytes = x_bytes, .many_bytes = x_bytes, .prepare_few = BB_ISA(bb_prepare_blocks),    \
+        .prepare_many = BB_ISA(bb_prepare_blocks), .few = BB_ISA(bb_few_##name_of),               \
+        .many = BB_ISA(bb_many_##name_of), .decode = bb_decode_##name_of,                         \
+        .encode = bb_encode_##name_of                                                             \
+    };
+FORMAT(q8, BB_TYPE_Q8, BB_Q8_GROUP)
+FORMAT(q4, BB_TYPE_Q4, BB_Q4_GROUP)
