@@ -313,6 +313,7 @@ static void check_level(check *c)
     check_conv1d(c);
     check_ssd(c);
     check_attention(c);
+    check_stored(c);
 }
 
 const char *const check_levels[CHECK_LEVELS] = { "c", "avx2", "avxvnni", "avx512", "avx512vnni",
