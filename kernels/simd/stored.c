@@ -3,23 +3,22 @@
 #include "../variants.h"
 #include "vec.h"
 
-/* The noise of a row's first VL elements. */
-BB_INLINE vi first_noise(uint32_t row)
+/* How much the noise of each of VL elements differs from that of the first. */
+BB_INLINE vi noise_steps(void)
 {
     uint32_t chance[VL];
 
-    chance[0] = bb_dither_row(row);
-    for (int i = 1; i < VL; i++) chance[i] = chance[i - 1] + BB_DITHER_STEP;
+    for (uint32_t i = 0; i < VL; i++) chance[i] = i * BB_DITHER_STEP;
     return vi_load(chance);
 }
 
 static void put_bf16(int rows, int n, const float *src, uint32_t noise, void *dst)
 {
-    const vi  step = vi_set1((int)(VL * BB_DITHER_STEP));
+    const vi  step = vi_set1((int)(VL * BB_DITHER_STEP)), lanes = noise_steps();
     uint16_t *to = dst;
 
     for (int r = 0; r < rows; r++, src += n, to += n) {
-        vi chance = first_noise(noise + (uint32_t)r);
+        vi chance = vi_add(lanes, vi_set1((int)bb_dither_row(noise + (uint32_t)r)));
         for (int i = 0; i < n; i += VL) {
             const vf x = vf_load_up_to(src + i, n - i);
             const vi u = vi_of(x), moved = vi_add(u, BB_MM(srli_epi32)(chance, 16));
@@ -40,14 +39,14 @@ static void get_bf16(int rows, int n, const void *src, float *dst)
 static void put_q8(int rows, int n, const float *src, uint32_t noise, void *dst)
 {
     const size_t bytes = bb_row_bytes(BB_TYPE_Q8, n);
-    const vi     step = vi_set1((int)(VL * BB_DITHER_STEP));
+    const vi     step = vi_set1((int)(VL * BB_DITHER_STEP)), lanes = noise_steps();
     const vf     most = vf_set1(127.0f), least = vf_set1(-127.0f);
 
     for (int r = 0; r < rows; r++, src += n) {
         char       *to = (char *)dst + (size_t)r * bytes;
         const float scale = bb_row_scale(vf_most(n, src));
         const vf    by = vf_set1(scale > 0.0f ? 1.0f / scale : 0.0f);
-        vi          chance = first_noise(noise + (uint32_t)r);
+        vi          chance = vi_add(lanes, vi_set1((int)bb_dither_row(noise + (uint32_t)r)));
         memcpy(to, &scale, sizeof scale);
         to += sizeof scale;
         for (int i = 0; i < n; i += VL) {
