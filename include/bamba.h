@@ -153,8 +153,19 @@ typedef enum bamba_type {
     BAMBA_TYPE_F32     = 1,
     BAMBA_TYPE_BF16    = 2,
     BAMBA_TYPE_F16     = 3,
-    BAMBA_TYPE_Q8      = 4                /* int8 with scales                                    */
+    BAMBA_TYPE_Q8      = 4,               /* whole numbers of 8 bits with scales: of weights a
+                                             float16 for each block of 32, 8.5 bits a weight; of
+                                             keys, values and rows of a state one for each       */
+    BAMBA_TYPE_Q4      = 5                /* weights: 4 bits, 4.5 with the scale; as weight_type a
+                                             mix that keeps in Q8 what suffers most              */
 } bamba_type;
+
+/** Weights whose tensor's name holds a match of `pattern`, a regular expression as in
+    tokenizer.json, get `type`: F32 … Q4. */
+typedef struct bamba_type_rule {
+    const char *pattern;
+    bamba_type  type;
+} bamba_type_rule;
 
 /* ---------------------------------------------------------------- model ------------------- */
 
@@ -178,20 +189,23 @@ typedef struct bamba_model_options {
                                              runs elsewhere, see bamba_link. Both 0: all          */
     int               strict;             /* non-zero: refuse files with tensors that no part of
                                              the model needs, which otherwise go to the log      */
+    const bamba_type_rule *type_rules;    /* [n_type_rules] before weight_type; of several that
+                                             match a tensor the last one holds. Read in the call */
+    size_t            n_type_rules;
     bamba_type        state_type;         /* of the state-space layers' states: F32, BF16 or Q8; the
                                              smaller ones are rounded after every token          */
 } bamba_model_options;
 
 #define BAMBA_MODEL_OPTIONS { sizeof(bamba_model_options), BAMBA_TYPE_DEFAULT, BAMBA_TYPE_DEFAULT, \
                               NULL, { NULL, NULL, NULL }, NULL, NULL, NULL, NULL, 0,               \
-                              BAMBA_TYPE_DEFAULT, 0, 0, 0, 0, BAMBA_TYPE_DEFAULT }
+                              BAMBA_TYPE_DEFAULT, 0, 0, 0, 0, NULL, 0, BAMBA_TYPE_DEFAULT }
 
 /** What is known of a model; fixed for its life. */
 typedef struct bamba_model_info {
     size_t      struct_bytes;             /* in: sizeof(bamba_model_info)                        */
     const char *architecture;             /* "bamba"; borrowed from the model                    */
     const char *cpu;                      /* CPU level of the kernels in use: "avx2"; borrowed   */
-    bamba_type  weight_type;              /* of the head, the largest matrix                     */
+    bamba_type  weight_type;              /* that most weights of matrices have                  */
     bamba_type  kv_type;
     int         n_vocab;                  /* length of the logits, without the rows that
                                              config.json says are padding                        */
@@ -207,11 +221,12 @@ typedef struct bamba_model_info {
                                              where that is impossible, read                      */
     uint64_t    resident_bytes;           /* weights in memory of the model                      */
     int         max_new_tokens;           /* tokens its makers let it generate; 0 = not said     */
+    double      bits_per_weight;          /* of matrices, their scales included                  */
     bamba_type  state_type;
 } bamba_model_info;
 
 #define BAMBA_MODEL_INFO { sizeof(bamba_model_info), NULL, NULL, BAMBA_TYPE_DEFAULT,               \
-                           BAMBA_TYPE_DEFAULT, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0,               \
+                           BAMBA_TYPE_DEFAULT, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0.0,          \
                            BAMBA_TYPE_DEFAULT }
 
 /**

@@ -29,7 +29,7 @@ unsigned bb_cpu_families(const bb_cpuid *id)
     cpu |= BB_CPU_AVX512;
     if (!has(id->leaf7_ecx, 1u << 11)) return cpu;
     cpu |= BB_CPU_VNNI;
-    if (has(id->leaf7_1_eax, 1u << 5)) cpu |= BB_CPU_BF16;
+    if (has(id->leaf7_1_eax, 1u << 5) && has(id->leaf7_ecx, 1u << 1)) cpu |= BB_CPU_BF16;
     return cpu;
 }
 

@@ -23,6 +23,24 @@
         BB_EACH_KERNEL(ENTRY, isa)                                                                \
     }
 
+/* A format that is multiplied by decoding it for the kernels of float32. */
+static void add_scaled(bb_kernels *k, int at, const char *name, size_t (*bytes)(int, int),
+                       bb_decode_fn *decode)
+{
+    bb_format f = k->format[BB_FORMAT_F32];
+
+    f.name   = name;
+    f.type   = BB_TYPE_NONE;
+    f.block  = 0;
+    f.align  = sizeof(void *);
+    f.bytes  = bytes;
+    f.few    = NULL;
+    f.many   = NULL;
+    f.decode = decode;
+    f.encode = NULL;
+    k->format[at] = f;
+}
+
 /* Structures of other files are no constants to C11, so these rows are copied at run time. */
 #define TAKE(k, isa)                                                                              \
     do {                                                                                          \
@@ -31,6 +49,11 @@
         (k)->format[BB_FORMAT_F32]   = bb_format_f32_##isa;                                       \
         (k)->format[BB_FORMAT_BF16]  = bb_format_bf16_##isa;                                      \
         (k)->format[BB_FORMAT_F16]   = bb_format_f16_##isa;                                       \
+        (k)->format[BB_FORMAT_F8]    = bb_format_f8_##isa;                                        \
+        (k)->format[BB_FORMAT_I8]    = bb_format_i8_##isa;                                        \
+        add_scaled(k, BB_FORMAT_F8_SCALED, "f8 scaled", bb_bytes_byte, bb_decode_f8_scaled_##isa);\
+        add_scaled(k, BB_FORMAT_I8_SCALED, "i8 scaled", bb_bytes_byte, bb_decode_i8_scaled_##isa);\
+        add_scaled(k, BB_FORMAT_I4_SCALED, "i4 scaled", bb_bytes_i4, bb_decode_i4_scaled_##isa);  \
         (k)->format[BB_FORMAT_Q8]    = bb_format_q8_##isa;                                        \
         (k)->format[BB_FORMAT_Q4]    = bb_format_q4_##isa;                                        \
         (k)->cache[BB_TYPE_F32]      = bb_cache_f32_##isa;                                        \
@@ -89,6 +112,8 @@ void bb_kernels_init(bb_kernels *k, unsigned cpu)
     }
     if (cpu & BB_CPU_BF16) {
         k->format[BB_FORMAT_BF16]          = bb_format_bf16_avx512bf16;
+        k->format[BB_FORMAT_F8]            = bb_format_f8_avx512bf16;
+        k->format[BB_FORMAT_I8]            = bb_format_i8_avx512bf16;
         k->cache[BB_TYPE_BF16].attend_many = bb_attend_bf16_avx512bf16;
         k->peak[BB_PEAK_BF16]              = bb_peak_bf16_avx512bf16;
     }

@@ -154,7 +154,8 @@ typedef struct bb_format {
     /* Stored tensors of this element type are, byte by byte, matrices of this format;
        BB_TYPE_NONE: no file has such tensors. */
     bb_type        type;
-    int            block;                 /* columns that share a scale; 1: there are no scales */
+    /* Columns that share a scale; 1: there are no scales; 0: as each matrix says. */
+    int            block;
     /* Weight rows that are interleaved in memory; 1: row-major, no padding. `first`, and `rows`
        unless they are the last of the matrix, are multiples of it. */
     int            rows_together;
@@ -167,6 +168,8 @@ typedef struct bb_format {
     size_t       (*few_bytes)(int T, int cols);       /* of x; grows with T and cols */
     size_t       (*many_bytes)(int T, int cols);      /* of x; grows with T and cols */
     bb_prepare_fn *prepare_few, *prepare_many;
+    /* NULL, with `many`: products are those of decoded rows with the kernels of float32, which
+       `prepare…` fits. */
     bb_few_fn     *few;
     bb_many_fn    *many;                  /* NULL at a level without one: prepare_many then puts
                                              float32 rows one below the other */
@@ -174,7 +177,12 @@ typedef struct bb_format {
     bb_encode_fn  *encode;                /* NULL: can only be read */
 } bb_format;
 
-enum { BB_FORMAT_F32, BB_FORMAT_BF16, BB_FORMAT_F16, BB_FORMAT_Q8, BB_FORMAT_Q4, BB_N_FORMATS };
+enum {
+    BB_FORMAT_F32, BB_FORMAT_BF16, BB_FORMAT_F16, BB_FORMAT_Q8, BB_FORMAT_Q4,
+    BB_FORMAT_F8, BB_FORMAT_I8,
+    BB_FORMAT_F8_SCALED, BB_FORMAT_I8_SCALED, BB_FORMAT_I4_SCALED,
+    BB_N_FORMATS
+};
 
 /*
  * Weights of 8 and of 4 bits with a float16 scale a block of 32 columns. Rows beyond the last are
@@ -194,6 +202,32 @@ enum {
     BB_Q8_GROUP = 1088, BB_Q4_GROUP = 576             /* bytes: 8.5 and 4.5 bits a weight */
 };
 extern const int8_t bb_q4_values[16];                 /* ascending */
+
+/*
+ * W of the formats ..._SCALED: row-major codes of 8 or 4 bits as tools that quantize publish them,
+ * where they lie in a file, and a scale and maybe a zero that a block of rows and columns shares:
+ *
+ *     W[r, c] = scale[b] · (code[r, c] - zero[b])       rounded once
+ *     b = (first + r) / block_rows · blocks_across + c / block_cols
+ *
+ * F8: codes are F8_E4M3. I8: bytes, exclusive-or `flip` as int8. I4: the low half of a byte before
+ * the high one, 0 … 15 for -8 … 7.
+ */
+typedef struct bb_scaled {
+    const unsigned char *codes;           /* of row 0; any alignment */
+    size_t               row_bytes;
+    const float         *scale, *zero;    /* zero: whole numbers; NULL: all 0 */
+    int                  block_rows, block_cols;
+    int                  blocks_across;
+    int                  first;           /* rows of the first block that lie before row 0 */
+    unsigned char        flip;            /* 0x80: bytes are codes + 128; 0: two's complement */
+} bb_scaled;
+
+/* Number of the first block of a row. */
+static inline size_t bb_scaled_row(const bb_scaled *s, int row)
+{
+    return (size_t)((s->first + row) / s->block_rows) * (size_t)s->blocks_across;
+}
 
 /* ------------------------------------------------------------- elementwise -------------- */
 
@@ -458,7 +492,7 @@ enum {
     BB_CPU_AVXVNNI = 1u << 1,             /* AVX-VNNI: dot products of bytes in ymm */
     BB_CPU_AVX512  = 1u << 2,             /* F, BW, DQ, VL; the OS saves zmm */
     BB_CPU_VNNI    = 1u << 3,             /* AVX512_VNNI: dot products of bytes in zmm */
-    BB_CPU_BF16    = 1u << 4              /* AVX512_BF16: dot products of bfloat16 in zmm */
+    BB_CPU_BF16    = 1u << 4              /* AVX512_BF16: dot products of bfloat16 in zmm; and VBMI */
 };
 
 /* What a processor and its system say of themselves: registers of cpuid, 0 for a leaf that the

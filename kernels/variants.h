@@ -10,9 +10,16 @@
 
 #include "kernels.h"
 
+/* Bytes of a weight of the row-major formats that have no scales. */
+#define BB_ELEMENT_BYTES(type)                                                                    \
+    ((type) == BB_TYPE_F32 ? 4 : (type) == BB_TYPE_BF16 || (type) == BB_TYPE_F16 ? 2 : 1)
+
 /* Bytes of a row-major matrix of float32, or of halves. */
 size_t bb_bytes_f32(int rows, int cols);
 size_t bb_bytes_half(int rows, int cols);
+/* Of bytes, and of halves of bytes. */
+size_t bb_bytes_byte(int rows, int cols);
+size_t bb_bytes_i4(int rows, int cols);
 
 /* Q8 and Q4: bytes of a matrix, decode and encode are the same functions at every level. */
 size_t       bb_bytes_q8(int rows, int cols);
@@ -22,7 +29,7 @@ bb_encode_fn bb_encode_q8, bb_encode_q4;
 
 /* Row-major float32; row-major halves, by a conversion. */
 bb_decode_fn bb_decode_f32;
-bb_encode_fn bb_encode_f32;
+bb_encode_fn bb_encode_f32, bb_encode_f8;
 void bb_decode_half(bb_widen_fn *widen, int rows, int cols, const void *W, int first, float *w,
                     size_t ldw);
 void bb_encode_half(bb_narrow_fn *narrow, int rows, int cols, const float *w, size_t ldw, void *W,
@@ -55,6 +62,7 @@ bb_prepare_fn bb_prepare_c;
 #define BB_DECLARE(name, isa) bb_##name##_fn bb_##name##_##isa;
 #define BB_VARIANTS(isa)                                                                          \
     extern const bb_format bb_format_f32_##isa, bb_format_bf16_##isa, bb_format_f16_##isa,        \
+                           bb_format_f8_##isa, bb_format_i8_##isa,                                \
                            bb_format_q8_##isa, bb_format_q4_##isa;                                \
     extern const bb_cache  bb_cache_f32_##isa, bb_cache_bf16_##isa, bb_cache_f16_##isa,           \
                            bb_cache_q8_##isa;                                                     \
@@ -63,6 +71,8 @@ bb_prepare_fn bb_prepare_c;
     bb_narrow_fn           bb_narrow_bf16_##isa, bb_narrow_f16_##isa;                             \
     bb_decode_fn           bb_decode_bf16_##isa, bb_decode_f16_##isa;                             \
     bb_encode_fn           bb_encode_bf16_##isa, bb_encode_f16_##isa;                             \
+    bb_decode_fn           bb_decode_f8_##isa, bb_decode_i8_##isa, bb_decode_f8_scaled_##isa,     \
+                           bb_decode_i8_scaled_##isa, bb_decode_i4_scaled_##isa;                  \
     BB_EACH_KERNEL(BB_DECLARE, isa)                                                               \
     bb_peak_fn             bb_peak_f32_##isa
 
@@ -71,7 +81,7 @@ BB_VARIANTS(avx2);
 BB_VARIANTS(avx512);
 
 /* What wins by instructions that these levels lack. */
-extern const bb_format bb_format_bf16_avx512bf16;
+extern const bb_format bb_format_bf16_avx512bf16, bb_format_f8_avx512bf16, bb_format_i8_avx512bf16;
 extern const bb_format bb_format_q8_avxvnni, bb_format_q4_avxvnni, bb_format_q8_avx512vnni,
                        bb_format_q4_avx512vnni;
 bb_attend_fn           bb_attend_bf16_avx512bf16, bb_attend_q8_avx512vnni;

@@ -6,6 +6,7 @@
 #include "base/options.h"
 #include "load/directory.h"
 #include "mixer/count.h"
+#include "policy.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -14,8 +15,8 @@
 /* -------------------------------------------------------------- options ------------------ */
 
 _Static_assert((int)BB_TYPE_F32 == BAMBA_TYPE_F32 && (int)BB_TYPE_BF16 == BAMBA_TYPE_BF16
-               && (int)BB_TYPE_F16 == BAMBA_TYPE_F16 && (int)BB_TYPE_Q8 == BAMBA_TYPE_Q8,
-               "a public type is an element type");
+               && (int)BB_TYPE_F16 == BAMBA_TYPE_F16 && (int)BB_TYPE_Q8 == BAMBA_TYPE_Q8
+               && (int)BB_TYPE_Q4 == BAMBA_TYPE_Q4, "a public type is an element type");
 
 static bb_status read_options(bamba_model_options *o, const bamba_model_options *given,
                               bamba_error *err)
@@ -24,7 +25,7 @@ static bb_status read_options(bamba_model_options *o, const bamba_model_options 
                                              given, "model options", err);
 
     if (status != BAMBA_OK) return status;
-    if ((int)o->weight_type < BAMBA_TYPE_DEFAULT || o->weight_type > BAMBA_TYPE_F16)
+    if ((int)o->weight_type < BAMBA_TYPE_DEFAULT || o->weight_type > BAMBA_TYPE_Q4)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "model options: unknown weight_type %d",
                        (int)o->weight_type);
     if ((int)o->kv_type < BAMBA_TYPE_DEFAULT || o->kv_type > BAMBA_TYPE_Q8)
@@ -100,6 +101,7 @@ static bb_status plan_model(bamba_model *m, bb_json_doc *doc, const bb_log *log,
     arch = bb_arch_find(&config);
     BB_TRY(bb_json_status(doc, err));
     m->architecture = arch->model_type;
+    BB_TRY(bb_quantization_read(&m->quantization, &m->alloc, &config, err));
     bb_arch_plan(arch, &config, &plan);
     m->n_context = bb_json_int_or(&config, "max_position_embeddings", 0, INT_MAX, 0);
     m->stored_type = read_dtype(&config);
@@ -114,35 +116,26 @@ done:
 
 /* -------------------------------------------------------------- open --------------------- */
 
-/* Which format a matrix gets: the type that the options ask for, or as it is stored. */
-typedef struct choice {
-    const bb_kernels *k;
-    bb_type           type;               /* NONE: as stored */
-} choice;
-
-static const bb_format *choose_format(const void *context, bb_role role, const char *name, int rows,
-                                      int cols, const bb_format *stored)
-{
-    const choice *c = context;
-
-    (void)role, (void)name, (void)rows, (void)cols;
-    return c->type == BB_TYPE_NONE ? stored : bb_format_of(c->k, c->type);
-}
-
 /* random: a seed for weights to be made, or NULL. */
 static bb_status bind_model(bamba_model *m, const bamba_model_options *o, const uint64_t *random,
                             bamba_error *err)
 {
-    const choice          wanted = { &m->kernels, (bb_type)o->weight_type };
+    bb_policy             policy;
+    bb_status             status = BAMBA_OK;
     const bb_log          log = { o->log, o->log_context };
     const bb_bind_options bind = {
-        .k = &m->kernels, .policy = choose_format, .policy_context = &wanted,
+        .k = &m->kernels, .policy = bb_policy_choose, .policy_context = &policy,
+        .scheme = bb_quantization_scheme, .scheme_context = m->quantization,
         .planned_type = m->stored_type, .copy = o->copy_weights != 0, .random = random != NULL,
         .seed = random ? *random : 0, .n_threads = o->n_threads, .progress = o->progress,
         .progress_context = o->progress_context, .strict = o->strict != 0, .log = log,
     };
-    const bb_status status = bb_bind(m->graph, m->checkpoint, &bind, &m->block, &m->stats, err);
 
+    status = bb_policy_init(&policy, &m->alloc, &m->kernels, (bb_type)o->weight_type, o->type_rules,
+                            o->n_type_rules, err);
+    if (status == BAMBA_OK)
+        status = bb_bind(m->graph, m->checkpoint, &bind, &m->block, &m->stats, err);
+    bb_policy_free(&policy);
     if (status != BAMBA_OK || !m->checkpoint) return status;
     const uint64_t read_bytes = bb_checkpoint_read_bytes(m->checkpoint);
     if (read_bytes > 0)
@@ -252,23 +245,29 @@ void bamba_model_free(bamba_model *m)
     bb_release(&a, m->block);
     bb_graph_free(m->graph);
     bb_checkpoint_close(m->checkpoint);
+    bb_quantization_free(m->quantization);
     bb_release(&a, m);
 }
 
 /* -------------------------------------------------------------- asking ------------------- */
 
-/* The format that the model goes by: of the head, the largest matrix, if this part has one. */
+/* The format that the model goes by: that of most weights. */
 static const bb_format *main_format(const bamba_model *m)
 {
-    const bb_graph *g = m->graph;
-    return g->head.w.format ? g->head.w.format
-         : g->embed.format ? g->embed.format : bb_format_of(&m->kernels, m->stored_type);
+    const uint64_t *n = m->stats.params_of;
+    int             most = 0;
+
+    for (int i = 1; i < BB_N_FORMATS; i++)
+        if (n[i] > n[most]) most = i;
+    return n[most] > 0 ? &m->kernels.format[most] : bb_format_of(&m->kernels, m->stored_type);
 }
 
 bamba_limit bamba_model_peak(const bamba_model *m)
 {
     if (!m) return BAMBA_LIMIT_F32;
-    return main_format(m)->activation == BB_TYPE_BF16 ? BAMBA_LIMIT_BF16 : BAMBA_LIMIT_F32;
+    const bb_type rounded = main_format(m)->activation;
+    return rounded == BB_TYPE_I8 && m->kernels.peak[BB_PEAK_I8] ? BAMBA_LIMIT_I8
+         : rounded == BB_TYPE_BF16 ? BAMBA_LIMIT_BF16 : BAMBA_LIMIT_F32;
 }
 
 bamba_status bamba_model_info_get(const bamba_model *m, bamba_model_info *info)
@@ -294,6 +293,8 @@ bamba_status bamba_model_info_get(const bamba_model *m, bamba_model_info *info)
         .mapped_bytes   = m->stats.mapped_bytes,
         .resident_bytes = m->stats.resident_bytes,
         .max_new_tokens = m->generation.max_new_tokens,
+        .bits_per_weight = m->stats.matrix_params > 0
+                         ? 8.0 * (double)m->stats.matrix_bytes / (double)m->stats.matrix_params : 0.0,
         .state_type     = (bamba_type)m->state_type,
     };
     if (size > sizeof full) memset((unsigned char *)info + sizeof full, 0, size - sizeof full);

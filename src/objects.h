@@ -6,6 +6,7 @@
 #ifndef BB_OBJECTS_H
 #define BB_OBJECTS_H
 
+#include "arch/quantization.h"
 #include "bamba_measure.h"
 #include "forward.h"
 #include "generation_config.h"
@@ -20,6 +21,7 @@ struct bamba_model {
     const char    *architecture;          /* static */
     bb_graph      *graph;
     bb_checkpoint *checkpoint;            /* NULL: opened from a config.json alone */
+    bb_quantization *quantization;        /* NULL: config.json says nothing */
     void          *block;                 /* weights that are not used in place, never none of them;
                                              NULL: a model without weights */
     bb_bind_stats  stats;

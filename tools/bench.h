@@ -10,6 +10,7 @@
 #include "args.h"
 #include "bamba_measure.h"
 #include "json.h"
+#include "type_rules.h"
 
 #include <stdio.h>
 
@@ -44,6 +45,8 @@ typedef struct bench_options {
     int        real_fill;                 /* 0: depths get random values; 1: tokens are fed   */
     bool       ops, wide, progress, no_warmup;
     const char *cpu;
+    arg_list   type_of;                   /* as given, and as the library reads it            */
+    type_rules rules;
 } bench_options;
 
 /* Choices of BENCH_LOAD: weights of a directory are used in the mapped files, or copied. */

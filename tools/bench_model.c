@@ -40,6 +40,8 @@ static bamba_model_options model_options(const bench_options *o, const int *sett
     m.kv_type = setup_kv_type(setting[BENCH_KV]);
     m.state_type = setup_state_type(setting[BENCH_STATE]);
     m.cpu = o->cpu;
+    m.type_rules = o->rules.rule;
+    m.n_type_rules = o->rules.n;
     m.n_threads = setting[BENCH_THREADS];
     m.copy_weights = setting[BENCH_LOAD] == BENCH_COPIED;
     m.progress = console_progress;
@@ -85,7 +87,7 @@ int bench_check(const bench_source *s, const bench_options *o, const int *settin
 /* Makes "hybrid-1b BF16" of "dir/hybrid-1b.json" or "dir/hybrid-1b/". */
 static void name_type(bench_model *m)
 {
-    static const char *const types[] = { "?", "F32", "BF16", "F16" };
+    static const char *const types[] = { "?", "F32", "BF16", "F16", "Q8", "Q4" };
     const char *name = m->source->name;
     size_t end = strlen(name);
 
@@ -95,7 +97,7 @@ static void name_type(bench_model *m)
     if (end - begin > 5 && memcmp(name + end - 5, ".json", 5) == 0) end -= 5;
     const int n = end - begin < 47 ? (int)(end - begin) : 47;
     snprintf(m->type, sizeof m->type, "%.*s %s", n, name + begin,
-             types[m->info.weight_type & 3]);
+             types[m->info.weight_type <= BAMBA_TYPE_Q4 ? m->info.weight_type : 0]);
 }
 
 static void stop(bench_model *m)

@@ -183,7 +183,8 @@ static int run(const command *self, flags *f)
     if (o->list[BENCH_PROMPT].largest + o->list[BENCH_GEN].largest + o->both[0].largest +
             o->both[1].largest == 0)
         return args_wrong(self, "expected a length above 0 in -p, -n or -pg");
-    const int code = find_sources(f);
+    int code = type_rules_read(&f->o.rules, &f->o.type_of);
+    if (code == EXIT_SUCCESS) code = find_sources(f);
     return code == EXIT_SUCCESS ? run_table(f) : code;
 }
 
@@ -210,6 +211,7 @@ int cmd_bench(const command *self, int argc, char **argv)
         LIST_ROW(BENCH_THREADS), LIST_ROW(BENCH_PIN), LIST_ROW(BENCH_TYPE), LIST_ROW(BENCH_KV),
         ARG_LIST_ROW("-ctv, --cache-type-v", "LIST", &f.cache_v, "the same; keys and values have "
                      "one type", .words = setup_kv_types),
+        TYPE_RULES_ROW(&f.o.type_of),
         LIST_ROW(BENCH_STATE), LIST_ROW(BENCH_LOAD),
         ARG_INT_ROW("-r, --repetitions", "N", &f.o.repetitions, 1, BENCH_REPETITIONS,
                     "samples of a test, after a warm-up", .usual = "5"),
@@ -255,5 +257,7 @@ int cmd_bench(const command *self, int argc, char **argv)
     free(f.both.items);
     free(f.cache_v.items);
     free(f.source);
+    free(f.o.type_of.items);
+    type_rules_free(&f.o.rules);
     return code;
 }

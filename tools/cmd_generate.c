@@ -433,5 +433,6 @@ int cmd_generate(const command *self, int argc, char **argv)
     if (code == ARGS_READ) code = generate_text(self, &f);
     free(f.stops.items);
     free(f.sampling.bias.items);
+    setup_free_flags(&f.setup);
     return code;
 }

@@ -14,7 +14,8 @@ enum { N_LENGTHS = sizeof lengths / sizeof *lengths };
 
 static const char *type_name(bamba_type type)
 {
-    return type > BAMBA_TYPE_DEFAULT && type <= BAMBA_TYPE_Q8 ? setup_kv_types[type] : "unknown";
+    return type > BAMBA_TYPE_DEFAULT && type <= BAMBA_TYPE_Q4 ? setup_weight_types[type]
+                                                               : "unknown";
 }
 
 /* Write a size as "0 B" ... "17.3 GiB"; returns out. */
@@ -51,7 +52,8 @@ static void print_text(const bamba_model *model, const bamba_model_info *info, c
     for (int i = 0; i < info->n_eos; i++)
         printf("%s%d%s", i ? " " : "end tokens      ", (int)info->eos[i],
                i + 1 < info->n_eos ? "" : "\n");
-    printf("weights         %s\n", type_name(info->weight_type));
+    printf("weights         %s, %.2f bits each\n", type_name(info->weight_type),
+           info->bits_per_weight);
     printf("attention cache %s\n", type_name(info->kv_type));
     printf("states          %s\n", type_name(info->state_type));
     printf("kernels         %s\n", info->cpu);
@@ -73,6 +75,7 @@ static int print_json(const bamba_model *model, const bamba_model_info *info, co
     json_add_string(&all, "architecture", info->architecture);
     json_add_string(&all, "cpu", info->cpu);
     json_add_string(&all, "weight_type", type_name(info->weight_type));
+    json_add_fixed(&all, "bits_per_weight", info->bits_per_weight, 3);
     json_add_string(&all, "kv_type", type_name(info->kv_type));
     json_add_string(&all, "state_type", type_name(info->state_type));
     json_add_uint(&all, "n_params", info->n_params);
@@ -98,14 +101,11 @@ static int print_json(const bamba_model *model, const bamba_model_info *info, co
 
 static int open_config(setup *s, const setup_flags *f, const char *path)
 {
-    bamba_model_options o = BAMBA_MODEL_OPTIONS;
+    bamba_model_options o;
     bamba_error err = { BAMBA_OK, "" };
 
-    o.weight_type = (bamba_type)f->weight_type;
-    o.kv_type = setup_kv_type(f->kv_type);
-    o.state_type = setup_state_type(f->state_type);
-    o.cpu = f->cpu;
-    o.log = console_log;
+    const int code = setup_model_options(s, f, &o);
+    if (code != EXIT_SUCCESS) return code;
     bamba_status status = bamba_model_open_config(&s->model, path, &o, &err);
     if (status == BAMBA_OK) status = bamba_model_info_get(s->model, &s->info);
     return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
@@ -140,11 +140,16 @@ int cmd_info(const command *self, int argc, char **argv)
     };
 
     int code = args_read(self, args, argc, argv);
-    if (code != ARGS_READ) return code;
-    if (config && f.dir) return args_wrong(self, "either -m or --config, not both");
+    if (code == ARGS_READ && config && f.dir)
+        code = args_wrong(self, "either -m or --config, not both");
+    if (code != ARGS_READ) {
+        setup_free_flags(&f);
+        return code;
+    }
     console_catch_interrupt();
     code = config ? open_config(&s, &f, config) : setup_open_model(&s, &f);
     if (code == EXIT_SUCCESS) code = show(&s, as_json);
     setup_close(&s);
+    setup_free_flags(&f);
     return code;
 }

@@ -211,6 +211,7 @@ int cmd_logits(const command *self, int argc, char **argv)
     int code = args_read(self, args, argc, argv);
     if (code == ARGS_READ) code = run_logits(self, &j);
     setup_close(&j.setup);
+    setup_free_flags(&f.setup);
     free(j.text.bytes);
     free(j.ids);
     return code;

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 /* In the order of bamba_type. */
-const char *const setup_weight_types[] = { "stored", "f32", "bf16", "f16", NULL };
+const char *const setup_weight_types[] = { "stored", "f32", "bf16", "f16", "q8", "q4", NULL };
 const char *const setup_kv_types[]     = { "default", "f32", "bf16", "f16", "q8", "q8_0", NULL };
 const char *const setup_state_types[]  = { "default", "f32", "bf16", "q8", NULL };
 const char *const setup_compute_types[] = { "fastest", "f32", NULL };
@@ -68,25 +68,42 @@ int setup_open_tokenizer(setup *s, const setup_flags *f)
     return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
 }
 
-int setup_open_model(setup *s, const setup_flags *f)
+int setup_model_options(setup *s, const setup_flags *f, bamba_model_options *o)
 {
     static char what[] = "loading";
-    bamba_model_options o = BAMBA_MODEL_OPTIONS;
+
+    *o = (bamba_model_options)BAMBA_MODEL_OPTIONS;
+    o->weight_type = (bamba_type)f->weight_type;
+    o->kv_type = setup_kv_type(f->kv_type);
+    o->state_type = setup_state_type(f->state_type);
+    o->compute_type = (bamba_type)f->compute_type;
+    o->cpu = f->cpu;
+    o->copy_weights = f->copy;
+    o->strict = f->strict;
+    o->n_threads = f->n_threads;
+    o->progress = console_progress;
+    o->progress_context = what;
+    o->log = console_log;
+    const int code = type_rules_read(&s->rules, &f->type_of);
+    o->type_rules = s->rules.rule;
+    o->n_type_rules = s->rules.n;
+    return code;
+}
+
+void setup_free_flags(setup_flags *f)
+{
+    free(f->type_of.items);
+    f->type_of = (arg_list){ NULL, 0 };
+}
+
+int setup_open_model(setup *s, const setup_flags *f)
+{
+    bamba_model_options o;
     bamba_error err = { BAMBA_OK, "" };
 
-    const int code = setup_find(s, f);
+    int code = setup_find(s, f);
+    if (code == EXIT_SUCCESS) code = setup_model_options(s, f, &o);
     if (code != EXIT_SUCCESS) return code;
-    o.weight_type = (bamba_type)f->weight_type;
-    o.kv_type = setup_kv_type(f->kv_type);
-    o.state_type = setup_state_type(f->state_type);
-    o.compute_type = (bamba_type)f->compute_type;
-    o.cpu = f->cpu;
-    o.copy_weights = f->copy;
-    o.strict = f->strict;
-    o.n_threads = f->n_threads;
-    o.progress = console_progress;
-    o.progress_context = what;
-    o.log = console_log;
     bamba_status status = bamba_model_open(&s->model, s->dir, &o, &err);
     if (status == BAMBA_OK) status = bamba_model_info_get(s->model, &s->info);
     console_progress_clear();
@@ -149,6 +166,7 @@ void setup_close(setup *s)
     bamba_engine_free(s->engine);
     bamba_model_free(s->model);
     bamba_tokenizer_free(s->tokenizer);
+    type_rules_free(&s->rules);
 }
 
 int setup_tokenize(const setup *s, const char *bytes, size_t n, unsigned flags, int32_t **ids,

@@ -10,11 +10,13 @@
 
 #include "args.h"
 #include "bamba.h"
+#include "type_rules.h"
 
 typedef struct setup_flags {
     const char *dir;                      /* NULL: the embedded model                     */
     const char *cpu;
     int         weight_type;              /* a bamba_type                                 */
+    arg_list    type_of;                  /* for type_rules_read; setup_free_flags        */
     int         compute_type;             /* likewise: default or float32                 */
     int         kv_type, state_type;      /* numbers in the lists of words                */
     int         n_threads, n_batch;       /* 0: the library's defaults                    */
@@ -39,7 +41,9 @@ extern const char *const setup_compute_types[], *const setup_cpu_levels[];
     ARG_WORD_ROW("--type", "TYPE", &(f)->weight_type, setup_weight_types,                      \
       "type of the weights while they are used", .usual = "stored",                            \
       .more = "Weights of another type than stored are copied into memory; stored ones are "   \
-      "used in place."),                                                                       \
+      "used in place. q8 and q4 have whole numbers of 8 and 4 bits with a scale a block of 32; "\
+      "q4 keeps in q8 what suffers most."),                                                    \
+    TYPE_RULES_ROW(&(f)->type_of),                                                             \
     ARG_WORD_ROW("--kv-type, -ctk, --cache-type-k", "TYPE", &(f)->kv_type, setup_kv_types,     \
       "type of the attention cache", .usual = "f16"),                                          \
     ARG_WORD_ROW("-ctv, --cache-type-v", "TYPE", &(f)->kv_type, setup_kv_types,                \
@@ -68,9 +72,10 @@ typedef struct setup {
     bamba_tokenizer  *tokenizer;
     bamba_engine     *engine;
     bamba_session    *session;
+    type_rules        rules;
 } setup;
 
-#define SETUP { NULL, "", NULL, BAMBA_MODEL_INFO, NULL, NULL, NULL }
+#define SETUP { NULL, "", NULL, BAMBA_MODEL_INFO, NULL, NULL, NULL, { NULL, 0 } }
 
 /* The types that words of setup_kv_types and setup_state_types stand for. */
 bamba_type setup_kv_type(int word);
@@ -88,6 +93,12 @@ int  setup_locate(const char *name, char *dir, size_t size);
 void setup_begin_prompt(size_t n);
 int  setup_open_tokenizer(setup *s, const setup_flags *f);
 int  setup_open_model(setup *s, const setup_flags *f);
+
+/* The options that the flags make, for a model that is opened otherwise; they point into s and f. */
+int  setup_model_options(setup *s, const setup_flags *f, bamba_model_options *o);
+
+/* Free what reading the options allocated. */
+void setup_free_flags(setup_flags *f);
 
 /* Create an engine for up to n_logits rows of logits a call, and a session of n_context tokens.
    Fails if the state of n_used tokens does not fit into free memory. */

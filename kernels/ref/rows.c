@@ -19,11 +19,12 @@ static inline const float *panel_of(int type, const void *W, size_t c, int n, fl
 {
     if (type == BB_TYPE_F32) return (const float *)W + c;
 
-    const uint16_t *w = (const uint16_t *)W + c;
-    if (type == BB_TYPE_BF16)
-        for (int i = 0; i < n; i++) buffer[i] = widen_bf16(w[i]);
-    else
-        for (int i = 0; i < n; i++) buffer[i] = widen_f16(w[i]);
+    const uint16_t *half = (const uint16_t *)W;
+    const uint8_t  *byte = (const uint8_t *)W;
+    for (int i = 0; i < n; i++, c++)
+        buffer[i] = type == BB_TYPE_BF16 ? widen_bf16(half[c])
+                  : type == BB_TYPE_F16 ? widen_f16(half[c])
+                  : type == BB_TYPE_I8 ? (float)(int8_t)byte[c] : widen_f8(byte[c]);
     return buffer;
 }
 
@@ -62,7 +63,7 @@ void bb_prepare_c(int T, int cols, const float *x, size_t ldx, void *prepared)
 static inline void multiply_matrix(int type, int T, int rows, int cols, const void *W, int first,
                                    const float *x, float *y, size_t ldy)
 {
-    const size_t         width = (size_t)cols, row_bytes = width * (type == BB_TYPE_F32 ? 4 : 2);
+    const size_t         width = (size_t)cols, row_bytes = width * BB_ELEMENT_BYTES(type);
     const unsigned char *w = (const unsigned char *)W + (size_t)first * row_bytes;
 
     for (int t = 0; t < T; t += MAX_ROWS)
@@ -80,7 +81,7 @@ static inline void multiply_matrix(int type, int T, int rows, int cols, const vo
     }                                                                                             \
     const bb_format bb_format_##name_of##_c = {                                                   \
         .name = #name_of, .type = type_of, .block = 1, .rows_together = 1,                        \
-        .align = type_of == BB_TYPE_F32 ? 4 : 2, .activation = BB_TYPE_F32,                       \
+        .align = BB_ELEMENT_BYTES(type_of), .activation = BB_TYPE_F32,                            \
         .group = BB_MOST_GROUP, .bytes = bytes_of, .few_bytes = bb_bytes_f32,                     \
         .many_bytes = bb_bytes_f32, .prepare_few = bb_prepare_c, .prepare_many = bb_prepare_c,    \
         .few = bb_few_##name_of##_c, .decode = decode_of, .encode = encode_of                     \
@@ -88,3 +89,5 @@ static inline void multiply_matrix(int type, int T, int rows, int cols, const vo
 FORMAT(f32, BB_TYPE_F32, bb_bytes_f32, bb_decode_f32, bb_encode_f32)
 FORMAT(bf16, BB_TYPE_BF16, bb_bytes_half, bb_decode_bf16_c, bb_encode_bf16_c)
 FORMAT(f16, BB_TYPE_F16, bb_bytes_half, bb_decode_f16_c, bb_encode_f16_c)
+FORMAT(f8, BB_TYPE_F8_E4M3, bb_bytes_byte, bb_decode_f8_c, bb_encode_f8)
+FORMAT(i8, BB_TYPE_I8, bb_bytes_byte, bb_decode_i8_c, NULL)

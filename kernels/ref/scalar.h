@@ -79,6 +79,35 @@ static inline uint16_t narrow_f16(float f)
     return (uint16_t)(bits | (u >> 16 & 0x8000u));
 }
 
+/* F8_E4M3: 1 + 4 + 3 bits, bias 7, no infinity, NaN where all bits but the sign are set. A subnormal
+   m · 2^-9 is built as 2^-6 · (1 + m / 8) less 2^-6. */
+static inline float widen_f8(uint8_t v)
+{
+    const uint32_t least     = 121u << 23;                         /* 2^-6 */
+    const uint32_t magnitude = ((uint32_t)v & 0x7fu) << 20;
+    const uint32_t sign      = ((uint32_t)v & 0x80u) << 24;
+    const uint32_t special   = mask_less((0x7fu << 20) - 1u, magnitude) & 0x7fc00000u;
+    const uint32_t normal    = (magnitude + (120u << 23)) | special;
+    const uint32_t subnormal = float_bits(bits_float(magnitude + least) - bits_float(least));
+    return bits_float(choose(mask_less(magnitude, 8u << 20), subnormal, normal) | sign);
+}
+
+/* Too large becomes 448, the largest there is. Below 2^-6 the addition of 2^14, whose last place is
+   2^-9, does the rounding. */
+static inline uint8_t narrow_f8(float f)
+{
+    const uint32_t u         = float_bits(f);
+    const uint32_t magnitude = u & 0x7fffffffu;
+    const uint32_t even      = magnitude >> 20 & 1u;
+    const uint32_t rounded   = (magnitude - (120u << 23) + 0x7ffffu + even) >> 20;
+    const uint32_t subnormal = float_bits(bits_float(magnitude) + 0x1p14f) - float_bits(0x1p14f);
+
+    uint32_t bits = choose(mask_less(magnitude, 121u << 23), subnormal, rounded);
+    bits          = choose(mask_less(0x43e00000u, magnitude), 0x7eu, bits);
+    bits          = choose(mask_less(0x7f800000u, magnitude), 0x7fu, bits);
+    return (uint8_t)(bits | (u >> 24 & 0x80u));
+}
+
 /* As the formula says: -0 once exp(-v) overflows, below -88.7; NaN for -infinity. */
 static inline float silu(float v)
 {

@@ -32,12 +32,12 @@ static size_t many_bytes(int T, int cols) { return gemm_bytes(T, cols); }
     static void BB_ISA(bb_many_##name_of)(int T, int rows, int cols, const void *W, int first,    \
                                           const void *x, float *y, size_t ldy, void *scratch)     \
     {                                                                                             \
-        gemm(load_##name_of, type_of == BB_TYPE_F32 ? 4 : 2, T, rows, cols, W, first, x, y, ldy,  \
+        gemm(load_##name_of, BB_ELEMENT_BYTES(type_of), T, rows, cols, W, first, x, y, ldy,       \
              scratch);                                                                            \
     }                                                                                             \
     const bb_format BB_ISA(bb_format_##name_of) = {                                               \
         .name = #name_of, .type = type_of, .block = 1, .rows_together = 1,                        \
-        .align = type_of == BB_TYPE_F32 ? 4 : 2, .activation = rounds_to, .group = MR,            \
+        .align = BB_ELEMENT_BYTES(type_of), .activation = rounds_to, .group = MR,                 \
         .bytes = bytes_of, .few_bytes = few_bytes_##name_of, .many_bytes = many_bytes,            \
         .prepare_few = BB_ISA(bb_prepare_few_##name_of), .prepare_many = prepare,                 \
         .few = BB_ISA(bb_few_##name_of), .many = BB_ISA(bb_many_##name_of),                       \

@@ -1,6 +1,8 @@
 /* registry.c - the architectures this build knows. */
 #include "arch/registry.h"
 
+#include "arch/quantization.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -27,21 +29,6 @@ static void fail_unknown(const bb_json *config, const char *key, const char *nam
                      "architecture '%.60s' is not known to this version; known are %s", name, list);
 }
 
-/* Refuse a quantized checkpoint, whose matrices have other names, types and shapes. */
-static bool is_quantized(const bb_json *config)
-{
-    static const char key[] = "quantization_config";
-    const bb_json object = bb_json_get(config, key);
-    const bool    is_bnb = bb_json_has(&object, "load_in_4bit")
-                        || bb_json_has(&object, "load_in_8bit");
-
-    if (!bb_json_is_object(&object) || bb_json_members(&object) == 0) return false;
-    bb_json_fail_key(config, key, BAMBA_ERR_UNSUPPORTED,
-                     "quant_method is '%.40s': quantized checkpoints are not read",
-                     bb_json_text_or(&object, "quant_method", is_bnb ? "bitsandbytes" : "unknown"));
-    return true;
-}
-
 const bb_arch *bb_arch_find(const bb_json *config)
 {
     const bb_json list = bb_json_get(config, "architectures");
@@ -49,7 +36,7 @@ const bb_arch *bb_arch_find(const bb_json *config)
     const char   *class_name = bb_json_is_text(&first) ? bb_json_value_text(&first, NULL) : "";
     const char   *model_type = bb_json_text_or(config, "model_type", "");
 
-    if (is_quantized(config)) return NULL;
+    if (!bb_quantization_is_read(config)) return NULL;
     for (size_t i = 0; i < N_KNOWN; i++)
         if (known[i]->claims && known[i]->claims(config)) return known[i];
     for (size_t i = 0; i < N_KNOWN; i++)

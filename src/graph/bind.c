@@ -125,7 +125,7 @@ static const bb_tensor *take(bb_binder *b, const char *name, const int *dim)
                 bb_shape_show(t->dtype, t->n_dims, t->dim).s);
         return NULL;
     }
-    if (!bb_format_of(b->options->k, t->dtype)) {
+    if (t->dtype >= BB_N_FLOATS) {
         bb_fail(&b->first, BAMBA_ERR_UNSUPPORTED, "%s: '%s': expected F32, BF16 or F16, found %s",
                 t->file, full, bb_type_name(t->dtype));
         return NULL;
@@ -135,37 +135,161 @@ static const bb_tensor *take(bb_binder *b, const char *name, const int *dim)
 
 /* -------------------------------------------------------------- the mixers' verbs -------- */
 
-/* A matrix out of a tensor (its slice), in the format that the policy says. */
-static void bind_matrix(bb_binder *b, bb_matrix *out, bb_role role, const char *name, int rows,
-                        int cols, bb_slice s)
+/* The format that the policy says for a matrix that is stored in another, counted. */
+static const bb_format *choose(bb_binder *b, bb_role role, const char *name, int rows, int cols,
+                               const bb_format *stored)
 {
     const bb_bind_options *o = b->options;
-    const int              of = s.of ? s.of : rows;
-    const bb_tensor       *t = s.n ? take(b, name, (const int[]){ s.n, of, cols, 0 })
-                                   : take(b, name, (const int[]){ of, cols, 0 });
+    char                   full[2 * BB_MAX_NAME];
 
-    if (b->skip || b->first.code != BAMBA_OK) return;
-    const bb_format *stored = bb_format_of(o->k, t ? t->dtype : o->planned_type);
-    const bb_format *wanted = o->policy ? o->policy(o->policy_context, role, name, rows, cols, stored)
-                                        : stored;
-    const size_t     bytes = wanted->bytes(rows, cols);
-    const size_t     skipped = stored->bytes(of, cols) * (size_t)s.index + stored->bytes(s.first, cols);
-    const unsigned char *from = t ? t->data + skipped : NULL;
-
+    snprintf(full, sizeof full, "%s%s", b->prefix, name);
+    const bb_format *f = o->policy ? o->policy(o->policy_context, role, full, rows, cols, stored)
+                                   : stored;
     if (cols > b->g->widest) b->g->widest = cols;
     b->stats.n_params += (uint64_t)rows * (uint64_t)cols;
-    b->stats.weights_bytes += bytes;
-    *out = (bb_matrix){ rows, cols, wanted, from };
-    if (wanted == stored && !o->copy && !o->random && is_aligned(from, stored->align)) {
+    b->stats.weights_bytes += f->bytes(rows, cols);
+    b->stats.matrix_params += (uint64_t)rows * (uint64_t)cols;
+    b->stats.matrix_bytes += f->bytes(rows, cols);
+    b->stats.params_of[f - o->k->format] += (uint64_t)rows * (uint64_t)cols;
+    return f;
+}
+
+/* Leave a matrix, whose shape and format stand in *out, where its bytes lie in a file, or make it in
+   the block from what is stored. */
+static void place(bb_binder *b, bb_matrix *out, const bb_format *stored, const unsigned char *from)
+{
+    const bb_bind_options *o = b->options;
+    const size_t           bytes = out->format->bytes(out->rows, out->cols);
+
+    out->data = from;
+    if (out->format == stored && !o->copy && !o->random && is_aligned(from, stored->align)) {
         b->stats.mapped_bytes += bytes;
         return;
     }
-    if (!o->random && wanted != stored) b->stats.converted_bytes += bytes;
+    if (!o->random && out->format != stored) b->stats.converted_bytes += bytes;
     else if (!o->random && !o->copy) b->stats.misaligned_bytes += bytes;
     void *copy = bb_take(&b->arena, bytes, 1);
     out->data = copy;
     if (b->pass == ATTACH) b->jobs[b->n_jobs] = (job){ stored, from, *out, copy };
     b->n_jobs++;
+}
+
+/* -------------------------------------------------------------- quantized matrices ------- */
+
+/* The tensors of the module whose matrix would be `name`, taken; false if it is not quantized. */
+static bool take_parts(bb_binder *b, const char *name, bb_parts part)
+{
+    char         full[2 * BB_MAX_NAME + 32];
+    const size_t n = strlen(name);
+
+    if (!b->c || b->first.code != BAMBA_OK || n < 7 || strcmp(name + n - 7, ".weight") != 0)
+        return false;
+    for (int i = 0; i < BB_N_PARTS; i++) {
+        snprintf(full, sizeof full, "%s%.*s%s", b->prefix, (int)(n - 6), name, bb_part_name[i]);
+        part[i] = find(b, full);
+    }
+    if (!bb_is_quantized(part)) return false;
+    for (int i = 0; i < BB_N_PARTS; i++)
+        if (part[i]) bb_checkpoint_take(b->c, part[i]->name);
+    return true;
+}
+
+/* The scales of a matrix as the `scale` and `zero` of *layout, in the block. */
+static void bind_scales(bb_binder *b, const bb_quantized *q, bb_scaled *layout)
+{
+    float *scale = bb_take(&b->arena, q->n_scales, sizeof *scale);
+    float *zero = q->zero ? bb_take(&b->arena, q->n_scales, sizeof *zero) : NULL;
+
+    b->stats.weights_bytes += (q->zero ? 2 : 1) * q->n_scales * sizeof *scale;
+    b->stats.matrix_bytes += (q->zero ? 2 : 1) * q->n_scales * sizeof *scale;
+    *layout = q->layout;
+    layout->scale = scale;
+    layout->zero = zero;
+    if (b->pass == ATTACH) bb_quantized_scales(q, b->options->k, scale, zero, &b->first);
+}
+
+/* Codes whose rows have one scale each: the scales become *row_scale [out->rows]. */
+static void bind_plain(bb_binder *b, bb_matrix *out, const float **row_scale, const bb_quantized *q,
+                       int first)
+{
+    bb_scaled layout;
+    float    *scale = bb_take(&b->arena, (size_t)out->rows, sizeof *scale);
+
+    bind_scales(b, q, &layout);
+    for (int r = 0; b->pass == ATTACH && r < out->rows; r++)
+        scale[r] = layout.scale[bb_scaled_row(&layout, first + r)];
+    *row_scale = scale;
+    place(b, out, out->format, q->layout.codes + (size_t)first * q->layout.row_bytes);
+}
+
+/* Codes with other scales: a matrix of them, or what the policy makes of it. */
+static void bind_scaled(bb_binder *b, bb_matrix *out, const bb_quantized *q, int first)
+{
+    const bb_format *stored = &b->options->k->format[q->format];
+    bb_scaled       *layout = bb_take(&b->arena, 1, sizeof *layout), l;
+
+    bind_scales(b, q, &l);
+    l.codes += (size_t)first * l.row_bytes;
+    l.first = first;
+    if (out->format != stored) {
+        place(b, out, stored, (const unsigned char *)layout);
+    } else {                              /* codes are copied as bytes, or stay */
+        bb_matrix codes = { out->rows, (int)l.row_bytes, &b->options->k->format[BB_FORMAT_F8], NULL };
+        place(b, &codes, codes.format, l.codes);
+        l.codes = codes.data;
+        out->data = layout;
+    }
+    if (b->pass == ATTACH) *layout = l;
+}
+
+/* A quantized matrix; row_scale NULL: whoever reads it knows only its format. */
+static void bind_quantized(bb_binder *b, bb_matrix *out, const float **row_scale, bb_role role,
+                           const char *name, const bb_parts part, int rows, int cols, bb_slice s)
+{
+    const bb_bind_options *o = b->options;
+    const int              end = (int)(strlen(name) - strlen(".weight"));
+    char                   module[2 * BB_MAX_NAME];
+    bb_quantized           q;
+    int                    plain;
+
+    snprintf(module, sizeof module, "%s%.*s", b->prefix, end, name);
+    if (s.n) {
+        fail(b, BAMBA_ERR_UNSUPPORTED, name, "stacks of quantized matrices are not read");
+        return;
+    }
+    const bb_scheme *scheme = o->scheme ? o->scheme(o->scheme_context, module) : NULL;
+    if (bb_quantized_read(&q, part, module, s.of ? s.of : rows, cols, scheme, &b->first) != BAMBA_OK)
+        return;
+    const bool       is_plain = bb_quantized_is_plain(&q, &plain) && row_scale;
+    const bb_format *stored = &o->k->format[is_plain ? plain : q.format];
+    *out = (bb_matrix){ rows, cols, choose(b, role, name, rows, cols, stored), NULL };
+    if (is_plain && out->format == stored) bind_plain(b, out, row_scale, &q, s.first);
+    else bind_scaled(b, out, &q, s.first);
+}
+
+/* -------------------------------------------------------------- a matrix ----------------- */
+
+/* A matrix out of a tensor (its slice), or out of those of a quantized module, in the format that
+   the policy says. */
+static void bind_matrix(bb_binder *b, bb_matrix *out, const float **row_scale, bb_role role,
+                        const char *name, int rows, int cols, bb_slice s)
+{
+    const bb_bind_options *o = b->options;
+    const int              of = s.of ? s.of : rows;
+    bb_parts               part;
+
+    if (take_parts(b, name, part)) {
+        if (!b->skip) bind_quantized(b, out, row_scale, role, name, part, rows, cols, s);
+        return;
+    }
+    const bb_tensor *t = s.n ? take(b, name, (const int[]){ s.n, of, cols, 0 })
+                             : take(b, name, (const int[]){ of, cols, 0 });
+    if (b->skip || b->first.code != BAMBA_OK) return;
+    const bb_format *stored = bb_format_of(o->k, t ? t->dtype : o->planned_type);
+    const size_t     skipped = stored->bytes(of, cols) * (size_t)s.index + stored->bytes(s.first, cols);
+
+    *out = (bb_matrix){ rows, cols, choose(b, role, name, rows, cols, stored), NULL };
+    place(b, out, stored, t ? t->data + skipped : NULL);
 }
 
 void bb_bind_small(bb_binder *b, const float **out, const char *name, const int *dim, bb_range r)
@@ -195,7 +319,7 @@ void bb_bind_slice(bb_binder *b, bb_linear *out, const char *name, int rows, int
 {
     bb_linear l = { .id = b->n_linears++ };
 
-    bind_matrix(b, &l.w, BB_ROLE_PROJECTION, name, rows, cols, slice);
+    bind_matrix(b, &l.w, &l.row_scale, BB_ROLE_PROJECTION, name, rows, cols, slice);
     if (!b->skip) *out = l;
 }
 
@@ -273,7 +397,7 @@ static void walk(bb_binder *b)
     b->stats = (bb_bind_stats){ 0 };
     b->prefix = "";
     b->skip = !bb_graph_has_embed(g) && !(is_tied && bb_graph_has_head(g));
-    bind_matrix(b, &g->embed, BB_ROLE_EMBEDDING, g->embed_name, g->n_rows, g->d_model,
+    bind_matrix(b, &g->embed, NULL, BB_ROLE_EMBEDDING, g->embed_name, g->n_rows, g->d_model,
                 (bb_slice){ 0 });
     /* Unless the head reads it too, a token reads one row of it, which is nothing. */
     if (!is_tied || !bb_graph_has_head(g)) b->stats.weights_bytes = 0;
@@ -283,7 +407,8 @@ static void walk(bb_binder *b)
     bb_bind_vector(b, &g->norm, g->norm_name, g->d_model, BB_RANGE_SCALE);
     g->head.id = b->n_linears;
     if (!is_tied)
-        bind_matrix(b, &g->head.w, BB_ROLE_HEAD, g->head_name, g->n_rows, g->d_model, (bb_slice){ 0 });
+        bind_matrix(b, &g->head.w, &g->head.row_scale, BB_ROLE_HEAD, g->head_name, g->n_rows,
+                    g->d_model, (bb_slice){ 0 });
     else g->head.w = g->embed;
     g->head.w.rows = g->n_vocab;
     b->stats.resident_bytes = b->arena.used;
@@ -348,7 +473,7 @@ static bb_status settle_leftovers(const bb_binder *b, bamba_error *err)
     bool             all = true;
 
     while ((t = bb_checkpoint_untaken(b->c, t))) {
-        if (may_be_left_over(b->g, t->name)) continue;
+        if (may_be_left_over(b->g, t->name) || bb_is_quantized_extra(t->name)) continue;
         if (b->options->strict || (t->n_elements > 0 && is_used_as_stored(b->g, t->name)))
             return bb_fail(err, BAMBA_ERR_FORMAT,
                            "%s: '%.*s': this tensor belongs to no part of the model that "

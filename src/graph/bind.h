@@ -14,14 +14,15 @@
 #define BB_GRAPH_BIND_H
 
 #include "graph/plan.h"
+#include "graph/quantized.h"
 #include "load/checkpoint.h"
 
 typedef struct bb_binder bb_binder;
 
 typedef enum bb_role { BB_ROLE_EMBEDDING, BB_ROLE_HEAD, BB_ROLE_PROJECTION } bb_role;
 
-/* Which format a matrix gets that is stored as `stored`; asked once a matrix and walk, always with
-   the same answer. name: the tensor's. */
+/* Which format a matrix gets that is stored as `stored`; asked once a matrix and walk, by the thread
+   that binds, always with the same answer. name: the tensor's, with the mixer's prefix. */
 typedef const bb_format *bb_policy_fn(const void *context, bb_role role, const char *name, int rows,
                                       int cols, const bb_format *stored);
 
@@ -29,6 +30,8 @@ typedef struct bb_bind_options {
     const bb_kernels  *k;
     bb_policy_fn      *policy;            /* NULL: as stored */
     const void        *policy_context;
+    bb_scheme_fn      *scheme;            /* NULL: config.json says nothing of quantized modules */
+    const void        *scheme_context;
     bb_type            planned_type;      /* without a checkpoint: what matrices would be stored in */
     bool               copy;              /* use nothing in place */
     bool               strict;            /* refuse tensors that nothing needs */
@@ -47,6 +50,9 @@ typedef struct bb_bind_stats {
     uint64_t resident_bytes;              /* in the block */
     uint64_t converted_bytes;             /* resident because stored in another format */
     uint64_t misaligned_bytes;            /* resident because the file has them at an odd address */
+    uint64_t matrix_params;               /* of n_params those of matrices, and their bytes */
+    uint64_t matrix_bytes;
+    uint64_t params_of[BB_N_FORMATS];     /* weights of matrices by their format's number */
 } bb_bind_stats;
 
 /* Attach c's tensors to g. *block (the caller releases it, after g) holds what was copied; NULL if

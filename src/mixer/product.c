@@ -13,17 +13,19 @@
 
 enum { FEW_TILE = 48 };                   /* weight rows of a tile at most, few rows of x */
 enum { MANY_TILE = 128 };                 /* many rows of x: sums and x of a panel stay in cache */
+enum { DECODED = 4, MANY_DECODED = 32 };  /* weight rows decoded at a time, for few and many rows */
 enum { COPIES = 2 };                      /* of a source, prepared for different formats at once */
 
 /* -------------------------------------------------------------- room --------------------- */
 
 /* What a thread keeps to itself. */
 typedef struct own {
-    float         *rows;                  /* [BB_FEW_ROWS, widest] made by the source */
+    /* [BB_FEW_ROWS, widest] made by the source; once many rows are prepared, decoded weights. */
+    float         *rows;
     unsigned char *prepared[COPIES];      /* few rows */
     float         *few;                   /* [BB_PLACES, 2, BB_FEW_ROWS, FEW_TILE] tiles and partners */
     float         *many;                  /* [2, T, MANY_TILE] a tile and its partner */
-    unsigned char *scratch;               /* of bb_many_fn, or float32 weights for BLAS */
+    unsigned char *scratch;               /* of bb_many_fn, or decoded weights for BLAS or few rows */
 } own;
 
 struct bb_product_room {
@@ -49,11 +51,13 @@ static size_t prepared_bytes(const bb_kernels *k, int T, int widest, bool many)
 
 static size_t scratch_bytes(const bb_kernels *k, int T, int widest)
 {
-    size_t most = 0;
+    size_t most = (size_t)DECODED * (size_t)widest * sizeof(float);
 
-    for (int i = 0; i < BB_N_FORMATS; i++)
-        most = larger(most, k->format[i].many ? BB_MANY_SCRATCH(T, MANY_TILE)
-                                               : (size_t)MANY_TILE * (size_t)widest * sizeof(float));
+    for (int i = 0; i < BB_N_FORMATS; i++) {
+        const bb_format *f = &k->format[i];
+        if (f->many) most = larger(most, BB_MANY_SCRATCH(T, MANY_TILE));
+        else if (f->few) most = larger(most, (size_t)MANY_TILE * (size_t)widest * sizeof(float));
+    }
     return most;
 }
 
@@ -243,10 +247,45 @@ static const void *prepare_many(const bb_exec *e, const job *j, const bb_format 
 
 /* -------------------------------------------------------------- tiles -------------------- */
 
-/* Many rows where the format has no kernel for them: by BLAS from decoded weights, or a few rows at
-   a time. */
-static void multiply_without(const job *j, const bb_matrix *w, int first, int n, const float *x,
-                             float *y, size_t ldy)
+/* T prepared rows times n weight rows. Weights without kernels of their own are decoded, a few rows
+   at a time, which stay in the caches, for those of float32. */
+static void multiply_few(const bb_kernels *k, const bb_matrix *w, int T, int first, int n,
+                         const void *x, float *panel, float *y, size_t ldy)
+{
+    const bb_format *f = w->format;
+
+    if (f->few) {
+        f->few(T, n, w->cols, w->data, first, x, y, ldy);
+        return;
+    }
+    for (int r = 0; r < n; r += DECODED) {
+        const int m = smaller(DECODED, n - r);
+        f->decode(m, w->cols, w->data, first + r, panel, (size_t)w->cols);
+        k->format[BB_FORMAT_F32].few(T, m, w->cols, panel, 0, x, y + r, ldy);
+    }
+}
+
+static void multiply_many(const bb_kernels *k, const job *j, const bb_matrix *w, int first, int n,
+                          const void *x, float *y, size_t ldy)
+{
+    const bb_format *f = w->format;
+    const int        T = j->x->T;
+
+    if (f->many) {
+        f->many(T, n, w->cols, w->data, first, x, y, ldy, j->own.scratch);
+        return;
+    }
+    for (int r = 0; r < n; r += MANY_DECODED) {
+        const int m = smaller(MANY_DECODED, n - r);
+        f->decode(m, w->cols, w->data, first + r, j->own.rows, (size_t)w->cols);
+        k->format[BB_FORMAT_F32].many(T, m, w->cols, j->own.rows, 0, x, y + r, ldy, j->own.scratch);
+    }
+}
+
+/* Many rows at a level without kernels for them: by BLAS from decoded weights, or a few rows at a
+   time. */
+static void multiply_without(const bb_kernels *k, const job *j, const bb_matrix *w, int first,
+                             int n, const float *x, float *y, size_t ldy)
 {
     const bb_format *f = w->format;
     const int        T = j->x->T, cols = w->cols;
@@ -260,7 +299,7 @@ static void multiply_without(const job *j, const bb_matrix *w, int first, int n,
     for (int t = 0; t < T; t += BB_FEW_ROWS) {
         const int m = smaller(BB_FEW_ROWS, T - t);
         f->prepare_few(m, cols, x + (size_t)t * (size_t)cols, (size_t)cols, j->own.prepared[0]);
-        f->few(m, n, cols, w->data, first, j->own.prepared[0], y + (size_t)t * ldy, ldy);
+        multiply_few(k, w, m, first, n, j->own.prepared[0], panel, y + (size_t)t * ldy, ldy);
     }
 }
 
@@ -274,10 +313,11 @@ static void multiply(const bb_exec *e, const job *j, const bb_linear *l, const p
     const int         T = j->x->T, n = at->n;
 
     if (!j->x->many)
-        f->few(T, n, w->cols, w->data, at->first, prepare_few(e, j, f), y, ldy);
-    else if (f->many)
-        f->many(T, n, w->cols, w->data, at->first, prepare_many(e, j, f), y, ldy, j->own.scratch);
-    else multiply_without(j, w, at->first, n, prepare_many(e, j, f), y, ldy);
+        multiply_few(k, w, T, at->first, n, prepare_few(e, j, f), (float *)(void *)j->own.scratch,
+                     y, ldy);
+    else if (f->many || (!f->few && k->format[BB_FORMAT_F32].many))
+        multiply_many(k, j, w, at->first, n, prepare_many(e, j, f), y, ldy);
+    else multiply_without(k, j, w, at->first, n, prepare_many(e, j, f), y, ldy);
     for (int t = 0; l->row_scale && t < T; t++)
         k->mul(n, l->row_scale + at->first, y + (size_t)t * ldy);
     for (int t = 0; l->bias && t < T; t++)

@@ -332,7 +332,7 @@ static void bench_types(bench *b)
         bench_products(b);
     }
     memset(b->weights, 0x11, N_CACHE * sizeof *b->weights);          /* scales of 0.0006 */
-    for (b->type = BB_TYPE_Q8; b->type <= BB_TYPE_Q4; b->type++) bench_products(b);
+    for (b->type = BB_TYPE_Q8; b->type <= BB_TYPE_F8_E4M3; b->type++) bench_products(b);
 }
 
 static void bench_level(bench *b)

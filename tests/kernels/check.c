@@ -147,6 +147,11 @@ uint16_t *check_halves(check *c, size_t n)
     return add_array(c, n, sizeof(uint16_t));
 }
 
+uint8_t *check_bytes(check *c, size_t n)
+{
+    return add_array(c, n, 1);
+}
+
 float *check_input(check *c, int fill, size_t n)
 {
     float *p = check_floats(c, n);
@@ -161,10 +166,26 @@ bool check_is_sentinel(float f)
     return bits == SENTINEL_BITS;
 }
 
+static void fill_bytes(check *c, int type, int fill, size_t n, typed *t)
+{
+    uint8_t *p = check_bytes(c, n);
+
+    for (size_t i = 0; i < n; i++) {
+        const double v = fill_value(c, fill, i);
+        p[i] = encode_byte(type, type == BB_TYPE_I8 ? v * 128.0 : v);
+        t->value[i] = decode_byte(type, p[i]);
+    }
+    t->data = p;
+}
+
 typed check_typed(check *c, int type, int fill, size_t n)
 {
     typed t = { NULL, malloc((n ? n : 1) * sizeof(double)) };
     if (!t.value) exit(2);
+    if (type == BB_TYPE_F8_E4M3 || type == BB_TYPE_I8) {
+        fill_bytes(c, type, fill, n, &t);
+        return t;
+    }
     if (type == BB_TYPE_F32) {
         const float *p = check_input(c, fill, n);
         for (size_t i = 0; i < n; i++) t.value[i] = (double)p[i];
@@ -220,6 +241,31 @@ uint16_t encode_half(int type, double v)
     const int m        = (int)rint(ldexp(f, e - exponent + digits + 1));
     const int bits     = ((exponent - lowest) << digits) + m;   /* a carry moves the exponent */
     return (uint16_t)(sign | (bits > top << digits ? top << digits : bits));
+}
+
+/* ------------------------------------------------------------- bytes -------------------- */
+
+double decode_byte(int type, uint8_t bits)
+{
+    const int    exponent = bits >> 3 & 15, m = bits & 7;
+    const double sign     = bits & 0x80 ? -1.0 : 1.0;
+
+    if (type == BB_TYPE_I8) return (int8_t)bits;
+    if ((bits & 0x7f) == 0x7f) return (double)NAN;
+    return sign * (exponent == 0 ? ldexp(m, -9) : ldexp(8 + m, exponent - 10));
+}
+
+uint8_t encode_byte(int type, double v)
+{
+    const int sign = signbit(v) ? 0x80 : 0;
+    int       e;
+
+    if (type == BB_TYPE_I8) return (uint8_t)(int8_t)fmax(-128.0, fmin(127.0, rint(v)));
+    const double f = frexp(fabs(v), &e);
+    const int    exponent = e < -5 ? -5 : e > 10 ? 10 : e;
+    const double m = rint(ldexp(f, e - exponent + 4));
+    const int    bits = m > 0x100 ? 0x100 : ((exponent + 5) << 3) + (int)m;
+    return (uint8_t)(sign | (bits > 0x7e ? 0x7e : bits));
 }
 
 /* ------------------------------------------------------------- comparison --------------- */

@@ -62,6 +62,7 @@ void check_done(check *c);
 /* n elements filled with SENTINEL between guards, off any alignment beyond the element's. */
 float    *check_floats(check *c, size_t n);
 uint16_t *check_halves(check *c, size_t n);
+uint8_t  *check_bytes(check *c, size_t n);
 /* The same with inputs. */
 float    *check_input(check *c, int fill, size_t n);
 bool      check_is_sentinel(float f);
@@ -81,6 +82,11 @@ void check_true(check *c, bool truth, const char *what);
 /* Halves in double; encode rounds to nearest even. type: BB_TYPE_BF16, BB_TYPE_F16. */
 double   decode_half(int type, uint16_t bits);
 uint16_t encode_half(int type, double v);
+
+/* F8_E4M3 and int8 in double; encode rounds to nearest even and takes the largest for what is too
+   large. */
+double  decode_byte(int type, uint8_t bits);
+uint8_t encode_byte(int type, double v);
 
 /* A matrix of a type: bytes for the kernel, values for the reference. */
 typedef struct typed { const void *data; double *value; } typed;

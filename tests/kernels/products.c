@@ -150,25 +150,40 @@ static void check_shape(check *c, int format, bool many, shape s, int fill)
     free(x.value);
 }
 
+static size_t element_of(const bb_format *f)
+{
+    return f->type == BB_TYPE_F32 ? 4 : f->type == BB_TYPE_BF16 || f->type == BB_TYPE_F16 ? 2 : 1;
+}
+
+/* Room for n elements of a row-major format. */
+static void *make_room(check *c, const bb_format *f, size_t n)
+{
+    return element_of(f) == 4 ? (void *)check_floats(c, n)
+         : element_of(f) == 2 ? (void *)check_halves(c, n) : (void *)check_bytes(c, n);
+}
+
+/* What is left of a value in a format. */
+static double rounded(const bb_format *f, double v)
+{
+    return element_of(f) == 4 ? v
+         : element_of(f) == 2 ? decode_half((int)f->type, encode_half((int)f->type, v))
+                              : decode_byte((int)f->type, encode_byte((int)f->type, v));
+}
+
 /* Rows of any floats, encoded and decoded, are rounded to nearest even. */
 static void check_encode(check *c, int format, int rows, int cols)
 {
     const bb_format *f = &c->k->format[format];
     const size_t     width = (size_t)cols, n = (size_t)rows * width;
 
+    if (!f->encode) return;
     check_case(c, "encode rows %d cols %d", rows, cols);
     const float *w = check_input(c, FILL_WIDE, n);
     float       *back = check_floats(c, n);
-    void        *W = f->type == BB_TYPE_F32 ? (void *)check_floats(c, n)
-                                            : (void *)check_halves(c, n);
+    void        *W = make_room(c, f, n);
     f->encode(rows, cols, w, width, NULL, W, 0);
     f->decode(rows, cols, W, 0, back, width);
-    for (size_t i = 0; i < n; i++) {
-        double want = (double)w[i];
-        if (f->type != BB_TYPE_F32)
-            want = decode_half((int)f->type, encode_half((int)f->type, want));
-        check_near(c, i, back[i], want, 0.0);
-    }
+    for (size_t i = 0; i < n; i++) check_near(c, i, back[i], rounded(f, (double)w[i]), 0.0);
     check_done(c);
 }
 
@@ -178,13 +193,11 @@ static void check_decode(check *c, int format, int rows, int cols)
 {
     const bb_format *f = &c->k->format[format];
     const size_t     width = (size_t)cols, ldw = width + 3, bytes = f->bytes(rows, cols);
-    const size_t     element = f->type == BB_TYPE_F32 ? 4 : 2;
 
     check_case(c, "rows %d cols %d", rows, cols);
-    check_true(c, bytes == (size_t)rows * width * element, "bytes of a matrix");
+    check_true(c, bytes == (size_t)rows * width * element_of(f), "bytes of a matrix");
     const typed W = check_typed(c, (int)f->type, FILL_WIDE, (size_t)rows * width);
-    void       *copy = element == 4 ? (void *)check_floats(c, (size_t)rows * width)
-                                    : (void *)check_halves(c, (size_t)rows * width);
+    void       *copy = make_room(c, f, (size_t)rows * width);
     for (int first = 0; first < rows; first += 3) {
         const int n = rows - first < 3 ? rows - first : 3;
         float    *w = check_floats(c, (size_t)n * ldw);
@@ -194,12 +207,102 @@ static void check_decode(check *c, int format, int rows, int cols)
                 check_near(c, i, w[r * ldw + i], W.value[((size_t)first + r) * width + i], 0.0);
             check_true(c, check_is_sentinel(w[r * ldw + width]), "wrote between the rows of w");
         }
-        f->encode(n, cols, w, ldw, NULL, copy, first);
+        if (f->encode) f->encode(n, cols, w, ldw, NULL, copy, first);
     }
-    check_true(c, memcmp(copy, W.data, bytes) == 0, "encoding what decode gave gives other bytes");
+    check_true(c, !f->encode || memcmp(copy, W.data, bytes) == 0,
+               "encoding what decode gave gives other bytes");
     check_done(c);
     free(W.value);
 }
+
+/* All 256 values of a byte, by decode and as the only weight of a product that is not zero. */
+static void check_codes(check *c, int format)
+{
+    const bb_format *f = &c->k->format[format];
+
+    check_case(c, "all codes");
+    uint8_t *W = check_bytes(c, 256 * 67), *prepared = (uint8_t *)check_floats(c, 128);
+    float   *w = check_floats(c, 67), *x = check_floats(c, 67), *y = check_floats(c, 256);
+    memset(W, 0, 256 * 67);
+    for (int i = 0; i < 67; i++) x[i] = 1.0f;
+    for (int i = 0; i < 256; i++) W[i * 67 + i % 67] = (uint8_t)i;
+    f->prepare_few(1, 67, x, 67, prepared);
+    f->few(1, 256, 67, W, 0, prepared, y, 256);
+    for (int i = 0; i < 256; i++) {
+        const double value = decode_byte((int)f->type, (uint8_t)i);
+        f->decode(1, 67, W, i, w, 67);
+        check_near(c, (size_t)i, w[i % 67], value, 0.0);
+        check_near(c, (size_t)i, y[i], value, 0.0);
+    }
+    check_done(c);
+}
+
+/* -------------------------------------------------------------- with scales -------------- */
+
+/* Code c of a row. */
+static double code_at(int format, const bb_scaled *s, const uint8_t *row, int c)
+{
+    if (format == BB_FORMAT_F8_SCALED) return decode_byte(BB_TYPE_F8_E4M3, row[c]);
+    if (format == BB_FORMAT_I8_SCALED) return (int8_t)(row[c] ^ s->flip);
+    return (row[c / 2] >> 4 * (c % 2) & 15) - 8;
+}
+
+/* Random codes, scales and zeros in blocks: decoded rows against the formula. */
+static void check_scaled(check *c, int format, int rows, int cols, bb_scaled s)
+{
+    const bb_format *f = &c->k->format[format];
+    const size_t     n_blocks = (size_t)((s.first + rows + s.block_rows - 1) / s.block_rows)
+                              * (size_t)s.blocks_across;
+    const size_t     ldw = (size_t)cols + 2;
+
+    check_case(c, "%d x %d, blocks of %d x %d from row %d%s", rows, cols, s.block_rows,
+               s.block_cols, s.first, s.zero ? ", zeros" : "");
+    s.row_bytes = f->bytes(1, cols);
+    uint8_t *codes = check_bytes(c, (size_t)rows * s.row_bytes);
+    float   *zero = check_floats(c, n_blocks), *w = check_floats(c, (size_t)rows * ldw);
+    for (size_t i = 0; i < (size_t)rows * s.row_bytes; i++) codes[i] = (uint8_t)check_below(c, 256);
+    for (size_t i = 0; i < n_blocks; i++) zero[i] = (float)(check_below(c, 16) - 8);
+    s.codes = codes;
+    s.scale = check_input(c, FILL_RANDOM, n_blocks);
+    if (s.zero) s.zero = zero;
+    f->decode(1, cols, &s, rows - 1, w + (size_t)(rows - 1) * ldw, ldw);
+    if (rows > 1) f->decode(rows - 1, cols, &s, 0, w, ldw);
+    for (int r = 0; r < rows; r++) {
+        for (int i = 0; i < cols; i++) {
+            const size_t block = (size_t)((s.first + r) / s.block_rows * s.blocks_across
+                                          + i / s.block_cols);
+            const double code = code_at(format, &s, codes + (size_t)r * s.row_bytes, i)
+                              - (s.zero ? (double)zero[block] : 0.0);
+            check_near(c, (size_t)(r * cols + i), w[(size_t)r * ldw + (size_t)i],
+                       (double)(float)((double)s.scale[block] * code), 0.0);
+        }
+        check_true(c, check_is_sentinel(w[(size_t)r * ldw + (size_t)cols]),
+                   "wrote between the rows of w");
+    }
+    check_done(c);
+}
+
+static void check_blocks(check *c, int format)
+{
+    static const struct { int rows, cols; } size[] = { { 1, 1 }, { 3, 16 }, { 2, 24 }, { 5, 72 },
+                                                       { 130, 40 }, { 7, 265 }, { 3, 1024 } };
+    static const struct { int rows, cols, first; } block[] = {
+        { 1, 8, 0 }, { 1, 32, 0 }, { 1, 64, 0 }, { 1, 128, 3 }, { 128, 128, 0 }, { 128, 128, 100 },
+        { 2, 40, 1 }, { 1, 4096, 0 }, { 4096, 4096, 0 },
+    };
+    static const float some = 0.0f;
+
+    for (size_t i = 0; i < sizeof size / sizeof *size; i++)
+        for (size_t j = 0; j < sizeof block / sizeof *block; j++)
+            for (int zero = 0; zero < 2; zero++)
+                check_scaled(c, format, size[i].rows, size[i].cols, (bb_scaled){
+                    .zero = zero ? &some : NULL, .block_rows = block[j].rows,
+                    .block_cols = block[j].cols, .first = block[j].first,
+                    .blocks_across = (size[i].cols + block[j].cols - 1) / block[j].cols,
+                    .flip = format == BB_FORMAT_I8_SCALED && j % 2 ? 0x80 : 0 });
+}
+
+/* -------------------------------------------------------------- all formats -------------- */
 
 static void check_few(check *c, int format)
 {
@@ -264,6 +367,14 @@ void check_products(check *c)
 
     for (int i = 0; i < BB_N_FORMATS; i++) {
         const bb_format *f = &c->k->format[i];
+        snprintf(name, sizeof name, "decode %s", f->name);
+        if (!f->few && CHECK_BEGIN(c, name, format[i].decode)) {
+            check_true(c, !f->many && f->prepare_few == c->k->format[BB_FORMAT_F32].prepare_few,
+                       "does not leave products to float32");
+            check_blocks(c, i);
+            check_end(c);
+        }
+        if (!f->few) continue;
         snprintf(name, sizeof name, "few %s", f->name);
         if (CHECK_BEGIN(c, name, format[i].few)) {
             check_row(c, i);
@@ -281,10 +392,11 @@ void check_products(check *c)
                 for (int cols = 0; cols < 70; cols += 1 + cols / 3) check_decode(c, i, rows, cols);
             check_decode(c, i, 5, 4096);
             check_encode(c, i, 3, 1031);
+            if (element_of(f) == 1) check_codes(c, i);
             check_end(c);
         }
     }
-    if (bb_format_of(c->k, BB_TYPE_NONE) || bb_format_of(c->k, BB_TYPE_I8)) {
+    if (bb_format_of(c->k, BB_TYPE_NONE) || bb_format_of(c->k, BB_TYPE_U8)) {
         printf("a format for a type that has none\n");
         c->n_failed++;
     }
