@@ -43,8 +43,8 @@
  *             for any number of threads, any other load, and whatever other rows share a call of
  *             up to 32 rows. A prompt cut differently into calls gives logits that agree within
  *             1e-4 of the largest logit, and so does another CPU level, compiler or BLAS, with
- *             two exceptions. A 16-bit kv_type may round a key or value to the other side, which
- *             moves a logit about as far as that rounding does. And bfloat16 weights at the level
+ *             these exceptions. A kv_type or state_type of 16 or 8 bits may round a number to the
+ *             other side, which moves a logit about as far as that rounding does. And bfloat16 weights at the level
  *             avx512bf16 use dot-product instructions, which round activations to bfloat16: a
  *             last bit there is 2^-8 of an activation, and logits agree as bfloat16 runs do
  *             (within some per cent of the largest), erring less against float32 than
@@ -149,12 +149,13 @@ typedef int bamba_cancel_fn(void *context);
 typedef void bamba_log_fn(void *context, const char *line);
 
 typedef enum bamba_type {
-    BAMBA_TYPE_DEFAULT = 0,               /* weights: as stored; keys, values: BAMBA_TYPE_F16    */
+    BAMBA_TYPE_DEFAULT = 0,               /* weights: as stored; keys, values: F16; states: F32  */
     BAMBA_TYPE_F32     = 1,
     BAMBA_TYPE_BF16    = 2,
     BAMBA_TYPE_F16     = 3,
-    BAMBA_TYPE_Q8      = 4,               /* weights: whole numbers of 8 bits and a float16 scale a
-                                             block of 32, 8.5 bits a weight                      */
+    BAMBA_TYPE_Q8      = 4,               /* whole numbers of 8 bits with scales: of weights a
+                                             float16 for each block of 32, 8.5 bits a weight; of
+                                             keys, values and rows of a state one for each       */
     BAMBA_TYPE_Q4      = 5                /* weights: 4 bits, 4.5 with the scale; as weight_type a
                                              mix that keeps in Q8 what suffers most              */
 } bamba_type;
@@ -191,11 +192,13 @@ typedef struct bamba_model_options {
     const bamba_type_rule *type_rules;    /* [n_type_rules] before weight_type; of several that
                                              match a tensor the last one holds. Read in the call */
     size_t            n_type_rules;
+    bamba_type        state_type;         /* of the state-space layers' states: F32, BF16 or Q8; the
+                                             smaller ones are rounded after every token          */
 } bamba_model_options;
 
 #define BAMBA_MODEL_OPTIONS { sizeof(bamba_model_options), BAMBA_TYPE_DEFAULT, BAMBA_TYPE_DEFAULT, \
                               NULL, { NULL, NULL, NULL }, NULL, NULL, NULL, NULL, 0,               \
-                              BAMBA_TYPE_DEFAULT, 0, 0, 0, 0, NULL, 0 }
+                              BAMBA_TYPE_DEFAULT, 0, 0, 0, 0, NULL, 0, BAMBA_TYPE_DEFAULT }
 
 /** What is known of a model; fixed for its life. */
 typedef struct bamba_model_info {
@@ -219,10 +222,12 @@ typedef struct bamba_model_info {
     uint64_t    resident_bytes;           /* weights in memory of the model                      */
     int         max_new_tokens;           /* tokens its makers let it generate; 0 = not said     */
     double      bits_per_weight;          /* of matrices, their scales included                  */
+    bamba_type  state_type;
 } bamba_model_info;
 
 #define BAMBA_MODEL_INFO { sizeof(bamba_model_info), NULL, NULL, BAMBA_TYPE_DEFAULT,               \
-                           BAMBA_TYPE_DEFAULT, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0.0 }
+                           BAMBA_TYPE_DEFAULT, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0.0,          \
+                           BAMBA_TYPE_DEFAULT }
 
 /**
  * Open a model from a Hugging Face directory: config.json and model.safetensors, or shards with

@@ -60,6 +60,9 @@ static void add_scaled(bb_kernels *k, int at, const char *name, size_t (*bytes)(
         (k)->cache[BB_TYPE_F32]      = bb_cache_f32_##isa;                                        \
         (k)->cache[BB_TYPE_BF16]     = bb_cache_bf16_##isa;                                       \
         (k)->cache[BB_TYPE_F16]      = bb_cache_f16_##isa;                                        \
+        (k)->cache[BB_TYPE_Q8]       = bb_cache_q8_##isa;                                         \
+        (k)->rows[BB_TYPE_BF16]      = bb_rows_bf16_##isa;                                        \
+        (k)->rows[BB_TYPE_Q8]        = bb_rows_q8_##isa;                                          \
     } while (0)
 
 /* Names of sets; of those that are part of a set, the last is its best. */
@@ -98,10 +101,12 @@ void bb_kernels_init(bb_kernels *k, unsigned cpu)
     else if (cpu & BB_CPU_AVX2) TAKE(k, avx2);
     else                        TAKE(k, c);
     if (cpu & BB_CPU_VNNI) {
-        k->format[BB_FORMAT_Q8] = bb_format_q8_avx512vnni;
-        k->format[BB_FORMAT_Q4] = bb_format_q4_avx512vnni;
-        k->format[BB_FORMAT_Q8_FINE] = bb_format_q8_fine_avx512vnni;
-        k->peak[BB_PEAK_I8]     = bb_peak_i8_avx512vnni;
+        k->format[BB_FORMAT_Q8]          = bb_format_q8_avx512vnni;
+        k->format[BB_FORMAT_Q4]          = bb_format_q4_avx512vnni;
+        k->format[BB_FORMAT_Q8_FINE]     = bb_format_q8_fine_avx512vnni;
+        k->cache[BB_TYPE_Q8].attend      = bb_attend_q8_avx512vnni;
+        k->cache[BB_TYPE_Q8].attend_many = bb_attend_q8_avx512vnni;
+        k->peak[BB_PEAK_I8]              = bb_peak_i8_avx512vnni;
     } else if (cpu & BB_CPU_AVXVNNI) {
         k->format[BB_FORMAT_Q8] = bb_format_q8_avxvnni;
         k->format[BB_FORMAT_Q4] = bb_format_q4_avxvnni;

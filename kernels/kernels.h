@@ -34,13 +34,14 @@
 /* Element types of stored tensors: all that safetensors names, and Q8 and Q4, blocks of whole
    numbers with a scale, which a file holds as bytes. The values down to F8_E4M3 are those of the
    public bamba_type. Conversions know the first three; they index the arrays [BB_N_FLOATS] of the
-   table. */
+   table. Caches and rows also know Q8, int8 with scales of their own, and index [BB_N_CACHES]. */
 typedef enum bb_type {
     BB_TYPE_NONE,                         /* not said, or not known */
     BB_TYPE_F32, BB_TYPE_BF16, BB_TYPE_F16,
     BB_N_FLOATS,
     BB_TYPE_Q8 = BB_N_FLOATS, BB_TYPE_Q4, BB_TYPE_F8_E4M3,
-    BB_TYPE_F64, BB_TYPE_F8_E5M2, BB_TYPE_F8_E8M0,
+    BB_N_CACHES = BB_TYPE_Q8 + 1,
+    BB_TYPE_F64 = BB_TYPE_F8_E4M3 + 1, BB_TYPE_F8_E5M2, BB_TYPE_F8_E8M0,
     BB_TYPE_F8_E4M3FNUZ, BB_TYPE_F8_E5M2FNUZ, BB_TYPE_F6_E2M3, BB_TYPE_F6_E3M2, BB_TYPE_F4,
     BB_TYPE_I8, BB_TYPE_U8, BB_TYPE_I16, BB_TYPE_U16, BB_TYPE_I32, BB_TYPE_U32, BB_TYPE_I64,
     BB_TYPE_U64, BB_TYPE_BOOL, BB_TYPE_C64,
@@ -54,6 +55,34 @@ typedef void bb_widen_fn(size_t n, const uint16_t *src, float *dst);
 
 /* dst[i] = src[i] rounded to nearest even; too large becomes infinity, NaN stays NaN. */
 typedef void bb_narrow_fn(size_t n, const float *src, uint16_t *dst);
+
+/*
+ * Rows of float32 [rows, n] kept in fewer bits: of BB_TYPE_BF16, or of BB_TYPE_Q8, which is a
+ * float32 scale and int8 codes from -127 to 127, value = scale · code. bb_row_bytes() a row, no
+ * alignment. The scale is the row's largest magnitude / 127 cut to 16 significant bits, or 0 if
+ * that is below 2^-100; a row with infinity or NaN becomes NaN.
+ *
+ * An element is rounded to one of the two values beside it, each as likely as the element is near
+ * to it, so that a state that is rounded after every token keeps its mean: rounded to nearest, it
+ * would not move at all where a step is less than half the distance of two values. The choice
+ * depends on the element's number in its row and on noise + the row's number alone. What get gave
+ * is put as it was, whatever the noise.
+ */
+typedef void bb_rows_put_fn(int rows, int n, const float *src, uint32_t noise, void *dst);
+
+/* dst [rows, n] = the rows that put wrote, exactly. */
+typedef void bb_rows_get_fn(int rows, int n, const void *src, float *dst);
+
+typedef struct bb_rows {
+    bb_rows_put_fn *put;
+    bb_rows_get_fn *get;
+} bb_rows;
+
+static inline size_t bb_row_bytes(bb_type type, int n)
+{
+    const size_t width = (size_t)n;
+    return type == BB_TYPE_F32 ? 4 * width : type == BB_TYPE_Q8 ? width + 4 : 2 * width;
+}
 
 /* ------------------------------------------------------------- products ----------------- */
 
@@ -331,15 +360,27 @@ typedef void bb_ssd_cb_fn(int Q, int N, const float *B, const float *C, size_t l
 
 /*
  * What attention remembers is kept in blocks of BB_KV_BLOCK positions, one kv head each, of
- * BB_KV_ELEMENTS(d) elements of the cache's type: keys and values. Their order inside a block is
- * private to a level's attend, put and get; elements that no put wrote may hold anything.
+ * bb_kv_bytes(type, d) bytes: keys and values, BB_KV_ELEMENTS(d) elements of the cache's type, and
+ * for BB_TYPE_Q8 a bfloat16 scale for each key and each value. Their order inside a block is
+ * private to a level's attend, put and get; what no put wrote may hold anything.
  */
 enum { BB_KV_BLOCK = 64 };
 #define BB_KV_WIDTH(d)    (((size_t)(d) + 15) / 16 * 16)          /* elements a key takes */
 #define BB_KV_ELEMENTS(d) (2 * (size_t)BB_KV_BLOCK * BB_KV_WIDTH(d))
 
-/* Position `at` of a block becomes the key k and the value v [d], rounded to nearest even.
-   The other positions keep theirs. */
+static inline size_t bb_kv_bytes(bb_type type, int d)
+{
+    return type == BB_TYPE_Q8 ? BB_KV_ELEMENTS(d) + 2 * BB_KV_BLOCK * sizeof(uint16_t)
+                              : BB_KV_ELEMENTS(d) * (type == BB_TYPE_F32 ? 4 : 2);
+}
+
+/*
+ * Position `at` of a block becomes the key k and the value v [d], rounded to nearest even. The
+ * other positions keep theirs.
+ * BB_TYPE_Q8: scale = the largest magnitude / 127, rounded to bfloat16, 0 below 2^-100; elements
+ * are scale · code, code from -127 to 127: |element - x| <= 0.501 · scale. A key or value that has
+ * infinity or NaN becomes NaN.
+ */
 typedef void bb_kv_put_fn(int d, const float *k, const float *v, int at, void *block);
 
 /* Position `at` of a block as float32, exactly: the key to k and the value to v [d]. Put back, it
@@ -356,7 +397,7 @@ typedef void bb_kv_get_fn(int d, const void *block, int at, float *k, float *v);
  *                                              begin <= s < end, s <= pos + r
  *
  *     q      [n_rows, heads, d] row stride ldq, heads contiguous (stride d)
- *     kv     block b, positions 64·b … 64·b + 63 of this kv head, at b · block_stride elements
+ *     kv     block b, positions 64·b … 64·b + 63 of this kv head, at b · block_stride bytes
  *     pos    position of row 0
  *     begin  a multiple of BB_KV_BLOCK; end >= begin may lie beyond the last row's position
  *     part   [n_rows, heads, BB_ATTEND_PART(d)] row stride ld_part; of no positions: 0, -inf, 0
@@ -374,7 +415,7 @@ enum { BB_ATTEND_ROWS = 16 };             /* most query rows of one call */
 #define BB_ATTEND_PART(d) (BB_KV_WIDTH(d) + 2)
 #define BB_ATTEND_SCRATCH(heads, d) \
     (BB_KV_ELEMENTS(d) + BB_KV_BLOCK \
-     + (size_t)BB_ATTEND_ROWS * (size_t)(heads) * BB_KV_WIDTH(d) / 2)
+     + (size_t)BB_ATTEND_ROWS * (size_t)(heads) * (BB_KV_WIDTH(d) / 2 + 1))
 
 /*
  * The attention of one row, from the parts of all it sees, which are at least one position:
@@ -386,7 +427,10 @@ enum { BB_ATTEND_ROWS = 16 };             /* most query rows of one call */
  * Of parts made by bb_attend_fn, for a cache of S positions:
  * |out - exact| <= eps · ((d + 20) · X + S + 20) · Σs softmax_s · |v[s]|,
  * X = max_s Σ|scale·q·k[s]|, and 2^-8 · (X + 1) · Σs softmax_s · |v[s]| more by a kernel that
- * rounds queries and probabilities to bfloat16 (see bb_cache).
+ * rounds queries and probabilities to bfloat16 (see bb_cache). A kernel for BB_TYPE_Q8 may multiply
+ * in whole numbers: queries and, block by block, probabilities times scales rounded to 16 bits;
+ * then (2^-9 + 2^-14 · Y) · Σs softmax_s · max|v[s]| more, Y = max_s scale · max|q| · Σ|k[s]|,
+ * for d <= 512 (at larger d, queries keep log2(d/512) bits less).
  * Source: Dao et al. 2023, "Flash-Decoding for long-context inference".
  */
 typedef void bb_attend_join_fn(int n_parts, int heads, int d, const float *part, size_t ld_part,
@@ -409,7 +453,7 @@ enum { BB_PEAK_F32, BB_PEAK_BF16, BB_PEAK_I8, BB_N_PEAKS };       /* the type of
 typedef struct bb_cache {
     bb_kv_put_fn *put;
     bb_kv_get_fn *get;
-    bb_attend_fn *attend;                 /* float32 arithmetic */
+    bb_attend_fn *attend;                 /* float32 arithmetic; BB_TYPE_Q8 in 16 bits */
     bb_attend_fn *attend_many;            /* attend, or one that is faster and rounds to bfloat16 */
 } bb_cache;
 
@@ -419,7 +463,8 @@ typedef struct bb_kernels {
     bb_widen_fn          *widen[BB_N_FLOATS];      /* [BB_TYPE_F32] is NULL */
     bb_narrow_fn         *narrow[BB_N_FLOATS];     /* [BB_TYPE_F32] is NULL */
     bb_format             format[BB_N_FORMATS];
-    bb_cache              cache[BB_N_FLOATS];
+    bb_cache              cache[BB_N_CACHES];
+    bb_rows               rows[BB_N_CACHES];       /* of BB_TYPE_BF16 and BB_TYPE_Q8 */
     bb_attend_join_fn    *attend_join;
     bb_axpy_fn           *axpy;
     bb_mul_fn            *mul;

@@ -62,8 +62,10 @@ bb_prepare_fn bb_prepare_c;
 #define BB_VARIANTS(isa)                                                                          \
     extern const bb_format bb_format_f32_##isa, bb_format_bf16_##isa, bb_format_f16_##isa,        \
                            bb_format_f8_##isa, bb_format_i8_##isa,                                \
-                           bb_format_q8_##isa, bb_format_q4_##isa, bb_format_q8_fine_##isa;                                \
-    extern const bb_cache  bb_cache_f32_##isa, bb_cache_bf16_##isa, bb_cache_f16_##isa;           \
+                           bb_format_q8_##isa, bb_format_q4_##isa, bb_format_q8_fine_##isa;       \
+    extern const bb_cache  bb_cache_f32_##isa, bb_cache_bf16_##isa, bb_cache_f16_##isa,           \
+                           bb_cache_q8_##isa;                                                     \
+    extern const bb_rows   bb_rows_bf16_##isa, bb_rows_q8_##isa;                                  \
     bb_widen_fn            bb_widen_bf16_##isa, bb_widen_f16_##isa;                               \
     bb_narrow_fn           bb_narrow_bf16_##isa, bb_narrow_f16_##isa;                             \
     bb_decode_fn           bb_decode_bf16_##isa, bb_decode_f16_##isa;                             \
@@ -81,9 +83,9 @@ BB_VARIANTS(avx512);
 /* What wins by instructions that these levels lack. */
 extern const bb_format bb_format_bf16_avx512bf16, bb_format_f8_avx512bf16, bb_format_i8_avx512bf16;
 extern const bb_format bb_format_q8_avxvnni, bb_format_q4_avxvnni, bb_format_q8_avx512vnni,
-                       bb_format_q4_avx512vnni,
-                       bb_format_q8_fine_avxvnni, bb_format_q8_fine_avx512vnni;
-bb_attend_fn           bb_attend_bf16_avx512bf16;
+                       bb_format_q4_avx512vnni, bb_format_q8_fine_avxvnni,
+                       bb_format_q8_fine_avx512vnni;
+bb_attend_fn           bb_attend_bf16_avx512bf16, bb_attend_q8_avx512vnni;
 bb_peak_fn             bb_peak_bf16_avx512bf16, bb_peak_i8_avx512vnni, bb_peak_i8_avxvnni;
 
 #endif

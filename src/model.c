@@ -28,9 +28,14 @@ bb_status bb_model_options_read(bamba_model_options *o, const bamba_model_option
     if ((int)o->weight_type < BAMBA_TYPE_DEFAULT || o->weight_type > BAMBA_TYPE_Q4)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "model options: unknown weight_type %d",
                        (int)o->weight_type);
-    if ((int)o->kv_type < BAMBA_TYPE_DEFAULT || o->kv_type > BAMBA_TYPE_F16)
+    if ((int)o->kv_type < BAMBA_TYPE_DEFAULT || o->kv_type > BAMBA_TYPE_Q8)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "model options: unknown kv_type %d",
                        (int)o->kv_type);
+    if (o->state_type != BAMBA_TYPE_DEFAULT && o->state_type != BAMBA_TYPE_F32
+        && o->state_type != BAMBA_TYPE_BF16 && o->state_type != BAMBA_TYPE_Q8)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT,
+                       "model options: expected state_type default, F32, BF16 or Q8, found %d",
+                       (int)o->state_type);
     if (o->compute_type != BAMBA_TYPE_DEFAULT && o->compute_type != BAMBA_TYPE_F32)
         return bb_fail(err, BAMBA_ERR_ARGUMENT,
                        "model options: expected compute_type default or F32, found %d",
@@ -87,7 +92,7 @@ static bb_status plan_model(bamba_model *m, bb_json_doc *doc, const bb_log *log,
 {
     const bb_json  config = bb_json_root(doc);
     const bb_arch *arch;
-    bb_plan        plan = { .g = m->graph, .kv_type = m->kv_type };
+    bb_plan        plan = { .g = m->graph, .kv_type = m->kv_type, .state_type = m->state_type };
     bb_status      status = BAMBA_OK;
 
     if (!bb_json_is_object(&config))
@@ -170,6 +175,7 @@ static bb_status begin(bamba_model **out, const bb_allocator *a, const char *con
         goto done;
     }
     m->kv_type = o->kv_type ? (bb_type)o->kv_type : BB_TYPE_F16;
+    m->state_type = o->state_type ? (bb_type)o->state_type : BB_TYPE_F32;
     BB_TRY(choose_kernels(&m->kernels, o->cpu, err));
     if (o->compute_type == BAMBA_TYPE_F32) bb_kernels_keep_f32(&m->kernels);
     BB_TRY(bb_json_open(&doc, a, config_path, BB_JSON_INFINITY, err));
@@ -305,6 +311,7 @@ bamba_status bamba_model_info_get(const bamba_model *m, bamba_model_info *info)
         .max_new_tokens = m->generation.max_new_tokens,
         .bits_per_weight = m->stats.matrix_params > 0
                          ? 8.0 * (double)m->stats.matrix_bytes / (double)m->stats.matrix_params : 0.0,
+        .state_type     = (bamba_type)m->state_type,
     };
     if (size > sizeof full) memset((unsigned char *)info + sizeof full, 0, size - sizeof full);
     memcpy(info, &full, size < sizeof full ? size : sizeof full);

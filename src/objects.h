@@ -26,7 +26,7 @@ struct bamba_model {
                                              NULL: a model without weights */
     bb_bind_stats  stats;
     bb_type        stored_type;           /* of matrices in files, as config.json says */
-    bb_type        kv_type;
+    bb_type        kv_type, state_type;
     int            n_context;             /* 0 = not said */
     bb_generation_config generation;
 };

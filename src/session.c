@@ -3,7 +3,6 @@
 
 #include "base/options.h"
 #include "base/system.h"
-#include "graph/random.h"
 
 #include <limits.h>
 #include <string.h>
@@ -150,43 +149,34 @@ bamba_status bamba_session_copy(bamba_session *to, const bamba_session *from, ba
     return BAMBA_OK;
 }
 
-enum { PATTERN = 4096 };                  /* elements; what is filled repeats them */
-
-static void repeat(void *to, size_t n, const void *pattern, size_t pattern_bytes)
-{
-    for (size_t i = 0; i < n; i += pattern_bytes)
-        memcpy((unsigned char *)to + i, pattern, n - i < pattern_bytes ? n - i : pattern_bytes);
-}
-
 bamba_status bamba_session_fill(bamba_session *s, size_t n_positions, uint64_t seed,
                                 bamba_error *err)
 {
-    float    wide[PATTERN];
-    uint16_t half[PATTERN];
-
     if (!s) return bb_fail(err, BAMBA_ERR_ARGUMENT, "session fill: the session is NULL");
     if (n_positions > s->n_context)
         return bb_fail(err, BAMBA_ERR_FULL, "session fill: expected at most %zu positions, found "
                        "%zu", s->n_context, n_positions);
 
     const bb_graph   *g = s->model->graph;
-    const bb_type     kv_type = s->model->kv_type;
     const uint64_t    needed = bb_graph_session_bytes(g, n_positions);
     const uint64_t    held = bb_graph_session_bytes(g, s->position);
     const bb_status   status = needed <= held ? BAMBA_OK
                              : bb_system_check_memory("session fill", needed - held, err);
 
     if (status != BAMBA_OK) return status;
-    bamba_session_reset(s);
-    bb_random_fill(0.5f, seed, 0, PATTERN, wide);
-    if (kv_type != BB_TYPE_F32) s->model->kernels.narrow[kv_type](PATTERN, wide, half);
-    for (size_t i = 0; n_positions > 0 && i < g->n_slots; i++) {
-        repeat(s->slot[i].state[s->current], bb_graph_state_bytes(g, i), wide, sizeof wide);
-        if (kv_type == BB_TYPE_F32)
-            repeat(s->slot[i].cache, bb_graph_cache_bytes(g, i, n_positions), wide, sizeof wide);
-        else
-            repeat(s->slot[i].cache, bb_graph_cache_bytes(g, i, n_positions), half, sizeof half);
+    size_t most = 0;
+    for (size_t i = 0; i < g->n_slots; i++) {
+        const size_t n = g->slot[i] ? g->slot[i]->kind->scratch_floats(g->slot[i]) : 0;
+        most = n > most ? n : most;
     }
+    float *scratch = bb_allocate(&s->alloc, most + 1, sizeof *scratch);
+    if (!scratch) return bb_fail(err, BAMBA_ERR_MEMORY, "session fill: out of memory");
+    bamba_session_reset(s);
+    for (size_t i = 0; n_positions > 0 && i < g->n_slots; i++)
+        if (g->slot[i])
+            g->slot[i]->kind->fill(g->slot[i], &s->model->kernels, seed, n_positions,
+                                   s->slot[i].state[s->current], s->slot[i].cache, scratch);
+    bb_release(&s->alloc, scratch);
     s->position = n_positions;
     return BAMBA_OK;
 }

@@ -26,7 +26,7 @@ typedef struct bench_list {
 /* Options with lists of values. The settings come first, in the order of their loops; what costs
    most to change is the outermost: the model, then the engine. */
 enum {
-    BENCH_LOAD, BENCH_TYPE, BENCH_KV,
+    BENCH_LOAD, BENCH_TYPE, BENCH_KV, BENCH_STATE,
     BENCH_BATCH, BENCH_UBATCH, BENCH_THREADS, BENCH_PIN,
     BENCH_DEPTH, BENCH_SEQS, BENCH_SETTINGS,
     BENCH_PROMPT = BENCH_SETTINGS, BENCH_GEN, BENCH_LISTS

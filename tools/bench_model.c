@@ -37,7 +37,8 @@ static bamba_model_options model_options(const bench_options *o, const int *sett
     bamba_model_options m = BAMBA_MODEL_OPTIONS;
 
     m.weight_type = (bamba_type)setting[BENCH_TYPE];
-    m.kv_type = (bamba_type)setting[BENCH_KV];
+    m.kv_type = setup_kv_type(setting[BENCH_KV]);
+    m.state_type = setup_state_type(setting[BENCH_STATE]);
     m.cpu = o->cpu;
     m.type_rules = o->rules.rule;
     m.n_type_rules = o->rules.n;

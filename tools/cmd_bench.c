@@ -29,6 +29,8 @@ static const struct list_flag {
     [BENCH_TYPE] = { "--type", "weights", "stored", 0, 0, setup_weight_types },
     [BENCH_KV] = { "-ctk, --cache-type-k, --kv-type", "attention cache", "f16", 0, 0,
                    setup_kv_types },
+    [BENCH_STATE] = { "--state-type", "states of state-space layers", "f32", 0, 0,
+                      setup_state_types },
     [BENCH_LOAD] = { "-lm, --load-mode, --load", "weights of -m, none = copied, else mapped",
                      "auto", 0, 0, bench_loads },
 };
@@ -210,7 +212,7 @@ int cmd_bench(const command *self, int argc, char **argv)
         ARG_LIST_ROW("-ctv, --cache-type-v", "LIST", &f.cache_v, "the same; keys and values have "
                      "one type", .words = setup_kv_types),
         TYPE_RULES_ROW(&f.o.type_of),
-        LIST_ROW(BENCH_LOAD),
+        LIST_ROW(BENCH_STATE), LIST_ROW(BENCH_LOAD),
         ARG_INT_ROW("-r, --repetitions", "N", &f.o.repetitions, 1, BENCH_REPETITIONS,
                     "samples of a test, after a warm-up", .usual = "5"),
         ARG_FLAG_ROW("--no-warmup", &f.o.no_warmup, "no run before the first sample"),

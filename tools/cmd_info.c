@@ -55,6 +55,7 @@ static void print_text(const bamba_model *model, const bamba_model_info *info, c
     printf("weights         %s, %.2f bits each\n", type_name(info->weight_type),
            info->bits_per_weight);
     printf("attention cache %s\n", type_name(info->kv_type));
+    printf("states          %s\n", type_name(info->state_type));
     printf("kernels         %s\n", info->cpu);
     print_bytes("read per token", info->weights_bytes);
     print_bytes("mapped", info->mapped_bytes);
@@ -76,6 +77,7 @@ static int print_json(const bamba_model *model, const bamba_model_info *info, co
     json_add_string(&all, "weight_type", type_name(info->weight_type));
     json_add_fixed(&all, "bits_per_weight", info->bits_per_weight, 3);
     json_add_string(&all, "kv_type", type_name(info->kv_type));
+    json_add_string(&all, "state_type", type_name(info->state_type));
     json_add_uint(&all, "n_params", info->n_params);
     json_add_int(&all, "n_layers", info->n_layers);
     json_add_int(&all, "d_model", info->d_model);

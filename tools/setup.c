@@ -13,11 +13,20 @@
 
 /* In the order of bamba_type. */
 const char *const setup_weight_types[] = { "stored", "f32", "bf16", "f16", "q8", "q4", NULL };
-const char *const setup_kv_types[]     = { "default", "f32", "bf16", "f16", NULL };
+const char *const setup_kv_types[]     = { "default", "f32", "bf16", "f16", "q8", "q8_0", NULL };
+const char *const setup_state_types[]  = { "default", "f32", "bf16", "q8", NULL };
 const char *const setup_compute_types[] = { "fastest", "f32", NULL };
 const char *const setup_cpu_levels[] = {
     "c", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16", NULL
 };
+
+/* llama.cpp's name of int8 with scales is the last. */
+bamba_type setup_kv_type(int word) { return (bamba_type)(word > BAMBA_TYPE_Q8 ? BAMBA_TYPE_Q8 : word); }
+
+bamba_type setup_state_type(int word)
+{
+    return (bamba_type)(word > BAMBA_TYPE_BF16 ? BAMBA_TYPE_Q8 : word);
+}
 
 int setup_find(setup *s, const setup_flags *f)
 {
@@ -65,7 +74,8 @@ int setup_model_options(setup *s, const setup_flags *f, bamba_model_options *o)
 
     *o = (bamba_model_options)BAMBA_MODEL_OPTIONS;
     o->weight_type = (bamba_type)f->weight_type;
-    o->kv_type = (bamba_type)f->kv_type;
+    o->kv_type = setup_kv_type(f->kv_type);
+    o->state_type = setup_state_type(f->state_type);
     o->compute_type = (bamba_type)f->compute_type;
     o->cpu = f->cpu;
     o->copy_weights = f->copy;

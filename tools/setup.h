@@ -15,9 +15,10 @@
 typedef struct setup_flags {
     const char *dir;                      /* NULL: the embedded model                     */
     const char *cpu;
-    int         weight_type, kv_type;     /* a bamba_type                                 */
+    int         weight_type;              /* a bamba_type                                 */
     arg_list    type_of;                  /* for type_rules_read; setup_free_flags        */
     int         compute_type;             /* likewise: default or float32                 */
+    int         kv_type, state_type;      /* numbers in the lists of words                */
     int         n_threads, n_batch;       /* 0: the library's defaults                    */
     bool        strict;                   /* no tensors that nothing needs                */
     bool        copy;                     /* weights into memory                          */
@@ -25,7 +26,7 @@ typedef struct setup_flags {
 
 #define SETUP_FLAGS { .dir = NULL }
 
-extern const char *const setup_weight_types[], *const setup_kv_types[];
+extern const char *const setup_weight_types[], *const setup_kv_types[], *const setup_state_types[];
 extern const char *const setup_compute_types[], *const setup_cpu_levels[];
 
 /* Rows of an option table; f is a setup_flags *. */
@@ -47,6 +48,8 @@ extern const char *const setup_compute_types[], *const setup_cpu_levels[];
       "type of the attention cache", .usual = "f16"),                                          \
     ARG_WORD_ROW("-ctv, --cache-type-v", "TYPE", &(f)->kv_type, setup_kv_types,                \
       "the same; keys and values have one type"),                                              \
+    ARG_WORD_ROW("--state-type", "TYPE", &(f)->state_type, setup_state_types,                  \
+      "type of the state-space layers' states", .usual = "f32"),                               \
     ARG_WORD_ROW("--compute", "TYPE", &(f)->compute_type, setup_compute_types,                 \
       "activations in products", .usual = "fastest", .more = "f32 keeps them float32 where "   \
       "processors with bfloat16 instructions would round them beside bfloat16 weights."),      \
@@ -73,6 +76,10 @@ typedef struct setup {
 } setup;
 
 #define SETUP { NULL, "", NULL, BAMBA_MODEL_INFO, NULL, NULL, NULL, { NULL, 0 } }
+
+/* The types that words of setup_kv_types and setup_state_types stand for. */
+bamba_type setup_kv_type(int word);
+bamba_type setup_state_type(int word);
 
 /* Each returns EXIT_SUCCESS or an exit code. Whichever is called first finds the directory. */
 int  setup_find(setup *s, const setup_flags *f);

@@ -1,12 +1,15 @@
 /* attention.c - causal attention over blocks of keys and values, in portable C.
  *
- * A block is keys [64, d], then at 64 · BB_KV_WIDTH(d) elements values [64, d]. It is widened
- * to float32 once and serves every row and head of the call. Softmax is made in one pass: sums
+ * A block is keys [64, d], then at 64 · BB_KV_WIDTH(d) elements values [64, d]; of int8, behind
+ * them the scales of the keys [64] and of the values [64]. It is widened to float32 once and
+ * serves every row and head of the call. Softmax is made in one pass: sums
  * are kept relative to the largest score so far and rescaled when it grows.
  * Source: Milakov & Gimelshein 2018, arXiv:1805.02867. */
 #include "../variants.h"
 #include "lanes.h"
 #include "scalar.h"
+
+#include <stdbool.h>
 
 /* Running softmax of one query. */
 struct part {
@@ -22,6 +25,28 @@ static struct part part_at(float *p, int d)
 
 /* -------------------------------------------------------------- the cache ---------------- */
 
+/* Where the scales of a block's keys, or of its values, begin. */
+static uint16_t *scales_of(int d, const void *block, int part)
+{
+    return (uint16_t *)(void *)((char *)(uintptr_t)block + BB_KV_ELEMENTS(d)) + part * BB_KV_BLOCK;
+}
+
+/* x [d] as int8 codes; returns their scale. */
+static uint16_t put_codes(int d, const float *x, int8_t *code)
+{
+    uint32_t most = 0;
+
+    for (int i = 0; i < d; i++) {
+        const uint32_t size = float_bits(x[i]) & 0x7fffffffu;
+        most = size > most ? size : most;
+    }
+    const bool     finite = most < 0x7f800000u;
+    const uint16_t bits = narrow_bf16(finite ? bits_float(most) / 127.0f : NAN);
+    const float    scale = widen_bf16(bits), by = scale >= 0x1p-100f ? 1.0f / scale : 0.0f;
+    for (int i = 0; i < d; i++) code[i] = (int8_t)(finite ? lrintf(x[i] * by) : 0);
+    return scale < 0x1p-100f ? 0 : bits;
+}
+
 static inline void put(int type, int d, const float *k, const float *v, int at, void *block)
 {
     const size_t row = (size_t)at * (size_t)d;
@@ -34,28 +59,41 @@ static inline void put(int type, int d, const float *k, const float *v, int at, 
             memcpy((float *)block + to, from, (size_t)d * sizeof *from);
         else if (type == BB_TYPE_BF16)
             bb_narrow_bf16_c((size_t)d, from, (uint16_t *)block + to);
-        else
+        else if (type == BB_TYPE_F16)
             bb_narrow_f16_c((size_t)d, from, (uint16_t *)block + to);
+        else
+            scales_of(d, block, i)[at] = put_codes(d, from, (int8_t *)block + to);
     }
 }
 
-/* n elements from `at` on, as float32: in place, or in buffer. */
-static const float *floats_of(int type, const void *kv, size_t at, size_t n, float *buffer)
+/* Keys (part 0) or values (part 1) of n positions from `at` on as float32 [n, d]: in place, or in
+   buffer. */
+static const float *floats_of(int type, int d, const void *block, int part, int at, int n,
+                              float *buffer)
 {
-    if (type == BB_TYPE_F32) return (const float *)kv + at;
-    if (type == BB_TYPE_BF16) bb_widen_bf16_c(n, (const uint16_t *)kv + at, buffer);
-    else bb_widen_f16_c(n, (const uint16_t *)kv + at, buffer);
+    const size_t width = (size_t)d, count = (size_t)n * width;
+    const size_t first = (size_t)at * width + (part ? BB_KV_BLOCK * BB_KV_WIDTH(d) : 0);
+
+    if (type == BB_TYPE_F32) return (const float *)block + first;
+    if (type == BB_TYPE_BF16) bb_widen_bf16_c(count, (const uint16_t *)block + first, buffer);
+    else if (type == BB_TYPE_F16) bb_widen_f16_c(count, (const uint16_t *)block + first, buffer);
+    else {
+        const int8_t   *code = (const int8_t *)block + first;
+        const uint16_t *bits = scales_of(d, block, part) + at;
+        float          *to = buffer;
+        for (int s = 0; s < n; s++) {
+            const float scale = widen_bf16(bits[s]);
+            for (size_t i = 0; i < width; i++) *to++ = scale * (float)*code++;
+        }
+    }
     return buffer;
 }
 
 static inline void get(int type, int d, const void *block, int at, float *k, float *v)
 {
-    const size_t row = (size_t)at * (size_t)d;
-    const size_t values = (size_t)BB_KV_BLOCK * BB_KV_WIDTH(d);
-
     for (int i = 0; i < 2; i++) {
         float       *to = i ? v : k;
-        const float *from = floats_of(type, block, row + (i ? values : 0), (size_t)d, to);
+        const float *from = floats_of(type, d, block, i, at, 1, to);
         if (from != to) memcpy(to, from, (size_t)d * sizeof *to);
     }
 }
@@ -124,10 +162,10 @@ static inline void attend(int type, int n_rows, int heads, int d, float scale, c
 
     for (int s0 = begin; s0 < last; s0 += BB_KV_BLOCK) {
         const int    seen = last - s0;                    /* by the last row */
-        const size_t n    = (size_t)(seen < BB_KV_BLOCK ? seen : BB_KV_BLOCK) * width;
-        const size_t at   = (size_t)(s0 / BB_KV_BLOCK) * block_stride;
-        const float *k    = floats_of(type, kv, at, n, k_room);
-        const float *v    = floats_of(type, kv, at + values, n, v_room);
+        const int    n    = seen < BB_KV_BLOCK ? seen : BB_KV_BLOCK;
+        const char  *at   = (const char *)kv + (size_t)(s0 / BB_KV_BLOCK) * block_stride;
+        const float *k    = floats_of(type, d, at, 0, 0, n, k_room);
+        const float *v    = floats_of(type, d, at, 1, 0, n, v_room);
 
         for (int i = 0; i < n_rows * heads; i++) {
             const size_t r = (size_t)(i / heads), h = (size_t)(i % heads);
@@ -189,3 +227,4 @@ void bb_attend_join_c(int n_parts, int heads, int d, const float *part, size_t l
 CACHE(f32, BB_TYPE_F32)
 CACHE(bf16, BB_TYPE_BF16)
 CACHE(f16, BB_TYPE_F16)
+CACHE(q8, BB_TYPE_Q8)

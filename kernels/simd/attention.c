@@ -4,7 +4,7 @@
 /* Where a panel has its row and lane, in elements. */
 BB_INLINE size_t place(int type, int row, int lane)
 {
-    if (type != BB_TYPE_BF16) return (size_t)(row * LANES + lane);
+    if (type != BB_TYPE_BF16 && !is_whole(type)) return (size_t)(row * LANES + lane);
     return (size_t)(row / 2 * 2 * LANES + 2 * lane + row % 2);
 }
 
@@ -18,6 +18,50 @@ BB_INLINE size_t value_at(int type, int d, int i, int at)
 {
     return BB_KV_BLOCK * BB_KV_WIDTH(d) + (size_t)(i / LANES) * BB_KV_BLOCK * LANES
          + place(type, at, i % LANES);
+}
+
+/* Element i of the key (part 0) or value (part 1) of position `at`, in int8. */
+BB_INLINE int8_t *code_at(int d, int i, int part, int at, const void *block)
+{
+    return (int8_t *)(uintptr_t)block
+         + (part ? value_at(BB_TYPE_Q8, d, i, at) : key_at(BB_TYPE_Q8, d, i, at));
+}
+
+BB_INLINE float widen_scale(uint16_t bits)
+{
+    const uint32_t u = (uint32_t)bits << 16;
+    float          f;
+    memcpy(&f, &u, sizeof f);
+    return f;
+}
+
+/* x [d] becomes the key or value of position `at`: codes and their scale. */
+static void put_codes(int d, const float *x, int part, int at, void *block)
+{
+    const uint32_t most = vf_most(d, x);
+    const bool     finite = most < 0x7f800000u;
+    uint16_t       bits[VL];
+    int8_t         code[VL];
+    float          size;
+
+    memcpy(&size, &most, sizeof size);
+    vf_store_bf16(bits, vf_set1(finite ? size / 127.0f : NAN));
+    if (widen_scale(bits[0]) < 0x1p-100f) bits[0] = 0;
+    const vf by = vf_set1(finite && bits[0] ? 1.0f / widen_scale(bits[0]) : 0.0f);
+    for (int w = 0; w < d; w += VL) {
+        const int n = d - w < VL ? d - w : VL;
+        const vf  v = finite ? vf_mul(vf_load_part(x + w, n), by) : vf_zero();
+        vb_store(code, vb_narrow(vi_near(v)));
+        for (int i = 0; i < n; i++) *code_at(d, w + i, part, at, block) = code[i];
+    }
+    ((uint16_t *)(uintptr_t)scales_of(d, block))[part * BB_KV_BLOCK + at] = bits[0];
+}
+
+static void get_codes(int d, const void *block, int part, int at, float *x)
+{
+    const float scale = widen_scale(scales_of(d, block)[part * BB_KV_BLOCK + at]);
+
+    for (int i = 0; i < d; i++) x[i] = scale * (float)*code_at(d, i, part, at, block);
 }
 
 BB_INLINE void narrow_part(int type, const float *src, int n, uint16_t *dst)
@@ -35,6 +79,11 @@ BB_INLINE vf widen(int type, const uint16_t *p)
 
 BB_INLINE void put(int type, int d, const float *k, const float *v, int at, void *block)
 {
+    if (is_whole(type)) {
+        put_codes(d, k, 0, at, block);
+        put_codes(d, v, 1, at, block);
+        return;
+    }
     for (int w = 0; w < d; w += VL) {
         const int n = d - w < VL ? d - w : VL;
         uint16_t  k_half[VL], v_half[VL];
@@ -58,6 +107,11 @@ BB_INLINE void put(int type, int d, const float *k, const float *v, int at, void
 
 BB_INLINE void get(int type, int d, const void *block, int at, float *k, float *v)
 {
+    if (is_whole(type)) {
+        get_codes(d, block, 0, at, k);
+        get_codes(d, block, 1, at, v);
+        return;
+    }
     for (int w = 0; w < d; w += VL) {
         const int n = d - w < VL ? d - w : VL;
         uint16_t  k_half[VL] = { 0 }, v_half[VL] = { 0 };
@@ -99,6 +153,7 @@ BB_INLINE void get(int type, int d, const void *block, int at, float *k, float *
 CACHE(f32, BB_TYPE_F32)
 CACHE(bf16, BB_TYPE_BF16)
 CACHE(f16, BB_TYPE_F16)
+CACHE(q8, BB_TYPE_Q8)
 
 BB_INLINE vf add_part(vf sum, vf out, const vf *fade) { return vf_fma(*fade, sum, out); }
 BB_INLINE vf divide(vf out, vf same, const vf *by) { return (void)same, vf_div(out, *by); }

@@ -9,8 +9,13 @@
  *     values  [W / 16 panels of 16 elements][64 positions, 16]
  * So scores and sums are the same product of coefficients and a panel, y[lane] += Σ c[row] ·
  * m[row, lane], with no sum across lanes; the coefficients are four queries, then their
- * probabilities. Two rows of a bfloat16 panel lie lane by lane in pairs: dot-product instructions
- * take them so, elsewhere a shift and a mask take them apart.
+ * probabilities. Two rows of a bfloat16 or int8 panel lie lane by lane in pairs: dot-product
+ * instructions take them so, elsewhere a shift and a mask take them apart.
+ *
+ * Behind an int8 block are its scales in bfloat16, [64] of the keys, then [64] of the values. It is
+ * multiplied in whole numbers: queries are rounded to 16 bits, each with a factor of its own, and so
+ * are probabilities times the values' scales, with a factor for each block. Widened to float32
+ * instead, it would take the time of a float16 cache, in which arithmetic is the limit.
  *
  * In decoding, memory sets the time. While a block is multiplied, the next one is prefetched in the
  * order of memory into the second-level cache (into the first, or by the processor alone, it takes
@@ -30,14 +35,25 @@ enum { LANES = 16 };                      /* of a panel */
 enum { PARTS = LANES / VL };              /* vectors of a panel's row */
 enum { QUERIES = 4 };                     /* multiplied side by side */
 enum { VECTORS = 4 };                     /* of sums of each, at most */
-enum { DOT = BB_N_FLOATS };                /* bfloat16, the coefficients too */
+enum { DOT = BB_N_CACHES };                /* bfloat16, the coefficients too */
 
 /* In every function below, type (BB_TYPE_… or DOT), Q <= QUERIES and N, the panels multiplied
    side by side, are constants where it is inlined. */
 
-BB_INLINE size_t bytes_of(int type) { return type == BB_TYPE_F32 ? 4 : 2; }
+BB_INLINE bool   is_whole(int type) { return type == BB_TYPE_Q8; }
+BB_INLINE bool   takes_halves(int type) { return type == DOT || is_whole(type); }
+BB_INLINE size_t bytes_of(int type) { return type == BB_TYPE_F32 ? 4 : is_whole(type) ? 1 : 2; }
 BB_INLINE size_t row_bytes(int type) { return LANES * bytes_of(type); }
-BB_INLINE int    panels_of(int type) { return type == DOT ? 4 : BB_VEC_512 ? 2 : 1; }
+BB_INLINE int    panels_of(int type)
+{
+    return type == DOT ? 4 : !BB_VEC_512 ? 1 : is_whole(type) ? 4 : 2;
+}
+
+/* The scales of an int8 block. */
+BB_INLINE const uint16_t *scales_of(int d, const char *block)
+{
+    return (const uint16_t *)(const void *)(block + BB_KV_ELEMENTS(d));
+}
 
 /* -------------------------------------------------------------- the product -------------- */
 
@@ -63,10 +79,8 @@ BB_INLINE void fetch_rows(int type, int N, const char *ahead, int i)
 {
     const char *p = ahead + (size_t)(i * N) * row_bytes(type);
 
-    for (int v = 0; v < N; v++, p += 2 * row_bytes(type)) {
-        _mm_prefetch(p, _MM_HINT_T1);
-        if (type == BB_TYPE_F32) _mm_prefetch(p + 64, _MM_HINT_T1);
-    }
+    for (size_t at = 0; at < 2 * (size_t)N * row_bytes(type); at += 64)
+        _mm_prefetch(p + at, _MM_HINT_T1);
 }
 
 /* y[j] += Σ c[j][i] · panel[i] over i < n for N panels; c [Q][n].
@@ -137,6 +151,49 @@ BB_INLINE void multiply_dot(int Q, int N, int n, const void *const *c, const cha
 #  define multiply_dot(Q, N, n, c, m, panel_bytes, ahead, y) ((void)0)
 #endif
 
+/* multiply() in whole numbers: int16 coefficients and an int8 panel. If n is odd, a coefficient of 0
+   stands behind the last. Sums fit: coefficients are at most 2^24 / n. */
+BB_INLINE void multiply_whole(int Q, int N, int n, const void *const *c, const char *m,
+                              size_t panel_bytes, const char *ahead, vf y[QUERIES][VECTORS],
+                              const vf *factor)
+{
+    vi sum[QUERIES][VECTORS];
+
+    for (int j = 0; j < Q; j++)
+        for (int v = 0; v < N * PARTS; v++) sum[j][v] = vi_set1(0);
+    for (int i = 0; i < n; i += 2) {
+        const char *row = m + (size_t)i * row_bytes(BB_TYPE_Q8);
+        vi          a[VECTORS];
+        for (int v = 0; v < N * PARTS; v++)
+            a[v] = vi_load_bytes(row + (size_t)(v / PARTS) * panel_bytes + v % PARTS * 2 * VL);
+        if (ahead) fetch_rows(BB_TYPE_Q8, N, ahead, i);
+        for (int j = 0; j < Q; j++) {
+            int pair;
+            memcpy(&pair, (const uint16_t *)c[j] + i, sizeof pair);
+            for (int v = 0; v < N * PARTS; v++)
+                sum[j][v] = vi_add_pairs(sum[j][v], a[v], vi_set1(pair));
+        }
+    }
+    for (int j = 0; j < Q; j++)
+        for (int v = 0; v < N * PARTS; v++)
+            y[j][v] = vf_fma(vf_of_ints(sum[j][v]), factor[j], y[j][v]);
+}
+
+/* x [n] as whole numbers up to `most` times the factor that is returned, zeros behind up to a
+   multiple of VL; out may be x. */
+BB_INLINE float make_whole(int n, const float *x, int most, uint16_t *out)
+{
+    const uint32_t bits = vf_most(n, x);
+    float          size;
+
+    memcpy(&size, &bits, sizeof size);
+    const bool none = bits < 0x08800000u;             /* 2^-110: its inverse would not be finite */
+    const vf   by = vf_set1(none ? 0.0f : (float)most / size);
+    for (int i = 0; i < n; i += VL)
+        vh_store(out + i, vh_of_ints(vi_near(vf_mul(vf_load_up_to(x + i, n - i), by))));
+    return none ? 0.0f : bits < 0x7f800000u ? size / (float)most : NAN;
+}
+
 /* -------------------------------------------------------------- softmax ------------------ */
 
 /* Running softmax of one query. */
@@ -186,7 +243,8 @@ typedef struct call {
     float           scale;
     const float    *q;
     size_t          ldq;
-    const uint16_t *halves;               /* [n_rows, heads, W] q for DOT */
+    const uint16_t *halves;               /* [n_rows, heads, W] q for DOT, or whole numbers */
+    const float    *factors;              /* [n_rows, heads] of whole numbers */
     float          *part;
     size_t          ld_part;
     size_t          key_panel, value_panel;               /* bytes */
@@ -196,12 +254,14 @@ typedef struct call {
 typedef struct tile {
     int         n;
     const void *q[QUERIES];               /* [d] */
+    vf          factor[QUERIES];          /* of whole numbers */
     running     sums[QUERIES];
 } tile;
 
-/* p[j][s] = scale · q[j] · k[s] for the 16·N positions of N panels. */
+/* p[j][s] = scale · q[j] · k[s] for the 16·N positions of N panels, whose scales of whole numbers
+   are `scales`. */
 BB_INLINE void score(int type, int Q, int N, const call *a, const tile *t, const char *keys,
-                     const char *ahead, float *p)
+                     const uint16_t *scales, const char *ahead, float *p)
 {
     const vf scale = vf_set1(a->scale);
     vf       y[QUERIES][VECTORS];
@@ -209,15 +269,21 @@ BB_INLINE void score(int type, int Q, int N, const call *a, const tile *t, const
     for (int j = 0; j < Q; j++)
         for (int v = 0; v < N * PARTS; v++) y[j][v] = vf_zero();
     if (type == DOT) multiply_dot(Q, N, a->d, t->q, keys, a->key_panel, ahead, y);
+    else if (is_whole(type))
+        multiply_whole(Q, N, a->d, t->q, keys, a->key_panel, ahead, y, t->factor);
     else multiply(type, Q, N, a->d, t->q, keys, a->key_panel, ahead, y);
-    for (int j = 0; j < Q; j++)
-        for (int v = 0; v < N * PARTS; v++)
-            vf_store(p + j * BB_KV_BLOCK + v * VL, vf_mul(y[j][v], scale));
+    for (int v = 0; v < N * PARTS; v++) {
+        const vf by = is_whole(type) ? vf_mul(scale, vf_load_bf16(scales + v * VL)) : scale;
+        for (int j = 0; j < Q; j++)
+            vf_store(p + j * BB_KV_BLOCK + v * VL, vf_mul(y[j][v], by));
+    }
 }
 
-/* sum[j][w …] = fade[j] · sum[j][w …] + Σs p[j][s] · v[s, w …] for 16·N elements of values. */
+/* sum[j][w …] = fade[j] · sum[j][w …] + Σs p[j][s] · v[s, w …] for 16·N elements of values.
+   factor [Q]: of whole numbers p */
 BB_INLINE void add_values(int type, int Q, int N, const call *a, const tile *t, int w,
-                          const float *p, const vf *fade, const char *values, const char *ahead)
+                          const float *p, const vf *fade, const vf *factor, const char *values,
+                          const char *ahead)
 {
     const void *c[QUERIES];
     vf          y[QUERIES][VECTORS];
@@ -228,9 +294,22 @@ BB_INLINE void add_values(int type, int Q, int N, const call *a, const tile *t, 
             y[j][v] = vf_mul(vf_load(t->sums[j].sum + w + v * VL), fade[j]);
     }
     if (type == DOT) multiply_dot(Q, N, t->n, c, values, a->value_panel, ahead, y);
+    else if (is_whole(type))
+        multiply_whole(Q, N, t->n, c, values, a->value_panel, ahead, y, factor);
     else multiply(type, Q, N, t->n, c, values, a->value_panel, ahead, y);
     for (int j = 0; j < Q; j++)
         for (int v = 0; v < N * PARTS; v++) vf_store(t->sums[j].sum + w + v * VL, y[j][v]);
+}
+
+/* Probabilities p [n] times the values' scales become whole numbers; returns their factor. Zeros
+   stand behind p, and what stands behind the scales may be anything. */
+BB_INLINE vf scale_values(int n, const uint16_t *scales, float *p)
+{
+    for (int s = 0; s < n; s += VL) {
+        const vf scale = n - s < VL ? vf_load_bf16_part(scales + s, n - s) : vf_load_bf16(scales + s);
+        vf_store(p + s, vf_mul(vf_load(p + s), scale));
+    }
+    return vf_set1(make_whole(n, p, INT16_MAX, (uint16_t *)(void *)p));
 }
 
 /* next, if not NULL, is the block to prefetch. */
@@ -240,23 +319,30 @@ BB_INLINE void attend_tile(int type, int Q, const call *a, const tile *t, const 
     enum { LONE = 1 };
     const int    N = panels_of(type), width = (int)BB_KV_WIDTH(a->d);
     const char  *values = block + BB_KV_BLOCK / LANES * a->key_panel;
+    const uint16_t *scales = scales_of(a->d, block);
     float        p[QUERIES * BB_KV_BLOCK];
-    vf           fade[QUERIES];
+    vf           fade[QUERIES], factor[QUERIES];
     int          w = 0;
 
     for (int s = 0; s < t->n; s += N * LANES) {
         const size_t at = (size_t)(s / LANES) * a->key_panel;
-        score(type, Q, N, a, t, block + at, next ? next + at : NULL, p + s);
+        score(type, Q, N, a, t, block + at, scales + s, next ? next + at : NULL, p + s);
     }
-    for (int j = 0; j < Q; j++) fade[j] = weigh(type, t->n, p + j * BB_KV_BLOCK, &t->sums[j]);
+    for (int j = 0; j < Q; j++) {
+        fade[j] = weigh(type, t->n, p + j * BB_KV_BLOCK, &t->sums[j]);
+        if (is_whole(type))
+            factor[j] = scale_values(t->n, scales + BB_KV_BLOCK, p + j * BB_KV_BLOCK);
+    }
+    for (size_t at = 0; is_whole(type) && next && at < 4 * BB_KV_BLOCK; at += 64)
+        _mm_prefetch((const char *)scales_of(a->d, next) + at, _MM_HINT_T1);
     for (; w + N * LANES <= width; w += N * LANES) {
         const size_t at = (size_t)(w / LANES) * a->value_panel;
-        add_values(type, Q, N, a, t, w, p, fade, values + at,
+        add_values(type, Q, N, a, t, w, p, fade, factor, values + at,
                    next ? next + (values - block) + at : NULL);
     }
     for (; w < width; w += LANES) {
         const size_t at = (size_t)(w / LANES) * a->value_panel;
-        add_values(type, Q, LONE, a, t, w, p, fade, values + at,
+        add_values(type, Q, LONE, a, t, w, p, fade, factor, values + at,
                    next ? next + (values - block) + at : NULL);
     }
 }
@@ -278,9 +364,10 @@ BB_INLINE void attend_block(int type, const call *a, int s0, const char *block, 
         t.n = visible(a, i, s0);
         for (Q = 0; Q < QUERIES && i + Q < n_queries && visible(a, i + Q, s0) == t.n; Q++) {
             const size_t r = (size_t)((i + Q) / a->heads), h = (size_t)((i + Q) % a->heads);
-            t.q[Q] = type == DOT
+            t.q[Q] = takes_halves(type)
                    ? (const void *)(a->halves + (size_t)(i + Q) * BB_KV_WIDTH(a->d))
                    : (const void *)(a->q + r * a->ldq + h * (size_t)a->d);
+            if (is_whole(type)) t.factor[Q] = vf_set1(a->factors[i + Q]);
             t.sums[Q] = running_at(a->part + r * a->ld_part + h * BB_ATTEND_PART(a->d), a->d);
         }
         if (t.n <= 0) continue;
@@ -296,20 +383,22 @@ BB_INLINE void attend_block(int type, const call *a, int s0, const char *block, 
 
 /* -------------------------------------------------------------- kernels ------------------ */
 
-/* Empty parts, and for DOT the queries in bfloat16 with zeros behind. */
-BB_INLINE void begin_call(int type, const call *a, uint16_t *halves)
+/* Empty parts, and for DOT the queries in bfloat16, or as whole numbers, with zeros behind. */
+BB_INLINE void begin_call(int type, const call *a, uint16_t *halves, float *factors)
 {
+    const int most = a->d <= 512 ? INT16_MAX : (1 << 24) / a->d;
+
     for (int i = 0; i < a->n_rows * a->heads; i++) {
         const size_t r = (size_t)(i / a->heads), h = (size_t)(i % a->heads);
         const running u = running_at(a->part + r * a->ld_part + h * BB_ATTEND_PART(a->d), a->d);
         memset(u.sum, 0, BB_KV_WIDTH(a->d) * sizeof *u.sum);
         *u.largest = -INFINITY;
         *u.weight  = 0.0f;
-        if (type != DOT) continue;
         const float *q = a->q + r * a->ldq + h * (size_t)a->d;
-        for (int w = 0; w < a->d; w += VL)
-            vf_store_bf16(halves + (size_t)i * BB_KV_WIDTH(a->d) + w,
-                          vf_load_part(q + w, a->d - w < VL ? a->d - w : VL));
+        uint16_t    *half = halves + (size_t)i * BB_KV_WIDTH(a->d);
+        if (is_whole(type)) factors[i] = make_whole(a->d, q, most, half);
+        for (int w = 0; type == DOT && w < a->d; w += VL)
+            vf_store_bf16(half + w, vf_load_part(q + w, a->d - w < VL ? a->d - w : VL));
     }
 }
 
@@ -317,15 +406,16 @@ BB_INLINE void attend(int type, call a, const char *kv, size_t block_stride, int
                       float *scratch)
 {
     const int    last = a.pos + a.n_rows < a.end ? a.pos + a.n_rows : a.end;
-    const size_t step = block_stride * bytes_of(type);
+    uint16_t    *halves = (uint16_t *)(void *)(scratch + a.n_rows * a.heads);
 
-    a.halves      = (const uint16_t *)(const void *)scratch;
+    a.halves      = halves;
+    a.factors     = scratch;
     a.key_panel   = BB_KV_WIDTH(a.d) * row_bytes(type);
     a.value_panel = BB_KV_BLOCK * row_bytes(type);
-    begin_call(type, &a, (uint16_t *)(void *)scratch);
+    begin_call(type, &a, halves, scratch);
     for (int s0 = begin; s0 < last; s0 += BB_KV_BLOCK) {
-        const char *block = kv + (size_t)(s0 / BB_KV_BLOCK) * step;
-        attend_block(type, &a, s0, block, s0 + BB_KV_BLOCK < last ? block + step : block);
+        const char *block = kv + (size_t)(s0 / BB_KV_BLOCK) * block_stride;
+        attend_block(type, &a, s0, block, s0 + BB_KV_BLOCK < last ? block + block_stride : block);
     }
 }
 

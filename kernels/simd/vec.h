@@ -126,6 +126,30 @@ BB_INLINE vh vf_to_f16(vf v)
     return _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
+/* The same of numbers from -32768 to 32767. */
+BB_INLINE vh vh_of_ints(vi v) { return vh_low_halves(v); }
+
+/* VL bytes: all of vb. */
+typedef __m128i vb;
+
+BB_INLINE vb vb_load(const int8_t *p) { return _mm_loadu_si128((const __m128i *)p); }
+BB_INLINE vb vb_load_part(const int8_t *p, int n)
+{
+    return _mm_maskz_loadu_epi8(vm_first(n), p);
+}
+BB_INLINE void vb_store(int8_t *p, vb v) { _mm_storeu_si128((__m128i *)p, v); }
+BB_INLINE void vb_store_part(int8_t *p, int n, vb v) { _mm_mask_storeu_epi8(p, vm_first(n), v); }
+BB_INLINE vb vb_narrow(vi v) { return _mm512_cvtepi32_epi8(v); }
+
+/* 2·VL bytes as 16-bit numbers. */
+BB_INLINE vi vi_load_bytes(const void *p)
+{
+    return _mm512_cvtepi8_epi16(_mm256_loadu_si256(p));
+}
+
+/* The largest lane. */
+BB_INLINE int vi_largest(vi v) { return _mm512_reduce_max_epi32(v); }
+
 /* Lanes of 32 bits, the low half 0; by a mask, which spares a vector. */
 BB_INLINE vi vi_high_halves(vi v) { return _mm512_maskz_mov_epi16(0xAAAAAAAA, v); }
 
@@ -241,6 +265,42 @@ BB_INLINE vh vh_low_halves(vi v)
     return _mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
 }
 
+BB_INLINE vh vh_of_ints(vi v)
+{
+    return _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+}
+
+/* VL bytes: the low half of vb. */
+typedef __m128i vb;
+
+BB_INLINE vb vb_load(const int8_t *p) { return _mm_loadl_epi64((const __m128i *)(const void *)p); }
+BB_INLINE vb vb_load_part(const int8_t *p, int n)
+{
+    int8_t b[VL] = { 0 };
+    for (int i = 0; i < n; i++) b[i] = p[i];
+    return vb_load(b);
+}
+BB_INLINE void vb_store(int8_t *p, vb v) { _mm_storel_epi64((__m128i *)(void *)p, v); }
+BB_INLINE void vb_store_part(int8_t *p, int n, vb v)
+{
+    int8_t b[VL];
+    vb_store(b, v);
+    for (int i = 0; i < n; i++) p[i] = b[i];
+}
+BB_INLINE vb vb_narrow(vi v) { return _mm_packs_epi16(vh_of_ints(v), _mm_setzero_si128()); }
+
+BB_INLINE vi vi_load_bytes(const void *p)
+{
+    return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p));
+}
+
+BB_INLINE int vi_largest(vi v)
+{
+    const __m128i q = _mm_max_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    const __m128i d = _mm_max_epi32(q, _mm_unpackhi_epi64(q, q));
+    return _mm_cvtsi128_si32(_mm_max_epi32(d, _mm_shuffle_epi32(d, 1)));
+}
+
 BB_INLINE vh vf_to_f16(vf v) { return _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT); }
 BB_INLINE vi vi_high_halves(vi v) { return _mm256_and_si256(v, _mm256_set1_epi32(-65536)); }
 
@@ -292,6 +352,28 @@ BB_INLINE void vf_split(vf v, vf *m, vf *n)
     *m = vf_of(BB_MM(sub_epi32)(u, BB_MM(slli_epi32)(e, 23)));
     *n = BB_MM(cvtepi32_ps)(e);
 }
+
+BB_INLINE vi vi_set1(int i) { return BB_MM(set1_epi32)(i); }
+BB_INLINE vi vi_add(vi a, vi b) { return BB_MM(add_epi32)(a, b); }
+BB_INLINE vi vi_max(vi a, vi b) { return BB_MM(max_epi32)(a, b); }
+
+/* sum + the products of the two 16-bit numbers of each lane. */
+BB_INLINE vi vi_add_pairs(vi sum, vi a, vi b)
+{
+#if defined(__AVX512VNNI__)
+    return _mm512_dpwssd_epi32(sum, a, b);
+#else
+    return vi_add(sum, BB_MM(madd_epi16)(a, b));
+#endif
+}
+
+/* Whole numbers to float32 and back, rounded to nearest even. */
+BB_INLINE vf vf_of_ints(vi v) { return BB_MM(cvtepi32_ps)(v); }
+BB_INLINE vi vi_near(vf v) { return BB_MM(cvtps_epi32)(v); }
+BB_INLINE vi vb_widen(vb v) { return BB_MM(cvtepi8_epi32)(v); }
+
+/* The bits of |v|: as whole numbers in the order of magnitude, then infinity, then NaN. */
+BB_INLINE vi vf_size(vf v) { return vi_and(vi_of(v), vi_set1(0x7fffffff)); }
 
 /* VL halves to float32, exactly, and back, rounded to nearest even, whatever the mode of the
    floating-point unit. */
@@ -476,6 +558,26 @@ BB_INLINE void vf_store_up_to(float *p, int n, vf v)
 {
     if (n >= VL)    vf_store(p, v);
     else if (n > 0) vf_store_part(p, n, v);
+}
+
+BB_INLINE vb vb_load_up_to(const int8_t *p, int n)
+{
+    return n >= VL ? vb_load(p) : vb_load_part(p, n);
+}
+
+BB_INLINE void vb_store_up_to(int8_t *p, int n, vb v)
+{
+    if (n >= VL) vb_store(p, v);
+    else         vb_store_part(p, n, v);
+}
+
+/* The bits of the largest magnitude of x [n]; of a NaN if there is one. */
+BB_INLINE uint32_t vf_most(int n, const float *x)
+{
+    vi most = vi_set1(0);
+
+    for (int i = 0; i < n; i += VL) most = vi_max(most, vf_size(vf_load_up_to(x + i, n - i)));
+    return (uint32_t)vi_largest(most);
 }
 
 /* out[i] = f(x[i], y[i], c) for i < n, f inlined; out may be x or y. */

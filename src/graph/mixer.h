@@ -36,9 +36,9 @@ typedef struct bb_mixer_kind {
     /* count [of all operations of the graph, by m->op] grows by what a pass costs here. */
     void   (*count)(const struct bb_mixer *m, const struct bb_work *w, bb_count *count);
 
-    /* Memory of one use in one session. state: float32, constant in size, zero in an empty
-       session. cache: elements of the model's kv type; its first cache_bytes(m, p) bytes are all
-       that a session at position p needs. NULL: none. */
+    /* Memory of one use in one session. state: constant in size, zero in an empty session. cache:
+       of the model's kv type; its first cache_bytes(m, p) bytes are all that a session at position
+       p needs. NULL: none. */
     size_t (*state_bytes)(const struct bb_mixer *m);
     size_t (*cache_bytes)(const struct bb_mixer *m, size_t n_positions);
     /* State and cache in canonical order, whatever their layout in memory: for files, and for
@@ -48,12 +48,15 @@ typedef struct bb_mixer_kind {
                    const void *cache, size_t n_positions, void *out, float *scratch);
     void   (*load)(const struct bb_mixer *m, const bb_kernels *k, const void *in,
                    size_t n_positions, void *state, void *cache, float *scratch);
-    /* Rebuild the state that n rows leave behind from the state before them and their log, without
-       a product. NULL: the kind has no state that cannot be cut back. */
+    /* Rebuild the state that n rows from position pos on leave behind from the state before them
+       and their log, without a product. NULL: the kind has no state that cannot be cut back. */
     size_t (*log_floats)(const struct bb_mixer *m);                 /* of one row */
-    void   (*replay)(const struct bb_mixer *m, const bb_kernels *k, const float *log, int n,
+    void   (*replay)(const struct bb_mixer *m, const bb_kernels *k, const float *log, int pos, int n,
                      const void *from, void *to, float *scratch);
-    size_t (*scratch_floats)(const struct bb_mixer *m);             /* of save, load and replay */
+    /* Random numbers as state and cache of n_positions, for measuring. */
+    void   (*fill)(const struct bb_mixer *m, const bb_kernels *k, uint64_t seed, size_t n_positions,
+                   void *state, void *cache, float *scratch);
+    size_t (*scratch_floats)(const struct bb_mixer *m);   /* of save, load, replay and fill */
 } bb_mixer_kind;
 
 typedef struct bb_mixer {

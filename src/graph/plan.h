@@ -53,7 +53,7 @@ typedef struct bb_plan {
     bb_graph    *g;
     char         prefix[BB_MAX_NAME];     /* "model.layers.3." */
     int          layer;
-    bb_type      kv_type;                 /* of attention caches */
+    bb_type      kv_type, state_type;     /* of attention caches, and of states [H, P, N] */
     bamba_error  first;                   /* sticky */
 } bb_plan;
 

@@ -10,6 +10,7 @@
  * another tile stores (decoding), part of the tile that attends.
  * Source: Ainslie et al. 2023, arXiv:2305.13245 (GQA); Su et al. 2021, arXiv:2104.09864 (RoPE). */
 #include "graph/bind.h"
+#include "graph/random.h"
 #include "mixer/count.h"
 #include "mixer/mixers.h"
 #include "mixer/product.h"
@@ -47,9 +48,9 @@ static void bind(bb_mixer *base, bb_binder *b)
 
 /* -------------------------------------------------------------- memory ------------------- */
 
-static size_t head_block(const bb_attention *m)       /* elements: keys and values of 64 positions */
+static size_t head_block(const bb_attention *m)       /* bytes: keys and values of 64 positions */
 {
-    return BB_KV_ELEMENTS(m->dims.d_head);
+    return bb_kv_bytes(m->kv_type, m->dims.d_head);
 }
 
 static size_t whole_block(const bb_attention *m)      /* of all kv heads */
@@ -57,21 +58,19 @@ static size_t whole_block(const bb_attention *m)      /* of all kv heads */
     return head_block(m) * (size_t)m->dims.n_kv_heads;
 }
 
-static size_t element_bytes(const bb_attention *m) { return m->kv_type == BB_TYPE_F32 ? 4 : 2; }
-
 static size_t cache_bytes(const bb_mixer *base, size_t n_positions)
 {
     const bb_attention *m = (const bb_attention *)base;
     const size_t        n_blocks = (n_positions + BB_KV_BLOCK - 1) / BB_KV_BLOCK;
 
-    return n_blocks * whole_block(m) * element_bytes(m);
+    return n_blocks * whole_block(m);
 }
 
 /* The block of a cache that holds position pos of kv head h. */
 static void *block_at(const bb_attention *m, const void *cache, size_t pos, int h)
 {
     return (unsigned char *)(uintptr_t)cache
-         + (pos / BB_KV_BLOCK * whole_block(m) + (size_t)h * head_block(m)) * element_bytes(m);
+         + pos / BB_KV_BLOCK * whole_block(m) + (size_t)h * head_block(m);
 }
 
 struct scratch {
@@ -441,16 +440,14 @@ static void forward(const bb_mixer *base, const bb_exec *e, const bb_call *c)
 
 /* -------------------------------------------------------------- saving ------------------- */
 
-/* A saved cache is keys, then values, each [position, kv head, d] of the cache's type. */
-static size_t kv_elements(const bb_attention *m)      /* of the keys of one position */
-{
-    return (size_t)m->dims.n_kv_heads * (size_t)m->dims.d_head;
-}
+/* A saved cache is keys, then values, each [position, kv head] rows of d elements of the cache's
+   type, with their scale if it has one (bb_rows). */
+static size_t row_bytes(const bb_attention *m) { return bb_row_bytes(m->kv_type, m->dims.d_head); }
 
 static size_t saved_bytes(const bb_mixer *base, size_t n_positions)
 {
     const bb_attention *m = (const bb_attention *)base;
-    return 2 * n_positions * kv_elements(m) * element_bytes(m);
+    return 2 * n_positions * (size_t)m->dims.n_kv_heads * row_bytes(m);
 }
 
 static size_t scratch_floats(const bb_mixer *base)      /* a key and a value */
@@ -462,7 +459,25 @@ static size_t scratch_floats(const bb_mixer *base)      /* a key and a value */
    saved_bytes further on. */
 static size_t saved_at(const bb_attention *m, size_t pos, int h)
 {
-    return (pos * kv_elements(m) + (size_t)h * (size_t)m->dims.d_head) * element_bytes(m);
+    return (pos * (size_t)m->dims.n_kv_heads + (size_t)h) * row_bytes(m);
+}
+
+static void save_row(const bb_attention *m, const bb_kernels *k, const float *row, void *to)
+{
+    const size_t d = (size_t)m->dims.d_head;
+
+    if (m->kv_type == BB_TYPE_F32) memcpy(to, row, d * sizeof *row);
+    else if (m->kv_type == BB_TYPE_Q8) k->rows[BB_TYPE_Q8].put(1, (int)d, row, 0, to);
+    else k->narrow[m->kv_type](d, row, to);
+}
+
+static void load_row(const bb_attention *m, const bb_kernels *k, const void *from, float *row)
+{
+    const size_t d = (size_t)m->dims.d_head;
+
+    if (m->kv_type == BB_TYPE_F32) memcpy(row, from, d * sizeof *row);
+    else if (m->kv_type == BB_TYPE_Q8) k->rows[BB_TYPE_Q8].get(1, (int)d, from, row);
+    else k->widen[m->kv_type](d, from, row);
 }
 
 static void save(const bb_mixer *base, const bb_kernels *k, const void *state, const void *cache,
@@ -478,9 +493,7 @@ static void save(const bb_mixer *base, const bb_kernels *k, const void *state, c
             unsigned char *to = (unsigned char *)out + saved_at(m, pos, h);
             k->cache[m->kv_type].get((int)d, block_at(m, cache, pos, h), (int)(pos % BB_KV_BLOCK),
                                      kv[0], kv[1]);
-            for (int i = 0; i < 2; i++, to += half)
-                if (m->kv_type == BB_TYPE_F32) memcpy(to, kv[i], d * sizeof **kv);
-                else k->narrow[m->kv_type](d, kv[i], (uint16_t *)(void *)to);
+            for (int i = 0; i < 2; i++, to += half) save_row(m, k, kv[i], to);
         }
 }
 
@@ -495,12 +508,30 @@ static void load(const bb_mixer *base, const bb_kernels *k, const void *in, size
     for (size_t pos = 0; pos < n_positions; pos++)
         for (int h = 0; h < m->dims.n_kv_heads; h++) {
             const unsigned char *from = (const unsigned char *)in + saved_at(m, pos, h);
-            for (int i = 0; i < 2; i++, from += half)
-                if (m->kv_type == BB_TYPE_F32) memcpy(kv[i], from, d * sizeof **kv);
-                else k->widen[m->kv_type](d, (const uint16_t *)(const void *)from, kv[i]);
+            for (int i = 0; i < 2; i++, from += half) load_row(m, k, from, kv[i]);
             k->cache[m->kv_type].put((int)d, kv[0], kv[1], (int)(pos % BB_KV_BLOCK),
                                      block_at(m, cache, pos, h));
         }
+}
+
+/* 64 positions at random, over and over. */
+static void fill(const bb_mixer *base, const bb_kernels *k, uint64_t seed, size_t n_positions,
+                 void *state, void *cache, float *scratch)
+{
+    const bb_attention *m = (const bb_attention *)base;
+    const size_t        d = (size_t)m->dims.d_head, whole = whole_block(m);
+    const size_t        bytes = cache_bytes(base, n_positions);
+
+    (void)state;
+    for (int pos = 0; bytes > 0 && pos < BB_KV_BLOCK; pos++)
+        for (int h = 0; h < m->dims.n_kv_heads; h++) {
+            bb_random_fill(0.5f, seed, 2 * d * (size_t)(pos * m->dims.n_kv_heads + h), 2 * d,
+                           scratch);
+            k->cache[m->kv_type].put((int)d, scratch, scratch + d, pos,
+                                     block_at(m, cache, (size_t)pos, h));
+        }
+    for (size_t at = whole; at < bytes; at += whole)
+        memcpy((unsigned char *)cache + at, cache, whole);
 }
 
 /* -------------------------------------------------------------- print, count ------------- */
@@ -520,7 +551,7 @@ static void count(const bb_mixer *base, const bb_work *w, bb_count *c)
 {
     const bb_attention *m = (const bb_attention *)base;
     const uint64_t      heads = (uint64_t)m->dims.n_heads, n_kv = (uint64_t)m->dims.n_kv_heads;
-    const uint64_t      kv_bytes = 2 * kv_elements(m) * element_bytes(m);     /* of a position */
+    const uint64_t      kv_bytes = whole_block(m) / BB_KV_BLOCK;              /* of a position */
 
     bb_count_product(&m->q, w->T, &c[base->op[QKV]]);
     bb_count_product(&m->k, w->T, &c[base->op[QKV]]);
@@ -536,7 +567,7 @@ static const bb_mixer_kind kind = {
     .name = "attention", .op_name = { "q/k/v", "rope", "attention", "out_proj" },
     .bind = bind, .print = print, .count = count, .scratch_bytes = scratch_bytes,
     .forward = forward, .cache_bytes = cache_bytes, .saved_bytes = saved_bytes, .save = save,
-    .load = load, .scratch_floats = scratch_floats,
+    .load = load, .fill = fill, .scratch_floats = scratch_floats,
 };
 
 bb_mixer *bb_plan_attention(bb_plan *p, const char *prefix, const bb_attention_dims *dims)

@@ -5,8 +5,12 @@
  * State of a session: the window of K-1 raw (pre-conv) columns, then S [H, P, N]. A pass reads one
  * state and writes another, or the same in place. The log of a row is what the state space was fed:
  * raw xBC [C], then dt [H] after softplus and clamp.
+ * S may be kept in fewer bits (bb_rows). It is then rounded wherever a kernel ends, after each token
+ * or chunk, so that the promises about bits hold as in float32: a call may end there or not. The
+ * noise of the rounding depends on the last token's position and on the row's place in S alone.
  * Source: Dao & Gu 2024, arXiv:2405.21060; state-spaces/mamba modules/mamba2.py. */
 #include "graph/bind.h"
+#include "graph/random.h"
 #include "mixer/count.h"
 #include "mixer/mixers.h"
 #include "mixer/product.h"
@@ -21,6 +25,7 @@ typedef struct bb_mamba2 {
     bb_mixer       base;
     bb_mamba2_dims dims;
     int            d_inner, d_xbc, d_proj;            /* I, C = I + 2GN, 2I + 2GN + H */
+    bb_type        state_type;            /* of S */
     bb_linear      in_proj, out_proj;
     const float   *conv_w;                /* [C, K] */
     const float   *conv_b;                /* [C] or NULL */
@@ -54,8 +59,8 @@ static void bind(bb_mixer *base, bb_binder *b)
 /* -------------------------------------------------------------- memory ------------------- */
 
 struct state {
-    float *window;                        /* [K-1, C] raw columns, oldest first */
-    float *S;                             /* [H, P, N] */
+    float         *window;                /* [K-1, C] raw columns, oldest first */
+    unsigned char *S;                     /* [H, P] rows of N elements of the state's type */
 };
 
 /* To whole cache lines. */
@@ -66,15 +71,19 @@ static size_t window_bytes(const bb_mamba2 *m)
     return (size_t)(m->dims.d_conv - 1) * (size_t)m->d_xbc * sizeof(float);
 }
 
-static size_t ssm_bytes(const bb_mamba2 *m)
+static size_t row_bytes(const bb_mamba2 *m) { return bb_row_bytes(m->state_type, m->dims.d_state); }
+
+static size_t ssm_bytes(const bb_mamba2 *m) { return (size_t)m->d_inner * row_bytes(m); }
+
+static size_t ssm_elements(const bb_mamba2 *m)
 {
-    return (size_t)m->d_inner * (size_t)m->dims.d_state * sizeof(float);
+    return (size_t)m->d_inner * (size_t)m->dims.d_state;
 }
 
 static struct state state_in(const bb_mamba2 *m, const void *memory)
 {
     unsigned char *p = (unsigned char *)(uintptr_t)memory;
-    return (struct state){ (float *)(void *)p, (float *)(void *)(p + round_up(window_bytes(m))) };
+    return (struct state){ (float *)(void *)p, p + round_up(window_bytes(m)) };
 }
 
 static size_t state_bytes(const bb_mixer *base)
@@ -88,8 +97,20 @@ struct scratch {
     float *xbc;                           /* [T, I + 2GN]       after conv and SiLU; y replaces x */
     float *dt;                            /* [T, H]             after softplus and clamp */
     float *cb;                            /* [chunks, G, Q, Q]  C·Bᵀ of the long segments */
-    float *decay;                         /* [n_threads, BB_SSD_SCRATCH] */
+    float *own;                           /* [n_threads, own_floats] */
 };
+
+/* Scratch of a thread: that of a chunk, and a head's S [P, N] where it is kept in fewer bits. */
+static size_t chunk_floats(const bb_mamba2 *m)
+{
+    return BB_SSD_SCRATCH(Q, m->dims.d_head, m->dims.d_state);
+}
+
+static size_t own_floats(const bb_mamba2 *m)
+{
+    const size_t head = (size_t)m->dims.d_head * (size_t)m->dims.d_state;
+    return chunk_floats(m) + (m->state_type == BB_TYPE_F32 ? 0 : head);
+}
 
 /* Most chunks that segments of more than BB_FEW_ROWS rows can have in T rows: a segment of n rows
    touches at most n/Q + 2, and there are at most T/33 such segments. */
@@ -104,9 +125,7 @@ static struct scratch take_scratch(const bb_mamba2 *m, int T, int n_threads, bb_
     s.xbc    = bb_take(a, t * (size_t)m->d_xbc, sizeof(float));
     s.dt     = bb_take(a, t * (size_t)m->dims.n_heads, sizeof(float));
     s.cb     = bb_take(a, max_chunks(T) * (size_t)m->dims.n_groups * Q * Q, sizeof(float));
-    s.decay  = bb_take(a, (size_t)n_threads
-                              * BB_SSD_SCRATCH(Q, m->dims.d_head, m->dims.d_state),
-                       sizeof(float));
+    s.own    = bb_take(a, (size_t)n_threads * own_floats(m), sizeof(float));
     return s;
 }
 
@@ -256,33 +275,84 @@ static void run_cb(const bb_exec *e, const void *p, int tile)
     }
 }
 
+/* ---- the state space of one head ---- */
+
+/* What a kernel is given of a token, or of the first of a chunk. */
+struct input {
+    int          h, pos;                  /* head; position of the last token */
+    int          rows;                    /* of the chunk; 0: one token */
+    const float *dt, *B, *C, *CB;         /* CB: of a chunk */
+    float       *x;                       /* replaced by y */
+};
+
+/* Tokens forward by the kernel for them: rows p … p + n - 1 of the head, whose S_in and S_out are
+   float32 [n, N]. Rows of the state do not depend on each other. */
+static void advance(const bb_mamba2 *m, const bb_kernels *k, const struct input *in, int p, int n,
+                    const float *S_in, float *S_out, float *scratch)
+{
+    const size_t ld = (size_t)m->d_xbc, H = (size_t)m->dims.n_heads;
+    const int    N = m->dims.d_state;
+
+    if (in->rows > 0)
+        k->ssd_chunk(in->rows, n, N, in->x + p, ld, in->dt, H, m->A[in->h], in->B, in->C, ld, in->CB,
+                     m->D[in->h], S_in, S_out, in->x + p, ld, scratch);
+    else k->ssd_step(1, n, N, in->x + p, in->dt, m->A + in->h, in->B, in->C, m->D + in->h, S_in,
+                     S_out, in->x + p);
+}
+
+/* The same where S is kept in fewer bits: widened to `wide` [P, N], and rounded. A token goes by
+   PIECE rows, which stay in the first-level cache. */
+static void advance_narrow(const bb_mamba2 *m, const bb_kernels *k, const struct input *in,
+                           const unsigned char *S_in, unsigned char *S_out, float *wide,
+                           float *scratch)
+{
+    enum { PIECE = 16 };
+    const bb_rows *r = &k->rows[m->state_type];
+    const int      P = m->dims.d_head, N = m->dims.d_state;
+    const uint32_t noise = (uint32_t)in->pos * 0x9e3779b1u + (uint32_t)(in->h * P);
+
+    for (int p = 0, n; p < P; p += n) {
+        n = in->rows > 0 ? P : smaller(PIECE, P - p);
+        r->get(n, N, S_in + (size_t)p * row_bytes(m), wide);
+        advance(m, k, in, p, n, wide, wide, scratch);
+        r->put(n, N, wide, noise + (uint32_t)p, S_out + (size_t)p * row_bytes(m));
+    }
+}
+
+static void advance_head(const bb_mamba2 *m, const bb_kernels *k, const struct input *in,
+                         const unsigned char *S_in, unsigned char *S_out, float *own)
+{
+    if (m->state_type == BB_TYPE_F32)
+        advance(m, k, in, 0, m->dims.d_head, (const float *)(const void *)S_in,
+                (float *)(void *)S_out, own);
+    else advance_narrow(m, k, in, S_in, S_out, own + chunk_floats(m), own);
+}
+
 /* Head h of a segment, token by token or in chunks, of which the first is number first_cb of the
    pass. */
 static void scan(const bb_exec *e, const struct job *j, const bb_segment *seg, int first_cb, int h)
 {
-    const bb_mamba2  *m = j->m;
-    const bb_kernels *k = e->pass->k;
-    const size_t      ld = (size_t)m->d_xbc, H = (size_t)m->dims.n_heads;
-    const int         P = m->dims.d_head, N = m->dims.d_state, G = m->dims.n_groups;
-    const size_t      g = (size_t)(h / (m->dims.n_heads / G));
-    const size_t      at = (size_t)h * (size_t)P * (size_t)N;
-    const size_t      to_B = (size_t)m->d_inner + g * (size_t)N, to_C = (size_t)G * (size_t)N;
-    const float      *S_in = state_before(j, seg).S + at;
-    float            *S = state_after(j, seg).S + at;
-    float            *decay = j->s.decay + (size_t)e->thread * BB_SSD_SCRATCH(Q, P, N);
-    const int         n = is_long(seg) ? count_chunks(seg) : seg->n_rows;
+    const bb_mamba2     *m = j->m;
+    const size_t         N = (size_t)m->dims.d_state, G = (size_t)m->dims.n_groups;
+    const size_t         g = (size_t)(h / (m->dims.n_heads / m->dims.n_groups));
+    const size_t         x_at = (size_t)h * (size_t)m->dims.d_head, at = x_at * row_bytes(m);
+    const unsigned char *S_in = state_before(j, seg).S + at;
+    unsigned char       *S = state_after(j, seg).S + at;
+    float               *own = j->s.own + (size_t)e->thread * own_floats(m);
+    const int            n = is_long(seg) ? count_chunks(seg) : seg->n_rows;
 
     for (int i = 0; i < n; i++, S_in = S) {
         int          first = i;
         const int    rows = is_long(seg) ? chunk_rows(seg, i, &first) : 1;
         const size_t t = (size_t)(seg->row + first);
-        float       *x = j->s.xbc + t * ld + (size_t)h * (size_t)P;
-        const float *B = j->s.xbc + t * ld + to_B, *dt = j->s.dt + t * H + h;
-        if (is_long(seg))
-            k->ssd_chunk(rows, P, N, x, ld, dt, H, m->A[h], B, B + to_C, ld,
-                         j->s.cb + ((size_t)(first_cb + i) * (size_t)G + g) * Q * Q, m->D[h], S_in,
-                         S, x, ld, decay);
-        else k->ssd_step(1, P, N, x, dt, m->A + h, B, B + to_C, m->D + h, S_in, S, x);
+        float *const xbc = j->s.xbc + t * (size_t)m->d_xbc;
+        const struct input in = {
+            .h = h, .pos = seg->pos + first + rows - 1, .rows = is_long(seg) ? rows : 0,
+            .dt = j->s.dt + t * (size_t)m->dims.n_heads + h, .x = xbc + x_at,
+            .B = xbc + m->d_inner + g * N, .C = xbc + m->d_inner + (G + g) * N,
+            .CB = j->s.cb + ((size_t)(first_cb + i) * G + g) * Q * Q,
+        };
+        advance_head(m, e->pass->k, &in, S_in, S, own);
     }
 }
 
@@ -333,13 +403,13 @@ static void forward(const bb_mixer *base, const bb_exec *e, const bb_call *c)
 
 /* -------------------------------------------------------------- saving and replaying ----- */
 
-/* A saved state is the window [K-1, C], then S [H, P, N], without a gap. */
+/* A saved state is the window [K-1, C], then S [H, P, N] in float32, without a gap. */
 static size_t saved_bytes(const bb_mixer *base, size_t n_positions)
 {
     const bb_mamba2 *m = (const bb_mamba2 *)base;
 
     (void)n_positions;
-    return window_bytes(m) + ssm_bytes(m);
+    return window_bytes(m) + ssm_elements(m) * sizeof(float);
 }
 
 static void save(const bb_mixer *base, const bb_kernels *k, const void *state, const void *cache,
@@ -348,9 +418,11 @@ static void save(const bb_mixer *base, const bb_kernels *k, const void *state, c
     const bb_mamba2   *m = (const bb_mamba2 *)base;
     const struct state s = state_in(m, state);
 
-    (void)k, (void)cache, (void)n_positions, (void)scratch;
+    (void)cache, (void)n_positions, (void)scratch;
     memcpy(out, s.window, window_bytes(m));
-    memcpy((unsigned char *)out + window_bytes(m), s.S, ssm_bytes(m));
+    void *const to = (unsigned char *)out + window_bytes(m);
+    if (m->state_type == BB_TYPE_F32) memcpy(to, s.S, ssm_bytes(m));
+    else k->rows[m->state_type].get(m->d_inner, m->dims.d_state, s.S, to);
 }
 
 static void load(const bb_mixer *base, const bb_kernels *k, const void *in, size_t n_positions,
@@ -359,18 +431,21 @@ static void load(const bb_mixer *base, const bb_kernels *k, const void *in, size
     const bb_mamba2   *m = (const bb_mamba2 *)base;
     const struct state s = state_in(m, state);
 
-    (void)k, (void)cache, (void)n_positions, (void)scratch;
+    (void)cache, (void)n_positions, (void)scratch;
     memcpy(s.window, in, window_bytes(m));
-    memcpy(s.S, (const unsigned char *)in + window_bytes(m), ssm_bytes(m));
+    const void *const from = (const unsigned char *)in + window_bytes(m);
+    if (m->state_type == BB_TYPE_F32) memcpy(s.S, from, ssm_bytes(m));
+    else k->rows[m->state_type].put(m->d_inner, m->dims.d_state, from, 0, s.S);
 }
 
-static size_t scratch_floats(const bb_mixer *base)      /* a row of xBC */
+static size_t scratch_floats(const bb_mixer *base)      /* a row of xBC, and what a thread has */
 {
-    return (size_t)((const bb_mamba2 *)base)->d_xbc;
+    const bb_mamba2 *m = (const bb_mamba2 *)base;
+    return (size_t)m->d_xbc + own_floats(m);
 }
 
 /* Runs the kernels that feeding row by row runs, on what these were given: the bits are equal. */
-static void replay(const bb_mixer *base, const bb_kernels *k, const float *log, int n,
+static void replay(const bb_mixer *base, const bb_kernels *k, const float *log, int pos, int n,
                    const void *from, void *to, float *scratch)
 {
     const bb_mamba2      *m = (const bb_mamba2 *)base;
@@ -382,14 +457,31 @@ static void replay(const bb_mixer *base, const bb_kernels *k, const float *log, 
     for (int t = 0; t < n; t++, log += log_floats(base), before = after) {
         k->conv1d(1, m->d_xbc, d->d_conv, log, C, m->conv_w, (size_t)d->d_conv, m->conv_b,
                   before.window, after.window, C, scratch, C);
-        for (int g = 0; g < d->n_groups; g++) {
-            const int    h = g * share;
-            const size_t x = (size_t)h * (size_t)d->d_head;
-            const float *B = scratch + m->d_inner + (size_t)g * N;
-            k->ssd_step(share, d->d_head, d->d_state, scratch + x, log + C + h, m->A + h, B,
-                        B + (size_t)d->n_groups * N, m->D + h, before.S + x * N, after.S + x * N,
-                        scratch + x);
+        for (int h = 0; h < d->n_heads; h++) {
+            const size_t x = (size_t)h * (size_t)d->d_head, at = x * row_bytes(m);
+            const float *B = scratch + m->d_inner + (size_t)(h / share) * N;
+            const struct input in = { .h = h, .pos = pos + t, .dt = log + C + h, .x = scratch + x,
+                                      .B = B, .C = B + (size_t)d->n_groups * N };
+            advance_head(m, k, &in, before.S + at, after.S + at, scratch + C);
         }
+    }
+}
+
+/* One row at random, over and over. */
+static void fill(const bb_mixer *base, const bb_kernels *k, uint64_t seed, size_t n_positions,
+                 void *state, void *cache, float *scratch)
+{
+    const bb_mamba2   *m = (const bb_mamba2 *)base;
+    const struct state s = state_in(m, state);
+    const size_t       N = (size_t)m->dims.d_state, C = (size_t)m->d_xbc;
+
+    (void)cache, (void)n_positions;
+    for (int t = 0; t < m->dims.d_conv - 1; t++)
+        bb_random_fill(0.5f, seed, (size_t)t * C, C, s.window + (size_t)t * C);
+    for (int i = 0; i < m->d_inner; i++) {
+        bb_random_fill(0.5f, seed, (size_t)i * N, N, scratch);
+        if (m->state_type == BB_TYPE_F32) memcpy(s.S + (size_t)i * row_bytes(m), scratch, row_bytes(m));
+        else k->rows[m->state_type].put(1, (int)N, scratch, 0, s.S + (size_t)i * row_bytes(m));
     }
 }
 
@@ -417,7 +509,7 @@ static void count(const bb_mixer *base, const bb_work *w, bb_count *c)
     bb_count_add(&c[base->op[CONV]], taps + 2 * window_bytes(m) * w->n_segments,
                  2 * taps / sizeof(float) * w->T);
     bb_count_add(&c[base->op[SCAN]], 2 * ssm_bytes(m) * w->n_segments,
-                 5 * ssm_bytes(m) / sizeof(float) * w->T);
+                 5 * ssm_elements(m) * w->T);
     bb_count_add(&c[base->op[GATED_NORM]], inner * sizeof(float), 9 * inner * w->T);
     bb_count_product(&m->out_proj, w->T, &c[base->op[OUT_PROJ]]);
 }
@@ -426,7 +518,7 @@ static const bb_mixer_kind kind = {
     .name = "mamba2", .op_name = { "in_proj", "conv", "scan", "gated norm", "out_proj" },
     .bind = bind, .print = print, .count = count, .scratch_bytes = scratch_bytes,
     .forward = forward, .state_bytes = state_bytes, .saved_bytes = saved_bytes, .save = save,
-    .load = load, .log_floats = log_floats, .replay = replay,
+    .load = load, .log_floats = log_floats, .replay = replay, .fill = fill,
     .scratch_floats = scratch_floats,
 };
 
@@ -443,6 +535,7 @@ bb_mixer *bb_plan_mamba2(bb_plan *p, const char *prefix, const bb_mamba2_dims *d
     bb_mamba2 *m = (bb_mamba2 *)bb_plan_mixer(p, &kind, sizeof *m, prefix);
     if (!m) return NULL;
     m->dims = *dims;
+    m->state_type = p->state_type ? p->state_type : BB_TYPE_F32;
     m->d_inner = (int)inner;
     m->d_xbc = (int)xbc;
     m->d_proj = (int)(inner + xbc) + dims->n_heads;

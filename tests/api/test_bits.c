@@ -47,18 +47,38 @@ enum { V = 96, N = 230 };
 static char        *dir;
 static bamba_model *model;
 static int32_t      prompt[N];
+static float        cut_error;            /* what cuts may change, of the largest logit */
 
-static int set_up(void **unused)
+static int open_tiny(bamba_type kv_type, bamba_type state_type, float error)
 {
     tiny_dims           d = TINY_DIMS;
     bamba_model_options o = BAMBA_MODEL_OPTIONS;
 
-    (void)unused;
-    o.kv_type = BAMBA_TYPE_F32;
+    o.kv_type = kv_type;
+    o.state_type = state_type;
+    cut_error = error;
     dir = tempdir_make();
     tiny_write(&d, dir);
     for (int i = 0; i < N; i++) prompt[i] = (i * i * 31 + i * 7 + 3) % V;
     return bamba_model_open(&model, dir, &o, NULL) != BAMBA_OK;
+}
+
+static int set_up(void **unused)
+{
+    (void)unused;
+    return open_tiny(BAMBA_TYPE_F32, BAMBA_TYPE_DEFAULT, 1e-4f);
+}
+
+static int set_up_halves(void **unused)
+{
+    (void)unused;
+    return open_tiny(BAMBA_TYPE_BF16, BAMBA_TYPE_BF16, 0.05f);
+}
+
+static int set_up_bytes(void **unused)
+{
+    (void)unused;
+    return open_tiny(BAMBA_TYPE_Q8, BAMBA_TYPE_Q8, 0.1f);
 }
 
 static int tear_down(void **unused)
@@ -207,7 +227,7 @@ static void test_prompt_cut_anywhere(void **unused)
 
     (void)unused;
     feed_in_pieces(e, s, N, N, whole);
-    const float bound = 1e-4f * largest(whole, N * V);
+    const float bound = cut_error * largest(whole, N * V);
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
         bamba_session_reset(s);
         feed_in_pieces(e, s, N, pieces[i], other);
@@ -243,7 +263,7 @@ static void test_ragged_batches(void **unused)
         bamba_engine *alone = make_engine(1, 0);
         feed_in_pieces(alone, s[i], lengths[i], lengths[i], whole);
         const size_t n = (size_t)lengths[i] * V;
-        assert_true(distance(got, whole, n) <= 1e-4f * largest(whole, n));
+        assert_true(distance(got, whole, n) <= cut_error * largest(whole, n));
         got += n;
         bamba_engine_free(alone);
         bamba_session_free(s[i]);
@@ -385,5 +405,7 @@ int main(void)
         cmocka_unit_test(test_cancel_at_every_block),
         cmocka_unit_test(test_progress_cancels),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests_name("float32", tests, set_up, tear_down)
+         | cmocka_run_group_tests_name("bf16 cache and state", tests, set_up_halves, tear_down)
+         | cmocka_run_group_tests_name("int8 cache and state", tests, set_up_bytes, tear_down);
 }

@@ -149,11 +149,12 @@ static void test_damaged_weights(void **unused)
 }
 
 /* Keys and values beyond float16 of either sign: an error with float16 that says what helps, and
-   text without. */
+   text with the types that hold them. */
 static void test_float16_overflow(void **unused)
 {
     const char *names[] = { "model.layers.1.self_attn.k_proj.weight",
                             "model.layers.1.self_attn.v_proj.weight" };
+    static const bamba_type holding[] = { BAMBA_TYPE_F32, BAMBA_TYPE_BF16, BAMBA_TYPE_Q8 };
     tiny_dims   d = TINY_DIMS;
 
     (void)unused;
@@ -170,8 +171,8 @@ static void test_float16_overflow(void **unused)
             assert_true(position >= at && position < at + (at ? 1 : (int)n));
         }
         bamba_model_free(m);
-        for (bamba_type type = BAMBA_TYPE_F32; type <= BAMBA_TYPE_BF16; type++) {
-            m = open_changed(&d, c, type);
+        for (int j = 0; j < 3; j++) {
+            m = open_changed(&d, c, holding[j]);
             assert_int_equal(feed_until_wrong(m, 40), -1);
             bamba_model_free(m);
         }

@@ -688,6 +688,16 @@ static void test_arguments(void **state)
     o.kv_type = (bamba_type)-1;
     assert_int_equal(bamba_model_open(&m, dir, &o, &err), BAMBA_ERR_ARGUMENT);
     o = (bamba_model_options)BAMBA_MODEL_OPTIONS;
+    o.kv_type = (bamba_type)(BAMBA_TYPE_Q8 + 1);
+    assert_int_equal(bamba_model_open(&m, dir, &o, &err), BAMBA_ERR_ARGUMENT);
+    for (int type = -1; type < 9; type++) {
+        o = (bamba_model_options)BAMBA_MODEL_OPTIONS;
+        o.state_type = (bamba_type)type;
+        if (type >= BAMBA_TYPE_DEFAULT && type <= BAMBA_TYPE_Q8 && type != BAMBA_TYPE_F16) continue;
+        assert_int_equal(bamba_model_open(&m, dir, &o, &err), BAMBA_ERR_ARGUMENT);
+        assert_non_null(strstr(err.message, "state_type"));
+    }
+    o = (bamba_model_options)BAMBA_MODEL_OPTIONS;
     o.cpu = "no such level";
     assert_int_equal(bamba_model_open(&m, dir, &o, &err), BAMBA_ERR_ARGUMENT);
     assert_non_null(strstr(err.message, "no such level"));

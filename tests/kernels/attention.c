@@ -17,27 +17,28 @@ enum { PLAIN = 0, ONES = 1, SHIFTED = 2 };
 
 enum { GAP = 7 };                         /* elements between blocks, rows of parts, parts */
 
-/* The kernel under test; whether it rounds queries and probabilities to bfloat16. */
+/* What a kernel rounds queries and probabilities to. */
+enum { NOTHING, TO_BF16, TO_WHOLE };
+
+/* The kernel under test. */
 typedef struct kernel {
     int             type;
     const bb_cache *cache;
     bb_attend_fn   *attend;
-    bool            rounds;
+    int             rounds;
 } kernel;
 
 /* Keys and values of one kv head, and the same in double [S, d]. */
 typedef struct memory {
     void   *kv;
-    size_t  block_stride;
+    size_t  block_stride;                 /* bytes */
     double *k, *v;
 } memory;
 
 /* -------------------------------------------------------------- inputs ------------------- */
 
-static double rounded(int type, float v)
-{
-    return type == BB_TYPE_F32 ? (double)v : decode_half(type, encode_half(type, (double)v));
-}
+/* Bytes of what a cache is made of here: floats or halves; int8 in pairs. */
+static size_t unit_of(const kernel *f) { return f->type == BB_TYPE_F32 ? 4 : 2; }
 
 static bool is_untouched(const kernel *f, const memory *m, size_t at)
 {
@@ -45,14 +46,35 @@ static bool is_untouched(const kernel *f, const memory *m, size_t at)
                                   : ((const uint16_t *)m->kv)[at] == 0x7fff;
 }
 
+/* from [n], as it was put, and got, as it came back: rounded as the contract says. */
+static void check_rounded(check *c, const kernel *f, size_t n, const float *from, const float *got)
+{
+    double most = 0.0;
+
+    for (size_t i = 0; i < n; i++) most = fmax(most, fabs((double)from[i]));
+    const double scale = most / 127.0 < 0x1p-100 ? 0.0 : decode_half(BB_TYPE_BF16,
+        encode_half(BB_TYPE_BF16, most / 127.0));
+    for (size_t i = 0; i < n; i++) {
+        const double x = (double)from[i];
+        if (f->type == BB_TYPE_F32) check_near(c, i, got[i], x, 0.0);
+        else if (f->type != BB_TYPE_Q8)
+            check_near(c, i, got[i], decode_half(f->type, encode_half(f->type, x)), 0.0);
+        else {
+            check_near(c, i, got[i], scale > 0.0 ? x : 0.0, 0.501 * scale);
+            check_near(c, i, got[i], scale > 0.0 ? scale * rint((double)got[i] / scale) : 0.0, 0.0);
+        }
+    }
+}
+
 /* Positions 0 … S-1, the last first. */
 static memory make_memory(check *c, const kernel *f, int d, int S, int what)
 {
     const size_t width = (size_t)d, blocks = (size_t)(S + 63) / 64;
-    const size_t element = f->type == BB_TYPE_F32 ? 4 : 2;
-    memory       m = { .block_stride = BB_KV_ELEMENTS(d) + GAP };
-    const size_t n = blocks == 0 ? 0 : blocks * m.block_stride - GAP;
+    const size_t unit = unit_of(f), units = bb_kv_bytes((bb_type)f->type, d) / unit + GAP;
+    memory       m = { .block_stride = units * unit };
+    const size_t n = blocks == 0 ? 0 : blocks * units - GAP;
     float       *k = check_floats(c, width), *v = check_floats(c, width);
+    float       *back = check_floats(c, 2 * width);
 
     m.kv = f->type == BB_TYPE_F32 ? (void *)check_floats(c, n) : (void *)check_halves(c, n);
     m.k  = malloc(((size_t)S * width + 1) * sizeof *m.k);
@@ -63,18 +85,22 @@ static memory make_memory(check *c, const kernel *f, int d, int S, int what)
         for (size_t i = 0; i < n; i++) ((uint16_t *)m.kv)[i] = 0x7fff;
     for (int s = S - 1; s >= 0; s--) {
         for (size_t i = 0; i < width; i++) {
-            const size_t at = (size_t)s * width + i;
-            k[i]    = what == SHIFTED && i == 0 ? 3.0f : (float)check_uniform(c);
-            v[i]    = what == ONES ? 1.0f : (float)check_uniform(c);
-            m.k[at] = rounded(f->type, k[i]);
-            m.v[at] = rounded(f->type, v[i]);
+            k[i] = what == SHIFTED && i == 0 ? 3.0f : (float)check_uniform(c);
+            v[i] = what == ONES ? 1.0f : (float)check_uniform(c);
         }
-        f->cache->put(d, k, v, s % 64,
-                      (char *)m.kv + (size_t)(s / 64) * m.block_stride * element);
+        char *block = (char *)m.kv + (size_t)(s / 64) * m.block_stride;
+        f->cache->put(d, k, v, s % 64, block);
+        f->cache->get(d, block, s % 64, back, back + width);
+        check_rounded(c, f, width, k, back);
+        check_rounded(c, f, width, v, back + width);
+        for (size_t i = 0; i < width; i++) {
+            m.k[(size_t)s * width + i] = (double)back[i];
+            m.v[(size_t)s * width + i] = (double)back[width + i];
+        }
     }
     for (size_t b = 1; b < blocks; b++)
         for (size_t i = 1; i <= GAP; i++)
-            check_true(c, is_untouched(f, &m, b * m.block_stride - i), "put beyond a block");
+            check_true(c, is_untouched(f, &m, b * units - i), "put beyond a block");
     return m;
 }
 
@@ -87,8 +113,7 @@ static void free_memory(memory *m)
 /* What was put comes back as it was rounded; put back, it leaves the block as it is. */
 static void check_get(check *c, const kernel *f, int d)
 {
-    const size_t width = (size_t)d, n = BB_KV_ELEMENTS(d);
-    const size_t bytes = n * (f->type == BB_TYPE_F32 ? 4 : 2);
+    const size_t width = (size_t)d, bytes = bb_kv_bytes((bb_type)f->type, d);
 
     check_case(c, "get d %d", d);
     memory m = make_memory(c, f, d, BB_KV_BLOCK, PLAIN);
@@ -117,34 +142,41 @@ static void check_get(check *c, const kernel *f, int d)
 static void attend_exactly(const kernel *f, const memory *m, const float *q, int d, int S,
                            double scale, double *want, double *bound)
 {
-    double largest = -INFINITY, size = 0.0, sum = 0.0;
+    double largest = -INFINITY, size = 0.0, sum = 0.0, most_q = 0.0, keys = 0.0, most_v = 0.0;
 
+    for (int i = 0; i < d; i++) most_q = fmax(most_q, fabs((double)q[i]));
     for (int s = 0; s < S; s++) {
-        double score = 0.0, part = 0.0;
+        double score = 0.0, part = 0.0, key = 0.0;
         for (int i = 0; i < d; i++) {
             const double p = scale * (double)q[i] * m->k[s * d + i];
             score += p;
             part += fabs(p);
+            key += fabs(m->k[s * d + i]);
         }
         largest = fmax(largest, score);
         size    = fmax(size, part);
+        keys    = fmax(keys, key);
     }
     for (int i = 0; i < d; i++) want[i] = bound[i] = 0.0;
     for (int s = 0; s < S; s++) {
         double score = 0.0;
         for (int i = 0; i < d; i++) score += scale * (double)q[i] * m->k[s * d + i];
         const double p = exp(score - largest);
+        double       value = 0.0;
         sum += p;
         for (int i = 0; i < d; i++) {
             want[i] += p * m->v[s * d + i];
             bound[i] += p * fabs(m->v[s * d + i]);
+            value = fmax(value, fabs(m->v[s * d + i]));
         }
+        most_v += p * value;
     }
-    const double share = eps * ((d + 20) * size + S + 20)         /* that of the contract */
-                       + (f->rounds ? 0x1p-8 * (size + 1) : 0.0);
+    const double share = eps * ((d + 20) * size + S + 20)         /* those of the contract */
+                       + (f->rounds == TO_BF16 ? 0x1p-8 * (size + 1) : 0.0);
+    const double whole = f->rounds == TO_WHOLE ? 0x1p-9 + 0x1p-14 * scale * most_q * keys : 0.0;
     for (int i = 0; i < d; i++) {
         want[i] /= sum;
-        bound[i] *= share / sum;
+        bound[i] = (bound[i] * share + most_v * whole) / sum;
     }
 }
 
@@ -212,7 +244,9 @@ static void check_joined(check *c, const kernel *f, const setting *t, int r, int
                        want, bound);
         for (size_t i = 0; i < d; i++) {
             check_near(c, h * d + i, out[h * d + i], want[i], bound[i]);
-            if (what == ONES) check_near(c, h * d + i, out[h * d + i], 1.0, (S + 20) * eps);
+            if (what == ONES)
+                check_near(c, h * d + i, out[h * d + i], want[i],
+                           (S + 20) * eps + (f->rounds == TO_WHOLE ? 0x1p-9 : 0.0));
         }
     }
     free(want);
@@ -263,10 +297,50 @@ static void check_shift(check *c, const kernel *f, int d, int S, float by)
         c->k->attend_join(1, 1, d, part, 0, out[i]);
     }
     const double size = 3 * fabs((double)by) + d;
-    const double bound = eps * ((d + 20) * size + S + 20) + (f->rounds ? 0x1p-7 * (d + 1) : 0.0);
+    const double bound = eps * ((d + 20) * size + S + 20)
+                       + (f->rounds == TO_BF16 ? 0x1p-7 * (d + 1)
+                          : f->rounds == TO_WHOLE ? 0x1p-8 + 0x1p-13 * fabs((double)by) * (d + 3)
+                          : 0.0);
     for (size_t i = 0; i < width; i++) check_near(c, i, out[1][i], (double)out[0][i], bound);
     free_memory(&m);
     check_done(c);
+}
+
+/* Zeros come back, so do tiny and large values; a number that is not finite spoils what attends to
+   it. An int8 key or value that has one is NaN throughout. */
+static void check_special(check *c, const kernel *f)
+{
+    enum { D = 20 };
+    static const float first[] = { 0.0f, 1e-38f, 3e-31f, 1e4f, 6e4f, INFINITY, -INFINITY, NAN };
+
+    for (size_t i = 0; i < sizeof first / sizeof *first; i++) {
+        check_case(c, "a key and value of %g", (double)first[i]);
+        float     *k = check_floats(c, D), *v = check_floats(c, D), *q = check_floats(c, D);
+        float     *back = check_floats(c, 2 * D), *part = check_floats(c, BB_ATTEND_PART(D));
+        float     *scratch = check_floats(c, BB_ATTEND_SCRATCH(1, D)), *out = check_floats(c, D);
+        const bool finite = isfinite(first[i]), whole = f->type == BB_TYPE_Q8;
+        void      *block = malloc(bb_kv_bytes((bb_type)f->type, D));
+        if (!block) exit(2);
+        for (int j = 0; j < D; j++) {
+            k[j] = j ? first[i] / 2 : first[i];
+            v[j] = finite || j == 3 ? k[j] : 1.0f;
+            q[j] = 1e-6f;
+        }
+        memset(block, 0xff, bb_kv_bytes((bb_type)f->type, D));
+        f->cache->put(D, k, v, 0, block);
+        f->cache->get(D, block, 0, back, back + D);
+        if (finite && f->type != BB_TYPE_F16) {
+            check_rounded(c, f, D, k, back);
+            check_rounded(c, f, D, v, back + D);
+        }
+        for (int j = 0; j < 2 * D && whole && !finite; j++)
+            check_true(c, isnan(back[j]), "is not NaN");
+        f->attend(1, 1, D, 1.0f, q, D, block, 0, 0, 0, 1, part, 0, scratch);
+        c->k->attend_join(1, 1, D, part, 0, out);
+        check_true(c, finite ? isfinite(out[3]) : !isfinite(out[3]), "finite or not");
+        free(block);
+        check_done(c);
+    }
 }
 
 static void check_kernel(check *c, const kernel *f)
@@ -282,6 +356,7 @@ static void check_kernel(check *c, const kernel *f)
                 check_shape(c, f, (shape){ rows[i], heads[(i + j + l) % 4], d[j], pos[l] },
                             l % 2 ? 1.0 : 20.0, PLAIN);
     for (int i = 1; i <= 130; i = i * 2 + i % 3) check_get(c, f, i);
+    check_special(c, f);
     check_shape(c, f, (shape){ 16, 2, 80, 300 }, 0.0, PLAIN);           /* equal scores */
     check_shape(c, f, (shape){ 3, 2, 33, 150 }, 1e4, PLAIN);            /* one position wins */
     check_shape(c, f, (shape){ 5, 2, 33, 150 }, 1.0, ONES);
@@ -333,15 +408,17 @@ static void check_join_of(check *c, int n, int heads, int d, double spread)
 
 void check_attention(check *c)
 {
-    static const char *const few[BB_N_FLOATS] = { NULL, "attend f32", "attend bf16", "attend f16" };
-    static const char *const many[BB_N_FLOATS] = { NULL, "attend_many f32", "attend_many bf16",
-                                                   "attend_many f16" };
+    static const char *const few[BB_N_CACHES] = { NULL, "attend f32", "attend bf16", "attend f16",
+                                                  "attend q8" };
+    static const char *const many[BB_N_CACHES] = { NULL, "attend_many f32", "attend_many bf16",
+                                                   "attend_many f16", "attend_many q8" };
 
-    for (int type = BB_TYPE_F32; type < BB_N_FLOATS; type++) {
+    for (int type = BB_TYPE_F32; type < BB_N_CACHES; type++) {
         const bb_cache *cache = &c->k->cache[type];
         const bool      rounds = cache->attend_many != cache->attend;
         if (CHECK_BEGIN(c, few[type], cache[type].attend)) {
-            check_kernel(c, &(kernel){ type, cache, cache->attend, false });
+            check_kernel(c, &(kernel){ type, cache, cache->attend,
+                                       type == BB_TYPE_Q8 ? TO_WHOLE : NOTHING });
             check_end(c);
         }
         if (rounds && CHECK_BEGIN(c, many[type], cache[type].attend_many)) {
@@ -351,7 +428,7 @@ void check_attention(check *c)
             check_true(c, strict.cache[type].attend_many == cache->attend, "still rounds");
             check_true(c, strict.cache[type].put == cache->put, "another layout");
             check_done(c);
-            check_kernel(c, &(kernel){ type, cache, cache->attend_many, true });
+            check_kernel(c, &(kernel){ type, cache, cache->attend_many, TO_BF16 });
             check_end(c);
         }
     }

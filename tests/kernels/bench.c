@@ -144,19 +144,19 @@ static void run_rows_decoded(bench *b)    /* as an embedding: rows here and ther
 /* A row of a decode: all kv heads over all positions, in the order of its tiles. */
 static void run_decode(bench *b)
 {
-    const size_t block = BB_KV_ELEMENTS(WIDTH) * (b->type == BB_TYPE_F32 ? 4 : 2);
+    const size_t block = bb_kv_bytes((bb_type)b->type, WIDTH);
     for (int at = 0; at < b->depth; at += RANGE)
         for (int h = 0; h < b->kv_heads; h++)
             b->k->cache[b->type].attend(1, HEADS, WIDTH, 0.088f, b->a, HEADS * WIDTH,
                                         (const char *)b->weights + (size_t)h * block,
-                                        (size_t)b->kv_heads * BB_KV_ELEMENTS(WIDTH), b->depth - 1,
-                                        at, at + RANGE, b->out, 0, b->scratch);
+                                        (size_t)b->kv_heads * block, b->depth - 1, at, at + RANGE,
+                                        b->out, 0, b->scratch);
 }
 static void run_prefill(bench *b)
 {
     b->k->cache[b->type].attend_many(b->T, HEADS, WIDTH, 0.088f, b->a, HEADS * WIDTH, b->weights,
-                                     BB_KV_ELEMENTS(WIDTH), b->depth - b->T, 0, b->depth, b->out,
-                                     HEADS * BB_ATTEND_PART(WIDTH), b->scratch);
+                                     bb_kv_bytes((bb_type)b->type, WIDTH), b->depth - b->T, 0,
+                                     b->depth, b->out, HEADS * BB_ATTEND_PART(WIDTH), b->scratch);
 }
 static void run_join(bench *b)
 {
@@ -231,6 +231,69 @@ static void fill(float *p, size_t n, float low, float high)
     }
 }
 
+/* Every block of a cache holds the same keys and values. */
+static void fill_cache(bench *b)
+{
+    const size_t bytes = bb_kv_bytes((bb_type)b->type, WIDTH);
+    char        *block = (char *)b->weights;
+
+    for (int at = 0; at < BB_KV_BLOCK; at++)
+        b->k->cache[b->type].put(WIDTH, b->a + at * WIDTH, b->a + (at + 64) * WIDTH, at, block);
+    for (size_t i = 1; i < (size_t)8 * DEPTH / BB_KV_BLOCK; i++)
+        memcpy(block + i * bytes, block, bytes);
+}
+
+static void bench_caches(bench *b)
+{
+    char name[64];
+
+    for (b->type = BB_TYPE_F32; b->type < BB_N_CACHES; b->type++) {
+        const char  *type = type_name(b->type);
+        const double size = (double)bb_kv_bytes((bb_type)b->type, WIDTH) / BB_KV_ELEMENTS(WIDTH);
+
+        fill_cache(b);
+        for (b->kv_heads = 4; b->kv_heads <= 8; b->kv_heads *= 2)
+            for (b->depth = 8192; b->depth <= DEPTH; b->depth *= 4) {
+                snprintf(name, sizeof name, "attend %s %dx4x128 @%d", type, b->kv_heads,
+                         b->depth);
+                time_kernel(b, name, run_decode, size * 2 * b->kv_heads * b->depth * WIDTH,
+                            "GB/s");
+            }
+        b->T = 16;
+        b->depth = 8192;
+        snprintf(name, sizeof name, "attend_many %s 16 @8192", type);
+        time_kernel(b, name, run_prefill, 4.0 * b->T * HEADS * b->depth * WIDTH, "GFLOP/s");
+    }
+    time_kernel(b, "attend_join 16x4x128", run_join, 2.0 * 16 * HEADS * WIDTH, "GFLOP/s");
+}
+
+static void run_put_rows(bench *b)
+{
+    b->k->rows[b->type].put(LAYERS * H * P, N, b->state, 1, b->weights);
+}
+static void run_get_rows(bench *b)
+{
+    b->k->rows[b->type].get(LAYERS * H * P, N, b->weights, b->state);
+}
+
+/* Rows of the state space. */
+static void bench_rows(bench *b)
+{
+    static const int types[] = { BB_TYPE_BF16, BB_TYPE_Q8 };
+    char name[64];
+
+    for (int i = 0; i < 2; i++) {
+        const double bytes = (4.0 * N + (double)bb_row_bytes((bb_type)types[i], N)) * LAYERS * H * P;
+        b->type = types[i];
+        fill(b->state, (size_t)LAYERS * H * P * N, -1, 1);
+        snprintf(name, sizeof name, "rows put %s", type_name(b->type));
+        time_kernel(b, name, run_put_rows, bytes, "GB/s");
+        snprintf(name, sizeof name, "rows get %s", type_name(b->type));
+        time_kernel(b, name, run_get_rows, bytes, "GB/s");
+    }
+    memset(b->state, 0, sizeof(float) * LAYERS * H * P * N);
+}
+
 /* Products of a format: b->weights is a matrix of it. */
 static void bench_products(bench *b)
 {
@@ -253,23 +316,6 @@ static void bench_products(bench *b)
     }
 }
 
-static void bench_cache(bench *b)
-{
-    const char  *type = type_name(b->type);
-    const double size = b->type == BB_TYPE_F32 ? 4 : 2;
-    char         name[64];
-
-    for (b->kv_heads = 4; b->kv_heads <= 8; b->kv_heads *= 2)
-        for (b->depth = 8192; b->depth <= DEPTH; b->depth *= 4) {
-            snprintf(name, sizeof name, "attend %s %dx4x128 @%d", type, b->kv_heads, b->depth);
-            time_kernel(b, name, run_decode, size * 2 * b->kv_heads * b->depth * WIDTH, "GB/s");
-        }
-    b->T = 16;
-    b->depth = 8192;
-    snprintf(name, sizeof name, "attend_many %s 16 @8192", type);
-    time_kernel(b, name, run_prefill, 4.0 * b->T * HEADS * b->depth * WIDTH, "GFLOP/s");
-}
-
 static void bench_types(bench *b)
 {
     char name[64];
@@ -284,11 +330,9 @@ static void bench_types(bench *b)
             time_kernel(b, name, run_narrow, 6.0 * I * 64, "GB/s");
         }
         bench_products(b);
-        bench_cache(b);
     }
     memset(b->weights, 0x11, N_CACHE * sizeof *b->weights);          /* scales of 0.0006 */
     for (b->type = BB_TYPE_Q8; b->type <= BB_TYPE_F8_E4M3; b->type++) bench_products(b);
-    time_kernel(b, "attend_join 16x4x128", run_join, 2.0 * 16 * HEADS * WIDTH, "GFLOP/s");
 }
 
 static void bench_level(bench *b)
@@ -300,6 +344,8 @@ static void bench_level(bench *b)
     b->n_timed = 0;
 
     bench_types(b);
+    bench_caches(b);
+    bench_rows(b);
     time_kernel(b, "axpy 4096", run_axpy, 12.0 * D, "GB/s");
     time_kernel(b, "mul 14336", run_mul, 12.0 * F, "GB/s");
     time_kernel(b, "relu2 14336", run_relu2, 8.0 * F, "GB/s");

@@ -208,7 +208,7 @@ typed check_typed(check *c, int type, int fill, size_t n)
 
 const char *type_name(int type)
 {
-    static const char *const name[BB_N_FLOATS] = { NULL, "f32", "bf16", "f16" };
+    static const char *const name[BB_N_CACHES] = { NULL, "f32", "bf16", "f16", "q8" };
     return name[type];
 }
 
@@ -359,6 +359,7 @@ static void check_level(check *c)
     check_conv1d(c);
     check_ssd(c);
     check_attention(c);
+    check_stored(c);
 }
 
 const char *const check_levels[CHECK_LEVELS] = { "c", "avx2", "avxvnni", "avx512", "avx512vnni",

@@ -101,6 +101,7 @@ void check_norm(check *c);
 void check_conv1d(check *c);
 void check_ssd(check *c);
 void check_attention(check *c);
+void check_stored(check *c);
 void check_cpu(check *c);
 int  run_bench(const char *only);
 

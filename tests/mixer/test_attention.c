@@ -36,6 +36,8 @@ static const attention_case cases[] = {
       { 32, 6, 3, 12, { .d = 6, .theta = 1e4 }, false, 0, 0 } },
     { "bf16 cache", BB_TYPE_F32, BB_TYPE_BF16, 2e-3,
       { 32, 4, 2, 20, { .d = 20, .theta = 1e4 }, true, 0, 0 } },
+    { "int8 cache", BB_TYPE_F32, BB_TYPE_Q8, 2e-2,
+      { 32, 4, 2, 20, { .d = 20, .theta = 1e4 }, true, 0, 0 } },
     { "other output, own scale", BB_TYPE_F32, BB_TYPE_F32, 1e-5,
       { 24, 4, 2, 8, { .d = 8, .theta = 1e4 }, false, 24, 0.0625f } },
 };
@@ -420,8 +422,10 @@ static void test_memory(void **unused)
     (void)unused;
     for (int i = 0; i < N_CASES; i++) {
         const bb_attention_dims *d = &cases[i].dims;
-        const size_t block = 2 * 64 * (size_t)(d->n_kv_heads * ((d->d_head + 15) / 16 * 16))
-                           * (cases[i].kv_type == BB_TYPE_F32 ? 4 : 2);
+        const size_t width = (size_t)((d->d_head + 15) / 16 * 16);
+        const size_t row = cases[i].kv_type == BB_TYPE_Q8 ? width + 2           /* a scale */
+                         : width * (cases[i].kv_type == BB_TYPE_F32 ? 4 : 2);
+        const size_t block = 2 * 64 * (size_t)d->n_kv_heads * row;
         store s;
         lab   l;
 

@@ -18,14 +18,20 @@ typedef struct mamba2_case {
     const char    *what;
     bb_mamba2_dims dims;                  /* D, H, P, N, G, K, biases, dt limits, epsilon */
     bb_type        type;                  /* of the matrices */
+    bb_type        state_type;            /* of S */
+    double         bound;                 /* of the error */
 } mamba2_case;
 
 static const mamba2_case cases[] = {
-    { "one group",      { 24, 4, 8, 16, 1, 4, true, false, 0, INFINITY, 1e-5f }, BB_TYPE_F32 },
-    { "two groups",     { 20, 6, 4, 8, 2, 3, false, true, 0, INFINITY, 1e-5f },  BB_TYPE_BF16 },
-    { "a group a head", { 19, 3, 5, 7, 3, 2, true, true, 0.02f, 0.3f, 1e-3f },   BB_TYPE_F16 },
-    { "no window",      { 16, 4, 3, 5, 2, 1, true, false, 0, 0.5f, 1e-5f },      BB_TYPE_F32 },
-    { "wide",           { 33, 8, 36, 20, 4, 4, true, true, 0, INFINITY, 1e-6f }, BB_TYPE_BF16 },
+    { "one group",      { 24, 4, 8, 16, 1, 4, true, false, 0, INFINITY, 1e-5f }, BB_TYPE_F32, BB_TYPE_F32, 1e-5 },
+    { "two groups",     { 20, 6, 4, 8, 2, 3, false, true, 0, INFINITY, 1e-5f },  BB_TYPE_BF16, BB_TYPE_F32, 1e-5 },
+    { "a group a head", { 19, 3, 5, 7, 3, 2, true, true, 0.02f, 0.3f, 1e-3f },   BB_TYPE_F16, BB_TYPE_F32, 1e-5 },
+    { "no window",      { 16, 4, 3, 5, 2, 1, true, false, 0, 0.5f, 1e-5f },      BB_TYPE_F32, BB_TYPE_F32, 1e-5 },
+    { "wide",           { 33, 8, 36, 20, 4, 4, true, true, 0, INFINITY, 1e-6f }, BB_TYPE_BF16, BB_TYPE_F32, 1e-5 },
+    { "bf16 state",     { 20, 6, 19, 33, 2, 3, false, true, 0, INFINITY, 1e-5f }, BB_TYPE_F32,
+      BB_TYPE_BF16, 2e-2 },
+    { "int8 state",     { 20, 6, 19, 33, 2, 3, false, true, 0, INFINITY, 1e-5f }, BB_TYPE_F32,
+      BB_TYPE_Q8, 5e-2 },
 };
 enum { N_CASES = sizeof cases / sizeof cases[0] };
 
@@ -79,6 +85,7 @@ static void begin(lab *l, const mamba2_case *c, store *s)
 
     memset(s, 0, sizeof *s);
     lab_begin(l, c->dims.d_model, BB_TYPE_F32);
+    l->plan.state_type = c->state_type;
     lab_use(l, bb_plan_mamba2(&l->plan, "m.", &c->dims));
     add_weights(c, s);
     lab_bind(l, s);
@@ -90,7 +97,7 @@ static void expect_recurrence(const lab *l, const mamba2_case *c, double *const 
 {
     for (int i = 0; i < SESSIONS; i++) {
         const double error = lab_error(l, i, expected[i]);
-        if (!(error < lab_bound(l, c->type, 1e-5)))
+        if (!(error < lab_bound(l, c->type, c->bound)))
             fail_msg("%s, %s: session %d: error %g", c->what, how, i, error);
     }
 }
@@ -238,13 +245,13 @@ static void test_replay(void **unused)
 
             memset(state[0], 0, k->state_bytes(m));
             memset(state[1], 0xFF, k->state_bytes(m));
-            k->replay(m, &l.kernels, log, end, state[0], state[1], scratch);
+            k->replay(m, &l.kernels, log, 0, end, state[0], state[1], scratch);
             k->save(m, &l.kernels, state[1], NULL, 0, found, scratch);
             assert_memory_equal(found, expected, bytes);
 
             memset(state[0], 0xFF, k->state_bytes(m));
             k->load(m, &l.kernels, before, 0, state[0], NULL, scratch);
-            k->replay(m, &l.kernels, log + (size_t)split * width, end - split, state[0], state[0],
+            k->replay(m, &l.kernels, log + (size_t)split * width, split, end - split, state[0], state[0],
                       scratch);
             k->save(m, &l.kernels, state[0], NULL, 0, found, scratch);
             assert_memory_equal(found, expected, bytes);
@@ -264,19 +271,29 @@ static void test_replay(void **unused)
 
 static void test_memory(void **unused)
 {
-    store s;
-    lab   l;
+    /* Rows of a state, bytes of each: case 1 has C = 24 + 2·2·8 = 56, the others 114 + 2·2·33. */
+    static const struct { int number; size_t window, rows, row, saved_row; } memory[] = {
+        { 1, 2 * 56, 6 * 4, 8 * 4, 8 * 4 },
+        { 5, 2 * 246, 6 * 19, 33 * 2, 33 * 4 },
+        { 6, 2 * 246, 6 * 19, 33 + 4, 33 * 4 },
+    };
 
     (void)unused;
-    begin(&l, &cases[1], &s);             /* C = 24 + 2·2·8 = 56, K - 1 = 2; S 6 · 4 · 8 */
-    const bb_mixer *m = l.graph->block[0].use[0].mixer;
-    const size_t    exact = (2 * 56 + 192) * sizeof(float);
-    assert_in_range(m->kind->state_bytes(m), exact, exact + 126);
-    assert_int_equal(m->kind->saved_bytes(m, 1000), exact);
-    assert_null(m->kind->cache_bytes);
-    assert_int_equal(l.graph->block[0].use[0].slot, 0);
-    lab_close(&l);
-    store_free(&s);
+    for (int i = 0; i < 3; i++) {
+        const size_t window = memory[i].window * sizeof(float);
+        const size_t exact = window + memory[i].rows * memory[i].row;
+        store s;
+        lab   l;
+
+        begin(&l, &cases[memory[i].number], &s);
+        const bb_mixer *m = l.graph->block[0].use[0].mixer;
+        assert_in_range(m->kind->state_bytes(m), exact, exact + 126);
+        assert_int_equal(m->kind->saved_bytes(m, 1000), window + memory[i].rows * memory[i].saved_row);
+        assert_null(m->kind->cache_bytes);
+        assert_int_equal(l.graph->block[0].use[0].slot, 0);
+        lab_close(&l);
+        store_free(&s);
+    }
 }
 
 static void test_print(void **unused)
@@ -287,6 +304,8 @@ static void test_print(void **unused)
         "19 -> 3 heads x 5, state 7, groups 3, conv 2 + bias, bias, dt 0.02 ... 0.3",
         "16 -> 4 heads x 3, state 5, groups 2, conv 1 + bias, dt 0 ... 0.5",
         "33 -> 8 heads x 36, state 20, groups 4, conv 4 + bias, bias",
+        "20 -> 6 heads x 19, state 33, groups 2, conv 3, bias",
+        "20 -> 6 heads x 19, state 33, groups 2, conv 3, bias",
     };
 
     (void)unused;

@@ -103,6 +103,16 @@ double lab_round(int type, double x)
          : type == BB_TYPE_BF16 ? lab_bf16(store_bf16(f)) : lab_f16(store_f16(f));
 }
 
+void lab_round_row(int type, int n, double *x)
+{
+    double most = 0;
+
+    for (int i = 0; i < n; i++) most = fmax(most, fabs(x[i]));
+    const double scale = lab_bf16(store_bf16((float)(most / 127)));
+    for (int i = 0; i < n; i++)
+        x[i] = type != BB_TYPE_Q8 ? lab_round(type, x[i]) : scale > 0 ? scale * rint(x[i] / scale) : 0;
+}
+
 const char *lab_dtype(int type)
 {
     return type == BB_TYPE_F32 ? "F32" : type == BB_TYPE_BF16 ? "BF16" : "F16";

@@ -109,6 +109,8 @@ double lab_f16(uint16_t bits);
 
 /* Nearest value of a type BB_TYPE_…, through the tests' own rounding. */
 double lab_round(int type, double x);
+/* The same of a key or value x [n]: BB_TYPE_Q8 has one scale for all. */
+void lab_round_row(int type, int n, double *x);
 
 /* Name of a type as safetensors has it. */
 const char *lab_dtype(int type);

@@ -208,8 +208,10 @@ void refer_attention(const bb_attention_dims *d, bb_type kv_type, const store *s
         lab_multiply(w[2].w, w[2].b, d_kv, D, x + t * D, v);
         refer_rotate(d, d->n_heads, t, q);
         refer_rotate(d, d->n_kv_heads, t, k);
-        for (int i = 0; i < d_kv; i++) k[i] = lab_round(kv_type, k[i]);
-        for (int i = 0; i < d_kv; i++) v[i] = lab_round(kv_type, v[i]);
+        for (int h = 0; h < d->n_kv_heads; h++) {
+            lab_round_row(kv_type, d->d_head, k + h * d->d_head);
+            lab_round_row(kv_type, d->d_head, v + h * d->d_head);
+        }
         for (int j = 0; j < d->n_heads; j++)
             attend(d, j, t, q, keys, value, score, y + j * d->d_head);
         lab_multiply(w[3].w, w[3].b, d_out, d_q, y, out + t * d_out);
