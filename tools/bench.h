@@ -48,7 +48,7 @@ typedef struct bench_options {
 
 /* Choices of BENCH_LOAD: weights of a directory are used in the mapped files, or copied. */
 extern const char *const bench_loads[];
-enum { BENCH_COPIED = 2 };
+enum { BENCH_MAPPED = 1, BENCH_COPIED };
 
 /* Adds the values of "512", "1,2,4", "0-8192+1024" or "1-64*2", each from lo to hi; or of names,
    which become their indices in `words` unless that is NULL. Returns ARGS_READ or an exit code. */

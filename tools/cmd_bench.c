@@ -35,7 +35,7 @@ static const struct list_flag {
 
 typedef struct flags {
     bench_options o;
-    arg_list      shapes, dirs, given[BENCH_LISTS], both, cache_v;
+    arg_list      shapes, dirs, given[BENCH_LISTS], both, cache_v, mmap;
     bool          limits, pin;
     bench_source *source;                 /* [n_sources] */
     size_t        n_sources, n_rows;      /* n_rows printed */
@@ -57,6 +57,20 @@ static int read_list(const command *self, int i, const arg_list *given, bench_li
     return code;
 }
 
+/* Adds what -mmp says by 0 and 1 to what -lm says by name. */
+static int read_mmap(const command *self, const flags *f, bench_list *loads)
+{
+    bench_list said = { .n = 0 };
+    int code = ARGS_READ;
+
+    for (size_t i = 0; i < f->mmap.n && code == ARGS_READ; i++)
+        code = bench_read_list(self, "-mmp", f->mmap.items[i], 0, 1, NULL, &said);
+    if (said.n && !f->given[BENCH_LOAD].n) loads->n = 0;
+    for (size_t i = 0; i < said.n && loads->n < BENCH_MOST; i++)
+        loads->value[loads->n++] = said.value[i] ? BENCH_MAPPED : BENCH_COPIED;
+    return code;
+}
+
 /* Reads what may be said more than once, or of several values. */
 static int read_lists(const command *self, flags *f)
 {
@@ -66,6 +80,7 @@ static int read_lists(const command *self, flags *f)
 
     for (int i = 0; i < BENCH_LISTS && code == ARGS_READ; i++)
         code = read_list(self, i, &f->given[i], &o->list[i]);
+    if (code == ARGS_READ) code = read_mmap(self, f, &o->list[BENCH_LOAD]);
     if (f->cache_v.n && code == ARGS_READ)
         code = read_list(self, BENCH_KV, &f->cache_v, &cache_v);
     for (size_t i = 0; i < f->both.n && code == ARGS_READ; i++) {
@@ -188,11 +203,12 @@ static int run(const command *self, flags *f)
 #define LIST_ROW(i) \
     ARG_LIST_ROW(lists[i].names, "LIST", &f.given[i], lists[i].help, .usual = lists[i].usual, \
                  .words = lists[i].words)
-#define ONLY_ROW(names, choices, why) \
-    ARG_ROW(names, "LIST", ARG_IGNORED, NULL, why, .words = choices)
+#define ONLY_ROW(names, choices, why, refusal) \
+    ARG_ROW(names, "LIST", ARG_IGNORED, NULL, why, .more = refusal, .words = choices)
 
 static const char *const formats[] = { "none", "md", "json", "jsonl", "csv", "sql", NULL };
 static const char *const fills[] = { "synthetic", "real", NULL }, *const zero[] = { "0", NULL };
+static const char *const switches[] = { "0", "1", "-1", "on", "off", "auto", NULL };
 
 int cmd_bench(const command *self, int argc, char **argv)
 {
@@ -209,6 +225,7 @@ int cmd_bench(const command *self, int argc, char **argv)
         ARG_LIST_ROW("-ctv, --cache-type-v", "LIST", &f.cache_v, "the same; keys and values have "
                      "one type", .words = setup_kv_types),
         LIST_ROW(BENCH_LOAD),
+        ARG_LIST_ROW("-mmp, --mmap", "LIST", &f.mmap, "1 as -lm mmap, 0 as -lm none"),
         ARG_INT_ROW("-r, --repetitions", "N", &f.o.repetitions, 1, BENCH_REPETITIONS,
                     "samples of a test, after a warm-up", .usual = "5"),
         ARG_FLAG_ROW("--no-warmup", &f.o.no_warmup, "no run before the first sample"),
@@ -230,13 +247,21 @@ int cmd_bench(const command *self, int argc, char **argv)
                        "seed of weights and tokens", .usual = "1"),
         SETUP_CPU_ROW(&f.o.cpu),
         ARG_HEAD("Of llama-bench, without effect here"),
+        ARG_IGNORED_ROW("-ngl, --n-gpu-layers, -ncmoe, --n-cpu-moe", "LIST",
+                        "everything runs on the processor"),
         ARG_IGNORED_ROW("-nkvo, --no-kv-offload, -nopo, --no-op-offload, --no-host", "LIST",
                         "there is one device"),
-        ARG_IGNORED_ROW("-ts, --tensor-split, -ot, --override-tensor", "LIST",
+        ARG_IGNORED_ROW("-sm, --split-mode, -mg, --main-gpu, -ts, --tensor-split", "LIST",
                         "there is one device"),
-        ARG_IGNORED_ROW("-fitt, --fit-target, -fitc, --fit-ctx", "LIST", "there is one device"),
+        ARG_IGNORED_ROW("-ot, --override-tensor, -fitt, --fit-target, -fitc, --fit-ctx", "LIST",
+                        "there is one device"),
+        ONLY_ROW("-fa, --flash-attn", switches, "attention is always computed so",
+                 "expected on, off, auto, 1, 0 or -1"),
+        ONLY_ROW("-dio, --direct-io", zero, "files are mapped or copied",
+                 "files are mapped or copied, see -lm; expected 0"),
         ARG_IGNORED_ROW("--repack, -lzm, --lazy-mode", "LIST", "weights are laid out as is best"),
-        ONLY_ROW("-embd, --embeddings", zero, "logits are computed"),
+        ONLY_ROW("-embd, --embeddings", zero, "logits are computed",
+                 "logits are computed, there are no embeddings; expected 0"),
         ARG_ROW("--list-devices", NULL, ARG_REFUSED, NULL, "there is one device, the processor"),
         ARG_ROW("-hff, --hf-file, -hft, --hf-token, -rpc, --rpc", "NAME", ARG_REFUSED, NULL,
                 "nothing is downloaded, nothing runs elsewhere"),
@@ -252,6 +277,7 @@ int cmd_bench(const command *self, int argc, char **argv)
     free(f.dirs.items);
     free(f.both.items);
     free(f.cache_v.items);
+    free(f.mmap.items);
     free(f.source);
     return code;
 }
