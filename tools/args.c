@@ -282,6 +282,7 @@ int args_read(const command *self, const arg *args, int argc, char **argv)
         visitor(self, args);
         return EXIT_SUCCESS;
     }
+    verbose = quiet = help = version = false;         /* what an earlier call has read */
     for (const arg *a = args; a->names; a++) n++;
     r.said = calloc(n, sizeof *r.said);
     if (!r.said) return console_fail("out of memory");
