@@ -141,10 +141,10 @@ int bench_scan(const char *path, const char *format, ...) __attribute__((format(
 
 /* Prints a row, behind a head if it is the first; says on stderr why its samples may differ. Sorts
    the numbers of the run. */
-void bench_print_row(bench_run *r, bool first);
+int  bench_print_row(bench_run *r, bool first);
 void bench_print_end(const bench_options *o);         /* if there was a row                   */
 /* Prints an object to stdout, behind a head if it is the first, not as Markdown; frees it. */
-void bench_print_object(const bench_options *o, json *row, bool first);
+int  bench_print_object(const bench_options *o, json *row, bool first);
 void bench_cpu_name(char out[96]);
 /* Writes "1.20 GiB" to out and returns it. */
 const char *bench_bytes(double bytes, char *out, size_t size);

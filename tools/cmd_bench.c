@@ -153,8 +153,11 @@ static int run_tests(flags *f, bench_model *m)
         }
         if (t.n_prompt + t.n_gen == 0) continue;
         code = bench_measure(&r, m, &t);
-        if (code == EXIT_SUCCESS) bench_print_row(&r, f->n_rows++ == 0);
-        if (code == EXIT_SUCCESS) code = console_flush();
+        if (code == EXIT_SUCCESS) code = bench_print_row(&r, f->n_rows == 0);
+        if (code == EXIT_SUCCESS) {
+            f->n_rows++;
+            code = console_flush();
+        }
         bench_forget(&r);
     }
     return code;
