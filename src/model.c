@@ -55,16 +55,15 @@ static bb_status choose_kernels(bb_kernels *k, const char *option, bamba_error *
     const char    *name = option ? option : getenv("BAMBA_CPU");
     const unsigned here = bb_cpu_detect();
 
-    if (!name || !name[0]) {
-        bb_kernels_init(k, bb_cpu_best());
-        return BAMBA_OK;
-    }
+    bb_kernels_init(k, bb_cpu_best());
+    if (!name || !name[0]) return BAMBA_OK;
     const int level = bb_cpu_level(name);
     if (level < 0)
-        return bb_fail(err, BAMBA_ERR_ARGUMENT, "%s: unknown CPU level '%.40s'", from, name);
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "%s: unknown CPU level '%.40s'; the best "
+                       "of this processor is '%s'", from, name, k->name);
     if ((unsigned)level & ~here)
-        return bb_fail(err, BAMBA_ERR_ARGUMENT, "%s: this processor does not have '%.40s'", from,
-                       name);
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "%s: this processor does not have '%.40s'; "
+                       "its best is '%s'", from, name, k->name);
     bb_kernels_init(k, (unsigned)level);
     return BAMBA_OK;
 }

@@ -110,7 +110,8 @@ static int add_sources(flags *f, const char *names, bool is_shape)
     for (const char *at = names; at && code == EXIT_SUCCESS;) {
         const char *comma = access(at, F_OK) == 0 ? NULL : strchr(at, ',');
         if (f->n_sources == MOST_SOURCES)
-            return console_fail("more than %d models", MOST_SOURCES);
+            return console_fail("expected at most %d models in --shape and -m, found more",
+                                MOST_SOURCES);
         code = bench_find(&f->source[f->n_sources++], at,
                           comma ? (size_t)(comma - at) : strlen(at), is_shape);
         at = comma ? comma + 1 : NULL;

@@ -4,6 +4,7 @@
 #include "console.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <json-c/json.h>
 #include <limits.h>
 #include <math.h>
@@ -59,7 +60,7 @@ static size_t read_escape(text_buffer *out, const char *s, size_t n)
     if (letter || unit < 0) return letter ? 2 : 0;
     const int low = unit >= 0xD800 && unit < 0xDC00 ? read_unit(s + 6, n - 6) : -1;
     if (low >= 0xDC00 && low < 0xE000) {
-        append_character(out, 0x10000 + ((unsigned)(unit - 0xD800) << 10) + (unsigned)(low - 0xDC00));
+        append_character(out, 0x10000 + (unsigned)((unit - 0xD800) * 0x400 + (low - 0xDC00)));
         return 12;
     }
     append_character(out, unit >= 0xD800 && unit < 0xE000 ? 0xFFFD : (unsigned)unit);
@@ -225,9 +226,8 @@ const char *json_scalar(json_object *value, char number[JSON_NUMBER])
     case json_type_boolean: return json_object_get_boolean(value) ? "true" : "false";
     case json_type_int:
         if (json_object_get_int64(value) < 0)
-            snprintf(number, JSON_NUMBER, "%lld", (long long)json_object_get_int64(value));
-        else
-            snprintf(number, JSON_NUMBER, "%llu", (unsigned long long)json_object_get_uint64(value));
+            snprintf(number, JSON_NUMBER, "%" PRId64, json_object_get_int64(value));
+        else snprintf(number, JSON_NUMBER, "%" PRIu64, json_object_get_uint64(value));
         return number;
     default: return "null";
     }

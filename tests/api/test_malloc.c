@@ -115,8 +115,8 @@ static bamba_status run_model(const char *dir, void *out, bamba_error *err)
 static bamba_status run_tokenizer(const char *dir, void *out, bamba_error *err)
 {
     static const char text[] =
-        "<s>Once upon a time, in 1812 \xC3\xA9t\xC3\xA9s \xEF\xAC\x81 e\xCC\x81 a\xCC\xA3\xCC\x81\xCC\xA3"
-        "\xCC\x81\xCC\xA3\xCC\x81\xCC\xA3\xCC\x81\xCC\xA3\xCC\x81";
+        "<s>Once upon a time, in 1812 \xC3\xA9t\xC3\xA9s \xEF\xAC\x81 e\xCC\x81 a\xCC\xA3\xCC\x81"
+        "\xCC\xA3\xCC\x81\xCC\xA3\xCC\x81\xCC\xA3\xCC\x81\xCC\xA3\xCC\x81";
     bamba_tokenizer  *t = NULL;
     int32_t          *ids = NULL;
     size_t            n = 0;
@@ -202,7 +202,8 @@ static void test_normalizer(void **state)
 {
     static const char absent[] = "\"normalizer\": null";
     static const char forms[] = "\"normalizer\": {\"type\": \"Sequence\", \"normalizers\": "
-                                "[{\"type\": \"NFD\"}, {\"type\": \"NFC\"}, {\"type\": \"NFKC\"}]}";
+                                "[{\"type\": \"NFD\"}, {\"type\": \"NFC\"}, "
+                                "{\"type\": \"NFKC\"}]}";
     size_t         n;
     unsigned char *bytes = tempdir_read(BB_TEST_SOURCE_DIR "/models/fable", "tokenizer.json", &n);
     char          *file = calloc(n + 1, 1), *changed = calloc(n + sizeof forms, 1);
