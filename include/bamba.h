@@ -210,7 +210,8 @@ typedef struct bamba_model_info {
     int         n_vocab;                  /* length of the logits, without the rows that
                                              config.json says are padding                        */
     int         n_layers;
-    int         n_context;                /* length the model was made for; 0 = not said         */
+    int         n_context;                /* length the model was made for, or its family's usual
+                                             one; 0 = neither is known                           */
     int         d_model;
     int         n_eos;                    /* end tokens of config.json, generation_config.json   */
     const int32_t *eos;                   /* [n_eos]; borrowed                                   */

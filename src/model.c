@@ -8,7 +8,6 @@
 #include "mixer/count.h"
 #include "policy.h"
 
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,35 +62,26 @@ static bb_status choose_kernels(bb_kernels *k, const char *option, bamba_error *
     const char    *name = option ? option : getenv("BAMBA_CPU");
     const unsigned here = bb_cpu_detect();
 
-    if (!name || !name[0]) {
-        bb_kernels_init(k, bb_cpu_best());
-        return BAMBA_OK;
-    }
+    bb_kernels_init(k, bb_cpu_best());
+    if (!name || !name[0]) return BAMBA_OK;
     const int level = bb_cpu_level(name);
     if (level < 0)
-        return bb_fail(err, BAMBA_ERR_ARGUMENT, "%s: unknown CPU level '%.40s'", from, name);
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "%s: unknown CPU level '%.40s'; the best "
+                       "of this processor is '%s'", from, name, k->name);
     if ((unsigned)level & ~here)
-        return bb_fail(err, BAMBA_ERR_ARGUMENT, "%s: this processor does not have '%.40s'", from,
-                       name);
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "%s: this processor does not have '%.40s'; "
+                       "its best is '%s'", from, name, k->name);
     bb_kernels_init(k, (unsigned)level);
     return BAMBA_OK;
 }
 
 /* -------------------------------------------------------------- config.json -------------- */
 
-/* In what type the matrices would be stored, for models without weights. */
-static bb_type read_dtype(const bb_json *c)
-{
-    const char *name = bb_json_text_or(c, "dtype", bb_json_text_or(c, "torch_dtype", "float32"));
-
-    return strcmp(name, "bfloat16") == 0 ? BB_TYPE_BF16
-         : strcmp(name, "float16") == 0 ? BB_TYPE_F16 : BB_TYPE_F32;
-}
-
 static bb_status plan_model(bamba_model *m, bb_json_doc *doc, const bb_log *log, bamba_error *err)
 {
     const bb_json  config = bb_json_root(doc);
     const bb_arch *arch;
+    bb_facts      *facts = NULL;
     bb_plan        plan = { .g = m->graph, .kv_type = m->kv_type, .state_type = m->state_type };
     bb_status      status = BAMBA_OK;
 
@@ -102,15 +92,16 @@ static bb_status plan_model(bamba_model *m, bb_json_doc *doc, const bb_log *log,
     BB_TRY(bb_json_status(doc, err));
     m->architecture = arch->model_type;
     BB_TRY(bb_quantization_read(&m->quantization, &m->alloc, &config, err));
-    bb_arch_plan(arch, &config, &plan);
-    m->n_context = bb_json_int_or(&config, "max_position_embeddings", 0, INT_MAX, 0);
-    m->stored_type = read_dtype(&config);
+    facts = bb_arch_plan(arch, &config, &plan);
     BB_TRY(bb_json_status(doc, err));
     BB_TRY(bb_plan_status(&plan, err));
+    m->n_context = facts->n_context;
+    m->stored_type = facts->stored_type;
     bb_generation_config_init(&m->generation, m->graph->n_vocab);
     bb_generation_config_tokens(&m->generation, &config, log);
     BB_TRY(bb_json_status(doc, err));
 done:
+    bb_release(&m->alloc, facts);
     return status;
 }
 
