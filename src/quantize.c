@@ -1,8 +1,8 @@
 /* quantize.c - a model directory written anew, with its matrices in other formats.
  *
  * Which tensors there are, and which format each gets, the binder says, as for a model that is
- * opened with the same options. Tensors are made a few tiles at a time, by all threads, and written where
- * they belong; config.json, without which nothing opens, comes last. */
+ * opened with the same options. Tensors are made a few tiles at a time, by all threads, and written
+ * where they belong; config.json, without which nothing opens, comes last. */
 #include "objects.h"
 
 #include "base/file.h"
@@ -173,8 +173,8 @@ static bb_status plan_shards(work *w, bamba_error *err)
     }
     if (++w->n_shards > MOST_SHARDS)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "quantize options: shard_bytes %llu makes %zu "
-                       "files, at most %d are possible", (unsigned long long)w->shard_bytes, w->n_shards,
-                       MOST_SHARDS);
+                       "files, at most %d are possible", (unsigned long long)w->shard_bytes,
+                       w->n_shards, MOST_SHARDS);
     return BAMBA_OK;
 }
 
@@ -497,8 +497,8 @@ static bb_status read_options(work *w, const bamba_quantize_options *given,
     w->shard_bytes = o.shard_bytes ? o.shard_bytes : SHARD_BYTES;
     BB_TRY(bb_allocator_resolve(&w->a, &model->allocator, err));
     if (model->first_layer != 0 || model->end_layer != 0)
-        status = bb_fail(err, BAMBA_ERR_ARGUMENT, "quantize: expected all layers, found first_layer "
-                         "%d and end_layer %d", model->first_layer, model->end_layer);
+        status = bb_fail(err, BAMBA_ERR_ARGUMENT, "quantize: expected all layers, found "
+                         "first_layer %d and end_layer %d", model->first_layer, model->end_layer);
 done:
     return status;
 }

@@ -1,6 +1,6 @@
 /* bind.c - plan × checkpoint → weights attached; nothing missing, nothing dropped in silence.
  *
- * Long because one walk, with its passes and its sticky error, binds every way to store a matrix. */
+ * Long because one walk, with its passes and sticky error, binds every way to store a matrix. */
 #include "graph/bind.h"
 
 #include "base/system.h"
@@ -153,8 +153,8 @@ static const bb_format *choose(bb_binder *b, bb_role role, const char *name, int
     return f;
 }
 
-/* Leave a matrix, whose shape and format stand in *out, where its bytes lie in a file, or make it in
-   the block from what is stored. */
+/* Leave a matrix, whose shape and format stand in *out, where its bytes lie in a file, or make it
+   in the block from what is stored. */
 static void place(bb_binder *b, bb_matrix *out, bb_need *need)
 {
     const bb_bind_options *o = b->options;
