@@ -1,8 +1,8 @@
 /* quantize.c - a model directory written anew, with its matrices in other formats.
  *
- * Which tensors there are, and which format each gets, the binder says, as for a model that is opened
- * with the same options. Tensors are made a few tiles at a time, by all threads, and written where
- * they belong; config.json, without which nothing opens, comes last. */
+ * Which tensors there are, and which format each gets, the binder says, as for a model that is
+ * opened with the same options. Tensors are made a few tiles at a time, by all threads, and written
+ * where they belong; config.json, without which nothing opens, comes last. */
 #include "objects.h"
 
 #include "base/file.h"
@@ -172,9 +172,9 @@ static bb_status plan_shards(work *w, bamba_error *err)
         w->shard_end[w->n_shards] = i + 1;
     }
     if (++w->n_shards > MOST_SHARDS)
-        return bb_fail(err, BAMBA_ERR_ARGUMENT, "quantize options: shard_bytes %llu makes %zu files, "
-                       "at most %d are possible", (unsigned long long)w->shard_bytes, w->n_shards,
-                       MOST_SHARDS);
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "quantize options: shard_bytes %llu makes %zu "
+                       "files, at most %d are possible", (unsigned long long)w->shard_bytes,
+                       w->n_shards, MOST_SHARDS);
     return BAMBA_OK;
 }
 
@@ -249,7 +249,8 @@ static bb_status make_tensor(work *w, const bb_need *need, const bb_safetensors_
             if (err) *err = k.err;
             return k.err.code;
         }
-        drop(w, need->tensor->data + row_bytes * (size_t)first, row_bytes * (size_t)(k.end - first));
+        drop(w, need->tensor->data + row_bytes * (size_t)first,
+             row_bytes * (size_t)(k.end - first));
         BB_TRY(report(w, r->wanted->bytes(k.end, r->cols) - r->wanted->bytes(first, r->cols), err));
     }
 done:
@@ -496,8 +497,8 @@ static bb_status read_options(work *w, const bamba_quantize_options *given,
     w->shard_bytes = o.shard_bytes ? o.shard_bytes : SHARD_BYTES;
     BB_TRY(bb_allocator_resolve(&w->a, &model->allocator, err));
     if (model->first_layer != 0 || model->end_layer != 0)
-        status = bb_fail(err, BAMBA_ERR_ARGUMENT, "quantize: expected all layers, found first_layer %d "
-                         "and end_layer %d", model->first_layer, model->end_layer);
+        status = bb_fail(err, BAMBA_ERR_ARGUMENT, "quantize: expected all layers, found "
+                         "first_layer %d and end_layer %d", model->first_layer, model->end_layer);
 done:
     return status;
 }

@@ -34,8 +34,8 @@ int cmd_quantize(const command *self, int argc, char **argv)
         ARG_TEXT_ROW("-o, --output", "DIR", &out, "directory to make: a new or an empty one"),
         ARG_WORD_ROW("--type", "TYPE", &f.weight_type, setup_weight_types,
           "type of the weights that are written", .usual = "stored",
-          .more = "q8 and q4 have whole numbers of 8 and 4 bits with a scale a block of 32; q4 keeps "
-          "in q8 what suffers most. Norms and other small tensors stay as they are."),
+          .more = "q8 and q4 have whole numbers of 8 and 4 bits with a scale a block of 32; q4 "
+          "keeps in q8 what suffers most. Norms and other small tensors stay as they are."),
         TYPE_RULES_ROW(&f.type_of),
         ARG_NUMBER_ROW(ARG_INT64, "--shard-bytes", "N", &shard_bytes, 1, 9007199254740992.0,
           "most bytes of weights in one file", .usual = "5000000000"),

@@ -12,8 +12,8 @@
 void bb_print_quoted(bb_printer *p, const char *text);
 
 /* Append the object `text` [n], which the parser accepts, with the JSON text `value` as its member
-   `key`: in place of the one it has, or as the last. value NULL: without that member. All else stays
-   byte by byte. */
+   `key`: in place of the one it has, or as the last. value NULL: without that member. All else
+   stays byte by byte. */
 void bb_print_with_member(bb_printer *p, const char *text, size_t n, const char *key,
                           const char *value);
 

@@ -130,7 +130,8 @@ static int reserve(int fd, uint64_t bytes)
     int failed;
     do failed = fallocate(fd, 0, 0, (off_t)bytes);
     while (failed && errno == EINTR);
-    if (failed && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG || errno == EIO)) return errno;
+    const int code = failed ? errno : 0;
+    if (code == ENOSPC || code == EDQUOT || code == EFBIG || code == EIO) return code;
     return failed && ftruncate(fd, (off_t)bytes) ? errno : 0;
 }
 
@@ -244,14 +245,14 @@ static bb_status check_target(const char *path, bamba_error *err)
         return bb_fail(err, BAMBA_ERR_IO, "'%s': expected the name of a directory to make", path);
     if (lstat(path, &st) != 0) return errno == ENOENT ? BAMBA_OK : fail(path, errno, err);
     if (!S_ISDIR(st.st_mode))
-        return bb_fail(err, BAMBA_ERR_IO, "%s: expected a new or an empty directory, found %s", path,
-                       S_ISLNK(st.st_mode) ? "a link" : "a file");
+        return bb_fail(err, BAMBA_ERR_IO, "%s: expected a new or an empty directory, found %s",
+                       path, S_ISLNK(st.st_mode) ? "a link" : "a file");
     DIR *listing = opendir(path);
     if (!listing) return fail(path, errno, err);
     const char *found = next_entry(listing);
     if (found)
-        status = bb_fail(err, BAMBA_ERR_IO, "%s: expected a new or an empty directory, found '%.80s' "
-                         "in it", path, found);
+        status = bb_fail(err, BAMBA_ERR_IO, "%s: expected a new or an empty directory, found "
+                         "'%.80s' in it", path, found);
     closedir(listing);
     return status;
 }

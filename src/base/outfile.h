@@ -16,8 +16,8 @@
 
 typedef struct bb_outfile bb_outfile;
 
-/* Begin the file `path` of `bytes` bytes, zeros until they are written. Fails at once where the disk
-   or the process's limit of file sizes has no room for it. */
+/* Begin the file `path` of `bytes` bytes, zeros until they are written. Fails at once where the
+   disk or the process's limit of file sizes has no room for it. */
 bb_status bb_outfile_create(bb_outfile **out, const bb_allocator *a, const char *path,
                             uint64_t bytes, bamba_error *err);
 /* Write data [n] at offset, within its bytes. Several threads may, with an err of their own. */

@@ -1,4 +1,6 @@
-/* bind.c - plan × checkpoint → weights attached; nothing missing, nothing dropped in silence. */
+/* bind.c - plan × checkpoint → weights attached; nothing missing, nothing dropped in silence.
+ *
+ * Long because one walk, with its passes and sticky error, binds every way to store a matrix. */
 #include "graph/bind.h"
 
 #include "base/system.h"
@@ -151,8 +153,8 @@ static const bb_format *choose(bb_binder *b, bb_role role, const char *name, int
     return f;
 }
 
-/* Leave a matrix, whose shape and format stand in *out, where its bytes lie in a file, or make it in
-   the block from what is stored. */
+/* Leave a matrix, whose shape and format stand in *out, where its bytes lie in a file, or make it
+   in the block from what is stored. */
 static void place(bb_binder *b, bb_matrix *out, bb_need *need)
 {
     const bb_bind_options *o = b->options;
@@ -271,14 +273,17 @@ static void bind_quantized(bb_binder *b, bb_matrix *out, const float **row_scale
     const bb_format *stored = &o->k->format[is_plain ? plain : q.format];
     *out = (bb_matrix){ rows, cols, choose(b, role, name, rows, cols, stored), NULL };
     if (o->visit && out->format == stored) {
-        fail(b, BAMBA_ERR_UNSUPPORTED, name, "expected a type for weights that others have quantized");
+        fail(b, BAMBA_ERR_UNSUPPORTED, name,
+             "expected a type for weights that others have quantized");
     } else if (is_plain && out->format == stored) {
         bind_plain(b, out, row_scale, &q, s.first);
     } else {
         const bb_tensor *t = part[part[BB_PART_PACKED] ? BB_PART_PACKED : BB_PART_WEIGHT];
         bb_need need = { .tensor = t, .rows = s.of ? s.of : rows };
         need.n_name = strlen(t->name) - strlen(part[BB_PART_PACKED] ? "_packed" : "");
-        need.recode = (bb_recode){ .stored = &o->k->format[q.format], .first = s.first, .cols = cols };
+        need.recode.stored = &o->k->format[q.format];
+        need.recode.first = s.first;
+        need.recode.cols = cols;
         bind_scaled(b, out, &q, &need);
     }
 }
@@ -295,8 +300,8 @@ static bool take_matrix(bb_binder *b, bb_need *need, const char *name, int rows,
     const bb_tensor *t = take(b, name, &blocks);
 
     if (b->skip || b->first.code != BAMBA_OK) return false;
-    const bb_format *f = blocks ? blocks
-                                : bb_format_of(b->options->k, t ? t->dtype : b->options->planned_type);
+    const bb_type    type = t ? t->dtype : b->options->planned_type;
+    const bb_format *f = blocks ? blocks : bb_format_of(b->options->k, type);
     *need = (bb_need){ .tensor = t, .rows = s.n ? s.n * of : of };
     need->recode = (bb_recode){ .stored = f, .first = s.index * of + s.first, .cols = cols };
     if (!t) return true;

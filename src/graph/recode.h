@@ -23,8 +23,8 @@ void   bb_recode_elements(const bb_format *f, const unsigned char *data, size_t 
 /* Bytes that bb_recode_rows works in, for n rows at a time. */
 size_t bb_recode_bytes(const bb_recode *r, int n);
 
-/* Rows first … first + n - 1 become rows at … at + n - 1 of the matrix `to`. `at`, and n unless they
-   are the last, are multiples of the wanted format's rows_together.
+/* Rows first … first + n - 1 become rows at … at + n - 1 of the matrix `to`. `at`, and n unless
+   they are the last, are multiples of the wanted format's rows_together.
    scratch [bb_recode_bytes(r, n)], 64-byte aligned. */
 void   bb_recode_rows(const bb_recode *r, int first, int n, void *to, int at, void *scratch);
 

@@ -1,4 +1,4 @@
-/* safetensors_write.c - a safetensors file whose tensors are declared first and written as they come.
+/* safetensors_write.c - a safetensors file whose tensors are declared first, then written.
  *
  * The length of the header, the first eight bytes, is written last.
  * Source:  huggingface/safetensors README.md and safetensors/src/tensor.rs. */
@@ -92,8 +92,9 @@ static char *make_header(const bb_allocator *a, const place *list, size_t n, siz
     return p.buffer;
 }
 
-bb_status bb_safetensors_create(bb_safetensors_writer **out, const bb_allocator *a, const char *path,
-                                const bb_tensor *tensor, size_t n, bamba_error *err)
+bb_status bb_safetensors_create(bb_safetensors_writer **out, const bb_allocator *a,
+                                const char *path, const bb_tensor *tensor, size_t n,
+                                bamba_error *err)
 {
     bb_status              status = BAMBA_OK;
     bb_safetensors_writer *w = bb_new(a, 1, sizeof *w);

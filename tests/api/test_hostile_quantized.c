@@ -1,5 +1,5 @@
-/* Damaged directories of quantized weights: each is refused with a status and one line that names the
- * culprit, and nothing leaks. Every case starts from a good directory and changes one thing. */
+/* Damaged directories of quantized weights: each is refused with a status and one line that names
+ * the culprit, and nothing leaks. Every case starts from a good directory and changes one thing. */
 #include "bamba.h"
 
 #include "support/fault.h"
@@ -235,8 +235,8 @@ static void add_tensor(const char *name, const char *shape, size_t bytes, const 
     unsigned char *data = calloc(n + bytes, 1);
 
     memcpy(data, weights + 8 + n_header, n);
-    snprintf(header, 400, "{\"model.layers.0.mamba.%s\":{%s,\"data_offsets\":[%zu,%zu]},", name, shape, n,
-             n + bytes);
+    snprintf(header, 400, "{\"model.layers.0.mamba.%s\":{%s,\"data_offsets\":[%zu,%zu]},", name,
+             shape, n, n + bytes);
     strncat(header, (const char *)weights + 9, n_header - 1);
     store_write_raw(dir, WEIGHTS, header, data, n + bytes);
     expect_refused(name, word, more);
@@ -249,8 +249,8 @@ static void test_twice(void **state)
     (void)state;
     add_tensor("out_proj.weight", "\"dtype\":\"F32\",\"shape\":[16]", 64, "out_proj.weight'",
                "expected F32 [32, 64]");
-    add_tensor("out_proj.weight", "\"dtype\":\"F32\",\"shape\":[32,64]", 8192, "out_proj.weight_q8'",
-               "belongs to no part");
+    add_tensor("out_proj.weight", "\"dtype\":\"F32\",\"shape\":[32,64]", 8192,
+               "out_proj.weight_q8'", "belongs to no part");
     add_tensor("in_proj.weight_q8", "\"dtype\":\"U8\",\"shape\":[1088]", 1088, "in_proj.weight_q8'",
                "expected U8 [13, 1088]");
     add_tensor("in_proj.weight_q8", "\"dtype\":\"U8\",\"shape\":[13,1088]", 13 * 1088,

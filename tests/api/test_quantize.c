@@ -1,5 +1,5 @@
-/* A model written in another type opens in place, whole or not at all, and computes what the model it
- * was made of computes in that type.
+/* A model written in another type opens in place, whole or not at all, and computes what the model
+ * it was made of computes in that type.
  *
  * Long because one small directory serves every test here. */
 #include "bamba.h"
@@ -27,7 +27,9 @@
 
 enum { N_TOKENS = 40, MOST_VOCAB = 128 };
 
-static const bamba_type types[] = { BAMBA_TYPE_F32, BAMBA_TYPE_BF16, BAMBA_TYPE_F16, BAMBA_TYPE_Q8, BAMBA_TYPE_Q4 };
+static const bamba_type types[] = {
+    BAMBA_TYPE_F32, BAMBA_TYPE_BF16, BAMBA_TYPE_F16, BAMBA_TYPE_Q8, BAMBA_TYPE_Q4
+};
 enum { N_TYPES = sizeof types / sizeof *types };
 
 static char *program;                     /* argv[0] */
@@ -129,7 +131,7 @@ static void compute(const char *dir, bamba_type type, float logits[2 * MOST_VOCA
     bamba_model_free(m);
 }
 
-/* Opened as it is, `to` computes what `from` computes in this type, and has all matrices in place. */
+/* Opened as it is, `to` computes what `from` computes in this type, with all matrices in place. */
 static void expect_equal(bamba_type type)
 {
     float            wanted[2 * MOST_VOCAB], found[2 * MOST_VOCAB];
@@ -227,7 +229,8 @@ static void test_large(void **state)
     for (int k = 0; k < 6; k += 5) {      /* then cancelled inside a matrix */
         w = (watch){ .stop_at = k };
         if (k) forget(to);
-        assert_int_equal(bamba_quantize(from, to, &o, NULL, &err), k ? BAMBA_ERR_CANCELLED : BAMBA_OK);
+        const bamba_status status = bamba_quantize(from, to, &o, NULL, &err);
+        assert_int_equal(status, k ? BAMBA_ERR_CANCELLED : BAMBA_OK);
         if (!k) expect_equal(BAMBA_TYPE_F16);
     }
     assert_int_equal(count_entries(tempdir, "in"), 0);
@@ -451,8 +454,8 @@ static void test_config(void **state)
                   false);
     expect_config("\"quantization_config\":null,", "", true);
     expect_config("", ",\"quantization_config\" : { } ", true);
-    expect_config("", ",\"quantization_config\":{\"quant_method\":\"bamba\",\"version\":1,\"x\":[{}]},"
-                  "\"y\":2", true);
+    expect_config("", ",\"quantization_config\":{\"quant_method\":\"bamba\",\"version\":1,"
+                  "\"x\":[{}]},\"y\":2", true);
 }
 
 /* -------------------------------------------------------------- refusals ----------------- */
@@ -474,8 +477,9 @@ static void test_targets(void **state)
 {
     const tiny_dims d = TINY_DIMS;
     char           *slash = tempdir_path(tempdir, "out//"), *file = tempdir_path(tempdir, "file");
-    char           *below = tempdir_path(tempdir, "none/out"), *link = tempdir_path(tempdir, "link");
-    char           *inside = tempdir_path(from, "out"), *beyond = tempdir_path(tempdir, "file/out");
+    char           *below = tempdir_path(tempdir, "none/out");
+    char           *link = tempdir_path(tempdir, "link"), *inside = tempdir_path(from, "out");
+    char           *beyond = tempdir_path(tempdir, "file/out");
 
     (void)state;
     tiny_write(&d, from);

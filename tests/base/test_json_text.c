@@ -14,7 +14,8 @@
 static void test_quoted(void **state)
 {
     static const char *const texts[] = {
-        "", "plain", "a \"b\" \\ c/", "\x01\t\n\r\x1F\x7F", "\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80",
+        "", "plain", "a \"b\" \\ c/", "\x01\t\n\r\x1F\x7F",
+        "\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80",
         "\\u0041", "\"", "ends with \\",
     };
     fault              f = { 0 };

@@ -153,7 +153,7 @@ static void test_directory(void **state)
     assert_int_equal(st.st_mode & 0777, 0777 & ~mask);
     tempdir_empty(path);
 
-    assert_int_equal(bb_outdir_create(&d, &a, path, NULL), BAMBA_OK);     /* in place of an empty one */
+    assert_int_equal(bb_outdir_create(&d, &a, path, NULL), BAMBA_OK); /* in place of an empty one */
     tempdir_write_text(bb_outdir_path(d), "one", "1");
     tempdir_write_text(path, "late", "");             /* that somebody fills meanwhile */
     bamba_error err;

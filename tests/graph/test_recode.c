@@ -57,14 +57,16 @@ static void check_rows(const matrix *m, const bb_format *wanted, int off, int fi
         memcpy(expected, m->data + wanted->bytes(first, COLS), bytes);
     bb_recode_rows(&r, 0, n, found, 0, room);
     if (memcmp(found, expected, bytes) != 0)
-        fail_msg("%s to %s, rows %d to %d, %d bytes off", m->f->name, wanted->name, first, first + n,
-                 off);
+        fail_msg("%s to %s, rows %d to %d, %d bytes off", m->f->name, wanted->name, first,
+                 first + n, off);
     free(moved), free(room), free(found), free(expected);
 }
 
 static void test_rows(void **unused)
 {
-    static const int parts[][2] = { { 0, ROWS }, { 16, 32 }, { 32, 28 }, { 5, 20 }, { 47, 1 }, { 20, 40 } };
+    static const int parts[][2] = {
+        { 0, ROWS }, { 16, 32 }, { 32, 28 }, { 5, 20 }, { 47, 1 }, { 20, 40 }
+    };
     const bb_kernels k = lab_kernels();
 
     (void)unused;
@@ -97,7 +99,8 @@ typedef struct parts {
 static void bind_parts(bb_mixer *base, bb_binder *b)
 {
     for (int i = 0; i < N_SLICES; i++)
-        bb_bind_slice(b, &((parts *)base)->part[i], "fused.weight", slices[i].rows, COLS, slices[i].at);
+        bb_bind_slice(b, &((parts *)base)->part[i], "fused.weight", slices[i].rows, COLS,
+                      slices[i].at);
 }
 
 static const bb_mixer_kind parts_kind = { .name = "parts", .bind = bind_parts };
@@ -114,9 +117,9 @@ typedef struct bound {
     bamba_error    err;
 } bound;
 
-/* Write fused.weight_q4 as bytes [tiles, width], with `extra` bytes in front of all data, and bind. */
-static bb_status bind_tiles(bound *b, const matrix *m, size_t tiles, size_t width, const char *dtype,
-                            int extra)
+/* Write fused.weight_q4 as bytes [tiles, width], behind `extra` bytes of other data, and bind. */
+static bb_status bind_tiles(bound *b, const matrix *m, size_t tiles, size_t width,
+                            const char *dtype, int extra)
 {
     bb_bind_options o = { .k = &b->k, .n_threads = 2 };
     char            name[40];
@@ -144,7 +147,8 @@ static bb_status bind_tiles(bound *b, const matrix *m, size_t tiles, size_t widt
     b->m = (parts *)bb_plan_mixer(&p, &parts_kind, sizeof *b->m, "");
     bb_plan_use(&p, &b->m->base, 1.0);
     bb_plan_head(&p, "last", NULL);
-    if (bb_checkpoint_open(&b->c, &b->a, tempdir, &b->err) != BAMBA_OK) fail_msg("%s", b->err.message);
+    if (bb_checkpoint_open(&b->c, &b->a, tempdir, &b->err) != BAMBA_OK)
+        fail_msg("%s", b->err.message);
     return bb_bind(b->g, b->c, &o, &b->block, &b->stats, &b->err);
 }
 
@@ -202,7 +206,8 @@ static void test_slices(void **unused)
             if (bind_tiles(&b, &m, 4, tile, "U8", extra) != BAMBA_OK) fail_msg("%s", b.err.message);
             char name[40];
             snprintf(name, sizeof name, "fused.weight_%s", m.f->name);
-            const bool is_aligned = (uintptr_t)bb_checkpoint_find(b.c, name)->data % m.f->align == 0;
+            const unsigned char *data = bb_checkpoint_find(b.c, name)->data;
+            const bool           is_aligned = (uintptr_t)data % m.f->align == 0;
             assert_true(extra > 0 || is_aligned);
             for (int i = 0; i < N_SLICES; i++) check_part(&b, &m, i, is_aligned);
             end(&b);
@@ -223,11 +228,12 @@ static void test_wrong_tiles(void **unused)
         char  text[200];
         begin(&b);
         matrix       m = make_matrix(&b.k.format[BB_FORMAT_Q4], ROWS);
-        const size_t tile = m.f->bytes(BB_TILE_ROWS, COLS), width = (size_t)((int)tile + wrong[i].more);
+        const size_t tile = m.f->bytes(BB_TILE_ROWS, COLS);
+        const size_t width = (size_t)((int)tile + wrong[i].more);
         assert_int_equal(bind_tiles(&b, &m, (size_t)wrong[i].tiles, width, wrong[i].dtype, 0),
                          BAMBA_ERR_FORMAT);
-        snprintf(text, sizeof text, "model.safetensors: 'fused.weight_q4': expected U8 [4, %zu], found "
-                 "%s [%d, %zu]", tile, wrong[i].dtype, wrong[i].tiles, width);
+        snprintf(text, sizeof text, "model.safetensors: 'fused.weight_q4': expected U8 [4, %zu], "
+                 "found %s [%d, %zu]", tile, wrong[i].dtype, wrong[i].tiles, width);
         assert_string_equal(b.err.message, text);
         end(&b);
         free(m.data);

@@ -1,4 +1,4 @@
-/* What is written can be read: every type, names that need escapes, each tensor at an aligned place. */
+/* What is written can be read: every type, names that need escapes, each tensor aligned. */
 #include "load/safetensors_write.h"
 
 #include "load/safetensors.h"
@@ -29,8 +29,8 @@ static void put(bb_safetensors_writer *w, size_t t, size_t n)
     for (size_t i = 0; i < n; i++) bytes[i] = value(t, i);
     for (size_t i = n; i-- > 0;)          /* from behind, in pieces */
         if (i % 100 == 0)
-            assert_int_equal(bb_safetensors_put(w, t, i, bytes + i, n - i < 100 ? n - i : 100, NULL),
-                             BAMBA_OK);
+            assert_int_equal(bb_safetensors_put(w, t, i, bytes + i, n - i < 100 ? n - i : 100,
+                                                NULL), BAMBA_OK);
 }
 
 static void test_round_trip(void **state)
@@ -52,7 +52,8 @@ static void test_round_trip(void **state)
     bamba_error            err;
 
     (void)state;
-    if (bb_safetensors_create(&w, &a, path, tensor, N, &err) != BAMBA_OK) fail_msg("%s", err.message);
+    if (bb_safetensors_create(&w, &a, path, tensor, N, &err) != BAMBA_OK)
+        fail_msg("%s", err.message);
     for (size_t i = 0; i < N; i++) put(w, i, bytes[i]);
     assert_int_equal(bb_safetensors_finish(w, &err), BAMBA_OK);
     bb_safetensors_free(w);
