@@ -152,6 +152,11 @@ void bb_kernels_keep_f32(bb_kernels *k)
     memcpy(k->cache, strict.cache, sizeof k->cache);
 }
 
+bool bb_format_is_like(const bb_format *a, const bb_format *b)
+{
+    return a == b || (a->type != BB_TYPE_NONE && a->type == b->type);
+}
+
 const bb_format *bb_format_of(const bb_kernels *k, bb_type stored)
 {
     for (int i = 0; i < BB_N_FORMATS && stored != BB_TYPE_NONE; i++)

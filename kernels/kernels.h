@@ -26,6 +26,7 @@
 #ifndef BB_KERNELS_H
 #define BB_KERNELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -481,6 +482,9 @@ typedef struct bb_kernels {
     bb_read_fn           *read;
     bb_peak_fn           *peak[BB_N_PEAKS];       /* NULL: no such instruction at this level */
 } bb_kernels;
+
+/* Whether matrices of a and of b have the same bytes. */
+bool bb_format_is_like(const bb_format *a, const bb_format *b);
 
 /* The row that reads stored tensors of this element type, or NULL. */
 const bb_format *bb_format_of(const bb_kernels *k, bb_type stored);

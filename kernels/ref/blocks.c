@@ -194,7 +194,7 @@ static void bb_few_q8_fine_c(int T, int rows, int cols, const void *W, int first
 }
 
 const bb_format bb_format_q8_fine_c = {
-    .name = "q8_fine", .type = BB_TYPE_Q8, .block = BB_BLOCK, .rows_together = BB_TILE_ROWS,
+    .name = "q8", .type = BB_TYPE_Q8, .block = BB_BLOCK, .rows_together = BB_TILE_ROWS,
     .align = 2, .activation = BB_TYPE_I16, .group = BB_MOST_GROUP, .bytes = bb_bytes_q8,
     .few_bytes = fine_bytes_c, .many_bytes = bb_bytes_f32, .prepare_few = bb_prepare_fine_c,
     .prepare_many = bb_prepare_c, .few = bb_few_q8_fine_c, .decode = bb_decode_q8,

@@ -433,7 +433,7 @@ static void BB_ISA(bb_many_q8_fine)(int T, int rows, int cols, const void *W, in
 }
 
 const bb_format BB_ISA(bb_format_q8_fine) = {
-    .name = "q8_fine", .type = BB_TYPE_Q8, .block = BB_BLOCK, .rows_together = BB_TILE_ROWS,
+    .name = "q8", .type = BB_TYPE_Q8, .block = BB_BLOCK, .rows_together = BB_TILE_ROWS,
     .align = 2, .activation = BB_TYPE_I16, .group = MOST / 2, .bytes = bb_bytes_q8,
     .few_bytes = fine_bytes, .many_bytes = fine_bytes, .prepare_few = BB_ISA(bb_prepare_fine),
     .prepare_many = BB_ISA(bb_prepare_fine), .few = BB_ISA(bb_few_q8_fine),

@@ -225,8 +225,12 @@ done:
 bool bb_dir_find(const char *dir, const char *prefix, const char *suffix, char *name,
                  size_t size)
 {
+    const char first = name[0];
+
     name[0] = '\0';
-    return bb_dir_next(dir, prefix, suffix, name, size);
+    if (bb_dir_next(dir, prefix, suffix, name, size)) return true;
+    name[0] = first;
+    return false;
 }
 
 const char *bb_path_name(const char *path)

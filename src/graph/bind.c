@@ -168,12 +168,12 @@ static void place(bb_binder *b, bb_matrix *out, bb_need *need)
         return;
     }
     out->data = r->from ? r->from + r->stored->bytes(r->first, r->cols) : NULL;
-    if (r->wanted == r->stored && !o->copy && !o->random && is_whole
+    if (bb_format_is_like(r->wanted, r->stored) && !o->copy && !o->random && is_whole
         && is_aligned(out->data, r->stored->align)) {
         b->stats.mapped_bytes += bytes;
         return;
     }
-    if (!o->random && r->wanted != r->stored) b->stats.converted_bytes += bytes;
+    if (!o->random && !bb_format_is_like(r->wanted, r->stored)) b->stats.converted_bytes += bytes;
     else if (!o->random && !o->copy) b->stats.misaligned_bytes += bytes;
     void *copy = bb_take(&b->arena, bytes, 1);
     out->data = copy;

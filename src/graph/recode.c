@@ -54,7 +54,7 @@ void bb_recode_rows(const bb_recode *r, int first, int n, void *to, int at, void
     const bb_format *f = r->wanted;
     const int        row = r->first + first;
 
-    if (r->stored == f && row % f->rows_together == 0) {
+    if (bb_format_is_like(r->stored, f) && row % f->rows_together == 0) {
         memcpy((unsigned char *)to + f->bytes(at, r->cols), r->from + f->bytes(row, r->cols),
                f->bytes(n, r->cols));
         return;

@@ -448,9 +448,9 @@ static void test_superfluous(void **state)
 {
     static const char *const names[] = {
         "model.layers.1.mamba.A_log", "model.layers.0.mamba.in_proj.bias",
-        "model.layers.1.self_attn.q_proj.bias", "model.layers.0.mamba.in_proj.weight_scale",
+        "model.layers.1.self_attn.q_proj.bias", "model.layers.0.mamba.in_proj.weight_scal",
         "model.layers.0.feed_forward.gate_proj.bias", "model.layers.2.", "lm_head.bias",
-        "model.final_layernorm.bias", "model.embed_tokens.weight_scale",
+        "model.final_layernorm.bias", "model.embed_tokens.weight_scal",
     };
     const float v[1] = { 1 };
 
