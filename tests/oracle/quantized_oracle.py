@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from compressed_tensors.compressors import BaseCompressor, ModelCompressor
 from compressed_tensors.compressors.base import compress_module
-from compressed_tensors.quantization import QuantizationConfig, apply_quantization_config
+from compressed_tensors.quantization import QuantizationConfig, QuantizationStatus, apply_quantization_config
 from compressed_tensors.quantization.utils import calculate_qparams
 from compressed_tensors.utils import get_direct_state_dict
 from safetensors.torch import load_file, save_file
@@ -218,10 +218,8 @@ def save(model, folder, config):
     folder.mkdir()
     (folder / "config.json").write_text(config)
     compressor = ModelCompressor.from_pretrained_model(model)
-    compressor.quantization_config.quantization_status = "compressed"
+    compressor.quantization_config.quantization_status = QuantizationStatus.COMPRESSED
     compressor.update_config(folder)
-    text = (folder / "config.json").read_text()
-    (folder / "config.json").write_text(text)
     tensors = {k: v.detach().contiguous() for k, v in model.state_dict().items()}
     if getattr(model.config, "tie_word_embeddings", False):
         tensors.pop("lm_head.weight", None)
@@ -302,6 +300,8 @@ def compare(lib, folder, cpu, family, scheme, seed, result):
         model = family.load(plain, s, w)
         floats = compress(model, scheme, seed, dtype)
         save(model, packed, config)
+        if scheme == "kv-cache" and family is not Mamba2 and not any(k.endswith("k_scale") for k in model.state_dict()):
+            raise RuntimeError("no scales of keys")
     if not floats:
         raise RuntimeError("nothing was quantized")
     check_bytes(packed, len(floats))
