@@ -39,7 +39,10 @@ bb_status bb_policy_init(bb_policy *p, const bb_allocator *a, const bb_kernels *
             return bb_fail(err, BAMBA_ERR_ARGUMENT, "type rule %zu: expected a pattern and a type that "
                            "weights can be converted to, found type %d", i, (int)rules[i].type);
         p->rule[i].type = (bb_type)rules[i].type;
-        BB_TRY(bb_regex_compile(&p->rule[i].regex, a, pattern, strlen(pattern), false, err));
+        bamba_error why = { BAMBA_OK, "" };
+        status = bb_regex_compile(&p->rule[i].regex, a, pattern, strlen(pattern), false, &why);
+        if (status != BAMBA_OK)
+            return bb_fail(err, status, "type rule '%.100s': %s", pattern, why.message);
         p->n = i + 1;
     }
 done:

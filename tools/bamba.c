@@ -25,11 +25,17 @@ const command commands[] = {
       "DIR needs no more than a tokenizer.json. Text is read from standard input "
       "without -p and -f, and ids for --decode are numbers with anything between them.",
       cmd_tokenize },
-    { "perplexity", "Measure how well a model predicts a text.", "[-m DIR] -f FILE [options]",
+    { "perplexity", "Measure how well a model predicts a text.",
+      "[-m DIR] (-f FILE | --kl FILE) [options]",
       "The text is cut into chunks of the context length, each read from an empty state; "
       "the first half of each is context only, the second half is scored, as llama.cpp does "
       "it. Printed are the perplexity so far after each chunk, then the perplexity with its "
       "standard error and the nats per token, character and byte.", cmd_perplexity },
+    { "compare", "Measure how far a model is from another on a text.",
+      "[-m A [-m B]] -f FILE [options]",
+      "The figures of perplexity --kl, with A as the base and both models in memory at once. A "
+      "is run as exactly as it can be: with its weights as stored (or --base-type), float32 "
+      "activations and a float32 cache. --type, --kv-type and --compute are B's.", cmd_compare },
     { "logits", "Write the scores a model gives to the next token.",
       "[-m DIR] (-p TEXT | -f FILE | --ids LIST) [options]",
       "A line has the position, the id, its logit, the natural logarithm of its "

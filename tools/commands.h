@@ -8,6 +8,7 @@ int cmd_generate(const command *self, int argc, char **argv);
 int cmd_info(const command *self, int argc, char **argv);
 int cmd_tokenize(const command *self, int argc, char **argv);
 int cmd_perplexity(const command *self, int argc, char **argv);
+int cmd_compare(const command *self, int argc, char **argv);
 int cmd_logits(const command *self, int argc, char **argv);
 int cmd_bench(const command *self, int argc, char **argv);
 int cmd_models(const command *self, int argc, char **argv);

@@ -160,6 +160,10 @@ void json_add_fixed(json *j, const char *key, double value, int digits)
 {
     char text[400];
 
+    if (!isfinite(value)) {
+        json_add_null(j, key);
+        return;
+    }
     snprintf(text, sizeof text, "%.*f", digits, value);
     add(j, key, json_object_new_double_s(value, text));
 }

@@ -33,7 +33,7 @@ void json_add_null(json *j, const char *key);
 void json_add_ids(json *j, const char *key, const int32_t *ids, size_t n);
 /* As few digits as a float32 needs to be read back; null for what is not finite. */
 void json_add_float(json *j, const char *key, float value);
-/* With this many digits behind the point. */
+/* With this many digits behind the point; null likewise. */
 void json_add_fixed(json *j, const char *key, double value, int digits);
 /* child is empty afterwards. */
 void json_add_object(json *j, const char *key, json *child);

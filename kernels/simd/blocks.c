@@ -29,9 +29,11 @@ enum {
     UNITS = QUADS * PARTS,                /* registers of weights of a block and VL outputs */
     HALVES = BB_TILE_ROWS / VL,           /* registers of 16 outputs */
     MOST = BB_VEC_512 ? 16 : 4,           /* rows of x whose sums stay in registers */
+    TOGETHER = BB_VEC_512 ? 2 : 4,        /* of them whose products are added up side by side: one
+                                             addition waits some four cycles for the last */
     CHUNK = 16,                           /* groups that all rows pass before the next ones: their x
                                              stays in the first cache, their weights in the second */
-    AHEAD = 4096                          /* bytes from a group to what is prefetched meanwhile */
+    AHEAD = 2048                          /* bytes from a group to what is prefetched meanwhile */
 };
 
 /* ------------------------------------------------------------- x ------------------------ */
@@ -183,15 +185,17 @@ BB_INLINE void load_q4(const unsigned char *group, int b, int half, vi w[UNITS])
 
 /* ------------------------------------------------------------- tiles -------------------- */
 
-/* sum + the products of four bytes a lane, or of two pairs, with a quad of x in all lanes. */
-BB_INLINE vi add_products(vi sum, vi w, vi x)
+/* sum + the products of four bytes a lane, or of two pairs, with a quad of x in all lanes. The
+   instruction itself can repeat a quad in memory, which compilers do not see. */
+BB_INLINE vi add_products(vi sum, vi w, const int32_t *x)
 {
 #if DOTS && BB_VEC_512
-    return _mm512_dpbusd_epi32(sum, w, x);
+    __asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(w), "m"(*x));
+    return sum;
 #elif DOTS
-    return _mm256_dpbusd_avx_epi32(sum, w, x);
+    return _mm256_dpbusd_avx_epi32(sum, w, BB_MM(set1_epi32)(*x));
 #else
-    return BB_MM(add_epi32)(sum, BB_MM(madd_epi16)(w, x));
+    return BB_MM(add_epi32)(sum, BB_MM(madd_epi16)(w, BB_MM(set1_epi32)(*x)));
 #endif
 }
 
@@ -214,14 +218,24 @@ BB_INLINE void tile_block(load_fn *load, size_t group_bytes, int M, const unsign
 
     load(group, b, half, w);
     BB_UNROLL
-    for (int t = 0; t < M; t++) {
-        vi    sum = BB_MM(set1_epi32)(DOTS ? x[(UNITS + 1) * M + t] : 0);
-        float x_scale;
-        memcpy(&x_scale, x + UNITS * M + t, sizeof x_scale);
+    for (int t = 0; t < M; t += TOGETHER) {
+        const int m = M - t < TOGETHER ? M - t : TOGETHER;
+        vi        sum[TOGETHER];
+        BB_UNROLL
+        for (int j = 0; j < m; j++)
+            sum[j] = BB_MM(set1_epi32)(DOTS ? x[(UNITS + 1) * M + t + j] : 0);
         BB_UNROLL
         for (int i = 0; i < UNITS; i++)
-            sum = add_products(sum, w[i], BB_MM(set1_epi32)(x[i * M + t]));
-        acc[t] = vf_fma(vf_mul(BB_MM(cvtepi32_ps)(sum), vf_set1(x_scale)), scale, acc[t]);
+            BB_UNROLL
+            for (int j = 0; j < m; j++)
+                sum[j] = add_products(sum[j], w[i], x + i * M + t + j);
+        BB_UNROLL
+        for (int j = 0; j < m; j++) {
+            float x_scale;
+            memcpy(&x_scale, x + UNITS * M + t + j, sizeof x_scale);
+            acc[t + j] = vf_fma(vf_mul(BB_MM(cvtepi32_ps)(sum[j]), vf_set1(x_scale)), scale,
+                                acc[t + j]);
+        }
     }
 }
 
@@ -239,7 +253,7 @@ BB_INLINE void tile(load_fn *load, size_t group_bytes, int M, int n, const unsig
             acc[t] = to->add ? vf_load(to->sum + t * BB_TILE_ROWS + half * VL) : vf_zero();
         for (int g = 0; g < n; g++, group += group_bytes, part += 2 * PART * M) {
             for (size_t i = 0; half == 0 && i < group_bytes; i += 64)
-                _mm_prefetch((const char *)group + AHEAD + i, _MM_HINT_T1);
+                _mm_prefetch((const char *)group + AHEAD + i, _MM_HINT_T0);
             tile_block(load, group_bytes, M, group, 0, half, part, acc);
             tile_block(load, group_bytes, M, group, 1, half, part + PART * M, acc);
         }

@@ -172,7 +172,7 @@ out_empty
 rm -f silent
 
 begin "types"
-for type in stored f32 bf16 f16; do
+for type in stored f32 bf16 f16 q8 q4; do
     gen 0 -p "$prompt" -n 3 --type $type --kv-type f32
 done
 

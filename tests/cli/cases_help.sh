@@ -1,6 +1,6 @@
 # cases_help.sh - what is made of the option tables says the same everywhere.
 
-commands="generate info tokenize perplexity logits bench models"
+commands="generate info tokenize perplexity compare logits bench models"
 run 0 help --man
 sed 's/\\f[BIR]//g; s/\\-/-/g; s/\\(aq/'"'"'/g; s/\\e/\\/g; s/\\&//g' out > man
 for shell in bash zsh fish; do
@@ -88,6 +88,6 @@ END
     completes "--prompt" generate --pro
     completes "bf16" generate --type b
     completes "bf16" generate --type = b
-    completes "stored f32 bf16 f16" generate --type ""
+    completes "stored f32 bf16 f16 q8 q4" generate --type ""
     completes "perplexity" help per
 fi

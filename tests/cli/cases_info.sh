@@ -31,3 +31,12 @@ out_has '"weight_type": "f32"'
 [ "$(json_number n_params)" = "$n_params" ] || wrong "n_params differs"
 run 0 info -m "$model" --kv-type bf16 --json
 out_has '"kv_type": "bf16"'
+
+begin "types by the names of tensors"
+run 0 info -m "$model" --type f32 --type-of '.*=q8' --json
+out_has '"weight_type": "q8"'
+run 0 info -m "$model" --type-of '.*=q8' --type-of 'in_proj=q4' --type-of 'embed=bf16'
+out_has "weights"
+fails "--type-of: expected REGEX=TYPE" info -m "$model" --type-of out_proj=q5
+fails "--type-of: expected REGEX=TYPE" info -m "$model" --type-of out_proj
+fails "type rule 'out_proj['" info -m "$model" --type-of 'out_proj[=q4'

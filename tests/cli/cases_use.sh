@@ -21,7 +21,7 @@ begin "below the range";          wrong_use "--temp" generate --temp -1
 begin "above the range";          wrong_use "--top-p" generate --top-p 1.5
 begin "beyond 64 bits";           wrong_use "--seed" generate --seed 99999999999999999999
 begin "threads out of range";     wrong_use "--threads" info --threads 5000
-begin "unknown word";             wrong_use "--type: expected one of" info --type q4
+begin "unknown word";             wrong_use "--type: expected one of" info --type q5
 begin "value after =";            wrong_use "--top-p" generate --top-p=2
 begin "flag with a value";        wrong_use "takes no value" generate --json=yes
 begin "two prompts";              wrong_use "not both" generate -p x -f y
