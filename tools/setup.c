@@ -19,6 +19,12 @@ const char *const setup_cpu_levels[] = {
     "c", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16", NULL
 };
 
+const char *setup_type_name(bamba_type type)
+{
+    return type == BAMBA_TYPE_F8 ? "f8"
+         : type > BAMBA_TYPE_DEFAULT && type <= BAMBA_TYPE_Q4 ? setup_weight_types[type] : "other";
+}
+
 int setup_find(setup *s, const setup_flags *f)
 {
     char name[sizeof s->found];
