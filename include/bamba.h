@@ -156,8 +156,10 @@ typedef enum bamba_type {
     BAMBA_TYPE_Q8      = 4,               /* whole numbers of 8 bits with scales: of weights a
                                              float16 for each block of 32, 8.5 bits a weight; of
                                              keys, values and rows of a state one for each       */
-    BAMBA_TYPE_Q4      = 5                /* weights: 4 bits, 4.5 with the scale; as weight_type a
+    BAMBA_TYPE_Q4      = 5,               /* weights: 4 bits, 4.5 with the scale; as weight_type a
                                              mix that keeps in Q8 what suffers most              */
+    BAMBA_TYPE_F8      = 6                /* weights as published checkpoints have them: floats of 8
+                                             bits (E4M3) with scales; not to be converted to     */
 } bamba_type;
 
 /** Weights whose tensor's name holds a match of `pattern`, a regular expression as in

@@ -15,7 +15,7 @@
 
 _Static_assert((int)BB_TYPE_F32 == BAMBA_TYPE_F32 && (int)BB_TYPE_BF16 == BAMBA_TYPE_BF16
                && (int)BB_TYPE_F16 == BAMBA_TYPE_F16 && (int)BB_TYPE_Q8 == BAMBA_TYPE_Q8
-               && (int)BB_TYPE_Q4 == BAMBA_TYPE_Q4, "a public type is an element type");
+               && (int)BB_TYPE_Q4 == BAMBA_TYPE_Q4 && (int)BB_TYPE_F8_E4M3 == BAMBA_TYPE_F8, "a public type is an element type");
 
 bb_status bb_model_options_read(bamba_model_options *o, const bamba_model_options *given,
                                 bamba_error *err)
@@ -277,6 +277,12 @@ bamba_limit bamba_model_peak(const bamba_model *m)
          : rounded == BB_TYPE_BF16 ? BAMBA_LIMIT_BF16 : BAMBA_LIMIT_F32;
 }
 
+/* Types that only published checkpoints have, with scales of their own kind, have no name. */
+static bamba_type public_type(bb_type type)
+{
+    return type <= BB_TYPE_F8_E4M3 ? (bamba_type)type : BAMBA_TYPE_DEFAULT;
+}
+
 bamba_status bamba_model_info_get(const bamba_model *m, bamba_model_info *info)
 {
     if (!m || !info || info->struct_bytes < sizeof info->struct_bytes) return BAMBA_ERR_ARGUMENT;
@@ -286,7 +292,7 @@ bamba_status bamba_model_info_get(const bamba_model *m, bamba_model_info *info)
         .struct_bytes   = size,
         .architecture   = m->architecture,
         .cpu            = m->kernels.name,
-        .weight_type    = (bamba_type)main_format(m)->type,
+        .weight_type    = public_type(main_format(m)->type),
         .kv_type        = (bamba_type)m->kv_type,
         .n_vocab        = m->graph->n_vocab,
         .n_layers       = m->graph->n_layers,

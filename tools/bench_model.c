@@ -87,7 +87,7 @@ int bench_check(const bench_source *s, const bench_options *o, const int *settin
 /* Makes "hybrid-1b BF16" of "dir/hybrid-1b.json" or "dir/hybrid-1b/". */
 static void name_type(bench_model *m)
 {
-    static const char *const types[] = { "?", "F32", "BF16", "F16", "Q8", "Q4" };
+    static const char *const types[] = { "?", "F32", "BF16", "F16", "Q8", "Q4", "F8" };
     const char *name = m->source->name;
     size_t end = strlen(name);
 
@@ -97,7 +97,7 @@ static void name_type(bench_model *m)
     if (end - begin > 5 && memcmp(name + end - 5, ".json", 5) == 0) end -= 5;
     const int n = end - begin < 47 ? (int)(end - begin) : 47;
     snprintf(m->type, sizeof m->type, "%.*s %s", n, name + begin,
-             types[m->info.weight_type <= BAMBA_TYPE_Q4 ? m->info.weight_type : 0]);
+             types[m->info.weight_type <= BAMBA_TYPE_F8 ? m->info.weight_type : 0]);
 }
 
 static void stop(bench_model *m)

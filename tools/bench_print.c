@@ -185,7 +185,7 @@ static void add_results(json *row, bench_run *r)
         { "avg_ns", whole(round(avg_ns)) }, { "stddev_ns", whole(round(stddev_ns)) },
         { "avg_ts", real(avg_ts) }, { "stddev_ts", real(stddev_ts) },
         { "n_batch_seqs", whole(t->n_seqs) }, { "isa", text(info->cpu) },
-        { "weight_type", text(setup_weight_types[info->weight_type]) }, { "fill", text(how) },
+        { "weight_type", text(setup_type_name(info->weight_type)) }, { "fill", text(how) },
         { "avg_gbs", real(gbs) }, { "stream_gbs", real(read) },
         { "pct_stream", real(share(gbs, read)) }, { "avg_gflops", real(gflops) },
         { "peak_gflops", real(peak) }, { "pct_peak", real(share(gflops, peak)) },

@@ -12,12 +12,6 @@
 static const size_t lengths[] = { 0, 4096, 65536 };
 enum { N_LENGTHS = sizeof lengths / sizeof *lengths };
 
-static const char *type_name(bamba_type type)
-{
-    return type > BAMBA_TYPE_DEFAULT && type <= BAMBA_TYPE_Q4 ? setup_weight_types[type]
-                                                               : "unknown";
-}
-
 /* Write a size as "0 B" ... "17.3 GiB"; returns out. */
 static const char *format_bytes(uint64_t bytes, char *out, size_t size)
 {
@@ -52,10 +46,10 @@ static void print_text(const bamba_model *model, const bamba_model_info *info, c
     for (int i = 0; i < info->n_eos; i++)
         printf("%s%d%s", i ? " " : "end tokens      ", (int)info->eos[i],
                i + 1 < info->n_eos ? "" : "\n");
-    printf("weights         %s, %.2f bits each\n", type_name(info->weight_type),
+    printf("weights         %s, %.2f bits each\n", setup_type_name(info->weight_type),
            info->bits_per_weight);
-    printf("attention cache %s\n", type_name(info->kv_type));
-    printf("states          %s\n", type_name(info->state_type));
+    printf("attention cache %s\n", setup_type_name(info->kv_type));
+    printf("states          %s\n", setup_type_name(info->state_type));
     printf("kernels         %s\n", info->cpu);
     print_bytes("read per token", info->weights_bytes);
     print_bytes("mapped", info->mapped_bytes);
@@ -74,10 +68,10 @@ static int print_json(const bamba_model *model, const bamba_model_info *info, co
 
     json_add_string(&all, "architecture", info->architecture);
     json_add_string(&all, "cpu", info->cpu);
-    json_add_string(&all, "weight_type", type_name(info->weight_type));
+    json_add_string(&all, "weight_type", setup_type_name(info->weight_type));
     json_add_fixed(&all, "bits_per_weight", info->bits_per_weight, 3);
-    json_add_string(&all, "kv_type", type_name(info->kv_type));
-    json_add_string(&all, "state_type", type_name(info->state_type));
+    json_add_string(&all, "kv_type", setup_type_name(info->kv_type));
+    json_add_string(&all, "state_type", setup_type_name(info->state_type));
     json_add_uint(&all, "n_params", info->n_params);
     json_add_int(&all, "n_layers", info->n_layers);
     json_add_int(&all, "d_model", info->d_model);

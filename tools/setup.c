@@ -28,6 +28,12 @@ bamba_type setup_state_type(int word)
     return (bamba_type)(word > BAMBA_TYPE_BF16 ? BAMBA_TYPE_Q8 : word);
 }
 
+const char *setup_type_name(bamba_type type)
+{
+    return type == BAMBA_TYPE_F8 ? "f8"
+         : type > BAMBA_TYPE_DEFAULT && type <= BAMBA_TYPE_Q4 ? setup_weight_types[type] : "other";
+}
+
 int setup_find(setup *s, const setup_flags *f)
 {
     char name[sizeof s->found];

@@ -29,6 +29,9 @@ typedef struct setup_flags {
 extern const char *const setup_weight_types[], *const setup_kv_types[], *const setup_state_types[];
 extern const char *const setup_compute_types[], *const setup_cpu_levels[];
 
+/* The name of a model's type of weights: one of setup_weight_types, "f8", or "other". */
+const char *setup_type_name(bamba_type type);
+
 /* Rows of an option table; f is a setup_flags *. */
 #define SETUP_MODEL_ROW(f)                                                                     \
     ARG_TEXT_ROW("-m, --model", "DIR", &(f)->dir, "model directory, or the name ORG/NAME of "  \

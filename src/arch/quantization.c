@@ -118,15 +118,21 @@ static bb_strategy read_strategy(const bb_json *w, const char *text, int group)
 static void read_block(const bb_json *q, const char *key, bb_scheme *s)
 {
     const bb_json block = bb_json_get(q, key);
-    const bb_json rows = bb_json_at(&block, 0), cols = bb_json_at(&block, 1);
-    const int64_t r = bb_json_value_int(&rows), c = bb_json_value_int(&cols);
+    int          *size[] = { &s->block_rows, &s->block_cols };
 
-    if (bb_json_length(&block) != 2 || r < 1 || c < 1 || r > INT_MAX || c > INT_MAX) {
-        bb_json_fail_key(q, key, BAMBA_ERR_FORMAT, "expected two sizes of at least 1");
+    if (bb_json_length(&block) != 2) {
+        bb_json_fail_key(q, key, BAMBA_ERR_FORMAT, "expected two sizes, found %zu",
+                         bb_json_length(&block));
         return;
     }
-    s->block_rows = (int)r;
-    s->block_cols = (int)c;
+    for (size_t i = 0; i < 2; i++) {
+        const bb_json element = bb_json_at(&block, i);
+        const int64_t n = bb_json_value_int(&element);
+        if (n < 1 || n > INT_MAX)
+            bb_json_fail(&element, BAMBA_ERR_FORMAT, "expected a size of at least 1, found %lld",
+                         (long long)n);
+        *size[i] = (int)n;
+    }
 }
 
 static void read_weights(const bb_json *w, bb_scheme *s)
@@ -156,26 +162,28 @@ static void read_weights(const bb_json *w, bb_scheme *s)
 
 static bb_status add_target(bb_quantization *q, const char *text, int group, bamba_error *err)
 {
-    target *t = &q->target[q->n_targets++];
+    target      *t = &q->target[q->n_targets++];
+    const size_t n = strlen(text);
 
     t->group = group;
     if (strncmp(text, "re:", 3) == 0)
-        return bb_regex_compile(&t->regex, &q->alloc, text + 3, strlen(text + 3), false, err);
-    t->name = bb_new(&q->alloc, strlen(text) + 1, 1);
+        return bb_regex_compile(&t->regex, &q->alloc, text + 3, n - 3, false, err);
+    t->name = bb_new(&q->alloc, n + 1, 1);
     if (!t->name) return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", CONFIG);
-    memcpy(t->name, text, strlen(text) + 1);
+    memcpy(t->name, text, n + 1);
     return BAMBA_OK;
 }
 
 static bb_status add_targets(bb_quantization *q, const bb_json *list, int group, bamba_error *err)
 {
-    bb_status status = BAMBA_OK;
-
-    for (size_t i = 0; status == BAMBA_OK && i < bb_json_length(list); i++) {
-        const bb_json text = bb_json_at(list, i);
-        status = add_target(q, bb_json_value_text(&text, NULL), group, err);
+    for (size_t i = 0; i < bb_json_length(list); i++) {
+        bamba_error     why = { BAMBA_OK, "" };
+        const bb_json   text = bb_json_at(list, i);
+        const bb_status status = add_target(q, bb_json_value_text(&text, NULL), group, &why);
+        if (status == BAMBA_ERR_MEMORY) return bb_fail(err, status, "%s", why.message);
+        if (status != BAMBA_OK) bb_json_fail(&text, status, "%s", why.message);
     }
-    return status;
+    return BAMBA_OK;
 }
 
 /* -------------------------------------------------------------- reading ------------------ */

@@ -76,7 +76,7 @@ static void test_unknown(void **unused)
 
 static void test_quantized(void **unused)
 {
-    static const char *const methods[] = { "gptq", "awq", "bitsandbytes", "fp8", "compressed-tensors" };
+    static const char *const methods[] = { "gptq", "awq", "bitsandbytes", "mxfp4", "fbgemm_fp8" };
     char text[200], message[200];
 
     (void)unused;
@@ -84,16 +84,20 @@ static void test_quantized(void **unused)
         snprintf(text, sizeof text, "{\"model_type\": \"llama\", \"quantization_config\": "
                  "{\"bits\": 4, \"quant_method\": \"%s\"}}", methods[i]);
         snprintf(message, sizeof message, "config.json: 'quantization_config': quant_method is '%s': "
-                 "quantized checkpoints are not read", methods[i]);
+                 "checkpoints quantized by this method are not read", methods[i]);
         expect_refused(text, BAMBA_ERR_UNSUPPORTED, message);
     }
     expect_refused("{\"model_type\": \"llama\", \"quantization_config\": {\"load_in_4bit\": true}}",
                    BAMBA_ERR_UNSUPPORTED, "config.json: 'quantization_config': quant_method is "
-                   "'bitsandbytes': quantized checkpoints are not read");
+                   "'bitsandbytes': checkpoints quantized by this method are not read");
     expect_refused("{\"model_type\": \"other\", \"quantization_config\": {\"w\": 1}}",
                    BAMBA_ERR_UNSUPPORTED, "config.json: 'quantization_config': quant_method is "
-                   "'unknown': quantized checkpoints are not read");
+                   "'unknown': checkpoints quantized by this method are not read");
     expect_found("{\"model_type\": \"llama\", \"quantization_config\": null}", "llama");
+    expect_found("{\"model_type\": \"llama\", \"quantization_config\": {\"quant_method\": \"fp8\"}}",
+                 "llama");
+    expect_found("{\"model_type\": \"llama\", \"quantization_config\": {\"quant_method\": "
+                 "\"compressed-tensors\"}}", "llama");
     expect_found("{\"model_type\": \"llama\", \"quantization_config\": {}}", "llama");
 }
 

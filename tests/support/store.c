@@ -49,9 +49,9 @@ uint16_t store_f16(float x)
 
 static size_t elem_bytes(const char *dtype)
 {
-    return strcmp(dtype, "F32") == 0 ? 4 : strcmp(dtype, "F64") == 0 ? 8
-         : strcmp(dtype, "U8") == 0 || strcmp(dtype, "I8") == 0
-         || strncmp(dtype, "F8", 2) == 0 ? 1 : 2;
+    return strcmp(dtype, "F32") == 0 || strcmp(dtype, "I32") == 0 ? 4
+         : strcmp(dtype, "F64") == 0 || strcmp(dtype, "I64") == 0 ? 8
+         : dtype[1] == '8' ? 1 : 2;
 }
 
 static size_t count(int n_dims, const size_t *dim)
@@ -83,6 +83,18 @@ void store_add(store *s, const char *name, const char *dtype, int n_dims, const 
         if (elem_bytes(dtype) == 4) memcpy(t->data + 4 * i, &values[i], 4);
         else memcpy(t->data + 2 * i, &half, 2);
     }
+}
+
+void store_add_bytes(store *s, const char *name, const char *dtype, int n_dims, const size_t *dim,
+                     const void *data)
+{
+    const size_t n = count(n_dims, dim);
+    float       *zeros = must(calloc(n + 1, sizeof *zeros));
+
+    store_add(s, name, "F32", n_dims, dim, zeros);
+    free(zeros);
+    store_reshape(&s->tensor[s->n - 1], dtype, n_dims, dim);
+    memcpy(s->tensor[s->n - 1].data, data, s->tensor[s->n - 1].bytes);
 }
 
 void store_add_random(store *s, const char *name, int n_dims, const size_t *dim, float scale)

@@ -27,6 +27,9 @@ typedef struct store {
 /* Append a tensor of as many values as dim [n_dims] says, rounded to the type. */
 void store_add(store *s, const char *name, const char *dtype, int n_dims, const size_t *dim,
                const float *values);
+/* The same with elements as they are, of any type: "F8_E4M3", "I8", "I32", "I64" … */
+void store_add_bytes(store *s, const char *name, const char *dtype, int n_dims, const size_t *dim,
+                     const void *data);
 /* The same in float32 with values spread evenly over (-scale, scale), the same ones each time. */
 void store_add_random(store *s, const char *name, int n_dims, const size_t *dim, float scale);
 store_tensor *store_find(store *s, const char *name);      /* NULL if there is none */
