@@ -56,6 +56,11 @@ run 0 $bench -r 1 -p 40 -n 0 -b 16,64 -ub 8,32 --pin --no-warmup --delay 0 -lm n
 [ "$(grep -c '"cpu_strict": true.*"load_mode": "none"' out)" -eq 4 ] || wrong "settings"
 run 0 $bench -r 1 -p 8 -n 0 -ctk f32,f16 -ctv f32,f16 -t 2 -o jsonl
 [ "$(wc -l < out)" -eq 4 ] || wrong "rows"
+run 0 $bench -r 1 -p 8 -n 2 -d 70 -ctk q8_0 -ctv q8_0 --state-type f32,bf16,q8 -t 1 -o jsonl
+[ "$(grep -c '"type_k": "q8", "type_v": "q8"' out)" -eq 6 ] || wrong "int8 caches"
+for type in f32 bf16 q8; do
+    [ "$(grep -c "\"state_type\": \"$type\"" out)" -eq 2 ] || wrong "states in $type"
+done
 mkdir -p "with,comma"
 cp tiny.json "with,comma/tiny.json"
 run 0 bench --shape "./tiny.json,./tiny.json" --shape "./with,comma/tiny.json" -m "$model,$model" \
@@ -258,7 +263,8 @@ wrong_use "-npl: expected" $bench -npl 0-8*2
 wrong_use "-t: expected" $bench -t 2000
 wrong_use "-npl: expected" $bench -npl 1 -npl 0
 wrong_use "--type: expected stored, f32, bf16, f16" $bench --type f32,q9
-wrong_use "-ctk: expected f32, bf16, f16, or some" $bench -ctk q4_0
+wrong_use "-ctk: expected f32, bf16, f16, q8, q8_0, or some" $bench -ctk q4_0
+wrong_use "--state-type: expected f32, bf16, q8, or some" $bench --state-type f16
 wrong_use "found 'mlock'" $bench -lm mlock
 wrong_use "-ctv: expected the types of -ctk" $bench -ctk f16 -ctv bf16
 wrong_use "-pg: expected two lengths" $bench -pg 512
