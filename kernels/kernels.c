@@ -56,6 +56,7 @@ static void add_scaled(bb_kernels *k, int at, const char *name, size_t (*bytes)(
         add_scaled(k, BB_FORMAT_I4_SCALED, "i4 scaled", bb_bytes_i4, bb_decode_i4_scaled_##isa);  \
         (k)->format[BB_FORMAT_Q8]    = bb_format_q8_##isa;                                        \
         (k)->format[BB_FORMAT_Q4]    = bb_format_q4_##isa;                                        \
+        (k)->format[BB_FORMAT_Q8_FINE] = bb_format_q8_fine_##isa;                                 \
         (k)->cache[BB_TYPE_F32]      = bb_cache_f32_##isa;                                        \
         (k)->cache[BB_TYPE_BF16]     = bb_cache_bf16_##isa;                                       \
         (k)->cache[BB_TYPE_F16]      = bb_cache_f16_##isa;                                        \
@@ -102,12 +103,14 @@ void bb_kernels_init(bb_kernels *k, unsigned cpu)
     if (cpu & BB_CPU_VNNI) {
         k->format[BB_FORMAT_Q8]          = bb_format_q8_avx512vnni;
         k->format[BB_FORMAT_Q4]          = bb_format_q4_avx512vnni;
+        k->format[BB_FORMAT_Q8_FINE]     = bb_format_q8_fine_avx512vnni;
         k->cache[BB_TYPE_Q8].attend      = bb_attend_q8_avx512vnni;
         k->cache[BB_TYPE_Q8].attend_many = bb_attend_q8_avx512vnni;
         k->peak[BB_PEAK_I8]              = bb_peak_i8_avx512vnni;
     } else if (cpu & BB_CPU_AVXVNNI) {
         k->format[BB_FORMAT_Q8] = bb_format_q8_avxvnni;
         k->format[BB_FORMAT_Q4] = bb_format_q4_avxvnni;
+        k->format[BB_FORMAT_Q8_FINE] = bb_format_q8_fine_avxvnni;
         k->peak[BB_PEAK_I8]     = bb_peak_i8_avxvnni;
     }
     if (cpu & BB_CPU_BF16) {
@@ -124,11 +127,27 @@ void bb_kernels_init(bb_kernels *k, unsigned cpu)
     k->cpu  = cpu;
 }
 
+/* Products by decoded rows and the kernels of float32. */
+static void multiply_decoded(bb_format *f, const bb_format *f32)
+{
+    f->activation   = BB_TYPE_F32;
+    f->group        = f32->group;
+    f->few_bytes    = f32->few_bytes;
+    f->many_bytes   = f32->many_bytes;
+    f->prepare_few  = f32->prepare_few;
+    f->prepare_many = f32->prepare_many;
+    f->few          = NULL;
+    f->many         = NULL;
+}
+
 void bb_kernels_keep_f32(bb_kernels *k)
 {
     bb_kernels strict;
 
     bb_kernels_init(&strict, k->cpu & ~(unsigned)BB_CPU_BF16);
+    for (int i = 0; i < BB_N_FORMATS; i++)
+        if (strict.format[i].activation == BB_TYPE_I8 || strict.format[i].activation == BB_TYPE_I16)
+            multiply_decoded(&strict.format[i], &strict.format[BB_FORMAT_F32]);
     memcpy(k->format, strict.format, sizeof k->format);
     memcpy(k->cache, strict.cache, sizeof k->cache);
 }

@@ -110,7 +110,8 @@ typedef void bb_encode_fn(int rows, int cols, const float *w, size_t ldw, const 
  * even if its `activation` is bfloat16. If it is I8, by blocks of 32 columns (the last one of what
  * is left): x becomes s · q, s = max|x| / 127 in float32 and q = x · (127 / max|x|) rounded to the
  * nearest whole number, even if two are near; a block below 1e-30 becomes 0, and one that holds an
- * infinity or NaN becomes NaN. prepared has room for few_bytes(T, cols) or many_bytes(T, cols)
+ * infinity or NaN becomes NaN. If it is I16, what this rounding took from x is rounded likewise and
+ * added as a second term. prepared has room for few_bytes(T, cols) or many_bytes(T, cols)
  * bytes, at least 4-byte aligned; what the last group has no rows for is left alone.
  */
 typedef void bb_prepare_fn(int T, int cols, const float *x, size_t ldx, void *prepared);
@@ -160,7 +161,7 @@ typedef struct bb_format {
        unless they are the last of the matrix, are multiples of it. */
     int            rows_together;
     size_t         align;                 /* bytes that a matrix must be aligned to */
-    bb_type        activation;            /* what x is rounded to: F32 (not at all), BF16 or I8 */
+    bb_type        activation;            /* what x is rounded to: F32 (not at all), BF16, I8, I16 */
     /* Rows of x that prepare_many puts side by side, at most BB_MOST_GROUP. Separate calls may
        prepare separate groups: row `first`, a multiple of it, at offset many_bytes(first, cols). */
     int            group;
@@ -179,6 +180,7 @@ typedef struct bb_format {
 
 enum {
     BB_FORMAT_F32, BB_FORMAT_BF16, BB_FORMAT_F16, BB_FORMAT_Q8, BB_FORMAT_Q4,
+    BB_FORMAT_Q8_FINE,                    /* Q8 with x in two terms, for the head */
     BB_FORMAT_F8, BB_FORMAT_I8,
     BB_FORMAT_F8_SCALED, BB_FORMAT_I8_SCALED, BB_FORMAT_I4_SCALED,
     BB_N_FORMATS

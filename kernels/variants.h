@@ -21,11 +21,10 @@ size_t bb_bytes_half(int rows, int cols);
 size_t bb_bytes_byte(int rows, int cols);
 size_t bb_bytes_i4(int rows, int cols);
 
-/* Q8 and Q4: bytes of a matrix, decode and encode are the same functions at every level. */
+/* Q8 and Q4: bytes of a matrix and decode are the same functions at every level. */
 size_t       bb_bytes_q8(int rows, int cols);
 size_t       bb_bytes_q4(int rows, int cols);
 bb_decode_fn bb_decode_q8, bb_decode_q4;
-bb_encode_fn bb_encode_q8, bb_encode_q4;
 
 /* Row-major float32; row-major halves, by a conversion. */
 bb_decode_fn bb_decode_f32;
@@ -63,14 +62,15 @@ bb_prepare_fn bb_prepare_c;
 #define BB_VARIANTS(isa)                                                                          \
     extern const bb_format bb_format_f32_##isa, bb_format_bf16_##isa, bb_format_f16_##isa,        \
                            bb_format_f8_##isa, bb_format_i8_##isa,                                \
-                           bb_format_q8_##isa, bb_format_q4_##isa;                                \
+                           bb_format_q8_##isa, bb_format_q4_##isa, bb_format_q8_fine_##isa;       \
     extern const bb_cache  bb_cache_f32_##isa, bb_cache_bf16_##isa, bb_cache_f16_##isa,           \
                            bb_cache_q8_##isa;                                                     \
     extern const bb_rows   bb_rows_bf16_##isa, bb_rows_q8_##isa;                                  \
     bb_widen_fn            bb_widen_bf16_##isa, bb_widen_f16_##isa;                               \
     bb_narrow_fn           bb_narrow_bf16_##isa, bb_narrow_f16_##isa;                             \
     bb_decode_fn           bb_decode_bf16_##isa, bb_decode_f16_##isa;                             \
-    bb_encode_fn           bb_encode_bf16_##isa, bb_encode_f16_##isa;                             \
+    bb_encode_fn           bb_encode_bf16_##isa, bb_encode_f16_##isa, bb_encode_q8_##isa,         \
+                           bb_encode_q4_##isa;                                                    \
     bb_decode_fn           bb_decode_f8_##isa, bb_decode_i8_##isa, bb_decode_f8_scaled_##isa,     \
                            bb_decode_i8_scaled_##isa, bb_decode_i4_scaled_##isa;                  \
     BB_EACH_KERNEL(BB_DECLARE, isa)                                                               \
@@ -83,7 +83,8 @@ BB_VARIANTS(avx512);
 /* What wins by instructions that these levels lack. */
 extern const bb_format bb_format_bf16_avx512bf16, bb_format_f8_avx512bf16, bb_format_i8_avx512bf16;
 extern const bb_format bb_format_q8_avxvnni, bb_format_q4_avxvnni, bb_format_q8_avx512vnni,
-                       bb_format_q4_avx512vnni;
+                       bb_format_q4_avx512vnni, bb_format_q8_fine_avxvnni,
+                       bb_format_q8_fine_avx512vnni;
 bb_attend_fn           bb_attend_bf16_avx512bf16, bb_attend_q8_avx512vnni;
 bb_peak_fn             bb_peak_bf16_avx512bf16, bb_peak_i8_avx512vnni, bb_peak_i8_avxvnni;
 

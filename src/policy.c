@@ -81,5 +81,6 @@ const bb_format *bb_policy_choose(const void *context, bb_role role, const char 
             type = p->rule[i].type;
             break;
         }
+    if (type == BB_TYPE_Q8 && role != BB_ROLE_PROJECTION) return &p->k->format[BB_FORMAT_Q8_FINE];
     return type == BB_TYPE_NONE ? stored : bb_format_of(p->k, type);
 }

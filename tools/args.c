@@ -254,11 +254,14 @@ static int read_option(reading *r, int argc, char **argv, int *i)
     const char *value = equals ? equals + 1 : NULL;
     char name[MOST_NAME];
 
-    const arg *a = find_arg(r->args, text, length);
-    if (!a) a = find_arg(args_common, text, length);
-    if (!a) a = find_arg(args_foreign, text, length);
-    if (!a) return fail_unknown(r->self, r->args, text, length);
     snprintf(name, sizeof name, "%.*s", (int)length, text);
+    for (char *c = name; strncmp(name, "--", 2) == 0 && *c; c++)
+        if (*c == '_') *c = '-';          /* llama.cpp reads --top_k as --top-k */
+    const size_t n_name = length < MOST_NAME ? length : 0;
+    const arg *a = find_arg(r->args, name, n_name);
+    if (!a) a = find_arg(args_common, name, n_name);
+    if (!a) a = find_arg(args_foreign, name, n_name);
+    if (!a) return fail_unknown(r->self, r->args, text, length);
     if (!a->value && value) return args_wrong(r->self, "%s takes no value", name);
     if (a->value && !value && *a->value == '[') {
         if (*i + 1 < argc && all_known(a, argv[*i + 1])) value = argv[++*i];
@@ -279,6 +282,7 @@ int args_read(const command *self, const arg *args, int argc, char **argv)
         visitor(self, args);
         return EXIT_SUCCESS;
     }
+    verbose = quiet = help = version = false;         /* what an earlier call has read */
     for (const arg *a = args; a->names; a++) n++;
     r.said = calloc(n, sizeof *r.said);
     if (!r.said) return console_fail("out of memory");

@@ -35,7 +35,8 @@ const command commands[] = {
       "[-m A [-m B]] -f FILE [options]",
       "The figures of perplexity --kl, with A as the base and both models in memory at once. A "
       "is run as exactly as it can be: with its weights as stored (or --base-type), float32 "
-      "activations and a float32 cache. --type, --kv-type and --compute are B's.", cmd_compare },
+      "activations and a float32 cache. --type, --type-of, --kv-type and --compute are B's.",
+      cmd_compare },
     { "logits", "Write the scores a model gives to the next token.",
       "[-m DIR] (-p TEXT | -f FILE | --ids LIST) [options]",
       "A line has the position, the id, its logit, the natural logarithm of its "
@@ -45,6 +46,11 @@ const command commands[] = {
       "Lists are 1,2,4 or 0-8192+1024 or 1-64*2. Rows and field names are llama-bench's; reading "
       "text and choosing tokens are not measured. Shares are of what this process measures in "
       "between: reading memory, and multiply-adds of the type.", cmd_bench },
+    { "quantize", "Write a model with its weights in another type.",
+      "[-m DIR] -o DIR --type TYPE [options]",
+      "What is written is a model directory, tokenizer and all: it opens at once, where --type "
+      "converts at each start, and gives the same result. It gets its name when it is whole; what an "
+      "interrupted run leaves is DIR.tmp- and six digits, and may be deleted.", cmd_quantize },
     { "models", "List the models that are on this machine.", "[--names | --shapes]",
       "The model used without -m, and what the Hugging Face tools have downloaded: its name, "
       "the size of its weights, its architecture. Names are what -m takes.", cmd_models },

@@ -51,7 +51,7 @@ typedef struct bench_options {
 
 /* Choices of BENCH_LOAD: weights of a directory are used in the mapped files, or copied. */
 extern const char *const bench_loads[];
-enum { BENCH_COPIED = 2 };
+enum { BENCH_MAPPED = 1, BENCH_COPIED };
 
 /* Adds the values of "512", "1,2,4", "0-8192+1024" or "1-64*2", each from lo to hi; or of names,
    which become their indices in `words` unless that is NULL. Returns ARGS_READ or an exit code. */
@@ -144,10 +144,10 @@ int bench_scan(const char *path, const char *format, ...) __attribute__((format(
 
 /* Prints a row, behind a head if it is the first; says on stderr why its samples may differ. Sorts
    the numbers of the run. */
-void bench_print_row(bench_run *r, bool first);
+int  bench_print_row(bench_run *r, bool first);
 void bench_print_end(const bench_options *o);         /* if there was a row                   */
 /* Prints an object to stdout, behind a head if it is the first, not as Markdown; frees it. */
-void bench_print_object(const bench_options *o, json *row, bool first);
+int  bench_print_object(const bench_options *o, json *row, bool first);
 void bench_cpu_name(char out[96]);
 /* Writes "1.20 GiB" to out and returns it. */
 const char *bench_bytes(double bytes, char *out, size_t size);

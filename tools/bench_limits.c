@@ -46,7 +46,7 @@ static void print_head(const bamba_probe *probe)
     putchar('\n');
 }
 
-static void print_object(const bench_options *o, const bamba_probe *probe, const double median[],
+static int print_object(const bench_options *o, const bamba_probe *probe, const double median[],
                          const double best[], bool first)
 {
     json row = JSON_OBJECT;
@@ -66,7 +66,7 @@ static void print_object(const bench_options *o, const bamba_probe *probe, const
         snprintf(name, sizeof name, "%s_best", kinds[k].name);
         json_add_fixed(&row, name, best[k], 3);
     }
-    bench_print_object(o, &row, first);
+    return bench_print_object(o, &row, first);
 }
 
 /* Prints a row, behind the head if it is the first: median and best of the repetitions, which
@@ -95,10 +95,11 @@ static int measure(const bench_options *o, int n_threads, bool first)
             snprintf(text, sizeof text, "%.1f (best %.1f)", median[k], best[k]);
         if (o->format == BENCH_MD) printf(" %20s |%s", text, k == N_KINDS - 1 ? "\n" : "");
     }
-    if (o->format != BENCH_MD) print_object(o, probe, median, best, first);
+    const int code = o->format == BENCH_MD ? EXIT_SUCCESS
+                                           : print_object(o, probe, median, best, first);
     fflush(stdout);
     bamba_probe_free(probe);
-    return EXIT_SUCCESS;
+    return code;
 }
 
 /* One row for each number of threads; for "-t 0" those of one, two, four … all. */

@@ -29,7 +29,13 @@ void bench_cpu_name(char out[96])
 
 static json_object *text(const char *s) { return json_object_new_string(s); }
 static json_object *flag(bool b)        { return json_object_new_boolean(b); }
-static json_object *real(double x)      { return json_object_new_double(isfinite(x) ? x : 0.0); }
+static json_object *real(double x)
+{
+    char s[400];
+
+    snprintf(s, sizeof s, "%.6f", isfinite(x) ? x : 0.0);
+    return json_object_new_double_s(isfinite(x) ? x : 0.0, s);
+}
 /* Exact below 2^53. */
 static json_object *whole(double x)     { return json_object_new_int64((int64_t)x); }
 
@@ -37,7 +43,13 @@ static json_object *numbers_of(const double *values, size_t n, json_object *(*ma
 {
     json_object *array = json_object_new_array();
 
-    for (size_t i = 0; i < n; i++) json_object_array_add(array, make(values[i]));
+    for (size_t i = 0; array && i < n; i++) {
+        json_object *value = make(values[i]);
+        if (value && json_object_array_add(array, value) == 0) continue;
+        json_object_put(value);
+        json_object_put(array);
+        array = NULL;
+    }
     return array;
 }
 
@@ -73,7 +85,7 @@ static double percentile(const double *sorted, size_t n, double p)
 }
 
 /* Adds the operations of the sample whose sum is the median, or next below it. */
-static void add_ops(json_object *row, bench_run *r)
+static void add_ops(json *row, bench_run *r)
 {
     json_object *ops = json_object_new_array();
     double *sorted = r->first_ns;         /* which is not needed any more */
@@ -84,14 +96,17 @@ static void add_ops(json_object *row, bench_run *r)
     while (r->ops_ns[chosen] != sorted[(r->n - 1) / 2]) chosen++;
     for (size_t i = 0; i < r->n_ops; i++) {
         const bamba_op *from = r->ops + chosen * BENCH_OPS + i;
-        json_object *op = json_object_new_object();
-        json_object_object_add(op, "name", text(from->name));
-        json_object_object_add(op, "ns", whole((double)from->ns));
-        json_object_object_add(op, "bytes", whole((double)from->bytes));
-        json_object_object_add(op, "flops", whole((double)from->flops));
-        json_object_array_add(ops, op);
+        json op = JSON_OBJECT;
+        json_add(&op, "name", text(from->name));
+        json_add(&op, "ns", whole((double)from->ns));
+        json_add(&op, "bytes", whole((double)from->bytes));
+        json_add(&op, "flops", whole((double)from->flops));
+        row->failed = row->failed || op.failed;
+        if (ops && json_object_array_add(ops, op.object) == 0) continue;
+        json_object_put(op.object);
+        row->failed = true;
     }
-    json_object_object_add(row, "ops", ops);
+    json_add(row, "ops", ops);
 }
 
 typedef struct field {
@@ -99,13 +114,13 @@ typedef struct field {
     json_object *value;
 } field;
 
-static void add_fields(json_object *row, const field *fields, size_t n)
+static void add_fields(json *row, const field *fields, size_t n)
 {
-    for (size_t i = 0; i < n; i++) json_object_object_add(row, fields[i].name, fields[i].value);
+    for (size_t i = 0; i < n; i++) json_add(row, fields[i].name, fields[i].value);
 }
 
 /* Adds what was asked for, in llama-bench's order, with its values for what is not known here. */
-static void add_setting(json_object *row, const bench_run *r)
+static void add_setting(json *row, const bench_run *r)
 {
     const int *setting = r->m->setting;
     const bamba_model_info *info = &r->m->info;
@@ -135,12 +150,12 @@ static void add_setting(json_object *row, const bench_run *r)
     };
     add_fields(row, fields, sizeof fields / sizeof *fields);
     /* Names of files may hold any bytes: these become valid UTF-8. */
-    json_add_string(&(json){ row, false }, "model_filename", r->m->source->name);
-    json_add_string(&(json){ row, false }, "model_type", r->model_type);
+    json_add_string(row, "model_filename", r->m->source->name);
+    json_add_string(row, "model_type", r->model_type);
 }
 
 /* Adds what was found: llama-bench has averages and samples. Sorts r's numbers. */
-static void add_results(json_object *row, bench_run *r)
+static void add_results(json *row, bench_run *r)
 {
     const bench_test *t = &r->test;
     const bamba_model_info *info = &r->m->info;
@@ -214,7 +229,8 @@ static void put_fields(FILE *to, const char *before, json_object *row, part what
 
     json_object_object_foreach(row, name, value) {
         const json_type type = json_object_get_type(value);
-        const char *printed = json_object_get_string(value);
+        char digits[JSON_NUMBER];
+        const char *printed = json_scalar(value, digits);
         if (type == json_type_array) continue;
         if (type == json_type_boolean) printed = json_object_get_boolean(value) ? "1" : "0";
         fputs(before, to);
@@ -229,12 +245,10 @@ static void put_fields(FILE *to, const char *before, json_object *row, part what
 static void put_object(FILE *to, int format, json_object *row, bool first)
 {
     const bool lines = format == BENCH_JSONL;
-    const int how = JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE |
-                    (lines ? 0 : JSON_C_TO_STRING_PRETTY);
 
     if (format == BENCH_JSON || lines) {
         fputs(lines ? "" : first ? "[\n" : ",\n", to);
-        fputs(json_object_to_json_string_ext(row, how), to);
+        json_write(to, row, !lines);
         fputs(lines ? "\n" : "", to);
     } else if (format == BENCH_CSV) {
         if (first) put_fields(to, "", row, NAMES, ",", "\n");
@@ -248,10 +262,10 @@ static void put_object(FILE *to, int format, json_object *row, bool first)
     }
 }
 
-void bench_print_object(const bench_options *o, json *row, bool first)
+int bench_print_object(const bench_options *o, json *row, bool first)
 {
-    put_object(stdout, o->format, row->object, first);
-    json_object_put(row->object);
+    if (!row->failed) put_object(stdout, o->format, row->object, first);
+    return json_finish(row);
 }
 
 /* -------------------------------------------------------------- Markdown ------------------ */
@@ -328,7 +342,8 @@ static const char *cell(const column *c, json_object *row, const bench_run *r, c
     case TEXT: break;
     }
     return json_object_is_type(json_object_object_get(row, c->field), json_type_boolean)
-               ? value != 0.0 ? "1" : "0" : string(row, c->field);
+               ? value != 0.0 ? "1" : "0"
+               : json_scalar(json_object_object_get(row, c->field), out);
 }
 
 /* Prints a row of the table, or its head if r is NULL. */
@@ -376,16 +391,16 @@ static void put_ops(FILE *to, json_object *row, const bench_run *r)
 
 /* -------------------------------------------------------------- all ----------------------- */
 
-void bench_print_row(bench_run *r, bool first)
+int bench_print_row(bench_run *r, bool first)
 {
     const bench_options *o = r->m->options;
-    json_object *row = json_object_new_object();
+    json all = JSON_OBJECT;
 
-    add_setting(row, r);
-    add_results(row, r);
-    json_c_set_serialization_double_format("%.6f", JSON_C_OPTION_GLOBAL);
+    add_setting(&all, r);
+    add_results(&all, r);
+    json_object *row = all.object;
     console_progress_clear();
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2 && !all.failed; i++) {
         FILE *to = i ? stderr : stdout;
         const int format = i ? o->format_err : o->format;
         if (format != BENCH_MD) {
@@ -397,9 +412,9 @@ void bench_print_row(bench_run *r, bool first)
         if (o->ops) put_ops(to, row, r);
     }
     fflush(stdout);
-    if (*string(row, "noise"))
+    if (!all.failed && *string(row, "noise"))
         console_say("%s %s: %s", r->model_type, r->test_name, string(row, "noise"));
-    json_object_put(row);
+    return json_finish(&all);
 }
 
 void bench_print_end(const bench_options *o)

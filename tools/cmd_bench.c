@@ -37,7 +37,7 @@ static const struct list_flag {
 
 typedef struct flags {
     bench_options o;
-    arg_list      shapes, dirs, given[BENCH_LISTS], both, cache_v;
+    arg_list      shapes, dirs, given[BENCH_LISTS], both, cache_v, mmap;
     bool          limits, pin;
     bench_source *source;                 /* [n_sources] */
     size_t        n_sources, n_rows;      /* n_rows printed */
@@ -59,6 +59,20 @@ static int read_list(const command *self, int i, const arg_list *given, bench_li
     return code;
 }
 
+/* Adds what -mmp says by 0 and 1 to what -lm says by name. */
+static int read_mmap(const command *self, const flags *f, bench_list *loads)
+{
+    bench_list said = { .n = 0 };
+    int code = ARGS_READ;
+
+    for (size_t i = 0; i < f->mmap.n && code == ARGS_READ; i++)
+        code = bench_read_list(self, "-mmp", f->mmap.items[i], 0, 1, NULL, &said);
+    if (said.n && !f->given[BENCH_LOAD].n) loads->n = 0;
+    for (size_t i = 0; i < said.n && loads->n < BENCH_MOST; i++)
+        loads->value[loads->n++] = said.value[i] ? BENCH_MAPPED : BENCH_COPIED;
+    return code;
+}
+
 /* Reads what may be said more than once, or of several values. */
 static int read_lists(const command *self, flags *f)
 {
@@ -68,6 +82,7 @@ static int read_lists(const command *self, flags *f)
 
     for (int i = 0; i < BENCH_LISTS && code == ARGS_READ; i++)
         code = read_list(self, i, &f->given[i], &o->list[i]);
+    if (code == ARGS_READ) code = read_mmap(self, f, &o->list[BENCH_LOAD]);
     if (f->cache_v.n && code == ARGS_READ)
         code = read_list(self, BENCH_KV, &f->cache_v, &cache_v);
     for (size_t i = 0; i < f->both.n && code == ARGS_READ; i++) {
@@ -97,7 +112,8 @@ static int add_sources(flags *f, const char *names, bool is_shape)
     for (const char *at = names; at && code == EXIT_SUCCESS;) {
         const char *comma = access(at, F_OK) == 0 ? NULL : strchr(at, ',');
         if (f->n_sources == MOST_SOURCES)
-            return console_fail("more than %d models", MOST_SOURCES);
+            return console_fail("expected at most %d models in --shape and -m, found more",
+                                MOST_SOURCES);
         code = bench_find(&f->source[f->n_sources++], at,
                           comma ? (size_t)(comma - at) : strlen(at), is_shape);
         at = comma ? comma + 1 : NULL;
@@ -140,8 +156,11 @@ static int run_tests(flags *f, bench_model *m)
         }
         if (t.n_prompt + t.n_gen == 0) continue;
         code = bench_measure(&r, m, &t);
-        if (code == EXIT_SUCCESS) bench_print_row(&r, f->n_rows++ == 0);
-        if (code == EXIT_SUCCESS) code = console_flush();
+        if (code == EXIT_SUCCESS) code = bench_print_row(&r, f->n_rows == 0);
+        if (code == EXIT_SUCCESS) {
+            f->n_rows++;
+            code = console_flush();
+        }
         bench_forget(&r);
     }
     return code;
@@ -191,11 +210,12 @@ static int run(const command *self, flags *f)
 #define LIST_ROW(i) \
     ARG_LIST_ROW(lists[i].names, "LIST", &f.given[i], lists[i].help, .usual = lists[i].usual, \
                  .words = lists[i].words)
-#define ONLY_ROW(names, choices, why) \
-    ARG_ROW(names, "LIST", ARG_IGNORED, NULL, why, .words = choices)
+#define ONLY_ROW(names, choices, why, refusal) \
+    ARG_ROW(names, "LIST", ARG_IGNORED, NULL, why, .more = refusal, .words = choices)
 
 static const char *const formats[] = { "none", "md", "json", "jsonl", "csv", "sql", NULL };
 static const char *const fills[] = { "synthetic", "real", NULL }, *const zero[] = { "0", NULL };
+static const char *const switches[] = { "0", "1", "-1", "on", "off", "auto", NULL };
 
 int cmd_bench(const command *self, int argc, char **argv)
 {
@@ -213,6 +233,7 @@ int cmd_bench(const command *self, int argc, char **argv)
                      "one type", .words = setup_kv_types),
         TYPE_RULES_ROW(&f.o.type_of),
         LIST_ROW(BENCH_STATE), LIST_ROW(BENCH_LOAD),
+        ARG_LIST_ROW("-mmp, --mmap", "LIST", &f.mmap, "1 as -lm mmap, 0 as -lm none"),
         ARG_INT_ROW("-r, --repetitions", "N", &f.o.repetitions, 1, BENCH_REPETITIONS,
                     "samples of a test, after a warm-up", .usual = "5"),
         ARG_FLAG_ROW("--no-warmup", &f.o.no_warmup, "no run before the first sample"),
@@ -234,13 +255,21 @@ int cmd_bench(const command *self, int argc, char **argv)
                        "seed of weights and tokens", .usual = "1"),
         SETUP_CPU_ROW(&f.o.cpu),
         ARG_HEAD("Of llama-bench, without effect here"),
+        ARG_IGNORED_ROW("-ngl, --n-gpu-layers, -ncmoe, --n-cpu-moe", "LIST",
+                        "everything runs on the processor"),
         ARG_IGNORED_ROW("-nkvo, --no-kv-offload, -nopo, --no-op-offload, --no-host", "LIST",
                         "there is one device"),
-        ARG_IGNORED_ROW("-ts, --tensor-split, -ot, --override-tensor", "LIST",
+        ARG_IGNORED_ROW("-sm, --split-mode, -mg, --main-gpu, -ts, --tensor-split", "LIST",
                         "there is one device"),
-        ARG_IGNORED_ROW("-fitt, --fit-target, -fitc, --fit-ctx", "LIST", "there is one device"),
+        ARG_IGNORED_ROW("-ot, --override-tensor, -fitt, --fit-target, -fitc, --fit-ctx", "LIST",
+                        "there is one device"),
+        ONLY_ROW("-fa, --flash-attn", switches, "attention is always computed so",
+                 "expected on, off, auto, 1, 0 or -1"),
+        ONLY_ROW("-dio, --direct-io", zero, "files are mapped or copied",
+                 "files are mapped or copied, see -lm; expected 0"),
         ARG_IGNORED_ROW("--repack, -lzm, --lazy-mode", "LIST", "weights are laid out as is best"),
-        ONLY_ROW("-embd, --embeddings", zero, "logits are computed"),
+        ONLY_ROW("-embd, --embeddings", zero, "logits are computed",
+                 "logits are computed, there are no embeddings; expected 0"),
         ARG_ROW("--list-devices", NULL, ARG_REFUSED, NULL, "there is one device, the processor"),
         ARG_ROW("-hff, --hf-file, -hft, --hf-token, -rpc, --rpc", "NAME", ARG_REFUSED, NULL,
                 "nothing is downloaded, nothing runs elsewhere"),
@@ -256,6 +285,7 @@ int cmd_bench(const command *self, int argc, char **argv)
     free(f.dirs.items);
     free(f.both.items);
     free(f.cache_v.items);
+    free(f.mmap.items);
     free(f.source);
     free(f.o.type_of.items);
     type_rules_free(&f.o.rules);

@@ -105,8 +105,7 @@ static int print_row(const job *j, size_t position, const float *logits)
         const char *piece = bamba_token_text(j->setup.tokenizer, shown[i], &n_bytes);
         printf("%6zu %8d %12.6f %12.6f  ", position, (int)shown[i], logit,
                logit - largest - log(sum));
-        if (!json_write_text(stdout, piece ? piece : "", n_bytes))
-            return console_fail("out of memory");
+        json_write_text(stdout, piece ? piece : "", n_bytes);
         putchar('\n');
     }
     return ferror(stdout) ? console_flush() : EXIT_SUCCESS;

@@ -29,7 +29,7 @@ static unsigned tokenize_flags(const flags *f)
 static int print_ids(const setup *s, const flags *f, const int32_t *ids, size_t n)
 {
     if (f->json || f->jsonl) {
-        if (!json_write_ids(stdout, ids, n)) return console_fail("out of memory");
+        json_write_ids(stdout, ids, n);
         putchar('\n');
         return EXIT_SUCCESS;
     }
@@ -41,8 +41,7 @@ static int print_ids(const setup *s, const flags *f, const int32_t *ids, size_t 
         size_t n_bytes = 0;
         const char *piece = bamba_token_text(s->tokenizer, ids[i], &n_bytes);
         printf("%8d  ", (int)ids[i]);
-        if (!json_write_text(stdout, piece ? piece : "", n_bytes))
-            return console_fail("out of memory");
+        json_write_text(stdout, piece ? piece : "", n_bytes);
         puts(bamba_token_is_special(s->tokenizer, ids[i]) ? "  special" : "");
     }
     if (f->ids_only) putchar('\n');
@@ -77,7 +76,7 @@ static int encode_lines(const setup *s, const flags *f, const text_buffer *in)
         at += n + 1;
         line.n = 0;
         if (!json_read_string(&line, start, n, &problem))
-            code = console_fail("line %zu: %s", number, problem);
+            code = problem ? console_fail("line %zu: %s", number, problem) : EXIT_FAILURE;
         else code = encode(s, f, line.bytes, line.n);
         if (code == EXIT_SUCCESS && ferror(stdout)) code = console_flush();
         if (console_interrupted()) code = EXIT_INTERRUPTED;
@@ -93,10 +92,12 @@ static int finish_text(const flags *f, generation *out)
     bamba_status status = generation_finish(out, GENERATION_LENGTH);
 
     if (status != BAMBA_OK) return console_fail("decoding: %s", bamba_status_string(status));
-    if (!f->json) fwrite(out->text, 1, out->n_text, stdout);
-    else if (!json_write_text(stdout, out->text, out->n_text))
-        return console_fail("out of memory");
-    else putchar('\n');
+    if (!f->json) {
+        fwrite(out->text, 1, out->n_text, stdout);
+        return EXIT_SUCCESS;
+    }
+    json_write_text(stdout, out->text, out->n_text);
+    putchar('\n');
     return EXIT_SUCCESS;
 }
 

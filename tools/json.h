@@ -1,6 +1,6 @@
-/* json.h - JSON, read and written by json-c.
+/* json.h - JSON: objects of json-c, and strings, read and written.
  *
- * Owns:    reading and writing of values; rows of the benchmark are bench_print.c's.
+ * Owns:    reading and writing of values; rows of the benchmark are made in bench_print.c.
  * Not:     what a key means.
  * Errors:  adding to an object without memory is remembered in it; json_print tells.
  */
@@ -12,7 +12,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* line [n] is a JSON string: append what it stands for. On failure *problem says why. */
+/* line [n] is a JSON string: append what it stands for. On failure *problem says why; NULL: it is
+   reported. */
 bool json_read_string(text_buffer *out, const char *line, size_t n, const char **problem);
 
 /* An object that grows by a member with each call. Begins with JSON_OBJECT; ends with json_print,
@@ -38,12 +39,23 @@ void json_add_fixed(json *j, const char *key, double value, int digits);
 /* child is empty afterwards. */
 void json_add_object(json *j, const char *key, json *child);
 
-/* Write the object as a line to stdout and free it. EXIT_SUCCESS or an exit code (reported). */
+/* A value of json-c; NULL is one that had no memory. */
+void json_add(json *j, const char *key, struct json_object *value);
+
+/* Free the object. EXIT_SUCCESS, or, if a member is missing, an exit code (reported). */
+int json_finish(json *j);
+
+/* The same, and write the object as a line to stdout if it is whole. */
 int json_print(json *j);
 
-/* A single value, without a newline; false without memory, then nothing is written. */
-bool json_write_text(FILE *to, const char *bytes, size_t n);
-bool json_write_string(FILE *to, const char *s);
-bool json_write_ids(FILE *to, const int32_t *ids, size_t n);
+/* Write a value, in one line or with a line for each member of an object, without a newline behind
+   it. Writing takes no memory. */
+void json_write(FILE *to, struct json_object *value, bool lines);
+void json_write_text(FILE *to, const char *bytes, size_t n);
+void json_write_ids(FILE *to, const int32_t *ids, size_t n);
+
+/* The text of a value that is neither object nor array, without quotes; maybe in `number`. */
+enum { JSON_NUMBER = 24 };
+const char *json_scalar(struct json_object *value, char number[JSON_NUMBER]);
 
 #endif

@@ -8,6 +8,10 @@
 
 #include "../kernels.h"
 
+/* The codebook of Q4: Lloyd's iterations over blocks of 32 normally distributed weights, each with the
+   best scale of either sign. It is not symmetric, because the sign of a scale is free. */
+#define BB_Q4_VALUES -127, -100, -78, -61, -47, -33, -21, -9, 2, 13, 24, 36, 49, 64, 82, 106
+
 static inline int bb_groups(int cols) { return (cols + BB_GROUP_COLS - 1) / BB_GROUP_COLS; }
 static inline int bb_blocks(int cols) { return (cols + BB_BLOCK - 1) / BB_BLOCK; }
 

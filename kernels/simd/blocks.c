@@ -94,20 +94,16 @@ BB_INLINE void store_quads(int32_t word[UNITS], __m256i bytes)
 #endif
 }
 
-/* One row of a block, n columns of x, to every m-th word from `to` on. */
-BB_INLINE void prepare_block(int n, const float *x, int m, int32_t *to)
+/* One row of a block, v, to every m-th word from `to` on; v becomes what rounding took from it. */
+BB_INLINE void round_block(vf v[BB_BLOCK / VL], int m, int32_t *to)
 {
-    vf      v[BB_BLOCK / VL];
     vi      q[BB_BLOCK / VL], most = BB_MM(set1_epi32)(0), sum = most;
     int32_t word[UNITS];
     float   scale;
 
     BB_UNROLL
-    for (int i = 0; i < BB_BLOCK / VL; i++) {
-        const int left = n - i * VL < 0 ? 0 : n - i * VL;
-        v[i] = left >= VL ? vf_load(x + i * VL) : vf_load_part(x + i * VL, left);
+    for (int i = 0; i < BB_BLOCK / VL; i++)
         most = BB_MM(max_epi32)(most, vi_and(vi_of(v[i]), BB_MM(set1_epi32)(0x7fffffff)));
-    }
     const int32_t bits = vi_most(most);   /* infinity and NaN are above all numbers */
     memcpy(&scale, &bits, sizeof scale);
     const bool  some = scale >= 1e-30f && bits < 0x7f800000;
@@ -116,6 +112,7 @@ BB_INLINE void prepare_block(int n, const float *x, int m, int32_t *to)
     BB_UNROLL
     for (int i = 0; i < BB_BLOCK / VL; i++) {
         q[i] = some ? BB_MM(cvtps_epi32)(vf_mul(v[i], vf_set1(inverse))) : BB_MM(set1_epi32)(0);
+        v[i] = vf_sub(v[i], vf_mul(BB_MM(cvtepi32_ps)(q[i]), vf_set1(scale)));
         sum = BB_MM(add_epi32)(sum, q[i]);
     }
     store_quads(word, pack(q));
@@ -124,20 +121,39 @@ BB_INLINE void prepare_block(int n, const float *x, int m, int32_t *to)
     to[(UNITS + 1) * m] = DOTS ? -128 * vi_sum(sum) : 0;
 }
 
-static void BB_ISA(bb_prepare_blocks)(int T, int cols, const float *x, size_t ldx, void *prepared)
+/* Each of T rows of x becomes `terms` rows, whose sum it is nearly. */
+BB_INLINE void prepare(int terms, int T, int cols, const float *x, size_t ldx, int32_t *to)
 {
-    int32_t  *to = prepared;
     const int width = bb_groups(cols) * BB_GROUP_COLS;
 
-    for (int t = 0, m; t < T; t += m, x += (size_t)m * ldx) {
-        m = rows_together(T - t);
-        for (int c = 0; c < width; c += BB_BLOCK, to += PART * m) {
-            const int left = cols - c < 0 ? 0 : cols - c;
-            for (int i = 0; i < m; i++)
-                prepare_block(left < BB_BLOCK ? left : BB_BLOCK, x + (size_t)i * ldx + (left ? c : 0),
-                              m, to + i);
-        }
+    for (int t = 0, m; t < terms * T; t += m, x += (size_t)(m / terms) * ldx) {
+        m = rows_together(terms * T - t);
+        for (int c = 0; c < width; c += BB_BLOCK, to += PART * m)
+            for (int i = 0; i < m; i += terms) {
+                const float *row = x + (size_t)(i / terms) * ldx;
+                vf           v[BB_BLOCK / VL];
+                BB_UNROLL
+                for (int j = 0; j < BB_BLOCK / VL; j++) {
+                    const int left = cols - c - j * VL;
+                    v[j] = left >= VL ? vf_load(row + c + j * VL)
+                         : left > 0 ? vf_load_part(row + c + j * VL, left) : vf_zero();
+                }
+                for (int j = 0; j < terms; j++) round_block(v, m, to + i + j);
+            }
     }
+}
+
+static void BB_ISA(bb_prepare_blocks)(int T, int cols, const float *x, size_t ldx, void *prepared)
+{
+    prepare(1, T, cols, x, ldx, prepared);
+}
+
+/* For the formats that spare x: a row and what rounding took from it. */
+static size_t fine_bytes(int T, int cols) { return x_bytes(2 * T, cols); }
+
+static void BB_ISA(bb_prepare_fine)(int T, int cols, const float *x, size_t ldx, void *prepared)
+{
+    prepare(2, T, cols, x, ldx, prepared);
 }
 
 /* ------------------------------------------------------------- weights ------------------ */
@@ -341,6 +357,29 @@ static void many(const matrix *m, int T, int rows, const int32_t *x, float *y, s
     }
 }
 
+/* Dot products make no difference to it. */
+#if BB_VEC_512
+#  define ENCODE(name_of) bb_encode_##name_of##_avx512
+#else
+#  define ENCODE(name_of) bb_encode_##name_of##_avx2
+#endif
+
+/* Rows 2t and 2t + 1 of x are the terms of row t. sums [2·T][16]. */
+static void few_fine(const matrix *m, int T, int rows, const int32_t *x, float *y, size_t ldy,
+                     float *sums)
+{
+    matrix at = *m;
+
+    for (int r = 0; r < rows; r += BB_TILE_ROWS, at.w = group_of(&at, 1, 0)) {
+        const int n = rows - r < BB_TILE_ROWS ? rows - r : BB_TILE_ROWS;
+        few(&at, 2 * T, n, x, sums, BB_TILE_ROWS);
+        for (int t = 0; t < T; t++)
+            for (int i = 0; i < n; i++)
+                y[(size_t)t * ldy + (size_t)(r + i)] = sums[2 * t * BB_TILE_ROWS + i]
+                                                     + sums[(2 * t + 1) * BB_TILE_ROWS + i];
+    }
+}
+
 #define FORMAT(name_of, type_of, bytes_of_group)                                                  \
     TILES(name_of, bytes_of_group)                                                                \
     static tile_fn *const name_of##_tiles[MOST + 1] = { LIST(name_of) };                          \
@@ -368,7 +407,35 @@ static void many(const matrix *m, int T, int rows, const int32_t *x, float *y, s
         .few_bytes = x_bytes, .many_bytes = x_bytes, .prepare_few = BB_ISA(bb_prepare_blocks),    \
         .prepare_many = BB_ISA(bb_prepare_blocks), .few = BB_ISA(bb_few_##name_of),               \
         .many = BB_ISA(bb_many_##name_of), .decode = bb_decode_##name_of,                         \
-        .encode = bb_encode_##name_of                                                             \
+        .encode = ENCODE(name_of)                                                                 \
     };
 FORMAT(q8, BB_TYPE_Q8, BB_Q8_GROUP)
 FORMAT(q4, BB_TYPE_Q4, BB_Q4_GROUP)
+
+/* Q8 with x in two terms. */
+static void BB_ISA(bb_few_q8_fine)(int T, int rows, int cols, const void *W, int first, const void *x,
+                                   float *y, size_t ldy)
+{
+    enum { MOST_T = 32 };
+    const matrix m = q8_matrix(cols, W, first);
+    float        sums[2 * MOST_T * BB_TILE_ROWS];
+
+    for (int t = 0; t < T; t += MOST_T)
+        few_fine(&m, T - t < MOST_T ? T - t : MOST_T, rows,
+                 (const int32_t *)x + x_words(2 * t, cols), y + (size_t)t * ldy, ldy, sums);
+}
+
+static void BB_ISA(bb_many_q8_fine)(int T, int rows, int cols, const void *W, int first, const void *x,
+                                    float *y, size_t ldy, void *scratch)
+{
+    const matrix m = q8_matrix(cols, W, first);
+    few_fine(&m, T, rows, x, y, ldy, scratch);
+}
+
+const bb_format BB_ISA(bb_format_q8_fine) = {
+    .name = "q8_fine", .type = BB_TYPE_Q8, .block = BB_BLOCK, .rows_together = BB_TILE_ROWS,
+    .align = 2, .activation = BB_TYPE_I16, .group = MOST / 2, .bytes = bb_bytes_q8,
+    .few_bytes = fine_bytes, .many_bytes = fine_bytes, .prepare_few = BB_ISA(bb_prepare_fine),
+    .prepare_many = BB_ISA(bb_prepare_fine), .few = BB_ISA(bb_few_q8_fine),
+    .many = BB_ISA(bb_many_q8_fine), .decode = bb_decode_q8, .encode = ENCODE(q8)
+};

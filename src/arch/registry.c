@@ -53,16 +53,24 @@ const bb_arch *bb_arch_find(const bb_json *config)
     return NULL;
 }
 
-void bb_arch_plan(const bb_arch *arch, const bb_json *config, bb_plan *p)
+static bb_type read_stored_type(const bb_json *c)
 {
-    const bb_allocator *a = &p->g->alloc;
-    bb_facts           *facts = bb_new(a, 1, sizeof *facts);
+    const char *name = bb_json_text_or(c, "dtype", bb_json_text_or(c, "torch_dtype", "float32"));
+
+    return strcmp(name, "bfloat16") == 0 ? BB_TYPE_BF16
+         : strcmp(name, "float16") == 0 ? BB_TYPE_F16 : BB_TYPE_F32;
+}
+
+bb_facts *bb_arch_plan(const bb_arch *arch, const bb_json *config, bb_plan *p)
+{
+    bb_facts *facts = bb_new(&p->g->alloc, 1, sizeof *facts);
 
     if (!facts) {
         bb_plan_fail(p, BAMBA_ERR_MEMORY, "plan: out of memory");
-        return;
+        return NULL;
     }
+    facts->stored_type = read_stored_type(config);
     arch->read(config, facts);
     if (bb_json_status(config->doc, NULL) == BAMBA_OK) arch->plan(facts, p);
-    bb_release(a, facts);
+    return facts;
 }

@@ -23,7 +23,8 @@ typedef struct bb_arch {
    NULL: a sticky error in the document. */
 const bb_arch *bb_arch_find(const bb_json *config);
 
-/* Read and plan. Errors are sticky, in the document and in the plan: ask both. */
-void bb_arch_plan(const bb_arch *arch, const bb_json *config, bb_plan *p);
+/* Read the file's facts and plan them. Errors are sticky, in the document and in the plan: ask
+   both. The facts are the caller's, to release by the graph's allocator; NULL without memory. */
+bb_facts *bb_arch_plan(const bb_arch *arch, const bb_json *config, bb_plan *p);
 
 #endif

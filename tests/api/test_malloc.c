@@ -114,7 +114,9 @@ static bamba_status run_model(const char *dir, void *out, bamba_error *err)
 
 static bamba_status run_tokenizer(const char *dir, void *out, bamba_error *err)
 {
-    static const char text[] = "<s>Once upon a time, in 1812 \xC3\xA9t\xC3\xA9s e\xCC\x81";
+    static const char text[] =
+        "<s>Once upon a time, in 1812 \xC3\xA9t\xC3\xA9s \xEF\xAC\x81 e\xCC\x81 a\xCC\xA3\xCC\x81"
+        "\xCC\xA3\xCC\x81\xCC\xA3\xCC\x81\xCC\xA3\xCC\x81\xCC\xA3\xCC\x81";
     bamba_tokenizer  *t = NULL;
     int32_t          *ids = NULL;
     size_t            n = 0;
@@ -194,11 +196,40 @@ static void test_tokenizer(void **state)
     check(run_tokenizer, BB_TEST_SOURCE_DIR "/models/fable");
 }
 
+/* fable's tokenizer behind normal forms, which utf8proc's tables make: the text is decomposed, its
+   marks are sorted, and it is composed again. */
+static void test_normalizer(void **state)
+{
+    static const char absent[] = "\"normalizer\": null";
+    static const char forms[] = "\"normalizer\": {\"type\": \"Sequence\", \"normalizers\": "
+                                "[{\"type\": \"NFD\"}, {\"type\": \"NFC\"}, "
+                                "{\"type\": \"NFKC\"}]}";
+    size_t         n;
+    unsigned char *bytes = tempdir_read(BB_TEST_SOURCE_DIR "/models/fable", "tokenizer.json", &n);
+    char          *file = calloc(n + 1, 1), *changed = calloc(n + sizeof forms, 1);
+    char          *dir = tempdir_make();
+
+    (void)state;
+    memcpy(file, bytes, n);
+    const char *at = strstr(file, absent);
+    assert_non_null(at);
+    memcpy(changed, file, (size_t)(at - file));
+    strcat(changed, forms);
+    strcat(changed, at + sizeof absent - 1);
+    tempdir_write_text(dir, "tokenizer.json", changed);
+    check(run_tokenizer, dir);
+    free(changed);
+    free(file);
+    free(bytes);
+    tempdir_remove(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_model),
         cmocka_unit_test(test_tokenizer),
+        cmocka_unit_test(test_normalizer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -280,7 +280,7 @@ static void expect_no_plan(const char *text, size_t fail_at, bb_status of_docume
                      BAMBA_OK);
     const bb_json root = bb_json_root(doc);
     plan_memory.fail_at = plan_memory.n_calls + fail_at;
-    bb_arch_plan(bb_arch_find(&root), &root, &plan);
+    bb_release(&b, bb_arch_plan(bb_arch_find(&root), &root, &plan));
     assert_int_equal(bb_json_status(doc, NULL), of_document);
     assert_int_equal(bb_plan_status(&plan, NULL), of_plan);
     bb_graph_free(plan.g);
@@ -296,6 +296,40 @@ static void test_no_plan(void **unused)
     for (size_t i = 1; i < 4; i++) expect_no_plan(BAMBA, i, BAMBA_OK, BAMBA_ERR_MEMORY);
 }
 
+/* The planned network's facts come back with it: also those that no tensor's shape depends on. */
+static void test_facts_of_a_plan(void **unused)
+{
+    static const struct { const char *text; bb_type stored; int n_context; } cases[] = {
+        { "{\"model_type\": \"bamba\"}", BB_TYPE_F32, 262144 },
+        { "{\"model_type\": \"bamba\", \"max_position_embeddings\": 77, "
+          "\"torch_dtype\": \"bfloat16\"}", BB_TYPE_BF16, 77 },
+        { "{\"model_type\": \"llama\", \"dtype\": \"float16\", \"torch_dtype\": \"bfloat16\"}",
+          BB_TYPE_F16, 2048 },
+        { "{\"dim\": 64, \"n_layers\": 2, \"vocab_size\": 48, \"n_groups\": 1}", BB_TYPE_F32, 0 },
+    };
+    fault              memory = { 0 };
+    const bb_allocator a = fault_allocator(&memory);
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bb_plan      plan = { .g = bb_graph_create(&a), .kv_type = BB_TYPE_F16 };
+        bb_json_doc *doc;
+
+        assert_int_equal(bb_json_parse(&doc, &a, "config.json", cases[i].text,
+                                       strlen(cases[i].text), 0, NULL), BAMBA_OK);
+        const bb_json root = bb_json_root(doc);
+        bb_facts     *facts = bb_arch_plan(bb_arch_find(&root), &root, &plan);
+        assert_int_equal(bb_json_status(doc, NULL), BAMBA_OK);
+        assert_non_null(facts);
+        assert_int_equal(facts->stored_type, cases[i].stored);
+        assert_int_equal(facts->n_context, cases[i].n_context);
+        bb_release(&a, facts);
+        bb_graph_free(plan.g);
+        bb_json_close(doc);
+    }
+    assert_int_equal(memory.n_live, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +342,7 @@ int main(void)
         cmocka_unit_test(test_layouts_of_mamba2),
         cmocka_unit_test(test_plan_without_a_document),
         cmocka_unit_test(test_no_plan),
+        cmocka_unit_test(test_facts_of_a_plan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -83,6 +83,21 @@ run 0 $bench -p 16 -n 0 -o jsonl --numa distribute --prio 2 -C 0x3 --poll 0 -ngl
 out_has '"n_prompt": 16'
 err_has "--prio is ignored"
 err_has "-nkvo is ignored"
+run 0 bench -m "$model" -p 8,16 -n 2 -pg 8,2 -d 0 -b 64 -ub 32 -t 1 -C 0x0,0x3 --cpu-strict 0 --poll 50 \
+    -ctk f16 -ctv f16 -ngl 99 -fa 1 -mmp 0,1 -nkvo 0 -sm layer -mg 0 -ts 0 -ncmoe 1 -dio 0 -r 1 \
+    --prio 0 --delay 0 -o json -oe csv -v --progress --no-warmup --numa distribute
+[ "$(grep -c '"n_prompt": ' out)" -eq 8 ] || wrong "rows"
+[ "$(grep -c '"load_mode": "mmap"' out)" -eq 4 ] || wrong "what -mmp 1 does"
+[ "$(grep -c '"load_mode": "none"' out)" -eq 4 ] || wrong "what -mmp 0 does"
+err_has "-ngl is ignored: everything runs on the processor"
+[ "$(grep -c '^"' err)" -eq 8 ] || wrong "rows on stderr"
+run 0 $bench --n_prompt 16 --n_gen=0 --n_gpu_layers 0-99+33 --main_gpu 1 --split-mode none,row \
+    --flash-attn on,off -lm mmap -mmp 0 -r 1 -o jsonl
+[ "$(grep -o '"load_mode": "[a-z]*"' out | paste -sd, -)" = \
+    '"load_mode": "mmap","load_mode": "none"' ] || wrong "load modes"
+wrong_use "--no_such-option" $bench --no_such-option
+wrong_use "-mmp: expected" $bench -mmp 2
+wrong_use "-fa maybe: expected on, off" $bench -fa maybe
 wrong_use "logits are computed" $bench -embd 1
 wrong_use "one device" $bench --list-devices
 

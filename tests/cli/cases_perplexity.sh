@@ -134,3 +134,9 @@ begin "models that cannot be compared"
 wrong_use "no text" compare -m "$model"
 wrong_use "found 3 models" compare -m "$model" -m "$model" -m "$model" -f long.txt
 fails "no-such" compare -m "$model" -m no-such -f long.txt
+
+begin "the types of B are not those of A"
+run 0 compare -m "$model" -f long.txt -c 64 --chunks 4 --type-of '.*=q8' --compute f32 --kv-type f32 --json
+positive kld 1e-7 0.1
+run 0 compare -m "$model" -f long.txt -c 64 --chunks 4 --base-type f32 --type f32 --compute f32 --kv-type f32 --json
+[ "$(json_number kld)" = 0.000000000 ] || wrong "kld is $(json_number kld)"

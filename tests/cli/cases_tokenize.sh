@@ -45,7 +45,21 @@ run 0 tokenize -m "$model" --no-bos --jsonl -f lines
 [ "$(head -1 out)" = "[ $(echo "$ids" | sed 's/ /, /g') ]" ] || wrong "line 1"
 [ "$(tail -1 out)" = "[ ]" ] || wrong "line 3"
 
+printf ' "\\u00e9\\ud83d\\ude00\\/\\"\\\\\\b\\f\\r\\t" \r\n"\\ud83dx\\ude00"' > lines
+run 0 tokenize -m "$model" --no-bos --jsonl -f lines
+cp out expected
+printf '\303\251\360\237\230\200/"\\\b\f\r\t' > text
+run 0 tokenize -m "$model" --no-bos --json -f text
+[ "$(head -1 expected)" = "$(cat out)" ] || wrong "escapes"
+printf '\357\277\275x\357\277\275' > text
+run 0 tokenize -m "$model" --no-bos --json -f text
+[ "$(tail -1 expected)" = "$(cat out)" ] || wrong "halves of pairs"
+
 begin "JSON lines that are none"
+for line in '"a' '"a\\' '"\\x"' '"\\u12g4"' '"\\u12"' '' '"a""b"' '"\377"' 'null'; do
+    printf "\"good\"\n$line\n" > lines
+    fails "line 2: " tokenize -m "$model" --jsonl -f lines
+done
 printf '"a"\nb\n' > lines
 fails "line 2" tokenize -m "$model" --jsonl -f lines
 printf '"a"\n"b" 3\n' > lines

@@ -41,3 +41,10 @@ for bias in 5 +1 x+1 5+ 5+x 99999999999999+1 5*2; do
     begin "logit bias '$bias'"
     wrong_use "--logit-bias" generate -m "$model" -p x --logit-bias "$bias"
 done
+
+begin "a CPU level that is none, in the environment"
+BAMBA_CPU=x86
+export BAMBA_CPU
+fails "environment BAMBA_CPU: unknown CPU level 'x86'; the best of this processor is '" \
+    generate -m "$model" -p x -n 1
+unset BAMBA_CPU

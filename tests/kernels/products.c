@@ -42,14 +42,20 @@ static void run(const call *k, int T, int first, int rows, int cols, const float
     else k->f->few(T, rows, cols, k->W, first, k->prepared, y, k->ldy);
 }
 
-/* Replace x, a block of n values, by whole numbers times its largest / 127. */
-static void round_block(int n, const float *x, double *value)
+/* Add to value, of a block x of n <= 32, whole numbers times its largest / 127; of what that leaves,
+   the same, if there is another term. */
+static void round_block(int terms, int n, const float *x, double *value)
 {
-    float most = 0.0f;
+    float most = 0.0f, rest[32];
 
     for (int i = 0; i < n; i++) most = fmaxf(most, fabsf(x[i]));
-    for (int i = 0; i < n; i++)
-        value[i] = most < 1e-30f ? 0.0 : (double)(most / 127.0f) * rint((double)(x[i] * (127.0f / most)));
+    for (int i = 0; i < n; i++) {
+        const float scale = most / 127.0f, q = most < 1e-30f ? 0.0f : rintf(x[i] * (127.0f / most));
+        const float term = q * scale;     /* a store between: no multiplication and subtraction in one */
+        value[i] += (double)scale * (double)q;
+        rest[i] = x[i] - term;
+    }
+    if (terms > 1) round_block(terms - 1, n, rest, value);
 }
 
 /* Rows are float32, their values what is left of them when the format rounds. */
@@ -61,10 +67,13 @@ static typed make_rows(check *c, const call *k, int fill, int T, int cols)
 
     if (type == BB_TYPE_BF16)
         for (size_t i = 0; i < n; i++) x.value[i] = decode_half(type, encode_half(type, x.value[i]));
-    for (int t = 0; type == BB_TYPE_I8 && t < T; t++)
+    const int terms = type == BB_TYPE_I8 ? 1 : type == BB_TYPE_I16 ? 2 : 0;
+    for (size_t i = 0; terms > 0 && i < n; i++) x.value[i] = 0.0;
+    for (int t = 0; terms > 0 && t < T; t++)
         for (int i = 0; i < cols; i += 32) {
             const size_t at = (size_t)t * k->ldx + (size_t)i;
-            round_block(cols - i < 32 ? cols - i : 32, (const float *)x.data + at, x.value + at);
+            round_block(terms, cols - i < 32 ? cols - i : 32, (const float *)x.data + at,
+                        x.value + at);
         }
     return x;
 }
@@ -348,7 +357,7 @@ static void check_row(check *c, int format)
     const bb_format *f = &c->k->format[format];
 
     check_case(c, "the row of the table");
-    check_true(c, bb_format_of(c->k, f->type) == f, "is not found by its type");
+    check_true(c, bb_format_of(c->k, f->type)->decode == f->decode, "is not found by its type");
     if (f->block == 1) {
         check_true(c, f->rows_together == 1, "is not row-major");
         check_true(c, f->align == f->bytes(1, 1), "wants more than the alignment of an element");

@@ -1,0 +1,72 @@
+#!/bin/sh
+# starve.sh - JSON that the command writes while allocations of json-c fail: each fails once, and
+# once and for all. Then the command says that memory is short, or what it writes is right.
+#
+#     starve.sh PATH_TO_BAMBA PATH_TO_MODEL PATH_TO_FAILING_MALLOC
+set -u
+
+bamba=$1
+model=$2
+library=$3
+work=$(mktemp -d) || exit 2
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 2
+unset BAMBA_MODEL BAMBA_CPU
+bad=0
+
+# Times and speeds, which differ from run to run; they are written with a point.
+steady() {
+    sed 's/[0-9][0-9]*\.[0-9]*/X/g; s/"noise": "[^"]*"/"noise": X/
+         s/"test_time": "[^"]*"/"test_time": X/; s/"\(rss_bytes\|[a-z_0-9]*_ns\)": [0-9]*/"\1": X/g
+         s/"samples_\(ns\|ts\)": \[[^]]*\]/"samples_\1": X/g' "$1"
+}
+
+starve() {                                # starve STEP ARGS...: every STEP-th allocation
+    step=$1
+    shift
+    FAIL_COUNT=$work/count LD_PRELOAD=$library "$bamba" "$@" < in > out 2> err || {
+        echo "FAILED  $*: $(cat err)"; bad=1; return; }
+    steady out > expected
+    n=$(cat count)
+    n_failed=0
+    for on in '' 1; do
+        at=1
+        while [ $at -le "$n" ]; do
+            if [ -n "$on" ]; then export FAIL_ON=1; else unset FAIL_ON; fi
+            FAIL_AT=$at LD_PRELOAD=$library "$bamba" "$@" < in > out 2> err
+            code=$?
+            steady out > found
+            if [ $code -eq 1 ] && grep -q "out of memory" err; then
+                n_failed=$((n_failed + 1))
+                [ ! -s out ] || head -c "$(wc -c < out)" expected | cmp -s - out ||
+                    { echo "FAILED  $*: allocation $at${on:+ and later}: wrote $(head -c 300 out)"
+                      bad=1; }
+            elif [ $code -ne 0 ] || ! cmp -s found expected; then
+                echo "FAILED  $*: allocation $at${on:+ and later}: exit code $code: $(cat err)"
+                echo "        found    $(cat found)" | head -3
+                echo "        expected $(cat expected)" | head -3
+                bad=1
+            fi
+            at=$((at + step))
+        done
+    done
+    unset FAIL_ON
+    if [ "$n" -lt 3 ] || [ $n_failed -lt 3 ]; then
+        echo "FAILED  $*: $n allocations, $n_failed times out of memory"
+        bad=1
+    else
+        echo "ok      $*: $n allocations, $n_failed times out of memory"
+    fi
+}
+
+: > in
+cat > tiny.json << 'END'
+{"model_type": "mamba2", "hidden_size": 32, "vocab_size": 48, "num_hidden_layers": 1,
+ "num_heads": 4, "head_dim": 16, "state_size": 16, "n_groups": 1}
+END
+starve 1 generate -m "$model" -p 'Once "upon"\na time' -n 6 --temp 0 --seed 7 -t 1 --json -q
+starve 1 info -m "$model" --json
+bench="bench --shape ./tiny.json -t 1 -r 1 -p 1 -n 0 -q"
+starve 83 $bench -o jsonl --ops
+starve 110 $bench -o csv
+exit $bad
