@@ -37,7 +37,7 @@ run 0 info -m "$model" --kv-type q8 --state-type q8 --json
 out_has '"kv_type": "q8"'
 out_has '"state_type": "q8"'
 [ "$(json_number 0)" -lt $((whole / 2)) ] || wrong "states are no smaller"
-wrong_use "--state-type: expected f32, bf16, q8" info -m "$model" --state-type f16
+wrong_use "--state-type: expected one of f32, bf16, q8" info -m "$model" --state-type f16
 
 begin "types by the names of tensors"
 run 0 info -m "$model" --type f32 --type-of '.*=q8' --json
