@@ -13,7 +13,7 @@ model_size model_n_params n_batch n_ubatch n_threads cpu_mask cpu_strict poll ty
 n_gpu_layers n_cpu_moe split_mode main_gpu no_kv_offload flash_attn devices tensor_split \
 tensor_buft_overrides load_mode lazy_mode embeddings no_op_offload no_host repack fit_target \
 fit_min_ctx n_prompt n_gen n_depth test_time avg_ns stddev_ns avg_ts stddev_ts"
-our_fields="n_batch_seqs isa weight_type fill avg_gbs stream_gbs pct_stream avg_gflops peak_gflops \
+our_fields="n_batch_seqs isa weight_type state_type fill avg_gbs stream_gbs pct_stream avg_gflops peak_gflops \
 pct_peak ttft_ns itl_p50_ns itl_p95_ns itl_p99_ns state_bytes kv_bytes rss_bytes moved_bytes flops \
 noise"
 columns="model size params backend threads"
@@ -38,7 +38,7 @@ grep -q '^build: [^ ]* ([0-9]*)$' out || wrong "no build line"
 run 0 $bench -p 16 -n 0 -d 8 --fill real
 out_lacks "random values"
 run 0 $bench -p 16 -n 4 --wide
-head_is "$columns cpu_strict n_batch n_ubatch type_k type_v lm test t/s % read % peak isa GB/s \
+head_is "$columns cpu_strict n_batch n_ubatch type_k type_v states lm test t/s % read % peak isa GB/s \
 GFLOP/s first ms p50 ms p95 ms p99 ms state kv RSS"
 run 0 $bench -p 16 -n 0 -b 8,16 -ctk f32
 head_is "$columns n_batch type_k type_v test t/s % read % peak"
@@ -56,6 +56,11 @@ run 0 $bench -r 1 -p 40 -n 0 -b 16,64 -ub 8,32 --pin --no-warmup --delay 0 -lm n
 [ "$(grep -c '"cpu_strict": true.*"load_mode": "none"' out)" -eq 4 ] || wrong "settings"
 run 0 $bench -r 1 -p 8 -n 0 -ctk f32,f16 -ctv f32,f16 -t 2 -o jsonl
 [ "$(wc -l < out)" -eq 4 ] || wrong "rows"
+run 0 $bench -r 1 -p 8 -n 2 -d 70 -ctk q8_0 -ctv q8_0 --state-type f32,bf16,q8 -o jsonl
+[ "$(grep -c '"type_k": "q8", "type_v": "q8"' out)" -eq 6 ] || wrong "int8 caches"
+for type in f32 bf16 q8; do
+    [ "$(grep -c "\"state_type\": \"$type\"" out)" -eq 2 ] || wrong "states in $type"
+done
 mkdir -p "with,comma"
 cp tiny.json "with,comma/tiny.json"
 run 0 bench --shape "./tiny.json,./tiny.json" --shape "./with,comma/tiny.json" -m "$model,$model" \
@@ -273,7 +278,8 @@ wrong_use "-npl: expected" $bench -npl 0-8*2
 wrong_use "-t: expected" $bench -t 2000
 wrong_use "-npl: expected" $bench -npl 1 -npl 0
 wrong_use "--type: expected stored, f32, bf16, f16" $bench --type f32,q9
-wrong_use "-ctk: expected f32, bf16, f16, or some" $bench -ctk q4_0
+wrong_use "-ctk: expected f32, bf16, f16, q8, q8_0, or some" $bench -ctk q4_0
+wrong_use "--state-type: expected f32, bf16, q8, or some" $bench --state-type f16
 wrong_use "found 'mlock'" $bench -lm mlock
 wrong_use "-ctv: expected the types of -ctk" $bench -ctk f16 -ctv bf16
 wrong_use "-pg: expected two lengths" $bench -pg 512

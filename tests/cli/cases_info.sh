@@ -31,6 +31,13 @@ out_has '"weight_type": "f32"'
 [ "$(json_number n_params)" = "$n_params" ] || wrong "n_params differs"
 run 0 info -m "$model" --kv-type bf16 --json
 out_has '"kv_type": "bf16"'
+out_has '"state_type": "f32"'
+whole=$(json_number 0)
+run 0 info -m "$model" --kv-type q8 --state-type q8 --json
+out_has '"kv_type": "q8"'
+out_has '"state_type": "q8"'
+[ "$(json_number 0)" -lt $((whole / 2)) ] || wrong "states are no smaller"
+wrong_use "--state-type: expected one of f32, bf16, q8" info -m "$model" --state-type f16
 
 begin "types by the names of tensors"
 run 0 info -m "$model" --type f32 --type-of '.*=q8' --json

@@ -7,7 +7,8 @@ begin "layers on a GPU";          wrong_use "-ngl 99: everything runs on" genera
 begin "an adapter";               wrong_use "--lora: adapters are not applied" generate --lora x
 begin "another adapter";          wrong_use "--control-vector: adapters" logits --control-vector=x
 begin "two cache types";          wrong_use "one type for both" generate -ctk f16 -ctv bf16
-begin "a quantized cache";        wrong_use "expected one of f32, bf16, f16" generate -ctv q8_0
+begin "a quantized cache";        wrong_use "expected one of f32, bf16, f16, q8, q8_0" \
+                                  generate -ctv q4_0
 begin "unknown option";           wrong_use "'--frob'" generate --frob
 begin "unknown short option";     wrong_use "'-Z'" generate -Z
 begin "stray argument";           wrong_use "argument 'hello'" generate hello
