@@ -288,6 +288,54 @@ BAMBA_API uint64_t bamba_model_state_bytes(const bamba_model *model, size_t n_po
  */
 BAMBA_API size_t bamba_model_describe(const bamba_model *model, char *buffer, size_t size);
 
+/* ---------------------------------------------------------------- quantize ---------------- */
+
+typedef struct bamba_quantize_options {
+    size_t             struct_bytes;
+    uint64_t           shard_bytes;       /* most bytes of the tensors in one file, unless one tensor
+                                             alone has more; 0 = 5,000,000,000                   */
+} bamba_quantize_options;
+
+#define BAMBA_QUANTIZE_OPTIONS { sizeof(bamba_quantize_options), 0 }
+
+/**
+ * Write the model of a directory with its weights in other types to a directory of its own, which
+ * bamba_model_open then uses in place: it opens at once, and gives the logits, to the last bit, that
+ * dir gives when it is opened with these model options.
+ *
+ * Written are the matrices, in the types that the model options give them; what is smaller (norms,
+ * biases, convolutions, what belongs to the state), as it is stored; config.json, with every key and
+ * value but quantization_config; and, byte by byte, those of the files beside it that are a
+ * tokenizer's (tokenizer*, special_tokens_map.json, added_tokens.json, vocab*, merges*), chat
+ * templates (chat_template*), generation_config.json, README*, LICENSE* and NOTICE*. Left out are
+ * tensors that the model does not need, which the log names, and the second of two tied matrices that
+ * are the same. A tensor of which several matrices are parts gets the type of the first of them.
+ *
+ * Matrices of 8 and 4 bits are tensors NAME.weight_q8 and NAME.weight_q4 of bytes; quantization_config
+ * then has "quant_method": "bamba", which other software knows that it does not know. Without such
+ * matrices it is left out, and other software reads the directory.
+ *
+ * @param dir      As for bamba_model_open. It may be one that this call has written.
+ * @param out      The directory to make: it must not exist, or be empty. Its parent must exist. All
+ *                 is written to "OUT.tmp-" and six digits first and gets its name when it is whole
+ *                 and on the disk, so that a process that is ended leaves no part of a model under
+ *                 any name. A call that fails removes what it wrote.
+ * @param model    What bamba_model_open would be given, may be NULL; layers cannot be chosen. The unit
+ *                 of progress is bytes of weights written.
+ * @param options  May be NULL.
+ * @param err      Out, may be NULL.
+ *
+ * @return what bamba_model_open returns; BAMBA_ERR_ARGUMENT (first_layer or end_layer is set);
+ *         BAMBA_ERR_IO (also when out exists or the disk has no room); BAMBA_ERR_CANCELLED.
+ *
+ * Memory   some MiB a thread beside the mapped files of dir, which are let go of as they are read.
+ * Cost     reads and writes each weight once, by model->n_threads threads.
+ * Threads  independent calls may run at once.
+ */
+BAMBA_API bamba_status bamba_quantize(const char *dir, const char *out,
+                                      const bamba_model_options *model,
+                                      const bamba_quantize_options *options, bamba_error *err);
+
 /* ---------------------------------------------------------------- engine ------------------ */
 
 /**

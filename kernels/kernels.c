@@ -119,11 +119,27 @@ void bb_kernels_init(bb_kernels *k, unsigned cpu)
     k->cpu  = cpu;
 }
 
+/* Products by decoded rows and the kernels of float32. */
+static void multiply_decoded(bb_format *f, const bb_format *f32)
+{
+    f->activation   = BB_TYPE_F32;
+    f->group        = f32->group;
+    f->few_bytes    = f32->few_bytes;
+    f->many_bytes   = f32->many_bytes;
+    f->prepare_few  = f32->prepare_few;
+    f->prepare_many = f32->prepare_many;
+    f->few          = NULL;
+    f->many         = NULL;
+}
+
 void bb_kernels_keep_f32(bb_kernels *k)
 {
     bb_kernels strict;
 
     bb_kernels_init(&strict, k->cpu & ~(unsigned)BB_CPU_BF16);
+    for (int i = 0; i < BB_N_FORMATS; i++)
+        if (strict.format[i].activation == BB_TYPE_I8)
+            multiply_decoded(&strict.format[i], &strict.format[BB_FORMAT_F32]);
     memcpy(k->format, strict.format, sizeof k->format);
     memcpy(k->cache, strict.cache, sizeof k->cache);
 }

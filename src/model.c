@@ -18,8 +18,8 @@ _Static_assert((int)BB_TYPE_F32 == BAMBA_TYPE_F32 && (int)BB_TYPE_BF16 == BAMBA_
                && (int)BB_TYPE_F16 == BAMBA_TYPE_F16 && (int)BB_TYPE_Q8 == BAMBA_TYPE_Q8
                && (int)BB_TYPE_Q4 == BAMBA_TYPE_Q4, "a public type is an element type");
 
-static bb_status read_options(bamba_model_options *o, const bamba_model_options *given,
-                              bamba_error *err)
+bb_status bb_model_options_read(bamba_model_options *o, const bamba_model_options *given,
+                                bamba_error *err)
 {
     const bb_status status = bb_read_options(o, sizeof *o, offsetof(bamba_model_options, first_layer),
                                              given, "model options", err);
@@ -111,8 +111,16 @@ done:
 
 /* -------------------------------------------------------------- open --------------------- */
 
-/* random: a seed for weights to be made, or NULL. */
-static bb_status bind_model(bamba_model *m, const bamba_model_options *o, const uint64_t *random,
+/* Where a model comes from, and what is to be done with it. */
+typedef struct opening {
+    const char     *dir;                  /* NULL: the file `config` alone */
+    const char     *config;
+    const uint64_t *random;               /* a seed for weights to be made, or NULL */
+    bb_need_fn     *visit;                /* not NULL: weights are shown to it, not attached */
+    void           *visit_context;
+} opening;
+
+static bb_status bind_model(bamba_model *m, const bamba_model_options *o, const opening *from,
                             bamba_error *err)
 {
     bb_policy             policy;
@@ -120,9 +128,11 @@ static bb_status bind_model(bamba_model *m, const bamba_model_options *o, const 
     const bb_log          log = { o->log, o->log_context };
     const bb_bind_options bind = {
         .k = &m->kernels, .policy = bb_policy_choose, .policy_context = &policy,
+        .visit = from->visit, .visit_context = from->visit_context,
         .scheme = bb_quantization_scheme, .scheme_context = m->quantization,
-        .planned_type = m->stored_type, .copy = o->copy_weights != 0, .random = random != NULL,
-        .seed = random ? *random : 0, .n_threads = o->n_threads, .progress = o->progress,
+        .planned_type = m->stored_type, .copy = o->copy_weights != 0,
+        .random = from->random != NULL, .seed = from->random ? *from->random : 0,
+        .n_threads = o->n_threads, .progress = o->progress,
         .progress_context = o->progress_context, .strict = o->strict != 0, .log = log,
     };
 
@@ -131,7 +141,7 @@ static bb_status bind_model(bamba_model *m, const bamba_model_options *o, const 
     if (status == BAMBA_OK)
         status = bb_bind(m->graph, m->checkpoint, &bind, &m->block, &m->stats, err);
     bb_policy_free(&policy);
-    if (status != BAMBA_OK || !m->checkpoint) return status;
+    if (status != BAMBA_OK || !m->checkpoint || from->visit) return status;
     const uint64_t read_bytes = bb_checkpoint_read_bytes(m->checkpoint);
     if (read_bytes > 0)
         bb_log_line(&log, "weights: %.1f MiB of files are read into memory, since their file "
@@ -173,11 +183,10 @@ done:
     return status;
 }
 
-/* From the directory dir, or, if it is NULL, from the file `config` alone. */
-static bb_status open_model(bamba_model **out, const char *dir, const char *config,
-                            const uint64_t *random, const bamba_model_options *options,
-                            bamba_error *err)
+static bb_status open_model(bamba_model **out, const opening *from,
+                            const bamba_model_options *options, bamba_error *err)
 {
+    const char         *dir = from->dir;
     bamba_model_options o = BAMBA_MODEL_OPTIONS;
     bb_status           status = BAMBA_OK;
     bamba_model        *m = NULL;
@@ -185,20 +194,20 @@ static bb_status open_model(bamba_model **out, const char *dir, const char *conf
     bb_allocator        a;
 
     *out = NULL;
-    BB_TRY(read_options(&o, options, err));
+    BB_TRY(bb_model_options_read(&o, options, err));
     BB_TRY(bb_allocator_resolve(&a, &o.allocator, err));
     if (dir && !(path = bb_path_join(&a, dir, "config.json"))) {
         status = bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", dir);
         goto done;
     }
     if (dir) BB_TRY(bb_directory_check(&a, dir, "config.json", err));
-    BB_TRY(begin(&m, &a, dir ? path : config, &o, err));
+    BB_TRY(begin(&m, &a, dir ? path : from->config, &o, err));
     if (dir) {
         const bb_log log = { o.log, o.log_context };
         BB_TRY(bb_generation_config_read(&m->generation, &a, dir, &log, err));
         BB_TRY(bb_checkpoint_open(&m->checkpoint, &a, dir, err));
     }
-    BB_TRY(bind_model(m, &o, random, err));
+    BB_TRY(bind_model(m, &o, from, err));
     *out = m;
     m = NULL;
 done:
@@ -212,7 +221,7 @@ bamba_status bamba_model_open_config(bamba_model **out, const char *path,
 {
     if (!out || !path)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "model: %s is NULL", out ? "path" : "out");
-    return open_model(out, NULL, path, NULL, options, err);
+    return open_model(out, &(opening){ .config = path }, options, err);
 }
 
 bamba_status bamba_model_open_random(bamba_model **out, const char *path, uint64_t seed,
@@ -220,7 +229,7 @@ bamba_status bamba_model_open_random(bamba_model **out, const char *path, uint64
 {
     if (!out || !path)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "model: %s is NULL", out ? "path" : "out");
-    return open_model(out, NULL, path, &seed, options, err);
+    return open_model(out, &(opening){ .config = path, .random = &seed }, options, err);
 }
 
 bamba_status bamba_model_open(bamba_model **out, const char *dir,
@@ -228,7 +237,14 @@ bamba_status bamba_model_open(bamba_model **out, const char *dir,
 {
     if (!out || !dir)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "model: %s is NULL", out ? "dir" : "out");
-    return open_model(out, dir, NULL, NULL, options, err);
+    return open_model(out, &(opening){ .dir = dir }, options, err);
+}
+
+bb_status bb_model_visit(bamba_model **out, const char *dir, const bamba_model_options *options,
+                         bb_need_fn *visit, void *context, bamba_error *err)
+{
+    const opening from = { .dir = dir, .visit = visit, .visit_context = context };
+    return open_model(out, &from, options, err);
 }
 
 void bamba_model_free(bamba_model *m)

@@ -60,4 +60,14 @@ struct bamba_engine {
     bool                 in_call;         /* a callback of a call that feeds must not feed */
 };
 
+/* Copy the caller's options (NULL: none) over ours, *o, and check them. */
+bb_status bb_model_options_read(bamba_model_options *o, const bamba_model_options *given,
+                                bamba_error *err);
+
+/* As bamba_model_open, but the weights are not attached: visit is told of each tensor that the model
+   needs and of the format that the options give it. What it is told of lives as long as the model,
+   which is good for nothing else. */
+bb_status bb_model_visit(bamba_model **out, const char *dir, const bamba_model_options *options,
+                         bb_need_fn *visit, void *context, bamba_error *err);
+
 #endif

@@ -45,6 +45,11 @@ const command commands[] = {
       "Lists are 1,2,4 or 0-8192+1024 or 1-64*2. Rows and field names are llama-bench's; reading "
       "text and choosing tokens are not measured. Shares are of what this process measures in "
       "between: reading memory, and multiply-adds of the type.", cmd_bench },
+    { "quantize", "Write a model with its weights in another type.",
+      "[-m DIR] -o DIR --type TYPE [options]",
+      "What is written is a model directory, tokenizer and all: it opens at once, where --type "
+      "converts at each start, and gives the same result. It gets its name when it is whole; what an "
+      "interrupted run leaves is DIR.tmp- and six digits, and may be deleted.", cmd_quantize },
     { "models", "List the models that are on this machine.", "[--names | --shapes]",
       "The model used without -m, and what the Hugging Face tools have downloaded: its name, "
       "the size of its weights, its architecture. Names are what -m takes.", cmd_models },

@@ -88,6 +88,7 @@ int cmd_compare(const command *self, int argc, char **argv)
     }
     setup_close(&a);
     setup_close(&b);
+    setup_free_flags(&f.setup);
     free(f.models.items);
     free(in.bytes);
     return code;

@@ -11,6 +11,7 @@ int cmd_perplexity(const command *self, int argc, char **argv);
 int cmd_compare(const command *self, int argc, char **argv);
 int cmd_logits(const command *self, int argc, char **argv);
 int cmd_bench(const command *self, int argc, char **argv);
+int cmd_quantize(const command *self, int argc, char **argv);
 int cmd_models(const command *self, int argc, char **argv);
 int cmd_help(const command *self, int argc, char **argv);
 

@@ -40,12 +40,26 @@ static const char *method_of(const bb_json *q)
                                                                               : "unknown");
 }
 
+/* Whether it is our own way to store matrices (bb_need), as bamba_quantize writes it: which tensors
+   are quantized, and how, their names say. */
+static bool is_own(const bb_json *q) { return strcmp(method_of(q), "bamba") == 0; }
+
+static void check_own(const bb_json *q)
+{
+    const int version = bb_json_int(q, "version", 0, INT_MAX);
+
+    if (version != 1)
+        bb_json_fail_key(q, "version", BAMBA_ERR_UNSUPPORTED,
+                         "expected version 1, found %d: made by a later bamba", version);
+}
+
 bool bb_quantization_is_read(const bb_json *config)
 {
     const bb_json q = find_config(config);
 
     if (!bb_json_is_object(&q) || bb_json_members(&q) == 0) return true;
     const char *method = method_of(&q);
+    if (is_own(&q)) return check_own(&q), true;
     if (strcmp(method, "compressed-tensors") == 0 || strcmp(method, "fp8") == 0) return true;
     bb_json_fail(&q, BAMBA_ERR_UNSUPPORTED, "quant_method is '%.40s': checkpoints quantized by this "
                  "method are not read", method);
@@ -237,7 +251,7 @@ bb_status bb_quantization_read(bb_quantization **out, const bb_allocator *a, con
     bb_quantization *q = NULL;
 
     *out = NULL;
-    if (!bb_json_is_object(&json) || bb_json_members(&json) == 0) return BAMBA_OK;
+    if (!bb_json_is_object(&json) || bb_json_members(&json) == 0 || is_own(&json)) return BAMBA_OK;
     q = bb_new(a, 1, sizeof *q);
     if (!q) return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", CONFIG);
     q->alloc = *a;

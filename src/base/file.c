@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 /* strerror is not thread-safe and strerror_r has two forms; these are the errors users meet. */
-static const char *reason(int code)
+const char *bb_file_reason(int code, const char *otherwise)
 {
     switch (code) {
     case ENOENT:  return "no such file";
@@ -25,9 +25,17 @@ static const char *reason(int code)
     case ENOMEM:  return "out of memory";
     case ELOOP:   return "too many symbolic links";
     case ENAMETOOLONG: return "name too long";
-    default:      return "cannot be read";
+    case ENOSPC:
+    case EDQUOT:  return "no space left";
+    case EFBIG:   return "beyond the limit of file sizes";
+    case EROFS:   return "a file system that cannot be written";
+    case EEXIST:
+    case ENOTEMPTY: return "exists";
+    default:      return otherwise;
     }
 }
+
+static const char *reason(int code) { return bb_file_reason(code, "cannot be read"); }
 
 /* The failure to follow path. The name stands without its directory: in the hub's cache the link's
    target alone fills a third of the message. */
@@ -145,6 +153,17 @@ void bb_map_close(bb_map *map)
     *map = (bb_map){ 0 };
 }
 
+void bb_map_drop(const void *data, size_t n)
+{
+    const int       saved = errno;
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t begin = ((uintptr_t)data + page - 1) / page * page;
+    const uintptr_t end = ((uintptr_t)data + n) / page * page;
+
+    if (begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED);
+    errno = saved;
+}
+
 char *bb_path_join(const bb_allocator *a, const char *dir, const char *name)
 {
     const size_t n_dir = strlen(dir);
@@ -176,9 +195,10 @@ bb_status bb_path_find(const char *path, bb_path_kind *kind, bamba_error *err)
     return status;
 }
 
-bool bb_dir_find(const char *dir, const char *prefix, const char *suffix, char *name,
+bool bb_dir_next(const char *dir, const char *prefix, const char *suffix, char *name,
                  size_t size)
 {
+    char         best[256];
     const int    saved = errno;
     const size_t n_prefix = strlen(prefix);
     const size_t n_suffix = strlen(suffix);
@@ -188,17 +208,25 @@ bool bb_dir_find(const char *dir, const char *prefix, const char *suffix, char *
     if (!listing) goto done;
     for (const struct dirent *e; (e = readdir(listing)) != NULL;) {
         const size_t n = strlen(e->d_name);
-        if (n >= size || n < n_prefix + n_suffix || e->d_name[0] == '.') continue;
+        if (n >= size || n >= sizeof best || n < n_prefix + n_suffix || e->d_name[0] == '.') continue;
         if (memcmp(e->d_name, prefix, n_prefix) != 0) continue;
         if (memcmp(e->d_name + n - n_suffix, suffix, n_suffix) != 0) continue;
-        if (found && strcmp(e->d_name, name) >= 0) continue;
-        memcpy(name, e->d_name, n + 1);
+        if (strcmp(e->d_name, name) <= 0 || (found && strcmp(e->d_name, best) >= 0)) continue;
+        memcpy(best, e->d_name, n + 1);
         found = true;
     }
     closedir(listing);
+    if (found) memcpy(name, best, strlen(best) + 1);
 done:
     errno = saved;
     return found;
+}
+
+bool bb_dir_find(const char *dir, const char *prefix, const char *suffix, char *name,
+                 size_t size)
+{
+    name[0] = '\0';
+    return bb_dir_next(dir, prefix, suffix, name, size);
 }
 
 const char *bb_path_name(const char *path)

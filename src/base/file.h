@@ -19,6 +19,13 @@ typedef struct bb_map {
 bb_status bb_map_open(bb_map *map, const char *path, bamba_error *err);
 void      bb_map_close(bb_map *map);
 
+/* Let go of the memory behind data [n] of a file that is mapped, not read, until it is read again. */
+void      bb_map_drop(const void *data, size_t n);
+
+/* What the system says of a failure to open, read or write, in words; `otherwise` for codes that
+   users do not meet. */
+const char *bb_file_reason(int code, const char *otherwise);
+
 /* "dir/name", to be released; NULL without memory. */
 char *bb_path_join(const bb_allocator *a, const char *dir, const char *name);
 
@@ -30,6 +37,10 @@ bb_status bb_path_find(const char *path, bb_path_kind *kind, bamba_error *err);
 /* Of the files of a directory with this prefix and suffix, write the name of the first in byte
    order to name [size]; longer names and hidden files are passed over. False if there is none. */
 bool bb_dir_find(const char *dir, const char *prefix, const char *suffix, char *name,
+                 size_t size);
+
+/* The same, of those that come after what name holds. */
+bool bb_dir_next(const char *dir, const char *prefix, const char *suffix, char *name,
                  size_t size);
 
 /* Last component of a path, for messages: points into path. */

@@ -14,10 +14,9 @@ enum pass { COUNT = 1, MEASURE, ATTACH };
 
 /* A matrix to be made in the block, after all are known. */
 typedef struct job {
-    const bb_format     *stored;          /* of `from` */
-    const unsigned char *from;            /* its first row; NULL: random values */
-    bb_matrix            to;
-    void                *data;            /* to.data, for writing */
+    bb_recode  recode;                    /* from NULL: random values */
+    bb_matrix  to;
+    void      *data;                      /* to.data, for writing */
 } job;
 
 struct bb_binder {
@@ -35,25 +34,7 @@ struct bb_binder {
     bamba_error            first;         /* sticky */
 };
 
-/* -------------------------------------------------------------- stored elements ---------- */
-
 static bool is_aligned(const void *p, size_t bytes) { return (uintptr_t)p % bytes == 0; }
-
-/* n elements from element `at` of stored data that lies at any address, as float32. */
-static void read_elements(const bb_format *f, const unsigned char *data, size_t at, size_t n,
-                          float *to)
-{
-    enum { CHUNK = 2048 };
-    const size_t element = f->bytes(1, 1);
-    _Alignas(64) unsigned char buffer[CHUNK * sizeof(double)];
-
-    for (size_t i = 0; i < n; i += CHUNK) {
-        const int            m = n - i < CHUNK ? (int)(n - i) : CHUNK;
-        const unsigned char *from = data + (at + i) * element;
-        if (!is_aligned(from, f->align)) from = memcpy(buffer, from, (size_t)m * element);
-        f->decode(1, m, from, 0, to + i, (size_t)m);
-    }
-}
 
 /* -------------------------------------------------------------- names and shapes --------- */
 
@@ -85,6 +66,24 @@ static const bb_tensor *find(const bb_binder *b, const char *name)
     return bb_checkpoint_find(b->c, longer);
 }
 
+/* The tensor that holds a matrix: of that name, or in a format with scales under it and the name of
+   the format, "name_q4"; *f is that format, else NULL. */
+static const bb_tensor *find_matrix(const bb_binder *b, const char *name, const bb_format **f)
+{
+    char             longer[3 * BB_MAX_NAME];
+    const bb_tensor *t = find(b, name);
+
+    *f = NULL;
+    for (int i = 0; !t && i < BB_N_FORMATS; i++) {
+        const bb_format *k = &b->options->k->format[i];
+        if (k->block <= 1) continue;
+        snprintf(longer, sizeof longer, "%s_%s", name, k->name);
+        t = find(b, longer);
+        if (t) *f = k;
+    }
+    return t;
+}
+
 /* Whether the matrix is there as GPTQ and AWQ pack it, beside a config.json that is silent. */
 static bool is_packed(const bb_binder *b, const char *name)
 {
@@ -96,41 +95,39 @@ static bool is_packed(const bb_binder *b, const char *name)
     return find(b, packed) != NULL;
 }
 
-/* The tensor prefix + name with these dimensions (ending with 0) and an element type that can be
-   read; NULL while counting and on failure. */
-static const bb_tensor *take(bb_binder *b, const char *name, const int *dim)
+/* Find prefix + name, of a matrix if f is not NULL (find_matrix), and mark it as taken. NULL while
+   counting, while skipping, and on failure. */
+static const bb_tensor *take(bb_binder *b, const char *name, const bb_format **f)
 {
-    char   full[2 * BB_MAX_NAME];
-    size_t want[BB_MAX_DIMS];
-    int    n_dims = 0;
+    char full[2 * BB_MAX_NAME];
 
     if (!b->c || b->first.code != BAMBA_OK) return NULL;
     snprintf(full, sizeof full, "%s%s", b->prefix, name);
-    const bb_tensor *t = find(b, full);
+    const bb_tensor *t = f ? find_matrix(b, full, f) : find(b, full);
     if (t) bb_checkpoint_take(b->c, t->name);
     if (b->skip) return NULL;
-    if (!t) {
-        if (is_packed(b, full))
-            fail(b, BAMBA_ERR_UNSUPPORTED, name, "expected this tensor, found '.qweight': "
-                 "quantized checkpoints are not read");
-        else
-            fail(b, BAMBA_ERR_FORMAT, name,
-                 "expected this tensor, the checkpoint does not have it");
-        return NULL;
-    }
-    for (; dim[n_dims]; n_dims++) want[n_dims] = (size_t)dim[n_dims];
-    if (!has_shape(t, n_dims, want)) {
-        bb_fail(&b->first, BAMBA_ERR_FORMAT, "%s: '%s': expected %s, found %s", t->file, full,
-                bb_shape_show(t->dtype, n_dims, want).s,
-                bb_shape_show(t->dtype, t->n_dims, t->dim).s);
-        return NULL;
-    }
-    if (t->dtype >= BB_N_FLOATS) {
-        bb_fail(&b->first, BAMBA_ERR_UNSUPPORTED, "%s: '%s': expected F32, BF16 or F16, found %s",
-                t->file, full, bb_type_name(t->dtype));
-        return NULL;
-    }
+    if (!t && is_packed(b, full))
+        fail(b, BAMBA_ERR_UNSUPPORTED, name, "expected this tensor, found '.qweight': quantized "
+             "checkpoints are not read");
+    else if (!t)
+        fail(b, BAMBA_ERR_FORMAT, name, "expected this tensor, the checkpoint does not have it");
     return t;
+}
+
+/* Fail unless t has this type, or with NONE any that can be read, and these dimensions. */
+static bool check(bb_binder *b, const bb_tensor *t, bb_type type, int n_dims, const size_t *dim)
+{
+    const bool is_typed = type != BB_TYPE_NONE;
+
+    if (!has_shape(t, n_dims, dim) || (is_typed && t->dtype != type))
+        bb_fail(&b->first, BAMBA_ERR_FORMAT, "%s: '%.*s': expected %s, found %s", t->file,
+                bb_name_width(t->name), t->name,
+                bb_shape_show(is_typed ? type : t->dtype, n_dims, dim).s,
+                bb_shape_show(t->dtype, t->n_dims, t->dim).s);
+    else if (!is_typed && t->dtype >= BB_N_FLOATS)
+        bb_fail(&b->first, BAMBA_ERR_UNSUPPORTED, "%s: '%.*s': expected F32, BF16 or F16, found %s",
+                t->file, bb_name_width(t->name), t->name, bb_type_name(t->dtype));
+    return b->first.code == BAMBA_OK;
 }
 
 /* -------------------------------------------------------------- the mixers' verbs -------- */
@@ -156,21 +153,29 @@ static const bb_format *choose(bb_binder *b, bb_role role, const char *name, int
 
 /* Leave a matrix, whose shape and format stand in *out, where its bytes lie in a file, or make it in
    the block from what is stored. */
-static void place(bb_binder *b, bb_matrix *out, const bb_format *stored, const unsigned char *from)
+static void place(bb_binder *b, bb_matrix *out, bb_need *need)
 {
     const bb_bind_options *o = b->options;
+    bb_recode             *r = &need->recode;
     const size_t           bytes = out->format->bytes(out->rows, out->cols);
+    const bool             is_whole = r->first % r->stored->rows_together == 0;
 
-    out->data = from;
-    if (out->format == stored && !o->copy && !o->random && is_aligned(from, stored->align)) {
+    r->wanted = out->format;
+    if (o->visit) {
+        if (b->pass == ATTACH) o->visit(o->visit_context, need);
+        return;
+    }
+    out->data = r->from ? r->from + r->stored->bytes(r->first, r->cols) : NULL;
+    if (r->wanted == r->stored && !o->copy && !o->random && is_whole
+        && is_aligned(out->data, r->stored->align)) {
         b->stats.mapped_bytes += bytes;
         return;
     }
-    if (!o->random && out->format != stored) b->stats.converted_bytes += bytes;
+    if (!o->random && r->wanted != r->stored) b->stats.converted_bytes += bytes;
     else if (!o->random && !o->copy) b->stats.misaligned_bytes += bytes;
     void *copy = bb_take(&b->arena, bytes, 1);
     out->data = copy;
-    if (b->pass == ATTACH) b->jobs[b->n_jobs] = (job){ stored, from, *out, copy };
+    if (b->pass == ATTACH) b->jobs[b->n_jobs] = (job){ *r, *out, copy };
     b->n_jobs++;
 }
 
@@ -219,24 +224,26 @@ static void bind_plain(bb_binder *b, bb_matrix *out, const float **row_scale, co
     for (int r = 0; b->pass == ATTACH && r < out->rows; r++)
         scale[r] = layout.scale[bb_scaled_row(&layout, first + r)];
     *row_scale = scale;
-    place(b, out, out->format, q->layout.codes + (size_t)first * q->layout.row_bytes);
+    place(b, out, &(bb_need){ .recode = { .stored = out->format, .from = q->layout.codes,
+                                          .first = first, .cols = out->cols } });
 }
 
 /* Codes with other scales: a matrix of them, or what the policy makes of it. */
-static void bind_scaled(bb_binder *b, bb_matrix *out, const bb_quantized *q, int first)
+static void bind_scaled(bb_binder *b, bb_matrix *out, const bb_quantized *q, bb_need *need)
 {
-    const bb_format *stored = &b->options->k->format[q->format];
+    const bb_format *f8 = &b->options->k->format[BB_FORMAT_F8], *stored = need->recode.stored;
     bb_scaled       *layout = bb_take(&b->arena, 1, sizeof *layout), l;
 
     bind_scales(b, q, &l);
-    l.codes += (size_t)first * l.row_bytes;
-    l.first = first;
     if (out->format != stored) {
-        place(b, out, stored, (const unsigned char *)layout);
+        need->recode.from = (const unsigned char *)layout;
+        place(b, out, need);
     } else {                              /* codes are copied as bytes, or stay */
-        bb_matrix codes = { out->rows, (int)l.row_bytes, &b->options->k->format[BB_FORMAT_F8], NULL };
-        place(b, &codes, codes.format, l.codes);
+        bb_matrix codes = { out->rows, (int)l.row_bytes, f8, NULL };
+        place(b, &codes, &(bb_need){ .recode = { .stored = f8, .from = l.codes, .cols = codes.cols,
+                                                 .first = need->recode.first } });
         l.codes = codes.data;
+        l.first = need->recode.first;
         out->data = layout;
     }
     if (b->pass == ATTACH) *layout = l;
@@ -263,49 +270,83 @@ static void bind_quantized(bb_binder *b, bb_matrix *out, const float **row_scale
     const bool       is_plain = bb_quantized_is_plain(&q, &plain) && row_scale;
     const bb_format *stored = &o->k->format[is_plain ? plain : q.format];
     *out = (bb_matrix){ rows, cols, choose(b, role, name, rows, cols, stored), NULL };
-    if (is_plain && out->format == stored) bind_plain(b, out, row_scale, &q, s.first);
-    else bind_scaled(b, out, &q, s.first);
+    if (o->visit && out->format == stored) {
+        fail(b, BAMBA_ERR_UNSUPPORTED, name, "expected a type for weights that others have quantized");
+    } else if (is_plain && out->format == stored) {
+        bind_plain(b, out, row_scale, &q, s.first);
+    } else {
+        const bb_tensor *t = part[part[BB_PART_PACKED] ? BB_PART_PACKED : BB_PART_WEIGHT];
+        bb_need need = { .tensor = t, .rows = s.of ? s.of : rows };
+        need.n_name = strlen(t->name) - strlen(part[BB_PART_PACKED] ? "_packed" : "");
+        need.recode = (bb_recode){ .stored = &o->k->format[q.format], .first = s.first, .cols = cols };
+        bind_scaled(b, out, &q, &need);
+    }
 }
 
 /* -------------------------------------------------------------- a matrix ----------------- */
+
+/* Take the tensor that has the matrix, or of which it is a slice. False while there is nothing to
+   bind. */
+static bool take_matrix(bb_binder *b, bb_need *need, const char *name, int rows, int cols,
+                        bb_slice s)
+{
+    const int        of = s.of ? s.of : rows;
+    const bb_format *blocks = NULL;
+    const bb_tensor *t = take(b, name, &blocks);
+
+    if (b->skip || b->first.code != BAMBA_OK) return false;
+    const bb_format *f = blocks ? blocks
+                                : bb_format_of(b->options->k, t ? t->dtype : b->options->planned_type);
+    *need = (bb_need){ .tensor = t, .rows = s.n ? s.n * of : of };
+    need->recode = (bb_recode){ .stored = f, .first = s.index * of + s.first, .cols = cols };
+    if (!t) return true;
+    need->n_name = strlen(t->name) - (blocks ? strlen(f->name) + 1 : 0);
+    need->recode.from = t->data;
+    if (!blocks) {
+        const size_t dim[] = { (size_t)s.n, (size_t)of, (size_t)cols };
+        return check(b, t, BB_TYPE_NONE, s.n ? 3 : 2, s.n ? dim : dim + 1);
+    }
+    const int    together = f->rows_together;
+    const size_t dim[] = { (size_t)((need->rows + together - 1) / together),
+                           f->bytes(together, cols) };
+    return check(b, t, BB_TYPE_U8, 2, dim);
+}
 
 /* A matrix out of a tensor (its slice), or out of those of a quantized module, in the format that
    the policy says. */
 static void bind_matrix(bb_binder *b, bb_matrix *out, const float **row_scale, bb_role role,
                         const char *name, int rows, int cols, bb_slice s)
 {
-    const bb_bind_options *o = b->options;
-    const int              of = s.of ? s.of : rows;
-    bb_parts               part;
+    bb_parts part;
+    bb_need  need;
 
     if (take_parts(b, name, part)) {
         if (!b->skip) bind_quantized(b, out, row_scale, role, name, part, rows, cols, s);
         return;
     }
-    const bb_tensor *t = s.n ? take(b, name, (const int[]){ s.n, of, cols, 0 })
-                             : take(b, name, (const int[]){ of, cols, 0 });
-    if (b->skip || b->first.code != BAMBA_OK) return;
-    const bb_format *stored = bb_format_of(o->k, t ? t->dtype : o->planned_type);
-    const size_t     skipped = stored->bytes(of, cols) * (size_t)s.index + stored->bytes(s.first, cols);
-
-    *out = (bb_matrix){ rows, cols, choose(b, role, name, rows, cols, stored), NULL };
-    place(b, out, stored, t ? t->data + skipped : NULL);
+    if (!take_matrix(b, &need, name, rows, cols, s)) return;
+    *out = (bb_matrix){ rows, cols, choose(b, role, name, rows, cols, need.recode.stored), NULL };
+    place(b, out, &need);
 }
 
 void bb_bind_small(bb_binder *b, const float **out, const char *name, const int *dim, bb_range r)
 {
-    const bb_tensor *t = take(b, name, dim);
-    size_t           n = 1;
+    const bb_bind_options *o = b->options;
+    const bb_tensor       *t = take(b, name, NULL);
+    size_t                 n = 1, want[BB_MAX_DIMS];
+    int                    n_dims = 0;
 
     if (b->skip || b->first.code != BAMBA_OK) return;
-    for (int i = 0; dim[i]; i++) n *= (size_t)dim[i];
+    for (; dim[n_dims]; n_dims++) n *= want[n_dims] = (size_t)dim[n_dims];
+    if (t && !check(b, t, BB_TYPE_NONE, n_dims, want)) return;
+    if (o->visit && b->pass == ATTACH)
+        o->visit(o->visit_context, &(bb_need){ .tensor = t, .n_name = strlen(t->name) });
     b->stats.n_params += n;
     b->stats.weights_bytes += n * sizeof(float);
     float *copy = bb_take(&b->arena, n, sizeof *copy);
     if (b->pass == ATTACH && t)
-        read_elements(bb_format_of(b->options->k, t->dtype), t->data, 0, n, copy);
-    if (b->pass == ATTACH && !t)
-        bb_random_range(r.low, r.high, b->options->seed - ++b->n_small, n, copy);
+        bb_recode_elements(bb_format_of(o->k, t->dtype), t->data, 0, n, copy);
+    if (b->pass == ATTACH && !t) bb_random_range(r.low, r.high, o->seed - ++b->n_small, n, copy);
     *out = copy;
 }
 
@@ -350,10 +391,11 @@ void bb_bind_map(bb_binder *b, const float *values, int n, float (*map)(float))
 static void settle_names(bb_binder *b)
 {
     bb_graph        *g = b->g;
-    const bb_tensor *embed = find(b, g->embed_name);
-    const bb_tensor *head = g->head_alias[0] ? find(b, g->head_alias) : NULL;
+    const bb_format *f;
+    const bb_tensor *embed = find_matrix(b, g->embed_name, &f);
+    const bb_tensor *head = g->head_alias[0] ? find_matrix(b, g->head_alias, &f) : NULL;
 
-    if (!embed && g->embed_alias[0] && (embed = find(b, g->embed_alias)))
+    if (!embed && g->embed_alias[0] && (embed = find_matrix(b, g->embed_alias, &f)))
         memcpy(g->embed_name, g->embed_alias, sizeof g->embed_name);
     if (!head) return;
     if (!embed) {
@@ -495,12 +537,12 @@ static bb_status settle_leftovers(const bb_binder *b, bamba_error *err)
 enum { TILE = 1 << 16 };                  /* elements a worker makes at a time, about */
 
 typedef struct making {
-    const job  *j;
-    uint64_t    seed;
-    float      *rows;                     /* [n_workers, buffer] float32 on the way */
-    size_t      buffer;
-    int         tile_rows;
-    atomic_int  next;                     /* row that nobody has taken yet */
+    const job     *j;
+    uint64_t       seed;
+    unsigned char *room;                  /* [n_workers, n_room] */
+    size_t         n_room;
+    int            tile_rows;
+    atomic_int     next;                  /* row that nobody has taken yet */
 } making;
 
 static int count_tile_rows(const bb_matrix *m)
@@ -510,22 +552,18 @@ static int count_tile_rows(const bb_matrix *m)
     return rows > together ? rows : together;
 }
 
-static void make_rows(const making *k, int first, int n, float *rows)
+static void make_rows(const making *k, int first, int n, void *room)
 {
-    const job       *j = k->j;
-    const int        cols = j->to.cols;
-    const bb_format *f = j->to.format;
-    const size_t     at = (size_t)first * (size_t)cols, m = (size_t)n * (size_t)cols;
+    const job   *j = k->j;
+    const size_t cols = (size_t)j->to.cols;
 
-    if (j->from && j->stored == f) {      /* only its place or its alignment was wrong */
-        memcpy((unsigned char *)j->data + f->bytes(first, cols), j->from + f->bytes(first, cols),
-               f->bytes(n, cols));
-        return;
+    if (j->recode.from) {
+        bb_recode_rows(&j->recode, first, n, j->data, first, room);
+    } else {
+        bb_random_fill(bb_random_bound(j->to.cols), k->seed, (size_t)first * cols, (size_t)n * cols,
+                       room);
+        j->to.format->encode(n, j->to.cols, room, cols, NULL, j->data, first);
     }
-    if (!j->from) bb_random_fill(bb_random_bound(cols), k->seed, at, m, rows);
-    else if (j->stored->block == 1) read_elements(j->stored, j->from, at, m, rows);
-    else j->stored->decode(n, cols, j->from, first, rows, (size_t)cols);
-    f->encode(n, cols, rows, (size_t)cols, NULL, j->data, first);
 }
 
 static void make_some(void *context, int worker)
@@ -535,7 +573,7 @@ static void make_some(void *context, int worker)
 
     for (int first; (first = atomic_fetch_add(&k->next, k->tile_rows)) < rows;)
         make_rows(k, first, rows - first < k->tile_rows ? rows - first : k->tile_rows,
-                  k->rows + (size_t)worker * k->buffer);
+                  k->room + (size_t)worker * k->n_room);
 }
 
 static bool report(const bb_binder *b, uint64_t done)
@@ -556,21 +594,23 @@ static bb_status run_jobs(bb_binder *b, bamba_error *err)
 
     if (b->n_jobs == 0) return BAMBA_OK;
     for (size_t i = 0; i < b->n_jobs; i++) {
-        const bb_matrix *m = &b->jobs[i].to;
-        const size_t     n = (size_t)count_tile_rows(m) * (size_t)m->cols;
-        if (n > most) most = n;
+        const job   *j = &b->jobs[i];
+        const size_t n = bb_recode_bytes(&j->recode, count_tile_rows(&j->to)) + 63;
+        if (n > most) most = n / 64 * 64;
     }
-    float *rows = bb_allocate(a, (size_t)n_workers * most, sizeof *rows);
-    if (!rows) return bb_fail(err, BAMBA_ERR_MEMORY, "weights: out of memory");
+    unsigned char *room = bb_allocate(a, (size_t)n_workers, most);
+    if (!room) return bb_fail(err, BAMBA_ERR_MEMORY, "weights: out of memory");
     for (size_t i = 0; status == BAMBA_OK && i < b->n_jobs; i++) {
         const bb_matrix *m = &b->jobs[i].to;
-        making k = { &b->jobs[i], b->options->seed + i, rows, most, count_tile_rows(m), 0 };
-        bb_loop(n_workers, n_workers, make_some, &k);
+        making k = { &b->jobs[i], b->options->seed + i, room, most, count_tile_rows(m), 0 };
+        const int n_tiles = (m->rows + k.tile_rows - 1) / k.tile_rows;
+        const int n = n_tiles < n_workers ? n_tiles : n_workers;
+        bb_loop(n, n, make_some, &k);
         done += m->format->bytes(m->rows, m->cols);
         if (!report(b, done))
             status = bb_fail(err, BAMBA_ERR_CANCELLED, "cancelled while loading weights");
     }
-    bb_release(a, rows);
+    bb_release(a, room);
     return status;
 }
 
@@ -611,7 +651,7 @@ bb_status bb_bind(bb_graph *g, bb_checkpoint *c, const bb_bind_options *options,
     walk(&b);
     BB_TRY(first_failure(&b, err));
     BB_TRY(run_jobs(&b, err));
-    if (!report(&b, UINT64_MAX))
+    if (!options->visit && !report(&b, UINT64_MAX))
         status = bb_fail(err, BAMBA_ERR_CANCELLED, "cancelled while loading weights");
     if (status == BAMBA_OK) {
         *block = memory;

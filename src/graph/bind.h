@@ -1,8 +1,8 @@
 /* bind.h - plan × checkpoint → weights attached; nothing missing, nothing dropped in silence.
  *
  * Owns:    matching names and shapes; which of two tied matrices serves; tensors left over; loading
- *          a weight, which is the stored format's decode and the wanted format's encode, or nothing
- *          where the bytes serve as they are; the block of memory that holds what is not used in
+ *          a weight, which is the stored format's decode and the wanted format's encode (recode.h), or
+ *          nothing where the bytes serve as they are; the block of memory that holds what is not used in
  *          place.
  * Not:     which weights a mixer has (its bind verb), which format a weight gets (the policy).
  * Errors:  sticky inside a mixer's bind verb; bb_bind() returns the first.
@@ -15,6 +15,7 @@
 
 #include "graph/plan.h"
 #include "graph/quantized.h"
+#include "graph/recode.h"
 #include "load/checkpoint.h"
 
 typedef struct bb_binder bb_binder;
@@ -26,10 +27,24 @@ typedef enum bb_role { BB_ROLE_EMBEDDING, BB_ROLE_HEAD, BB_ROLE_PROJECTION } bb_
 typedef const bb_format *bb_policy_fn(const void *context, bb_role role, const char *name, int rows,
                                       int cols, const bb_format *stored);
 
+/* A tensor that the graph needs. A matrix in a format with scales of its own lies in a tensor U8
+   [tiles of rows_together rows, bytes of a tile] whose name ends with that of the format, "name_q4";
+   of one that others have quantized, this is the tensor of its codes. */
+typedef struct bb_need {
+    const bb_tensor *tensor;
+    size_t           n_name;              /* bytes of its name without such an ending */
+    int              rows;                /* of the whole tensor as a matrix; 0: a small tensor */
+    bb_recode        recode;              /* of a matrix or the slice of it that is needed */
+} bb_need;
+typedef void bb_need_fn(void *context, const bb_need *need);
+
 typedef struct bb_bind_options {
     const bb_kernels  *k;
     bb_policy_fn      *policy;            /* NULL: as stored */
     const void        *policy_context;
+    bb_need_fn        *visit;             /* not NULL: told of each tensor, of one with slices once a
+                                             slice; matrices are not attached, let alone made */
+    void              *visit_context;
     bb_scheme_fn      *scheme;            /* NULL: config.json says nothing of quantized modules */
     const void        *scheme_context;
     bb_type            planned_type;      /* without a checkpoint: what matrices would be stored in */

@@ -49,7 +49,9 @@ uint16_t store_f16(float x)
 
 static size_t elem_bytes(const char *dtype)
 {
-    return strcmp(dtype, "F32") == 0 ? 4 : strcmp(dtype, "F64") == 0 ? 8 : 2;
+    return strcmp(dtype, "F32") == 0 ? 4 : strcmp(dtype, "F64") == 0 ? 8
+         : strcmp(dtype, "U8") == 0 || strcmp(dtype, "I8") == 0
+         || strncmp(dtype, "F8", 2) == 0 ? 1 : 2;
 }
 
 static size_t count(int n_dims, const size_t *dim)
