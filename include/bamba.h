@@ -196,11 +196,15 @@ typedef struct bamba_model_options {
     size_t            n_type_rules;
     bamba_type        state_type;         /* of the state-space layers' states: F32, BF16 or Q8; the
                                              smaller ones are rounded after every token          */
+    const char       *calibration;        /* a file of bamba_calibration_save for this model: what it
+                                             says of inputs decides how weights are rounded to types
+                                             with scales. NULL: what is known without it. Read in
+                                             the call and, by bamba_quantize, until its end      */
 } bamba_model_options;
 
 #define BAMBA_MODEL_OPTIONS { sizeof(bamba_model_options), BAMBA_TYPE_DEFAULT, BAMBA_TYPE_DEFAULT, \
                               NULL, { NULL, NULL, NULL }, NULL, NULL, NULL, NULL, 0,               \
-                              BAMBA_TYPE_DEFAULT, 0, 0, 0, 0, NULL, 0, BAMBA_TYPE_DEFAULT }
+                              BAMBA_TYPE_DEFAULT, 0, 0, 0, 0, NULL, 0, BAMBA_TYPE_DEFAULT, NULL }
 
 /** What is known of a model; fixed for its life. */
 typedef struct bamba_model_info {
@@ -414,6 +418,40 @@ BAMBA_API uint64_t bamba_engine_bytes(const bamba_model *model,
 
 /** Threads the engine runs on. */
 BAMBA_API int bamba_engine_threads(const bamba_engine *engine);
+
+/* ---------------------------------------------------------------- calibration ------------- */
+
+typedef struct bamba_calibration bamba_calibration;
+
+/**
+ * Look at what the matrices of a model are multiplied by while an engine feeds, so that rounding them
+ * can spare what matters: errors in columns of weights whose inputs are large.
+ *
+ * @param engine    From now on everything fed through it is counted. It outlives the calibration.
+ * @param feedback  Non-zero: gather also how inputs go together (products of columns in blocks of
+ *                  128), with which the error of a rounded column is made up for by those behind it.
+ * @param err       Out, may be NULL.
+ *
+ * @return BAMBA_ERR_ARGUMENT (out or engine is NULL, the engine has a calibration), BAMBA_ERR_MEMORY.
+ *
+ * Memory   4 bytes, with feedback 516, for each input of each matrix.
+ * Threads  as the engine.
+ */
+BAMBA_API bamba_status bamba_calibration_create(bamba_calibration **out, bamba_engine *engine,
+                                                int feedback, bamba_error *err);
+
+/**
+ * Write what was seen to a safetensors file, for model options' `calibration`: for each matrix NAME
+ * whose inputs were seen, the mean square of each of them, NAME F32 [columns], and with feedback
+ * NAME.carry F32 [blocks, 128, 128]. The file has its name when it is whole.
+ *
+ * @return BAMBA_ERR_ARGUMENT (also if nothing was fed), BAMBA_ERR_IO, BAMBA_ERR_MEMORY.
+ */
+BAMBA_API bamba_status bamba_calibration_save(const bamba_calibration *calibration, const char *path,
+                                              bamba_error *err);
+
+/** NULL is allowed. */
+BAMBA_API void bamba_calibration_free(bamba_calibration *calibration);
 
 /* ---------------------------------------------------------------- session ----------------- */
 

@@ -107,6 +107,18 @@ typedef void bb_encode_fn(int rows, int cols, const float *w, size_t ldw, const 
                           void *W, int first);
 
 /*
+ * The same, but what rounding a column adds to the sums of products is taken off the columns behind it,
+ * up to the next multiple of BB_CARRY, before they are rounded:
+ *     w[r, d] -= carry[c / BB_CARRY][c % BB_CARRY][d % BB_CARRY] · (w[r, c] - its rounded value)   d > c
+ * carry [cols / BB_CARRY rounded up, BB_CARRY, BB_CARRY], of which only what is right of the diagonal
+ * is read. Best for Gaussian inputs is U[c, d] / U[c, c], Uᵀ·U the inverse of their second moments.
+ * Source: Frantar et al. 2022, arXiv:2210.17323 (GPTQ).
+ */
+typedef void bb_encode_carrying_fn(int rows, int cols, const float *w, size_t ldw,
+                                   const float *importance, const float *carry, void *W, int first);
+enum { BB_CARRY = 128 };
+
+/*
  * Put x [T, cols] row stride ldx into the order that a format's kernels read, rounded to nearest
  * even if its `activation` is bfloat16. If it is I8, by blocks of 32 columns (the last one of what
  * is left): x becomes s · q, s = max|x| / 127 in float32 and q = x · (127 / max|x|) rounded to the
@@ -177,6 +189,7 @@ typedef struct bb_format {
                                              float32 rows one below the other */
     bb_decode_fn  *decode;
     bb_encode_fn  *encode;                /* NULL: can only be read */
+    bb_encode_carrying_fn *encode_carrying;           /* NULL: each weight is rounded by itself */
 } bb_format;
 
 enum {

@@ -71,6 +71,7 @@ bb_prepare_fn bb_prepare_c;
     bb_decode_fn           bb_decode_bf16_##isa, bb_decode_f16_##isa;                             \
     bb_encode_fn           bb_encode_bf16_##isa, bb_encode_f16_##isa, bb_encode_q8_##isa,         \
                            bb_encode_q4_##isa;                                                    \
+    bb_encode_carrying_fn  bb_encode_carrying_q8_##isa, bb_encode_carrying_q4_##isa;              \
     bb_decode_fn           bb_decode_f8_##isa, bb_decode_i8_##isa, bb_decode_f8_scaled_##isa,     \
                            bb_decode_i8_scaled_##isa, bb_decode_i4_scaled_##isa;                  \
     BB_EACH_KERNEL(BB_DECLARE, isa)                                                               \

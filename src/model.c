@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/options.h"
 #include "load/directory.h"
+#include "load/safetensors.h"
 #include "mixer/count.h"
 #include "policy.h"
 
@@ -126,7 +127,7 @@ static bb_status bind_model(bamba_model *m, const bamba_model_options *o, const 
         .k = &m->kernels, .policy = bb_policy_choose, .policy_context = &policy,
         .visit = from->visit, .visit_context = from->visit_context,
         .scheme = bb_quantization_scheme, .scheme_context = m->quantization,
-        .planned_type = m->stored_type, .copy = o->copy_weights != 0,
+        .moments = m->moments, .planned_type = m->stored_type, .copy = o->copy_weights != 0,
         .random = from->random != NULL, .seed = from->random ? *from->random : 0,
         .n_threads = o->n_threads, .progress = o->progress,
         .progress_context = o->progress_context, .strict = o->strict != 0, .log = log,
@@ -149,6 +150,14 @@ static bb_status bind_model(bamba_model *m, const bamba_model_options *o, const 
         bb_log_line(&log, "weights: %.1f MiB are copied into memory, since they lie unaligned in "
                     "their file", (double)m->stats.misaligned_bytes / 0x1p20);
     return BAMBA_OK;
+}
+
+static bb_status open_moments(bamba_model *m, const char *path, bamba_error *err)
+{
+    bb_container   *file = NULL;
+    const bb_status status = bb_safetensors_open(&file, &m->alloc, path, err);
+
+    return status == BAMBA_OK ? bb_checkpoint_of(&m->moments, &m->alloc, file, err) : status;
 }
 
 /* Read config.json and plan the model; no weights yet. */
@@ -202,6 +211,7 @@ static bb_status open_model(bamba_model **out, const opening *from,
     if (dir) {
         const bb_log log = { o.log, o.log_context };
         BB_TRY(bb_generation_config_read(&m->generation, &a, dir, &log, err));
+        if (o.calibration) BB_TRY(open_moments(m, o.calibration, err));
         BB_TRY(bb_checkpoint_open(&m->checkpoint, &a, dir, err));
     }
     BB_TRY(bind_model(m, &o, from, err));
@@ -252,6 +262,7 @@ void bamba_model_free(bamba_model *m)
     bb_release(&a, m->block);
     bb_graph_free(m->graph);
     bb_checkpoint_close(m->checkpoint);
+    bb_checkpoint_close(m->moments);
     bb_quantization_free(m->quantization);
     bb_release(&a, m);
 }

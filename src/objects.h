@@ -21,6 +21,7 @@ struct bamba_model {
     const char    *architecture;          /* static */
     bb_graph      *graph;
     bb_checkpoint *checkpoint;            /* NULL: opened from a config.json alone */
+    bb_checkpoint *moments;               /* of a calibration; NULL: none */
     bb_quantization *quantization;        /* NULL: config.json says nothing */
     void          *block;                 /* weights that are not used in place, never none of them;
                                              NULL: a model without weights */

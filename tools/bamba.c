@@ -51,6 +51,13 @@ const command commands[] = {
       "What is written is a model directory, tokenizer and all: it opens at once, where --type "
       "converts at each start, and gives the same result. It gets its name when it is whole; what an "
       "interrupted run leaves is DIR.tmp- and six digits, and may be deleted.", cmd_quantize },
+    { "calibrate", "Find out what weights matter, for rounding them well.",
+      "[-m DIR] [-f TEXT] -o FILE [options]",
+      "The model reads the text in chunks of 512 tokens, as stored or as --type says; the mean squares "
+      "of what each matrix is multiplied by are written to FILE, a safetensors file, once all is read. "
+      "--calibration FILE lets quantize, or any command with --type, spare the weights that are "
+      "multiplied by much. The text should be of the kind the model is for; 10 to 100 KB are enough.",
+      cmd_calibrate },
     { "models", "List the models that are on this machine.", "[--names | --shapes]",
       "The model used without -m, and what the Hugging Face tools have downloaded: its name, "
       "the size of its weights, its architecture. Names are what -m takes.", cmd_models },

@@ -37,6 +37,7 @@ int cmd_quantize(const command *self, int argc, char **argv)
           .more = "q8 and q4 have whole numbers of 8 and 4 bits with a scale a block of 32; q4 "
           "keeps in q8 what suffers most. Norms and other small tensors stay as they are."),
         TYPE_RULES_ROW(&f.type_of),
+        SETUP_CALIBRATION_ROW(&f),
         ARG_NUMBER_ROW(ARG_INT64, "--shard-bytes", "N", &shard_bytes, 1, 9007199254740992.0,
           "most bytes of weights in one file", .usual = "5000000000"),
         ARG_FLAG_ROW("--strict", &f.strict, "refuse weights that hold tensors the model does not "

@@ -84,6 +84,7 @@ int setup_model_options(setup *s, const setup_flags *f, bamba_model_options *o)
     o->state_type = setup_state_type(f->state_type);
     o->compute_type = (bamba_type)f->compute_type;
     o->cpu = f->cpu;
+    o->calibration = f->calibration;
     o->copy_weights = f->copy;
     o->strict = f->strict;
     o->n_threads = f->n_threads;

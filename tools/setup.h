@@ -16,6 +16,7 @@ typedef struct setup_flags {
     const char *dir;                      /* NULL: the embedded model                     */
     const char *cpu;
     int         weight_type;              /* a bamba_type                                 */
+    const char *calibration;              /* NULL: none                                   */
     arg_list    type_of;                  /* for type_rules_read; setup_free_flags        */
     int         compute_type;             /* likewise: default or float32                 */
     int         kv_type, state_type;      /* numbers in the lists of words                */
@@ -39,6 +40,9 @@ const char *setup_type_name(bamba_type type);
 #define SETUP_CPU_ROW(target)                                                                  \
     ARG_TEXT_ROW("--cpu", "LEVEL", target, "instruction set", .words = setup_cpu_levels,       \
       .usual = "$BAMBA_CPU, or the best")
+#define SETUP_CALIBRATION_ROW(f)                                                               \
+    ARG_TEXT_ROW("--calibration", "FILE", &(f)->calibration, "round weights to q8 and q4 by "  \
+      "what bamba calibrate wrote to FILE")
 #define SETUP_TYPE_ROWS(f)                                                                     \
     ARG_HEAD("Machine"),                                                                       \
     ARG_WORD_ROW("--type", "TYPE", &(f)->weight_type, setup_weight_types,                      \
@@ -47,6 +51,7 @@ const char *setup_type_name(bamba_type type);
       "used in place. q8 and q4 have whole numbers of 8 and 4 bits with a scale a block of 32; "\
       "q4 keeps in q8 what suffers most."),                                                    \
     TYPE_RULES_ROW(&(f)->type_of),                                                             \
+    SETUP_CALIBRATION_ROW(f),                                                                  \
     ARG_WORD_ROW("--kv-type, -ctk, --cache-type-k", "TYPE", &(f)->kv_type, setup_kv_types,     \
       "type of the attention cache", .usual = "f16"),                                          \
     ARG_WORD_ROW("-ctv, --cache-type-v", "TYPE", &(f)->kv_type, setup_kv_types,                \

@@ -174,7 +174,8 @@ static inline void few(read_fn *read, size_t group_bytes, int T, int rows, int c
         .align = 2, .activation = BB_TYPE_I8, .group = BB_MOST_GROUP,                            \
         .bytes = bb_bytes_##name_of, .few_bytes = few_bytes_c, .many_bytes = bb_bytes_f32,        \
         .prepare_few = bb_prepare_blocks_c, .prepare_many = bb_prepare_c,                         \
-        .few = bb_few_##name_of##_c, .decode = bb_decode_##name_of, .encode = bb_encode_##name_of##_c \
+        .few = bb_few_##name_of##_c, .decode = bb_decode_##name_of, .encode = bb_encode_##name_of##_c, \
+        .encode_carrying = bb_encode_carrying_##name_of##_c                                       \
     };
 FORMAT(q8, BB_TYPE_Q8, BB_Q8_GROUP)
 FORMAT(q4, BB_TYPE_Q4, BB_Q4_GROUP)

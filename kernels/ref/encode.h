@@ -39,9 +39,7 @@ static inline vec pick(mask m, vec yes, vec no) { return (vec)((m & (mask)yes) |
 typedef struct tile_block {
     lanes w[BB_BLOCK];                    /* columns, divided by the row's `most`; 0 beyond the matrix */
     float h[BB_BLOCK];                    /* importance of columns, the largest 1 */
-    lanes most;                           /* the weight of the largest magnitude, with its sign; 0 if
-                                             one is infinite or no number */
-    lanes lost;                           /* NaN in that case, else 0 */
+    lanes most;                           /* the weight of the largest magnitude, with its sign */
 } tile_block;
 
 /* ------------------------------------------------------------- a block ------------------ */
@@ -60,28 +58,38 @@ static void set_importance(tile_block *b, int n, const float *importance)
     }
 }
 
-/* rows x n weights; the others are 0. */
-static void set_weights(tile_block *b, int rows, int n, const float *w, size_t ldw)
+/* rows x n weights as columns [BB_BLOCK]; the others are 0. */
+static void transpose(lanes *column, int rows, int n, const float *w, size_t ldw)
 {
-    lanes size = { { 0 } };
-
-    b->most = b->lost = size;
-    if (rows < BB_TILE_ROWS || n < BB_BLOCK) memset(b->w, 0, sizeof b->w);
+    if (rows < BB_TILE_ROWS || n < BB_BLOCK) memset(column, 0, BB_BLOCK * sizeof *column);
     for (int r = 0; r < rows; r++)
-        for (int i = 0; i < n; i++) b->w[i].at[r] = w[(size_t)r * ldw + (size_t)i];
+        for (int i = 0; i < n; i++) column[i].at[r] = w[(size_t)r * ldw + (size_t)i];
+}
+
+/* Where a row of a block has an infinity or NaN: *lost becomes NaN, elsewhere 0, and the row 0. */
+static void take_lost(lanes *column, lanes *lost)
+{
+    *lost = (lanes){ { 0 } };
     for (int i = 0; i < BB_BLOCK; i++)
-        EACH_LANE(r) {
-            const float v = b->w[i].at[r], a = fabsf(v);
-            b->lost.at[r] += v - v;
-            b->most.at[r] = a > size.at[r] ? v : b->most.at[r];
-            size.at[r] = a > size.at[r] ? a : size.at[r];
-        }
-    EACH_LANE(r) b->most.at[r] = b->lost.at[r] == 0.0f ? b->most.at[r] : 0.0f;
+        for (int p = 0; p < PARTS; p++) lost->part[p] += column[i].part[p] - column[i].part[p];
     for (int i = 0; i < BB_BLOCK; i++)
-        EACH_LANE(r) {
-            const float m = b->most.at[r];
-            b->w[i].at[r] = m != 0.0f ? b->w[i].at[r] / m : 0.0f;
+        for (int p = 0; p < PARTS; p++)
+            column[i].part[p] = pick(lost->part[p] == 0.0f, column[i].part[p], all(0.0f));
+}
+
+/* Find the largest of each row and divide by it. */
+static void normalize(tile_block *b)
+{
+    for (int p = 0; p < PARTS; p++) {
+        vec most = all(0.0f), size = most;
+        for (int i = 0; i < BB_BLOCK; i++) {
+            const vec v = b->w[i].part[p], a = pick(v < 0.0f, -v, v);
+            most = pick(a > size, v, most);
+            size = pick(a > size, a, size);
         }
+        b->most.part[p] = most;
+        for (int i = 0; i < BB_BLOCK; i++) b->w[i].part[p] /= pick(size > 0.0f, most, all(1.0f));
+    }
 }
 
 /* ------------------------------------------------------------- scale and codes ---------- */
@@ -104,7 +112,7 @@ static inline vec nearest_q8(vec v)
 {
     const vec shift = all(12582912.0f);   /* 1.5 · 2^23: the last place is 1 */
     const vec whole = v + shift - shift, most = all(127.0f);
-    return pick(whole > most, most, pick(whole < -most, -most, whole));
+    return pick(whole > -most, pick(whole < most, whole, most), -most);
 }
 
 typedef vec nearest_fn(vec v);
@@ -159,7 +167,6 @@ static inline void choose_codes(nearest_fn *nearest, int n_places, const float *
     }
     for (int i = 0; i < BB_BLOCK; i++)
         for (int p = 0; p < PARTS; p++) value[i].part[p] = nearest(b->w[i].part[p] * factor.part[p]);
-    EACH_LANE(r) scale->at[r] += b->lost.at[r];
 }
 
 /* ------------------------------------------------------------- bytes -------------------- */
@@ -190,40 +197,94 @@ static inline void write_q4(unsigned char *group, int block, const lanes *value)
 
 typedef void write_fn(unsigned char *group, int block, const lanes *value);
 
-/* One block of a tile, `rows` rows and n columns of which are there. */
-static inline void encode_block(nearest_fn *nearest, int n_places, const float *place, write_fn *write,
-                                size_t group_bytes, int rows, int n, const float *w, size_t ldw,
-                                const float *importance, unsigned char *group, int block)
-{
-    tile_block b;
-    lanes      scale, value[BB_BLOCK];
+/* What is special about a format. */
+typedef struct kind {
+    nearest_fn  *nearest;
+    int          n_places;
+    const float *place;
+    write_fn    *write;
+    size_t       group_bytes;
+} kind;
 
-    set_importance(&b, n, importance);
-    set_weights(&b, rows, n, w, ldw);
-    choose_codes(nearest, n_places, place, &b, &scale, value);
-    write(group, block, value);
+static inline void put(const kind *k, const lanes *scale, const lanes *value, unsigned char *group,
+                       int block)
+{
+    k->write(group, block, value);
     EACH_LANE(r) {
-        const uint16_t h = narrow_f16(scale.at[r]);
-        memcpy(group + bb_scale_at(group_bytes, block, r), &h, sizeof h);
+        const uint16_t h = narrow_f16(scale->at[r]);
+        memcpy(group + bb_scale_at(k->group_bytes, block, r), &h, sizeof h);
     }
 }
 
-#define DEFINE(name, group_bytes)                                                                 \
+/* Round the columns of a block, c of `columns` and on, one after the other, and change those up to
+   `end` by what is lost. */
+static inline void round_carrying(const kind *k, lanes *column, int c, int end, const lanes *scale,
+                                  const float *carry, lanes *value)
+{
+    for (int i = 0; i < BB_BLOCK; i++, c++)
+        for (int p = 0; p < PARTS; p++) {
+            const vec s = scale->part[p], w = column[c].part[p];
+            const vec v = k->nearest(w / pick(s != 0.0f, s, all(1.0f))), error = w - s * v;
+            value[i].part[p] = v;
+            for (int d = c + 1; d < end; d++)
+                column[d].part[p] -= error * carry[(size_t)c * BB_CARRY + (size_t)d];
+        }
+}
+
+/* Blocks that lie within BB_CARRY columns of a tile, `rows` rows and n columns of which are there.
+   carry: theirs, or NULL. */
+static inline void encode_blocks(const kind *k, int rows, int n, const float *w, size_t ldw,
+                                 const float *importance, const float *carry, unsigned char *group)
+{
+    const int  whole = (n + BB_GROUP_COLS - 1) / BB_GROUP_COLS * BB_GROUP_COLS;
+    lanes      column[BB_CARRY], lost[BB_CARRY / BB_BLOCK], scale, value[BB_BLOCK];
+    tile_block b;
+
+    for (int c = 0; c < whole; c += BB_BLOCK) {
+        const int left = n > c ? n - c : 0;
+        transpose(column + c, rows, left < BB_BLOCK ? left : BB_BLOCK, w + (left ? c : 0), ldw);
+        take_lost(column + c, lost + c / BB_BLOCK);
+    }
+    for (int c = 0; c < whole; c += BB_BLOCK) {
+        const int left = n > c ? n - c : 0;
+        set_importance(&b, left < BB_BLOCK ? left : BB_BLOCK, importance && left ? importance + c : NULL);
+        memcpy(b.w, column + c, sizeof b.w);
+        normalize(&b);
+        choose_codes(k->nearest, k->n_places, k->place, &b, &scale, value);
+        if (carry) round_carrying(k, column, c, n, &scale, carry, value);
+        EACH_LANE(r) scale.at[r] += lost[c / BB_BLOCK].at[r];
+        put(k, &scale, value, group + (size_t)(c / BB_GROUP_COLS) * k->group_bytes, c / BB_BLOCK);
+    }
+}
+
+static inline void encode(const kind *k, int rows, int cols, const float *w, size_t ldw,
+                          const float *importance, const float *carry, void *W, int first)
+{
+    for (int r = 0; r < rows; r += BB_TILE_ROWS)
+        for (int c = 0; c < cols; c += BB_CARRY)
+            encode_blocks(k, rows - r < BB_TILE_ROWS ? rows - r : BB_TILE_ROWS,
+                          cols - c < BB_CARRY ? cols - c : BB_CARRY, w + (size_t)r * ldw + c, ldw,
+                          importance ? importance + c : NULL,
+                          carry ? carry + (size_t)c * BB_CARRY : NULL,
+                          (unsigned char *)W
+                              + bb_group_at(k->group_bytes, cols, first + r, c / BB_BLOCK));
+}
+
+#define DEFINE(name, bytes_of_group)                                                              \
+    static const kind kind_##name = {                                                             \
+        nearest_##name, (int)(sizeof places_##name / sizeof(float)), places_##name, write_##name, \
+        bytes_of_group                                                                            \
+    };                                                                                            \
+    void BB_ENCODE(bb_encode_carrying_##name)(int rows, int cols, const float *w, size_t ldw,     \
+                                              const float *importance, const float *carry,        \
+                                              void *W, int first)                                 \
+    {                                                                                             \
+        encode(&kind_##name, rows, cols, w, ldw, importance, carry, W, first);                    \
+    }                                                                                             \
     void BB_ENCODE(bb_encode_##name)(int rows, int cols, const float *w, size_t ldw,              \
                                      const float *importance, void *W, int first)                 \
     {                                                                                             \
-        for (int r = 0; r < rows; r += BB_TILE_ROWS)                                              \
-            for (int k = 0; k < 2 * bb_groups(cols); k++) {                                       \
-                const int c = k * BB_BLOCK, left = cols > c ? cols - c : 0;                       \
-                encode_block(nearest_##name, (int)(sizeof places_##name / sizeof(float)),         \
-                             places_##name, write_##name, group_bytes,                            \
-                             rows - r < BB_TILE_ROWS ? rows - r : BB_TILE_ROWS,                   \
-                             left < BB_BLOCK ? left : BB_BLOCK,                                   \
-                             w + (size_t)r * ldw + (left ? c : 0), ldw,                           \
-                             importance ? importance + (left ? c : 0) : NULL,                     \
-                             (unsigned char *)W + bb_group_at(group_bytes, cols, first + r, k),   \
-                             k);                                                                  \
-            }                                                                                     \
+        encode(&kind_##name, rows, cols, w, ldw, importance, NULL, W, first);                     \
     }
 DEFINE(q8, BB_Q8_GROUP)
 DEFINE(q4, BB_Q4_GROUP)

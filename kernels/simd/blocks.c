@@ -407,7 +407,7 @@ static void few_fine(const matrix *m, int T, int rows, const int32_t *x, float *
         .few_bytes = x_bytes, .many_bytes = x_bytes, .prepare_few = BB_ISA(bb_prepare_blocks),    \
         .prepare_many = BB_ISA(bb_prepare_blocks), .few = BB_ISA(bb_few_##name_of),               \
         .many = BB_ISA(bb_many_##name_of), .decode = bb_decode_##name_of,                         \
-        .encode = ENCODE(name_of)                                                                 \
+        .encode = ENCODE(name_of), .encode_carrying = ENCODE(carrying_##name_of)                  \
     };
 FORMAT(q8, BB_TYPE_Q8, BB_Q8_GROUP)
 FORMAT(q4, BB_TYPE_Q4, BB_Q4_GROUP)

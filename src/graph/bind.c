@@ -32,6 +32,11 @@ struct bb_binder {
     job                   *jobs;          /* [n_jobs], capacity known from MEASURE */
     size_t                 n_jobs, n_small;
     int                    n_linears;
+    const float           *reads;         /* [n_reads] of bb_bind_reads */
+    int                    n_reads;
+    const float           *squares;       /* [n_reads] of them; NULL: nobody needed them */
+    bool                   has_squares;
+    const float           *importance, *carry;        /* of the matrix that was chosen last */
     bb_bind_stats          stats;
     bamba_error            first;         /* sticky */
 };
@@ -135,6 +140,62 @@ static bool check(bb_binder *b, const bb_tensor *t, bb_type type, int n_dims, co
 /* -------------------------------------------------------------- the mixers' verbs -------- */
 
 /* The format that the policy says for a matrix that is stored in another, counted. */
+/* A tensor of the calibration file; NULL if there is none. */
+static const float *find_moments(bb_binder *b, const char *name, const char *ending, int n_dims,
+                                 const size_t *dim)
+{
+    char full[3 * BB_MAX_NAME];
+
+    snprintf(full, sizeof full, "%s%s", name, ending);
+    const bb_tensor *t = bb_checkpoint_find(b->options->moments, full);
+    if (!t || b->first.code != BAMBA_OK) return NULL;
+    if (t->dtype != BB_TYPE_F32 || !has_shape(t, n_dims, dim) || !is_aligned(t->data, sizeof(float))) {
+        bb_fail(&b->first, BAMBA_ERR_FORMAT, "%s: '%s': expected %s, found %s", t->file, full,
+                bb_shape_show(BB_TYPE_F32, n_dims, dim).s,
+                bb_shape_show(t->dtype, t->n_dims, t->dim).s);
+        return NULL;
+    }
+    return (const float *)(const void *)t->data;
+}
+
+/* The squares of the scales that inputs have had, once for all matrices that read them. */
+static const float *square_reads(bb_binder *b)
+{
+    if (b->has_squares) return b->squares;
+    float *squares = bb_take(&b->arena, (size_t)b->n_reads, sizeof *squares);
+    for (int i = 0; b->pass == ATTACH && i < b->n_reads; i++) squares[i] = b->reads[i] * b->reads[i];
+    b->squares = squares;
+    b->has_squares = true;
+    return squares;
+}
+
+/* Which errors of a matrix matter, if it is going to be rounded with scales. */
+static void find_importance(bb_binder *b, const char *name, int cols, const bb_format *stored,
+                            const bb_format *wanted)
+{
+    const size_t dim[] = { ((size_t)cols + BB_CARRY - 1) / BB_CARRY, BB_CARRY, BB_CARRY };
+    const size_t n = (size_t)cols;
+
+    b->importance = b->carry = NULL;
+    if (b->skip || b->options->random || wanted == stored || wanted->block == 1) return;
+    if (b->options->moments) {
+        b->importance = find_moments(b, name, "", 1, &n);
+        b->carry = find_moments(b, name, BB_CARRY_ENDING, 3, dim);
+        if (!b->importance && b->reads && b->first.code == BAMBA_OK)
+            bb_fail(&b->first, BAMBA_ERR_FORMAT, "the calibration has no tensor '%s'", name);
+    }
+    if (!b->importance && b->n_reads == cols) b->importance = square_reads(b);
+}
+
+/* Remember what a linear map is called; its id is the number of those before it. */
+static void name_linear(bb_binder *b, const char *name, int cols)
+{
+    if (b->pass != ATTACH) return;
+    bb_linear_name *l = &b->g->linear[b->n_linears];
+    snprintf(l->name, sizeof l->name, "%s%s", b->prefix, name);
+    l->cols = cols;
+}
+
 static const bb_format *choose(bb_binder *b, bb_role role, const char *name, int rows, int cols,
                                const bb_format *stored)
 {
@@ -144,6 +205,7 @@ static const bb_format *choose(bb_binder *b, bb_role role, const char *name, int
     snprintf(full, sizeof full, "%s%s", b->prefix, name);
     const bb_format *f = o->policy ? o->policy(o->policy_context, role, full, rows, cols, stored)
                                    : stored;
+    find_importance(b, full, cols, stored, f);
     if (cols > b->g->widest) b->g->widest = cols;
     b->stats.n_params += (uint64_t)rows * (uint64_t)cols;
     b->stats.weights_bytes += f->bytes(rows, cols);
@@ -163,6 +225,8 @@ static void place(bb_binder *b, bb_matrix *out, bb_need *need)
     const bool             is_whole = r->first % r->stored->rows_together == 0;
 
     r->wanted = out->format;
+    r->importance = b->importance;
+    r->carry = b->carry;
     if (o->visit) {
         if (b->pass == ATTACH) o->visit(o->visit_context, need);
         return;
@@ -363,8 +427,10 @@ void bb_bind_vector(bb_binder *b, const float **out, const char *name, int n, bb
 void bb_bind_slice(bb_binder *b, bb_linear *out, const char *name, int rows, int cols,
                    bb_slice slice)
 {
-    bb_linear l = { .id = b->n_linears++ };
+    bb_linear l = { .id = b->n_linears };
 
+    name_linear(b, name, cols);
+    b->n_linears++;
     bind_matrix(b, &l.w, &l.row_scale, BB_ROLE_PROJECTION, name, rows, cols, slice);
     if (!b->skip) *out = l;
 }
@@ -387,6 +453,13 @@ void bb_bind_map(bb_binder *b, const float *values, int n, float (*map)(float))
     if (b->skip || b->pass != ATTACH || b->first.code != BAMBA_OK) return;
     float *v = (float *)(uintptr_t)values;            /* ours: the copy in the arena */
     for (int i = 0; i < n; i++) v[i] = map(v[i]);
+}
+
+void bb_bind_reads(bb_binder *b, const float *scale, int n)
+{
+    b->reads = scale;
+    b->n_reads = n;
+    b->has_squares = false;
 }
 
 /* -------------------------------------------------------------- the walk ----------------- */
@@ -429,6 +502,7 @@ static void bind_block(bb_binder *b, size_t i)
         if (m->bound_in == b->pass) continue;         /* another block uses it too */
         if (!b->skip) m->bound_in = b->pass;
         b->prefix = m->prefix;
+        bb_bind_reads(b, k->norm, width);
         m->kind->bind(m, b);
     }
 }
@@ -443,6 +517,7 @@ static void walk(bb_binder *b)
     b->n_linears = 0;
     b->stats = (bb_bind_stats){ 0 };
     b->prefix = "";
+    bb_bind_reads(b, NULL, 0);
     b->skip = !bb_graph_has_embed(g) && !(is_tied && bb_graph_has_head(g));
     bind_matrix(b, &g->embed, NULL, BB_ROLE_EMBEDDING, g->embed_name, g->n_rows, g->d_model,
                 (bb_slice){ 0 });
@@ -452,7 +527,9 @@ static void walk(bb_binder *b)
     b->prefix = "";
     b->skip = !bb_graph_has_head(g);
     bb_bind_vector(b, &g->norm, g->norm_name, g->d_model, BB_RANGE_SCALE);
-    g->head.id = b->n_linears;
+    bb_bind_reads(b, g->norm, g->d_model);
+    name_linear(b, g->head_name[0] ? g->head_name : g->embed_name, g->d_model);
+    g->head.id = b->n_linears++;
     if (!is_tied)
         bind_matrix(b, &g->head.w, &g->head.row_scale, BB_ROLE_HEAD, g->head_name, g->n_rows,
                     g->d_model, (bb_slice){ 0 });
@@ -645,8 +722,10 @@ bb_status bb_bind(bb_graph *g, bb_checkpoint *c, const bb_bind_options *options,
 
     BB_TRY(bb_system_check_memory("weights", b.arena.used, err));
     memory = bb_allocate(&g->alloc, b.arena.used, 1);
+    g->n_linears = b.n_linears;
+    g->linear = bb_new(&g->alloc, (size_t)b.n_linears, sizeof *g->linear);
     b.jobs = bb_new(&g->alloc, b.n_jobs + 1, sizeof *b.jobs);
-    if (!memory || !b.jobs) {
+    if (!memory || !b.jobs || !g->linear) {
         status = bb_fail(err, BAMBA_ERR_MEMORY, "weights: out of memory");
         goto done;
     }

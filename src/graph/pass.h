@@ -44,6 +44,15 @@ typedef struct bb_segment {               /* consecutive tokens of one session *
 
 struct bb_product_room;                   /* mixer/product.h */
 
+/* Somebody who looks at what linear maps read. `see` is called for columns first … first + n_cols - 1
+   of n <= BB_FEW_ROWS rows x [n, n_cols] row stride ld, which the map number `id` reads; by one thread
+   at a time for the same columns of the same map. `same`: map `id` reads what map `as` does. */
+typedef struct bb_observer {
+    void (*see)(struct bb_observer *o, int id, int first, int n_cols, int n, const float *x, size_t ld);
+    void (*same)(struct bb_observer *o, int id, int as);
+} bb_observer;
+enum { BB_OBSERVED_COLS = BB_CARRY };     /* n_cols, but of the last columns */
+
 /* What all threads of a pass share; constant while it runs, but for the memory it points to. */
 typedef struct bb_pass {
     const bb_kernels       *k;
@@ -59,6 +68,7 @@ typedef struct bb_pass {
     bb_arena                scratch;      /* every mixer carves it from the start, on a copy */
     struct bb_product_room *room;
     bb_profile             *profile;      /* [n_threads]; NULL: nobody asks where the time goes */
+    bb_observer            *observer;     /* NULL: nobody looks */
     atomic_bool            *overflow;     /* out, or NULL: a finite key or value did not fit the
                                              cache's type; what reads that key gives NaN */
 } bb_pass;

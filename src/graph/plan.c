@@ -179,6 +179,7 @@ void bb_graph_free(bb_graph *g)
     bb_release(&a, g->mixer);
     bb_release(&a, g->block);
     bb_release(&a, g->slot);
+    bb_release(&a, g->linear);
     bb_release(&a, g);
 }
 

@@ -16,6 +16,12 @@ enum { BB_MAX_DIM = 1 << 24, BB_MAX_LAYERS = 4096 };
 /* Operations that every graph has; those of the mixers follow. */
 enum { BB_OP_EMBED, BB_OP_NORM, BB_OP_HEAD, BB_N_GRAPH_OPS };
 
+/* What a linear map is called, and how wide it is. */
+typedef struct bb_linear_name {
+    char name[2 * BB_MAX_NAME];           /* of its weight, with the prefix of its mixer */
+    int  cols;
+} bb_linear_name;
+
 /* A whole network: planned first, then bound. Immutable afterwards. */
 typedef struct bb_graph {
     bb_allocator alloc;
@@ -45,6 +51,8 @@ typedef struct bb_graph {
     size_t       n_slots, cap_slots;
     const char  *op_name[BB_MAX_OPS];     /* [n_ops] static */
     int          n_ops;
+    bb_linear_name *linear;               /* [n_linears] by their id, the head last; once bound */
+    int          n_linears;
     const char *const *leftovers;         /* endings of tensor names that may be left over;
                                              static, ends with NULL; may be NULL */
 } bb_graph;

@@ -60,5 +60,7 @@ void bb_recode_rows(const bb_recode *r, int first, int n, void *to, int at, void
         return;
     }
     decode(r, row, n, scratch, (unsigned char *)scratch + count_float_bytes(r, n));
-    f->encode(n, r->cols, scratch, (size_t)r->cols, r->importance, to, at);
+    if (r->carry && f->encode_carrying)
+        f->encode_carrying(n, r->cols, scratch, (size_t)r->cols, r->importance, r->carry, to, at);
+    else f->encode(n, r->cols, scratch, (size_t)r->cols, r->importance, to, at);
 }

@@ -14,6 +14,7 @@ typedef struct bb_recode {
     int                  first;           /* its row that becomes row 0 */
     int                  cols;
     const float         *importance;      /* [cols] of each input, or NULL (bb_encode_fn) */
+    const float         *carry;           /* bb_encode_carrying_fn; or NULL */
 } bb_recode;
 
 /* n elements from element `at` of data of a format without scales, at any address, as float32. */

@@ -411,6 +411,35 @@ static void commit_few(const bb_exec *e, const void *context, int tile, int i)
     complete(e, j, &at, y, FEW_TILE, at.p->pair ? y + (size_t)j->x->T * FEW_TILE : NULL, FEW_TILE);
 }
 
+/* -------------------------------------------------------------- observer ----------------- */
+
+static void run_observe(const bb_exec *e, const void *context, int tile)
+{
+    const job   *j = context;
+    bb_observer *o = e->pass->observer;
+    const int    first = tile * BB_OBSERVED_COLS;
+    const int    n_cols = smaller(BB_OBSERVED_COLS, j->x->cols - first);
+    size_t       ld;
+
+    for (int t = 0; t < j->x->T; t += BB_FEW_ROWS) {
+        const int    n = smaller(BB_FEW_ROWS, j->x->T - t);
+        const float *rows = rows_at(e, j, t, n, &ld);
+        o->see(o, j->product->linear->id, first, n_cols, n, rows + first, ld);
+    }
+    if (tile > 0) return;
+    for (int i = 0; i < j->n; i++) {
+        if (i > 0) o->same(o, j->product[i].linear->id, j->product->linear->id);
+        if (j->product[i].pair) o->same(o, j->product[i].pair->id, j->product->linear->id);
+    }
+}
+
+/* A stage of its own, in which one thread at a time has the same columns. */
+static void observe(const bb_exec *e, const job *j)
+{
+    bb_each_tile(e, divide_up(j->x->cols, BB_OBSERVED_COLS), run_observe, j);
+    bb_mark(e, j->op);
+}
+
 /* -------------------------------------------------------------- products ----------------- */
 
 static void run(const bb_exec *e, job *j)
@@ -419,6 +448,7 @@ static void run(const bb_exec *e, job *j)
     const bb_format  *f = p->linear->w.format, *pair = p->pair ? p->pair->w.format : f;
     int               n_tiles = 0;
 
+    if (e->pass->observer) observe(e, j);
     keep_apart(j->x, preparer(j->x, f), preparer(j->x, pair));
     j->tile_rows = j->x->many ? MANY_TILE : few_tile_rows(e, j);
     for (int i = 0; i < j->n; i++) n_tiles += count_tiles(j, &p[i]);

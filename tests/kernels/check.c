@@ -354,6 +354,7 @@ static void check_level(check *c)
 {
     check_convert(c);
     check_products(c);
+    check_encoding(c);
     check_elementwise(c);
     check_norm(c);
     check_conv1d(c);

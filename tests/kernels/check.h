@@ -96,6 +96,7 @@ const char *type_name(int type);
 /* The families, and the benchmark. */
 void check_convert(check *c);
 void check_products(check *c);
+void check_encoding(check *c);
 void check_elementwise(check *c);
 void check_norm(check *c);
 void check_conv1d(check *c);
