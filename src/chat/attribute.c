@@ -150,15 +150,19 @@ static bb_value read_part(bb_work *w, const bb_passage *path, size_t begin, size
     return begin < end ? bb_int(v) : bb_text(bb_passage_slice(w, path, begin, end));
 }
 
-bb_value bb_path(bb_work *w, bb_value x, bb_value path)
+bb_value bb_path(bb_work *w, bb_value x, bb_value path, bb_value fallback)
 {
     if (path.kind == BB_NONE || path.kind == BB_MISSING) return x;
-    if (path.kind != BB_TEXT) return bb_item(w, x, path);
+    if (path.kind != BB_TEXT) {
+        x = bb_item(w, x, path);
+        return x.kind == BB_UNDEFINED && fallback.kind > BB_NONE ? fallback : x;
+    }
     const bb_passage *p = path.is.text;
     for (size_t begin = 0; begin <= p->n && w->status == BAMBA_OK;) {
         const char *dot = begin < p->n ? memchr(p->s + begin, '.', p->n - begin) : NULL;
         const size_t end = dot ? (size_t)(dot - p->s) : p->n;
         x = bb_item(w, x, read_part(w, p, begin, end));
+        if (x.kind == BB_UNDEFINED && fallback.kind > BB_NONE) x = fallback;
         begin = end + 1;
     }
     return x;

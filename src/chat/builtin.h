@@ -57,8 +57,9 @@ bb_work *bb_render_work(bb_render *r);
 /* x.name, x['name'] and x[key] as templates see them. */
 bb_value bb_attribute(bb_work *w, bb_value x, const bb_passage *name);
 bb_value bb_item(bb_work *w, bb_value x, bb_value key);
-/* Walk a dotted path, as filters take it: "address.city", "0". */
-bb_value bb_path(bb_work *w, bb_value x, bb_value path);
+/* Walk a dotted path, as filters take it: "address.city", "0". What is undefined on the way becomes
+   the fallback; none if that is BB_MISSING or None. */
+bb_value bb_path(bb_work *w, bb_value x, bb_value path, bb_value fallback);
 bb_value bb_slice(bb_work *w, bb_value x, const bb_value bound[3]);
 bb_value bb_binary(bb_work *w, int op, bb_value a, bb_value b);
 bool     bb_contains(bb_work *w, bb_value x, bb_value where);

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+static const bb_value NOTHING = { .kind = BB_MISSING };
+
 static bool is_true(bb_value v)
 {
     return v.kind != BB_MISSING && bb_truth(v);
@@ -74,7 +76,7 @@ static bb_value filter_join(bb_render *r, bb_value *v, const bb_arguments *rest)
     (void)rest;
     for (size_t i = 0; ok(r) && i < items.is.list->n; i++) {
         if (i && v[1].kind != BB_MISSING) bb_put(&b, bb_string(w, v[1]));
-        bb_put(&b, bb_string(w, bb_path(w, items.is.list->item[i], given_or_none(v[2]))));
+        bb_put(&b, bb_string(w, bb_path(w, items.is.list->item[i], given_or_none(v[2]), NOTHING)));
     }
     return bb_text(bb_builder_text(&b));
 }
@@ -125,7 +127,7 @@ static bb_value filter_sum(bb_render *r, bb_value *v, const bb_arguments *rest)
 
     (void)rest;
     for (size_t i = 0; ok(r) && i < items.is.list->n; i++)
-        sum = bb_binary(w, '+', sum, bb_path(w, items.is.list->item[i], given_or_none(v[1])));
+        sum = bb_binary(w, '+', sum, bb_path(w, items.is.list->item[i], given_or_none(v[1]), NOTHING));
     return sum;
 }
 
@@ -135,7 +137,7 @@ static bb_value filter_sum(bb_render *r, bb_value *v, const bb_arguments *rest)
 static bb_value sort_key(bb_render *r, bb_value item, bb_value attribute, bool keep_case)
 {
     bb_work       *w = bb_render_work(r);
-    const bb_value key = bb_path(w, item, attribute);
+    const bb_value key = bb_path(w, item, attribute, NOTHING);
 
     if (keep_case || key.kind != BB_TEXT || !ok(r)) return key;
     const bb_passage name = { .s = "lower", .n = 5 };
@@ -262,7 +264,7 @@ static bb_value filter_groupby(bb_render *r, bb_value *v, const bb_arguments *re
         const bb_value item = list.is.list->item[i], *key = keys.is.list->item + i;
         if (group.kind == BB_MISSING || !bb_equal(w, key[0], key[-1])) {
             group = bb_list_new(w, BB_LIST);
-            bb_list_push(w, out, bb_tuple2(w, bb_path(w, item, v[1]), group));
+            bb_list_push(w, out, bb_tuple2(w, bb_path(w, item, v[1], v[2]), group));
         }
         bb_list_push(w, group, item);
     }
@@ -303,9 +305,7 @@ static bb_value map_attribute(bb_render *r, bb_value items, const bb_arguments *
     if (attribute.kind == BB_MISSING)
         bb_work_fail(w, BAMBA_ERR_FORMAT, "map: expected a filter or an attribute");
     for (size_t i = 0; ok(r) && i < items.is.list->n; i++) {
-        bb_value v = bb_path(w, items.is.list->item[i], attribute);
-        if (v.kind == BB_UNDEFINED && fallback.kind > BB_NONE) v = fallback;
-        bb_list_push(w, out, v);
+        bb_list_push(w, out, bb_path(w, items.is.list->item[i], attribute, fallback));
     }
     return out;
 }
@@ -337,7 +337,7 @@ static bb_value choose(bb_render *r, bb_value *v, const bb_arguments *rest, bool
         bb_work_fail(w, BAMBA_ERR_FORMAT, "expected the name of an attribute");
     for (size_t i = 0; ok(r) && i < items.is.list->n; i++) {
         const bb_value item = items.is.list->item[i];
-        bb_value       x = by_attribute ? bb_path(w, item, rest->value[0]) : item;
+        bb_value       x = by_attribute ? bb_path(w, item, rest->value[0], NOTHING) : item;
         if (rest->n > by_attribute) x = apply_named(r, BB_TESTS, x, rest, by_attribute);
         if (bb_truth(x) == wanted) bb_list_push(w, out, item);
     }
