@@ -526,15 +526,24 @@ BAMBA_API bamba_status bamba_tokenize(const bamba_tokenizer *tokenizer, const ch
                                       size_t n_bytes, unsigned flags, int32_t **ids,
                                       size_t *n_ids, bamba_error *err);
 
+/** Bytes [begin, end) of a text. */
+typedef struct bamba_range {
+    size_t begin, end;
+} bamba_range;
+
 typedef struct bamba_tokenize_options {
     size_t             struct_bytes;
     unsigned           flags;             /* BAMBA_TOKENIZE_…                                    */
     bamba_progress_fn *progress;          /* unit: bytes of the text whose ids are known; called
                                              while it is split too. Not within one word           */
     void              *progress_context;
+    const bamba_range *plain;             /* [n_plain] in order, apart from each other: what users
+                                             typed. A special token of which a byte lies in one of
+                                             them is ordinary text                                */
+    size_t             n_plain;
 } bamba_tokenize_options;
 
-#define BAMBA_TOKENIZE_OPTIONS { sizeof(bamba_tokenize_options), 0, NULL, NULL }
+#define BAMBA_TOKENIZE_OPTIONS { sizeof(bamba_tokenize_options), 0, NULL, NULL, NULL, 0 }
 
 /** The same with a function that watches, and can end it: BAMBA_ERR_CANCELLED, no ids. It is called
     by the calling thread. options may be NULL. */
@@ -656,11 +665,6 @@ typedef struct bamba_chat_options {
 } bamba_chat_options;
 
 #define BAMBA_CHAT_OPTIONS { sizeof(bamba_chat_options), NULL, 0, NULL, 0, 0, 0, 0, 0 }
-
-/** Bytes [begin, end) of a text. */
-typedef struct bamba_range {
-    size_t begin, end;
-} bamba_range;
 
 /** A conversation as a model reads it. */
 typedef struct bamba_prompt {

@@ -42,14 +42,15 @@ static bool changes(bb_value x, const bb_passage *name)
 static const bb_builtin *find_method(bb_value x, const bb_passage *name)
 {
     static const bb_builtin *const dict[] = { bb_dict_methods, NULL };
-    static const bb_builtin *const list[] = { bb_list_methods, NULL };
+    static const bb_builtin *const list[] = { bb_list_methods, bb_tuple_methods, NULL };
     static const bb_builtin *const loop[] = { bb_loop_methods, NULL };
 
     switch (x.kind) {
     case BB_TEXT:  return bb_builtin_find(BB_TEXT_METHODS, name);
     case BB_DICT:  return bb_builtin_find(dict, name);
     case BB_LIST:
-    case BB_TUPLE: return bb_builtin_find(list, name);
+    case BB_TUPLE:
+    case BB_RANGE: return bb_builtin_find(x.kind == BB_LIST ? list : list + 1, name);
     case BB_LOOP:  return bb_builtin_find(loop, name);
     default:       return NULL;
     }

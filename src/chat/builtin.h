@@ -38,7 +38,8 @@ typedef struct bb_method {
 /* Tables, ended by a name of NULL. */
 extern const bb_builtin bb_text_filters[], bb_list_filters[], bb_value_filters[];
 extern const bb_builtin bb_value_tests[], bb_functions[], bb_text_methods[], bb_case_methods[];
-extern const bb_builtin bb_dict_methods[], bb_list_methods[], bb_loop_methods[];
+extern const bb_builtin bb_dict_methods[], bb_list_methods[], bb_tuple_methods[];
+extern const bb_builtin bb_loop_methods[];
 
 typedef const bb_builtin *const bb_tables[4];         /* ended by NULL */
 extern bb_tables BB_FILTERS, BB_TESTS, BB_FUNCTIONS, BB_TEXT_METHODS;

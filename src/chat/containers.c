@@ -98,9 +98,13 @@ const bb_builtin bb_dict_methods[] = {
 };
 
 const bb_builtin bb_list_methods[] = {
+    { "copy", method_copy, "self" },
+    { NULL, NULL, NULL }
+};
+
+const bb_builtin bb_tuple_methods[] = {
     { "count", method_count, "self value" },
     { "index", method_index, "self value" },
-    { "copy", method_copy, "self" },
     { NULL, NULL, NULL }
 };
 

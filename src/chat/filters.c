@@ -310,7 +310,7 @@ static bb_value filter_round(bb_render *r, bb_value *v, const bb_arguments *rest
     if (precision < 0 || precision > 15)
         bb_work_fail(w, BAMBA_ERR_UNSUPPORTED, "round: expected a precision from 0 to 15");
     if (w->status != BAMBA_OK) return v[0];
-    if (common && v[0].kind != BB_FLOAT) return v[0];
+    if (common && v[0].kind != BB_FLOAT) return bb_int(bb_integer(v[0]));
     const double x = bb_number(v[0]);
     if (!common)
         return bb_float((bb_passage_is(v[2].is.text, "ceil") ? ceil(x * scale) : floor(x * scale)) /

@@ -234,7 +234,13 @@ bb_value bb_slice(bb_work *w, bb_value x, const bb_value bound[3])
     if (w->status != BAMBA_OK) return x;
     if (x.kind == BB_TEXT) return slice_text(w, x.is.text, i, end, step);
 
-    const bb_value list = bb_list_new(w, x.kind == BB_TUPLE ? BB_TUPLE : BB_LIST);
+    const bb_value list = bb_list_new(w, x.kind);
+    if (x.kind == BB_RANGE && w->status == BAMBA_OK) {
+        const bb_list *from = x.is.list;
+        list.is.list->begin = from->begin + i * from->step;
+        list.is.list->end = from->begin + end * from->step;
+        list.is.list->step = from->step * step;
+    }
     for (; (up ? i < end : i > end) && w->status == BAMBA_OK; i += step)
         bb_list_push(w, list, x.is.list->item[i]);
     return list;

@@ -319,8 +319,11 @@ void bb_dict_set(bb_work *w, bb_dict *d, bb_value key, bb_value value)
 
 /* -------------------------------------------------------------- walking ------------------ */
 
-static void push_chars(bb_work *w, bb_value list, const bb_passage *p)
+/* Characters are plain texts, also those of Markup. */
+static void push_chars(bb_work *w, bb_value list, const bb_passage *text)
 {
+    const bb_passage *p = bb_passage_markup(w, text, false);
+
     for (size_t at = 0, length; at < p->n && w->status == BAMBA_OK; at += length) {
         bb_passage_char(p, at, &length);
         bb_list_push(w, list, bb_text(bb_passage_slice(w, p, at, at + length)));
