@@ -17,7 +17,9 @@ enum {
     STEPS = 20000000,                     /* of a rendering, and so many more a byte of JSON */
     STEPS_A_BYTE = 200,
     BYTES = 64 << 20,                     /* likewise */
-    BYTES_A_BYTE = 64
+    BYTES_A_BYTE = 64,
+    PARSE_BYTES = 1 << 20,                /* of a template and its tokens; and so many more a byte */
+    PARSE_BYTES_A_BYTE = 1024
 };
 
 struct bamba_chat_template {
@@ -48,6 +50,8 @@ static bb_status parse(bamba_chat_template *t, bb_syntax *out, char *name, const
                        name, (int)TEXT_MOST_BYTES, text->n);
     if (valid < text->n)
         return bb_fail(err, BAMBA_ERR_FORMAT, "%s: not UTF-8 at byte %zu", name, valid);
+    t->work.n_most += PARSE_BYTES_A_BYTE * text->n;
+    t->work.n_most_steps += STEPS_A_BYTE * (uint64_t)text->n;
     t->work.name = name;
     t->work.err = err;
     bb_parse(&t->work, out, text->text, text->n);
@@ -133,8 +137,7 @@ bamba_status bamba_chat_template_open(bamba_chat_template **out, const char *dir
     if (!t) return bb_fail(err, BAMBA_ERR_MEMORY, "chat template: out of memory");
     t->alloc = a;
     t->work = (bb_work){ .a = &t->alloc, .err = err, .name = "chat template", .line = 1, .column = 1,
-                         .n_most = BYTES + 512 * (size_t)TEXT_MOST_BYTES,
-                         .n_most_steps = 20 * (uint64_t)STEPS };
+                         .n_most = PARSE_BYTES, .n_most_steps = STEPS };
     t->tokens = bb_dict_new(&t->work);
     BB_TRY(t->work.status);
     if (dir) BB_TRY(open_dir(t, dir, name, &o, err));
