@@ -50,7 +50,9 @@ static bb_node *parse_name(bb_parser *p, bool members)
     if (bb_passage_is(t->text, "varargs")) p->uses |= BB_VARARGS;
     if (bb_passage_is(t->text, "kwargs")) p->uses |= BB_KWARGS;
     if (bb_passage_is(t->text, "caller")) p->uses |= BB_CALLER;
+    if (!p->is_target) bb_note_name(p, node->text, false);
     if (!members || !bb_skip_op(p, '.')) return node;
+    bb_note_name(p, node->text, false);
     if (p->at->kind != BB_T_NAME) {
         bb_expected(p, "a name");
         return NULL;
@@ -478,8 +480,10 @@ static bool can_assign(const bb_node *node)
 bb_node *bb_parse_target(bb_parser *p, const char *end, bool members)
 {
     const bb_token *t = p->at;
-    bb_node        *node = parse_elements(p, members ? parse_member_target : parse_name_target, end,
-                                          false);
+
+    p->is_target = true;
+    bb_node *node = parse_elements(p, members ? parse_member_target : parse_name_target, end, false);
+    p->is_target = false;
     if (!node || failed(p) || can_assign(node)) return node;
     p->at = t;
     bb_expected(p, "a name to assign to");

@@ -127,9 +127,78 @@ static const bb_passage *take_name(bb_parser *p)
     return bb_intern(p, p->at++->text);
 }
 
+/* -------------------------------------------------------------- frames ------------------- */
+
+static void open_frame(bb_parser *p, const bb_token *at)
+{
+    bb_frame *f = bb_work_take(p->w, 1, sizeof *f);
+
+    if (!f) return;
+    *f = (bb_frame){ .outer = p->frame, .before = p->frames, .body = bb_node_new(p, BB_N_BODY, at) };
+    p->frame = p->frames = f;
+}
+
+/* Close a frame around a list of statements; returns its body. */
+static bb_node *close_frame(bb_parser *p, bb_node *list)
+{
+    bb_node *body = p->frame ? p->frame->body : NULL;
+
+    if (body) body->a = list;
+    if (p->frame) p->frame = p->frame->outer;
+    return body;
+}
+
+static bool knows(const bb_frame *f, const bb_passage *name)
+{
+    for (const bb_node *i = f->names; i; i = i->next)
+        if (i->text == name) return true;
+    return false;
+}
+
+void bb_note_name(bb_parser *p, const bb_passage *name, bool assigned)
+{
+    bb_frame *f = p->frame;
+
+    for (const bb_node *i = f ? f->names : NULL; i && bb_step(p->w, 1); i = i->next)
+        if (i->text == name) return;
+    bb_node *node = f ? bb_node_new(p, BB_N_NAME, p->at) : NULL;
+    if (!node) return;
+    node->text = name;
+    node->flags = assigned && f->n_branches == 0 ? BB_ASSIGNED : 0;
+    node->next = f->names;
+    f->names = node;
+}
+
+void bb_note_target(bb_parser *p, const bb_node *target)
+{
+    if (!target || p->w->status != BAMBA_OK) return;
+    if (target->kind == BB_N_NAME) bb_note_name(p, target->text, true);
+    for (const bb_node *i = target->kind == BB_N_TUPLE ? target->a : NULL; i; i = i->next)
+        bb_note_target(p, i);
+}
+
+/* Once all is parsed: give each body the variables that begin undefined in it. */
+static void find_fresh(bb_parser *p)
+{
+    for (const bb_frame *f = p->frames; f; f = f->before)
+        for (bb_node *i = f->names, *next; i && p->w->status == BAMBA_OK; i = next) {
+            bool known = !(i->flags & BB_ASSIGNED) || !f->body;
+            for (const bb_frame *o = f->outer; o && !known && bb_step(p->w, 1); o = o->outer)
+                known = knows(o, i->text);
+            next = i->next;
+            if (known) continue;
+            bb_node *fresh = bb_node_new(p, BB_N_NAME, p->at);
+            if (!fresh) return;
+            fresh->text = i->text;
+            fresh->next = f->body->b;
+            f->body->b = fresh;
+        }
+}
+
 /* -------------------------------------------------------------- bodies ------------------- */
 
-/* The statements of a construct whose names and loops are its own: a macro's, a caller's. */
+/* The statements of a construct whose names and loops are its own, a macro's or a caller's, up to a
+   tag; they end the frame that was opened for its parameters. */
 static bb_node *parse_closed_body(bb_parser *p, const char *end)
 {
     const int  loops = p->n_loops;
@@ -139,14 +208,14 @@ static bb_node *parse_closed_body(bb_parser *p, const char *end)
     p->n_loops = 0;
     p->is_soft = false;
     expect_end(p);
-    bb_node *body = parse_body(p, ends);
+    bb_node *body = close_frame(p, parse_body(p, ends));
     bb_expect_name(p, end);
     p->n_loops = loops;
     p->is_soft = soft;
     return body;
 }
 
-/* The same where only the names are its own. */
+/* The same where the loops around go on. */
 static bb_node *parse_scoped_body(bb_parser *p, const char *end)
 {
     const bool soft = p->is_soft;
@@ -154,7 +223,7 @@ static bb_node *parse_scoped_body(bb_parser *p, const char *end)
 
     p->is_soft = false;
     expect_end(p);
-    bb_node *body = parse_body(p, ends);
+    bb_node *body = close_frame(p, parse_body(p, ends));
     bb_expect_name(p, end);
     p->is_soft = soft;
     return body;
@@ -179,7 +248,9 @@ static bb_node *parse_if(bb_parser *p, const bb_token *t)
         if (!is_else) branch->a = bb_parse_tuple(p, false, NULL);
         bb_skip_op(p, ':');
         expect_end(p);
+        if (p->frame) p->frame->n_branches++;
         branch->b = parse_body(p, is_else ? last : ends);
+        if (p->frame) p->frame->n_branches--;
         bb_append(&tail, branch);
         at = p->at;
         if (is_else || p->w->status != BAMBA_OK) break;
@@ -188,6 +259,14 @@ static bb_node *parse_if(bb_parser *p, const bb_token *t)
     p->is_soft = soft;
     bb_expect_name(p, "endif");
     return node;
+}
+
+/* Names that a body begins with: they have values. */
+static void know_target(bb_parser *p, const bb_node *target)
+{
+    if (p->frame) p->frame->n_branches++;
+    bb_note_target(p, target);
+    if (p->frame) p->frame->n_branches--;
 }
 
 static bb_node *parse_for(bb_parser *p, const bb_token *t)
@@ -204,18 +283,25 @@ static bb_node *parse_for(bb_parser *p, const bb_token *t)
     }
     bb_expect_name(p, "in");
     node->b = bb_parse_tuple(p, false, "recursive");
-    if (bb_skip_name(p, "if")) node->c = bb_parse_expression(p);
+    if (bb_skip_name(p, "if")) {
+        open_frame(p, t);                 /* the condition's own */
+        node->c = bb_parse_expression(p);
+        close_frame(p, NULL);
+    }
     if (bb_skip_name(p, "recursive")) node->flags = BB_RECURSIVE;
     bb_skip_op(p, ':');
     p->is_soft = false;
     expect_end(p);
     p->n_loops++;
-    node->d = parse_body(p, ends);
+    open_frame(p, t);
+    know_target(p, node->a);
+    node->d = close_frame(p, parse_body(p, ends));
     p->n_loops--;
     if (bb_skip_name(p, "else")) {
         bb_skip_op(p, ':');
         expect_end(p);
-        node->e = parse_body(p, (const char *const[]){ "endfor", NULL });
+        open_frame(p, t);
+        node->e = close_frame(p, parse_body(p, (const char *const[]){ "endfor", NULL }));
     }
     bb_expect_name(p, "endfor");
     p->is_soft = soft;
@@ -230,9 +316,12 @@ static bb_node *parse_set(bb_parser *p, const bb_token *t)
     node->a = bb_parse_target(p, NULL, true);
     if (bb_skip_op(p, '=')) {
         node->b = bb_parse_tuple(p, true, NULL);
+        bb_note_target(p, node->a);
         return node;
     }
     node->kind = BB_N_CAPTURE;
+    bb_note_target(p, node->a);
+    open_frame(p, t);
     node->c = bb_parse_filters(p, false);
     node->b = parse_scoped_body(p, "endset");
     return node;
@@ -260,6 +349,8 @@ static void parse_parameters(bb_parser *p, bb_node *macro)
         bb_node *parameter = bb_node_new(p, BB_N_PARAMETER, p->at);
         if (!parameter) return;
         parameter->text = take_name(p);
+        if (!parameter->text) return;
+        bb_note_name(p, parameter->text, false);
         if (bb_skip_op(p, '=')) {
             optional = true;
             parameter->a = bb_parse_expression(p);
@@ -278,6 +369,9 @@ static bb_node *parse_macro(bb_parser *p, const bb_token *t)
 
     if (!node) return NULL;
     node->text = take_name(p);
+    if (!node->text) return NULL;
+    bb_note_name(p, node->text, true);
+    open_frame(p, t);
     parse_parameters(p, node);
     bb_skip_op(p, ':');
     parse_macro_body(p, node, "endmacro");
@@ -291,8 +385,13 @@ static bb_node *parse_call_block(bb_parser *p, const bb_token *t)
 
     if (!node || !macro) return NULL;
     macro->text = bb_passage_of(p->w, "caller", 6);
+    bb_frame *const outer = p->frame;
+    open_frame(p, t);
     if (bb_at_op(p, '(')) parse_parameters(p, macro);
+    bb_frame *const inner = p->frame;
+    p->frame = outer;                     /* the call is not the caller's */
     node->a = bb_parse_expression(p);
+    p->frame = inner;
     node->b = macro;
     if (node->a && node->a->kind != BB_N_CALL) {
         locate(p, t);
@@ -310,6 +409,7 @@ static bb_node *parse_filter_block(bb_parser *p, const bb_token *t)
     if (!node) return NULL;
     node->c = bb_parse_filters(p, true);
     bb_skip_op(p, ':');
+    open_frame(p, t);
     node->b = parse_scoped_body(p, "endfilter");
     return node;
 }
@@ -329,7 +429,10 @@ static bb_node *parse_with(bb_parser *p, const bb_token *t)
         if (!bb_skip_op(p, ',')) break;
     }
     bb_skip_op(p, ':');
-    if (node) node->b = parse_scoped_body(p, "endwith");
+    if (!node) return NULL;
+    open_frame(p, t);
+    for (const bb_node *i = node->a; i; i = i->next) know_target(p, i->a);
+    node->b = parse_scoped_body(p, "endwith");
     return node;
 }
 
@@ -337,6 +440,7 @@ static bb_node *parse_generation(bb_parser *p, const bb_token *t)
 {
     bb_node *node = bb_node_new(p, BB_N_GENERATION, t);
 
+    open_frame(p, t);
     if (node) node->b = parse_closed_body(p, "endgeneration");
     return node;
 }
@@ -476,6 +580,8 @@ bool bb_parse(bb_work *w, bb_syntax *out, const char *text, size_t n)
     out->caller = bb_intern(&p, bb_passage_of(w, "caller", 6));
     out->kwargs = bb_intern(&p, bb_passage_of(w, "kwargs", 6));
     out->varargs = bb_intern(&p, bb_passage_of(w, "varargs", 7));
-    out->body = parse_body(&p, NULL);
+    open_frame(&p, p.at);
+    out->body = close_frame(&p, parse_body(&p, NULL));
+    find_fresh(&p);
     return w->status == BAMBA_OK;
 }

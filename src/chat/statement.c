@@ -44,7 +44,7 @@ static void hold(bb_scope *s)
     for (; s && !s->is_held; s = s->outer) s->is_held = true;
 }
 
-/* Run a body in a scope inside another one; its text goes to the output. */
+/* Run a BB_N_BODY in a scope inside another one; its text goes to the output. */
 static jump run_inside(bb_render *r, const bb_node *body, bb_scope *scope)
 {
     bb_scope *const outer = r->scope;
@@ -52,7 +52,10 @@ static jump run_inside(bb_render *r, const bb_node *body, bb_scope *scope)
 
     if (!scope) return ON;
     r->scope = scope;
-    j = run_body(r, body);
+    for (const bb_node *i = body->b; i && !failed(r); i = i->next)
+        bb_scope_set(r, scope, i->text,
+                     bb_undefined_attribute(&r->w, BB_VALUE(BB_MISSING), i->text, false));
+    j = run_body(r, body->a);
     r->scope = outer;
     return j;
 }
@@ -158,8 +161,8 @@ static jump run_loop(bb_render *r, bb_loop *loop)
         r->scope = scope;
         bb_scope_set(r, scope, r->syntax->loop, (bb_value){ .kind = BB_LOOP, .is.loop = loop });
         bb_assign(r, node->a, loop->current);
-        j = run_body(r, node->d);
         r->scope = outer;
+        j = run_inside(r, node->d, scope);
     }
     if (failed(r) || loop->index0 >= 0) return ON;
     return node->e ? run_inside(r, node->e, bb_scope_new(r, loop->scope)) : ON;
@@ -389,5 +392,5 @@ void bb_run(bb_render *r, const bb_syntax *syntax)
 {
     r->syntax = syntax;
     r->scope = bb_scope_new(r, NULL);
-    if (r->scope) run_body(r, syntax->body);
+    if (r->scope) run_inside(r, syntax->body, r->scope);
 }

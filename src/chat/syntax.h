@@ -36,16 +36,19 @@ typedef enum bb_node_kind {
     BB_N_PRINT,                           /* a                                                 */
     BB_N_IF,                              /* list a of branches                                */
     BB_N_BRANCH,                          /* if a (NULL: else) then list b                     */
-    BB_N_FOR,                             /* for a in b if c: list d, else list e              */
+    /* The bodies of those below that are b, d or e are a BB_N_BODY. */
+    BB_N_FOR,                             /* for a in b if c: d, else e                        */
     BB_N_SET,                             /* a = b                                             */
-    BB_N_CAPTURE,                         /* a = list b, through the filters c                 */
-    BB_N_MACRO,                           /* text(list a of parameters): list b                */
+    BB_N_CAPTURE,                         /* a = b, through the filters c                      */
+    BB_N_MACRO,                           /* text(list a of parameters): b                     */
     BB_N_PARAMETER,                       /* text = a, which may be NULL                       */
     BB_N_CALL_BLOCK,                      /* call of the call a; macro b is its caller         */
-    BB_N_FILTER_BLOCK,                    /* list b, through the filters c                     */
-    BB_N_WITH,                            /* list a of settings, list b                        */
-    BB_N_GENERATION,                      /* list b                                            */
-    BB_N_BREAK, BB_N_CONTINUE
+    BB_N_FILTER_BLOCK,                    /* b, through the filters c                          */
+    BB_N_WITH,                            /* list a of settings, b                             */
+    BB_N_GENERATION,                      /* b                                                 */
+    BB_N_BREAK, BB_N_CONTINUE,
+    BB_N_BODY                             /* list a, with variables of its own; list b of those
+                                             that begin undefined, whatever is outside          */
 } bb_node_kind;
 
 enum {                                    /* flags of a node                                   */
@@ -79,7 +82,7 @@ struct bb_node {
 };
 
 typedef struct bb_syntax {
-    bb_node          *body;               /* list                                              */
+    bb_node          *body;               /* a BB_N_BODY                                       */
     const bb_passage *loop, *caller, *kwargs, *varargs;   /* the names of special variables     */
 } bb_syntax;
 

@@ -293,6 +293,38 @@ z
 {{ 1 if }}
 {{ 1 is not }}
 {{ x.1a }}
+{% for x in l %}{{ i }}{% endfor %}{% set i = 1 %}{{ i }}
+{% macro f() %}{{ i }}{% endmacro %}{{ f() }}{% set i = 1 %}{{ f() }}
+{{ i }}{% for x in l %}{{ i }}{% endfor %}{% set i = 1 %}{{ i }}
+{% for x in l %}{% set i = x %}{{ i }}{% endfor %}{{ i }}
+{% for x in l %}{% if x == 1 %}{% set i = x %}{% endif %}{{ i }}{% endfor %}{{ i }}
+{% if false %}{% set i = 3 %}{% endif %}{{ i }}
+{% for x in l %}{% for y in l %}{{ i }}{% endfor %}{% set i = x %}{% endfor %}{{ i }}
+{% macro f() %}{% set i = 2 %}{{ i }}{% endmacro %}{{ f() }}{{ i }}
+{% macro f() %}{% for x in l %}{{ i }}{% endfor %}{% set i = 2 %}{% endmacro %}{{ f() }}{{ i }}
+{% set v = 1 %}{% for x in l %}{{ v }}{% set v = v + 1 %}{% endfor %}{{ v }}
+{% set v = 1 %}{% macro f() %}{{ v }}{% set v = 5 %}{{ v }}{% endmacro %}{{ f() }}{{ v }}{% set v = 7 %}{{ f() }}
+{% for x in l %}{% macro f() %}{{ x }}{{ i }}{% endmacro %}{{ f() }}{% set i = 8 %}{{ f() }}{% endfor %}
+{% set q %}{% set i = 9 %}{{ i }}{% endset %}{{ q }}{{ i }}
+{% with i = 2 %}{{ i }}{% set i = 3 %}{{ i }}{% endwith %}{{ i }}
+{% with a = i, i = 4 %}{{ a }}{{ i }}{% endwith %}
+{% for i in l %}{{ i }}{% endfor %}{{ i }}
+{% for i in l %}{% for i in [8] %}{{ i }}{% endfor %}{{ i }}{% endfor %}{{ i }}
+{% macro f(i) %}{% if true %}{% set i = i + 1 %}{% endif %}{{ i }}{% endmacro %}{{ f(1) }}
+{% call(i) g() %}{{ i }}{% endcall %}{% macro g() %}{{ caller(3) }}{% endmacro %}
+{% macro g() %}{{ caller(3) }}{{ i }}{% endmacro %}{% call(i) g() %}{{ i }}{% endcall %}
+{% if i %}{% for x in l %}{{ n2 }}{% set n2 = x %}{% endfor %}{% endif %}{{ n2 is defined }}
+{% macro f() %}{{ g() }}{% endmacro %}{% macro g() %}G{% endmacro %}{{ f() }}
+{% for x in l %}{{ g() }}{% endfor %}{% macro g() %}G{% endmacro %}
+{% for x in l if x > i - 6 %}{{ x }}{% set i = 0 %}{% endfor %}
+{% filter upper %}{% set i = "a" %}{{ i }}{% endfilter %}{{ i }}
+{% generation %}{% set i = "a" %}{{ i }}{% endgeneration %}{{ i }}
+{% for x in l %}{% if x == 3 %}{% set first = x %}{% endif %}{{ first is defined }}{% endfor %}
+{% set i = i + 1 %}{{ i }}
+{% for x in l %}{% set i = i + 1 %}{{ i }}{% endfor %}{{ i }}
+{% if true %}{% macro f() %}{{ z9 }}{% endmacro %}{% endif %}{% set z9 = 4 %}{{ f() }}
+{% for x in [] %}{% else %}{% set i = 1 %}{{ i }}{% endfor %}{{ i }}
+{% for x in [1] %}{% else %}{{ x }}{% endfor %}{{ x is defined }}
 """
 
 
