@@ -175,7 +175,8 @@ bb_status bb_chat_source_read(bb_chat_source *s, const char *name, bb_chat_text 
     }
     bb_json_doc *doc = find_key(s);
     if (!doc) return BAMBA_OK;
-    snprintf(out->name, sizeof out->name, is_default ? "%s: chat_template" : "%s: chat_template '%.40s'",
+    snprintf(out->name, sizeof out->name,
+             is_default ? "%s: chat_template" : "%s: chat_template '%.40s'",
              doc == s->config ? "tokenizer_config.json" : "chat_template.json", name);
     read_key(doc, name, out);
     return bb_chat_source_status(s, err);

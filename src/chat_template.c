@@ -1,4 +1,4 @@
-/* chat_template.c - bamba_chat_template: from a conversation to the prompt a model was trained on. */
+/* chat_template.c - bamba_chat_template: from a conversation to the prompt of a model. */
 #include "base/options.h"
 #include "base/utf8.h"
 #include "base/file.h"
@@ -18,7 +18,7 @@ enum {
     STEPS_A_BYTE = 200,
     BYTES = 64 << 20,                     /* likewise */
     BYTES_A_BYTE = 64,
-    PARSE_BYTES = 1 << 20,                /* of a template and its tokens; and so many more a byte */
+    PARSE_BYTES = 1 << 20,                /* of a template and its tokens; and more a byte */
     PARSE_BYTES_A_BYTE = 1024
 };
 
@@ -46,8 +46,8 @@ static bb_status parse(bamba_chat_template *t, bb_syntax *out, char *name, const
 
     memcpy(name, text->name, sizeof text->name);
     if (text->n > TEXT_MOST_BYTES)
-        return bb_fail(err, BAMBA_ERR_FORMAT, "%s: expected at most %d bytes of a template, found %zu",
-                       name, (int)TEXT_MOST_BYTES, text->n);
+        return bb_fail(err, BAMBA_ERR_FORMAT, "%s: expected at most %d bytes, found %zu", name,
+                       (int)TEXT_MOST_BYTES, text->n);
     if (valid < text->n)
         return bb_fail(err, BAMBA_ERR_FORMAT, "%s: not UTF-8 at byte %zu", name, valid);
     t->work.n_most += PARSE_BYTES_A_BYTE * text->n;
@@ -65,8 +65,8 @@ static bb_status read_named(bamba_chat_template *t, bb_chat_source *s, const cha
     bb_status    status = bb_chat_source_read(s, name, &text, err);
 
     if (status == BAMBA_OK && text.text)
-        status = parse(t, for_tools ? &t->tools : &t->plain, for_tools ? t->tools_name : t->plain_name,
-                       &text, err);
+        status = parse(t, for_tools ? &t->tools : &t->plain,
+                       for_tools ? t->tools_name : t->plain_name, &text, err);
     *(for_tools ? &t->has_tools : &t->has_plain) = text.text != NULL;
     bb_chat_text_drop(s, &text);
     return status;
@@ -136,7 +136,8 @@ bamba_status bamba_chat_template_open(bamba_chat_template **out, const char *dir
     t = bb_new(&a, 1, sizeof *t);
     if (!t) return bb_fail(err, BAMBA_ERR_MEMORY, "chat template: out of memory");
     t->alloc = a;
-    t->work = (bb_work){ .a = &t->alloc, .err = err, .name = "chat template", .line = 1, .column = 1,
+    t->work = (bb_work){ .a = &t->alloc, .err = err, .name = "chat template",
+                         .line = 1, .column = 1,
                          .n_most = PARSE_BYTES, .n_most_steps = STEPS };
     t->tokens = bb_dict_new(&t->work);
     BB_TRY(t->work.status);
@@ -168,8 +169,8 @@ typedef struct inputs {
     bb_json_tree messages, tools, variables;
 } inputs;
 
-static bb_status build(bb_json_tree *tree, const bb_allocator *a, const char *name, const char *text,
-                       size_t n, bamba_error *err)
+static bb_status build(bb_json_tree *tree, const bb_allocator *a, const char *name,
+                       const char *text, size_t n, bamba_error *err)
 {
     if (!text) return BAMBA_OK;
     if (n > JSON_MOST_BYTES)
@@ -186,7 +187,8 @@ static bb_status build_inputs(inputs *in, const bb_allocator *a, const char *mes
     BB_TRY(build(&in->messages, a, "messages", messages, n, err));
     BB_TRY(build(&in->tools, a, "tools", o->tools, o->n_tools, err));
     BB_TRY(build(&in->variables, a, "variables", o->variables, o->n_variables, err));
-    if (in->tools.node && in->tools.node->kind != BB_JSON_ARRAY && in->tools.node->kind != BB_JSON_NULL)
+    if (in->tools.node && in->tools.node->kind != BB_JSON_ARRAY &&
+        in->tools.node->kind != BB_JSON_NULL)
         status = bb_fail(err, BAMBA_ERR_ARGUMENT, "tools: expected a list");
     if (in->variables.node && in->variables.node->kind != BB_JSON_OBJECT)
         status = bb_fail(err, BAMBA_ERR_ARGUMENT, "variables: expected an object");
@@ -245,7 +247,8 @@ static bb_status make_prompt(const bb_allocator *a, const bb_builder *b, bamba_p
     if (!p) return bb_fail(err, BAMBA_ERR_MEMORY, "prompt: out of memory");
     bamba_range *range = (bamba_range *)(void *)(p + 1);
     char        *text = (char *)(range + n);
-    *p = (prompt){ .view = { .text = text, .n_bytes = b->n, .user = range, .n_user = n }, .alloc = *a };
+    *p = (prompt){ .view = { .text = text, .n_bytes = b->n, .user = range, .n_user = n },
+                   .alloc = *a };
     if (b->n) memcpy(text, b->s, b->n);
     text[b->n] = '\0';
     for (size_t i = 0; i < b->n; i++) {
@@ -295,8 +298,8 @@ bamba_status bamba_chat_render(const bamba_chat_template *t, const char *message
     BB_TRY(bb_read_options(&o, sizeof o, sizeof o, options, "chat options", err));
     BB_TRY(build_inputs(&in, &t->alloc, messages, n_bytes, &o, err));
     if (!t->has_plain && (!in.tools.node || in.tools.node->kind != BB_JSON_ARRAY))
-        status = bb_fail(err, BAMBA_ERR_ARGUMENT, "chat template: there is one for conversations with "
-                         "tools alone");
+        status = bb_fail(err, BAMBA_ERR_ARGUMENT, "chat template: there is one for conversations "
+                         "with tools alone");
     else status = render(t, &in, n_bytes + o.n_tools + o.n_variables, &o, out, err);
 done:
     drop_inputs(&in, &t->alloc);

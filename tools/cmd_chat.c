@@ -52,8 +52,8 @@ static int render(const flags *f, setup *s, const texts *in)
         o.variables = f->variables;
         o.n_variables = f->variables ? strlen(f->variables) : 0;
         o.no_generation_prompt = f->no_prompt;
-        const bamba_status status = bamba_chat_render(t, in->messages.bytes ? in->messages.bytes : "",
-                                                      in->messages.n, &o, &p, &err);
+        const char *messages = in->messages.bytes ? in->messages.bytes : "";
+        const bamba_status status = bamba_chat_render(t, messages, in->messages.n, &o, &p, &err);
         if (status != BAMBA_OK) code = console_fail_library(status, &err);
     }
     if (p) fwrite(p->text, 1, p->n_bytes, stdout);

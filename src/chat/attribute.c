@@ -1,5 +1,5 @@
-/* attribute.c - x.name, x['name'] and x[3] as templates see them: Python's attributes and items, and
- * what the sandbox hides. */
+/* attribute.c - x.name, x['name'] and x[3] as templates see them: Python's attributes and items,
+ * and what the sandbox hides. */
 #include "chat/builtin.h"
 
 #include <stdlib.h>

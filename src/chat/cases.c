@@ -152,7 +152,8 @@ static bb_value pad(bb_render *r, bb_value *v, int left)
 {
     bb_work          *w = bb_render_work(r);
     const bb_passage *p = bb_want_text(w, v[0]);
-    const bb_passage *fill = v[2].kind == BB_MISSING ? bb_passage_of(w, " ", 1) : bb_want_text(w, v[2]);
+    const bb_passage *fill = v[2].kind == BB_MISSING ? bb_passage_of(w, " ", 1)
+                                                     : bb_want_text(w, v[2]);
     const int64_t     width = bb_want_integer(w, v[1], 0), n = width - (int64_t)p->n_chars;
     bb_builder        b = bb_builder_begin(w);
 

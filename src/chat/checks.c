@@ -31,11 +31,12 @@ KIND_TEST(test_float, v[0].kind == BB_FLOAT)
 KIND_TEST(test_number, bb_is_number(v[0]) || v[0].kind == BB_BIG)
 KIND_TEST(test_string, v[0].kind == BB_TEXT)
 KIND_TEST(test_mapping, v[0].kind == BB_DICT)
-KIND_TEST(test_iterable, v[0].kind == BB_UNDEFINED || v[0].kind == BB_TEXT || v[0].kind == BB_DICT ||
-                         v[0].kind == BB_LOOP || bb_is_sequence(v[0]))
+KIND_TEST(test_iterable, v[0].kind == BB_UNDEFINED || v[0].kind == BB_TEXT ||
+                         v[0].kind == BB_DICT || v[0].kind == BB_LOOP || bb_is_sequence(v[0]))
 /* What has a length and elements; Python finds both in Jinja's Undefined. */
-KIND_TEST(test_sequence, v[0].kind == BB_UNDEFINED || v[0].kind == BB_TEXT || v[0].kind == BB_DICT ||
-                         v[0].kind == BB_LIST || v[0].kind == BB_TUPLE || v[0].kind == BB_RANGE)
+KIND_TEST(test_sequence, v[0].kind == BB_UNDEFINED || v[0].kind == BB_TEXT ||
+                         v[0].kind == BB_DICT || v[0].kind == BB_LIST || v[0].kind == BB_TUPLE ||
+                         v[0].kind == BB_RANGE)
 
 static bb_value divides(bb_render *r, bb_value x, int64_t by, int64_t rest)
 {

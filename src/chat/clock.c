@@ -38,7 +38,8 @@ static date split(int64_t now)
     d.minute = (int)(rest / 60 % 60);
     d.second = (int)(rest % 60);
     /* Years of 400 begin in March 2000, so that the leap day is the last. */
-    const int64_t shifted = days - 11017, era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;
+    const int64_t shifted = days - 11017;
+    const int64_t era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;
     const int64_t day = shifted - era * 146097;
     const int64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
     const int64_t in_year = day - (365 * year + year / 4 - year / 100);
@@ -147,7 +148,8 @@ static void put_format(bb_builder *b, const date *d, const char *format, size_t 
     for (size_t at = 0; at < n && b->w->status == BAMBA_OK; at++) {
         if (format[at] != '%') continue;
         bb_put_bytes(b, format + done, at - done, false);
-        const char pad = at + 1 < n && format[at + 1] && strchr("-_0", format[at + 1]) ? format[++at] : 0;
+        const bool padded = at + 1 < n && format[at + 1] && strchr("-_0", format[at + 1]);
+        const char pad = padded ? format[++at] : 0;
         const char c = ++at < n ? format[at] : '\0';
         const char *name = name_of(d, c), *longer = long_form(c);
         if (c == 'a') bb_put_bytes(b, DAYS[d->weekday], 3, false);
@@ -155,7 +157,8 @@ static void put_format(bb_builder *b, const date *d, const char *format, size_t 
         else if (name) bb_put_text(b, name);
         else if (longer) put_format(b, d, longer, strlen(longer));
         else if (!put_number(b, d, c, pad))
-            bb_work_fail(b->w, BAMBA_ERR_UNSUPPORTED, "strftime_now: '%%' before an unknown letter");
+            bb_work_fail(b->w, BAMBA_ERR_UNSUPPORTED,
+                         "strftime_now: '%%' before an unknown letter");
         done = at < n ? at + 1 : n;
     }
     bb_put_bytes(b, format + done, n - done, false);

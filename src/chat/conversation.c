@@ -42,7 +42,7 @@ bb_value bb_value_of_json(bb_work *w, const bb_json_node *node)
     }
 }
 
-/* Templates make special tokens of roles, '<|' + role + '|>': a plain word is no text of a user's. */
+/* Templates make special tokens of roles, '<|' + role + '|>': a plain word is no user's text. */
 static bb_value read_role(bb_work *w, const bb_json_node *node)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
@@ -95,10 +95,11 @@ bb_value bb_conversation(bb_work *w, const bb_json_node *messages)
 
     if (messages->kind != BB_JSON_ARRAY || messages->n == 0)
         bb_work_fail(w, BAMBA_ERR_ARGUMENT, "messages: expected a list of at least one");
-    for (uint32_t i = 0; i < messages->n && w->status == BAMBA_OK; i++, item = bb_json_after(item)) {
+    for (uint32_t i = 0; i < messages->n && w->status == BAMBA_OK; i++) {
         if (item->kind != BB_JSON_OBJECT)
             bb_work_fail(w, BAMBA_ERR_ARGUMENT, "messages: expected an object as number %u", i + 1);
         else bb_list_push(w, list, read_message(w, item));
+        item = bb_json_after(item);
     }
     return list;
 }

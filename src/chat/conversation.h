@@ -1,7 +1,7 @@
 /* conversation.h - messages, tools and variables: from JSON to the values a template sees.
  *
- * Owns:    what transformers does to a conversation before it renders it; which texts count as typed
- *          by users: all of them, but for roles that are a plain word.
+ * Owns:    what transformers does to a conversation before it renders it; which texts count as
+ *          typed by users: all of them, but for roles that are a plain word.
  * Not:     JSON itself (base/json_parse.h).
  * Errors:  sticky, as work.h.
  */

@@ -83,8 +83,8 @@ static void put_key(dump *d, bb_value key)
         put_value(d, key);
         bb_put_text(d->b, "\"");
     } else {
-        bb_work_fail(d->b->w, BAMBA_ERR_FORMAT, "tojson: a key must be a text or a number, not '%s'",
-                     bb_kind_name(key));
+        bb_work_fail(d->b->w, BAMBA_ERR_FORMAT,
+                     "tojson: a key must be a text or a number, not '%s'", bb_kind_name(key));
     }
     if (d->style->colon) bb_put(d->b, d->style->colon);
     else bb_put_text(d->b, ": ");

@@ -313,7 +313,8 @@ static bb_value evaluate_item(bb_render *r, const bb_node *node)
 
     locate(r, node);
     if (failed(r)) return x;
-    if (x.kind == BB_LOOP && key.kind == BB_TEXT) return bb_loop_attribute(r, x.is.loop, key.is.text);
+    if (x.kind == BB_LOOP && key.kind == BB_TEXT)
+        return bb_loop_attribute(r, x.is.loop, key.is.text);
     return bb_item(&r->w, x, key);
 }
 

@@ -482,7 +482,8 @@ bb_node *bb_parse_target(bb_parser *p, const char *end, bool members)
     const bb_token *t = p->at;
 
     p->is_target = true;
-    bb_node *node = parse_elements(p, members ? parse_member_target : parse_name_target, end, false);
+    bb_node *node = parse_elements(p, members ? parse_member_target : parse_name_target, end,
+                                   false);
     p->is_target = false;
     if (!node || failed(p) || can_assign(node)) return node;
     p->at = t;

@@ -301,12 +301,14 @@ static bb_value filter_round(bb_render *r, bb_value *v, const bb_arguments *rest
 {
     bb_work      *w = bb_render_work(r);
     const int64_t precision = bb_want_integer(w, v[1], 0);
-    const bool    common = v[2].kind == BB_MISSING || bb_passage_is(bb_want_text(w, v[2]), "common");
+    const bool    common = v[2].kind == BB_MISSING ||
+                           bb_passage_is(bb_want_text(w, v[2]), "common");
     const double  scale = pow(10, (double)precision);
 
     (void)rest;
     if (!bb_is_number(v[0]))
-        bb_work_fail(w, BAMBA_ERR_FORMAT, "round: expected a number, found '%s'", bb_kind_name(v[0]));
+        bb_work_fail(w, BAMBA_ERR_FORMAT, "round: expected a number, found '%s'",
+                     bb_kind_name(v[0]));
     if (precision < 0 || precision > 15)
         bb_work_fail(w, BAMBA_ERR_UNSUPPORTED, "round: expected a precision from 0 to 15");
     if (w->status != BAMBA_OK) return v[0];

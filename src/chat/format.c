@@ -81,9 +81,9 @@ static void print_float(char *text, size_t n, char type, int precision, bool alt
     format[strlen(format) - 1] = type;
     snprintf(raw, sizeof raw, format, precision, fabs(x));
     for (const char *c = raw; *c && out + 1 < n; c++) {
-        const bool plain = ((unsigned char)*c | 32) >= 'a' ? ((unsigned char)*c | 32) <= 'z'
-                                                           : (*c >= '0' && *c <= '9') || *c == '+' ||
-                                                                 *c == '-';
+        const unsigned char lower = (unsigned char)*c | 32;
+        const bool letter = lower >= 'a' && lower <= 'z';
+        const bool plain = letter || (*c >= '0' && *c <= '9') || *c == '+' || *c == '-';
         if (plain) text[out++] = *c;
         else if (out && text[out - 1] != '.') text[out++] = '.';
     }
@@ -157,8 +157,8 @@ static void put_padded(bb_builder *b, const spec *s, const char *sign, const bb_
 
 static void put_text_value(bb_builder *b, const spec *s, const bb_passage *p)
 {
-    const size_t most = s->precision >= 0 && (size_t)s->precision < p->n_chars ? (size_t)s->precision
-                                                                               : p->n_chars;
+    const bool   cut = s->precision >= 0 && (size_t)s->precision < p->n_chars;
+    const size_t most = cut ? (size_t)s->precision : p->n_chars;
     put_padded(b, s, "", bb_passage_slice(b->w, p, 0, bb_passage_offset(p, most)), '<');
 }
 
@@ -365,9 +365,11 @@ bb_value bb_percent(bb_work *w, const bb_passage *p, bb_value values)
         done = at += s.type != 0;
     }
     bb_put_part(&b, p, done, p->n);
+    /* What has members need not be used. */
     const bool all = values.kind == BB_TUPLE ? from.next >= values.is.list->n
                                              : from.next > 0 || values.kind == BB_DICT ||
-                                                   values.kind == BB_LIST;
+                                                   values.kind == BB_LIST ||
+                                                   values.kind == BB_RANGE;
     if (w->status == BAMBA_OK && !all) bad(w, "more arguments than places");
     return bb_text(bb_builder_text(&b));
 }
@@ -481,7 +483,8 @@ bb_value bb_format(bb_work *w, const bb_passage *p, const bb_arguments *argument
     bb_builder b = bb_builder_begin(w);
     size_t     next = 0, done = 0;
 
-    if (p->is_markup) bb_work_fail(w, BAMBA_ERR_UNSUPPORTED, "format of safe text is not supported");
+    if (p->is_markup)
+        bb_work_fail(w, BAMBA_ERR_UNSUPPORTED, "format of safe text is not supported");
     for (size_t at = 0; at < p->n && bb_step(w, 1); at++) {
         const char c = p->s[at];
         if (c != '{' && c != '}') continue;

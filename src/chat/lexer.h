@@ -1,4 +1,4 @@
-/* lexer.h - a template's text into tokens, as Jinja's lexer cuts it with trim_blocks and lstrip_blocks.
+/* lexer.h - a template's text into tokens, as Jinja cuts it with trim_blocks and lstrip_blocks.
  *
  * Owns:    white space around tags, comments, raw blocks, literals, line and column.
  * Not:     what the tokens say (parser.c).

@@ -63,7 +63,8 @@ static bb_value filter_items(bb_render *r, bb_value *v, const bb_arguments *rest
         bb_work_fail(w, BAMBA_ERR_FORMAT, "items: expected a mapping, found '%s'",
                      bb_kind_name(v[0]));
     for (size_t i = 0; ok(r) && i < v[0].is.dict->n; i++)
-        bb_list_push(w, stream, bb_tuple2(w, v[0].is.dict->pair[i].key, v[0].is.dict->pair[i].value));
+        bb_list_push(w, stream,
+                     bb_tuple2(w, v[0].is.dict->pair[i].key, v[0].is.dict->pair[i].value));
     return stream;
 }
 
@@ -127,7 +128,8 @@ static bb_value filter_sum(bb_render *r, bb_value *v, const bb_arguments *rest)
 
     (void)rest;
     for (size_t i = 0; ok(r) && i < items.is.list->n; i++)
-        sum = bb_binary(w, '+', sum, bb_path(w, items.is.list->item[i], given_or_none(v[1]), NOTHING));
+        sum = bb_binary(w, '+', sum,
+                        bb_path(w, items.is.list->item[i], given_or_none(v[1]), NOTHING));
     return sum;
 }
 
@@ -171,7 +173,8 @@ static bb_value filter_sort(bb_render *r, bb_value *v, const bb_arguments *rest)
     const bb_value list = filter_list(r, v, rest), keys = bb_list_new(w, BB_LIST);
 
     for (size_t i = 0; ok(r) && i < list.is.list->n; i++)
-        bb_list_push(w, keys, sort_keys(r, list.is.list->item[i], given_or_none(v[3]), is_true(v[2])));
+        bb_list_push(w, keys, sort_keys(r, list.is.list->item[i], given_or_none(v[3]),
+                                        is_true(v[2])));
     if (ok(r))
         bb_sort_items(w, keys.is.list->item, list.is.list->item, list.is.list->n, is_true(v[1]));
     return list;
@@ -180,7 +183,8 @@ static bb_value filter_sort(bb_render *r, bb_value *v, const bb_arguments *rest)
 static bb_value filter_dictsort(bb_render *r, bb_value *v, const bb_arguments *rest)
 {
     bb_work       *w = bb_render_work(r);
-    const bool     by_value = v[2].kind != BB_MISSING && bb_passage_is(bb_want_text(w, v[2]), "value");
+    const bool     by_value = v[2].kind != BB_MISSING &&
+                              bb_passage_is(bb_want_text(w, v[2]), "value");
     const bb_value list = bb_list_new(w, BB_LIST), keys = bb_list_new(w, BB_LIST);
 
     (void)rest;
@@ -202,7 +206,8 @@ static bb_value filter_dictsort(bb_render *r, bb_value *v, const bb_arguments *r
 static bb_value filter_unique(bb_render *r, bb_value *v, const bb_arguments *rest)
 {
     bb_work       *w = bb_render_work(r);
-    const bb_value items = bb_items(w, v[0]), seen = bb_dict_new(w), out = bb_list_new(w, BB_STREAM);
+    const bb_value items = bb_items(w, v[0]), seen = bb_dict_new(w);
+    const bb_value out = bb_list_new(w, BB_STREAM);
 
     (void)rest;
     for (size_t i = 0; ok(r) && i < items.is.list->n; i++) {
@@ -392,7 +397,8 @@ static bb_value filter_slice(bb_render *r, bb_value *v, const bb_arguments *rest
     size_t         at = 0;
 
     (void)rest;
-    if (ok(r) && slices <= 0) bb_work_fail(w, BAMBA_ERR_FORMAT, "slice: expected a positive number");
+    if (ok(r) && slices <= 0)
+        bb_work_fail(w, BAMBA_ERR_FORMAT, "slice: expected a positive number");
     for (int64_t i = 0; i < slices && ok(r); i++) {
         const int64_t  n = (int64_t)items.is.list->n, more = i < n % slices;
         const bb_value row = bb_list_new(w, BB_LIST);

@@ -19,8 +19,8 @@ static bb_value strip(bb_render *r, const bb_value *v, int sides)
 {
     bb_work          *w = bb_render_work(r);
     const bb_passage *p = bb_want_text(w, v[0]);
-    const bb_passage *set = v[1].kind == BB_MISSING || v[1].kind == BB_NONE ? NULL
-                                                                             : bb_want_text(w, v[1]);
+    const bool        any = v[1].kind == BB_MISSING || v[1].kind == BB_NONE;
+    const bb_passage *set = any ? NULL : bb_want_text(w, v[1]);
     size_t            begin = 0, end = p->n, length;
 
     if (!bb_step(w, p->n / 16)) return v[0];
@@ -233,7 +233,8 @@ static bb_value starts_or_ends(bb_render *r, bb_value *v, bool at_end)
 
     if (v[1].kind != BB_TUPLE) return bb_bool(begins_or_ends(w, v, bb_want_text(w, v[1]), at_end));
     for (size_t i = 0; i < v[1].is.list->n; i++)
-        if (begins_or_ends(w, v, bb_want_text(w, v[1].is.list->item[i]), at_end)) return bb_bool(true);
+        if (begins_or_ends(w, v, bb_want_text(w, v[1].is.list->item[i]), at_end))
+            return bb_bool(true);
     return bb_bool(false);
 }
 
@@ -375,7 +376,8 @@ static bb_value method_removesuffix(bb_render *r, bb_value *v, const bb_argument
 {
     bb_work          *w = bb_render_work(r);
     const bb_passage *p = bb_want_text(w, v[0]), *what = bb_want_text(w, v[1]);
-    const bool        there = p->n >= what->n && memcmp(p->s + p->n - what->n, what->s, what->n) == 0;
+    const bool        there = p->n >= what->n &&
+                              memcmp(p->s + p->n - what->n, what->s, what->n) == 0;
 
     (void)rest;
     return bb_text(bb_passage_slice(w, p, 0, there ? p->n - what->n : p->n));

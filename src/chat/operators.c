@@ -115,7 +115,8 @@ static bb_value repeat(bb_work *w, bb_value v, int64_t times)
         return bb_text(bb_builder_text(&out));
     }
     const bb_value list = bb_list_new(w, v.kind);
-    for (; times > 0 && v.is.list->n && w->status == BAMBA_OK; times--) push_all(w, list, v.is.list);
+    for (; times > 0 && v.is.list->n && w->status == BAMBA_OK; times--)
+        push_all(w, list, v.is.list);
     return list;
 }
 
@@ -146,7 +147,8 @@ bb_value bb_binary(bb_work *w, int op, bb_value a, bb_value b)
     if (a.kind == BB_BIG || b.kind == BB_BIG) return too_large(w);
     if (op != '+') return no_operator(w, op, a, b);
     if (a.kind == BB_TEXT && b.kind == BB_TEXT) return add_texts(w, a.is.text, b.is.text);
-    if (a.kind != b.kind || (a.kind != BB_LIST && a.kind != BB_TUPLE)) return no_operator(w, op, a, b);
+    if (a.kind != b.kind || (a.kind != BB_LIST && a.kind != BB_TUPLE))
+        return no_operator(w, op, a, b);
     const bb_value list = bb_list_new(w, a.kind);
     push_all(w, list, a.is.list);
     push_all(w, list, b.is.list);

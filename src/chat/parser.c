@@ -134,7 +134,8 @@ static void open_frame(bb_parser *p, const bb_token *at)
     bb_frame *f = bb_work_take(p->w, 1, sizeof *f);
 
     if (!f) return;
-    *f = (bb_frame){ .outer = p->frame, .before = p->frames, .body = bb_node_new(p, BB_N_BODY, at) };
+    *f = (bb_frame){ .outer = p->frame, .before = p->frames,
+                     .body = bb_node_new(p, BB_N_BODY, at) };
     p->frame = p->frames = f;
 }
 
@@ -462,7 +463,8 @@ static bb_node *parse_jump(bb_parser *p, const bb_token *t)
 
     if (p->n_loops == 0) {
         locate(p, t);
-        bb_work_fail(p->w, BAMBA_ERR_FORMAT, "'%s' outside of a loop", is_break ? "break" : "continue");
+        bb_work_fail(p->w, BAMBA_ERR_FORMAT, "'%s' outside of a loop",
+                     is_break ? "break" : "continue");
     }
     return bb_node_new(p, is_break ? BB_N_BREAK : BB_N_CONTINUE, t);
 }

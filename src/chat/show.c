@@ -144,7 +144,8 @@ void bb_put_repr(bb_builder *b, bb_value v)
         bb_leave(b->w);
         break;
     default:
-        bb_work_fail(b->w, BAMBA_ERR_UNSUPPORTED, "a '%s' cannot be written as text", bb_kind_name(v));
+        bb_work_fail(b->w, BAMBA_ERR_UNSUPPORTED, "a '%s' cannot be written as text",
+                     bb_kind_name(v));
     }
 }
 

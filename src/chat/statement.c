@@ -135,7 +135,8 @@ bb_value bb_loop_attribute(bb_render *r, bb_loop *loop, const bb_passage *name)
     if (bb_passage_is(name, "depth")) return bb_int(loop->depth0 + 1);
     if (bb_passage_is(name, "depth0")) return bb_int(loop->depth0);
     if (bb_passage_is(name, "previtem"))
-        return loop->index0 > 0 ? loop->before : bb_undefined_hint(&r->w, "there is no previous item");
+        return loop->index0 > 0 ? loop->before
+                                : bb_undefined_hint(&r->w, "there is no previous item");
     if (bb_passage_is(name, "nextitem")) {
         const bb_value next = peek(r, loop);
         return next.kind != BB_MISSING ? next : bb_undefined_hint(&r->w, "there is no next item");
@@ -201,7 +202,8 @@ bb_value bb_call_loop(bb_render *r, bb_loop *loop, const bb_arguments *arguments
     bb_builder        inner = bb_builder_begin(&r->w);
 
     if (!(loop->node->flags & BB_RECURSIVE) || arguments->n != 1 || arguments->n_named) {
-        bb_work_fail(&r->w, BAMBA_ERR_FORMAT, "expected a recursive loop and one argument to call it");
+        bb_work_fail(&r->w, BAMBA_ERR_FORMAT,
+                     "expected a recursive loop and one argument to call it");
         return BB_VALUE(BB_UNDEFINED);
     }
     if (!bb_enter(&r->w)) return BB_VALUE(BB_UNDEFINED);
@@ -257,7 +259,8 @@ static void bind_parameters(bb_render *r, const bb_node *node, const bb_argument
 }
 
 /* The variables that a macro has beside its parameters. */
-static void bind_special(bb_render *r, const bb_macro *m, const bb_arguments *arguments, bb_value rest)
+static void bind_special(bb_render *r, const bb_macro *m, const bb_arguments *arguments,
+                         bb_value rest)
 {
     const bb_node *node = m->node;
     size_t         n = 0;

@@ -332,7 +332,7 @@ static void push_chars(bb_work *w, bb_value list, const bb_passage *text)
 
 bb_value bb_items(bb_work *w, bb_value v)
 {
-    if (v.kind == BB_LIST || v.kind == BB_TUPLE || v.kind == BB_RANGE || v.kind == BB_VIEW) return v;
+    if (bb_is_sequence(v) && v.kind != BB_STREAM) return v;
     const bb_value list = bb_list_new(w, BB_LIST);
     switch (list.kind == BB_LIST ? v.kind : BB_MISSING) {
     case BB_MISSING:                      /* out of memory, which is recorded */
@@ -371,7 +371,8 @@ bb_value bb_fail_undefined(bb_work *w, bb_value v)
 }
 
 /* Merge the sorted halves of key [n] and item [n]; spare [2 n]. */
-static void merge(bb_work *w, bb_value *key, bb_value *item, size_t n, bool reverse, bb_value *spare)
+static void merge(bb_work *w, bb_value *key, bb_value *item, size_t n, bool reverse,
+                  bb_value *spare)
 {
     const size_t half = n / 2;
     size_t       i = 0, j = half;

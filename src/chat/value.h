@@ -1,7 +1,7 @@
 /* value.h - what the variables of a template hold: Python's values, as far as templates see them.
  *
  * Owns:    kinds; lists, dictionaries; truth, equality, order, names of types.
- * Not:     texts (passage.h); how values are written (show.h); attributes and methods (attribute.c).
+ * Not:     texts (passage.h); how values are written (show.h); attributes (attribute.c).
  * Errors:  sticky, as work.h.
  */
 #ifndef BB_CHAT_VALUE_H

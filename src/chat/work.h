@@ -1,10 +1,10 @@
 /* work.h - what one parse of a template, or one rendering, has to spend; its first error.
  *
- * Owns:    memory that is given back as a whole, up to a limit; steps; depth of recursion; the place
- *          in the template that messages name.
+ * Owns:    memory that is given back as a whole, up to a limit; steps; depth of recursion; the
+ *          place in the template that messages name.
  * Not:     what the memory holds.
- * Errors:  sticky. After the first failure bb_work_take returns NULL, bb_step and bb_enter return false,
- *          and further failures are not recorded: whoever works on asks `status` at its loops.
+ * Errors:  sticky. After the first failure bb_work_take returns NULL, bb_step and bb_enter return
+ *          false, and further failures are not recorded: who works on asks `status` at its loops.
  */
 #ifndef BB_CHAT_WORK_H
 #define BB_CHAT_WORK_H

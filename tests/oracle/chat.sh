@@ -27,7 +27,7 @@ prepare() {
     set -- "$venv/bin/python" -m pip --quiet --disable-pip-version-check
     "$@" install -r "$here/requirements-chat.txt" || return 1
     [ -d "$templates" ] && return 0
-    "$@" download --no-deps --no-binary :all: --dest "$venv/sources" llama-cpp-python==0.3.36 || return 1
+    "$@" download --no-deps --no-binary llama-cpp-python --dest "$venv/sources" llama-cpp-python==0.3.36 || return 1
     tar -xzf "$venv/sources/$name.tar.gz" -C "$venv" "$name/vendor/llama.cpp/models/templates"
 }
 
