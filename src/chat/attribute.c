@@ -46,7 +46,7 @@ static const bb_builtin *find_method(bb_value x, const bb_passage *name)
     static const bb_builtin *const loop[] = { bb_loop_methods, NULL };
 
     switch (x.kind) {
-    case BB_TEXT:  return bb_builtin_find(BB_TEXT_METHODS, name);
+    case BB_TEXT:  return bb_builtin_find(bb_methods_of_texts, name);
     case BB_DICT:  return bb_builtin_find(dict, name);
     case BB_LIST:
     case BB_TUPLE:

@@ -3,10 +3,10 @@
 
 #include "chat/render.h"
 
-bb_tables BB_FILTERS = { bb_text_filters, bb_list_filters, bb_value_filters, NULL };
-bb_tables BB_TESTS = { bb_value_tests, NULL };
-bb_tables BB_FUNCTIONS = { bb_functions, NULL };
-bb_tables BB_TEXT_METHODS = { bb_text_methods, bb_case_methods, NULL };
+bb_tables bb_filters = { bb_text_filters, bb_list_filters, bb_value_filters, NULL };
+bb_tables bb_tests = { bb_value_tests, NULL };
+bb_tables bb_function_tables = { bb_functions, NULL };
+bb_tables bb_methods_of_texts = { bb_text_methods, bb_case_methods, NULL };
 
 bb_work *bb_render_work(bb_render *r)
 {

@@ -42,7 +42,7 @@ extern const bb_builtin bb_dict_methods[], bb_list_methods[], bb_tuple_methods[]
 extern const bb_builtin bb_loop_methods[];
 
 typedef const bb_builtin *const bb_tables[4];         /* ended by NULL */
-extern bb_tables BB_FILTERS, BB_TESTS, BB_FUNCTIONS, BB_TEXT_METHODS;
+extern bb_tables bb_filters, bb_tests, bb_function_tables, bb_methods_of_texts;
 
 /* Find a name in tables, or NULL. */
 const bb_builtin *bb_builtin_find(const bb_builtin *const *tables, const bb_passage *name);

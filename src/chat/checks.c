@@ -67,7 +67,7 @@ static bb_value test_case(bb_render *r, bb_value x, const char *method)
 {
     const bb_passage name = { .s = method, .n = strlen(method) };
 
-    return bb_builtin_call(r, bb_builtin_find(BB_TEXT_METHODS, &name),
+    return bb_builtin_call(r, bb_builtin_find(bb_methods_of_texts, &name),
                            bb_text(bb_string(bb_render_work(r), x)), &(bb_arguments){ 0 });
 }
 

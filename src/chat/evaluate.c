@@ -25,7 +25,7 @@ static bb_value load(bb_render *r, const bb_passage *name)
 
     const bb_value *given = bb_dict_find(&r->w, r->variables, bb_text(name));
     if (given) return *given;
-    const bb_builtin *function = bb_builtin_find(BB_FUNCTIONS, name);
+    const bb_builtin *function = bb_builtin_find(bb_function_tables, name);
     if (function) return (bb_value){ .kind = BB_FUNCTION, .is.function = function };
     return bb_undefined_attribute(&r->w, BB_VALUE(BB_MISSING), name, false);
 }

@@ -196,7 +196,7 @@ static void look_up(bb_parser *p, bb_node *node, const bb_token *t, bool is_test
     const char *what = is_test ? "test" : "filter";
 
     node->text = t->text;
-    node->builtin = bb_builtin_find(is_test ? BB_TESTS : BB_FILTERS, t->text);
+    node->builtin = bb_builtin_find(is_test ? bb_tests : bb_filters, t->text);
     if (node->builtin) return;
     p->w->line = t->line;
     p->w->column = t->column;

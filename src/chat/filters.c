@@ -9,7 +9,7 @@
 /* A value's method as a filter: Jinja's own filters of these names call it. */
 static bb_value call_method(bb_render *r, const char *name, bb_value self, const bb_arguments *a)
 {
-    const bb_builtin *m = bb_builtin_find(BB_TEXT_METHODS,
+    const bb_builtin *m = bb_builtin_find(bb_methods_of_texts,
                                           &(bb_passage){ .s = name, .n = strlen(name) });
     return bb_builtin_call(r, m, self, a);
 }

@@ -143,7 +143,8 @@ static bb_value sort_key(bb_render *r, bb_value item, bb_value attribute, bool k
 
     if (keep_case || key.kind != BB_TEXT || !ok(r)) return key;
     const bb_passage name = { .s = "lower", .n = 5 };
-    return bb_builtin_call(r, bb_builtin_find(BB_TEXT_METHODS, &name), key, &(bb_arguments){ 0 });
+    return bb_builtin_call(r, bb_builtin_find(bb_methods_of_texts, &name), key,
+                           &(bb_arguments){ 0 });
 }
 
 /* The keys for a list of attributes, "a,b". */
@@ -324,7 +325,7 @@ static bb_value filter_map(bb_render *r, bb_value *v, const bb_arguments *rest)
     const bb_value items = bb_items(w, v[0]);
     if (!ok(r) || rest->n == 0) return map_attribute(r, items, rest);
     for (size_t i = 0; ok(r) && i < items.is.list->n; i++)
-        bb_list_push(w, out, apply_named(r, BB_FILTERS, items.is.list->item[i], rest, 0));
+        bb_list_push(w, out, apply_named(r, bb_filters, items.is.list->item[i], rest, 0));
     return out;
 }
 
@@ -343,7 +344,7 @@ static bb_value choose(bb_render *r, bb_value *v, const bb_arguments *rest, bool
     for (size_t i = 0; ok(r) && i < items.is.list->n; i++) {
         const bb_value item = items.is.list->item[i];
         bb_value       x = by_attribute ? bb_path(w, item, rest->value[0], NOTHING) : item;
-        if (rest->n > by_attribute) x = apply_named(r, BB_TESTS, x, rest, by_attribute);
+        if (rest->n > by_attribute) x = apply_named(r, bb_tests, x, rest, by_attribute);
         if (bb_truth(x) == wanted) bb_list_push(w, out, item);
     }
     return out;
