@@ -9,6 +9,7 @@
  *             bamba_engine     threads, scratch and logits for running a model; one call at a time
  *             bamba_session    what one sequence remembers; runs on any engine of its model
  *             bamba_sampler    logits -> token id; one call at a time
+ *             bamba_chat_template  conversation -> prompt; immutable; share between threads
  * Errors      Fallible calls return bamba_status. One that fails fills *err if err is not NULL, and
  *             leaves its objects as they were (bamba_feed says where it differs); one that succeeds
  *             leaves *err as it was. Nothing aborts, prints or sets errno, with two
@@ -78,6 +79,7 @@ typedef struct bamba_engine    bamba_engine;
 typedef struct bamba_session   bamba_session;
 typedef struct bamba_tokenizer bamba_tokenizer;
 typedef struct bamba_sampler   bamba_sampler;
+typedef struct bamba_chat_template bamba_chat_template;
 
 /* ---------------------------------------------------------------- status, version -------- */
 
@@ -633,15 +635,24 @@ BAMBA_API bamba_status bamba_tokenize(const bamba_tokenizer *tokenizer, const ch
                                       size_t n_bytes, unsigned flags, int32_t **ids,
                                       size_t *n_ids, bamba_error *err);
 
+/** Bytes [begin, end) of a text. */
+typedef struct bamba_range {
+    size_t begin, end;
+} bamba_range;
+
 typedef struct bamba_tokenize_options {
     size_t             struct_bytes;
     unsigned           flags;             /* BAMBA_TOKENIZE_…                                    */
     bamba_progress_fn *progress;          /* unit: bytes of the text whose ids are known; called
                                              while it is split too. Not within one word           */
     void              *progress_context;
+    const bamba_range *plain;             /* [n_plain] in order, apart from each other: what users
+                                             typed. A special token of which a byte lies in one of
+                                             them is ordinary text                                */
+    size_t             n_plain;
 } bamba_tokenize_options;
 
-#define BAMBA_TOKENIZE_OPTIONS { sizeof(bamba_tokenize_options), 0, NULL, NULL }
+#define BAMBA_TOKENIZE_OPTIONS { sizeof(bamba_tokenize_options), 0, NULL, NULL, NULL, 0 }
 
 /** The same with a function that watches, and can end it: BAMBA_ERR_CANCELLED, no ids. It is called
     by the calling thread. options may be NULL. */
@@ -705,6 +716,102 @@ enum {                                    /* flags of bamba_decode              
 BAMBA_API bamba_status bamba_decode(const bamba_tokenizer *tokenizer, bamba_decoder *decoder,
                                     const int32_t *ids, size_t n_ids, unsigned flags,
                                     char *buffer, size_t size, size_t *n_bytes);
+
+/* ---------------------------------------------------------------- chat -------------------- */
+
+typedef struct bamba_chat_template_options {
+    size_t          struct_bytes;
+    bamba_allocator allocator;
+    const char     *text;                 /* [n_text] the template, instead of the directory's;
+                                             NULL: the directory's                               */
+    size_t          n_text;
+} bamba_chat_template_options;
+
+#define BAMBA_CHAT_TEMPLATE_OPTIONS { sizeof(bamba_chat_template_options), { NULL, NULL, NULL },   \
+                                      NULL, 0 }
+
+/**
+ * Open the chat template of a directory: chat_template.jinja and additional_chat_templates/NAME.jinja,
+ * else the key "chat_template" of tokenizer_config.json (a text, or a list of named ones), else that
+ * of chat_template.json. Special tokens such as bos_token come from tokenizer_config.json, or from
+ * special_tokens_map.json where that does not list its tokens. All as transformers 5.23 does it.
+ *
+ * The language is Jinja's as transformers sets it up: trim_blocks and lstrip_blocks, the immutable
+ * sandbox, break and continue, {% generation %}, raise_exception, strftime_now, its tojson. Python's
+ * values behave as there. What is not supported is refused with line and column: {% block %},
+ * {% extends %}, {% include %}, {% import %}, {% autoescape %}; the filters filesizeformat,
+ * forceescape, pprint, random, striptags, truncate, urlencode, urlize, wordwrap, xmlattr; the tests
+ * callable, escaped, filter, test; and where they are used: cycler, joiner, lipsum, rare methods of
+ * texts, results beyond 64-bit integers.
+ *
+ * @param dir   Directory; may be NULL if the options have the text: then there are no special tokens.
+ * @param name  Which of several templates; NULL: "default", or "tool_use" for conversations with
+ *              tools if the directory has that.
+ *
+ * @return BAMBA_OK; BAMBA_ERR_IO; BAMBA_ERR_FORMAT (no template, a damaged file, or a template that
+ *         Jinja refuses, with line and column); BAMBA_ERR_UNSUPPORTED; BAMBA_ERR_MEMORY;
+ *         BAMBA_ERR_ARGUMENT.
+ */
+BAMBA_API bamba_status bamba_chat_template_open(bamba_chat_template **out, const char *dir,
+                                                const char *name,
+                                                const bamba_chat_template_options *options,
+                                                bamba_error *err);
+BAMBA_API void bamba_chat_template_free(bamba_chat_template *chat_template);
+
+typedef struct bamba_chat_options {
+    size_t      struct_bytes;
+    const char *tools;                    /* [n_tools] JSON: a list of tools; NULL: none         */
+    size_t      n_tools;
+    const char *variables;                /* [n_variables] JSON: an object of further variables,
+                                             "enable_thinking", "documents"; NULL: none          */
+    size_t      n_variables;
+    int         no_generation_prompt;     /* non-zero: do not begin the assistant's answer       */
+    int64_t     now;                      /* of the template's clock: seconds since 1970 that it
+                                             shows; 0: the local time                            */
+    uint64_t    max_steps;                /* what a rendering may take; 0: 20 million and 200 a
+                                             byte of JSON, some seconds                          */
+    size_t      max_bytes;                /* memory likewise; 0: 64 MiB and 64 times the JSON    */
+} bamba_chat_options;
+
+#define BAMBA_CHAT_OPTIONS { sizeof(bamba_chat_options), NULL, 0, NULL, 0, 0, 0, 0, 0 }
+
+/** A conversation as a model reads it. */
+typedef struct bamba_prompt {
+    const char        *text;              /* [n_bytes], and a NUL                                */
+    size_t             n_bytes;
+    const bamba_range *user;              /* [n_user] what the template took from messages, tools
+                                             and variables; in order, apart from each other      */
+    size_t             n_user;
+} bamba_prompt;
+
+/**
+ * Render a conversation. To get its ids, give the text to bamba_tokenize_with with
+ * BAMBA_TOKENIZE_PARSE_SPECIAL and the ranges as its `plain`: then special tokens are those that the
+ * template wrote, whatever a user typed.
+ *
+ * Ranges follow each character through slices, split, replace, trim, joins, tojson and the like. The
+ * role of a message is not in them where it is a plain word, since templates make special tokens of
+ * it; nor are numbers, and special tokens of the directory.
+ *
+ * @param messages  [n_bytes] JSON: a list of objects with "role" and "content", at least one. As in
+ *                  transformers members that are null are left out, and reasoning_content, thinking
+ *                  and reasoning stand for each other. Integers of any size keep their digits.
+ * @param out       Out: the prompt, or NULL on error. Free with bamba_prompt_free.
+ *
+ * @return BAMBA_OK;
+ *         BAMBA_ERR_ARGUMENT     the template refuses the conversation (raise_exception: its message),
+ *                                or messages, tools, variables are not what they should be;
+ *         BAMBA_ERR_FORMAT       not JSON; or the template fails, with line and column;
+ *         BAMBA_ERR_UNSUPPORTED  the template uses what is not supported, or takes more steps or
+ *                                memory than it may;
+ *         BAMBA_ERR_MEMORY.
+ * Threads  any number at once on one template.
+ */
+BAMBA_API bamba_status bamba_chat_render(const bamba_chat_template *chat_template,
+                                         const char *messages, size_t n_bytes,
+                                         const bamba_chat_options *options, bamba_prompt **out,
+                                         bamba_error *err);
+BAMBA_API void bamba_prompt_free(bamba_prompt *prompt);
 
 /* ---------------------------------------------------------------- sampler ----------------- */
 

@@ -70,13 +70,18 @@ bamba_status bamba_tokenize_with(const bamba_tokenizer *t, const char *text, siz
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "bamba_tokenize: an argument is NULL");
     *ids = NULL;
     *n_ids = 0;
-    bb_status status = bb_read_options(&o, sizeof o, sizeof o, options, "tokenize options", err);
+    bb_status status = bb_read_options(&o, sizeof o, offsetof(bamba_tokenize_options, plain),
+                                       options, "tokenize options", err);
     if (status != BAMBA_OK) return status;
     if (o.flags & ~known)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "flags: 0x%x is not known", o.flags);
     if (n_bytes > TEXT_MOST_BYTES)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "text: expected at most %d bytes, found %zu",
                        (int)TEXT_MOST_BYTES, n_bytes);
+    for (size_t i = 0; i < o.n_plain; i++)
+        if (o.plain[i].begin >= o.plain[i].end || o.plain[i].end > n_bytes ||
+            (i > 0 && o.plain[i].begin < o.plain[i - 1].end))
+            return bb_fail(err, BAMBA_ERR_ARGUMENT, "plain: expected ranges of the text in order");
     const size_t valid = n_bytes ? bb_utf8_valid(text, n_bytes) : 0;
     if (valid < n_bytes)
         return bb_fail(err, BAMBA_ERR_FORMAT, "text: not UTF-8 at byte %zu", valid);

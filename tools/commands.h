@@ -5,6 +5,7 @@
 #include "args.h"
 
 int cmd_generate(const command *self, int argc, char **argv);
+int cmd_chat(const command *self, int argc, char **argv);
 int cmd_info(const command *self, int argc, char **argv);
 int cmd_tokenize(const command *self, int argc, char **argv);
 int cmd_perplexity(const command *self, int argc, char **argv);

@@ -29,7 +29,9 @@ enum {
     BB_JSON_INFINITY = 1,                 /* allow the bare tokens Infinity and -Infinity        */
     BB_JSON_HUGE     = 2,                 /* allow integers beyond 64 bits; read as the largest or
                                              smallest there is */
-    BB_JSON_LARGE    = 4                  /* allow files of more than 8 MiB */
+    BB_JSON_LARGE    = 4,                 /* allow files of more than 8 MiB */
+    BB_JSON_DIGITS   = 8                  /* of bb_json_build: keep integers beyond 64 bits as they
+                                             are written */
 };
 
 /* name stands in messages and is copied. The text may go away afterwards. */

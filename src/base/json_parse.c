@@ -177,6 +177,20 @@ static bool read_int64(const char *digits, size_t n, bool negative, int64_t *out
     return fits;
 }
 
+/* Keep an integer that began at `begin` as a text. What follows it in the JSON text makes room for
+   the NUL. */
+static bb_status add_digits(scanner *s, size_t begin, int depth)
+{
+    const char  *text = s->out;
+    const size_t n = s->at - begin;
+
+    memcpy(s->out, s->text + begin, n);
+    s->out[n] = '\0';
+    s->out += n + 1;
+    return add(s, (bb_json_node){ .is.text = text, .n = (uint32_t)n, .kind = BB_JSON_BIG,
+                                  .depth = (uint8_t)depth });
+}
+
 static bb_status read_number(scanner *s, int depth)
 {
     const size_t begin = s->at;
@@ -208,8 +222,11 @@ static bb_status read_number(scanner *s, int depth)
     }
     if (integer) {
         node.kind = BB_JSON_INT;
-        return read_int64(s->text + digits, n_digits, negative, &node.is.integer) ||
-               (s->flags & BB_JSON_HUGE) ? add(s, node) : refuse(s, begin, "integer beyond 64 bits");
+        if (read_int64(s->text + digits, n_digits, negative, &node.is.integer) ||
+            (s->flags & BB_JSON_HUGE))
+            return add(s, node);
+        return s->flags & BB_JSON_DIGITS ? add_digits(s, begin, depth)
+                                         : refuse(s, begin, "integer beyond 64 bits");
     }
 
     const size_t length = s->at - begin;

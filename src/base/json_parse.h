@@ -17,7 +17,8 @@ enum { BB_JSON_DEPTH = 64 };
 
 typedef enum bb_json_kind {
     BB_JSON_NULL, BB_JSON_BOOL, BB_JSON_INT, BB_JSON_FLOAT, BB_JSON_TEXT, BB_JSON_ARRAY,
-    BB_JSON_OBJECT, BB_JSON_KEY
+    BB_JSON_OBJECT, BB_JSON_KEY,
+    BB_JSON_BIG                   /* an integer beyond 64 bits: its digits, as a text */
 } bb_json_kind;
 
 /* A value or a key. Nodes lie in the order of the text: a container, then what is in it; in an

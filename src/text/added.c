@@ -94,6 +94,13 @@ bb_added_scan bb_added_scan_begin(const bb_added_set *set, const char *text, siz
     return (bb_added_scan){ .set = set, .text = text, .n = n, .special = special };
 }
 
+/* Whether [start, end) touches a range of plain text. Starts never go back. */
+static bool touches_plain(bb_added_scan *s, size_t start, size_t end)
+{
+    while (s->next_plain < s->n_plain && s->plain[s->next_plain].end <= start) s->next_plain++;
+    return s->next_plain < s->n_plain && s->plain[s->next_plain].begin < end;
+}
+
 /* Whether a token found at [start, end) counts. One that does not still hides shorter ones. */
 static bool counts(const bb_added_scan *s, const bb_added_token *t, size_t start, size_t end)
 {
@@ -119,6 +126,10 @@ bool bb_added_scan_next(bb_added_scan *s)
             continue;
         }
         size_t end = s->next = start + t->n_match;
+        if (t->special && touches_plain(s, start, end)) {
+            s->next = start + 1;          /* it hides no token that begins behind a user's text */
+            continue;
+        }
         if (!counts(s, t, start, end)) continue;
         if (t->lstrip) start = start > s->done ? space_before(s->text, s->done, start) : s->done;
         if (t->rstrip) end = space_behind(s->text, end, s->n);

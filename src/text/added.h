@@ -92,6 +92,8 @@ typedef struct bb_added_scan {
     const char           *text;           /* [n], well-formed UTF-8 */
     size_t                n;
     bool                  special;        /* find special tokens too */
+    const bamba_range    *plain;          /* [n_plain] where they are not looked for; in order */
+    size_t                n_plain, next_plain;
     size_t                next;           /* where to look on        */
     size_t                done;           /* end of what was given out */
     const bb_added_token *held;           /* found; to be given out after the text before it */

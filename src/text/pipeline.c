@@ -111,6 +111,8 @@ typedef struct encoder {
     bb_bpe_work        bpe;
     bool               special;
     bool               bare;              /* the text goes on where another ended */
+    const bamba_range *plain;             /* [n_plain] of the text: without special tokens */
+    size_t             n_plain;
     size_t             done;              /* bytes of the text whose ids are known */
     bb_ids            *ids;
     bamba_error       *err;
@@ -145,6 +147,49 @@ static bb_status encode_stretch(encoder *e, const char *text, size_t n, bool at_
     return status;
 }
 
+/* Whether a range of plain text touches [start, end) of the text. */
+static bool touches_plain(const encoder *e, size_t start, size_t end)
+{
+    for (size_t i = 0; i < e->n_plain; i++)
+        if (e->plain[i].begin < end && start < e->plain[i].end) return true;
+    return false;
+}
+
+/* Whether a special token stands in the normalized text. */
+static bool finds_special(const encoder *e)
+{
+    bb_added_scan scan = bb_added_scan_begin(&e->p->added.normalized, e->text.data, e->text.n, true);
+
+    while (bb_added_scan_next(&scan))
+        if (scan.token && scan.token->special) return true;
+    return false;
+}
+
+static bb_status encode_raw(encoder *e, const char *text, size_t n, bool at_start);
+
+/* Encode a stretch of raw text cut at the ranges of plain text. Special tokens that are looked for
+   in normalized text, whose bytes lie elsewhere, need this where one is found; others do not. */
+static bb_status encode_cut(encoder *e, const char *text, size_t n, bool at_start)
+{
+    const size_t n_plain = e->n_plain, base = e->done;
+    bb_status    status = BAMBA_OK;
+    size_t       range = 0;
+
+    e->n_plain = 0;
+    for (size_t at = 0, end; at < n && status == BAMBA_OK; at = end) {
+        while (range < n_plain && e->plain[range].end <= base + at) range++;
+        const bool inside = range < n_plain && e->plain[range].begin <= base + at;
+        end = range < n_plain ? (inside ? e->plain[range].end : e->plain[range].begin) - base : n;
+        if (end > n) end = n;
+        e->special = !inside;
+        e->done = base + at;
+        status = encode_raw(e, text + at, end - at, at_start && at == 0);
+    }
+    e->n_plain = n_plain;
+    e->special = true;
+    return status;
+}
+
 /* Encode a stretch of raw text without those added tokens that are looked for in raw text. */
 static bb_status encode_raw(encoder *e, const char *text, size_t n, bool at_start)
 {
@@ -155,6 +200,8 @@ static bb_status encode_raw(encoder *e, const char *text, size_t n, bool at_star
                                     at_start && e->bare, e->err);
     if (status == BAMBA_OK) status = bb_matcher_report(e->matcher, e->done, e->err);
     if (status != BAMBA_OK) return status;
+    if (e->special && touches_plain(e, e->done, e->done + n) && finds_special(e))
+        return encode_cut(e, text, n, at_start);
     bb_added_scan scan = bb_added_scan_begin(&e->p->added.normalized, e->text.data, e->text.n,
                                              e->special);
     while (status == BAMBA_OK && bb_added_scan_next(&scan)) {
@@ -172,6 +219,8 @@ static bb_status encode_text(encoder *e, const char *text, size_t n)
     bb_added_scan scan = bb_added_scan_begin(&e->p->added.raw, text, n, e->special);
     bb_status     status = BAMBA_OK;
 
+    scan.plain = e->plain;
+    scan.n_plain = e->n_plain;
     while (status == BAMBA_OK && bb_added_scan_next(&scan)) {
         e->done = scan.start;
         if (!scan.token)
@@ -199,7 +248,8 @@ bb_status bb_pipeline_encode(const bb_pipeline *p, const char *text, size_t n,
     bb_status           status = BAMBA_OK;
     encoder e = { .p = p, .text.a = a, .spare.a = a, .pieces = bb_pieces_begin(a), .bpe.a = a,
                   .special = (flags & BAMBA_TOKENIZE_PARSE_SPECIAL) && !p->split_special,
-                  .bare = flags & BAMBA_TOKENIZE_CONTINUE, .ids = ids, .err = err };
+                  .bare = flags & BAMBA_TOKENIZE_CONTINUE, .plain = options->plain,
+                  .n_plain = options->n_plain, .ids = ids, .err = err };
 
     if (affix) BB_TRY(append_all(&e, p->post.before, p->post.n_before));
     if (n > 0) {

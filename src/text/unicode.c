@@ -12,11 +12,20 @@
 #include <string.h>
 #include <utf8proc.h>
 
-/* General category: two letters, as in the Unicode Character Database. */
-static const char *category(uint32_t c)
+const char *bb_char_category(uint32_t c)
 {
     const char *newer = bb_unicode_new_category(c);
     return newer ? newer : utf8proc_category_string((utf8proc_int32_t)c);
+}
+
+uint32_t bb_char_simple_upper(uint32_t c)
+{
+    return (uint32_t)utf8proc_toupper((utf8proc_int32_t)c);
+}
+
+uint32_t bb_char_simple_title(uint32_t c)
+{
+    return (uint32_t)utf8proc_totitle((utf8proc_int32_t)c);
 }
 
 bool bb_char_is_space(uint32_t c)
@@ -29,7 +38,7 @@ bool bb_char_is_space(uint32_t c)
 bool bb_char_is_number(uint32_t c)
 {
     if (c < 0x80) return c >= '0' && c <= '9';
-    return category(c)[0] == 'N';
+    return bb_char_category(c)[0] == 'N';
 }
 
 bool bb_char_is_punctuation(uint32_t c)
@@ -37,12 +46,12 @@ bool bb_char_is_punctuation(uint32_t c)
     if (c < 0x80)
         return (c >= 0x21 && c <= 0x2F) || (c >= 0x3A && c <= 0x40) ||
                (c >= 0x5B && c <= 0x60) || (c >= 0x7B && c <= 0x7E);
-    return category(c)[0] == 'P';
+    return bb_char_category(c)[0] == 'P';
 }
 
 bool bb_char_is_mark(uint32_t c)
 {
-    return c >= 0x300 && category(c)[0] == 'M' && !bb_unicode_is_plain(c);
+    return c >= 0x300 && bb_char_category(c)[0] == 'M' && !bb_unicode_is_plain(c);
 }
 
 bool bb_char_is_word(uint32_t c)
@@ -54,7 +63,7 @@ bool bb_char_is_word(uint32_t c)
     if ((c >= 0x24B6 && c <= 0x24E9) || (c >= 0x1F130 && c <= 0x1F149) ||
         (c >= 0x1F150 && c <= 0x1F169) || (c >= 0x1F170 && c <= 0x1F189))
         return true;                                 /* the Alphabetic ones among the symbols */
-    const char *k = category(c);
+    const char *k = bb_char_category(c);
     return k[0] == 'L' || k[0] == 'M' || strcmp(k, "Nd") == 0 || strcmp(k, "Nl") == 0 ||
            strcmp(k, "Pc") == 0;
 }

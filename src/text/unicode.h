@@ -17,6 +17,13 @@ bool bb_char_is_punctuation(uint32_t c);  /* P*, and all of ASCII's             
 bool bb_char_is_mark(uint32_t c);         /* Mn, Mc, Me                           */
 bool bb_char_is_word(uint32_t c);         /* Alphabetic, M, Nd, Pc, Join_Control  */
 
+/* General category: two letters, as in the Unicode Character Database. */
+const char *bb_char_category(uint32_t c);
+
+/* Cases that take one character; unicode_case.h has the others too. */
+uint32_t bb_char_simple_upper(uint32_t c);
+uint32_t bb_char_simple_title(uint32_t c);
+
 /* Lower case of one character without context. Returns the number of code points, 1 or 2. */
 size_t bb_char_lower(uint32_t c, uint32_t out[2]);
 

@@ -62,6 +62,25 @@ static void *run_tokenizer(void *dir)
     return err.code == BAMBA_OK ? NULL : err.message;
 }
 
+/* Chat templates end with their own message where they nest too deeply, or are no templates. */
+static void *run_chat(void *text)
+{
+    static bamba_error          err;
+    bamba_chat_template_options o = BAMBA_CHAT_TEMPLATE_OPTIONS;
+    bamba_chat_template        *t = NULL;
+    bamba_prompt               *p = NULL;
+
+    err.code = BAMBA_OK;
+    o.text = text;
+    o.n_text = strlen(text);
+    if (bamba_chat_template_open(&t, NULL, NULL, &o, &err) == BAMBA_OK)
+        bamba_chat_render(t, "[{}]", 4, NULL, &p, &err);
+    bamba_prompt_free(p);
+    bamba_chat_template_free(t);
+    return err.code == BAMBA_OK || strstr(err.message, "nested too deeply") ||
+           strstr(err.message, "expected") ? NULL : err.message;
+}
+
 static void on_small_stack(void *(*run)(void *), void *context)
 {
     pthread_t      thread;
@@ -119,12 +138,37 @@ static void test_deep_tokenizer(void **state)
     tempdir_remove(dir);
 }
 
+static void test_chat(void **state)
+{
+    static char text[][1200] = {
+        "{% macro f(n) %}{% if true %}{% for x in [1] %}{{ ((f(n + 1)|trim)) ~ [f(n)] }}{% endfor %}{% endif %}"
+        "{% endmacro %}{{ f(0) }}",
+        "{% macro f(n) %}{{ [n]|map('default', f(n) if n else f(n))|list }}{% endmacro %}{{ f(0) }}",
+        "{% set ns = namespace(l={}) %}{% for i in range(300) %}{% set ns.l = {'a': [ns.l]} %}{% endfor %}{{ ns.l }}",
+        "{% set ns = namespace(l={}) %}{% for i in range(60) %}{% set ns.l = {'a': [ns.l]} %}{% endfor %}"
+        "{{ ns.l|tojson(indent=1, sort_keys=true) }}{{ ns.l == {'a': ns.l} }}",
+        "{% for x in [1] recursive %}{% set y %}{{ loop([x]) }}{% endset %}{% endfor %}",
+        "{% macro f() %}{{ caller and 1 }}{% call f() %}{{ f() }}{% endcall %}{% endmacro %}{{ f() }}",
+        "", "", "",
+    };
+    const char *const nested[] = { "(", "[1 if ", "{% if 1 %}" };
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        char *out = text[6 + i];
+        if (i < 2) strcat(out, "{{ ");
+        for (int k = 0; k < 99; k++) strcat(out, nested[i]);
+    }
+    for (size_t i = 0; i < sizeof text / sizeof *text; i++) on_small_stack(run_chat, text[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_model),
         cmocka_unit_test(test_tokenizer),
         cmocka_unit_test(test_deep_tokenizer),
+        cmocka_unit_test(test_chat),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
 # check_layers.sh SOURCE - reads the #include lines: a file sees its own folder and lower ranks.
 #
 #   include  the public headers, seen by src and tools    kernels  0, sees itself only
-#   base 0   load 1   graph, text 2   mixer 3   arch 4   src/*.c 5   tools: include and its own
+#   base 0   load 1   graph, text 2   mixer, chat 3   arch 4   src/*.c 5   tools: include and its own
 #
 # Of kernels/ only kernels.h is seen from outside, of any folder no x_internal.h. Headers of other
 # libraries stand in one .c file of src each, json-c in json.c and bench_print.c of tools; those of
@@ -72,7 +72,7 @@ function check_other(name,    from) {
     if (from != "base") fail("<" name "> is not a header of C11")
 }
 BEGIN {
-    n = split("base:0 kernels:0 load:1 graph:2 text:2 mixer:3 arch:4 src:5", pair, " ")
+    n = split("base:0 kernels:0 load:1 graph:2 text:2 mixer:3 chat:3 arch:4 src:5", pair, " ")
     for (i = 1; i <= n; i++) { split(pair[i], p, ":"); rank[p[1]] = p[2] + 0 }
     n = split("assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp " \
               "signal stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn " \

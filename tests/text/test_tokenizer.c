@@ -363,6 +363,67 @@ static void test_watch(void **state)
     bamba_tokenizer_free(t);
 }
 
+static void expect_plain(const bamba_tokenizer *t, const char *text, const bamba_range *plain,
+                         size_t n_plain, size_t n, const int32_t *expected)
+{
+    bamba_tokenize_options o = BAMBA_TOKENIZE_OPTIONS;
+    int32_t               *ids;
+    size_t                 n_ids;
+    bamba_error            err;
+
+    o.flags = BAMBA_TOKENIZE_PARSE_SPECIAL;
+    o.plain = plain;
+    o.n_plain = n_plain;
+    if (bamba_tokenize_with(t, text, strlen(text), &o, &ids, &n_ids, &err) != BAMBA_OK)
+        fail_msg("%s", err.message);
+    assert_int_equal(n_ids, n);
+    assert_memory_equal(ids, expected, n * sizeof *ids);
+    bamba_tokens_free(t, ids);
+}
+
+/* "<" is the one letter of "<end>" that the vocabulary has, so that a token that is none gives 5. */
+static void test_plain(void **state)
+{
+    static const char        text[] = "a<end><end>a";
+    static const bamba_range first[] = { { 1, 6 } }, second[] = { { 6, 11 } };
+    static const bamba_range touching[] = { { 5, 6 }, { 11, 12 } }, apart[] = { { 0, 1 }, { 11, 12 } };
+    static const bamba_range both[] = { { 2, 3 }, { 8, 9 } }, wrong[] = { { 3, 3 } }, late[] = { { 0, 20 } };
+    static const int32_t     neither[] = { 0, 5, 5, 0 }, behind[] = { 0, 5, 10, 0 };
+    static const int32_t     before[] = { 0, 10, 5, 0 }, all[] = { 0, 10, 10, 0 };
+    bamba_tokenizer         *t = open_small(NULL);
+    bamba_tokenize_options   o = BAMBA_TOKENIZE_OPTIONS;
+    int32_t                 *ids;
+    size_t                   n;
+    bamba_error              err;
+
+    (void)state;
+    expect_plain(t, text, first, 1, 4, behind);
+    expect_plain(t, text, second, 1, 4, before);
+    expect_plain(t, text, touching, 2, 4, behind);
+    expect_plain(t, text, apart, 2, 4, all);
+    expect_plain(t, text, both, 2, 4, neither);
+    expect_plain(t, text, NULL, 0, 4, all);
+    bamba_tokenizer_free(t);
+
+    /* A special token that is looked for in normalized text. */
+    t = open_small("{\"added_tokens_decoder\": {\"10\": {\"content\": \"<end>\", \"special\": true, "
+                   "\"normalized\": true}}}");
+    expect_plain(t, text, first, 1, 4, behind);
+    expect_plain(t, text, second, 1, 4, before);
+    expect_plain(t, text, touching, 2, 4, behind);
+    expect_plain(t, text, apart, 2, 4, all);
+    expect_plain(t, text, both, 2, 4, neither);
+
+    o.n_plain = 1;
+    o.plain = wrong;
+    expect_status("empty", bamba_tokenize_with(t, text, 12, &o, &ids, &n, &err), &err,
+                  BAMBA_ERR_ARGUMENT, "plain");
+    o.plain = late;
+    expect_status("late", bamba_tokenize_with(t, text, 12, &o, &ids, &n, &err), &err,
+                  BAMBA_ERR_ARGUMENT, "plain");
+    bamba_tokenizer_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -374,6 +435,7 @@ int main(void)
         cmocka_unit_test(test_beside),
         cmocka_unit_test(test_continue),
         cmocka_unit_test(test_watch),
+        cmocka_unit_test(test_plain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

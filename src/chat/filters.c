@@ -1,0 +1,349 @@
+/* filters.c - filters that work on texts and on single values. */
+#include "chat/builtin.h"
+#include "chat/lexer.h"
+#include "chat/show.h"
+#include "text/unicode.h"
+
+#include <math.h>
+
+/* A value's method as a filter: Jinja's own filters of these names call it. */
+static bb_value call_method(bb_render *r, const char *name, bb_value self, const bb_arguments *a)
+{
+    const bb_builtin *m = bb_builtin_find(bb_methods_of_texts,
+                                          &(bb_passage){ .s = name, .n = strlen(name) });
+    return bb_builtin_call(r, m, self, a);
+}
+
+static bb_value text_of(bb_render *r, bb_value v)
+{
+    return bb_text(bb_string(bb_render_work(r), v));
+}
+
+/* -------------------------------------------------------------- texts -------------------- */
+
+#define TEXT_FILTER(name, method)                                                   \
+    static bb_value name(bb_render *r, bb_value *v, const bb_arguments *rest)       \
+    {                                                                               \
+        (void)rest;                                                                 \
+        return call_method(r, method, text_of(r, v[0]), &(bb_arguments){ 0 });      \
+    }
+TEXT_FILTER(filter_upper, "upper")
+TEXT_FILTER(filter_lower, "lower")
+TEXT_FILTER(filter_capitalize, "capitalize")
+
+static bb_value filter_trim(bb_render *r, bb_value *v, const bb_arguments *rest)
+{
+    const bb_arguments a = { v + 1, v[1].kind != BB_MISSING, NULL, 0 };
+
+    (void)rest;
+    return call_method(r, "strip", text_of(r, v[0]), &a);
+}
+
+static bb_value filter_center(bb_render *r, bb_value *v, const bb_arguments *rest)
+{
+    bb_value width = v[1].kind == BB_MISSING ? bb_int(80) : v[1];
+
+    (void)rest;
+    return call_method(r, "center", text_of(r, v[0]), &(bb_arguments){ &width, 1, NULL, 0 });
+}
+
+static bb_value filter_replace(bb_render *r, bb_value *v, const bb_arguments *rest)
+{
+    bb_work *w = bb_render_work(r);
+    bb_value all = v[3].kind == BB_MISSING || v[3].kind == BB_NONE ? bb_int(-1) : v[3];
+    bb_value a[3] = { text_of(r, v[1]), text_of(r, v[2]), all };
+
+    (void)rest;
+    return call_method(r, "replace", bb_text(bb_passage_markup(w, bb_string(w, v[0]), false)),
+                       &(bb_arguments){ a, 3, NULL, 0 });
+}
+
+/* Words begin behind these, and have a capital. */
+static bb_value filter_title(bb_render *r, bb_value *v, const bb_arguments *rest)
+{
+    bb_work          *w = bb_render_work(r);
+    const bb_passage *p = bb_string(w, v[0]);
+    bb_builder        b = bb_builder_begin(w);
+    size_t            begin = 0, length;
+
+    (void)rest;
+    for (size_t at = 0; at < p->n && w->status == BAMBA_OK;) {
+        const uint32_t c = bb_passage_char(p, at, &length);
+        const bool     parts = bb_is_py_space(c) || (c && c < 0x80 && strchr("-({[<", (int)c));
+        bb_value       one = bb_text(bb_passage_slice(w, p, at, at + length));
+        if (!parts)
+            one = call_method(r, at == begin ? "upper" : "lower", one, &(bb_arguments){ 0 });
+        if (w->status == BAMBA_OK) bb_put(&b, one.is.text);
+        at += length;
+        if (parts) begin = at;
+    }
+    return bb_text(bb_builder_text(&b));
+}
+
+static bb_value filter_indent(bb_render *r, bb_value *v, const bb_arguments *rest)
+{
+    bb_work          *w = bb_render_work(r);
+    const bool        first = v[2].kind != BB_MISSING && bb_truth(v[2]);
+    const bool        blank = v[3].kind != BB_MISSING && bb_truth(v[3]);
+    const bb_passage *indent;
+    bb_builder        b = bb_builder_begin(w);
+
+    (void)rest;
+    if (v[1].kind == BB_TEXT) indent = v[1].is.text;
+    else indent = bb_want_text(w, bb_binary(w, '*', bb_text_of(w, " "),
+                                            v[1].kind == BB_MISSING ? bb_int(4) : v[1]));
+    const bb_value whole = bb_binary(w, '+', bb_text(bb_want_text(w, v[0])), bb_text_of(w, "\n"));
+    const bb_value lines = call_method(r, "splitlines", whole, &(bb_arguments){ 0 });
+    if (w->status != BAMBA_OK) return lines;
+    for (size_t i = 0; i < lines.is.list->n; i++) {
+        const bb_passage *line = lines.is.list->item[i].is.text;
+        if (i) bb_put_text(&b, "\n");
+        if (i ? line->n || blank : first) bb_put(&b, indent);
+        bb_put(&b, line);
+    }
+    return bb_text(bb_builder_text(&b));
+}
+
+static bb_value filter_format(bb_render *r, bb_value *v, const bb_arguments *rest)
+{
+    bb_work       *w = bb_render_work(r);
+    const bb_value positional = bb_list_new(w, BB_TUPLE), named = bb_dict_new(w);
+
+    for (size_t i = 0; i < rest->n; i++) bb_list_push(w, positional, rest->value[i]);
+    for (size_t i = 0; i < rest->n_named && w->status == BAMBA_OK; i++)
+        bb_dict_set(w, named.is.dict, rest->named[i].key, rest->named[i].value);
+    if (rest->n && rest->n_named)
+        bb_work_fail(w, BAMBA_ERR_FORMAT, "format: either positional or named arguments");
+    if (w->status != BAMBA_OK) return positional;
+    return bb_percent(w, bb_string(w, v[0]), rest->n_named ? named : positional);
+}
+
+static bb_value filter_wordcount(bb_render *r, bb_value *v, const bb_arguments *rest)
+{
+    const bb_passage *p = bb_string(bb_render_work(r), v[0]);
+    int64_t           n = 0;
+    bool              inside = false;
+
+    (void)rest;
+    for (size_t at = 0, length; at < p->n && bb_step(bb_render_work(r), 1); at += length) {
+        const bool word = bb_char_is_word(bb_passage_char(p, at, &length));
+        n += word && !inside;
+        inside = word;
+    }
+    return bb_int(n);
+}
+
+static bb_value filter_string(bb_render *r, bb_value *v, const bb_arguments *rest)
+{
+    (void)rest;
+    return text_of(r, v[0]);
+}
+
+static bb_value filter_safe(bb_render *r, bb_value *v, const bb_arguments *rest)
+{
+    bb_work *w = bb_render_work(r);
+
+    (void)rest;
+    return bb_text(bb_passage_markup(w, bb_string(w, v[0]), true));
+}
+
+static bb_value filter_escape(bb_render *r, bb_value *v, const bb_arguments *rest)
+{
+    bb_work *w = bb_render_work(r);
+
+    (void)rest;
+    return bb_text(bb_escape_markup(w, bb_string(w, v[0])));
+}
+
+static bb_value filter_tojson(bb_render *r, bb_value *v, const bb_arguments *rest)
+{
+    bb_work      *w = bb_render_work(r);
+    bb_builder    b = bb_builder_begin(w);
+    bb_json_style style = { .ascii = v[1].kind != BB_MISSING && bb_truth(v[1]),
+                            .is_indented = v[2].kind != BB_MISSING && v[2].kind != BB_NONE,
+                            .sort_keys = v[4].kind != BB_MISSING && bb_truth(v[4]) };
+
+    (void)rest;
+    if (v[2].kind == BB_TEXT) style.indent = v[2].is.text;
+    else if (style.is_indented)
+        style.indent = bb_want_text(w, bb_binary(w, '*', bb_text_of(w, " "), v[2]));
+    if (v[3].kind != BB_MISSING && v[3].kind != BB_NONE) {
+        const bb_value two = bb_items(w, v[3]);
+        if (w->status == BAMBA_OK && two.is.list->n != 2)
+            bb_work_fail(w, BAMBA_ERR_FORMAT, "tojson: expected two separators");
+        if (w->status != BAMBA_OK) return v[0];
+        style.comma = bb_want_text(w, two.is.list->item[0]);
+        style.colon = bb_want_text(w, two.is.list->item[1]);
+    }
+    bb_put_json(&b, v[0], &style);
+    return bb_text(bb_builder_text(&b));
+}
+
+const bb_builtin bb_text_filters[] = {
+    { "upper", filter_upper, "s" },
+    { "lower", filter_lower, "s" },
+    { "capitalize", filter_capitalize, "s" },
+    { "title", filter_title, "s" },
+    { "trim", filter_trim, "value chars?" },
+    { "center", filter_center, "value width?" },
+    { "replace", filter_replace, "s old new count?" },
+    { "indent", filter_indent, "s width? first? blank?" },
+    { "format", filter_format, "value *" },
+    { "wordcount", filter_wordcount, "s" },
+    { "string", filter_string, "s" },
+    { "safe", filter_safe, "value" },
+    { "escape", filter_escape, "value" },
+    { "e", filter_escape, "value" },
+    { "tojson", filter_tojson, "x ensure_ascii? indent? separators? sort_keys?" },
+    { NULL, NULL, NULL }
+};
+
+/* -------------------------------------------------------------- single values ------------ */
+
+static bb_value filter_default(bb_render *r, bb_value *v, const bb_arguments *rest)
+{
+    const bool boolean = v[2].kind != BB_MISSING && bb_truth(v[2]);
+
+    (void)rest;
+    if (v[0].kind != BB_UNDEFINED && (!boolean || bb_truth(v[0]))) return v[0];
+    return v[1].kind == BB_MISSING ? bb_text_of(bb_render_work(r), "") : v[1];
+}
+
+static bb_value filter_abs(bb_render *r, bb_value *v, const bb_arguments *rest)
+{
+    bb_work *w = bb_render_work(r);
+
+    (void)rest;
+    if (v[0].kind == BB_FLOAT) return bb_float(fabs(v[0].is.number));
+    if (bb_is_integer(v[0]) && bb_integer(v[0]) >= 0) return bb_int(bb_integer(v[0]));
+    return bb_binary(w, '-', bb_int(0), v[0]);
+}
+
+/* An integer written in a base, as Python's int() reads it; false if it is none. */
+static bool read_integer(bb_work *w, const bb_passage *p, int64_t base, int64_t *out)
+{
+    size_t at = 0, end = p->n, length, n_digits = 0;
+    bool   negative = false, fits = true, gap = true;
+    uint64_t v = 0;
+
+    while (at < end && bb_is_py_space(bb_passage_char(p, at, &length))) at += length;
+    while (end > at && bb_is_py_space(bb_passage_char(p, bb_passage_before(p, end), &length)))
+        end -= length;
+    if (at < end && (p->s[at] == '-' || p->s[at] == '+')) negative = p->s[at++] == '-';
+    if (end - at > 2 && p->s[at] == '0' &&
+        ((base == 16 && (p->s[at + 1] | 32) == 'x') || (base == 8 && (p->s[at + 1] | 32) == 'o') ||
+         (base == 2 && (p->s[at + 1] | 32) == 'b')))
+        at += 2;
+    for (; at < end; at++) {
+        const char    c = p->s[at];
+        const int64_t digit = c >= '0' && c <= '9' ? c - '0'
+                              : (c | 32) >= 'a' && (c | 32) <= 'z' ? (c | 32) - 'a' + 10 : 99;
+        if (c == '_' && !gap) {
+            gap = true;
+            continue;
+        }
+        if (digit >= base) return false;
+        gap = false;
+        n_digits++;
+        fits = fits && v <= ((uint64_t)INT64_MAX - (uint64_t)digit) / (uint64_t)base;
+        v = fits ? v * (uint64_t)base + (uint64_t)digit : 0;
+    }
+    if (n_digits == 0 || gap) return false;
+    if (!fits) bb_work_fail(w, BAMBA_ERR_UNSUPPORTED, "int: an integer beyond 64 bits");
+    *out = negative ? -(int64_t)v : (int64_t)v;
+    return true;
+}
+
+static bb_value truncate(bb_work *w, double x, bb_value fallback)
+{
+    if (isnan(x) || isinf(x)) return fallback;
+    if (fabs(x) >= 9223372036854775808.0)
+        bb_work_fail(w, BAMBA_ERR_UNSUPPORTED, "int: an integer beyond 64 bits");
+    return bb_int(w->status == BAMBA_OK ? (int64_t)x : 0);
+}
+
+static bb_value filter_int(bb_render *r, bb_value *v, const bb_arguments *rest)
+{
+    bb_work       *w = bb_render_work(r);
+    const bb_value fallback = v[1].kind == BB_MISSING ? bb_int(0) : v[1];
+    const int64_t  base = bb_want_integer(w, v[2], 10);
+    int64_t        i;
+    double         x;
+
+    (void)rest;
+    if (v[0].kind == BB_UNDEFINED) return bb_fail_undefined(w, v[0]);
+    if (bb_is_integer(v[0])) return bb_int(bb_integer(v[0]));
+    if (v[0].kind == BB_BIG) return v[0];
+    if (v[0].kind == BB_FLOAT) return truncate(w, v[0].is.number, fallback);
+    if (v[0].kind != BB_TEXT) return fallback;
+    if (base < 2 || base > 36) {
+        bb_work_fail(w, BAMBA_ERR_UNSUPPORTED, "int: expected a base from 2 to 36");
+        return fallback;
+    }
+    if (read_integer(w, v[0].is.text, base, &i)) return bb_int(i);
+    return bb_parse_float(w, v[0].is.text, &x) ? truncate(w, x, fallback) : fallback;
+}
+
+static bb_value filter_float(bb_render *r, bb_value *v, const bb_arguments *rest)
+{
+    bb_work *w = bb_render_work(r);
+    double   x;
+
+    (void)rest;
+    if (v[0].kind == BB_UNDEFINED) return bb_fail_undefined(w, v[0]);
+    if (bb_is_number(v[0])) return bb_float(bb_number(v[0]));
+    if ((v[0].kind == BB_TEXT || v[0].kind == BB_BIG) && bb_parse_float(w, v[0].is.text, &x))
+        return bb_float(x);
+    return v[1].kind == BB_MISSING ? bb_float(0) : v[1];
+}
+
+static bb_value filter_round(bb_render *r, bb_value *v, const bb_arguments *rest)
+{
+    bb_work      *w = bb_render_work(r);
+    const int64_t precision = bb_want_integer(w, v[1], 0);
+    const bool    common = v[2].kind == BB_MISSING ||
+                           bb_passage_is(bb_want_text(w, v[2]), "common");
+    const double  scale = pow(10, (double)precision);
+
+    (void)rest;
+    if (!bb_is_number(v[0]))
+        bb_work_fail(w, BAMBA_ERR_FORMAT, "round: expected a number, found '%s'",
+                     bb_kind_name(v[0]));
+    if (precision < 0 || precision > 15)
+        bb_work_fail(w, BAMBA_ERR_UNSUPPORTED, "round: expected a precision from 0 to 15");
+    if (w->status != BAMBA_OK) return v[0];
+    if (common && v[0].kind != BB_FLOAT) return bb_int(bb_integer(v[0]));
+    const double x = bb_number(v[0]);
+    if (!common)
+        return bb_float((bb_passage_is(v[2].is.text, "ceil") ? ceil(x * scale) : floor(x * scale)) /
+                        scale);
+    return bb_round(w, x, (int)precision);
+}
+
+static bb_value filter_attr(bb_render *r, bb_value *v, const bb_arguments *rest)
+{
+    bb_work          *w = bb_render_work(r);
+    const bb_passage *name = bb_want_text(w, v[1]);
+
+    (void)rest;
+    if (w->status != BAMBA_OK) return v[0];
+    if (v[0].kind == BB_UNDEFINED) return bb_fail_undefined(w, v[0]);
+    /* An attribute alone: the same name as a key does not count. */
+    if (v[0].kind == BB_DICT && bb_dict_find(w, v[0].is.dict, v[1])) {
+        const bb_value empty = bb_dict_new(w);
+        const bb_value found = bb_attribute(w, empty, name);
+        return found.kind == BB_METHOD ? bb_attribute(w, v[0], name) : found;
+    }
+    return bb_attribute(w, v[0], name);
+}
+
+const bb_builtin bb_value_filters[] = {
+    { "default", filter_default, "value default_value? boolean?" },
+    { "d", filter_default, "value default_value? boolean?" },
+    { "abs", filter_abs, "x" },
+    { "int", filter_int, "value default? base?" },
+    { "float", filter_float, "value default?" },
+    { "round", filter_round, "value precision? method?" },
+    { "attr", filter_attr, "obj name" },
+    { NULL, NULL, NULL }
+};

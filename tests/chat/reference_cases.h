@@ -1,0 +1,774 @@
+/* reference_cases.h - small templates and what Jinja makes of them as transformers sets it up; NULL: it fails.
+ * Written by tests/oracle/make_chat_cases.py. */
+static const char VARIABLES[] =
+     "{\042s\042: \042  Hello, World!\134t\042, \042t\042: \042na\134u00efve \134u6771\134u4ea"
+     "c \134ud83d\134ude42\042, \042e\042: \042\042, \042n\042: null, \042i\042: 7, \042f\042:"
+     " 2.5, \042neg\042: -3, \042big\042: 123456789012345678901234567890, \042l\042: [3, 1, 2]"
+     ", \042w\042: [\042b\042, \042A\042, \042c\042, \042B\042], \042d\042: {\042b\042: 1, "
+     "\042a\042: [1, {\042x\042: null}], \042items\042: \042own\042, \042C\042: true}, \042m\042:"
+     " [{\042role\042: \042user\042, \042content\042: \042hi\042, \042n\042: 2}, {\042role\042"
+     ": \042assistant\042, \042content\042: \042yo\042, \042n\042: 1, \042tools\042: []}, {"
+     "\042role\042: \042user\042, \042content\042: \042end\042, \042n\042: 2, \042a\042: {\042b"
+     "\042: \042deep\042}}], \042q\042: \042it's \134\042q\134\042\134n\134\134\042, \042z\042: "
+     "[[1, [2, [3]]], []]}";
+
+static const struct { const char *text, *expected; } CASES[] = {
+    {"plain text",
+     "plain text"},
+    {"a{{ i }}b",
+     "a7b"},
+    {"{{ s }}|{{ s|trim }}|{{ s.strip() }}|{{ s.lstrip() }}|{{ s.rstrip() }}",
+     "  Hello, World!\011|Hello, World!|Hello, World!|Hello, World!\011|  Hello, World!"},
+    {"x  {%- if true -%}  y  {%- endif -%}  z",
+     "xyz"},
+    {"  {% if true %}   \012 a\012  {% endif %}  \012b",
+     "   \012 a\012  \012b"},
+    {"{% if true %}\012line\012{% endif %}\012after",
+     "line\012after"},
+    {"   {{ i }}   ",
+     "   7   "},
+    {"   {{- i -}}   ",
+     "7"},
+    {"  {# comment #}  \012c",
+     "  \012c"},
+    {"  {#- comment -#}  \012d",
+     "d"},
+    {"x{# {{ not #}y",
+     "xy"},
+    {"{%+ if true %} a {%+ endif %} b",
+     " a  b"},
+    {"  {%+ if true +%}\012a{% endif +%}\012b",
+     "  \012a\012b"},
+    {"{% raw %}{{ i }} {% if %}{% endraw %}",
+     "{{ i }} {% if %}"},
+    {"  {%- raw -%}  a {{ b }}  {%- endraw -%}  c",
+     "a {{ b }}c"},
+    {"{% raw %}\012 a\012{% endraw %}\012b",
+     "\012 a\012b"},
+    {"{{ \042a\042 \042b\042 'c' }}",
+     "abc"},
+    {"{{ \042\134n\134t\134\134\134\042\134x41\134u00e9\134U0001F600\134101\134d\042 }}",
+     "\012\011\134\042A\303\251\360\237\230\200A\134d"},
+    {"{{ 'a\012b' }}",
+     "a\012b"},
+    {"{{ 1_000 }} {{ 1.5 }} {{ 1e3 }} {{ 1.5e-7 }}",
+     "1000 1.5 1000.0 1.5e-07"},
+    {"{{ .5 }}",
+     NULL},
+    {"{{ 1e16 }} {{ 123456789.0 }} {{ 1e22 }} {{ 0.1 + 0.2 }} {{ 100.0 }} {{ 1e-4 }} {{ 1e-5 }"
+     "}",
+     "1e+16 123456789.0 1e+22 0.30000000000000004 100.0 0.0001 1e-05"},
+    {"{{ 7 // 2 }} {{ -7 // 2 }} {{ 7 % 3 }} {{ -7 % 3 }} {{ 7 % -3 }} {{ 7 / 2 }} {{ 2 ** 10 "
+     "}} {{ 2 ** -1 }} {{ 7.5 // 2 }} {{ -7.5 % 2 }}",
+     "3 -4 1 2 -2 3.5 1024 0.5 3.0 0.5"},
+    {"{{ 1 + 2 * 3 - 4 }} {{ (1 + 2) * 3 }} {{ -i }} {{ +i }} {{ - 3 | abs }} {{ -2 ** 2 }}",
+     "3 9 -7 7 3 4"},
+    {"{{ 2 ** 3 ** 2 }} {{ 1 - 2 - 3 }} {{ 8 / 4 / 2 }}",
+     "64 -4 1.0"},
+    {"{{ 1 ~ 2 ~ none ~ true ~ 1.0 }}",
+     "12NoneTrue1.0"},
+    {"{{ \042a\042 ~ 1 + 2 }}",
+     NULL},
+    {"{{ \042a\042 ~ 1 + \0422\042 }}",
+     "a12"},
+    {"{{ \042ab\042 * 3 }} {{ [1] * 2 }} {{ 3 * \042x\042 }} {{ \042a\042 + \042b\042 }} {{ [1"
+     "] + [2] }} {{ (1,) + (2,) }}",
+     "ababab [1, 1] xxx ab [1, 2] (1, 2)"},
+    {"{{ 1 == 1.0 }} {{ true == 1 }} {{ \0421\042 == 1 }} {{ none == false }} {{ [1, 2] == [1,"
+     " 2] }} {{ {\042a\042: 1} == {\042a\042: 1.0} }} {{ (1, 2) == [1, 2] }}",
+     "True True False False True True False"},
+    {"{{ 1 < 2 < 3 }} {{ 1 < 2 > 3 }} {{ \042a\042 < \042b\042 }} {{ [1, 2] < [1, 3] }} {{ 3 >"
+     "= 3 }} {{ 2 <= 1 }} {{ 1 != 2 }}",
+     "True False True True True False True"},
+    {"{{ 1 in l }} {{ 9 not in l }} {{ \042a\042 in d }} {{ \042ell\042 in s }} {{ \042\042 in"
+     " s }} {{ not 1 in l }} {{ \042b\042 in w and \042z\042 not in w }}",
+     "True True True True True False True"},
+    {"{{ 1 and 0 }} {{ 0 or \042x\042 }} {{ \042\042 or none }} {{ not \042\042 }} {{ 1 and 2 "
+     "and 3 }} {{ none and 1 or 5 }}",
+     "0 x None True 3 5"},
+    {"{{ \042yes\042 if i else \042no\042 }} {{ \042yes\042 if e }}| {{ 1 if false else 2 if f"
+     "alse else 3 }}",
+     "yes | 3"},
+    {"{{ undefined_thing }}|{{ undefined_thing is defined }}|{{ undefined_thing | default(\042"
+     "d\042) }}|{{ e | default(\042d\042) }}|{{ e | default(\042d\042, true) }}|{{ n | default"
+     "(\042d\042) }}",
+     "|False|d||d|None"},
+    {"{{ d.b }} {{ d[\042b\042] }} {{ d.missing is defined }} {{ d[\042items\042] }} {{ d.get("
+     "\042b\042) }} {{ d.get(\042zz\042) }} {{ d.get(\042zz\042, 5) }}",
+     "1 1 False own 1 None 5"},
+    {"{% for k, v in d.items() %}{{ k }}={{ v }};{% endfor %}",
+     "b=1;a=[1, {'x': None}];items=own;C=True;"},
+    {"{% for k in d %}{{ k }},{% endfor %} {{ d.keys() | list }} {{ d.values() | list }} {{ d."
+     "items() }} {{ d.keys() }}",
+     "b,a,items,C, ['b', 'a', 'items', 'C'] [1, [1, {'x': None}], 'own', True] dict_items([('b"
+     "', 1), ('a', [1, {'x': None}]), ('items', 'own'), ('C', True)]) dict_keys(['b', 'a', 'it"
+     "ems', 'C'])"},
+    {"{{ l[0] }} {{ l[-1] }} {{ l[9] is defined }} {{ l[1:] }} {{ l[:1] }} {{ l[::-1] }} {{ l["
+     "-2:] }} {{ l[5:] }} {{ l[::2] }} {{ l[2:0:-1] }}",
+     "3 2 False [1, 2] [3] [2, 1, 3] [1, 2] [] [3, 2] [2, 1]"},
+    {"{{ t[0] }} {{ t[6:8] }} {{ t[::-1] }} {{ t[-1] }} {{ t | length }} {{ t[::3] }} {{ t[:-3"
+     "] }} {{ t[100:] }}|",
+     "n \346\235\261\344\272\254 \360\237\231\202 \344\272\254\346\235\261 ev\303\257an \360"
+     "\237\231\202 10 nv\346\235\261\360\237\231\202 na\303\257ve \346\235\261 |"},
+    {"{{ s[2:7] }} {{ \042abc\042[1] }} {{ \042abc\042[9] is defined }} {{ \042abc\042.0 }} {{"
+     " l.1 }}",
+     "Hello b False a 1"},
+    {"{{ (1, 2, 3)[1:] }} {{ (1,) }} {{ () }} {{ [] }} {{ {} }} {{ [1, \042a\042, none, true, "
+     "1.5] }} {{ {\042a\042: \042b\042, 1: [2]} }}",
+     "(2, 3) (1,) () [] {} [1, 'a', None, True, 1.5] {'a': 'b', 1: [2]}"},
+    {"{{ q }} {{ [q] }} {{ [\042'\042] }} {{ ['\042'] }} {{ [\042'\134\042\042] }} {{ [\042"
+     "\134n\134t\134r\134x00\134x7f\134u200b \303\251 \360\237\231\202 \134u00a0\042] }} {{ [\042"
+     "\134\134\042] }}",
+     "it's \042q\042\012\134 ['it\134's \042q\042\134n\134\134'] [\042'\042] ['\042'] ['\134'"
+     "\042'] ['\134n\134t\134r\134x00\134x7f\134u200b \303\251 \360\237\231\202 \134xa0'] ['"
+     "\134\134']"},
+    {"{{ none }} {{ true }} {{ false }} {{ True }} {{ None }} {{ big }} {{ neg }} {{ z }}",
+     "None True False True None 123456789012345678901234567890 -3 [[1, [2, [3]]], []]"},
+    {"{{ d | tojson }} {{ q | tojson }} {{ t | tojson }} {{ t | tojson(ensure_ascii=true) }} {"
+     "{ big | tojson }} {{ 1.0 | tojson }} {{ \042<&>'\042 | tojson }}",
+     "{\042b\042: 1, \042a\042: [1, {\042x\042: null}], \042items\042: \042own\042, \042C\042:"
+     " true} \042it's \134\042q\134\042\134n\134\134\042 \042na\303\257ve \346\235\261\344\272"
+     "\254 \360\237\231\202\042 \042na\134u00efve \134u6771\134u4eac \134ud83d\134ude42\042 12"
+     "3456789012345678901234567890 1.0 \042<&>'\042"},
+    {"{{ d | tojson(indent=2) }}",
+     "{\012  \042b\042: 1,\012  \042a\042: [\012    1,\012    {\012      \042x\042: null\012  "
+     "  }\012  ],\012  \042items\042: \042own\042,\012  \042C\042: true\012}"},
+    {"{{ z | tojson(indent=4) }} {{ [] | tojson(indent=2) }} {{ {} | tojson(indent=2) }} {{ l "
+     "| tojson(indent=0) }} {{ l | tojson(indent=\042--\042) }}",
+     "[\012    [\012        1,\012        [\012            2,\012            [\012            "
+     "    3\012            ]\012        ]\012    ],\012    []\012] [] {} [\0123,\0121,\0122"
+     "\012] [\012--3,\012--1,\012--2\012]"},
+    {"{{ d | tojson(separators=(\042,\042, \042:\042)) }} {{ d | tojson(sort_keys=true) }} {{ "
+     "{1: 2, none: 3, true: 4, 1.5: 5} | tojson }} {{ (1, 2) | tojson }}",
+     "{\042b\042:1,\042a\042:[1,{\042x\042:null}],\042items\042:\042own\042,\042C\042:true} {"
+     "\042C\042: true, \042a\042: [1, {\042x\042: null}], \042b\042: 1, \042items\042: \042own"
+     "\042} {\0421\042: 4, \042null\042: 3, \0421.5\042: 5} [1, 2]"},
+    {"{{ \042\134x00\134x1f\134x7f\134u2028\134b\134f\042 | tojson }} {{ \042\134x7f\042 | toj"
+     "son(true) }}",
+     "\042\134u0000\134u001f\177\342\200\250\134b\134f\042 \042\134u007f\042"},
+    {"{{ \042a,b,,c\042.split(\042,\042) }} {{ \042 a  b \042.split() }} {{ \042a,b,c\042.spli"
+     "t(\042,\042, 1) }} {{ \042a,b,c\042.rsplit(\042,\042, 1) }} {{ \042\042.split() }} {{ "
+     "\042\042.split(\042,\042) }} {{ \042abc\042.split(\042b\042)[0] }}",
+     "['a', 'b', '', 'c'] ['a', 'b'] ['a', 'b,c'] ['a,b', 'c'] [] [''] a"},
+    {"{{ \042  1  2   3  \042.split(none, 1) }} {{ \042  1  2   3  \042.rsplit(none, 1) }} {{ "
+     "\042a b c\042.rsplit() }} {{ \042a<x>b<x>c\042.split(\042<x>\042)[-1] }}",
+     "['1', '2   3  '] ['  1  2', '3'] ['a', 'b', 'c'] c"},
+    {"{{ \042abc\042.split(\042\042) }}",
+     NULL},
+    {"{{ \042a\134nb\134r\134nc\134u2028d\134n\042.splitlines() }} {{ \042a\134nb\042.splitlin"
+     "es(true) }} {{ \042a-b-c\042.partition(\042-\042) }} {{ \042a-b-c\042.rpartition(\042-"
+     "\042) }} {{ \042abc\042.partition(\042x\042) }} {{ \042abc\042.rpartition(\042x\042) }}",
+     "['a', 'b', 'c', 'd'] ['a\134n', 'b'] ('a', '-', 'b-c') ('a-b', '-', 'c') ('abc', '', '')"
+     " ('', '', 'abc')"},
+    {"{{ \042Hello\042.startswith(\042He\042) }} {{ \042Hello\042.endswith((\042x\042, \042lo"
+     "\042)) }} {{ \042Hello\042.startswith(\042l\042, 2) }} {{ \042Hello\042.find(\042l\042) }"
+     "} {{ \042Hello\042.rfind(\042l\042) }} {{ \042Hello\042.find(\042z\042) }} {{ \042Hello"
+     "\042.index(\042l\042) }} {{ \042Hello\042.count(\042l\042) }} {{ \042aaa\042.count(\042aa"
+     "\042) }} {{ t.find(\042\346\235\261\042) }}",
+     "True True True 2 3 -1 2 2 1 6"},
+    {"{{ \042xxhixx\042.strip(\042x\042) }} {{ \042xxhixy\042.rstrip(\042xy\042) }} {{ \042xyh"
+     "i\042.lstrip(\042yx\042) }} {{ \042aXbX\042.replace(\042X\042, \042--\042) }} {{ \042aXb"
+     "X\042.replace(\042X\042, \042-\042, 1) }} {{ \042ab\042.replace(\042\042, \042-\042) }} "
+     "{{ \042abc\042.removeprefix(\042ab\042) }} {{ \042abc\042.removesuffix(\042bc\042) }}",
+     "hi xxhi hi a--b-- a-bX -a-b- c a"},
+    {"{{ \042,\042.join([\042a\042, \042b\042]) }} {{ \042-\042.join(\042abc\042) }} {{ \042he"
+     "llo world\042.title() }} {{ \042hELLO\042.capitalize() }} {{ \042Hello\042.upper() }} {{"
+     " \042HELLO \316\243\316\221\316\243\042.lower() }} {{ \042\303\237 \357\254\201 \307\206"
+     "\042.upper() }} {{ \042stra\303\237e\042.title() }} {{ \042aB\042.swapcase() }}",
+     "a,b a-b-c Hello World Hello HELLO hello \317\203\316\261\317\202 SS FI \307\204 Stra\303"
+     "\237e Ab"},
+    {"{{ \042abc\042.isalpha() }} {{ \042ab1\042.isalnum() }} {{ \04212\042.isdigit() }} {{ "
+     "\042\302\262\042.isdigit() }} {{ \042\302\262\042.isdecimal() }} {{ \042 \134t\042.isspace"
+     "() }} {{ \042\042.isspace() }} {{ \042aB\042.islower() }} {{ \042AB1\042.isupper() }} {{"
+     " \042\303\251\042.isascii() }} {{ \042a\134n\042.isprintable() }}",
+     "True True True True False True False False True False False"},
+    {"{{ \042ab\042.ljust(5) }}|{{ \042ab\042.rjust(5, \042*\042) }}|{{ \042ab\042.center(5) }"
+     "}|{{ \042abc\042.center(6) }}|{{ \042-42\042.zfill(6) }}|{{ \042abc\042|center(9) }}|",
+     "ab   |***ab|  ab | abc  |-00042|   abc   |"},
+    {"{{ \042%s is %d years, %5.2f%% %r %x %-5s| %05d %+d\042 % (\042Bob\042, 42, 99.5, \042it"
+     "'s\042, 255, \042ab\042, 42, 3) }} {{ \042%s\042 % i }} {{ \042%(a)s-%(b)d\042 % {\042a"
+     "\042: 1, \042b\042: 2} }} {{ \042%s\042 % [1] }} {{ \042%%\042 % () }} {{ \042%c%c\042 % "
+     "(65, \042b\042) }} {{ \042%e %g %G\042 % (12345.678, 0.0001, 1e20) }} {{ \042%.3s|%10s|%"
+     "-10s|\042 % (\042abcdef\042, \042hi\042, \042hi\042) }} {{ \042%#x %#o %X\042 % (255, 8,"
+     " 255) }} {{ \042%i\042 % 3.9 }} {{ \042% d\042 % 5 }}",
+     "Bob is 42 years, 99.50% \042it's\042 ff ab   | 00042 +3 7 1-2 [1] % Ab 1.234568e+04 0.00"
+     "01 1E+20 abc|        hi|hi        | 0xff 0o10 FF 3  5"},
+    {"{{ \042{} {} {}\042.format(1, \042a\042, none) }} {{ \042{0}{1}{0}\042.format(\042a\042,"
+     " \042b\042) }} {{ \042{x}-{y}\042.format(x=1, y=2) }} {{ \042{{}}\042.format() }} {{ "
+     "\042{:>5}|{:<5}|{:^5}|{:*^7}|\042.format(\042a\042, \042b\042, \042c\042, \042d\042) }} {{ "
+     "\042{:05d} {:+d} {:,} {:x} {:b} {:.2f} {:e} {:%} {:10.3f}|\042.format(42, 42, 1234567, 2"
+     "55, 5, 3.14159, 1234.5, 0.25, 2.5) }} {{ \042{!r} {!s}\042.format(\042a\042, \042b\042) "
+     "}} {{ \042{0[a]} {0.a} {1[0]}\042.format({\042a\042: 1}, [7]) }} {{ \042{:5}|{:5}|\042.f"
+     "ormat(1, \042a\042) }} {{ \042{:.2}|\042.format(\042abc\042) }} {{ \042{:_}\042.format(1"
+     "234567) }} {{ \042{:g}\042.format(0.5) }}",
+     "1 a None aba 1-2 {}     a|b    |  c  |***d***| 00042 +42 1,234,567 ff 101 3.14 1.234500e"
+     "+03 25.000000%      2.500| 'a' b 1 1 7     1|a    | ab| 1_234_567 0.5"},
+    {"{{ \042Hi %s\042|format(\042Bob\042) }} {{ \042%(x)s\042|format(x=3) }}",
+     "Hi Bob 3"},
+    {"{{ [1, 2, 3] | join }} {{ [1, 2, 3] | join(\042, \042) }} {{ m | join(\042|\042, attribu"
+     "te=\042role\042) }} {{ \042abc\042 | join(\042-\042) }} {{ [] | join(\042,\042) }} {{ d "
+     "| join(\042,\042) }}",
+     "123 1, 2, 3 user|assistant|user a-b-c  b,a,items,C"},
+    {"{{ l | sort }} {{ l | sort(reverse=true) }} {{ w | sort }} {{ w | sort(case_sensitive=tr"
+     "ue) }} {{ m | sort(attribute=\042n\042) | map(attribute=\042content\042) | list }} {{ m "
+     "| sort(attribute=\042n,content\042) | map(attribute=\042content\042) | join }} {{ \042he"
+     "llo\042 | sort }}",
+     "[1, 2, 3] [3, 2, 1] ['A', 'b', 'B', 'c'] ['A', 'B', 'b', 'c'] ['yo', 'hi', 'end'] yoendh"
+     "i ['e', 'h', 'l', 'l', 'o']"},
+    {"{{ l | first }} {{ l | last }} {{ [] | first is defined }} {{ \042abc\042 | last }} {{ l"
+     " | min }} {{ l | max }} {{ l | sum }} {{ m | sum(attribute=\042n\042) }} {{ w | min }} {"
+     "{ [] | max is defined }} {{ l | length }} {{ d | count }} {{ undefined_thing | length }}",
+     "3 2 False c 1 3 6 5 A False 3 4 0"},
+    {"{{ w | unique | list }} {{ [1, 1.0, true, 2] | unique | list }} {{ m | unique(attribute="
+     "\042role\042) | map(attribute=\042content\042) | list }} {{ l | reverse | list }} {{ "
+     "\042abc\042 | reverse }} {{ l | list }} {{ \042abc\042 | list }}",
+     "['b', 'A', 'c'] [1, 2] ['hi', 'yo'] [2, 1, 3] cba [3, 1, 2] ['a', 'b', 'c']"},
+    {"{{ m | selectattr(\042role\042, \042equalto\042, \042user\042) | map(attribute=\042conte"
+     "nt\042) | list }} {{ m | selectattr(\042tools\042, \042defined\042) | list | length }} {"
+     "{ m | rejectattr(\042role\042, \042eq\042, \042user\042) | list | length }} {{ m | selec"
+     "tattr(\042tools\042) | list }} {{ [0, 1, 2, none] | select | list }} {{ [1, 2, 3, 4] | s"
+     "elect(\042odd\042) | list }} {{ [1, 2, 3, 4] | reject(\042divisibleby\042, 2) | list }} "
+     "{{ l | select(\042in\042, [1, 2]) | list }} {{ l | select(\042>\042, 1) | list }}",
+     "['hi', 'end'] 1 1 [] [1, 2] [1, 3] [1, 3] [1, 2] [3, 2]"},
+    {"{{ w | map(\042upper\042) | list }} {{ w | map(\042replace\042, \042b\042, \042x\042) | "
+     "list }} {{ m | map(attribute=\042a.b\042, default=\042-\042) | list }} {{ m | map(attrib"
+     "ute=\042zz\042) | list }} {{ [\0421\042, \0422\042] | map(\042int\042) | sum }} {{ [[1, "
+     "2], [3]] | map(\042first\042) | list }} {{ [[1, 2], [3, 4]] | map(attribute=1) | list }}",
+     "['B', 'A', 'C', 'B'] ['x', 'A', 'c', 'B'] ['-', '-', 'deep'] [Undefined, Undefined, Unde"
+     "fined] 3 [1, 3] [2, 4]"},
+    {"{{ d | dictsort }} {{ {\042b\042: 2, \042a\042: 1} | dictsort(false, \042value\042) }} {"
+     "{ {\042b\042: 2, \042a\042: 1} | dictsort(reverse=true) }} {{ d | items | list }} {{ und"
+     "efined_thing | items | list }}",
+     "[('a', [1, {'x': None}]), ('b', 1), ('C', True), ('items', 'own')] [('a', 1), ('b', 2)] "
+     "[('b', 2), ('a', 1)] [('b', 1), ('a', [1, {'x': None}]), ('items', 'own'), ('C', True)] "
+     "[]"},
+    {"{{ m | groupby(\042role\042) | list | length }} {% for k, g in m | groupby(\042role\042)"
+     " %}{{ k }}:{{ g | map(attribute=\042content\042) | join(\042,\042) }};{% endfor %} {{ [1"
+     ", 2, 3, 4, 5] | batch(2) | list }} {{ [1, 2, 3] | batch(2, 0) | list }} {{ [1, 2, 3, 4, "
+     "5] | slice(3) | list }} {{ [1, 2, 3, 4, 5] | slice(3, \042x\042) | list }}",
+     "2 assistant:yo;user:hi,end; [[1, 2], [3, 4], [5]] [[1, 2], [3, 0]] [[1, 2], [3, 4], [5]]"
+     " [[1, 2], [3, 4], [5, 'x']]"},
+    {"{{ \04242\042 | int }} {{ \04242.9\042 | int }} {{ \042x\042 | int }} {{ \042x\042 | int"
+     "(5) }} {{ \0420x1f\042 | int(0, 16) }} {{ \042 7_0 \042 | int }} {{ 3.99 | int }} {{ non"
+     "e | int }} {{ true | int }} {{ \0423.5\042 | float }} {{ \042x\042 | float }} {{ \0421e3"
+     "\042 | float }} {{ \042inf\042 | float }} {{ \042nan\042 | float }} {{ 5 | float }} {{ "
+     "\042 .5 \042 | float }} {{ \0425.\042 | float }} {{ \042-1\042 | int }} {{ \042007\042 | "
+     "int }} {{ \0421e3\042 | int }}",
+     "42 42 0 5 31 70 3 0 1 3.5 0.0 1000.0 inf nan 5.0 0.5 5.0 -1 7 1000"},
+    {"{{ 2.5 | round }} {{ 3.5 | round }} {{ 2.675 | round(2) }} {{ 2.1 | round(0, \042ceil"
+     "\042) }} {{ 2.9 | round(method=\042floor\042) }} {{ 42.55 | round(1, \042floor\042) }} {{ 5"
+     " | round }} {{ -3 | abs }} {{ -3.5 | abs }} {{ 1.15 | round(1) }} {{ -2.5 | round }}",
+     "2.0 4.0 2.67 3.0 2.0 42.5 5 3 3.5 1.1 -2.0"},
+    {"{{ \042a\134nb\134n\134nc\042 | indent }} {{ \042a\134nb\042 | indent(2) }} {{ \042a\134"
+     "nb\042 | indent(2, true) }} {{ \042a\134n\134nb\042 | indent(2, false, true) }} {{ \042a"
+     "\134nb\042 | indent(\042> \042, first=true) }}",
+     "a\012    b\012\012    c a\012  b   a\012  b a\012  \012  b > a\012> b"},
+    {"{{ \042hello world-foo (bar)\042 | title }} {{ \042HELLO\042 | capitalize }} {{ \042a b"
+     "\042 | upper }} {{ none | upper }} {{ 1 | string + \042x\042 }} {{ \042Hello World\042 | "
+     "replace(\042o\042, \0420\042, 1) }} {{ 123 | replace(2, \042x\042) }} {{ \042a b  c\042 "
+     "| wordcount }} {{ \042 x \042 | trim }}| {{ \042xax\042 | trim(\042x\042) }} {{ [1] | st"
+     "ring }} {{ \042x\042 | lower | upper }}",
+     "Hello World-Foo (Bar) Hello A B NONE 1x Hell0 World 1x3 3 x| a [1] X"},
+    {"{{ \042<b>\042 | safe }} {{ \042<b>\042 | e }} {{ \042<a>\042 | safe + \042<b>\042 }} {{"
+     " \042<b>\042 + (\042<a>\042 | safe) }} {{ (\042<a>\042 | safe) ~ \042<b>\042 }} {{ [("
+     "\042a\042 | safe)] }} {{ (\042<a>\042 | safe).replace(\042a\042, \042<\042) }} {{ (\042<a> "
+     "\042 | safe | trim) + \042&\042 }} {{ (\042<a>\042 | safe | upper) + \042<\042 }} {{ "
+     "\042'\134\042&\042 | escape }} {{ [\042<\042, (\042<\042 | safe)] | join(\042&\042) }} {{ ("
+     "\042<\042 | safe | string) + \042>\042 }} {{ (\042a\042 | safe) == \042a\042 }} {{ (\042"
+     "<\042 | safe) * 2 + \042>\042 }}",
+     "<b> &lt;b&gt; <a>&lt;b&gt; &lt;b&gt;<a> <a><b> [Markup('a')] <&lt;> <a>&amp; <A>&lt; &#3"
+     "9;&#34;&amp; <&< <&gt; True <<&gt;"},
+    {"{{ i is number }} {{ f is float }} {{ i is integer }} {{ true is integer }} {{ true is n"
+     "umber }} {{ s is string }} {{ l is iterable }} {{ d is mapping }} {{ l is sequence }} {{"
+     " d is sequence }} {{ s is sequence }} {{ n is none }} {{ n is not none }} {{ true is boo"
+     "lean }} {{ 1 is true }} {{ false is false }} {{ undefined_thing is undefined }} {{ undef"
+     "ined_thing is iterable }} {{ undefined_thing is sequence }} {{ big is number }} {{ d.key"
+     "s() is sequence }} {{ (l | map(\042string\042)) is iterable }}",
+     "True True True False True True True True True True True True False True False True True "
+     "True True True False True"},
+    {"{{ 4 is even }} {{ 3 is odd }} {{ 9 is divisibleby 3 }} {{ 9 is divisibleby(2) }} {{ 1 i"
+     "s eq 1 }} {{ 1 is sameas 1 }} {{ n is sameas none }} {{ 2 is in [1, 2] }} {{ \042a\042 i"
+     "s lower }} {{ \042A\042 is upper }} {{ 3 is gt 2 }} {{ 3 is lessthan 2 }} {{ 3 is ge 3 }"
+     "} {{ not i is defined }} {{ i is defined and f is defined }}",
+     "True True True False True True True True True True True False True False True"},
+    {"{% for x in l %}{{ loop.index }}/{{ loop.index0 }}/{{ loop.revindex }}/{{ loop.revindex0"
+     " }}/{{ loop.first }}/{{ loop.last }}/{{ loop.length }}/{{ loop.previtem }}/{{ loop.nexti"
+     "tem }}/{{ loop.depth }} {% endfor %}",
+     "1/0/3/2/True/False/3//1/1 2/1/2/1/False/False/3/3/2/1 3/2/1/0/False/True/3/1//1 "},
+    {"{% for x in [] %}a{% else %}none{% endfor %} {% for x in l if x > 1 %}{{ x }}:{{ loop.in"
+     "dex }}:{{ loop.length }}:{{ loop.last }} {% else %}-{% endfor %} {% for x in l if x > 9 "
+     "%}{{ x }}{% else %}none{% endfor %}",
+     "none 3:1:2:False 2:2:2:True  none"},
+    {"{% for x in l %}{% if x == 1 %}{% continue %}{% endif %}{{ x }}{% endfor %} {% for x in "
+     "l %}{% if x == 1 %}{% break %}{% endif %}{{ x }}{% endfor %} {% for x in l %}{% for y in"
+     " l %}{% if y == 1 %}{% break %}{% endif %}{{ y }}{% endfor %}{{ loop.index }}{% endfor %"
+     "}",
+     "32 3 313233"},
+    {"{% for a, b in [(1, 2), (3, 4)] %}{{ a }}{{ b }} {% endfor %}{% for a, (b, c) in [(1, (2"
+     ", 3))] %}{{ a }}{{ b }}{{ c }}{% endfor %} {% for c in \042a\303\261\360\237\231\202\042"
+     " %}{{ c }}.{% endfor %} {% for x in undefined_thing %}x{% endfor %} {% for x in range(3)"
+     " %}{{ x }}{% endfor %} {{ range(1, 10, 3) | list }} {{ range(5, 0, -2) | list }} {{ rang"
+     "e(3) }} {{ range(3)[1] }} {{ range(5)[1:3] | list }}",
+     "12 34 123 a.\303\261.\360\237\231\202.  012 [1, 4, 7] [5, 3, 1] range(0, 3) 1 [1, 2]"},
+    {"{% for x in [[1, [2, []]]] recursive %}{{ loop.depth }}:{% if x is iterable %}{{ loop(x)"
+     " }}{% else %}{{ x }}{% endif %};{% endfor %}",
+     "1:2:1;2:3:2;3:;;;"},
+    {"{% for n in [{\042v\042: 1, \042c\042: [{\042v\042: 2, \042c\042: []}]}] recursive %}<{{"
+     " n.v }}{{ loop(n.c) }}>{% endfor %}",
+     "<1<2>>"},
+    {"{% for x in l %}{{ loop.cycle(\042a\042, \042b\042) }}{{ loop.changed(x > 1) }} {% endfo"
+     "r %}",
+     "aTrue bTrue aTrue "},
+    {"{% for x in (l | map(\042string\042)) %}{{ x }}{{ loop.last }}{{ loop.length }} {% endfo"
+     "r %} {% set g = l | map(\042string\042) %}{{ g | list }}{{ g | list }} {% set g = l | se"
+     "lect %}{% for x in g %}{{ x }}{% break %}{% endfor %}{{ g | list }}",
+     "3False3 1False3 2True3  ['3', '1', '2'][] 3[1, 2]"},
+    {"{% set x = 1 %}{% for y in l %}{% set x = y %}{{ x }}{% endfor %}{{ x }} {% if true %}{%"
+     " set x = 5 %}{% endif %}{{ x }} {% set a, b = 1, 2 %}{{ a }}{{ b }} {% set c = 1, 2 %}{{"
+     " c }} {% set ns = namespace(v=0, w=[1]) %}{% for y in l %}{% set ns.v = ns.v + y %}{% en"
+     "dfor %}{{ ns.v }} {{ ns.w }} {{ ns.zz is defined }} {{ ns[\042v\042] }}",
+     "3121 5 12 (1, 2) 6 [1] False 6"},
+    {"{% set ns = namespace() %}{% set ns.a = 1 %}{{ ns.a }}{{ ns }} {% set ns.a, x = 3, 4 %}{"
+     "{ ns.a }}{{ x }} {% set d2 = dict(a=1, b=\042x\042) %}{{ d2 }} {{ dict([(\042k\042, 1)])"
+     " }} {{ dict({\042q\042: 1}, r=2) }} {{ namespace(d2).b }}",
+     "1<Namespace {'a': 1}> 34 {'a': 1, 'b': 'x'} {'k': 1} {'q': 1, 'r': 2} x"},
+    {"{% set x %}captured {{ i }}{% endset %}[{{ x }}] {% set x | upper | trim %} abc {% endse"
+     "t %}[{{ x }}] {% filter upper %}abc{{ i }}{% endfilter %} {% filter replace(\042a\042, "
+     "\042b\042) | trim %} aaa {% endfilter %}| {% with a = 1, b = i %}{{ a }}{{ b }}{% endwith"
+     " %}{{ a is defined }} {% with %}{% set zz = 1 %}{% endwith %}{{ zz is defined }}",
+     "[captured 7] [ABC] ABC7 bbb| 17False False"},
+    {"{% macro m1(a, b=2, c=a) %}[{{ a }},{{ b }},{{ c }}]{% endmacro %}{{ m1(1) }}{{ m1(1, 3)"
+     " }}{{ m1(b=5, a=4) }}{{ m1() }} {{ m1 is defined }} {{ m1(1) | length }} {{ m1(*[7, 8]) "
+     "}} {{ m1(**{\042a\042: 9}) }}",
+     "[1,2,1][1,3,1][4,5,4][,2,] True 7 [7,8,7] [9,2,9]"},
+    {"{% macro f() %}{{ varargs }}{{ kwargs }}{% endmacro %}{{ f(1, 2, x=3) }} {% macro rec(n)"
+     " %}{{ n }}{% if n > 0 %}{{ rec(n - 1) }}{% endif %}{% endmacro %}{{ rec(5) }} {% macro b"
+     "ox() %}<{{ caller() }}>{% endmacro %}{% call box() %}in{{ i }}{% endcall %} {% macro eac"
+     "h(xs) %}{% for x in xs %}{{ caller(x) }}{% endfor %}{% endmacro %}{% call(y) each(l) %}("
+     "{{ y }}){% endcall %}",
+     "(1, 2){'x': 3} 543210 <in7> (3)(1)(2)"},
+    {"{% macro outer() %}{{ glob }}{% endmacro %}{% set glob = \042late\042 %}{{ outer() }} {%"
+     " for x in l %}{% macro inner() %}{{ x }}{% endmacro %}{{ inner() }}{% endfor %} {% macro"
+     " a() %}{% set loc = 1 %}{{ loc }}{% endmacro %}{{ a() }}{{ loc is defined }}",
+     "late 312 1False"},
+    {"{% generation %}gen {{ i }}{% endgeneration %} {% for x in l %}{% generation %}{{ x }}{%"
+     " endgeneration %}{% endfor %} {%- generation -%}  x  {%- endgeneration -%}",
+     "gen 7 312x"},
+    {"{% if i == 1 %}a{% elif i == 7 %}b{% elif i == 8 %}c{% else %}d{% endif %} {% if n %}x{%"
+     " elif e %}y{% else %}z{% endif %} {% if i: %}colon{% endif %}",
+     "b z colon"},
+    {"{{ m[0].content }} {{ m[0][\042content\042] }} {{ m[-1].a.b }} {{ m[0].a is defined }} {"
+     "{ (m | last).content }} {{ m[1:][0].role }} {{ m | length - 1 }} {{ m[i - 6].role }}",
+     "hi hi deep False end assistant 2 assistant"},
+    {"{{ {\042a\042: {\042b\042: [10, 20]}}.a.b[1] }} {{ [1, 2, 3][1] }} {{ \042abc\042.upper("
+     ")[0] }} {{ (\042a\042 if i else \042b\042).upper() }} {{ [[1, 2], [3]][0][1] }} {{ {\042"
+     "x\042: 1}[\042x\042] }} {{ ({\042x\042: 1}).x }} {{ {\042k\042: 1,}.k }} {{ [1, 2,] }}",
+     "20 2 A A 2 1 1 1 [1, 2]"},
+    {"{{ n.foo is defined }} {{ i.foo is defined }} {{ \042abc\042.foo is defined }} {{ l.appe"
+     "nd is defined }} {{ d.pop is defined }} {{ d.__class__ is defined }} {{ d.__class__ }}| "
+     "{{ s[\042strip\042]() }}",
+     "False False False False False False | Hello, World!"},
+    {"{{ undefined_thing.foo }}",
+     NULL},
+    {"{{ undefined_thing + 1 }}",
+     NULL},
+    {"{{ undefined_thing() }}",
+     NULL},
+    {"{{ none.foo.bar }}",
+     NULL},
+    {"{{ d.a.b.c.d }}",
+     NULL},
+    {"{{ 1 / 0 }}",
+     NULL},
+    {"{{ \042a\042 + 1 }}",
+     NULL},
+    {"{{ 1 + \042a\042 }}",
+     NULL},
+    {"{{ [1] + (2,) }}",
+     NULL},
+    {"{{ l.append(4) }}",
+     NULL},
+    {"{{ d.update({}) }}",
+     NULL},
+    {"{{ d() }}",
+     NULL},
+    {"{{ 1 in 2 }}",
+     NULL},
+    {"{{ 1 in \042abc\042 }}",
+     NULL},
+    {"{{ none in \042abc\042 }}",
+     NULL},
+    {"{{ 1 < \042a\042 }}",
+     NULL},
+    {"{{ none < 1 }}",
+     NULL},
+    {"{{ {[1]: 2} }}",
+     NULL},
+    {"{{ none | list }}",
+     NULL},
+    {"{% for x in none %}{% endfor %}",
+     NULL},
+    {"{% for x in 5 %}{% endfor %}",
+     NULL},
+    {"{% for a, b in [1] %}{% endfor %}",
+     NULL},
+    {"{% for a, b in [(1, 2, 3)] %}{% endfor %}",
+     NULL},
+    {"{% set a, b = [1] %}",
+     NULL},
+    {"{{ l | join(1) }} {{ [none, true] | join(\042-\042) }}",
+     "31112 None-True"},
+    {"{{ raise_exception(\042no \042 ~ i) }}",
+     NULL},
+    {"{% set s.x = 1 %}",
+     NULL},
+    {"{% set ns = namespace() %}{% set ns._a = 1 %}",
+     NULL},
+    {"{{ namespace(_x=1) }}",
+     NULL},
+    {"{{ i | nofilter }}",
+     NULL},
+    {"{% if false %}{{ i | nofilter }}{% endif %}ok",
+     "ok"},
+    {"{% if true %}{{ i | nofilter }}{% endif %}",
+     NULL},
+    {"{{ (i | nofilter) if false else \042ok\042 }}",
+     "ok"},
+    {"{% if i is notest %}{% endif %}",
+     NULL},
+    {"{% if false and i is notest %}{% endif %}ok",
+     "ok"},
+    {"{% for x in l %}{% if false %}{% for y in l %}{{ y | nofilter }}{% endfor %}{% endif %}{"
+     "% endfor %}",
+     NULL},
+    {"{{ \042abc\042 | first | upper }}",
+     "A"},
+    {"{{ \042%s\042 | format }}",
+     NULL},
+    {"{{ \042%d\042 % \042a\042 }}",
+     NULL},
+    {"{{ \042%s %s\042 % (1,) }}",
+     NULL},
+    {"{{ \042%s\042 % (1, 2) }}",
+     NULL},
+    {"{{ \042{}\042.format() }}",
+     NULL},
+    {"{{ \042{:d}\042.format(\042a\042) }}",
+     NULL},
+    {"{{ m | map(\042nofilter\042) | list }}",
+     NULL},
+    {"{{ m | map(attribute=\042a.b.c\042) | list }}",
+     NULL},
+    {"{{ undefined_thing | tojson }}",
+     NULL},
+    {"{{ (l | map(\042string\042)) | tojson }}",
+     NULL},
+    {"{{ (l | map(\042string\042)) | length }}",
+     NULL},
+    {"{{ (l | map(\042string\042)) | last }}",
+     NULL},
+    {"{{ range(200000) }}",
+     NULL},
+    {"{{ l | sort(attribute=\042x\042) }}",
+     "[3, 1, 2]"},
+    {"{{ [1, \042a\042] | sort }}",
+     NULL},
+    {"{{ [{}, {}] | sort }}",
+     "[{}, {}]"},
+    {"{{ \042abc\042.index(\042z\042) }}",
+     NULL},
+    {"{{ \042abc\042 | int(none) }} {{ \042z\042 | int(none) }}",
+     "None None"},
+    {"{{ l[1.0] is defined }} {{ l[\042x\042] is defined }} {{ l[true] }} {{ d[1] is defined }"
+     "} {{ \042abc\042[none] is defined }}",
+     "False False 1 False False"},
+    {"{{ l[\042a\042:] }}",
+     NULL},
+    {"{{ n[1:] }}",
+     NULL},
+    {"{{ l[::0] }}",
+     NULL},
+    {"{{ d[1:2] }}",
+     NULL},
+    {"{{ l | length > 2 and l | first == 3 }} {{ \042a\042 \042b\042 ~ \042c\042 | upper }} {{"
+     " 1 if true }}{{ 2 if false }} {{ not true == false }} {{ (not true) == false }} {{ 10 - "
+     "2 | abs }}",
+     "True abC 1 True True 8"},
+    {"{{ 1 + 1 ~ 1 }}",
+     NULL},
+    {"{{ loop is defined }} {% for x in [1] %}{% for y in [1, 2] %}{{ loop.index }}{% endfor %"
+     "}{{ loop.index }}{% endfor %} {% for x in l %}{% set x = x * 2 %}{{ x }}{% endfor %}",
+     "False 121 624"},
+    {"{% for k, v in {\042a\042: 1}.items() %}{% for k2 in [k] %}{{ k2 }}{{ v }}{% endfor %}{%"
+     " endfor %} {% set x = 3 %}{% macro g(x) %}{{ x }}{% endmacro %}{{ g(4) }}{{ x }} {{ x if"
+     " x is defined and x else \042none\042 }}",
+     "a1 43 3"},
+    {"{% for x in l if ns is defined %}{{ x }}{% endfor %}{% set ns = namespace(stop=false) %}"
+     "{% for x in l if not ns.stop %}{{ x }}{% set ns.stop = true %}{% endfor %}",
+     "3"},
+    {"{% print(1) %} {% print i %} {{ 1, 2 }} {{ (1) }} {{ ((1,)) }}",
+     "1 7 (1, 2) 1 (1,)"},
+    {"{{ strftime_now(\042%Y\042) | length }} {{ strftime_now is defined }} {{ range is define"
+     "d }} {{ messages is defined }} {{ cycler is defined }}",
+     "4 True True True True"},
+    {"{{ d.a[1].x is none }} {{ d.C is true }} {{ d | length }} {{ d.items() | length }} {{ d."
+     "a | length }} {{ d.copy().b }} {{ d == d }} {{ l == l[:] }} {{ l.index(2) }} {{ l.count("
+     "1) }} {{ (1, 2).index(2) }}",
+     "True True 4 4 2 1 True True 2 1 1"},
+    {"{{ \042a b c\042 | replace(\042 \042, \042\042) }} {{ s | trim | replace(\042World\042, "
+     "\042X\042) | upper }} {{ ([\042x\042] * 3) | length }} {{ \042abc\042[:2] ~ \042z\042 }}"
+     " {{ t.split(\042 \042)[1] }} {{ t.upper() }} {{ t | title }} {{ t.encode is defined }}",
+     "abc HELLO, X! 3 abz \346\235\261\344\272\254 NA\303\217VE \346\235\261\344\272\254 \360"
+     "\237\231\202 Na\303\257ve \346\235\261\344\272\254 \360\237\231\202 True"},
+    {"{% set foo = undefined_thing %}{{ foo is defined }} {{ [undefined_thing] }} {{ undefined"
+     "_thing == undefined_thing }} {{ undefined_thing or \042x\042 }} {{ undefined_thing ~ "
+     "\042a\042 }} {{ undefined_thing in l }} {{ 1 in undefined_thing }} {{ undefined_thing | str"
+     "ing }}| {{ undefined_thing | list }} {{ undefined_thing | default }}| {{ [undefined_thin"
+     "g, 1] | join(\042-\042) }} {{ undefined_thing | upper }}| {{ undefined_thing | trim }}|",
+     "False [Undefined] True x a False False | [] | -1 | |"},
+    {"{% if s.strip().startswith(\042Hello\042) and s.strip()[-1] == \042!\042 %}match{% endif"
+     " %} {{ \042abc\042 in [\042abc\042] }} {{ [\042a\042] in [[\042a\042]] }} {{ s.strip().s"
+     "plit(\042,\042)[1].strip() }} {{ \042\134\134n\042 }} {{ '\134'' }} {{ \042a\134\134b"
+     "\042 }}",
+     "match True True World! \134n ' a\134b"},
+    {"{{ 1 if 1 is defined else 2 }} {{ \042x\042 is string and \042y\042 }} {{ 5 is divisible"
+     "by 5 and true }} {{ i is in [7] }} {{ i is not in [7] }} {{ [i is odd, not i is even] }}",
+     "1 y True True False [True, True]"},
+    {"{%- macro x(a) -%}  {{ a }}  {%- endmacro -%}[{{ x(1) }}] {% macro y(a) %}\012\012 {{ a "
+     "}}\012\012{% endmacro %}[{{ y(1) }}]",
+     "[1] [\012 1\012\012]"},
+    {"a\012{%- if true %}\012\012b\012{%- endif %}\012\012c\012\012d",
+     "a\012b\012c\012\012d"},
+    {"{% for x in l -%}\012  {{ x }}\012{%- endfor %}\012end",
+     "312end"},
+    {"\011{% if true %}\011\012tab\012\011{% endif %}\011",
+     "\011\012tab\012\011"},
+    {"{{ \042trailing\042 }}\012\012{{ 1 }}\012{{ 2 }}",
+     "trailing\012\0121\0122"},
+    {"{% set x = 1 -%}\012   y\012{%- set x = 2 %}\012z",
+     "yz"},
+    {"{{ }}",
+     NULL},
+    {"{{ 1 + }}",
+     NULL},
+    {"{% if %}{% endif %}",
+     NULL},
+    {"{% if true %}",
+     NULL},
+    {"{% for x in l %}",
+     NULL},
+    {"{% endfor %}",
+     NULL},
+    {"{% endif %}",
+     NULL},
+    {"{% elif %}",
+     NULL},
+    {"{% unknown %}",
+     NULL},
+    {"{{ \042abc }}",
+     NULL},
+    {"{{ 'a' 'b }}",
+     NULL},
+    {"{{ (1 }}",
+     NULL},
+    {"{{ 1) }}",
+     NULL},
+    {"{{ [1, 2 }}",
+     NULL},
+    {"{{ {1: 2 }}",
+     NULL},
+    {"{{ a b }}",
+     NULL},
+    {"{% for in l %}{% endfor %}",
+     NULL},
+    {"{% for x l %}{% endfor %}",
+     NULL},
+    {"{% for x in %}{% endfor %}",
+     NULL},
+    {"{% for loop in l %}{% endfor %}",
+     NULL},
+    {"{% set 1 = 2 %}",
+     NULL},
+    {"{% set true = 2 %}",
+     NULL},
+    {"{% set x = %}",
+     NULL},
+    {"{% set x.y.z = 1 %}",
+     NULL},
+    {"{% macro %}{% endmacro %}",
+     NULL},
+    {"{% macro f(a=1, b) %}{% endmacro %}",
+     NULL},
+    {"{% macro f(a, a.b) %}{% endmacro %}",
+     NULL},
+    {"{% call f %}{% endcall %}",
+     NULL},
+    {"{% break %}",
+     NULL},
+    {"{% continue %}",
+     NULL},
+    {"{% for x in l %}{% macro f() %}{% break %}{% endmacro %}{% endfor %}",
+     NULL},
+    {"{# never ends",
+     NULL},
+    {"{% raw %} never ends",
+     NULL},
+    {"{% if true",
+     NULL},
+    {"{{ i",
+     NULL},
+    {"{{ i }",
+     NULL},
+    {"{{ i | }}",
+     NULL},
+    {"{{ i is }}",
+     NULL},
+    {"{{ i is defined is defined }}",
+     NULL},
+    {"{{ f(a=1, 2) }}",
+     NULL},
+    {"{{ f(**a, *b) }}",
+     NULL},
+    {"{{ f(a b) }}",
+     NULL},
+    {"{{ i ! j }}",
+     NULL},
+    {"{{ i \077 j }}",
+     NULL},
+    {"{{ @ }}",
+     NULL},
+    {"{{ 1..2 }}",
+     NULL},
+    {"{{ a.b. }}",
+     NULL},
+    {"{{ a. }}",
+     NULL},
+    {"{{ a[ }}",
+     NULL},
+    {"{{ a[] }}",
+     NULL},
+    {"{{ if }}",
+     ""},
+    {"{{ not }}",
+     NULL},
+    {"{{ \042\134xZZ\042 }}",
+     NULL},
+    {"{{ \042\134u12\042 }}",
+     NULL},
+    {"{% endfor %}",
+     NULL},
+    {"{% endif %}",
+     NULL},
+    {"{% else %}",
+     NULL},
+    {"{% if true %}{% else %}{% else %}{% endif %}",
+     NULL},
+    {"{% filter %}{% endfilter %}",
+     NULL},
+    {"{% filter upper %}",
+     NULL},
+    {"{% set x %}",
+     NULL},
+    {"{% with a %}{% endwith %}",
+     NULL},
+    {"{% generation %}",
+     NULL},
+    {"{% if true %}a{% endfor %}",
+     NULL},
+    {"{%%}",
+     NULL},
+    {"{{ - }}",
+     NULL},
+    {"{{ * }}",
+     NULL},
+    {"{{ 1 if }}",
+     NULL},
+    {"{{ 1 is not }}",
+     NULL},
+    {"{{ x.1a }}",
+     NULL},
+    {"{% for x in l %}{{ i }}{% endfor %}{% set i = 1 %}{{ i }}",
+     "1"},
+    {"{% macro f() %}{{ i }}{% endmacro %}{{ f() }}{% set i = 1 %}{{ f() }}",
+     "1"},
+    {"{{ i }}{% for x in l %}{{ i }}{% endfor %}{% set i = 1 %}{{ i }}",
+     "77771"},
+    {"{% for x in l %}{% set i = x %}{{ i }}{% endfor %}{{ i }}",
+     "3127"},
+    {"{% for x in l %}{% if x == 1 %}{% set i = x %}{% endif %}{{ i }}{% endfor %}{{ i }}",
+     "7177"},
+    {"{% if false %}{% set i = 3 %}{% endif %}{{ i }}",
+     "7"},
+    {"{% for x in l %}{% for y in l %}{{ i }}{% endfor %}{% set i = x %}{% endfor %}{{ i }}",
+     "7777777777"},
+    {"{% macro f() %}{% set i = 2 %}{{ i }}{% endmacro %}{{ f() }}{{ i }}",
+     "27"},
+    {"{% macro f() %}{% for x in l %}{{ i }}{% endfor %}{% set i = 2 %}{% endmacro %}{{ f() }}"
+     "{{ i }}",
+     "7777"},
+    {"{% set v = 1 %}{% for x in l %}{{ v }}{% set v = v + 1 %}{% endfor %}{{ v }}",
+     "1111"},
+    {"{% set v = 1 %}{% macro f() %}{{ v }}{% set v = 5 %}{{ v }}{% endmacro %}{{ f() }}{{ v }"
+     "}{% set v = 7 %}{{ f() }}",
+     "15175"},
+    {"{% for x in l %}{% macro f() %}{{ x }}{{ i }}{% endmacro %}{{ f() }}{% set i = 8 %}{{ f("
+     ") }}{% endfor %}",
+     "338118228"},
+    {"{% set q %}{% set i = 9 %}{{ i }}{% endset %}{{ q }}{{ i }}",
+     "97"},
+    {"{% with i = 2 %}{{ i }}{% set i = 3 %}{{ i }}{% endwith %}{{ i }}",
+     "237"},
+    {"{% with a = i, i = 4 %}{{ a }}{{ i }}{% endwith %}",
+     "74"},
+    {"{% for i in l %}{{ i }}{% endfor %}{{ i }}",
+     "3127"},
+    {"{% for i in l %}{% for i in [8] %}{{ i }}{% endfor %}{{ i }}{% endfor %}{{ i }}",
+     "8381827"},
+    {"{% macro f(i) %}{% if true %}{% set i = i + 1 %}{% endif %}{{ i }}{% endmacro %}{{ f(1) "
+     "}}",
+     "2"},
+    {"{% call(i) g() %}{{ i }}{% endcall %}{% macro g() %}{{ caller(3) }}{% endmacro %}",
+     NULL},
+    {"{% macro g() %}{{ caller(3) }}{{ i }}{% endmacro %}{% call(i) g() %}{{ i }}{% endcall %}",
+     "37"},
+    {"{% if i %}{% for x in l %}{{ n2 }}{% set n2 = x %}{% endfor %}{% endif %}{{ n2 is define"
+     "d }}",
+     "False"},
+    {"{% macro f() %}{{ g() }}{% endmacro %}{% macro g() %}G{% endmacro %}{{ f() }}",
+     "G"},
+    {"{% for x in l %}{{ g() }}{% endfor %}{% macro g() %}G{% endmacro %}",
+     NULL},
+    {"{% for x in l if x > i - 6 %}{{ x }}{% set i = 0 %}{% endfor %}",
+     "32"},
+    {"{% filter upper %}{% set i = \042a\042 %}{{ i }}{% endfilter %}{{ i }}",
+     "A7"},
+    {"{% generation %}{% set i = \042a\042 %}{{ i }}{% endgeneration %}{{ i }}",
+     "a7"},
+    {"{% for x in l %}{% if x == 3 %}{% set first = x %}{% endif %}{{ first is defined }}{% en"
+     "dfor %}",
+     "TrueFalseFalse"},
+    {"{% set i = i + 1 %}{{ i }}",
+     "8"},
+    {"{% for x in l %}{% set i = i + 1 %}{{ i }}{% endfor %}{{ i }}",
+     "8887"},
+    {"{% if true %}{% macro f() %}{{ z9 }}{% endmacro %}{% endif %}{% set z9 = 4 %}{{ f() }}",
+     "4"},
+    {"{% for x in [] %}{% else %}{% set i = 1 %}{{ i }}{% endfor %}{{ i }}",
+     "17"},
+    {"{% for x in [1] %}{% else %}{{ x }}{% endfor %}{{ x is defined }}",
+     "False"},
+    {"",
+     ""},
+    {"\012",
+     ""},
+    {"\012\012",
+     "\012"},
+    {"a\015\012b\015c\012",
+     "a\012b\012c"},
+    {"a\012",
+     "a"},
+    {" {{ i }}\012",
+     " 7"},
+    {"{{ i }}\012\012",
+     "7\012"},
+};
