@@ -177,7 +177,8 @@ static void find_importance(bb_binder *b, const char *name, int cols, const bb_f
     const size_t n = (size_t)cols;
 
     b->importance = b->carry = NULL;
-    if (b->skip || b->options->random || wanted == stored || wanted->block == 1) return;
+    if (b->skip || b->options->random || wanted->block == 1 || bb_format_is_like(wanted, stored))
+        return;
     if (b->options->moments) {
         b->importance = find_moments(b, name, "", 1, &n);
         b->carry = find_moments(b, name, BB_CARRY_ENDING, 3, dim);
@@ -722,6 +723,7 @@ bb_status bb_bind(bb_graph *g, bb_checkpoint *c, const bb_bind_options *options,
 
     BB_TRY(bb_system_check_memory("weights", b.arena.used, err));
     memory = bb_allocate(&g->alloc, b.arena.used, 1);
+    bb_release(&g->alloc, g->linear);     /* of an earlier binding */
     g->n_linears = b.n_linears;
     g->linear = bb_new(&g->alloc, (size_t)b.n_linears, sizeof *g->linear);
     b.jobs = bb_new(&g->alloc, b.n_jobs + 1, sizeof *b.jobs);
