@@ -27,11 +27,12 @@ BB_INLINE vf codes_i8(const unsigned char *row, int c, int n, unsigned char flip
     return vf_from_i16(vh_xor(v, BB_MH(set1_epi16)(flip ? (short)0xFF80 : 0)));
 }
 
+/* Codes of 4 bits, 0 … 15: 8 more than they mean. */
 BB_INLINE vf codes_i4(const unsigned char *row, int c, int n, unsigned char flip)
 {
     unsigned char copy[VL] = { 0 };
     (void)flip;
-    return vf_sub(vf_load_u4(readable(row + c / 2, (n + 1) / 2, VL / 2, copy)), vf_set1(8.0f));
+    return vf_load_u4(readable(row + c / 2, (n + 1) / 2, VL / 2, copy));
 }
 
 BB_INLINE void decode_plain(codes_fn *codes, int rows, int cols, const void *W, int first, float *w,
@@ -46,12 +47,13 @@ BB_INLINE void decode_plain(codes_fn *codes, int rows, int cols, const void *W, 
     }
 }
 
-/* Columns c … end - 1 of a row, which share a scale and a zero. */
-BB_INLINE void decode_block(codes_fn *codes, const bb_scaled *s, size_t block,
+/* Columns c … end - 1 of a row, which share a scale and a zero; `more` is how much codes are more
+   than they mean. */
+BB_INLINE void decode_block(codes_fn *codes, float more, const bb_scaled *s, size_t block,
                             const unsigned char *row, int c, int end, float *w)
 {
     const vf scale = vf_set1(s->scale[block]);
-    const vf zero  = vf_set1(s->zero ? s->zero[block] : 0.0f);
+    const vf zero  = vf_set1((s->zero ? s->zero[block] : 0.0f) + more);
 
     for (; c + VL <= end; c += VL)
         vf_store(w + c, vf_mul(scale, vf_sub(codes(row, c, VL, s->flip), zero)));
@@ -67,7 +69,7 @@ BB_INLINE void decode_scaled(codes_fn *codes, int rows, int cols, const bb_scale
         const unsigned char *row = s->codes + (size_t)r * s->row_bytes;
         size_t               block = bb_scaled_row(s, r);
         for (int c = 0; c < cols; c += s->block_cols, block++)
-            decode_block(codes, s, block, row, c,
+            decode_block(codes, codes == codes_i4 ? 8.0f : 0.0f, s, block, row, c,
                          cols - c < s->block_cols ? cols : c + s->block_cols, w);
     }
 }

@@ -19,7 +19,6 @@ BB_INLINE vh vh_load_any(const void *p) { return _mm256_loadu_si256(p); }
 BB_INLINE vh vh_either(vh a, vh b, vh mask) { return _mm256_ternarylogic_epi32(a, b, mask, 0xF8); }
 BB_INLINE vh vh_and(vh a, vh b) { return _mm256_and_si256(a, b); }
 BB_INLINE vh vh_xor(vh a, vh b) { return _mm256_xor_si256(a, b); }
-BB_INLINE vh vh_from_u8(__m128i v) { return _mm256_cvtepu8_epi16(v); }
 BB_INLINE vf vf_from_i16(vh v) { return _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(v)); }
 #else
 #  define BB_MH(name) _mm_##name
@@ -28,7 +27,6 @@ BB_INLINE vh vh_load_any(const void *p) { return _mm_loadu_si128(p); }
 BB_INLINE vh vh_either(vh a, vh b, vh mask) { return _mm_or_si128(a, _mm_and_si128(b, mask)); }
 BB_INLINE vh vh_and(vh a, vh b) { return _mm_and_si128(a, b); }
 BB_INLINE vh vh_xor(vh a, vh b) { return _mm_xor_si128(a, b); }
-BB_INLINE vh vh_from_u8(__m128i v) { return _mm_cvtepu8_epi16(v); }
 BB_INLINE vf vf_from_i16(vh v) { return _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(v)); }
 #endif
 
@@ -69,9 +67,8 @@ BB_INLINE vf vf_load_u4(const void *p)
     uint64_t bytes = 0;
     memcpy(&bytes, p, VL / 2);
     const __m128i u    = _mm_cvtsi64_si128((long long)bytes);
-    const __m128i low  = _mm_and_si128(u, _mm_set1_epi8(15));
-    const __m128i high = _mm_and_si128(_mm_srli_epi16(u, 4), _mm_set1_epi8(15));
-    return vf_from_i16(vh_from_u8(_mm_unpacklo_epi8(low, high)));
+    const __m128i both = _mm_unpacklo_epi8(u, _mm_srli_epi16(u, 4));
+    return BB_MM(cvtepi32_ps)(BB_MM(cvtepu8_epi32)(_mm_and_si128(both, _mm_set1_epi8(15))));
 }
 
 #endif

@@ -13,7 +13,7 @@
 
 enum { FEW_TILE = 48 };                   /* weight rows of a tile at most, few rows of x */
 enum { MANY_TILE = 128 };                 /* many rows of x: sums and x of a panel stay in cache */
-enum { DECODED = 4, MANY_DECODED = 32 };  /* weight rows decoded at a time, for few and many rows */
+enum { DECODED = 2, MANY_DECODED = 32 };  /* weight rows decoded at a time, for few and many rows */
 enum { COPIES = 2 };                      /* of a source, prepared for different formats at once */
 
 /* -------------------------------------------------------------- room --------------------- */
