@@ -200,8 +200,7 @@ typedef struct bamba_model_options {
                                              smaller ones are rounded after every token          */
     const char       *calibration;        /* a file of bamba_calibration_save for this model: what it
                                              says of inputs decides how weights are rounded to types
-                                             with scales. NULL: what is known without it. Read in
-                                             the call and, by bamba_quantize, until its end      */
+                                             with scales. NULL: all inputs count alike           */
 } bamba_model_options;
 
 #define BAMBA_MODEL_OPTIONS { sizeof(bamba_model_options), BAMBA_TYPE_DEFAULT, BAMBA_TYPE_DEFAULT, \

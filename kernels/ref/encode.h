@@ -140,7 +140,8 @@ static inline void try_factor(nearest_fn *nearest, const tile_block *b, const la
    gain less than 1 % of the squared error. */
 #define PLACES_OF(end) end / 1.2f, end / 1.1f, end, end / .94f, end / .88f, end / .82f, end / .75f
 static const float places_q4[] = { PLACES_OF(-127.0f), PLACES_OF(106.0f) };
-static const float places_q8[] = { 127.0f, 126.0f, 125.0f, 124.0f, 123.0f, 122.0f, 121.0f, 120.0f };
+static const float places_q8[] = { 127.0f, 126.0f, 125.0f, 124.0f, 123.0f, 122.0f, 121.0f, 120.0f,
+                                   118.0f, 115.0f, 111.0f, 105.0f };
 
 static float storable(float scale)
 {

@@ -32,10 +32,6 @@ struct bb_binder {
     job                   *jobs;          /* [n_jobs], capacity known from MEASURE */
     size_t                 n_jobs, n_small;
     int                    n_linears;
-    const float           *reads;         /* [n_reads] of bb_bind_reads */
-    int                    n_reads;
-    const float           *squares;       /* [n_reads] of them; NULL: nobody needed them */
-    bool                   has_squares;
     const float           *importance, *carry;        /* of the matrix that was chosen last */
     bb_bind_stats          stats;
     bamba_error            first;         /* sticky */
@@ -158,34 +154,21 @@ static const float *find_moments(bb_binder *b, const char *name, const char *end
     return (const float *)(const void *)t->data;
 }
 
-/* The squares of the scales that inputs have had, once for all matrices that read them. */
-static const float *square_reads(bb_binder *b)
-{
-    if (b->has_squares) return b->squares;
-    float *squares = bb_take(&b->arena, (size_t)b->n_reads, sizeof *squares);
-    for (int i = 0; b->pass == ATTACH && i < b->n_reads; i++) squares[i] = b->reads[i] * b->reads[i];
-    b->squares = squares;
-    b->has_squares = true;
-    return squares;
-}
-
 /* Which errors of a matrix matter, if it is going to be rounded with scales. */
-static void find_importance(bb_binder *b, const char *name, int cols, const bb_format *stored,
-                            const bb_format *wanted)
+static void find_importance(bb_binder *b, bb_role role, const char *name, int cols,
+                            const bb_format *stored, const bb_format *wanted)
 {
     const size_t dim[] = { ((size_t)cols + BB_CARRY - 1) / BB_CARRY, BB_CARRY, BB_CARRY };
     const size_t n = (size_t)cols;
 
     b->importance = b->carry = NULL;
-    if (b->skip || b->options->random || wanted->block == 1 || bb_format_is_like(wanted, stored))
+    if (b->skip || !b->options->moments || wanted->block == 1 || bb_format_is_like(wanted, stored))
         return;
-    if (b->options->moments) {
-        b->importance = find_moments(b, name, "", 1, &n);
-        b->carry = find_moments(b, name, BB_CARRY_ENDING, 3, dim);
-        if (!b->importance && b->reads && b->first.code == BAMBA_OK)
-            bb_fail(&b->first, BAMBA_ERR_FORMAT, "the calibration has no tensor '%s'", name);
-    }
-    if (!b->importance && b->n_reads == cols) b->importance = square_reads(b);
+    b->importance = find_moments(b, name, "", 1, &n);
+    b->carry = find_moments(b, name, BB_CARRY_ENDING, 3, dim);
+    if (!b->importance && role == BB_ROLE_PROJECTION && b->first.code == BAMBA_OK)
+        bb_fail(&b->first, BAMBA_ERR_FORMAT, "the calibration has no tensor '%s': it is not of this "
+                "model", name);
 }
 
 /* Remember what a linear map is called; its id is the number of those before it. */
@@ -206,7 +189,7 @@ static const bb_format *choose(bb_binder *b, bb_role role, const char *name, int
     snprintf(full, sizeof full, "%s%s", b->prefix, name);
     const bb_format *f = o->policy ? o->policy(o->policy_context, role, full, rows, cols, stored)
                                    : stored;
-    find_importance(b, full, cols, stored, f);
+    find_importance(b, role, full, cols, stored, f);
     if (cols > b->g->widest) b->g->widest = cols;
     b->stats.n_params += (uint64_t)rows * (uint64_t)cols;
     b->stats.weights_bytes += f->bytes(rows, cols);
@@ -456,13 +439,6 @@ void bb_bind_map(bb_binder *b, const float *values, int n, float (*map)(float))
     for (int i = 0; i < n; i++) v[i] = map(v[i]);
 }
 
-void bb_bind_reads(bb_binder *b, const float *scale, int n)
-{
-    b->reads = scale;
-    b->n_reads = n;
-    b->has_squares = false;
-}
-
 /* -------------------------------------------------------------- the walk ----------------- */
 
 /* Settle what the checkpoint calls the embedding. Of a tied pair it may hold either matrix; if it
@@ -503,7 +479,6 @@ static void bind_block(bb_binder *b, size_t i)
         if (m->bound_in == b->pass) continue;         /* another block uses it too */
         if (!b->skip) m->bound_in = b->pass;
         b->prefix = m->prefix;
-        bb_bind_reads(b, k->norm, width);
         m->kind->bind(m, b);
     }
 }
@@ -518,7 +493,6 @@ static void walk(bb_binder *b)
     b->n_linears = 0;
     b->stats = (bb_bind_stats){ 0 };
     b->prefix = "";
-    bb_bind_reads(b, NULL, 0);
     b->skip = !bb_graph_has_embed(g) && !(is_tied && bb_graph_has_head(g));
     bind_matrix(b, &g->embed, NULL, BB_ROLE_EMBEDDING, g->embed_name, g->n_rows, g->d_model,
                 (bb_slice){ 0 });
@@ -528,7 +502,6 @@ static void walk(bb_binder *b)
     b->prefix = "";
     b->skip = !bb_graph_has_head(g);
     bb_bind_vector(b, &g->norm, g->norm_name, g->d_model, BB_RANGE_SCALE);
-    bb_bind_reads(b, g->norm, g->d_model);
     name_linear(b, g->head_name[0] ? g->head_name : g->embed_name, g->d_model);
     g->head.id = b->n_linears++;
     if (!is_tied)

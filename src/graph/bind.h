@@ -51,8 +51,7 @@ typedef struct bb_bind_options {
     void              *visit_context;
     bb_scheme_fn      *scheme;            /* NULL: config.json says nothing of quantized modules */
     const void        *scheme_context;
-    const bb_checkpoint *moments;         /* what calibration found (bamba_calibration); NULL: importance
-                                             is guessed from the scales of norms */
+    const bb_checkpoint *moments;         /* what calibration found (bamba_calibration); NULL: nothing */
     bb_type            planned_type;      /* without a checkpoint: what matrices would be stored in */
     bool               copy;              /* use nothing in place */
     bool               strict;            /* refuse tensors that nothing needs */
@@ -103,9 +102,6 @@ void bb_bind_linear(bb_binder *b, bb_linear *out, const char *name, int rows, in
 /* A part of the tensor `name`, without a bias. */
 void bb_bind_slice(bb_binder *b, bb_linear *out, const char *name, int rows, int cols,
                    bb_slice slice);
-/* The matrices that are bound from here on read inputs of unit size times scale [n], a vector bound
-   before, as far as is known; n 0: nothing is. At first, what a mixer reads is the norm of its block. */
-void bb_bind_reads(bb_binder *b, const float *scale, int n);
 /* A small tensor as float32, always copied. dim ends with 0. */
 void bb_bind_small(bb_binder *b, const float **out, const char *name, const int *dim, bb_range r);
 /* A small tensor [n]. */

@@ -43,7 +43,6 @@ static void bind(bb_mixer *base, bb_binder *b)
     bb_bind_linear(b, &m->q, "q_proj", d_q, d->d_model, d->bias);
     bb_bind_linear(b, &m->k, "k_proj", d_kv, d->d_model, d->bias);
     bb_bind_linear(b, &m->v, "v_proj", d_kv, d->d_model, d->bias);
-    bb_bind_reads(b, NULL, 0);
     bb_bind_linear(b, &m->o, "o_proj", d->d_out, d_q, d->bias);
 }
 

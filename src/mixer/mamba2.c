@@ -53,7 +53,6 @@ static void bind(bb_mixer *base, bb_binder *b)
     bb_bind_map(b, m->A, d->n_heads, minus_exp);
     bb_bind_vector(b, &m->D, "D", d->n_heads, BB_RANGE_SCALE);
     bb_bind_vector(b, &m->norm, "norm.weight", m->d_inner, BB_RANGE_SCALE);
-    bb_bind_reads(b, m->norm, m->d_inner);
     bb_bind_linear(b, &m->out_proj, "out_proj", d->d_model, m->d_inner, d->proj_bias);
 }
 

@@ -48,7 +48,6 @@ static void bind(bb_mixer *base, bb_binder *b)
     if (activations[d->activation].is_gated)
         bb_bind_linear(b, &m->gate, "gate_proj", d->d_ff, d->d_model, d->bias);
     bb_bind_linear(b, &m->up,   "up_proj",   d->d_ff, d->d_model, d->bias);
-    bb_bind_reads(b, NULL, 0);
     bb_bind_linear(b, &m->down, "down_proj", d->d_model, d->d_ff, d->bias);
 }
 

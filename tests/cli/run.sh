@@ -106,7 +106,7 @@ count() {                                 # words in $*
 
 : > in
 for part in main help models use generate sampling input info tokenize chat perplexity logits \
-            bench quantize; do
+            bench quantize calibrate; do
     . "$here/cases_$part.sh"
 done
 finish

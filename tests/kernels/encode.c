@@ -121,9 +121,9 @@ static void check_error(check *c, const blocks *b, bool with_importance)
         ours += e;
         theirs += s;
         unweighted += weighted(BB_BLOCK, w + at, plain + at, hb);
-        check_true(c, e <= (b->n == 16 ? 1.6 : 2.5) * s, "a block is far from the best scale");
+        check_true(c, e <= (b->n == 16 ? 1.6 : 4.0) * s, "a block is far from the best scale");
     }
-    check_true(c, ours <= 1.08 * theirs, "scales are worse than those of a search");
+    check_true(c, ours <= (b->n == 16 ? 1.05 : 1.2) * theirs, "scales are worse than those of a search");
     check_true(c, !h || ours < 0.95 * unweighted, "importance makes no difference");
     check_done(c);
 }
@@ -220,6 +220,47 @@ static void check_importance(check *c, const blocks *b)
     check_done(c);
 }
 
+/* Carries of pairs of columns that always have the same input: what one loses, the next makes up for.
+   The sums of products are then much nearer; without carries the bytes are those of encode. */
+static void check_carries(check *c, const blocks *b, int format)
+{
+    enum { ROWS = 33, COLS = 200, BLOCKS = 2, SQUARE = BB_CARRY * BB_CARRY };
+    const size_t bytes = b->f->bytes(ROWS, COLS);
+    double       alone = 0.0, together = 0.0;
+    bb_kernels   plain;
+
+    check_case(c, "carries");
+    bb_kernels_init(&plain, 0);
+    float    *w = check_floats(c, ROWS * COLS), *carry = check_floats(c, BLOCKS * SQUARE);
+    float    *one = check_floats(c, ROWS * COLS), *two = check_floats(c, ROWS * COLS);
+    uint16_t *W = check_halves(c, bytes / 2), *other = check_halves(c, bytes / 2);
+    for (int i = 0; i < ROWS * COLS; i++) w[i] = (float)normal(c);
+    b->f->encode(ROWS, COLS, w, COLS, NULL, W, 0);
+    b->f->decode(ROWS, COLS, W, 0, one, COLS);
+    memset(carry, 0, BLOCKS * SQUARE * sizeof *carry);
+    b->f->encode_carrying(ROWS, COLS, w, COLS, NULL, carry, other, 0);
+    b->f->decode(ROWS, COLS, other, 0, two, COLS);
+    for (int i = 0; i < ROWS * COLS; i++)           /* dividing otherwise may round otherwise */
+        check_near(c, (size_t)i, two[i], (double)one[i], 0.25 * fabs((double)one[i]) + 0.01);
+    for (int i = 0; i < BB_CARRY; i += 2)
+        for (int k = 0; k < BLOCKS; k++) carry[k * SQUARE + i * BB_CARRY + i + 1] = -1.0f;
+    b->f->encode_carrying(ROWS, COLS, w, COLS, NULL, carry, W, 0);
+    plain.format[format].encode_carrying(ROWS, COLS, w, COLS, NULL, carry, other, 0);
+    check_true(c, memcmp(W, other, bytes) == 0, "other bytes than without vectors");
+    b->f->decode(ROWS, COLS, W, 0, two, COLS);
+    for (int i = 0; i < ROWS * COLS; i += 2) {
+        alone += pow((double)w[i] + (double)w[i + 1] - (double)one[i] - (double)one[i + 1], 2);
+        together += pow((double)w[i] + (double)w[i + 1] - (double)two[i] - (double)two[i + 1], 2);
+    }
+    check_true(c, together < 0.75 * alone, "carries do not make up for what is lost");
+    w[40] = NAN;
+    b->f->encode_carrying(ROWS, COLS, w, COLS, NULL, carry, W, 0);
+    b->f->decode(ROWS, COLS, W, 0, two, COLS);
+    for (int i = 0; i < ROWS * COLS; i++)
+        check_true(c, isnan(two[i]) == (i >= 32 && i < 64), "not a number in another block");
+    check_done(c);
+}
+
 void check_encoding(check *c)
 {
     static const struct { int rows, cols; } size[] = { { 1, 1 }, { 16, 32 }, { 15, 64 }, { 17, 31 },
@@ -236,6 +277,7 @@ void check_encoding(check *c)
                 check_same_bytes(c, b.f, i, size[s].rows, size[s].cols, fill, s % 2);
         check_odd(c, &b);
         check_importance(c, &b);
+        check_carries(c, &b, i);
         check_end(c);
     }
 }
