@@ -133,7 +133,7 @@ static bb_status bind_model(bamba_model *m, const bamba_model_options *o, const 
         .progress_context = o->progress_context, .strict = o->strict != 0, .log = log,
     };
 
-    status = bb_policy_init(&policy, &m->alloc, &m->kernels, (bb_type)o->weight_type, o->type_rules,
+    status = bb_policy_init(&policy, &m->alloc, &m->kernels, m->graph, (bb_type)o->weight_type, o->type_rules,
                             o->n_type_rules, err);
     if (status == BAMBA_OK)
         status = bb_bind(m->graph, m->checkpoint, &bind, &m->block, &m->stats, err);

@@ -10,24 +10,71 @@ typedef struct bb_rule {
     bb_type   type;
 } bb_rule;
 
-/* What Q4 spares, since it costs more there than it saves (docs/quantization.md): the embedding and
-   the head, and the projections with these names, which are the last thing before the stream. */
-static const char *const tender[] = { "out_proj", "v_proj", "o_proj", NULL };
+/* ------------------------------------------------------------- the mix behind Q4 -------- */
 
-static bool is_tender(bb_role role, const char *name)
+/* Which layers of n. */
+typedef enum where { ALL, FIRST, LAST, SPREAD } where;
+
+/* The projections that Q4 keeps in Q8, beside the embedding and the head, by a part of their names:
+   those that lower the divergence most for the bits they take, on a trained hybrid and on a trained
+   transformer (docs/quantization.md). */
+static const struct { const char *part; where where; bool hybrid, transformer; } tender[] = {
+    { "out_proj.",  ALL,    true,  false },
+    { "v_proj.",    ALL,    true,  true  },
+    { "k_proj.",    ALL,    true,  true  },
+    { "in_proj.",   FIRST,  true,  false },
+    { "down_proj.", SPREAD, false, true  },
+    { "_proj.",     LAST,   false, true  },
+};
+
+/* The number behind "layers." in a name; -1 if there is none. */
+static int layer_of(const char *name)
+{
+    const char *at = strstr(name, "layers.");
+    int         n = 0;
+
+    if (!at || at[7] < '0' || at[7] > '9') return -1;
+    for (at += 7; *at >= '0' && *at <= '9' && n < 100000; at++) n = 10 * n + (*at - '0');
+    return n;
+}
+
+/* LAST: a tenth of the layers. SPREAD: the first eighth, the last fifth, and every third between. */
+static bool is_there(where w, int layer, int n)
+{
+    switch (w) {
+    case FIRST:  return layer == 0;
+    case LAST:   return layer >= n - (n < 10 ? 1 : n / 10);
+    case SPREAD: return layer < n / 8 || layer >= n - n / 5 || (layer - n / 8) % 3 == 2;
+    default:     return true;
+    }
+}
+
+static bool is_tender(const bb_policy *p, bb_role role, const char *name)
 {
     if (role != BB_ROLE_PROJECTION) return true;
-    for (const char *const *t = tender; *t; t++)
-        if (strstr(name, *t)) return true;
+    for (size_t i = 0; i < sizeof tender / sizeof *tender; i++)
+        if ((p->is_hybrid ? tender[i].hybrid : tender[i].transformer) && strstr(name, tender[i].part)
+            && is_there(tender[i].where, layer_of(name), p->n_layers))
+            return true;
     return false;
 }
 
-bb_status bb_policy_init(bb_policy *p, const bb_allocator *a, const bb_kernels *k, bb_type type,
-                         const bamba_type_rule *rules, size_t n, bamba_error *err)
+/* ------------------------------------------------------------- the policy --------------- */
+
+static bool has_states(const bb_graph *g)
+{
+    for (size_t i = 0; i < g->n_mixers; i++)
+        if (g->mixer[i]->kind->state_bytes) return true;
+    return false;
+}
+
+bb_status bb_policy_init(bb_policy *p, const bb_allocator *a, const bb_kernels *k, const bb_graph *g,
+                         bb_type type, const bamba_type_rule *rules, size_t n, bamba_error *err)
 {
     bb_status status = BAMBA_OK;
 
-    *p = (bb_policy){ .k = k, .type = type, .alloc = *a };
+    *p = (bb_policy){ .k = k, .type = type, .is_hybrid = has_states(g), .n_layers = g->n_layers,
+                      .alloc = *a };
     if (n == 0) return BAMBA_OK;
     p->rule = bb_new(a, n, sizeof *p->rule);
     if (!p->rule) return bb_fail(err, BAMBA_ERR_MEMORY, "type rules: out of memory");
@@ -75,7 +122,7 @@ const bb_format *bb_policy_choose(const void *context, bb_role role, const char 
     bb_type          type = p->type;
 
     (void)rows, (void)cols;
-    if (type == BB_TYPE_Q4 && is_tender(role, name)) type = BB_TYPE_Q8;
+    if (type == BB_TYPE_Q4 && is_tender(p, role, name)) type = BB_TYPE_Q8;
     for (size_t i = p->n; i-- > 0;)
         if (is_match(p, &p->rule[i], name)) {
             type = p->rule[i].type;
