@@ -41,7 +41,7 @@ const char *setup_type_name(bamba_type type);
     ARG_TEXT_ROW("--cpu", "LEVEL", target, "instruction set", .words = setup_cpu_levels,       \
       .usual = "$BAMBA_CPU, or the best")
 #define SETUP_CALIBRATION_ROW(f)                                                               \
-    ARG_TEXT_ROW("--calibration", "FILE", &(f)->calibration, "round weights to q8 and q4 by "  \
+    ARG_TEXT_ROW("--calibration, --calibrate", "FILE", &(f)->calibration, "round weights to q8 and q4 by "  \
       "what bamba calibrate wrote to FILE")
 #define SETUP_TYPE_ROWS(f)                                                                     \
     ARG_HEAD("Machine"),                                                                       \
