@@ -135,7 +135,6 @@ static bool check(bb_binder *b, const bb_tensor *t, bb_type type, int n_dims, co
 
 /* -------------------------------------------------------------- the mixers' verbs -------- */
 
-/* The format that the policy says for a matrix that is stored in another, counted. */
 /* A tensor of the calibration file; NULL if there is none. */
 static const float *find_moments(bb_binder *b, const char *name, const char *ending, int n_dims,
                                  const size_t *dim)
@@ -145,7 +144,8 @@ static const float *find_moments(bb_binder *b, const char *name, const char *end
     snprintf(full, sizeof full, "%s%s", name, ending);
     const bb_tensor *t = bb_checkpoint_find(b->options->moments, full);
     if (!t || b->first.code != BAMBA_OK) return NULL;
-    if (t->dtype != BB_TYPE_F32 || !has_shape(t, n_dims, dim) || !is_aligned(t->data, sizeof(float))) {
+    if (t->dtype != BB_TYPE_F32 || !has_shape(t, n_dims, dim)
+        || !is_aligned(t->data, sizeof(float))) {
         bb_fail(&b->first, BAMBA_ERR_FORMAT, "%s: '%s': expected %s, found %s", t->file, full,
                 bb_shape_show(BB_TYPE_F32, n_dims, dim).s,
                 bb_shape_show(t->dtype, t->n_dims, t->dim).s);
@@ -180,6 +180,7 @@ static void name_linear(bb_binder *b, const char *name, int cols)
     l->cols = cols;
 }
 
+/* The format that the policy says for a matrix that is stored in another, counted. */
 static const bb_format *choose(bb_binder *b, bb_role role, const char *name, int rows, int cols,
                                const bb_format *stored)
 {
