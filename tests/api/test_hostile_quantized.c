@@ -28,14 +28,17 @@ static int            n_cases;
 
 static int make_good(void **state)
 {
-    bamba_model_options o = BAMBA_MODEL_OPTIONS;
-    bamba_error         err;
+    static const bamba_type_rule in_proj = { "in_proj", BAMBA_TYPE_Q4 };      /* whatever the mix */
+    bamba_model_options          o = BAMBA_MODEL_OPTIONS;
+    bamba_error                  err;
 
     tempdir_enter(state);
     char *from = tempdir_make();
     dir = tempdir_path(tempdir, "q4");
     tiny_write(&DIMS, from);
     o.weight_type = BAMBA_TYPE_Q4;
+    o.type_rules = &in_proj;
+    o.n_type_rules = 1;
     if (bamba_quantize(from, dir, &o, NULL, &err) != BAMBA_OK) fail_msg("%s", err.message);
     tempdir_remove(from);
     config = (char *)tempdir_read(dir, CONFIG, NULL);
