@@ -51,7 +51,7 @@ static void check_rounded(check *c, const kernel *f, size_t n, const float *from
 {
     double most = 0.0;
 
-    for (size_t i = 0; i < n; i++) if (fabs((double)from[i]) > most) most = fabs((double)from[i]);
+    for (size_t i = 0; i < n; i++) most = fmax(most, fabs((double)from[i]));
     const double scale = most / 127.0 < 0x1p-100 ? 0.0 : decode_half(BB_TYPE_BF16,
         encode_half(BB_TYPE_BF16, most / 127.0));
     for (size_t i = 0; i < n; i++) {
@@ -144,7 +144,7 @@ static void attend_exactly(const kernel *f, const memory *m, const float *q, int
 {
     double largest = -INFINITY, size = 0.0, sum = 0.0, most_q = 0.0, keys = 0.0, most_v = 0.0;
 
-    for (int i = 0; i < d; i++) if (fabs((double)q[i]) > most_q) most_q = fabs((double)q[i]);
+    for (int i = 0; i < d; i++) most_q = fmax(most_q, fabs((double)q[i]));
     for (int s = 0; s < S; s++) {
         double score = 0.0, part = 0.0, key = 0.0;
         for (int i = 0; i < d; i++) {

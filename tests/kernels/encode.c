@@ -52,7 +52,7 @@ static double search(const blocks *b, int n, const float *w, const float *h)
 {
     double most = 0.0, least;
 
-    for (int i = 0; i < n; i++) if (fabs((double)w[i]) > most) most = fabs((double)w[i]);
+    for (int i = 0; i < n; i++) most = fmax(most, fabs((double)w[i]));
     least = error_of(b, n, w, h, 0.0);
     for (int i = 0; i < 400; i++) {
         const double scale = most / (b->most * (0.4 + 0.65 * i / 400.0));

@@ -48,7 +48,7 @@ static void round_block(int terms, int n, const float *x, double *value)
 {
     float most = 0.0f, rest[32];
 
-    for (int i = 0; i < n; i++) if (fabsf(x[i]) > most) most = fabsf(x[i]);
+    for (int i = 0; i < n; i++) most = fmaxf(most, fabsf(x[i]));
     for (int i = 0; i < n; i++) {
         const float scale = most / 127.0f, q = most < 1e-30f ? 0.0f : rintf(x[i] * (127.0f / most));
         const float term = q * scale;     /* a store between: no multiplication and subtraction in one */

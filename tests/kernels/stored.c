@@ -27,7 +27,7 @@ static void check_row(check *c, bb_type type, int n, const float *x, const float
 {
     double most = 0.0;
 
-    for (int i = 0; i < n; i++) if (fabs((double)x[i]) > most) most = fabs((double)x[i]);
+    for (int i = 0; i < n; i++) most = fmax(most, fabs((double)x[i]));
     for (int i = 0; i < n; i++)
         check_near(c, (size_t)i, got[i], (double)x[i],
                    1.0001 * step_at(type, (double)x[i], most));
@@ -69,7 +69,7 @@ static void check_mean(check *c, bb_type type)
     const float *x = check_input(c, FILL_RANDOM, N);
     float       *got = check_floats(c, N);
     void        *stored = make_stored(c, type, 1, N);
-    for (int i = 0; i < N; i++) if (fabs((double)x[i]) > most) most = fabs((double)x[i]);
+    for (int i = 0; i < N; i++) most = fmax(most, fabs((double)x[i]));
     for (unsigned t = 0; t < TIMES; t++) {
         r->put(1, N, x, t * 0x9e3779b1u, stored);
         r->get(1, N, stored, got);

@@ -114,7 +114,7 @@ static void round_block(int n, const float *block, double *to)
 {
     float most = 0.0f;
 
-    for (int i = 0; i < n; i++) if (fabsf(block[i]) > most) most = fabsf(block[i]);
+    for (int i = 0; i < n; i++) most = fmaxf(most, fabsf(block[i]));
     for (int i = 0; i < n; i++)
         to[i] = (double)(most / 127.0f) * rint((double)(block[i] * (127.0f / most)));
 }
