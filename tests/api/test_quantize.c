@@ -218,6 +218,7 @@ static void test_large(void **state)
     bamba_error         err;
 
     (void)state;
+    if (getenv("BAMBA_TEST_EMULATED")) skip();        /* minutes */
     d.n_layers = 1;
     d.n_attention = 0;
     d.d_mlp = 300011;
