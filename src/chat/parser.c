@@ -198,25 +198,8 @@ static void find_fresh(bb_parser *p)
 
 /* -------------------------------------------------------------- bodies ------------------- */
 
-/* The statements of a construct whose names and loops are its own, a macro's or a caller's, up to a
-   tag; they end the frame that was opened for its parameters. */
-static bb_node *parse_closed_body(bb_parser *p, const char *end)
-{
-    const int  loops = p->n_loops;
-    const bool soft = p->is_soft;
-    const char *const ends[] = { end, NULL };
-
-    p->n_loops = 0;
-    p->is_soft = false;
-    expect_end(p);
-    bb_node *body = close_frame(p, parse_body(p, ends));
-    bb_expect_name(p, end);
-    p->n_loops = loops;
-    p->is_soft = soft;
-    return body;
-}
-
-/* The same where the loops around go on. */
+/* A body in a frame of variables of its own, up to `end`, in which break and continue still mean the
+   loops around it. */
 static bb_node *parse_scoped_body(bb_parser *p, const char *end)
 {
     const bool soft = p->is_soft;
@@ -227,6 +210,18 @@ static bb_node *parse_scoped_body(bb_parser *p, const char *end)
     bb_node *body = close_frame(p, parse_body(p, ends));
     bb_expect_name(p, end);
     p->is_soft = soft;
+    return body;
+}
+
+/* The statements of a construct whose names and loops are its own, a macro's or a caller's, up to a
+   tag; they end the frame that was opened for its parameters. */
+static bb_node *parse_closed_body(bb_parser *p, const char *end)
+{
+    const int loops = p->n_loops;
+
+    p->n_loops = 0;
+    bb_node *body = parse_scoped_body(p, end);
+    p->n_loops = loops;
     return body;
 }
 
