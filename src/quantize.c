@@ -105,7 +105,7 @@ static void sort_items(work *w)
 
 static bool is_copied(const bb_need *need)
 {
-    return need->rows == 0 || need->recode.wanted == need->recode.stored;
+    return need->rows == 0 || bb_format_is_like(need->recode.wanted, need->recode.stored);
 }
 
 /* The tensor that becomes of an item, under this name. */
