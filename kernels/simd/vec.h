@@ -126,7 +126,7 @@ BB_INLINE vh vf_to_f16(vf v)
     return _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
-/* The same of numbers from -32768 to 32767. */
+/* VL whole numbers from -32768 to 32767 as halves of 16 bits. */
 BB_INLINE vh vh_of_ints(vi v) { return vh_low_halves(v); }
 
 /* VL bytes: all of vb. */

@@ -39,7 +39,7 @@ bb_status bb_path_find(const char *path, bb_path_kind *kind, bamba_error *err);
 bool bb_dir_find(const char *dir, const char *prefix, const char *suffix, char *name,
                  size_t size);
 
-/* The same, of those that come after what name holds. */
+/* As bb_dir_find, but of the files whose names come after the one that `name` holds. */
 bool bb_dir_next(const char *dir, const char *prefix, const char *suffix, char *name,
                  size_t size);
 

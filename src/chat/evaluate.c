@@ -183,7 +183,8 @@ static bb_value evaluate_binary(bb_render *r, const bb_node *node)
     return left;
 }
 
-/* The same for "and" and "or": the first operand that decides, or the last. */
+/* A chain of "and" or of "or" is the first operand that decides it, or the last one. It is walked as
+   evaluate_binary walks its chains, not recursed into. */
 static bb_value evaluate_logic(bb_render *r, const bb_node *node)
 {
     const bool     stop = node->kind == BB_N_OR;

@@ -54,7 +54,7 @@ void bb_append(bb_node ***tail, bb_node *node);
 
 /* Tell the frame that a variable is read, or assigned to. */
 void bb_note_name(bb_parser *p, const bb_passage *name, bool assigned);
-/* The same of all names in a target. */
+/* Tell the frame that all names in a target are assigned to. */
 void bb_note_target(bb_parser *p, const bb_node *target);
 
 bb_node *bb_parse_expression(bb_parser *p);

@@ -22,7 +22,7 @@ typedef struct bb_passage {
 
 /* A text of the library's own, [n] and living long enough. */
 const bb_passage *bb_passage_of(bb_work *w, const char *s, size_t n);
-/* The same from a user. */
+/* A text of the library's own, [n] and living long enough, that counts as typed by a user. */
 const bb_passage *bb_passage_of_user(bb_work *w, const char *s, size_t n);
 /* Bytes [begin, end) of a text: shares its memory. */
 const bb_passage *bb_passage_slice(bb_work *w, const bb_passage *p, size_t begin, size_t end);

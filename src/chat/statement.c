@@ -60,7 +60,7 @@ static jump run_inside(bb_render *r, const bb_node *body, bb_scope *scope)
     return j;
 }
 
-/* The same; its text is returned. */
+/* Run a BB_N_BODY in a scope inside another one; its text is the value that is returned. */
 static bb_value capture(bb_render *r, const bb_node *body, bb_scope *scope, jump *j)
 {
     bb_builder *const out = r->out;
