@@ -83,8 +83,7 @@ static bb_status check_items(const bamba_engine *e, const bamba_feed_item *items
 
 /* -------------------------------------------------------------- pieces ------------------- */
 
-/* Chunks of the state space have their edges at multiples of it. */
-enum { EDGE = 64, FIRST_PIECE = EDGE };
+enum { FIRST_PIECE = BB_EDGE };
 
 /* Where the next piece starts. A piece cut in two at an edge, both parts long, gives the bits that
    it gives as a whole; so a small one is cut from the first full one, and all behind is as without. */
@@ -102,9 +101,9 @@ typedef struct cursor {
    wanted; 0: it cannot be cut. */
 static int find_cut(size_t pos, int n, int wish)
 {
-    int first = (wish > 0 ? wish : 0) - (int)((pos + (size_t)(wish > 0 ? wish : 0)) % EDGE);
+    int first = (wish > 0 ? wish : 0) - (int)((pos + (size_t)(wish > 0 ? wish : 0)) % BB_EDGE);
 
-    while (first <= BB_FEW_ROWS) first += EDGE;
+    while (first <= BB_FEW_ROWS) first += BB_EDGE;
     return n - first > BB_FEW_ROWS ? first : 0;
 }
 

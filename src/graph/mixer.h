@@ -49,10 +49,12 @@ typedef struct bb_mixer_kind {
     void   (*load)(const struct bb_mixer *m, const bb_kernels *k, const void *in,
                    size_t n_positions, void *state, void *cache, float *scratch);
     /* Rebuild the state that n rows from position pos on leave behind from the state before them
-       and their log, without a product. NULL: the kind has no state that cannot be cut back. */
+       and their log, without a product: the bits that the pass made. is_part_of_long: of a segment of
+       more than BB_FEW_ROWS rows; then pos is the segment's first or a multiple of BB_EDGE. from and
+       to may be the same. NULL: the kind has no state that cannot be cut back. */
     size_t (*log_floats)(const struct bb_mixer *m);                 /* of one row */
     void   (*replay)(const struct bb_mixer *m, const bb_kernels *k, const float *log, int pos, int n,
-                     const void *from, void *to, float *scratch);
+                     bool is_part_of_long, const void *from, void *to, float *scratch);
     /* Random numbers as state and cache of n_positions, for measuring. */
     void   (*fill)(const struct bb_mixer *m, const bb_kernels *k, uint64_t seed, size_t n_positions,
                    void *state, void *cache, float *scratch);

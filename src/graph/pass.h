@@ -20,6 +20,10 @@
 
 enum { BB_FEW_ROWS = 32 };                /* rows whose bits do not depend on each other's company */
 
+/* Mixers that run a segment of more than BB_FEW_ROWS rows in chunks have the chunks' edges at multiples
+   of this position: a segment cut there, both parts long, gives the bits that it gives as a whole. */
+enum { BB_EDGE = 64 };
+
 /* Whether products of a pass of T rows use the kernels for many rows. Asked once a pass, by all
    its rows: an expert that sees three rows of 512 multiplies as the others do. */
 static inline bool bb_is_many(int T) { return T > BB_FEW_ROWS; }

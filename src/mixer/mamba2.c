@@ -19,7 +19,7 @@
 #include <string.h>
 
 enum { IN_PROJ, CONV, SCAN, GATED_NORM, OUT_PROJ };               /* operations, as named below */
-enum { Q = 64 };                          /* chunk: decays cost Q²/2 exp per head, states N·P/Q */
+enum { Q = BB_EDGE };                     /* chunk: decays cost Q²/2 exp per head, states N·P/Q */
 
 typedef struct bb_mamba2 {
     bb_mixer       base;
@@ -281,7 +281,9 @@ static void run_cb(const bb_exec *e, const void *p, int tile)
 struct input {
     int          h, pos;                  /* head; position of the last token */
     int          rows;                    /* of the chunk; 0: one token */
-    const float *dt, *B, *C, *CB;         /* CB: of a chunk */
+    const float *dt;                      /* of the first; the next token's is ld_dt further on */
+    size_t       ld_dt;
+    const float *B, *C, *CB;              /* CB: of a chunk */
     float       *x;                       /* replaced by y */
 };
 
@@ -290,12 +292,12 @@ struct input {
 static void advance(const bb_mamba2 *m, const bb_kernels *k, const struct input *in, int p, int n,
                     const float *S_in, float *S_out, float *scratch)
 {
-    const size_t ld = (size_t)m->d_xbc, H = (size_t)m->dims.n_heads;
+    const size_t ld = (size_t)m->d_xbc;
     const int    N = m->dims.d_state;
 
     if (in->rows > 0)
-        k->ssd_chunk(in->rows, n, N, in->x + p, ld, in->dt, H, m->A[in->h], in->B, in->C, ld, in->CB,
-                     m->D[in->h], S_in, S_out, in->x + p, ld, scratch);
+        k->ssd_chunk(in->rows, n, N, in->x + p, ld, in->dt, in->ld_dt, m->A[in->h], in->B, in->C, ld,
+                     in->CB, m->D[in->h], S_in, S_out, in->x + p, ld, scratch);
     else k->ssd_step(1, n, N, in->x + p, in->dt, m->A + in->h, in->B, in->C, m->D + in->h, S_in,
                      S_out, in->x + p);
 }
@@ -348,7 +350,8 @@ static void scan(const bb_exec *e, const struct job *j, const bb_segment *seg, i
         float *const xbc = j->s.xbc + t * (size_t)m->d_xbc;
         const struct input in = {
             .h = h, .pos = seg->pos + first + rows - 1, .rows = is_long(seg) ? rows : 0,
-            .dt = j->s.dt + t * (size_t)m->dims.n_heads + h, .x = xbc + x_at,
+            .dt = j->s.dt + t * (size_t)m->dims.n_heads + h,
+            .ld_dt = (size_t)m->dims.n_heads, .x = xbc + x_at,
             .B = xbc + m->d_inner + g * N, .C = xbc + m->d_inner + (G + g) * N,
             .CB = j->s.cb + ((size_t)(first_cb + i) * G + g) * Q * Q,
         };
@@ -438,32 +441,72 @@ static void load(const bb_mixer *base, const bb_kernels *k, const void *in, size
     else k->rows[m->state_type].put(m->d_inner, m->dims.d_state, from, 0, s.S);
 }
 
-static size_t scratch_floats(const bb_mixer *base)      /* a row of xBC, and what a thread has */
+/* Of replay: xBC of a chunk, its C·Bᵀ, and what a thread has. */
+static size_t scratch_floats(const bb_mixer *base)
 {
     const bb_mamba2 *m = (const bb_mamba2 *)base;
-    return (size_t)m->d_xbc + own_floats(m);
+    return Q * (size_t)m->d_xbc + Q * Q + own_floats(m);
 }
 
-/* Runs the kernels that feeding row by row runs, on what these were given: the bits are equal. */
-static void replay(const bb_mixer *base, const bb_kernels *k, const float *log, int pos, int n,
-                   const void *from, void *to, float *scratch)
-{
-    const bb_mamba2      *m = (const bb_mamba2 *)base;
-    const bb_mamba2_dims *d = &m->dims;
-    const size_t          C = (size_t)m->d_xbc, N = (size_t)d->d_state;
-    const int             share = d->n_heads / d->n_groups;
-    struct state          before = state_in(m, from), after = state_in(m, to);
+/* Up to Q rows that end at or before an edge of chunks, from the log [n, log_floats]. */
+struct stretch {
+    const float *log;
+    int          pos, n;
+    bool         is_chunk;
+};
 
-    for (int t = 0; t < n; t++, log += log_floats(base), before = after) {
-        k->conv1d(1, m->d_xbc, d->d_conv, log, C, m->conv_w, (size_t)d->d_conv, m->conv_b,
-                  before.window, after.window, C, scratch, C);
-        for (int h = 0; h < d->n_heads; h++) {
-            const size_t x = (size_t)h * (size_t)d->d_head, at = x * row_bytes(m);
-            const float *B = scratch + m->d_inner + (size_t)(h / share) * N;
-            const struct input in = { .h = h, .pos = pos + t, .dt = log + C + h, .x = scratch + x,
-                                      .B = B, .C = B + (size_t)d->n_groups * N };
-            advance_head(m, k, &in, before.S + at, after.S + at, scratch + C);
-        }
+/* The state of head h over a stretch, from before to after; xbc [n, C] is its convolved rows. */
+static void replay_head(const bb_mamba2 *m, const bb_kernels *k, const struct stretch *s, int h,
+                        float *xbc, const float *cb, const struct state *before,
+                        const struct state *after, float *own)
+{
+    const size_t         C = (size_t)m->d_xbc, N = (size_t)m->dims.d_state, width = log_floats(&m->base);
+    const size_t         G = (size_t)m->dims.n_groups;
+    const size_t         g = (size_t)(h / (m->dims.n_heads / m->dims.n_groups));
+    const size_t         x = (size_t)h * (size_t)m->dims.d_head, at = x * row_bytes(m);
+    const unsigned char *S_in = before->S + at;
+
+    for (int t = 0; t < s->n; t += s->is_chunk ? s->n : 1, S_in = after->S + at) {
+        float *const       row = xbc + (size_t)t * C;
+        const struct input in = {
+            .h = h, .pos = s->pos + (s->is_chunk ? s->n - 1 : t), .rows = s->is_chunk ? s->n : 0,
+            .dt = s->log + (size_t)t * width + C + h, .ld_dt = width, .x = row + x,
+            .B = row + m->d_inner + g * N, .C = row + m->d_inner + (G + g) * N, .CB = cb,
+        };
+        advance_head(m, k, &in, S_in, after->S + at, own);
+    }
+}
+
+static void replay_stretch(const bb_mamba2 *m, const bb_kernels *k, const struct stretch *s,
+                           const struct state *before, const struct state *after, float *scratch)
+{
+    const bb_mamba2_dims *d = &m->dims;
+    const size_t          C = (size_t)m->d_xbc, N = (size_t)d->d_state, G = (size_t)d->n_groups;
+    float *const          cb = scratch + Q * C, *const own = cb + Q * Q;
+
+    k->conv1d(s->n, m->d_xbc, d->d_conv, s->log, log_floats(&m->base), m->conv_w, (size_t)d->d_conv,
+              m->conv_b, before->window, after->window, C, scratch, C);
+    for (int h = 0; h < d->n_heads; h++) {
+        const int    share = d->n_heads / d->n_groups;
+        const float *B = scratch + m->d_inner + (size_t)(h / share) * N;
+        if (s->is_chunk && h % share == 0) k->ssd_cb(s->n, d->d_state, B, B + G * N, C, cb);
+        replay_head(m, k, s, h, scratch, cb, before, after, own);
+    }
+}
+
+/* Runs the kernels that the pass ran, on what these were given: the bits are equal. */
+static void replay(const bb_mixer *base, const bb_kernels *k, const float *log, int pos, int n,
+                   bool is_part_of_long, const void *from, void *to, float *scratch)
+{
+    const bb_mamba2   *m = (const bb_mamba2 *)base;
+    struct state       before = state_in(m, from);
+    const struct state after = state_in(m, to);
+
+    for (struct stretch s = { log, pos, 0, is_part_of_long }; n > 0; n -= s.n, before = after) {
+        s.n = smaller(Q - s.pos % Q, n);
+        replay_stretch(m, k, &s, &before, &after, scratch);
+        s.log += (size_t)s.n * log_floats(base);
+        s.pos += s.n;
     }
 }
 
