@@ -461,9 +461,15 @@ typedef struct bamba_session_options {
     size_t          n_context;            /* most tokens it can absorb; 0 = the model's, or 4096;
                                              without attention in the network: 0 = no limit      */
     bamba_allocator allocator;            /* members NULL: the model's                           */
+    size_t          n_rewind;             /* the last so many tokens can be taken back without a
+                                             matrix product (bamba_session_rewind); 0: none      */
+    size_t          snapshot_tokens;      /* a state is kept every so many tokens, from which tokens
+                                             further back are reached; 0: none                   */
+    uint64_t        snapshot_bytes;       /* memory for them. When it is used up every second one
+                                             goes, and the others lie twice as far apart         */
 } bamba_session_options;
 
-#define BAMBA_SESSION_OPTIONS { sizeof(bamba_session_options), 0, { NULL, NULL, NULL } }
+#define BAMBA_SESSION_OPTIONS { sizeof(bamba_session_options), 0, { NULL, NULL, NULL }, 0, 0, 0 }
 
 /**
  * Create an empty session at position 0.
@@ -497,8 +503,47 @@ BAMBA_API size_t bamba_session_position(const bamba_session *session);
 /** Tokens it can still absorb: context length minus position; without a limit SIZE_MAX minus it. */
 BAMBA_API size_t bamba_session_room(const bamba_session *session);
 
+/** The tokens absorbed so far, [bamba_session_position]; NULL if there are none, or not all are known
+    (bamba_session_fill). Borrowed until the
+    session is fed, rewound, reset, copied into or freed. */
+BAMBA_API const int32_t *bamba_session_tokens(const bamba_session *session);
+
 /**
- * Make `to` remember what `from` remembers. The context length of `to` stays as it is; its rotary
+ * Memory of a session with these options that has absorbed n_positions tokens; the caller's own
+ * allocator is asked for that of all its context at once.
+ *
+ * @param options  May be NULL.
+ * @return UINT64_MAX if nothing holds so much; 0 without a model.
+ */
+BAMBA_API uint64_t bamba_session_bytes(const bamba_model *model,
+                                       const bamba_session_options *options, size_t n_positions);
+
+/**
+ * Make a session stand at an earlier position, as if the tokens from there on had never been fed: its
+ * state, and all logits it will give, have the bits of a session that was fed the same tokens in the
+ * same calls without them.
+ *
+ * Attention forgets; the state of state-space layers is rebuilt. Within the last n_rewind tokens
+ * (options of the session) that takes scans alone, and for the last 8 of them few: within a call of
+ * more than 32 tokens up to 32 may be fed again. Further back the tokens since the last snapshot
+ * before `position`, or since the first token, are fed again, with the calls' cuts if the engine's n_batch
+ * is not smaller than it was.
+ *
+ * @param e         An engine of the session's model.
+ * @param position  0 … bamba_session_position(session).
+ *
+ * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (a position that is not reached yet, or what cannot be fed again:
+ *         bamba_session_fill gave no tokens); BAMBA_ERR_UNSUPPORTED (feeding again a model of some layers);
+ *         while feeding again, as bamba_feed: the session then stands where bamba_session_position says.
+ * Cost     within n_rewind tokens, about that of the scans of at most 2 · n_rewind + 128 tokens; no allocation.
+ * Threads  as bamba_feed.
+ */
+BAMBA_API bamba_status bamba_session_rewind(bamba_engine *e, bamba_session *session,
+                                            size_t position, bamba_error *err);
+
+/**
+ * Make `to` remember what `from` remembers. The way back of `to` begins here: behind the position of
+ * the copy only tokens that are fed again lead. The context length of `to` stays as it is; its rotary
  * positions are scaled as those of `from` until `to` is reset.
  *
  * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (another model); BAMBA_ERR_FULL (the position of `from` is

@@ -12,6 +12,7 @@
 #include "generation_config.h"
 #include "load/checkpoint.h"
 #include "graph/bind.h"
+#include "past.h"
 
 enum { BB_MOST_POSITIONS = 1 << 30 };     /* of a session with a cache */
 
@@ -38,6 +39,7 @@ struct bamba_session {
     void              *block;
     bb_slot           *slot;              /* [n_slots], into block */
     int                current;           /* which of a slot's two states stands */
+    bb_past            past;
     size_t             position, n_context;           /* n_context SIZE_MAX: no limit */
     int                length;            /* what rotary angles are scaled for: n_context, or that
                                              of the session this one was copied from */

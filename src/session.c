@@ -27,6 +27,7 @@ static void carve(bamba_session *s, bb_arena *a)
         if (slot) slot[n].cache = cache, slot[n].log = NULL;
     }
     s->slot = slot;
+    bb_past_carve(&s->past, g, a);
 }
 
 static bb_status allocate_block(bamba_session *s, bamba_error *err)
@@ -58,6 +59,19 @@ static bool has_limit(const bb_graph *g)
     return false;
 }
 
+static void plan_past(bamba_session *s, const bamba_session_options *o)
+{
+    bb_past_plan(&s->past, s->model->graph, s->n_context, o->n_rewind, o->snapshot_tokens,
+                 o->snapshot_bytes);
+}
+
+static size_t context_of(const bamba_model *m, size_t wanted)
+{
+    return wanted ? wanted
+         : !has_limit(m->graph) ? SIZE_MAX
+         : m->n_context ? (size_t)m->n_context : DEFAULT_CONTEXT;
+}
+
 bamba_status bamba_session_create(bamba_session **out, const bamba_model *model,
                                   const bamba_session_options *options, bamba_error *err)
 {
@@ -71,7 +85,8 @@ bamba_status bamba_session_create(bamba_session **out, const bamba_model *model,
     if (!model) return bb_fail(err, BAMBA_ERR_ARGUMENT, "session: model is NULL");
     if (!model->block)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "session: the model was opened without weights");
-    BB_TRY(bb_read_options(&o, sizeof o, sizeof o, options, "session options", err));
+    BB_TRY(bb_read_options(&o, sizeof o, offsetof(bamba_session_options, n_rewind), options,
+                           "session options", err));
     const bool limited = has_limit(model->graph);
     if (limited && o.n_context > BB_MOST_POSITIONS) {
         status = bb_fail(err, BAMBA_ERR_ARGUMENT, "session: expected n_context <= %d, found %zu",
@@ -90,9 +105,8 @@ bamba_status bamba_session_create(bamba_session **out, const bamba_model *model,
     }
     s->alloc = a;
     s->model = model;
-    s->n_context = o.n_context ? o.n_context
-                 : !limited ? SIZE_MAX
-                 : model->n_context ? (size_t)model->n_context : DEFAULT_CONTEXT;
+    s->n_context = context_of(model, o.n_context);
+    plan_past(s, &o);
     BB_TRY(allocate_block(s, err));
     bamba_session_reset(s);
     *out = s;
@@ -106,6 +120,10 @@ void bamba_session_free(bamba_session *s)
 {
     if (!s) return;
     const bb_allocator a = s->alloc;
+    if (s->n_context == SIZE_MAX) {
+        bb_release(&a, s->past.token);
+        bb_release(&a, s->past.fed);
+    }
     bb_release(&a, s->block);
     bb_release(&a, s);
 }
@@ -118,9 +136,32 @@ void bamba_session_reset(bamba_session *s)
         const size_t n = bb_graph_state_bytes(g, i);
         if (n) memset(s->slot[i].state[s->current], 0, n);
     }
+    bb_past_forget(&s->past, 0, true);
+    s->past.known = 0;
     s->position = 0;
     s->length = s->n_context < INT_MAX ? (int)s->n_context : INT_MAX;
     s->spoilt = false;
+}
+
+uint64_t bamba_session_bytes(const bamba_model *model, const bamba_session_options *options,
+                             size_t n_positions)
+{
+    bamba_session_options o = BAMBA_SESSION_OPTIONS;
+    bamba_session         s = { .model = model };
+    bb_arena              a = BB_MEASURE;
+
+    if (!model || bb_read_options(&o, sizeof o, offsetof(bamba_session_options, n_rewind), options,
+                                  "session options", NULL) != BAMBA_OK) return 0;
+    s.n_context = n_positions;
+    plan_past(&s, &o);
+    a.plain = true;
+    carve(&s, &a);
+    return a.overflow ? UINT64_MAX : a.used + sizeof s;
+}
+
+const int32_t *bamba_session_tokens(const bamba_session *s)
+{
+    return s && s->position > 0 && s->past.known == 0 ? s->past.token : NULL;
 }
 
 size_t bamba_session_position(const bamba_session *s) { return s ? s->position : 0; }
@@ -136,6 +177,11 @@ bamba_status bamba_session_copy(bamba_session *to, const bamba_session *from, ba
         return bb_fail(err, BAMBA_ERR_FULL, "session copy: expected a context of at least %zu, "
                        "found %zu", from->position, to->n_context);
     if (to == from) return BAMBA_OK;
+    to->past.known = from->past.known;
+    if (!bb_past_reserve(&to->past, &to->alloc, from->position)) {
+        bamba_session_reset(to);
+        return bb_fail(err, BAMBA_ERR_MEMORY, "session copy: out of memory");
+    }
     const bb_graph *g = to->model->graph;
     for (size_t i = 0; i < g->n_slots; i++) {
         memcpy(to->slot[i].state[to->current], from->slot[i].state[from->current],
@@ -143,6 +189,10 @@ bamba_status bamba_session_copy(bamba_session *to, const bamba_session *from, ba
         memcpy(to->slot[i].cache, from->slot[i].cache,
                bb_graph_cache_bytes(g, i, from->position));
     }
+    const size_t n = from->position - from->past.known;
+    if (n > 0) memcpy(to->past.token, from->past.token, n * sizeof *to->past.token);
+    if (n > 0) memcpy(to->past.fed, from->past.fed, n);
+    bb_past_forget(&to->past, from->position, true);
     to->position = from->position;
     to->length = from->length;
     to->spoilt = from->spoilt;
@@ -164,12 +214,7 @@ bamba_status bamba_session_fill(bamba_session *s, size_t n_positions, uint64_t s
                              : bb_system_check_memory("session fill", needed - held, err);
 
     if (status != BAMBA_OK) return status;
-    size_t most = 0;
-    for (size_t i = 0; i < g->n_slots; i++) {
-        const size_t n = g->slot[i] ? g->slot[i]->kind->scratch_floats(g->slot[i]) : 0;
-        most = n > most ? n : most;
-    }
-    float *scratch = bb_allocate(&s->alloc, most + 1, sizeof *scratch);
+    float *scratch = bb_allocate(&s->alloc, bb_graph_scratch_floats(g) + 1, sizeof *scratch);
     if (!scratch) return bb_fail(err, BAMBA_ERR_MEMORY, "session fill: out of memory");
     bamba_session_reset(s);
     for (size_t i = 0; n_positions > 0 && i < g->n_slots; i++)
@@ -177,6 +222,8 @@ bamba_status bamba_session_fill(bamba_session *s, size_t n_positions, uint64_t s
             g->slot[i]->kind->fill(g->slot[i], &s->model->kernels, seed, n_positions,
                                    s->slot[i].state[s->current], s->slot[i].cache, scratch);
     bb_release(&s->alloc, scratch);
+    s->past.known = n_positions;
+    bb_past_forget(&s->past, n_positions, true);
     s->position = n_positions;
     return BAMBA_OK;
 }

@@ -243,6 +243,17 @@ size_t bb_graph_cache_bytes(const bb_graph *g, size_t slot, size_t n_positions)
     return m && m->kind->cache_bytes ? m->kind->cache_bytes(m, n_positions) : 0;
 }
 
+size_t bb_graph_scratch_floats(const bb_graph *g)
+{
+    size_t most = 0;
+
+    for (size_t i = 0; i < g->n_slots; i++) {
+        const size_t n = g->slot[i] ? g->slot[i]->kind->scratch_floats(g->slot[i]) : 0;
+        if (n > most) most = n;
+    }
+    return most;
+}
+
 size_t bb_graph_session_bytes(const bb_graph *g, size_t n_positions)
 {
     size_t bytes = 0;

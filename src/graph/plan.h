@@ -120,6 +120,8 @@ int       bb_graph_input_width(const bb_graph *g);
    does not run have none. */
 size_t    bb_graph_state_bytes(const bb_graph *g, size_t slot);
 size_t    bb_graph_cache_bytes(const bb_graph *g, size_t slot, size_t n_positions);
+/* Floats that save, load, replay and fill of any slot's mixer work in. */
+size_t    bb_graph_scratch_floats(const bb_graph *g);
 /* Bytes of the states and caches of all slots. */
 size_t    bb_graph_session_bytes(const bb_graph *g, size_t n_positions);
 
