@@ -542,6 +542,43 @@ BAMBA_API bamba_status bamba_session_rewind(bamba_engine *e, bamba_session *sess
                                             size_t position, bamba_error *err);
 
 /**
+ * Write what a session remembers to a file: its tokens, states, keys and values. The file has its name
+ * when it is whole and on the disk, not before; it is one of safetensors, of the arrays in canonical
+ * order, the same at any CPU level.
+ *
+ * @param extras  UTF-8 text to be kept with it, or NULL: what else a program must know to go on.
+ *
+ * @return BAMBA_OK; BAMBA_ERR_IO; BAMBA_ERR_MEMORY; BAMBA_ERR_NUMBER (a session that feeding has spoilt);
+ *         BAMBA_ERR_ARGUMENT.
+ * Cost     about that of writing bamba_model_state_bytes(model, position); more memory for the
+ *          largest layer's share.
+ */
+BAMBA_API bamba_status bamba_session_save(const bamba_session *session, const char *path,
+                                          const char *extras, bamba_error *err);
+
+/**
+ * Create a session from such a file: it goes on as the saved one would have, to the last bit. The way
+ * back (n_rewind) begins where it was saved; what is further back is fed again.
+ *
+ * Everything is checked first: the file's checksum, and that it was made with this model, told by its
+ * config.json, the names, types and shapes of its tensors and a sample of their bytes; with weights, keys,
+ * values and states of the same types.
+ *
+ * @param options  As in bamba_session_create; a context length below the saved position is
+ *                 BAMBA_ERR_FULL.
+ *
+ * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (another model, or other types: the message says which);
+ *         BAMBA_ERR_FORMAT (damaged, cut off, or no session); BAMBA_ERR_UNSUPPORTED (a newer version's);
+ *         BAMBA_ERR_FULL; BAMBA_ERR_IO; BAMBA_ERR_MEMORY.
+ */
+BAMBA_API bamba_status bamba_session_open(bamba_session **out, const bamba_model *model,
+                                          const char *path, const bamba_session_options *options,
+                                          bamba_error *err);
+
+/** The extras of the file it was opened from; NULL if there were none. Borrowed for its life. */
+BAMBA_API const char *bamba_session_extras(const bamba_session *session);
+
+/**
  * Make `to` remember what `from` remembers. The way back of `to` begins here: behind the position of
  * the copy only tokens that are fed again lead. The context length of `to` stays as it is; its rotary
  * positions are scaled as those of `from` until `to` is reset.

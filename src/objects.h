@@ -7,6 +7,7 @@
 #define BB_OBJECTS_H
 
 #include "arch/quantization.h"
+#include "base/hash.h"
 #include "bamba_measure.h"
 #include "forward.h"
 #include "generation_config.h"
@@ -31,6 +32,7 @@ struct bamba_model {
     bb_type        kv_type, state_type;
     int            n_context;             /* 0 = not said */
     bb_generation_config generation;
+    unsigned char  config_hash[BB_HASH_BYTES];        /* of config.json */
 };
 
 struct bamba_session {
@@ -43,6 +45,7 @@ struct bamba_session {
     size_t             position, n_context;           /* n_context SIZE_MAX: no limit */
     int                length;            /* what rotary angles are scaled for: n_context, or that
                                              of the session this one was copied from */
+    char              *extras;            /* of the file it was opened from; NULL: none */
     bool               spoilt;            /* holds numbers that are not finite */
     bool               in_call;           /* seen in the batch that is being checked */
 };

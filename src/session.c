@@ -124,6 +124,7 @@ void bamba_session_free(bamba_session *s)
         bb_release(&a, s->past.token);
         bb_release(&a, s->past.fed);
     }
+    bb_release(&a, s->extras);
     bb_release(&a, s->block);
     bb_release(&a, s);
 }

@@ -11,6 +11,14 @@
 
 enum { BB_MAX_NAME = 160 };               /* bytes of a tensor's name in a plan, with its NUL */
 enum { BB_MIXER_OPS = 8 };                /* most kinds of operation of one kind of mixer */
+enum { BB_MIXER_PARTS = 2 };              /* most arrays of what one use remembers */
+
+/* An array of a saved state or cache. */
+typedef struct bb_part {
+    const char *name;                     /* "window" */
+    bb_type     type;
+    size_t      dim[3];                   /* ends with 0 if there are fewer; all 0: empty */
+} bb_part;
 
 struct bb_mixer;
 struct bb_binder;
@@ -44,6 +52,8 @@ typedef struct bb_mixer_kind {
     /* State and cache in canonical order, whatever their layout in memory: for files, and for
        tests. out and in: saved_bytes, at least 4-byte aligned. */
     size_t (*saved_bytes)(const struct bb_mixer *m, size_t n_positions);
+    /* The arrays it consists of, one behind the other; returns how many. */
+    int    (*parts)(const struct bb_mixer *m, size_t n_positions, bb_part part[BB_MIXER_PARTS]);
     void   (*save)(const struct bb_mixer *m, const bb_kernels *k, const void *state,
                    const void *cache, size_t n_positions, void *out, float *scratch);
     void   (*load)(const struct bb_mixer *m, const bb_kernels *k, const void *in,

@@ -450,6 +450,19 @@ static size_t saved_bytes(const bb_mixer *base, size_t n_positions)
     return 2 * n_positions * (size_t)m->dims.n_kv_heads * row_bytes(m);
 }
 
+static int parts(const bb_mixer *base, size_t n_positions, bb_part part[BB_MIXER_PARTS])
+{
+    const bb_attention *m = (const bb_attention *)base;
+    const bool          is_q8 = m->kv_type == BB_TYPE_Q8;
+    const size_t        width = is_q8 ? row_bytes(m) : (size_t)m->dims.d_head;
+
+    part[0] = (bb_part){ "keys", is_q8 ? BB_TYPE_I8 : m->kv_type,
+                         { n_positions, (size_t)m->dims.n_kv_heads, width } };
+    part[1] = part[0];
+    part[1].name = "values";
+    return 2;
+}
+
 static size_t scratch_floats(const bb_mixer *base)      /* a key and a value */
 {
     return 2 * (size_t)((const bb_attention *)base)->dims.d_head;
@@ -566,7 +579,7 @@ static void count(const bb_mixer *base, const bb_work *w, bb_count *c)
 static const bb_mixer_kind kind = {
     .name = "attention", .op_name = { "q/k/v", "rope", "attention", "out_proj" },
     .bind = bind, .print = print, .count = count, .scratch_bytes = scratch_bytes,
-    .forward = forward, .cache_bytes = cache_bytes, .saved_bytes = saved_bytes, .save = save,
+    .forward = forward, .cache_bytes = cache_bytes, .saved_bytes = saved_bytes, .parts = parts, .save = save,
     .load = load, .fill = fill, .scratch_floats = scratch_floats,
 };
 
