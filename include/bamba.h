@@ -591,6 +591,22 @@ BAMBA_API const char *bamba_session_extras(const bamba_session *session);
 BAMBA_API bamba_status bamba_session_copy(bamba_session *to, const bamba_session *from,
                                           bamba_error *err);
 
+/**
+ * Create a session that remembers what another remembers, and shares with it what attention remembers:
+ * keys and values in pages of 64 tokens, each copied when one of the two is about to write it. So many
+ * continuations of one prompt take its memory once. Both go on by themselves, either may be freed
+ * first, and different threads may use them at the same time.
+ *
+ * @param options  As in bamba_session_create; NULL, or an n_context of 0: the context length of `from`.
+ *                 The way back begins here.
+ *
+ * @return As bamba_session_create; BAMBA_ERR_FULL (the position of `from` is beyond n_context).
+ * Cost     a copy of the constant state.
+ * Threads  no other call on `from` meanwhile.
+ */
+BAMBA_API bamba_status bamba_session_fork(bamba_session **out, const bamba_session *from,
+                                          const bamba_session_options *options, bamba_error *err);
+
 /* ---------------------------------------------------------------- feed -------------------- */
 
 /**
@@ -609,6 +625,8 @@ BAMBA_API bamba_status bamba_session_copy(bamba_session *to, const bamba_session
  * @return BAMBA_OK;
  *         BAMBA_ERR_ARGUMENT   n is 0, an id is out of range, or e serves another model;
  *         BAMBA_ERR_FULL       n exceeds the room left;
+ *         BAMBA_ERR_MEMORY     for a page that a fork shares and cannot be written, or for the tokens
+ *                              of a session without a limit;
  *         BAMBA_ERR_CANCELLED  stopped by a callback; the session stands, exact, at the end of
  *                              the last finished piece: bamba_session_position(s);
  *         BAMBA_ERR_NUMBER     a token gave NaN or infinity: damaged weights, or a key or value

@@ -303,6 +303,13 @@ static bb_status finish_piece(bamba_engine *e, const bb_batch *b, bool overflow,
     return report_number(e, *seg, b->many, first, position, err);
 }
 
+/* See that the session may write the keys and values of n rows more. */
+static bool write_pages(bamba_session *s, int n)
+{
+    const size_t first = s->position / BB_KV_BLOCK, end = bb_graph_n_pages(s->position + (size_t)n);
+    return bb_pages_write(&s->pages, first, end, s->position % BB_KV_BLOCK > 0);
+}
+
 /* Run a piece. One that may be undone leaves the states it begins with as they are, and writes the
    others; sessions move on at the end. */
 static bb_status run_piece(bamba_engine *e, bb_batch *b, bamba_error *err)
@@ -324,6 +331,9 @@ static bb_status run_piece(bamba_engine *e, bb_batch *b, bamba_error *err)
         b->cancel = e->options.cancel;
         b->cancel_context = e->options.cancel_context;
     }
+    for (int i = 0; i < b->n_segments; i++)
+        if (!write_pages(e->sessions[i], b->segment[i].n_rows))
+            return bb_fail(err, BAMBA_ERR_MEMORY, "feed: out of memory for a page of keys and values");
     for (int i = 0; i < b->n_segments; i++) {
         if (may_stop || !bb_graph_has_head(g)) e->segments[i].to = !e->segments[i].from;
         if (e->sessions[i]->past.n_rewind > 0)

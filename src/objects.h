@@ -13,6 +13,7 @@
 #include "generation_config.h"
 #include "load/checkpoint.h"
 #include "graph/bind.h"
+#include "pages.h"
 #include "past.h"
 
 enum { BB_MOST_POSITIONS = 1 << 30 };     /* of a session with a cache */
@@ -40,6 +41,7 @@ struct bamba_session {
     const bamba_model *model;
     void              *block;
     bb_slot           *slot;              /* [n_slots], into block */
+    bb_page_table      pages;             /* what attention remembers */
     int                current;           /* which of a slot's two states stands */
     bb_past            past;
     size_t             position, n_context;           /* n_context SIZE_MAX: no limit */

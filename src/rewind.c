@@ -274,6 +274,7 @@ static void stand_at(bamba_session *s, size_t pos, bool by_log)
     bb_past *p = &s->past;
 
     s->position = pos;
+    bb_pages_keep(&s->pages, bb_graph_n_pages(pos));
     while (p->n_taken > 0 && p->snapshot[p->n_taken - 1].pos > pos)
         p->snapshot[--p->n_taken].is_valid = false;
     if (!by_log) {

@@ -164,7 +164,7 @@ static const unsigned char *save_slot(const bamba_session *s, size_t slot, size_
     const bb_mixer *m = s->model->graph->slot[slot];
 
     if (*last != slot)
-        m->kind->save(m, &s->model->kernels, s->slot[slot].state[s->current], s->slot[slot].cache,
+        m->kind->save(m, &s->model->kernels, s->slot[slot].state[s->current], &s->slot[slot].cache,
                       s->position, memory, scratch);
     *last = slot;
     return memory;
@@ -351,7 +351,7 @@ static bb_status load_slots(bamba_session *s, const bb_container *c, const listi
             memcpy(memory + it->at, bb_tensors_find(c->tensor, c->n, it->name)->data, it->t.bytes);
         }
         g->slot[slot]->kind->load(g->slot[slot], &s->model->kernels, memory, s->position,
-                                  s->slot[slot].state[s->current], s->slot[slot].cache, scratch);
+                                  s->slot[slot].state[s->current], &s->slot[slot].cache, scratch);
     }
     bb_release(&s->alloc, memory);
     bb_release(&s->alloc, scratch);
@@ -385,6 +385,7 @@ static bb_status fill_session(bamba_session *s, const bb_container *c, const fac
                        c->file, f->position, s->n_context);
     s->past.known = f->known;
     if (!bb_past_reserve(&s->past, &s->alloc, f->position)
+        || !bb_pages_write(&s->pages, 0, bb_graph_n_pages(f->position), false)
         || (f->extras && !(s->extras = bb_copy_text(&s->alloc, f->extras, strlen(f->extras)))))
         return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", c->file);
     s->position = f->position;

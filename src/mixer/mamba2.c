@@ -427,8 +427,8 @@ static int parts(const bb_mixer *base, size_t n_positions, bb_part part[BB_MIXER
     return 2;
 }
 
-static void save(const bb_mixer *base, const bb_kernels *k, const void *state, const void *cache,
-                 size_t n_positions, void *out, float *scratch)
+static void save(const bb_mixer *base, const bb_kernels *k, const void *state,
+                 const bb_pages *cache, size_t n_positions, void *out, float *scratch)
 {
     const bb_mamba2   *m = (const bb_mamba2 *)base;
     const struct state s = state_in(m, state);
@@ -441,7 +441,7 @@ static void save(const bb_mixer *base, const bb_kernels *k, const void *state, c
 }
 
 static void load(const bb_mixer *base, const bb_kernels *k, const void *in, size_t n_positions,
-                 void *state, void *cache, float *scratch)
+                 void *state, const bb_pages *cache, float *scratch)
 {
     const bb_mamba2   *m = (const bb_mamba2 *)base;
     const struct state s = state_in(m, state);
@@ -524,7 +524,7 @@ static void replay(const bb_mixer *base, const bb_kernels *k, const float *log, 
 
 /* One row at random, over and over. */
 static void fill(const bb_mixer *base, const bb_kernels *k, uint64_t seed, size_t n_positions,
-                 void *state, void *cache, float *scratch)
+                 void *state, const bb_pages *cache, float *scratch)
 {
     const bb_mamba2   *m = (const bb_mamba2 *)base;
     const struct state s = state_in(m, state);

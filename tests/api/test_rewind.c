@@ -148,17 +148,50 @@ static size_t pick_length(uint64_t *random)
     return lengths[below(random, sizeof lengths / sizeof *lengths)];
 }
 
-/* One random program: feeds of all lengths, some of them cancelled, and ways back, near and far. */
-static void run_program(world *w, size_t n_rewind, uint64_t seed)
+/* The program goes on with a fork, or with what a file holds; the session it had, which still shares
+   pages with a fork, is fed something else meanwhile. */
+static void fork_world(world *w, const bamba_session_options *o, uint64_t *random)
 {
-    history *h = &w->past;
-    uint64_t random = seed;
+    bamba_session *fork;
+    int32_t        other[80];
+    const size_t   n = 1 + below(random, 80);
+
+    assert_int_equal(bamba_session_fork(&fork, w->session, o, &err), BAMBA_OK);
+    for (size_t t = 0; t < n; t++) other[t] = (int32_t)below(random, V);
+    if (below(random, 2)) {
+        assert_int_equal(bamba_session_rewind(w->engine, w->session, w->past.n - below(random, w->past.n
+                                              < 90 ? w->past.n + 1 : 90), &err), BAMBA_OK);
+        assert_int_equal(bamba_feed(w->engine, w->session, other, n, NULL, &err), BAMBA_OK);
+    }
+    bamba_session_free(w->session);
+    w->session = fork;
+}
+
+static void save_world(world *w, const bamba_session_options *o)
+{
+    char path[300];
+
+    snprintf(path, sizeof path, "%s/session", dir);
+    assert_int_equal(bamba_session_save(w->session, path, NULL, &err), BAMBA_OK);
+    bamba_session_free(w->session);
+    assert_int_equal(bamba_session_open(&w->session, w->model, path, o, &err), BAMBA_OK);
+}
+
+/* One random program: feeds of all lengths, some of them cancelled; ways back, near and far; forks and
+   files. */
+static void run_program(world *w, const bamba_session_options *o, uint64_t seed)
+{
+    const size_t n_rewind = o->n_rewind;
+    history     *h = &w->past;
+    uint64_t     random = seed;
 
     bamba_session_reset(w->session);
     h->n = h->n_calls = 0;
     for (int step = 0; step < STEPS; step++) {
-        const size_t kind = below(&random, 10);
-        if (kind < 6) {
+        const size_t kind = below(&random, 12);
+        if (kind == 10) fork_world(w, o, &random);
+        else if (kind == 11) save_world(w, o);
+        else if (kind < 6) {
             const size_t n = pick_length(&random);
             if (h->n + n + 200 > MOST) continue;
             for (size_t t = 0; t < n; t++) h->token[h->n + t] = (int32_t)below(&random, V);
@@ -226,7 +259,7 @@ static void test_programs(void **unused)
         s.snapshot_bytes = kinds[i].snapshot_bytes;
         open_world(&w, &d, &o, &s, kinds[i].n_batch);
         for (int n = 0; n < count_programs(); n++)
-            run_program(&w, kinds[i].n_rewind, (uint64_t)(1000 * i + (size_t)n));
+            run_program(&w, &s, (uint64_t)(1000 * i + (size_t)n));
         close_world(&w);
     }
 }
@@ -270,6 +303,92 @@ static void test_company(void **unused)
     (void)unused;
     go_back_in_company(32);
     go_back_in_company(0);
+}
+
+/* Eight forks of one prompt, fed by different threads of control, freed in any order: each goes on as it
+   would alone, and what they share is held once. */
+static void test_forks(void **unused)
+{
+    enum { N_FORKS = 8, PROMPT = 300, MORE = 70 };
+    tiny_dims             d = TINY_DIMS;
+    bamba_model_options   o = BAMBA_MODEL_OPTIONS;
+    bamba_session_options s = BAMBA_SESSION_OPTIONS;
+    static world          w;
+    bamba_session        *fork[N_FORKS];
+    int32_t               text[PROMPT + MORE];
+    static float          found[N_FORKS][MORE][V];
+    const float          *logits;
+
+    (void)unused;
+    d.n_context = PROMPT + MORE;
+    open_world(&w, &d, &o, &s, 512);
+    for (int i = 0; i < PROMPT; i++) text[i] = (i * 31 + 7) % V;
+    assert_int_equal(bamba_feed(w.engine, w.session, text, PROMPT, NULL, &err), BAMBA_OK);
+    for (int f = 0; f < N_FORKS; f++)
+        assert_int_equal(bamba_session_fork(&fork[f], f < 4 ? w.session : fork[f - 1], NULL, &err),
+                         BAMBA_OK);
+    bamba_session_free(w.session);
+    w.session = NULL;
+    for (int i = 0; i < MORE; i++) {
+        bamba_feed_item item[N_FORKS];
+        int32_t         token[N_FORKS];
+        size_t          n = 0;
+        for (int f = 0; f < N_FORKS; f++) {
+            token[f] = (i * (f + 3) + f) % V;
+            if (fork[f]) item[n++] = (bamba_feed_item){ fork[f], &token[f], 1, 1, NULL };
+        }
+        assert_int_equal(bamba_feed_batch(w.engine, item, n, &err), BAMBA_OK);
+        for (int f = 0, at = 0; f < N_FORKS; f++)
+            if (fork[f]) memcpy(found[f][i], item[at++].logits, sizeof found[f][i]);
+        if (i == 40) bamba_session_free(fork[2]), fork[2] = NULL;
+    }
+    for (int f = 0; f < N_FORKS; f++) {
+        bamba_session_reset(w.fresh);
+        assert_int_equal(bamba_feed(w.fresh_engine, w.fresh, text, PROMPT, NULL, &err), BAMBA_OK);
+        for (int i = 0; i < (fork[f] ? MORE : 41); i++) {
+            const int32_t token = (i * (f + 3) + f) % V;
+            assert_int_equal(bamba_feed(w.fresh_engine, w.fresh, &token, 1, &logits, &err), BAMBA_OK);
+            assert_memory_equal(logits, found[f][i], sizeof found[f][i]);
+        }
+        bamba_session_free(fork[f]);
+    }
+    close_world(&w);
+}
+
+/* A page that cannot be copied: an error, and both sessions go on from where they were. */
+static void test_fork_without_memory(void **unused)
+{
+    tiny_dims             d = TINY_DIMS;
+    bamba_model_options   o = BAMBA_MODEL_OPTIONS;
+    bamba_session_options s = BAMBA_SESSION_OPTIONS;
+    static world          w;
+    fault                 f = { 0 };
+    bamba_session        *fork;
+    const float          *logits;
+    float                 expected[V];
+
+    (void)unused;
+    s.allocator = fault_allocator(&f);
+    open_world(&w, &d, &o, &s, 512);
+    for (size_t i = 0; i < 120; i++) w.past.token[i] = (int32_t)(i % V);
+    feed(&w, 100);
+    assert_int_equal(bamba_feed(w.fresh_engine, w.fresh, w.past.token, 100, NULL, &err), BAMBA_OK);
+    assert_int_equal(bamba_feed(w.fresh_engine, w.fresh, w.past.token + 100, 1, &logits, &err), BAMBA_OK);
+    memcpy(expected, logits, sizeof expected);
+    /* the page of positions 64 … is the fork's in the session's own room: the session needs another */
+    assert_int_equal(bamba_session_fork(&fork, w.session, &s, &err), BAMBA_OK);
+    f.fail_at = f.n_calls + 1;
+    assert_int_equal(bamba_feed(w.engine, w.session, w.past.token + 100, 1, &logits, &err),
+                     BAMBA_ERR_MEMORY);
+    assert_int_equal(bamba_session_position(w.session), 100);
+    f.fail_at = 0;
+    assert_int_equal(bamba_feed(w.engine, w.session, w.past.token + 100, 1, &logits, &err), BAMBA_OK);
+    assert_memory_equal(logits, expected, sizeof expected);
+    assert_int_equal(bamba_feed(w.engine, fork, w.past.token + 100, 1, &logits, &err), BAMBA_OK);
+    assert_memory_equal(logits, expected, sizeof expected);
+    bamba_session_free(fork);
+    close_world(&w);
+    assert_int_equal(f.n_live, 0);
 }
 
 static void test_refusals(void **unused)
@@ -334,6 +453,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_programs),
         cmocka_unit_test(test_company),
+        cmocka_unit_test(test_forks),
+        cmocka_unit_test(test_fork_without_memory),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_bytes),
     };
