@@ -10,6 +10,7 @@
  *             bamba_session    what one sequence remembers; runs on any engine of its model
  *             bamba_sampler    logits -> token id; one call at a time
  *             bamba_chat_template  conversation -> prompt; immutable; share between threads
+ *             bamba_cache      states of earlier prompts, in files; one call at a time
  * Errors      Fallible calls return bamba_status. One that fails fills *err if err is not NULL, and
  *             leaves its objects as they were (bamba_feed says where it differs); one that succeeds
  *             leaves *err as it was. Nothing aborts, prints or sets errno, with two
@@ -80,6 +81,7 @@ typedef struct bamba_session   bamba_session;
 typedef struct bamba_tokenizer bamba_tokenizer;
 typedef struct bamba_sampler   bamba_sampler;
 typedef struct bamba_chat_template bamba_chat_template;
+typedef struct bamba_cache     bamba_cache;
 
 /* ---------------------------------------------------------------- status, version -------- */
 
@@ -667,6 +669,60 @@ typedef struct bamba_feed_item {
  */
 BAMBA_API bamba_status bamba_feed_batch(bamba_engine *e, bamba_feed_item *items, size_t n_items,
                                         bamba_error *err);
+
+/* ---------------------------------------------------------------- prefix cache ------------ */
+
+typedef struct bamba_cache_options {
+    size_t        struct_bytes;
+    uint64_t      max_bytes;              /* of the files in the directory; 0 = 4 GiB            */
+    size_t        interval;               /* tokens of a prompt between two states, rounded up to
+                                             a multiple of 64; 0 = 1024                          */
+    bamba_log_fn *log;                    /* told of files that are damaged or cannot be written */
+    void         *log_context;
+} bamba_cache_options;
+
+#define BAMBA_CACHE_OPTIONS { sizeof(bamba_cache_options), 0, 0, NULL, NULL }
+
+/**
+ * Open a directory in which states of prompts are kept, made if it is not there: a prompt that begins
+ * as an earlier one did, in this process, another or an earlier run, is fed from there on.
+ *
+ * What is stored is a tree by tokens: a file for each state holds the keys and values since the one
+ * before. Any number of processes may use a directory at once, with any models: files belong to a model
+ * (told as in bamba_session_open), its types, and, where rotary positions are scaled by length, the
+ * session's context. When they exceed max_bytes those go that save the fewest tokens a byte and were
+ * not used for long; one that is damaged is removed, with a line to the log.
+ *
+ * @param dir  Its parent must exist.
+ * @return BAMBA_OK; BAMBA_ERR_IO; BAMBA_ERR_MEMORY; BAMBA_ERR_ARGUMENT.
+ * Threads one call at a time on a cache; the model must outlive it.
+ */
+BAMBA_API bamba_status bamba_cache_open(bamba_cache **out, const bamba_model *model, const char *dir,
+                                        const bamba_cache_options *options, bamba_error *err);
+BAMBA_API void bamba_cache_free(bamba_cache *cache);
+
+/**
+ * Feed a whole prompt to an empty session, as bamba_feed does, but for what the cache has of it, and
+ * store states on the way: every `interval` tokens, where it parts from an earlier prompt, and shortly
+ * before its end. Logits have the bits that bamba_feed gives them, with these exceptions, where they agree
+ * as for other cuts: an engine whose n_batch is no multiple of 64; CPU level "c" with OpenBLAS, whose sums
+ * depend on the number of rows; and a longest beginning that was stored by bamba_cache_store.
+ *
+ * @param n_reused  Out, may be NULL: tokens that were not fed.
+ * @return As bamba_feed. A file that cannot be read or written is no error.
+ */
+BAMBA_API bamba_status bamba_cache_feed(bamba_cache *cache, bamba_engine *e, bamba_session *session,
+                                        const int32_t *tokens, size_t n, const float **logits,
+                                        size_t *n_reused, bamba_error *err);
+
+/**
+ * Store what a session remembers now: the end of a turn, from which a conversation goes on.
+ *
+ * @return BAMBA_OK, also where the file cannot be written, of which the log is told;
+ *         BAMBA_ERR_ARGUMENT (another model; an empty session, or one whose tokens are not known).
+ */
+BAMBA_API bamba_status bamba_cache_store(bamba_cache *cache, const bamba_session *session,
+                                         bamba_error *err);
 
 /* ---------------------------------------------------------------- tokenizer --------------- */
 

@@ -65,6 +65,8 @@ typedef struct bb_mixer_kind {
     size_t (*log_floats)(const struct bb_mixer *m);                 /* of one row */
     void   (*replay)(const struct bb_mixer *m, const bb_kernels *k, const float *log, int pos, int n,
                      bool is_part_of_long, const void *from, void *to, float *scratch);
+    /* Whether what it remembers depends on the length that a session was made for. NULL: no. */
+    bool   (*minds_length)(const struct bb_mixer *m);
     /* Random numbers as state and cache of n_positions, for measuring. */
     void   (*fill)(const struct bb_mixer *m, const bb_kernels *k, uint64_t seed, size_t n_positions,
                    void *state, const bb_pages *cache, float *scratch);

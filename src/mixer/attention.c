@@ -443,6 +443,13 @@ static size_t saved_bytes(const bb_mixer *base, size_t n_positions)
     return 2 * n_positions * (size_t)m->dims.n_kv_heads * row_bytes(m);
 }
 
+/* Keys are rotated by angles that some kinds of scaling choose by the length. */
+static bool minds_length(const bb_mixer *base)
+{
+    const bb_rope_kind kind_of_rope = ((const bb_attention *)base)->dims.rope.kind;
+    return kind_of_rope == BB_ROPE_DYNAMIC || kind_of_rope == BB_ROPE_LONG;
+}
+
 static int parts(const bb_mixer *base, size_t n_positions, bb_part part[BB_MIXER_PARTS])
 {
     const bb_attention *m = (const bb_attention *)base;
@@ -572,7 +579,7 @@ static const bb_mixer_kind kind = {
     .name = "attention", .op_name = { "q/k/v", "rope", "attention", "out_proj" },
     .bind = bind, .print = print, .count = count, .scratch_bytes = scratch_bytes,
     .forward = forward, .page_bytes = page_bytes, .saved_bytes = saved_bytes, .parts = parts, .save = save,
-    .load = load, .fill = fill, .scratch_floats = scratch_floats,
+    .load = load, .minds_length = minds_length, .fill = fill, .scratch_floats = scratch_floats,
 };
 
 bb_mixer *bb_plan_attention(bb_plan *p, const char *prefix, const bb_attention_dims *dims)
