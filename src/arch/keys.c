@@ -277,6 +277,11 @@ int bb_key_dt_rank(const bb_json *config, const char *key, int d_model)
                                   : bb_json_int_or(config, key, 1, BB_MAX_DIM, (d_model + 15) / 16);
 }
 
+bool bb_key_is_mamba_ssm(const bb_json *c)
+{
+    return bb_json_has(c, "d_model") && bb_json_has(c, "n_layer") && !bb_json_has(c, "hidden_size");
+}
+
 void bb_key_padded_vocabulary(const bb_json *c, bb_facts *f)
 {
     const int64_t multiple = bb_json_int_or(c, "pad_vocab_size_multiple", 1, BB_MAX_DIM, 8);

@@ -52,6 +52,9 @@ void bb_key_expect_switch(const bb_json *config, const char *key, bool expected)
 /* Rank of Mamba-1's dt: a number, or "auto", as if it were missing: D / 16 rounded up. */
 int bb_key_dt_rank(const bb_json *config, const char *key, int d_model);
 
+/* Whether this is mamba_ssm's own file: its words, and not transformers' too, as in conversions. */
+bool bb_key_is_mamba_ssm(const bb_json *config);
+
 /* mamba_ssm: vocab_size, and rows of the embedding padded to a multiple of pad_vocab_size_multiple. */
 void bb_key_padded_vocabulary(const bb_json *config, bb_facts *f);
 

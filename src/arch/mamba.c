@@ -76,18 +76,13 @@ static void read_mamba_ssm(const bb_json *c, bb_facts *f)
                          "expected 0, an MLP beside Mamba-1 is not implemented");
 }
 
-static bool is_mamba_ssm(const bb_json *c)
-{
-    return bb_json_has(c, "d_model") && bb_json_has(c, "n_layer") && !bb_json_has(c, "hidden_size");
-}
-
 /* Not mamba_ssm's files of Mamba-2, which name that layer. */
 static bool claims(const bb_json *c)
 {
     const bb_json ssm = bb_json_get(c, "ssm_cfg"), layer = bb_json_get(&ssm, "layer");
     const char   *name = bb_json_is_text(&layer) ? bb_json_value_text(&layer, NULL) : "";
 
-    return !bb_json_has(c, "architectures") && is_mamba_ssm(c)
+    return !bb_json_has(c, "architectures") && bb_key_is_mamba_ssm(c)
         && (!bb_json_has(&ssm, "layer") || strcmp(name, "Mamba1") == 0);
 }
 
@@ -95,7 +90,7 @@ static void read_mamba(const bb_json *c, bb_facts *f)
 {
     f->names = &names;
     f->n_context = bb_json_int_or(c, "max_position_embeddings", 0, INT_MAX, 0);
-    if (is_mamba_ssm(c)) read_mamba_ssm(c, f);
+    if (bb_key_is_mamba_ssm(c)) read_mamba_ssm(c, f);
     else read_transformers(c, f);
 }
 

@@ -149,11 +149,6 @@ static void read_mistral(const bb_json *c, bb_facts *f)
 
 /* -------------------------------------------------------------- plan --------------------- */
 
-static bool is_mamba_ssm(const bb_json *c)
-{
-    return bb_json_has(c, "d_model") && bb_json_has(c, "n_layer");
-}
-
 static bool is_mistral(const bb_json *c)
 {
     return bb_json_has(c, "dim") && bb_json_has(c, "n_layers") && bb_json_has(c, "n_groups");
@@ -163,7 +158,7 @@ static bool is_mistral(const bb_json *c)
    means Mamba-1; mamba_ssm's without a kind of layer mean Mamba-1 too, and are claimed before (mamba.c). */
 static bool claims(const bb_json *c)
 {
-    return !bb_json_has(c, "architectures") && (is_mamba_ssm(c) || is_mistral(c));
+    return !bb_json_has(c, "architectures") && (bb_key_is_mamba_ssm(c) || is_mistral(c));
 }
 
 static void read(const bb_json *c, bb_facts *f)
@@ -172,7 +167,7 @@ static void read(const bb_json *c, bb_facts *f)
     f->n_context = bb_json_int_or(c, "max_position_embeddings", 0, INT_MAX, 0);
     f->names = is_mistral(c) ? &mistral_names : &plain_names;
     if (is_mistral(c)) read_mistral(c, f);
-    else if (is_mamba_ssm(c)) read_mamba_ssm(c, f);
+    else if (bb_key_is_mamba_ssm(c)) read_mamba_ssm(c, f);
     else read_transformers(c, f);
     f->mamba2.epsilon = (float)f->epsilon;
 }
