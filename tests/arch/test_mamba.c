@@ -182,7 +182,6 @@ static const refusal of_mamba_ssm[] = {
     { { "n_layer", "5000" }, "'n_layer'", BAD },
     { { "vocab_size", NULL }, "'vocab_size'", BAD },
     { { "vocab_size", "16777217" }, "'vocab_size'", BAD },
-    { { "vocab_size", "16777216" }, "'pad_vocab_size_multiple'", CANNOT },
     { { "pad_vocab_size_multiple", "0" }, "'pad_vocab_size_multiple'", BAD },
     { { "pad_vocab_size_multiple", "\"8\"" }, "'pad_vocab_size_multiple'", BAD },
     { { "ssm_cfg", "[]" }, "'ssm_cfg'", BAD },
