@@ -376,7 +376,7 @@ typedef void bb_ssd_chunk_fn(int Q, int P, int N, const float *x, size_t ldx, co
  *     x, dt, y [T, I] row strides ldx, ld_dt, ldy   B, C [T, N] row stride ldb   A [I, N], D [I]
  *     S is S_in [I, N] before the first token and S_out [I, N] after the last
  *
- * dt is already positive (softplus done). Nothing else may overlap. Any split of the tokens or of
+ * dt >= 0 (softplus done), A <= 0. Nothing else may overlap. Any split of the tokens or of
  * the channels into calls gives the same bits.
  * With X = maxn Σt |dt[t,i] · A[i,n]| and Y, Z as y and S with every operand but A replaced by its
  * magnitude:   |S - exact| <= (6·T + X) · eps · Z   |y - exact| <= (6·T + N + 6 + X) · eps · Y
