@@ -461,9 +461,15 @@ typedef struct bamba_session_options {
     size_t          n_context;            /* most tokens it can absorb; 0 = the model's, or 4096;
                                              without attention in the network: 0 = no limit      */
     bamba_allocator allocator;            /* members NULL: the model's                           */
+    size_t          n_rewind;             /* the last so many tokens can be taken back without a
+                                             matrix product (bamba_session_rewind); 0: none      */
+    size_t          snapshot_tokens;      /* a state is kept every so many tokens, from which tokens
+                                             further back are reached; 0: none                   */
+    uint64_t        snapshot_bytes;       /* memory for them. When it is used up every second one
+                                             goes, and the others lie twice as far apart         */
 } bamba_session_options;
 
-#define BAMBA_SESSION_OPTIONS { sizeof(bamba_session_options), 0, { NULL, NULL, NULL } }
+#define BAMBA_SESSION_OPTIONS { sizeof(bamba_session_options), 0, { NULL, NULL, NULL }, 0, 0, 0 }
 
 /**
  * Create an empty session at position 0.
@@ -497,8 +503,84 @@ BAMBA_API size_t bamba_session_position(const bamba_session *session);
 /** Tokens it can still absorb: context length minus position; without a limit SIZE_MAX minus it. */
 BAMBA_API size_t bamba_session_room(const bamba_session *session);
 
+/** The tokens absorbed so far, [bamba_session_position]; NULL if there are none, or not all are known
+    (bamba_session_fill). Borrowed until the
+    session is fed, rewound, reset, copied into or freed. */
+BAMBA_API const int32_t *bamba_session_tokens(const bamba_session *session);
+
 /**
- * Make `to` remember what `from` remembers. The context length of `to` stays as it is; its rotary
+ * Memory of a session with these options that has absorbed n_positions tokens; the caller's own
+ * allocator is asked for that of all its context at once.
+ *
+ * @param options  May be NULL.
+ * @return UINT64_MAX if nothing holds so much; 0 without a model.
+ */
+BAMBA_API uint64_t bamba_session_bytes(const bamba_model *model,
+                                       const bamba_session_options *options, size_t n_positions);
+
+/**
+ * Make a session stand at an earlier position, as if the tokens from there on had never been fed: its
+ * state, and all logits it will give, have the bits of a session that was fed the same tokens in the
+ * same calls without them.
+ *
+ * Attention forgets; the state of state-space layers is rebuilt. Within the last n_rewind tokens
+ * (options of the session) that takes scans alone, and for the last 8 of them few: within a call of
+ * more than 32 tokens up to 32 may be fed again. Further back the tokens since the last snapshot
+ * before `position`, or since the first token, are fed again, with the calls' cuts if the engine's n_batch
+ * is not smaller than it was.
+ *
+ * @param e         An engine of the session's model.
+ * @param position  0 … bamba_session_position(session).
+ *
+ * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (a position that is not reached yet, or what cannot be fed again:
+ *         bamba_session_fill gave no tokens); BAMBA_ERR_UNSUPPORTED (feeding again a model of some layers);
+ *         while feeding again, as bamba_feed: the session then stands where bamba_session_position says.
+ * Cost     within n_rewind tokens, about that of the scans of at most 2 · n_rewind + 128 tokens; no allocation.
+ * Threads  as bamba_feed.
+ */
+BAMBA_API bamba_status bamba_session_rewind(bamba_engine *e, bamba_session *session,
+                                            size_t position, bamba_error *err);
+
+/**
+ * Write what a session remembers to a file: its tokens, states, keys and values. The file has its name
+ * when it is whole and on the disk, not before; it is one of safetensors, of the arrays in canonical
+ * order, the same at any CPU level.
+ *
+ * @param extras  UTF-8 text to be kept with it, or NULL: what else a program must know to go on.
+ *
+ * @return BAMBA_OK; BAMBA_ERR_IO; BAMBA_ERR_MEMORY; BAMBA_ERR_NUMBER (a session that feeding has spoilt);
+ *         BAMBA_ERR_ARGUMENT.
+ * Cost     about that of writing bamba_model_state_bytes(model, position); more memory for the
+ *          largest layer's share.
+ */
+BAMBA_API bamba_status bamba_session_save(const bamba_session *session, const char *path,
+                                          const char *extras, bamba_error *err);
+
+/**
+ * Create a session from such a file: it goes on as the saved one would have, to the last bit. The way
+ * back (n_rewind) begins where it was saved; what is further back is fed again.
+ *
+ * Everything is checked first: the file's checksum, and that it was made with this model, told by its
+ * config.json, the names, types and shapes of its tensors and a sample of their bytes; with weights, keys,
+ * values and states of the same types.
+ *
+ * @param options  As in bamba_session_create; a context length below the saved position is
+ *                 BAMBA_ERR_FULL.
+ *
+ * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (another model, or other types: the message says which);
+ *         BAMBA_ERR_FORMAT (damaged, cut off, or no session); BAMBA_ERR_UNSUPPORTED (a newer version's);
+ *         BAMBA_ERR_FULL; BAMBA_ERR_IO; BAMBA_ERR_MEMORY.
+ */
+BAMBA_API bamba_status bamba_session_open(bamba_session **out, const bamba_model *model,
+                                          const char *path, const bamba_session_options *options,
+                                          bamba_error *err);
+
+/** The extras of the file it was opened from; NULL if there were none. Borrowed for its life. */
+BAMBA_API const char *bamba_session_extras(const bamba_session *session);
+
+/**
+ * Make `to` remember what `from` remembers. The way back of `to` begins here: behind the position of
+ * the copy only tokens that are fed again lead. The context length of `to` stays as it is; its rotary
  * positions are scaled as those of `from` until `to` is reset.
  *
  * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (another model); BAMBA_ERR_FULL (the position of `from` is
@@ -508,6 +590,22 @@ BAMBA_API size_t bamba_session_room(const bamba_session *session);
  */
 BAMBA_API bamba_status bamba_session_copy(bamba_session *to, const bamba_session *from,
                                           bamba_error *err);
+
+/**
+ * Create a session that remembers what another remembers, and shares with it what attention remembers:
+ * keys and values in pages of 64 tokens, each copied when one of the two is about to write it. So many
+ * continuations of one prompt take its memory once. Both go on by themselves, either may be freed
+ * first, and different threads may use them at the same time.
+ *
+ * @param options  As in bamba_session_create; NULL, or an n_context of 0: the context length of `from`.
+ *                 The way back begins here.
+ *
+ * @return As bamba_session_create; BAMBA_ERR_FULL (the position of `from` is beyond n_context).
+ * Cost     a copy of the constant state.
+ * Threads  no other call on `from` meanwhile.
+ */
+BAMBA_API bamba_status bamba_session_fork(bamba_session **out, const bamba_session *from,
+                                          const bamba_session_options *options, bamba_error *err);
 
 /* ---------------------------------------------------------------- feed -------------------- */
 
@@ -527,6 +625,8 @@ BAMBA_API bamba_status bamba_session_copy(bamba_session *to, const bamba_session
  * @return BAMBA_OK;
  *         BAMBA_ERR_ARGUMENT   n is 0, an id is out of range, or e serves another model;
  *         BAMBA_ERR_FULL       n exceeds the room left;
+ *         BAMBA_ERR_MEMORY     for a page that a fork shares and cannot be written, or for the tokens
+ *                              of a session without a limit;
  *         BAMBA_ERR_CANCELLED  stopped by a callback; the session stands, exact, at the end of
  *                              the last finished piece: bamba_session_position(s);
  *         BAMBA_ERR_NUMBER     a token gave NaN or infinity: damaged weights, or a key or value

@@ -433,7 +433,7 @@ typedef void bb_kv_get_fn(int d, const void *block, int at, float *k, float *v);
  *                                              begin <= s < end, s <= pos + r
  *
  *     q      [n_rows, heads, d] row stride ldq, heads contiguous (stride d)
- *     kv     block b, positions 64·b … 64·b + 63 of this kv head, at b · block_stride bytes
+ *     kv     block b, positions 64·b … 64·b + 63 of this kv head, `at` bytes behind kv[b]
  *     pos    position of row 0
  *     begin  a multiple of BB_KV_BLOCK; end >= begin may lie beyond the last row's position
  *     part   [n_rows, heads, BB_ATTEND_PART(d)] row stride ld_part; of no positions: 0, -inf, 0
@@ -445,7 +445,7 @@ typedef void bb_kv_get_fn(int d, const void *block, int at, float *k, float *v);
  * Source: Milakov & Gimelshein 2018, arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135.
  */
 typedef void bb_attend_fn(int n_rows, int heads, int d, float scale, const float *q, size_t ldq,
-                          const void *kv, size_t block_stride, int pos, int begin, int end,
+                          const void *const *kv, size_t at, int pos, int begin, int end,
                           float *part, size_t ld_part, float *scratch);
 enum { BB_ATTEND_ROWS = 16 };             /* most query rows of one call */
 #define BB_ATTEND_PART(d) (BB_KV_WIDTH(d) + 2)

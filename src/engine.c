@@ -33,9 +33,10 @@ static bb_status read_options(bamba_engine_options *o, const bamba_engine_option
     return check_range("n_threads", o->n_threads, 1024, err);
 }
 
+/* Of a pass, and of a replay between passes. */
 static size_t most_scratch(const bb_graph *g, int T, int n_threads)
 {
-    size_t most = 0;
+    size_t most = bb_graph_scratch_floats(g) * sizeof(float) * (size_t)n_threads;
 
     for (size_t i = g->first; i < g->end; i++)
         for (int j = 0; j < g->block[i].n_uses; j++) {

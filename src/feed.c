@@ -4,10 +4,11 @@
  * tail of one item and the heads of the next share one. Where somebody may cancel, the first ones
  * are smaller. Only a feed that is cancelled can stop half-way, and then every session stands where
  * its last finished piece ended. */
-#include "objects.h"
+#include "feed.h"
 
 #include "mixer/count.h"
 #include "mixer/product.h"
+#include "rewind.h"
 
 #include <string.h>
 
@@ -95,16 +96,34 @@ typedef struct cursor {
     uint64_t               done, total;   /* tokens */
     int                    window;        /* rows left of a full piece */
     int                    wish;          /* rows of the next piece; 0: a full one */
+    bool                   many;          /* multiply as in passes of many rows, however few there are */
+    bool                   is_inside;     /* of a segment that the last piece cut at an edge */
 } cursor;
+
+/* OpenBLAS's sums (level c) depend on the number of rows: there a cut changes bits. Engines of parts of a
+   network cut alike, not knowing of each other's sessions. */
+static bool can_cut(const bamba_engine *e)
+{
+    const bb_graph *g = e->model->graph;
+    return bb_graph_has_embed(g) && bb_graph_has_head(g) && e->pass.k->format[BB_FORMAT_F32].many;
+}
 
 /* How many of the n rows that an item at pos has left in a full piece come first if `wish` are
    wanted; 0: it cannot be cut. */
-static int find_cut(size_t pos, int n, int wish)
+static int find_wished(size_t pos, int n, int wish)
 {
     int first = (wish > 0 ? wish : 0) - (int)((pos + (size_t)(wish > 0 ? wish : 0)) % BB_EDGE);
 
     while (first <= BB_FEW_ROWS) first += BB_EDGE;
     return n - first > BB_FEW_ROWS ? first : 0;
+}
+
+/* Rows of the n that a session with `left` rows to come has in a piece which has T already; 0: all. */
+static int find_cut(const bamba_engine *e, const cursor *c, const bamba_session *s, int n, size_t left,
+                    int T)
+{
+    const int wished = c->wish ? find_wished(s->position, n, c->wish - T) : 0;
+    return wished > 0 || !can_cut(e) ? wished : bb_rewind_cut(s, n, left);
 }
 
 /* Leave out what is left of items that gave numbers that are not finite. */
@@ -133,8 +152,7 @@ static bb_batch next_piece(bamba_engine *e, cursor *c)
         const size_t           left = item->n - c->offset;
         const size_t           room = (size_t)(c->window - b.T);
         size_t                 n = left < room ? left : room;
-        const int              first = c->wish ? find_cut(item->session->position, (int)n,
-                                                          c->wish - b.T) : 0;
+        const int              first = find_cut(e, c, item->session, (int)n, left, b.T);
 
         cut = first > 0;
         if (cut) n = (size_t)first;
@@ -154,9 +172,12 @@ static bb_batch next_piece(bamba_engine *e, cursor *c)
             c->offset = 0;
         }
     }
+    b.many = c->many || bb_is_many(b.T);
     c->n_logits += (size_t)b.n_wanted;
     c->done += (uint64_t)b.T;
     c->window -= b.T;
+    b.is_inside = c->is_inside;
+    b.is_cut = c->is_inside = cut;
     c->wish = 0;                          /* each cut packs all weights once more: 1.7 % of 512 rows */
     return b;
 }
@@ -224,8 +245,8 @@ static int find_bad_row(const bb_graph *g, const bb_batch *b, const float *x, co
 
 /* Row number `row` of the pass, in this segment, is bad, and not by an overflow: run the segment
    again, up to the block that spoils it, and report that. */
-static bb_status report_number(const bamba_engine *e, bb_segment seg, int row, size_t position,
-                               bamba_error *err)
+static bb_status report_number(const bamba_engine *e, bb_segment seg, bool many, int row,
+                               size_t position, bamba_error *err)
 {
     const bb_graph *g = e->model->graph;
     bb_search       search = { row - seg.row, -1 };
@@ -236,7 +257,7 @@ static bb_status report_number(const bamba_engine *e, bb_segment seg, int row, s
 
     seg.row = 0;
     pass.T = seg.n_rows;
-    pass.many = bb_is_many(pass.T);
+    pass.many = many;
     pass.segment = &seg;
     pass.n_segments = 1;
     if (!bb_graph_has_embed(g))
@@ -269,6 +290,9 @@ static bb_status finish_piece(bamba_engine *e, const bb_batch *b, bool overflow,
         }
         s->position += (size_t)b->segment[i].n_rows;
         s->current = b->segment[i].to;
+        bb_rewind_record(s, &b->segment[i], b->token + b->segment[i].row,
+                         (b->many ? BB_FED_MANY : 0) | (b->is_inside && i == 0 ? 0 : BB_FED_START)
+                         | (b->is_cut && i == b->n_segments - 1 ? 0 : BB_FED_END));
     }
     if (first < 0) return BAMBA_OK;
     const bb_segment *seg = &b->segment[segment];
@@ -276,7 +300,14 @@ static bb_status finish_piece(bamba_engine *e, const bb_batch *b, bool overflow,
     if (overflow)
         return bb_fail(err, BAMBA_ERR_NUMBER, "feed: position %zu: a key or value exceeds 65504, "
                        "the largest float16: try kv_type bf16", position);
-    return report_number(e, *seg, first, position, err);
+    return report_number(e, *seg, b->many, first, position, err);
+}
+
+/* See that the session may write the keys and values of n rows more. */
+static bool write_pages(bamba_session *s, int n)
+{
+    const size_t first = s->position / BB_KV_BLOCK, end = bb_graph_n_pages(s->position + (size_t)n);
+    return bb_pages_write(&s->pages, first, end, s->position % BB_KV_BLOCK > 0);
 }
 
 /* Run a piece. One that may be undone leaves the states it begins with as they are, and writes the
@@ -291,7 +322,7 @@ static bb_status run_piece(bamba_engine *e, bb_batch *b, bamba_error *err)
     bb_status       status = BAMBA_OK;
 
     pass.T = b->T;
-    pass.many = bb_is_many(b->T);
+    pass.many = b->many;
     pass.segment = b->segment;
     pass.n_segments = b->n_segments;
     pass.overflow = &overflow;
@@ -300,8 +331,14 @@ static bb_status run_piece(bamba_engine *e, bb_batch *b, bamba_error *err)
         b->cancel = e->options.cancel;
         b->cancel_context = e->options.cancel_context;
     }
-    for (int i = 0; i < b->n_segments && (may_stop || !bb_graph_has_head(g)); i++)
-        e->segments[i].to = !e->segments[i].from;
+    for (int i = 0; i < b->n_segments; i++)
+        if (!write_pages(e->sessions[i], b->segment[i].n_rows))
+            return bb_fail(err, BAMBA_ERR_MEMORY, "feed: out of memory for a page of keys and values");
+    for (int i = 0; i < b->n_segments; i++) {
+        if (may_stop || !bb_graph_has_head(g)) e->segments[i].to = !e->segments[i].from;
+        if (e->sessions[i]->past.n_rewind > 0)
+            bb_rewind_prepare(e, e->sessions[i], &e->segments[i]);
+    }
     if (pass.profile) count_piece(e, b);
     if (!bb_graph_has_embed(g)) BB_TRY(pass_on(e, &pass, true, err));
     bb_team_run(pass.team, run_thread, &r);
@@ -328,10 +365,7 @@ static bb_status run_pieces(bamba_engine *e, cursor *c, bamba_error *err)
     const bool                  is_part = !bb_graph_has_embed(g) || !bb_graph_has_head(g);
     bb_status                   result = BAMBA_OK;
 
-    /* Who watches must not change bits: OpenBLAS's sums (level c) depend on the number of rows, and
-       engines of other parts cut as this one does, not knowing whether somebody watches it. */
-    if ((o->cancel || o->progress) && !is_part && e->pass.k->format[BB_FORMAT_F32].many)
-        c->wish = FIRST_PIECE;
+    if ((o->cancel || o->progress) && can_cut(e)) c->wish = FIRST_PIECE;
     while (c->item < c->n_items) {
         if (o->cancel && o->cancel(o->cancel_context)) return report_cancel(c->items, err);
         bb_batch        b = next_piece(e, c);
@@ -344,6 +378,39 @@ static bb_status run_pieces(bamba_engine *e, cursor *c, bamba_error *err)
             return report_cancel(c->items, err);
     }
     return result;
+}
+
+/* -------------------------------------------------------------- again -------------------- */
+
+static bb_status feed_stretch(bamba_engine *e, bamba_session *s, size_t n, bool many, bamba_error *err)
+{
+    const bamba_feed_item item = { .session = s, .tokens = bb_past_tokens(&s->past, s->position),
+                                   .n = n };
+    cursor                c = { .items = &item, .n_items = 1, .total = n, .many = many };
+
+    e->in_call = true;
+    const bb_status status = run_pieces(e, &c, err);
+    e->in_call = false;
+    return status;
+}
+
+bb_status bb_feed_again(bamba_engine *e, bamba_session *s, size_t end, bamba_error *err)
+{
+    const bb_past  *p = &s->past;
+    const bb_graph *g = e->model->graph;
+    bb_status       status = BAMBA_OK;
+
+    if (!bb_graph_has_embed(g) || !bb_graph_has_head(g))
+        return bb_fail(err, BAMBA_ERR_UNSUPPORTED, "rewind: a model of some layers cannot feed again "
+                       "what lies between position %zu and %zu", s->position, end);
+    while (s->position < end && status == BAMBA_OK) {
+        const unsigned fed = bb_past_fed(p, s->position);
+        size_t         n = bb_past_stretch(p, s->position, end) - s->position;
+        /* rows that ran one by one have those bits in any company of few rows */
+        if (!(fed & BB_FED_LONG) && n > BB_FEW_ROWS) n = BB_FEW_ROWS;
+        status = feed_stretch(e, s, n, (fed & BB_FED_MANY) && !(fed & BB_FED_LONG), err);
+    }
+    return status;
 }
 
 /* -------------------------------------------------------------- public ------------------- */
@@ -359,7 +426,12 @@ static bb_status feed(bamba_engine *e, bamba_feed_item *items, size_t n_items, b
     bb_status status = check_items(e, items, n_items, single, err);
     if (status != BAMBA_OK) return status;
 
-    for (size_t i = 0; i < n_items; i++) c.total += items[i].n;
+    for (size_t i = 0; i < n_items; i++) {
+        bamba_session *s = items[i].session;
+        if (!bb_past_reserve(&s->past, &s->alloc, s->position + items[i].n))
+            return bb_fail(err, BAMBA_ERR_MEMORY, "feed: out of memory for %zu tokens", items[i].n);
+        c.total += items[i].n;
+    }
     e->in_call = true;
     status = run_pieces(e, &c, err);
     e->in_call = false;

@@ -20,6 +20,9 @@ typedef struct bb_batch {                 /* T rows of one or more sessions, in 
     int               T;
     const bb_segment *segment;            /* [n_segments] */
     int               n_segments;
+    bool              many;               /* multiply as in passes of many rows */
+    bool              is_inside, is_cut;  /* its first segment goes on with one that was cut at an
+                                             edge; its last one is cut there */
     const int        *wanted;             /* [n_wanted] rows whose logits are wanted, ascending */
     int               n_wanted;
     float            *logits;             /* [n_wanted, V] */

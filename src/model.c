@@ -160,6 +160,20 @@ static bb_status open_moments(bamba_model *m, const char *path, bamba_error *err
     return status == BAMBA_OK ? bb_checkpoint_of(&m->moments, &m->alloc, file, err) : status;
 }
 
+static bb_status hash_file(const char *path, unsigned char hash[BB_HASH_BYTES], bamba_error *err)
+{
+    bb_map          map;
+    bb_hash         h;
+    const bb_status status = bb_map_open(&map, path, err);
+
+    if (status != BAMBA_OK) return status;
+    bb_hash_begin(&h);
+    bb_hash_add(&h, map.data, map.size);
+    bb_hash_end(&h, hash);
+    bb_map_close(&map);
+    return BAMBA_OK;
+}
+
 /* Read config.json and plan the model; no weights yet. */
 static bb_status begin(bamba_model **out, const bb_allocator *a, const char *config_path,
                        const bamba_model_options *o, bamba_error *err)
@@ -179,6 +193,7 @@ static bb_status begin(bamba_model **out, const bb_allocator *a, const char *con
     BB_TRY(choose_kernels(&m->kernels, o->cpu, err));
     if (o->compute_type == BAMBA_TYPE_F32) bb_kernels_keep_f32(&m->kernels);
     BB_TRY(bb_json_open(&doc, a, config_path, BB_JSON_INFINITY, err));
+    BB_TRY(hash_file(config_path, m->config_hash, err));
     BB_TRY(plan_model(m, doc, &log, err));
     BB_TRY(cut_layers(m->graph, o, err));
     *out = m;

@@ -7,11 +7,14 @@
 #define BB_OBJECTS_H
 
 #include "arch/quantization.h"
+#include "base/hash.h"
 #include "bamba_measure.h"
 #include "forward.h"
 #include "generation_config.h"
 #include "load/checkpoint.h"
 #include "graph/bind.h"
+#include "pages.h"
+#include "past.h"
 
 enum { BB_MOST_POSITIONS = 1 << 30 };     /* of a session with a cache */
 
@@ -30,6 +33,7 @@ struct bamba_model {
     bb_type        kv_type, state_type;
     int            n_context;             /* 0 = not said */
     bb_generation_config generation;
+    unsigned char  config_hash[BB_HASH_BYTES];        /* of config.json */
 };
 
 struct bamba_session {
@@ -37,10 +41,13 @@ struct bamba_session {
     const bamba_model *model;
     void              *block;
     bb_slot           *slot;              /* [n_slots], into block */
+    bb_page_table      pages;             /* what attention remembers */
     int                current;           /* which of a slot's two states stands */
+    bb_past            past;
     size_t             position, n_context;           /* n_context SIZE_MAX: no limit */
     int                length;            /* what rotary angles are scaled for: n_context, or that
                                              of the session this one was copied from */
+    char              *extras;            /* of the file it was opened from; NULL: none */
     bool               spoilt;            /* holds numbers that are not finite */
     bool               in_call;           /* seen in the batch that is being checked */
 };

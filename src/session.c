@@ -1,4 +1,5 @@
-/* session.c - what one sequence remembers: one block of memory, a slot for each stateful mixer. */
+/* session.c - what one sequence remembers: a block of states, a slot for each stateful mixer, and pages
+ * for what attention remembers. */
 #include "objects.h"
 
 #include "base/options.h"
@@ -9,9 +10,8 @@
 
 enum { DEFAULT_CONTEXT = 4096 };
 
-/* Run on a measuring arena first, then on the real one. States lie before the caches, which grow with
-   positions and whose pages are touched as they are reached; so are those of a slot's second state,
-   which the first pass that may be undone writes. */
+/* Run on a measuring arena first, then on the real one. A slot's second state is touched when the first
+   pass that may be undone writes it. */
 static void carve(bamba_session *s, bb_arena *a)
 {
     const bb_graph *g = s->model->graph;
@@ -22,28 +22,42 @@ static void carve(bamba_session *s, bb_arena *a)
             void *state = bb_take(a, bb_graph_state_bytes(g, n), 1);
             if (slot) slot[n].state[i] = state;
         }
-    for (size_t n = 0; n < g->n_slots; n++) {
-        void *cache = bb_take(a, bb_graph_cache_bytes(g, n, s->n_context), 1);
-        if (slot) slot[n].cache = cache, slot[n].log = NULL;
+    for (size_t n = 0; n < g->n_slots && slot; n++) {
+        slot[n].cache = (bb_pages){ s->pages.page, bb_graph_page_bytes(g, n) };
+        slot[n].log = NULL;
     }
     s->slot = slot;
+    bb_past_carve(&s->past, g, a);
+}
+
+static bb_status no_memory(size_t bytes, bamba_error *err)
+{
+    return bb_fail(err, BAMBA_ERR_MEMORY, "session: out of memory: expected %zu MiB", bytes >> 20);
+}
+
+/* Pages of a context; none where the network has no attention, and no limit. */
+static size_t count_pages(const bb_graph *g, size_t n_context)
+{
+    return bb_graph_page_bytes(g, g->n_slots) > 0 ? bb_graph_n_pages(n_context) : 0;
 }
 
 static bb_status allocate_block(bamba_session *s, bamba_error *err)
 {
-    bb_arena a = BB_MEASURE;
+    const bb_graph *g = s->model->graph;
+    const size_t    page_bytes = bb_graph_page_bytes(g, g->n_slots);
+    const size_t    n_pages = count_pages(g, s->n_context), in_pages = bb_pages_bytes(n_pages, page_bytes);
+    bb_arena        a = BB_MEASURE;
 
     a.plain = true;
     carve(s, &a);
-    if (a.overflow)
+    if (a.overflow || in_pages > SIZE_MAX - a.used)
         return bb_fail(err, BAMBA_ERR_MEMORY, "session: a context of %zu tokens is too large",
                        s->n_context);
     const size_t bytes = a.used;
     s->block = bb_allocate(&s->alloc, bytes, 1);
-    if (!s->block)
-        return bb_fail(err, BAMBA_ERR_MEMORY, "session: out of memory: expected %zu MiB",
-                       bytes >> 20);
-    bb_advise_huge(&s->alloc, s->block, bytes);           /* at depth, 4 KiB pages halve decoding */
+    if (!s->block || !bb_pages_create(&s->pages, &s->alloc, n_pages, page_bytes))
+        return no_memory(bytes + in_pages, err);
+    bb_advise_huge(&s->alloc, s->block, bytes);
     a = (bb_arena){ .base = s->block, .size = bytes, .plain = true };
     carve(s, &a);
     return BAMBA_OK;
@@ -54,8 +68,28 @@ static bb_status allocate_block(bamba_session *s, bamba_error *err)
 static bool has_limit(const bb_graph *g)
 {
     for (size_t i = 0; i < g->n_mixers; i++)
-        if (g->mixer[i]->kind->cache_bytes) return true;
+        if (g->mixer[i]->kind->page_bytes) return true;
     return false;
+}
+
+static bb_status read_options(bamba_session_options *o, const bamba_session_options *given,
+                              bamba_error *err)
+{
+    return bb_read_options(o, sizeof *o, offsetof(bamba_session_options, n_rewind), given,
+                           "session options", err);
+}
+
+static void plan_past(bamba_session *s, const bamba_session_options *o)
+{
+    bb_past_plan(&s->past, s->model->graph, s->n_context, o->n_rewind, o->snapshot_tokens,
+                 o->snapshot_bytes);
+}
+
+static size_t context_of(const bamba_model *m, size_t wanted)
+{
+    return wanted ? wanted
+         : !has_limit(m->graph) ? SIZE_MAX
+         : m->n_context ? (size_t)m->n_context : DEFAULT_CONTEXT;
 }
 
 bamba_status bamba_session_create(bamba_session **out, const bamba_model *model,
@@ -71,7 +105,7 @@ bamba_status bamba_session_create(bamba_session **out, const bamba_model *model,
     if (!model) return bb_fail(err, BAMBA_ERR_ARGUMENT, "session: model is NULL");
     if (!model->block)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "session: the model was opened without weights");
-    BB_TRY(bb_read_options(&o, sizeof o, sizeof o, options, "session options", err));
+    BB_TRY(read_options(&o, options, err));
     const bool limited = has_limit(model->graph);
     if (limited && o.n_context > BB_MOST_POSITIONS) {
         status = bb_fail(err, BAMBA_ERR_ARGUMENT, "session: expected n_context <= %d, found %zu",
@@ -90,9 +124,8 @@ bamba_status bamba_session_create(bamba_session **out, const bamba_model *model,
     }
     s->alloc = a;
     s->model = model;
-    s->n_context = o.n_context ? o.n_context
-                 : !limited ? SIZE_MAX
-                 : model->n_context ? (size_t)model->n_context : DEFAULT_CONTEXT;
+    s->n_context = context_of(model, o.n_context);
+    plan_past(s, &o);
     BB_TRY(allocate_block(s, err));
     bamba_session_reset(s);
     *out = s;
@@ -106,6 +139,12 @@ void bamba_session_free(bamba_session *s)
 {
     if (!s) return;
     const bb_allocator a = s->alloc;
+    if (s->n_context == SIZE_MAX) {
+        bb_release(&a, s->past.token);
+        bb_release(&a, s->past.fed);
+    }
+    bb_release(&a, s->extras);
+    bb_pages_free(&s->pages);
     bb_release(&a, s->block);
     bb_release(&a, s);
 }
@@ -118,14 +157,59 @@ void bamba_session_reset(bamba_session *s)
         const size_t n = bb_graph_state_bytes(g, i);
         if (n) memset(s->slot[i].state[s->current], 0, n);
     }
+    bb_pages_keep(&s->pages, 0);
+    bb_past_forget(&s->past, 0, true);
+    s->past.known = 0;
     s->position = 0;
     s->length = s->n_context < INT_MAX ? (int)s->n_context : INT_MAX;
     s->spoilt = false;
 }
 
+uint64_t bamba_session_bytes(const bamba_model *model, const bamba_session_options *options,
+                             size_t n_positions)
+{
+    bamba_session_options o = BAMBA_SESSION_OPTIONS;
+    bamba_session         s = { .model = model };
+    bb_arena              a = BB_MEASURE;
+
+    if (!model || read_options(&o, options, NULL) != BAMBA_OK) return 0;
+    s.n_context = n_positions;
+    plan_past(&s, &o);
+    a.plain = true;
+    carve(&s, &a);
+    const bb_graph *g = model->graph;
+    const size_t    in_pages = bb_pages_bytes(count_pages(g, n_positions),
+                                              bb_graph_page_bytes(g, g->n_slots));
+    return a.overflow || in_pages > SIZE_MAX - a.used - sizeof s ? UINT64_MAX
+         : a.used + in_pages + sizeof s;
+}
+
+const int32_t *bamba_session_tokens(const bamba_session *s)
+{
+    return s && s->position > 0 && s->past.known == 0 ? s->past.token : NULL;
+}
+
 size_t bamba_session_position(const bamba_session *s) { return s ? s->position : 0; }
 
 size_t bamba_session_room(const bamba_session *s) { return s ? s->n_context - s->position : 0; }
+
+/* All that `to` remembers but the pages is what `from` remembers; its past has room for the tokens. */
+static void remember(bamba_session *to, const bamba_session *from)
+{
+    const bb_graph *g = to->model->graph;
+    const size_t    n = from->position - from->past.known;
+
+    for (size_t i = 0; i < g->n_slots; i++)
+        memcpy(to->slot[i].state[to->current], from->slot[i].state[from->current],
+               bb_graph_state_bytes(g, i));
+    if (n > 0) memcpy(to->past.token, from->past.token, n * sizeof *to->past.token);
+    if (n > 0) memcpy(to->past.fed, from->past.fed, n);
+    to->past.known = from->past.known;
+    bb_past_forget(&to->past, from->position, true);
+    to->position = from->position;
+    to->length = from->length;
+    to->spoilt = from->spoilt;
+}
 
 bamba_status bamba_session_copy(bamba_session *to, const bamba_session *from, bamba_error *err)
 {
@@ -136,17 +220,45 @@ bamba_status bamba_session_copy(bamba_session *to, const bamba_session *from, ba
         return bb_fail(err, BAMBA_ERR_FULL, "session copy: expected a context of at least %zu, "
                        "found %zu", from->position, to->n_context);
     if (to == from) return BAMBA_OK;
-    const bb_graph *g = to->model->graph;
-    for (size_t i = 0; i < g->n_slots; i++) {
-        memcpy(to->slot[i].state[to->current], from->slot[i].state[from->current],
-               bb_graph_state_bytes(g, i));
-        memcpy(to->slot[i].cache, from->slot[i].cache,
-               bb_graph_cache_bytes(g, i, from->position));
+    to->past.known = from->past.known;
+    const size_t n_pages = bb_graph_n_pages(from->position);
+    if (!bb_past_reserve(&to->past, &to->alloc, from->position)
+        || !bb_pages_write(&to->pages, 0, n_pages, false)) {
+        bamba_session_reset(to);
+        return bb_fail(err, BAMBA_ERR_MEMORY, "session copy: out of memory");
     }
-    to->position = from->position;
-    to->length = from->length;
-    to->spoilt = from->spoilt;
+    for (size_t i = 0; to->pages.n_pages > 0 && i < n_pages; i++)
+        memcpy(to->pages.page[i], from->pages.page[i], to->pages.page_bytes);
+    remember(to, from);
     return BAMBA_OK;
+}
+
+bamba_status bamba_session_fork(bamba_session **out, const bamba_session *from,
+                                const bamba_session_options *options, bamba_error *err)
+{
+    bamba_session_options o = BAMBA_SESSION_OPTIONS;
+    bb_status             status = BAMBA_OK;
+    bamba_session        *s = NULL;
+
+    if (!out || !from)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "session fork: %s is NULL", out ? "from" : "out");
+    *out = NULL;
+    BB_TRY(read_options(&o, options, err));
+    if (o.n_context == 0) o.n_context = from->n_context == SIZE_MAX ? 0 : from->n_context;
+    BB_TRY(bamba_session_create(&s, from->model, &o, err));
+    if (from->position > s->n_context)
+        status = bb_fail(err, BAMBA_ERR_FULL, "session fork: expected a context of at least %zu, found "
+                         "%zu", from->position, s->n_context);
+    else if (!bb_past_reserve(&s->past, &s->alloc, from->position))
+        status = bb_fail(err, BAMBA_ERR_MEMORY, "session fork: out of memory");
+    if (status != BAMBA_OK) goto done;
+    bb_pages_share(&s->pages, &from->pages, bb_graph_n_pages(from->position));
+    remember(s, from);
+    *out = s;
+    s = NULL;
+done:
+    bamba_session_free(s);
+    return status;
 }
 
 bamba_status bamba_session_fill(bamba_session *s, size_t n_positions, uint64_t seed,
@@ -164,19 +276,19 @@ bamba_status bamba_session_fill(bamba_session *s, size_t n_positions, uint64_t s
                              : bb_system_check_memory("session fill", needed - held, err);
 
     if (status != BAMBA_OK) return status;
-    size_t most = 0;
-    for (size_t i = 0; i < g->n_slots; i++) {
-        const size_t n = g->slot[i] ? g->slot[i]->kind->scratch_floats(g->slot[i]) : 0;
-        most = n > most ? n : most;
-    }
-    float *scratch = bb_allocate(&s->alloc, most + 1, sizeof *scratch);
-    if (!scratch) return bb_fail(err, BAMBA_ERR_MEMORY, "session fill: out of memory");
+    float *scratch = bb_allocate(&s->alloc, bb_graph_scratch_floats(g) + 1, sizeof *scratch);
     bamba_session_reset(s);
+    if (!scratch || !bb_pages_write(&s->pages, 0, bb_graph_n_pages(n_positions), false)) {
+        bb_release(&s->alloc, scratch);
+        return bb_fail(err, BAMBA_ERR_MEMORY, "session fill: out of memory");
+    }
     for (size_t i = 0; n_positions > 0 && i < g->n_slots; i++)
         if (g->slot[i])
             g->slot[i]->kind->fill(g->slot[i], &s->model->kernels, seed, n_positions,
-                                   s->slot[i].state[s->current], s->slot[i].cache, scratch);
+                                   s->slot[i].state[s->current], &s->slot[i].cache, scratch);
     bb_release(&s->alloc, scratch);
+    s->past.known = n_positions;
+    bb_past_forget(&s->past, n_positions, true);
     s->position = n_positions;
     return BAMBA_OK;
 }

@@ -144,7 +144,7 @@ static void attend_block(const struct part *u, int n, int d, float scale, const 
 /* -------------------------------------------------------------- kernels ------------------ */
 
 static inline void attend(int type, int n_rows, int heads, int d, float scale, const float *q,
-                          size_t ldq, const void *kv, size_t block_stride, int pos, int begin,
+                          size_t ldq, const void *const *kv, size_t at, int pos, int begin,
                           int end, float *part, size_t ld_part, float *scratch)
 {
     const size_t width  = (size_t)d, values = (size_t)BB_KV_BLOCK * BB_KV_WIDTH(d);
@@ -153,8 +153,8 @@ static inline void attend(int type, int n_rows, int heads, int d, float scale, c
 
     for (int r = 0; r < n_rows; r++)
         for (int h = 0; h < heads; h++) {
-            float            *at = part + (size_t)r * ld_part + (size_t)h * BB_ATTEND_PART(d);
-            const struct part u = part_at(at, d);
+            float            *own = part + (size_t)r * ld_part + (size_t)h * BB_ATTEND_PART(d);
+            const struct part u = part_at(own, d);
             memset(u.sum, 0, BB_KV_WIDTH(d) * sizeof *u.sum);
             *u.largest = -INFINITY;
             *u.weight  = 0.0f;
@@ -163,9 +163,9 @@ static inline void attend(int type, int n_rows, int heads, int d, float scale, c
     for (int s0 = begin; s0 < last; s0 += BB_KV_BLOCK) {
         const int    seen = last - s0;                    /* by the last row */
         const int    n    = seen < BB_KV_BLOCK ? seen : BB_KV_BLOCK;
-        const char  *at   = (const char *)kv + (size_t)(s0 / BB_KV_BLOCK) * block_stride;
-        const float *k    = floats_of(type, d, at, 0, 0, n, k_room);
-        const float *v    = floats_of(type, d, at, 1, 0, n, v_room);
+        const char  *block = (const char *)kv[s0 / BB_KV_BLOCK] + at;
+        const float *k    = floats_of(type, d, block, 0, 0, n, k_room);
+        const float *v    = floats_of(type, d, block, 1, 0, n, v_room);
 
         for (int i = 0; i < n_rows * heads; i++) {
             const size_t r = (size_t)(i / heads), h = (size_t)(i % heads);
@@ -214,12 +214,12 @@ void bb_attend_join_c(int n_parts, int heads, int d, const float *part, size_t l
         get(type, d, block, at, k, v);                                                         \
     }                                                                                          \
     static void bb_attend_##name##_c(int n_rows, int heads, int d, float scale,                \
-                                     const float *q, size_t ldq, const void *kv,               \
-                                     size_t block_stride, int pos, int begin, int end,         \
-                                     float *part, size_t ld_part, float *scratch)              \
+                                     const float *q, size_t ldq, const void *const *kv,        \
+                                     size_t at, int pos, int begin, int end, float *part,      \
+                                     size_t ld_part, float *scratch)                           \
     {                                                                                          \
-        attend(type, n_rows, heads, d, scale, q, ldq, kv, block_stride, pos, begin, end, part, \
-               ld_part, scratch);                                                              \
+        attend(type, n_rows, heads, d, scale, q, ldq, kv, at, pos, begin, end, part, ld_part,  \
+               scratch);                                                                       \
     }                                                                                          \
     const bb_cache bb_cache_##name##_c = { bb_kv_put_##name##_c, bb_kv_get_##name##_c,         \
                                            bb_attend_##name##_c, bb_attend_##name##_c };

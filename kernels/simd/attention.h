@@ -402,8 +402,7 @@ BB_INLINE void begin_call(int type, const call *a, uint16_t *halves, float *fact
     }
 }
 
-BB_INLINE void attend(int type, call a, const char *kv, size_t block_stride, int begin,
-                      float *scratch)
+BB_INLINE void attend(int type, call a, const void *const *kv, size_t at, int begin, float *scratch)
 {
     const int    last = a.pos + a.n_rows < a.end ? a.pos + a.n_rows : a.end;
     uint16_t    *halves = (uint16_t *)(void *)(scratch + a.n_rows * a.heads);
@@ -414,20 +413,21 @@ BB_INLINE void attend(int type, call a, const char *kv, size_t block_stride, int
     a.value_panel = BB_KV_BLOCK * row_bytes(type);
     begin_call(type, &a, halves, scratch);
     for (int s0 = begin; s0 < last; s0 += BB_KV_BLOCK) {
-        const char *block = kv + (size_t)(s0 / BB_KV_BLOCK) * block_stride;
-        attend_block(type, &a, s0, block, s0 + BB_KV_BLOCK < last ? block + block_stride : block);
+        const void *const *b = kv + s0 / BB_KV_BLOCK;
+        const void *const *next = s0 + BB_KV_BLOCK < last ? b + 1 : b;
+        attend_block(type, &a, s0, (const char *)*b + at, (const char *)*next + at);
     }
 }
 
 /* Defines a bb_attend_fn. */
 #define DEFINE_ATTEND(name, type)                                                              \
     void name(int n_rows, int heads, int d, float scale, const float *q, size_t ldq,           \
-              const void *kv, size_t block_stride, int pos, int begin, int end, float *part,   \
+              const void *const *kv, size_t at, int pos, int begin, int end, float *part,      \
               size_t ld_part, float *scratch)                                                  \
     {                                                                                          \
         attend(type, (call){ .n_rows = n_rows, .heads = heads, .d = d, .pos = pos, .end = end, \
                              .scale = scale, .q = q, .ldq = ldq, .part = part,                 \
-                             .ld_part = ld_part }, kv, block_stride, begin, scratch);          \
+                             .ld_part = ld_part }, kv, at, begin, scratch);                    \
     }
 
 #endif

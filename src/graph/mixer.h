@@ -11,6 +11,14 @@
 
 enum { BB_MAX_NAME = 160 };               /* bytes of a tensor's name in a plan, with its NUL */
 enum { BB_MIXER_OPS = 8 };                /* most kinds of operation of one kind of mixer */
+enum { BB_MIXER_PARTS = 2 };              /* most arrays of what one use remembers */
+
+/* An array of a saved state or cache. */
+typedef struct bb_part {
+    const char *name;                     /* "window" */
+    bb_type     type;
+    size_t      dim[3];                   /* ends with 0 if there are fewer; all 0: empty */
+} bb_part;
 
 struct bb_mixer;
 struct bb_binder;
@@ -36,18 +44,19 @@ typedef struct bb_mixer_kind {
     /* count [of all operations of the graph, by m->op] grows by what a pass costs here. */
     void   (*count)(const struct bb_mixer *m, const struct bb_work *w, bb_count *count);
 
-    /* Memory of one use in one session. state: constant in size, zero in an empty session. cache:
-       of the model's kv type; its first cache_bytes(m, p) bytes are all that a session at position
-       p needs. NULL: none. */
+    /* Memory of one use in one session. state: constant in size, zero in an empty session. page: of
+       BB_KV_BLOCK positions, in the model's kv type. NULL: none. */
     size_t (*state_bytes)(const struct bb_mixer *m);
-    size_t (*cache_bytes)(const struct bb_mixer *m, size_t n_positions);
+    size_t (*page_bytes)(const struct bb_mixer *m);
     /* State and cache in canonical order, whatever their layout in memory: for files, and for
        tests. out and in: saved_bytes, at least 4-byte aligned. */
     size_t (*saved_bytes)(const struct bb_mixer *m, size_t n_positions);
+    /* The arrays it consists of, one behind the other; returns how many. */
+    int    (*parts)(const struct bb_mixer *m, size_t n_positions, bb_part part[BB_MIXER_PARTS]);
     void   (*save)(const struct bb_mixer *m, const bb_kernels *k, const void *state,
-                   const void *cache, size_t n_positions, void *out, float *scratch);
+                   const bb_pages *cache, size_t n_positions, void *out, float *scratch);
     void   (*load)(const struct bb_mixer *m, const bb_kernels *k, const void *in,
-                   size_t n_positions, void *state, void *cache, float *scratch);
+                   size_t n_positions, void *state, const bb_pages *cache, float *scratch);
     /* Rebuild the state that n rows from position pos on leave behind from the state before them
        and their log, without a product: the bits that the pass made. is_part_of_long: of a segment of
        more than BB_FEW_ROWS rows; then pos is the segment's first or a multiple of BB_EDGE. from and
@@ -57,7 +66,7 @@ typedef struct bb_mixer_kind {
                      bool is_part_of_long, const void *from, void *to, float *scratch);
     /* Random numbers as state and cache of n_positions, for measuring. */
     void   (*fill)(const struct bb_mixer *m, const bb_kernels *k, uint64_t seed, size_t n_positions,
-                   void *state, void *cache, float *scratch);
+                   void *state, const bb_pages *cache, float *scratch);
     size_t (*scratch_floats)(const struct bb_mixer *m);   /* of save, load, replay and fill */
 } bb_mixer_kind;
 

@@ -28,11 +28,18 @@ enum { BB_EDGE = 64 };
    its rows: an expert that sees three rows of 512 multiplies as the others do. */
 static inline bool bb_is_many(int T) { return T > BB_FEW_ROWS; }
 
+/* A cache: what one use of a mixer remembers of positions BB_KV_BLOCK · i … lies `at` bytes behind
+   page[i]. Sessions may share a page; one that they do is not written. */
+typedef struct bb_pages {
+    void *const *page;                    /* [pages of the session] */
+    size_t       at;
+} bb_pages;
+
 /* What one use of a mixer remembers of one session. Two places for the state, so that a pass that
    may be undone reads one and writes the other; the cache only grows, by position. */
 typedef struct bb_slot {
     void  *state[2];                      /* kind->state_bytes each; NULL if the kind has none */
-    void  *cache;                         /* kind->cache_bytes; NULL if the kind has none */
+    bb_pages cache;                       /* kind->page_bytes each; of none if the kind has none */
     float *log;                           /* out, or NULL: what `replay` needs of each row of this
                                              pass, [n_rows, kind->log_floats] */
 } bb_slot;

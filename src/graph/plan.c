@@ -154,7 +154,7 @@ void bb_plan_use(bb_plan *p, bb_mixer *m, double alpha)
     }
     bb_use *u = &b->use[b->n_uses];
     *u = (bb_use){ .mixer = m, .slot = -1, .alpha = (float)alpha };
-    if (m->kind->state_bytes || m->kind->cache_bytes) {
+    if (m->kind->state_bytes || m->kind->page_bytes) {
         if (!grow(p, &g->slot, &g->cap_slots, g->n_slots, sizeof m)) return;
         u->slot = (int)g->n_slots;
         g->slot[g->n_slots++] = m;
@@ -237,17 +237,32 @@ size_t bb_graph_state_bytes(const bb_graph *g, size_t slot)
     return m && m->kind->state_bytes ? m->kind->state_bytes(m) : 0;
 }
 
-size_t bb_graph_cache_bytes(const bb_graph *g, size_t slot, size_t n_positions)
+size_t bb_graph_page_bytes(const bb_graph *g, size_t slot)
 {
-    const bb_mixer *m = g->slot[slot];
-    return m && m->kind->cache_bytes ? m->kind->cache_bytes(m, n_positions) : 0;
+    size_t at = 0;
+
+    for (size_t i = 0; i < slot; i++) {
+        const bb_mixer *m = g->slot[i];
+        if (m && m->kind->page_bytes) at += (m->kind->page_bytes(m) + 63) / 64 * 64;
+    }
+    return at;
+}
+
+size_t bb_graph_scratch_floats(const bb_graph *g)
+{
+    size_t most = 0;
+
+    for (size_t i = 0; i < g->n_slots; i++) {
+        const size_t n = g->slot[i] ? g->slot[i]->kind->scratch_floats(g->slot[i]) : 0;
+        if (n > most) most = n;
+    }
+    return most;
 }
 
 size_t bb_graph_session_bytes(const bb_graph *g, size_t n_positions)
 {
-    size_t bytes = 0;
+    size_t bytes = bb_graph_n_pages(n_positions) * bb_graph_page_bytes(g, g->n_slots);
 
-    for (size_t i = 0; i < g->n_slots; i++)
-        bytes += bb_graph_state_bytes(g, i) + bb_graph_cache_bytes(g, i, n_positions);
+    for (size_t i = 0; i < g->n_slots; i++) bytes += bb_graph_state_bytes(g, i);
     return bytes;
 }

@@ -116,10 +116,17 @@ bool      bb_graph_reads_embedding(const bb_graph *g, size_t from);
 /* Widest input of the blocks this model runs, in columns: D, or 2D. */
 int       bb_graph_input_width(const bb_graph *g);
 
-/* Bytes of the state and of the cache of a slot for n_positions. Slots of blocks that this model
+/* Bytes of the state of a slot. Slots of blocks that this model
    does not run have none. */
 size_t    bb_graph_state_bytes(const bb_graph *g, size_t slot);
-size_t    bb_graph_cache_bytes(const bb_graph *g, size_t slot, size_t n_positions);
+/* Where in a page the cache of a slot begins; of n_slots: the bytes of a page. */
+size_t    bb_graph_page_bytes(const bb_graph *g, size_t slot);
+static inline size_t bb_graph_n_pages(size_t n_positions)
+{
+    return n_positions / BB_KV_BLOCK + (n_positions % BB_KV_BLOCK > 0);
+}
+/* Floats that save, load, replay and fill of any slot's mixer work in. */
+size_t    bb_graph_scratch_floats(const bb_graph *g);
 /* Bytes of the states and caches of all slots. */
 size_t    bb_graph_session_bytes(const bb_graph *g, size_t n_positions);
 

@@ -260,6 +260,12 @@ const bb_tensor *bb_checkpoint_untaken(const bb_checkpoint *c, const bb_tensor *
     return NULL;
 }
 
+const bb_tensor *bb_checkpoint_tensors(const bb_checkpoint *c, size_t *n)
+{
+    *n = c->n;
+    return c->tensor;
+}
+
 uint64_t bb_checkpoint_bytes(const bb_checkpoint *c)
 {
     uint64_t bytes = 0;

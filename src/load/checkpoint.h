@@ -30,6 +30,9 @@ const bb_tensor *bb_checkpoint_find(const bb_checkpoint *c, const char *name);
    answer for the next. */
 const bb_tensor *bb_checkpoint_untaken(const bb_checkpoint *c, const bb_tensor *after);
 
+/* All tensors, [*n] by name. */
+const bb_tensor *bb_checkpoint_tensors(const bb_checkpoint *c, size_t *n);
+
 /* Bytes of all tensors together. */
 uint64_t bb_checkpoint_bytes(const bb_checkpoint *c);
 

@@ -1,8 +1,7 @@
 /* attention.c - causal attention with grouped queries and rotary positions.
  *
- * Cache of a session: for each block of 64 positions and each kv head, keys and values in the
- * cache's type, in the order that a level's kernels like; blocks in the order of positions, so that
- * the first bytes are all an early position needs.
+ * Cache of a session: a page for each 64 positions, of a block for each kv head, keys and values in
+ * the cache's type, in the order that a level's kernels like.
  * A pass of few rows cuts the positions of a row into at most 16 ranges, tiles of their own, whose
  * parts of the softmax are joined in a second stage: so one deep sequence has work for every
  * thread. Where the cuts are depends on the row's position alone. Passes of many rows have tiles
@@ -58,19 +57,12 @@ static size_t whole_block(const bb_attention *m)      /* of all kv heads */
     return head_block(m) * (size_t)m->dims.n_kv_heads;
 }
 
-static size_t cache_bytes(const bb_mixer *base, size_t n_positions)
-{
-    const bb_attention *m = (const bb_attention *)base;
-    const size_t        n_blocks = (n_positions + BB_KV_BLOCK - 1) / BB_KV_BLOCK;
-
-    return n_blocks * whole_block(m);
-}
+static size_t page_bytes(const bb_mixer *base) { return whole_block((const bb_attention *)base); }
 
 /* The block of a cache that holds position pos of kv head h. */
-static void *block_at(const bb_attention *m, const void *cache, size_t pos, int h)
+static void *block_at(const bb_attention *m, const bb_pages *cache, size_t pos, int h)
 {
-    return (unsigned char *)(uintptr_t)cache
-         + pos / BB_KV_BLOCK * whole_block(m) + (size_t)h * head_block(m);
+    return (unsigned char *)cache->page[pos / BB_KV_BLOCK] + cache->at + (size_t)h * head_block(m);
 }
 
 struct scratch {
@@ -241,7 +233,7 @@ static void store_key(const bb_exec *e, const struct job *j, const bb_segment *s
 
     if (m->kv_type == BB_TYPE_F16) check_f16(e, m->dims.d_head, k, v);
     e->pass->k->cache[m->kv_type].put(m->dims.d_head, k, v, pos % BB_KV_BLOCK,
-                                      block_at(m, seg->slot[j->slot].cache, (size_t)pos, h));
+                                      block_at(m, &seg->slot[j->slot].cache, (size_t)pos, h));
 }
 
 /* One tile a group: RoPE on its queries and keys, keys and values into the cache. */
@@ -310,6 +302,7 @@ static void attend(const bb_exec *e, const struct job *j, const struct tile *til
     const bb_kernels   *k = e->pass->k;
     const bb_cache     *c = &k->cache[m->kv_type];
     const struct group *g = &tile->g;
+    const bb_pages     *cache = &g->seg->slot[j->slot].cache;
     const int           d = m->dims.d_head, share = share_of(m);
     const int           t = g->seg->row + g->first;
     const bool          whole = g->n_ranges == 1;
@@ -320,7 +313,7 @@ static void attend(const bb_exec *e, const struct job *j, const struct tile *til
 
     (e->pass->many ? c->attend_many : c->attend)(
         g->n_rows, share, d, m->dims.scale, q, ldq,
-        block_at(m, g->seg->slot[j->slot].cache, 0, tile->h), whole_block(m),
+        (const void *const *)cache->page, cache->at + (size_t)tile->h * head_block(m),
         g->seg->pos + g->first, tile->begin, tile->end, part, ld_part, own->attend);
     for (int r = 0; whole && r < g->n_rows; r++)
         k->attend_join(1, share, d, part + (size_t)r * ld_part, 0, queries_at(j, t + r, tile->h));
@@ -450,6 +443,19 @@ static size_t saved_bytes(const bb_mixer *base, size_t n_positions)
     return 2 * n_positions * (size_t)m->dims.n_kv_heads * row_bytes(m);
 }
 
+static int parts(const bb_mixer *base, size_t n_positions, bb_part part[BB_MIXER_PARTS])
+{
+    const bb_attention *m = (const bb_attention *)base;
+    const bool          is_q8 = m->kv_type == BB_TYPE_Q8;
+    const size_t        width = is_q8 ? row_bytes(m) : (size_t)m->dims.d_head;
+
+    part[0] = (bb_part){ "keys", is_q8 ? BB_TYPE_I8 : m->kv_type,
+                         { n_positions, (size_t)m->dims.n_kv_heads, width } };
+    part[1] = part[0];
+    part[1].name = "values";
+    return 2;
+}
+
 static size_t scratch_floats(const bb_mixer *base)      /* a key and a value */
 {
     return 2 * (size_t)((const bb_attention *)base)->dims.d_head;
@@ -480,8 +486,8 @@ static void load_row(const bb_attention *m, const bb_kernels *k, const void *fro
     else k->widen[m->kv_type](d, from, row);
 }
 
-static void save(const bb_mixer *base, const bb_kernels *k, const void *state, const void *cache,
-                 size_t n_positions, void *out, float *scratch)
+static void save(const bb_mixer *base, const bb_kernels *k, const void *state,
+                 const bb_pages *cache, size_t n_positions, void *out, float *scratch)
 {
     const bb_attention *m = (const bb_attention *)base;
     const size_t        d = (size_t)m->dims.d_head, half = saved_bytes(base, n_positions) / 2;
@@ -498,7 +504,7 @@ static void save(const bb_mixer *base, const bb_kernels *k, const void *state, c
 }
 
 static void load(const bb_mixer *base, const bb_kernels *k, const void *in, size_t n_positions,
-                 void *state, void *cache, float *scratch)
+                 void *state, const bb_pages *cache, float *scratch)
 {
     const bb_attention *m = (const bb_attention *)base;
     const size_t        d = (size_t)m->dims.d_head, half = saved_bytes(base, n_positions) / 2;
@@ -516,22 +522,21 @@ static void load(const bb_mixer *base, const bb_kernels *k, const void *in, size
 
 /* 64 positions at random, over and over. */
 static void fill(const bb_mixer *base, const bb_kernels *k, uint64_t seed, size_t n_positions,
-                 void *state, void *cache, float *scratch)
+                 void *state, const bb_pages *cache, float *scratch)
 {
     const bb_attention *m = (const bb_attention *)base;
-    const size_t        d = (size_t)m->dims.d_head, whole = whole_block(m);
-    const size_t        bytes = cache_bytes(base, n_positions);
+    const size_t        d = (size_t)m->dims.d_head;
 
     (void)state;
-    for (int pos = 0; bytes > 0 && pos < BB_KV_BLOCK; pos++)
+    for (int pos = 0; n_positions > 0 && pos < BB_KV_BLOCK; pos++)
         for (int h = 0; h < m->dims.n_kv_heads; h++) {
             bb_random_fill(0.5f, seed, 2 * d * (size_t)(pos * m->dims.n_kv_heads + h), 2 * d,
                            scratch);
             k->cache[m->kv_type].put((int)d, scratch, scratch + d, pos,
                                      block_at(m, cache, (size_t)pos, h));
         }
-    for (size_t at = whole; at < bytes; at += whole)
-        memcpy((unsigned char *)cache + at, cache, whole);
+    for (size_t pos = BB_KV_BLOCK; pos < n_positions; pos += BB_KV_BLOCK)
+        memcpy(block_at(m, cache, pos, 0), block_at(m, cache, 0, 0), whole_block(m));
 }
 
 /* -------------------------------------------------------------- print, count ------------- */
@@ -566,7 +571,7 @@ static void count(const bb_mixer *base, const bb_work *w, bb_count *c)
 static const bb_mixer_kind kind = {
     .name = "attention", .op_name = { "q/k/v", "rope", "attention", "out_proj" },
     .bind = bind, .print = print, .count = count, .scratch_bytes = scratch_bytes,
-    .forward = forward, .cache_bytes = cache_bytes, .saved_bytes = saved_bytes, .save = save,
+    .forward = forward, .page_bytes = page_bytes, .saved_bytes = saved_bytes, .parts = parts, .save = save,
     .load = load, .fill = fill, .scratch_floats = scratch_floats,
 };
 

@@ -210,6 +210,7 @@ typedef struct network {
     void          *weights;
     bb_bind_stats  stats;
     bb_slot        slot[MOST_SLOTS];
+    void           *page[(T + BB_KV_BLOCK - 1) / BB_KV_BLOCK];
     store          s;
 } network;
 
@@ -246,12 +247,15 @@ static void begin(network *n, int first, int end)
     assert_true(n->g->n_slots <= MOST_SLOTS);
     for (size_t i = 0; i < n->g->n_slots; i++)
         n->slot[i] = (bb_slot){ { zeros(bb_graph_state_bytes(n->g, i)), NULL },
-                                zeros(bb_graph_cache_bytes(n->g, i, T)), NULL };
+                                { n->page, bb_graph_page_bytes(n->g, i) }, NULL };
+    for (size_t i = 0; i < bb_graph_n_pages(T); i++)
+        n->page[i] = zeros(bb_graph_page_bytes(n->g, n->g->n_slots));
 }
 
 static void end(network *n)
 {
-    for (size_t i = 0; i < n->g->n_slots; i++) free(n->slot[i].state[0]), free(n->slot[i].cache);
+    for (size_t i = 0; i < n->g->n_slots; i++) free(n->slot[i].state[0]);
+    for (size_t i = 0; i < bb_graph_n_pages(T); i++) free(n->page[i]);
     bb_unguard(n->weights, n->stats.resident_bytes);
     bb_release(&n->alloc, n->weights);
     bb_graph_free(n->g);

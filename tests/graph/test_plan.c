@@ -19,10 +19,10 @@ typedef struct toy {
 
 static size_t toy_state_bytes(const bb_mixer *m) { return (size_t)((const toy *)m)->size; }
 
-static size_t toy_cache_bytes(const bb_mixer *m, size_t n_positions)
+static size_t toy_page_bytes(const bb_mixer *m)
 {
     (void)m;
-    return 10 * n_positions;
+    return 640;
 }
 
 static void toy_print(const bb_mixer *m, bb_printer *p)
@@ -32,7 +32,7 @@ static void toy_print(const bb_mixer *m, bb_printer *p)
 
 static const bb_mixer_kind toy_kind = { .name = "toy", .op_name = { "play", "rest" },
                                         .state_bytes = toy_state_bytes,
-                                        .cache_bytes = toy_cache_bytes, .print = toy_print };
+                                        .page_bytes = toy_page_bytes, .print = toy_print };
 static const bb_mixer_kind plain_kind = { .name = "plain", .op_name = { "rest", "work" },
                                           .print = toy_print };
 
@@ -126,7 +126,7 @@ static void test_slots(void **unused)
     for (size_t i = 1; i < g->n_blocks; i += 2)
         assert_int_equal(g->block[i].use[0].slot, -1);
     assert_int_equal(bb_graph_session_bytes(g, 0), 66 + 1000);          /* 0 + 1 + … + 11 */
-    assert_int_equal(bb_graph_session_bytes(g, 7), 66 + 1000 + 13 * 70);
+    assert_int_equal(bb_graph_session_bytes(g, 7), 66 + 1000 + 13 * 640);
     end(&b);
 }
 
@@ -238,7 +238,7 @@ static void test_cut(void **unused)
     assert_false(bb_graph_has_embed(g));
     assert_false(bb_graph_has_head(g));
     assert_int_equal(g->n_slots, 13);
-    assert_int_equal(bb_graph_session_bytes(g, 7), 3 + 1000 + 4 + 3 * 70);
+    assert_int_equal(bb_graph_session_bytes(g, 7), 3 + 1000 + 4 + 3 * 640);
     end(&b);
 
     begin(&b);

@@ -17,6 +17,8 @@ enum { PLAIN = 0, ONES = 1, SHIFTED = 2 };
 
 enum { GAP = 7 };                         /* elements between blocks, rows of parts, parts */
 
+enum { AT = 24 };                         /* bytes from what a kernel is given to its block */
+
 /* What a kernel rounds queries and probabilities to. */
 enum { NOTHING, TO_BF16, TO_WHOLE };
 
@@ -32,6 +34,7 @@ typedef struct kernel {
 typedef struct memory {
     void   *kv;
     size_t  block_stride;                 /* bytes */
+    char  **block;                        /* AT bytes before each */
     double *k, *v;
 } memory;
 
@@ -79,7 +82,9 @@ static memory make_memory(check *c, const kernel *f, int d, int S, int what)
     m.kv = f->type == BB_TYPE_F32 ? (void *)check_floats(c, n) : (void *)check_halves(c, n);
     m.k  = malloc(((size_t)S * width + 1) * sizeof *m.k);
     m.v  = malloc(((size_t)S * width + 1) * sizeof *m.v);
-    if (!m.k || !m.v) exit(2);
+    m.block = malloc((blocks + 1) * sizeof *m.block);
+    if (!m.k || !m.v || !m.block) exit(2);
+    for (size_t b = 0; b < blocks; b++) m.block[b] = (char *)m.kv + b * m.block_stride - AT;
 
     if (f->type != BB_TYPE_F32)
         for (size_t i = 0; i < n; i++) ((uint16_t *)m.kv)[i] = 0x7fff;
@@ -108,6 +113,7 @@ static void free_memory(memory *m)
 {
     free(m->k);
     free(m->v);
+    free(m->block);
 }
 
 /* What was put comes back as it was rounded; put back, it leaves the block as it is. */
@@ -197,8 +203,8 @@ typedef struct setting {
 static void attend(const kernel *f, const setting *t, int row, int n_rows, int begin, int end,
                    float *part)
 {
-    f->attend(n_rows, t->s.heads, t->s.d, t->scale, t->q + (size_t)row * t->ldq, t->ldq, t->m.kv,
-              t->m.block_stride, t->s.pos + row, begin, end, part, t->ld_part, t->scratch);
+    f->attend(n_rows, t->s.heads, t->s.d, t->scale, t->q + (size_t)row * t->ldq, t->ldq,
+              (const void *const *)t->m.block, AT, t->s.pos + row, begin, end, part, t->ld_part, t->scratch);
 }
 
 /* All rows over begin … end - 1: parts with the bits each row has alone, empty where it sees
@@ -293,7 +299,7 @@ static void check_shift(check *c, const kernel *f, int d, int S, float by)
         out[i]  = check_floats(c, width);
         q[i]    = q[0];
         q[i][0] = i ? by : 0.0f;
-        f->attend(1, 1, d, 1.0f, q[i], width, m.kv, m.block_stride, S - 1, 0, S, part, 0, scratch);
+        f->attend(1, 1, d, 1.0f, q[i], width, (const void *const *)m.block, AT, S - 1, 0, S, part, 0, scratch);
         c->k->attend_join(1, 1, d, part, 0, out[i]);
     }
     const double size = 3 * fabs((double)by) + d;
@@ -335,7 +341,7 @@ static void check_special(check *c, const kernel *f)
         }
         for (int j = 0; j < 2 * D && whole && !finite; j++)
             check_true(c, isnan(back[j]), "is not NaN");
-        f->attend(1, 1, D, 1.0f, q, D, block, 0, 0, 0, 1, part, 0, scratch);
+        f->attend(1, 1, D, 1.0f, q, D, (const void *const *)&block, 0, 0, 0, 1, part, 0, scratch);
         c->k->attend_join(1, 1, D, part, 0, out);
         check_true(c, finite ? isfinite(out[3]) : !isfinite(out[3]), "finite or not");
         free(block);

@@ -35,6 +35,7 @@ typedef struct bench {
     float    *prepared, *panel;           /* rows of a product; BB_MANY_SCRATCH(512, MANY_TILE) */
     int       type, T;                    /* of the kernel being timed */
     int       depth, kv_heads;
+    const void *pages[DEPTH / BB_KV_BLOCK];           /* of kv_heads blocks each, in weights */
     double    ns_c[128];                   /* of level c, by order of timing */
     bb_kernels best;                      /* what limits are measured with */
     void     *far;                        /* [FAR_BYTES] beyond the caches */
@@ -148,16 +149,14 @@ static void run_decode(bench *b)
     const size_t block = bb_kv_bytes((bb_type)b->type, WIDTH);
     for (int at = 0; at < b->depth; at += RANGE)
         for (int h = 0; h < b->kv_heads; h++)
-            b->k->cache[b->type].attend(1, HEADS, WIDTH, 0.088f, b->a, HEADS * WIDTH,
-                                        (const char *)b->weights + (size_t)h * block,
-                                        (size_t)b->kv_heads * block, b->depth - 1, at, at + RANGE,
-                                        b->out, 0, b->scratch);
+            b->k->cache[b->type].attend(1, HEADS, WIDTH, 0.088f, b->a, HEADS * WIDTH, b->pages,
+                                        (size_t)h * block, b->depth - 1, at, at + RANGE, b->out, 0,
+                                        b->scratch);
 }
 static void run_prefill(bench *b)
 {
-    b->k->cache[b->type].attend_many(b->T, HEADS, WIDTH, 0.088f, b->a, HEADS * WIDTH, b->weights,
-                                     bb_kv_bytes((bb_type)b->type, WIDTH), b->depth - b->T, 0,
-                                     b->depth, b->out, HEADS * BB_ATTEND_PART(WIDTH), b->scratch);
+    b->k->cache[b->type].attend_many(b->T, HEADS, WIDTH, 0.088f, b->a, HEADS * WIDTH, b->pages, 0,
+                                     b->depth - b->T, 0, b->depth, b->out, HEADS * BB_ATTEND_PART(WIDTH), b->scratch);
 }
 static void run_join(bench *b)
 {
@@ -250,6 +249,14 @@ static void fill_cache(bench *b)
         memcpy(block + i * bytes, block, bytes);
 }
 
+static void set_pages(bench *b, int kv_heads)
+{
+    const size_t bytes = (size_t)kv_heads * bb_kv_bytes((bb_type)b->type, WIDTH);
+
+    b->kv_heads = kv_heads;
+    for (size_t i = 0; i < DEPTH / BB_KV_BLOCK; i++) b->pages[i] = (const char *)b->weights + i * bytes;
+}
+
 static void bench_caches(bench *b)
 {
     char name[64];
@@ -259,13 +266,14 @@ static void bench_caches(bench *b)
         const double size = (double)bb_kv_bytes((bb_type)b->type, WIDTH) / BB_KV_ELEMENTS(WIDTH);
 
         fill_cache(b);
-        for (b->kv_heads = 4; b->kv_heads <= 8; b->kv_heads *= 2)
-            for (b->depth = 8192; b->depth <= DEPTH; b->depth *= 4) {
+        for (int heads = 4; heads <= 8; heads *= 2)
+            for (set_pages(b, heads), b->depth = 8192; b->depth <= DEPTH; b->depth *= 4) {
                 snprintf(name, sizeof name, "attend %s %dx4x128 @%d", type, b->kv_heads,
                          b->depth);
                 time_kernel(b, name, run_decode, size * 2 * b->kv_heads * b->depth * WIDTH,
                             "GB/s");
             }
+        set_pages(b, 1);
         b->T = 16;
         b->depth = 8192;
         snprintf(name, sizeof name, "attend_many %s 16 @8192", type);

@@ -78,7 +78,7 @@ BEGIN {
               "signal stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn " \
               "string tgmath threads time uchar wchar wctype", word, " ")
     for (i = 1; i <= n; i++) c11[word[i] ".h"] = 1
-    n = split("pcre2.h utf8proc.h omp.h", word, " ")
+    n = split("pcre2.h utf8proc.h xxhash.h omp.h", word, " ")
     for (i = 1; i <= n; i++) third[word[i]] = 1
     n = split("immintrin.h cpuid.h arm_neon.h", word, " ")
     for (i = 1; i <= n; i++) intrinsics[word[i]] = 1

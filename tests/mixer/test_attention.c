@@ -204,7 +204,7 @@ static void test_far_position(void **unused)
     double     key[D] = { 1, -0.5, 0.25, 2 };
     store      s = { NULL, 0, 0 };
     lab        l;
-    bb_slot    slot = { .cache = NULL };
+    bb_slot    slot = { .log = NULL };
     bb_segment segment = { .slot = &slot, .n_rows = 1, .pos = FAR, .length = FAR + 1 };
 
     (void)unused;
@@ -218,13 +218,14 @@ static void test_far_position(void **unused)
     const size_t bytes = (m->kind->scratch_bytes(m, 1, 1) + 63) / 64 * 64;
     bb_pass      e = { .k = &l.kernels, .x = x, .segment = &segment, .n_segments = 1, .T = 1,
                        .scratch = { .base = aligned_alloc(64, bytes), .size = bytes } };
-    slot.cache = calloc(1, m->kind->cache_bytes(m, FAR + 1));
-    assert_true(e.scratch.base && slot.cache);
+    slot.cache = lab_make_pages(m, FAR + 1);
+    for (size_t i = 0; slot.cache.page[i]; i++) memset(slot.cache.page[i], 0, m->kind->page_bytes(m));
+    assert_non_null(e.scratch.base);
     lab_team(&e, 1, D, run_forward, &f);
 
     float        expected[BB_KV_ELEMENTS(D)] = { 0 };
     float        rotated[D];
-    const float *found = (const float *)slot.cache + FAR / 64 * BB_KV_ELEMENTS(D);
+    const float *found = (const float *)slot.cache.page[FAR / 64];
     refer_rotate(&d, 1, FAR, key);
     for (int i = 0; i < D; i++) rotated[i] = (float)key[i];
     l.kernels.cache[BB_TYPE_F32].put(D, rotated, h, FAR % 64, expected);
@@ -236,7 +237,7 @@ static void test_far_position(void **unused)
     float       *out = malloc(saved), scratch[2 * D];
     assert_int_equal(saved, 2 * sizeof(float) * D * (FAR + 1));
     assert_non_null(out);
-    m->kind->save(m, &l.kernels, NULL, slot.cache, FAR + 1, out, scratch);
+    m->kind->save(m, &l.kernels, NULL, &slot.cache, FAR + 1, out, scratch);
     for (int i = 0; i < D; i++) {
         assert_true(out[(size_t)FAR * D - D + (size_t)i] == 0);
         assert_true(fabsf(out[(size_t)FAR * D + (size_t)i] - rotated[i]) < 1e-6f);
@@ -245,7 +246,7 @@ static void test_far_position(void **unused)
     free(out);
     bb_unguard(e.scratch.base, bytes);
     free(e.scratch.base);
-    free(slot.cache);
+    lab_free_pages(&slot.cache);
     lab_close(&l);
     store_free(&s);
 }
@@ -274,7 +275,7 @@ static void remember(deep *d, int i, int pos, const float *k, const float *v)
     }
     for (int head = 0; head < 2; head++)
         d->l.kernels.cache[BB_TYPE_F32].put(4, k + 4 * head, v + 4 * head, pos % 64,
-            (float *)d->slot[i].cache + (size_t)(pos / 64 * 2 + head) * block);
+            (float *)d->slot[i].cache.page[pos / 64] + (size_t)head * block);
 }
 
 static void deepen(deep *d, store *s)
@@ -295,12 +296,11 @@ static void deepen(deep *d, store *s)
     d->f = (forward){ d->l.graph->block[0].use[0].mixer, NULL, DEEP_D };
     for (int i = 0; i < DEEP; i++) {
         const size_t n = (size_t)(deep_pos[i] + DEEP_ROWS);
-        d->slot[i].cache = malloc(d->f.m->kind->cache_bytes(d->f.m, n));
+        d->slot[i].cache = lab_make_pages(d->f.m, n);
         d->k[i] = malloc(n * DEEP_KV * sizeof *d->k[i]);
         d->v[i] = malloc(n * DEEP_KV * sizeof *d->v[i]);
         d->h[i] = malloc(DEEP_ROWS * DEEP_D * sizeof *d->h[i]);
-        assert_true(d->slot[i].cache && d->k[i] && d->v[i] && d->h[i]);
-        memset(d->slot[i].cache, 0xff, d->f.m->kind->cache_bytes(d->f.m, n));
+        assert_true(d->k[i] && d->v[i] && d->h[i]);
         for (int j = 0; j < DEEP_ROWS * DEEP_D; j++) d->h[i][j] = (float)(2 * lab_normal(&seed));
         for (int t = 0; t < deep_pos[i]; t++) {
             float kv[2 * DEEP_KV];
@@ -313,7 +313,7 @@ static void deepen(deep *d, store *s)
 static void free_deep(deep *d)
 {
     for (int i = 0; i < DEEP; i++) {
-        free(d->slot[i].cache);
+        lab_free_pages(&d->slot[i].cache);
         free(d->k[i]);
         free(d->v[i]);
         free(d->h[i]);
@@ -431,8 +431,9 @@ static void test_memory(void **unused)
 
         begin(&l, &cases[i], &s);
         const bb_mixer *m = l.graph->block[0].use[0].mixer;
+        assert_int_equal(m->kind->page_bytes(m), block);
         for (int j = 0; j < 5; j++)
-            assert_int_equal(m->kind->cache_bytes(m, positions[j][0]), positions[j][1] * block);
+            assert_int_equal(bb_graph_n_pages(positions[j][0]), positions[j][1]);
         assert_null(m->kind->state_bytes);
         assert_int_equal(l.graph->block[0].use[0].slot, 0);
         lab_close(&l);

@@ -308,7 +308,7 @@ static void test_memory(void **unused)
         const bb_mixer *m = l.graph->block[0].use[0].mixer;
         assert_in_range(m->kind->state_bytes(m), exact, exact + 126);
         assert_int_equal(m->kind->saved_bytes(m, 1000), window + memory[i].rows * memory[i].saved_row);
-        assert_null(m->kind->cache_bytes);
+        assert_null(m->kind->page_bytes);
         assert_int_equal(l.graph->block[0].use[0].slot, 0);
         lab_close(&l);
         store_free(&s);

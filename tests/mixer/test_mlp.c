@@ -137,7 +137,7 @@ static void test_remembers_nothing(void **unused)
     assert_int_equal(l.graph->n_slots, 0);
     assert_int_equal(l.graph->block[0].use[0].slot, -1);
     assert_null(m->kind->state_bytes);
-    assert_null(m->kind->cache_bytes);
+    assert_null(m->kind->page_bytes);
     m->kind->print(m, &p);
     assert_string_equal(text, "20 -> 33 -> 20, bias");
     lab_close(&l);

@@ -271,24 +271,38 @@ static size_t state_bytes(const bb_mixer *m)
     return m->kind->state_bytes ? m->kind->state_bytes(m) : 0;
 }
 
-static size_t cache_bytes(const bb_mixer *m, int n_positions)
+/* The table ends with NULL. */
+bb_pages lab_make_pages(const bb_mixer *m, size_t n_positions)
 {
-    return m->kind->cache_bytes ? m->kind->cache_bytes(m, (size_t)n_positions) : 0;
+    const size_t bytes = m->kind->page_bytes ? m->kind->page_bytes(m) : 0;
+    const size_t n = bytes ? bb_graph_n_pages(n_positions) : 0;
+    void       **page = calloc(n + 1, sizeof *page);
+
+    if (!page) abort();
+    for (size_t i = 0; i < n; i++) page[i] = make_nans(bytes);
+    return (bb_pages){ page, 0 };
+}
+
+void lab_free_pages(bb_pages *pages)
+{
+    for (size_t i = 0; pages->page && pages->page[i]; i++) free(pages->page[i]);
+    free((void *)(uintptr_t)pages->page);
+    *pages = (bb_pages){ NULL, 0 };
 }
 
 static void free_slot(lab_session *s)
 {
     free(s->slot.state[0]);
     free(s->slot.state[1]);
-    free(s->slot.cache);
-    s->slot = (bb_slot){ { NULL, NULL }, NULL, NULL };
+    lab_free_pages(&s->slot.cache);
+    s->slot = (bb_slot){ .cache = { NULL, 0 } };
 }
 
 /* Memory for n_rows positions, all NaN. */
 static bb_slot make_slot(const bb_mixer *m, const lab_session *s)
 {
     return (bb_slot){ { make_nans(state_bytes(m)), make_nans(state_bytes(m)) },
-                      make_nans(cache_bytes(m, s->n_rows)), NULL };
+                      lab_make_pages(m, (size_t)s->n_rows), NULL };
 }
 
 static void empty_slot(const bb_mixer *m, lab_session *s)
@@ -309,13 +323,14 @@ static void move_slot(const lab *l, const bb_mixer *m, lab_session *s, bool save
     if (saved && m->kind->save) {
         void *bytes = make_nans(m->kind->saved_bytes(m, n));
         float *scratch = make_nans(m->kind->scratch_floats(m) * sizeof *scratch);
-        m->kind->save(m, &l->kernels, s->slot.state[s->current], s->slot.cache, n, bytes, scratch);
-        m->kind->load(m, &l->kernels, bytes, n, other.state[s->current], other.cache, scratch);
+        m->kind->save(m, &l->kernels, s->slot.state[s->current], &s->slot.cache, n, bytes, scratch);
+        m->kind->load(m, &l->kernels, bytes, n, other.state[s->current], &other.cache, scratch);
         free(bytes);
         free(scratch);
     } else {
         memcpy(other.state[s->current], s->slot.state[s->current], state_bytes(m));
-        memcpy(other.cache, s->slot.cache, cache_bytes(m, s->pos));
+        for (size_t i = 0; m->kind->page_bytes && i < bb_graph_n_pages(n); i++)
+            memcpy(other.cache.page[i], s->slot.cache.page[i], m->kind->page_bytes(m));
     }
     free_slot(s);
     s->slot = other;
@@ -455,7 +470,7 @@ void lab_save(const lab *l, int session, void *out)
     const lab_session *s = &l->session[session];
 
     float *scratch = make_nans(m->kind->scratch_floats(m) * sizeof *scratch);
-    m->kind->save(m, &l->kernels, s->slot.state[s->current], s->slot.cache, (size_t)s->pos, out,
+    m->kind->save(m, &l->kernels, s->slot.state[s->current], &s->slot.cache, (size_t)s->pos, out,
                   scratch);
     free(scratch);
 }

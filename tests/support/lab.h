@@ -64,6 +64,10 @@ void lab_add_session(lab *l, int n_rows, uint64_t *seed);
    each session it brings, none if 0. Their order in the batch changes with each call. */
 void lab_run(lab *l, int n_threads, const int *script, int n_calls);
 
+/* Pages for n_positions of a mixer, all NaN, each in memory of its own; freed by lab_free_pages. */
+bb_pages lab_make_pages(const bb_mixer *m, size_t n_positions);
+void lab_free_pages(bb_pages *pages);
+
 /* Largest |output - expected| of the rows a session has absorbed, as a share of the largest
    |expected|; expected [n_rows, D]. Infinite if anything is NaN. */
 double lab_error(const lab *l, int session, const double *expected);

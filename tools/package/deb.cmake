@@ -28,7 +28,7 @@ set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONTROL_EXTRA ${PROJECT_BINARY_DIR}/triggers)
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_SUGGESTS libopenblas0)
 set(CPACK_DEBIAN_TOOLS_PACKAGE_SUGGESTS libopenblas0)
 set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS "${runtime} (= ${PROJECT_VERSION}-1), libpcre2-dev, \
-libutf8proc-dev")
+libutf8proc-dev, libxxhash-dev")
 
 function(describe component name section summary)
     string(TOUPPER ${component} key)

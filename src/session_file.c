@@ -1,0 +1,437 @@
+/* session_file.c - sessions in files.
+ *
+ * A file of safetensors, whose tensors are:
+ *     session    U8 [n]      JSON: version, fingerprint of the model, position, types, the extras
+ *     tokens     I32 [T]     what was fed, and
+ *     fed        U8 [T]      how (BB_FED_…)
+ *     layers.L.KIND.PART     what the mixer KIND of layer L remembers (bb_part): window, state, keys,
+ *                            values, in canonical order whatever the CPU level
+ *     checksum   U8 [16]     XXH3, 128 bits, of the other tensors in the order of their names: name,
+ *                            type, shape, bytes
+ * Nothing of a file is believed before its checksum is right. */
+#include "fingerprint.h"
+
+#include "base/json.h"
+#include "base/json_text.h"
+#include "base/sort.h"
+#include "base/utf8.h"
+#include "load/safetensors.h"
+#include "load/safetensors_write.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { VERSION = 1 };
+
+/* -------------------------------------------------------------- tensors ------------------ */
+
+/* A tensor of the file and what it holds: a part of a slot, or bytes. */
+typedef struct item {
+    char        name[BB_MAX_NAME];
+    bb_tensor   t;                        /* t.data: bytes; NULL: part … */
+    size_t      slot, at;                 /* … of this slot, from this byte of what it saves on */
+} item;
+
+typedef struct listing {
+    item     *item;                       /* [n] by name, `checksum` not among them */
+    size_t    n;
+    uint64_t  most;                       /* bytes that any slot saves */
+} listing;
+
+static void set_shape(item *i, bb_type type, const size_t *dim, int n_dims)
+{
+    i->t.name = i->name;
+    i->t.dtype = type;
+    i->t.n_dims = n_dims;
+    i->t.n_elements = 1;
+    for (int d = 0; d < n_dims; d++) i->t.n_elements *= i->t.dim[d] = dim[d];
+    i->t.bytes = i->t.n_elements * bb_type_bits(type) / 8;
+}
+
+static void add_bytes(listing *l, const char *name, bb_type type, const void *data, size_t n)
+{
+    item *i = &l->item[l->n++];
+
+    snprintf(i->name, sizeof i->name, "%s", name);
+    set_shape(i, type, &n, 1);
+    i->t.data = data;
+}
+
+/* The first block that uses the slot names it: a mixer may have several uses. */
+static const bb_block *block_of(const bb_graph *g, size_t slot)
+{
+    for (size_t i = g->first; i < g->end; i++)
+        for (int j = 0; j < g->block[i].n_uses; j++)
+            if (g->block[i].use[j].slot == (int)slot) return &g->block[i];
+    return NULL;
+}
+
+static void add_slot(listing *l, const bb_graph *g, size_t slot, size_t n_positions)
+{
+    const bb_mixer *m = g->slot[slot];
+    const bb_block *b = m ? block_of(g, slot) : NULL;
+    bb_part         part[BB_MIXER_PARTS];
+    size_t          at = 0;
+
+    if (!b) return;
+    const int n = m->kind->parts(m, n_positions, part);
+    for (int i = 0; i < n; i++) {
+        item *to = &l->item[l->n++];
+        snprintf(to->name, sizeof to->name, "layers.%d.%s.%s", b->layer, m->kind->name, part[i].name);
+        set_shape(to, part[i].type, part[i].dim, part[i].dim[2] > 0 ? 3 : 2);
+        to->slot = slot;
+        to->at = at;
+        at += to->t.bytes;
+    }
+    if (at > l->most) l->most = at;
+}
+
+static int compare_items(const void *a, const void *b)
+{
+    return strcmp(((const item *)a)->name, ((const item *)b)->name);
+}
+
+/* The tensors of a session at a position: with what stands before the arrays in *text. */
+static bool list_tensors(listing *l, const bamba_session *s, const char *text)
+{
+    const bb_graph *g = s->model->graph;
+    const size_t    n = s->position - s->past.known;
+
+    *l = (listing){ .item = bb_new(&s->alloc, 3 + BB_MIXER_PARTS * g->n_slots, sizeof *l->item) };
+    if (!l->item) return false;
+    add_bytes(l, "session", BB_TYPE_U8, text, strlen(text));
+    add_bytes(l, "tokens", BB_TYPE_I32, s->past.token, n);
+    add_bytes(l, "fed", BB_TYPE_U8, s->past.fed, n);
+    for (size_t i = 0; i < g->n_slots; i++) add_slot(l, g, i, s->position);
+    bb_sort(l->item, l->n, sizeof *l->item, compare_items);
+    for (size_t i = 0; i < l->n; i++) l->item[i].t.name = l->item[i].name;    /* they have moved */
+    return true;
+}
+
+static void hash_tensor(bb_hash *h, const bb_tensor *t, const void *data)
+{
+    bb_hash_add_text(h, t->name);
+    bb_hash_add_text(h, bb_type_name(t->dtype));
+    for (int i = 0; i < t->n_dims; i++) {
+        const uint64_t dim = t->dim[i];
+        bb_hash_add(h, &dim, sizeof dim);
+    }
+    bb_hash_add(h, data, t->bytes);
+}
+
+/* -------------------------------------------------------------- saving ------------------- */
+
+/* Of keys, values and states. */
+static const char *type_name(bb_type type)
+{
+    return type == BB_TYPE_F32 ? "f32" : type == BB_TYPE_BF16 ? "bf16" : type == BB_TYPE_F16 ? "f16" : "q8";
+}
+
+static void print_facts(bb_printer *p, const bamba_session *s, const char *extras)
+{
+    char name[BB_HASH_TEXT];
+
+    bb_fingerprint(s->model, name);
+    bb_print(p, "{\"format\":\"bamba session\",\"version\":%d,\"model\":\"%s\",\"architecture\":", VERSION,
+             name);
+    bb_print_quoted(p, s->model->architecture);
+    bb_print(p, ",\"position\":\"%zu\",\"known\":\"%zu\",\"rotary_length\":%d,\"kv_type\":\"%s\","
+             "\"state_type\":\"%s\"", s->position, s->past.known, s->length,
+             type_name(s->model->kv_type), type_name(s->model->state_type));
+    if (extras) {
+        bb_print(p, ",\"extras\":");
+        bb_print_quoted(p, extras);
+    }
+    bb_print(p, "}");
+}
+
+/* To be released; NULL without memory. */
+static char *make_facts(const bamba_session *s, const char *extras)
+{
+    bb_printer p = { 0 };
+
+    print_facts(&p, s, extras);
+    p = (bb_printer){ .buffer = bb_allocate(&s->alloc, p.used + 1, 1), .size = p.used + 1 };
+    if (p.buffer) print_facts(&p, s, extras);
+    return p.buffer;
+}
+
+/* What a slot saves, into memory [listing.most], unless it was the last. */
+static const unsigned char *save_slot(const bamba_session *s, size_t slot, size_t *last,
+                                      unsigned char *memory, float *scratch)
+{
+    const bb_mixer *m = s->model->graph->slot[slot];
+
+    if (*last != slot)
+        m->kind->save(m, &s->model->kernels, s->slot[slot].state[s->current], &s->slot[slot].cache,
+                      s->position, memory, scratch);
+    *last = slot;
+    return memory;
+}
+
+static bb_status write_tensors(const bamba_session *s, const listing *l,
+                               const bb_safetensors_writer *w, unsigned char *memory, float *scratch,
+                               bamba_error *err)
+{
+    bb_status     status = BAMBA_OK;
+    size_t        last = SIZE_MAX;
+    unsigned char sum[BB_HASH_BYTES];
+    bb_hash       h;
+
+    bb_hash_begin(&h);
+    for (size_t i = 0; i < l->n; i++) {
+        const item *it = &l->item[i];
+        const void *data = it->t.data;
+        if (!data && it->t.bytes > 0) data = save_slot(s, it->slot, &last, memory, scratch) + it->at;
+        hash_tensor(&h, &it->t, data);
+        if (it->t.bytes > 0) BB_TRY(bb_safetensors_put(w, i, 0, data, it->t.bytes, err));
+    }
+    bb_hash_end(&h, sum);
+    BB_TRY(bb_safetensors_put(w, l->n, 0, sum, sizeof sum, err));
+done:
+    return status;
+}
+
+static bb_status write_file(const bamba_session *s, const listing *l, const char *path,
+                            bamba_error *err)
+{
+    bb_status              status = BAMBA_OK;
+    bb_safetensors_writer *w = NULL;
+    bb_tensor             *tensor = bb_allocate(&s->alloc, l->n + 1, sizeof *tensor);
+    unsigned char         *memory = bb_allocate(&s->alloc, l->most + 1, 1);
+    float *scratch = bb_allocate(&s->alloc, bb_graph_scratch_floats(s->model->graph) + 1, sizeof *scratch);
+
+    if (!tensor || !memory || !scratch) {
+        status = bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", path);
+        goto done;
+    }
+    for (size_t i = 0; i < l->n; i++) tensor[i] = l->item[i].t;
+    tensor[l->n] = (bb_tensor){ .name = "checksum", .dtype = BB_TYPE_U8, .n_dims = 1,
+                                .dim = { BB_HASH_BYTES } };
+    BB_TRY(bb_safetensors_create(&w, &s->alloc, path, tensor, l->n + 1, err));
+    BB_TRY(write_tensors(s, l, w, memory, scratch, err));
+    BB_TRY(bb_safetensors_finish(w, err));
+done:
+    bb_safetensors_free(w);
+    bb_release(&s->alloc, tensor);
+    bb_release(&s->alloc, memory);
+    bb_release(&s->alloc, scratch);
+    return status;
+}
+
+bamba_status bamba_session_save(const bamba_session *s, const char *path, const char *extras,
+                                bamba_error *err)
+{
+    bb_status status = BAMBA_OK;
+    listing   l = { 0 };
+    char     *facts;
+
+    if (!s || !path)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "session save: %s is NULL", s ? "path" : "session");
+    if (s->spoilt)
+        return bb_fail(err, BAMBA_ERR_NUMBER, "session save: the session holds numbers that are not "
+                       "finite since an earlier call");
+    if (extras && bb_utf8_valid(extras, strlen(extras)) != strlen(extras))
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "session save: the extras are not UTF-8");
+    facts = make_facts(s, extras);
+    if (!facts || !list_tensors(&l, s, facts)) {
+        status = bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", path);
+        goto done;
+    }
+    BB_TRY(write_file(s, &l, path, err));
+done:
+    bb_release(&s->alloc, l.item);
+    bb_release(&s->alloc, facts);
+    return status;
+}
+
+/* -------------------------------------------------------------- opening ------------------ */
+
+static bb_status check_sum(const bb_container *c, bamba_error *err)
+{
+    const bb_tensor *stored = bb_tensors_find(c->tensor, c->n, "checksum");
+    unsigned char    sum[BB_HASH_BYTES];
+    bb_hash          h;
+
+    if (!stored || stored->dtype != BB_TYPE_U8 || stored->bytes != BB_HASH_BYTES
+        || !bb_tensors_find(c->tensor, c->n, "session"))
+        return bb_fail(err, BAMBA_ERR_FORMAT, "%s: expected a saved session, found other tensors",
+                       c->file);
+    bb_hash_begin(&h);
+    for (size_t i = 0; i < c->n; i++)
+        if (&c->tensor[i] != stored) hash_tensor(&h, &c->tensor[i], c->tensor[i].data);
+    bb_hash_end(&h, sum);
+    if (memcmp(sum, stored->data, sizeof sum) == 0) return BAMBA_OK;
+    return bb_fail(err, BAMBA_ERR_FORMAT, "%s: damaged: its checksum is not that of its content",
+                   c->file);
+}
+
+/* What the JSON says. */
+typedef struct facts {
+    size_t      position, known;
+    int         length;
+    const char *extras;                   /* of the document; NULL: none */
+} facts;
+
+static size_t read_size(const bb_json *j, const char *key)
+{
+    const char *text = bb_json_text(j, key);
+    char       *end;
+    const unsigned long long n = strtoull(text, &end, 10);
+
+    if (*end || n > SIZE_MAX / 2) bb_json_fail_key(j, key, BAMBA_ERR_FORMAT, "expected a number");
+    return (size_t)n;
+}
+
+static void expect_text(const bb_json *j, const char *key, const char *what, const char *expected)
+{
+    const char *found = bb_json_text(j, key);
+
+    if (strcmp(found, expected) != 0)
+        bb_json_fail_key(j, key, BAMBA_ERR_ARGUMENT, "the session was saved with another %s: expected "
+                         "'%s', found '%.40s'", what, expected, found);
+}
+
+static void read_facts(const bb_json *j, const bamba_model *m, facts *f)
+{
+    const bb_json extras = bb_json_get(j, "extras");
+    const int     version = bb_json_int(j, "version", 1, 1 << 20);
+    char          name[BB_HASH_TEXT];
+
+    if (version > VERSION)
+        bb_json_fail_key(j, "version", BAMBA_ERR_UNSUPPORTED, "expected %d, found %d: written by a "
+                         "newer version", VERSION, version);
+    bb_fingerprint(m, name);
+    expect_text(j, "architecture", "model", m->architecture);
+    expect_text(j, "model", "model, or with weights of other types", name);
+    expect_text(j, "kv_type", "type of keys and values", type_name(m->kv_type));
+    expect_text(j, "state_type", "type of states", type_name(m->state_type));
+    f->position = read_size(j, "position");
+    f->known = read_size(j, "known");
+    f->length = bb_json_int(j, "rotary_length", 0, INT32_MAX);
+    f->extras = extras.node ? bb_json_value_text(&extras, NULL) : NULL;
+    if (f->known > f->position)
+        bb_json_fail_key(j, "known", BAMBA_ERR_FORMAT, "expected at most the position");
+}
+
+/* The tensors are just those that the session has at its position. */
+static bb_status check_tensors(const bb_container *c, const listing *l, bamba_error *err)
+{
+    if (c->n != l->n + 1)
+        return bb_fail(err, BAMBA_ERR_FORMAT, "%s: expected %zu tensors, found %zu", c->file, l->n + 1,
+                       c->n);
+    for (size_t i = 0; i < l->n; i++) {
+        const bb_tensor *want = &l->item[i].t;
+        const bb_tensor *found = bb_tensors_find(c->tensor, c->n, want->name);
+        if (found && found->dtype == want->dtype && found->n_dims == want->n_dims
+            && memcmp(found->dim, want->dim, (size_t)want->n_dims * sizeof *want->dim) == 0) continue;
+        return bb_fail(err, BAMBA_ERR_FORMAT, "%s: '%s': expected %s, found %s", c->file, want->name,
+                       bb_shape_show(want->dtype, want->n_dims, want->dim).s,
+                       found ? bb_shape_show(found->dtype, found->n_dims, found->dim).s : "nothing");
+    }
+    return BAMBA_OK;
+}
+
+/* The arrays of each slot put together again, and loaded. */
+static bb_status load_slots(bamba_session *s, const bb_container *c, const listing *l, bamba_error *err)
+{
+    const bb_graph *g = s->model->graph;
+    unsigned char  *memory = bb_allocate(&s->alloc, l->most + 1, 1);
+    float          *scratch = bb_allocate(&s->alloc, bb_graph_scratch_floats(g) + 1, sizeof *scratch);
+    bb_status       status = BAMBA_OK;
+
+    if (!memory || !scratch)
+        status = bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", c->file);
+    for (size_t slot = 0; status == BAMBA_OK && slot < g->n_slots; slot++) {
+        if (!g->slot[slot]) continue;
+        for (size_t i = 0; i < l->n; i++) {
+            const item *it = &l->item[i];
+            if (it->t.data || it->slot != slot || it->t.bytes == 0) continue;
+            memcpy(memory + it->at, bb_tensors_find(c->tensor, c->n, it->name)->data, it->t.bytes);
+        }
+        g->slot[slot]->kind->load(g->slot[slot], &s->model->kernels, memory, s->position,
+                                  s->slot[slot].state[s->current], &s->slot[slot].cache, scratch);
+    }
+    bb_release(&s->alloc, memory);
+    bb_release(&s->alloc, scratch);
+    return status;
+}
+
+static bb_status load_tokens(bamba_session *s, const bb_container *c, bamba_error *err)
+{
+    const size_t     n = s->position - s->past.known;
+    const bb_tensor *tokens = bb_tensors_find(c->tensor, c->n, "tokens");
+    const bb_tensor *fed = bb_tensors_find(c->tensor, c->n, "fed");
+
+    if (n == 0) return BAMBA_OK;
+    memcpy(s->past.token, tokens->data, n * sizeof *s->past.token);
+    memcpy(s->past.fed, fed->data, n);
+    for (size_t i = 0; i < n; i++)
+        if (s->past.token[i] < 0 || s->past.token[i] >= s->model->graph->n_vocab)
+            return bb_fail(err, BAMBA_ERR_FORMAT, "%s: 'tokens': expected ids from 0 to %d, found %d",
+                           c->file, s->model->graph->n_vocab - 1, s->past.token[i]);
+    return BAMBA_OK;
+}
+
+static bb_status fill_session(bamba_session *s, const bb_container *c, const facts *f,
+                              bamba_error *err)
+{
+    bb_status status = BAMBA_OK;
+    listing   l = { 0 };
+
+    if (f->position > s->n_context)
+        return bb_fail(err, BAMBA_ERR_FULL, "%s: expected a context of at least %zu tokens, found %zu",
+                       c->file, f->position, s->n_context);
+    s->past.known = f->known;
+    if (!bb_past_reserve(&s->past, &s->alloc, f->position)
+        || !bb_pages_write(&s->pages, 0, bb_graph_n_pages(f->position), false)
+        || (f->extras && !(s->extras = bb_copy_text(&s->alloc, f->extras, strlen(f->extras)))))
+        return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", c->file);
+    s->position = f->position;
+    s->length = f->length;
+    bb_past_forget(&s->past, f->position, true);
+    if (!list_tensors(&l, s, "")) return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", c->file);
+    for (size_t i = 0; i < l.n; i++)      /* whose length is not known beforehand */
+        if (strcmp(l.item[i].name, "session") == 0)
+            l.item[i].t.dim[0] = bb_tensors_find(c->tensor, c->n, "session")->dim[0];
+    BB_TRY(check_tensors(c, &l, err));
+    BB_TRY(load_tokens(s, c, err));
+    BB_TRY(load_slots(s, c, &l, err));
+done:
+    bb_release(&s->alloc, l.item);
+    return status;
+}
+
+bamba_status bamba_session_open(bamba_session **out, const bamba_model *m, const char *path,
+                                const bamba_session_options *options, bamba_error *err)
+{
+    bb_status        status = BAMBA_OK;
+    bb_container    *c = NULL;
+    bb_json_doc     *doc = NULL;
+    bamba_session   *s = NULL;
+    const bb_tensor *t;
+    facts            f = { 0 };
+
+    if (!out || !path)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "session: %s is NULL", out ? "path" : "out");
+    *out = NULL;
+    BB_TRY(bamba_session_create(&s, m, options, err));
+    BB_TRY(bb_safetensors_open(&c, &s->alloc, path, err));
+    BB_TRY(check_sum(c, err));
+    t = bb_tensors_find(c->tensor, c->n, "session");
+    BB_TRY(bb_json_parse(&doc, &s->alloc, path, (const char *)t->data, t->bytes, 0, err));
+    const bb_json root = bb_json_root(doc);
+    read_facts(&root, m, &f);
+    BB_TRY(bb_json_status(doc, err));
+    BB_TRY(fill_session(s, c, &f, err));
+    *out = s;
+    s = NULL;
+done:
+    bb_json_close(doc);
+    bb_container_close(c);
+    bamba_session_free(s);
+    return status;
+}
+
+const char *bamba_session_extras(const bamba_session *s) { return s ? s->extras : NULL; }
