@@ -234,14 +234,14 @@ static void test_replay(void **unused)
             memset(from, 0, state_bytes);
             memset(to, 0xFF, state_bytes);
             k->replay(m, &l.kernels, log, 0, end, true, from, to, scratch);
-            k->save(m, &l.kernels, to, NULL, 0, found, scratch);
+            k->save(m, &l.kernels, to, NULL, 0, 0, found, scratch);
             assert_memory_equal(found, expected, bytes);
 
             memset(from, 0xFF, state_bytes);
-            k->load(m, &l.kernels, before, 0, from, NULL, scratch);
+            k->load(m, &l.kernels, before, 0, 0, from, NULL, scratch);
             k->replay(m, &l.kernels, log + (size_t)split * width, split, end - split, false, from, from,
                       scratch);
-            k->save(m, &l.kernels, from, NULL, 0, found, scratch);
+            k->save(m, &l.kernels, from, NULL, 0, 0, found, scratch);
             assert_memory_equal(found, expected, bytes);
         }
         for (int j = 0; j < SESSIONS; j++) free(l.session[j].log);
@@ -269,7 +269,7 @@ static void test_memory_and_print(void **unused)
         const bb_mixer *m = l.graph->block[0].use[0].mixer;
         assert_in_range(m->kind->state_bytes(m), window + rows * row, window + rows * row + 126);
         assert_int_equal(m->kind->saved_bytes(m, 1000), window + rows * n * sizeof(float));
-        assert_null(m->kind->cache_bytes);
+        assert_null(m->kind->page_bytes);
         assert_int_equal(l.graph->block[0].use[0].slot, 0);
         m->kind->print(m, &p);
         assert_string_equal(text, cases[i].line);
