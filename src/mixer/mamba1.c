@@ -454,8 +454,18 @@ static size_t saved_bytes(const bb_mixer *base, size_t n_positions)
     return window_bytes(m) + ssm_elements(m) * sizeof(float);
 }
 
-static void save(const bb_mixer *base, const bb_kernels *k, const void *state, const void *cache,
-                 size_t n_positions, void *out, float *scratch)
+static int parts(const bb_mixer *base, size_t n_positions, bb_part part[BB_MIXER_PARTS])
+{
+    const bb_mamba1_dims *d = &((const bb_mamba1 *)base)->dims;
+
+    (void)n_positions;
+    part[0] = (bb_part){ "window", BB_TYPE_F32, { (size_t)(d->d_conv - 1), (size_t)d->d_inner } };
+    part[1] = (bb_part){ "state", BB_TYPE_F32, { (size_t)d->d_inner, (size_t)d->d_state } };
+    return 2;
+}
+
+static void save(const bb_mixer *base, const bb_kernels *k, const void *state,
+                 const bb_pages *cache, size_t n_positions, void *out, float *scratch)
 {
     const bb_mamba1   *m = (const bb_mamba1 *)base;
     const struct state s = state_in(m, state);
@@ -468,7 +478,7 @@ static void save(const bb_mixer *base, const bb_kernels *k, const void *state, c
 }
 
 static void load(const bb_mixer *base, const bb_kernels *k, const void *in, size_t n_positions,
-                 void *state, void *cache, float *scratch)
+                 void *state, const bb_pages *cache, float *scratch)
 {
     const bb_mamba1   *m = (const bb_mamba1 *)base;
     const struct state s = state_in(m, state);
@@ -525,7 +535,7 @@ static void replay(const bb_mixer *base, const bb_kernels *k, const float *log, 
 
 /* One row at random, over and over. */
 static void fill(const bb_mixer *base, const bb_kernels *k, uint64_t seed, size_t n_positions,
-                 void *state, void *cache, float *scratch)
+                 void *state, const bb_pages *cache, float *scratch)
 {
     const bb_mamba1   *m = (const bb_mamba1 *)base;
     const struct state s = state_in(m, state);
@@ -579,8 +589,8 @@ static const bb_mixer_kind kind = {
     .name = "mamba1",
     .op_name = { "in_proj", "conv", "x_proj", "dt_proj", "scan", "gate", "out_proj" },
     .bind = bind, .print = print, .count = count, .scratch_bytes = scratch_bytes,
-    .forward = forward, .state_bytes = state_bytes, .saved_bytes = saved_bytes, .save = save,
-    .load = load, .log_floats = log_floats, .replay = replay, .fill = fill,
+    .forward = forward, .state_bytes = state_bytes, .saved_bytes = saved_bytes, .parts = parts,
+    .save = save, .load = load, .log_floats = log_floats, .replay = replay, .fill = fill,
     .scratch_floats = scratch_floats,
 };
 

@@ -269,7 +269,7 @@ static void test_memory_and_print(void **unused)
         const bb_mixer *m = l.graph->block[0].use[0].mixer;
         assert_in_range(m->kind->state_bytes(m), window + rows * row, window + rows * row + 126);
         assert_int_equal(m->kind->saved_bytes(m, 1000), window + rows * n * sizeof(float));
-        assert_null(m->kind->cache_bytes);
+        assert_null(m->kind->page_bytes);
         assert_int_equal(l.graph->block[0].use[0].slot, 0);
         m->kind->print(m, &p);
         assert_string_equal(text, cases[i].line);
