@@ -234,14 +234,14 @@ static void test_replay(void **unused)
             memset(from, 0, state_bytes);
             memset(to, 0xFF, state_bytes);
             k->replay(m, &l.kernels, log, 0, end, true, from, to, scratch);
-            k->save(m, &l.kernels, to, NULL, 0, found, scratch);
+            k->save(m, &l.kernels, to, NULL, 0, 0, found, scratch);
             assert_memory_equal(found, expected, bytes);
 
             memset(from, 0xFF, state_bytes);
-            k->load(m, &l.kernels, before, 0, from, NULL, scratch);
+            k->load(m, &l.kernels, before, 0, 0, from, NULL, scratch);
             k->replay(m, &l.kernels, log + (size_t)split * width, split, end - split, false, from, from,
                       scratch);
-            k->save(m, &l.kernels, from, NULL, 0, found, scratch);
+            k->save(m, &l.kernels, from, NULL, 0, 0, found, scratch);
             assert_memory_equal(found, expected, bytes);
         }
         for (int j = 0; j < SESSIONS; j++) free(l.session[j].log);
