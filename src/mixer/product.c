@@ -135,12 +135,24 @@ static int few_tile_rows(const bb_exec *e, const job *j)
     return divide_up(divide_up(share, divide_up(share, FEW_TILE)), together) * together;
 }
 
-/* Tiles that stay in the caches; smaller ones where they would not be enough for all threads. */
+/* Whether there are kernels for many rows, of the format or of what it is decoded to; BLAS otherwise. */
+static bool has_many(const bb_kernels *k, const bb_format *f)
+{
+    return f->many || (!f->few && k->format[BB_FORMAT_F32].many);
+}
+
+/* Tiles that stay in the caches; smaller ones where they would not be enough for all threads, but not
+   for BLAS, whose bits depend on the tile. */
 static int many_tile_rows(const bb_exec *e, const job *j)
 {
     int rows = 0;
 
-    for (int i = 0; i < j->n; i++) rows += j->product[i].linear->w.rows;
+    for (int i = 0; i < j->n; i++) {
+        const bb_product *p = &j->product[i];
+        if (!has_many(e->pass->k, p->linear->w.format)) return MANY_TILE;
+        if (p->pair && !has_many(e->pass->k, p->pair->w.format)) return MANY_TILE;
+        rows += p->linear->w.rows;
+    }
     const int share = divide_up(rows, e->pass->n_threads);
     return smaller(divide_up(share, BB_TILE_ROWS) * BB_TILE_ROWS, MANY_TILE);
 }
@@ -325,7 +337,7 @@ static void multiply(const bb_exec *e, const job *j, const bb_linear *l, const p
     if (!j->x->many)
         multiply_few(k, w, T, at->first, n, prepare_few(e, j, f), (float *)(void *)j->own.scratch,
                      y, ldy);
-    else if (f->many || (!f->few && k->format[BB_FORMAT_F32].many))
+    else if (has_many(k, f))
         multiply_many(k, j, w, at->first, n, prepare_many(e, j, f), y, ldy);
     else multiply_without(k, j, w, at->first, n, prepare_many(e, j, f), y, ldy);
     for (int t = 0; l->row_scale && t < T; t++)
