@@ -27,7 +27,7 @@ void bb_plan_back(const bb_facts *f, bb_plan *p)
 void bb_plan_layers(const bb_facts *f, bb_plan *p)
 {
     const bb_names   *n = f->names;
-    const double      times = factor(f->times.residual);
+    const double      mlp_times = factor(f->times.mlp);
     bb_mamba2_dims    mamba2 = f->mamba2;
     bb_attention_dims attention = f->attention;
     bb_mlp_dims       mlp = f->mlp;
@@ -38,12 +38,13 @@ void bb_plan_layers(const bb_facts *f, bb_plan *p)
     for (int l = 0; l < f->n_layers; l++) {
         bb_plan_layer(p, n->layer, l);
         bb_plan_block(p, n->mixer_norm);
-        bb_plan_use(p, f->is_attention[l] ? bb_plan_attention(p, n->attention, &attention)
-                                          : bb_plan_mamba2(p, n->mamba2, &mamba2), times);
+        if (f->is_attention[l])
+            bb_plan_use(p, bb_plan_attention(p, n->attention, &attention), factor(f->times.attention));
+        else bb_plan_use(p, bb_plan_mamba2(p, n->mamba2, &mamba2), factor(f->times.mamba2));
         if (!n->mlp) continue;
         bb_plan_block(p, n->mlp_norm);
-        if (moe.n_experts > 0) bb_plan_use(p, bb_plan_moe(p, n->moe, &moe), times);
-        bb_plan_use(p, bb_plan_mlp(p, n->mlp, &mlp), times);
+        if (moe.n_experts > 0) bb_plan_use(p, bb_plan_moe(p, n->moe, &moe), mlp_times);
+        bb_plan_use(p, bb_plan_mlp(p, n->mlp, &mlp), mlp_times);
     }
     bb_plan_back(f, p);
 }

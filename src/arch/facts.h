@@ -27,8 +27,8 @@ typedef struct bb_rope_factors {
     double shorter[BB_ROPE_PAIRS], longer[BB_ROPE_PAIRS];
 } bb_rope_factors;
 
-/* What embeddings, the output of every mixer and logits are multiplied by; 0: by 1. */
-typedef struct bb_multipliers { double embed, residual, logits; } bb_multipliers;
+/* What embeddings, the outputs of mixers and logits are multiplied by; 0: by 1. */
+typedef struct bb_multipliers { double embed, mamba2, attention, mlp, logits; } bb_multipliers;
 
 /* A reader starts from zeros. d_model of the dims is left 0: it is that of the network. */
 typedef struct bb_facts {

@@ -316,8 +316,7 @@ void bb_key_mamba2(const bb_json *c, bb_facts *f)
 
 /* -------------------------------------------------------------- multipliers -------------- */
 
-/* A finite number that is not 0. */
-static double read_multiplier(const bb_json *config, const char *key)
+double bb_key_multiplier(const bb_json *config, const char *key)
 {
     const double value = bb_json_float_or(config, key, 1.0);
 
@@ -329,12 +328,14 @@ static double read_multiplier(const bb_json *config, const char *key)
 
 void bb_key_granite(const bb_json *c, bb_facts *f)
 {
+    const double residual = bb_key_multiplier(c, "residual_multiplier");
+
     f->times = (bb_multipliers){
-        .embed = read_multiplier(c, "embedding_multiplier"),
-        .residual = read_multiplier(c, "residual_multiplier"),
-        .logits = 1.0 / read_multiplier(c, "logits_scaling"),
+        .embed = bb_key_multiplier(c, "embedding_multiplier"),
+        .mamba2 = residual, .attention = residual, .mlp = residual,
+        .logits = 1.0 / bb_key_multiplier(c, "logits_scaling"),
     };
-    f->attention.scale = (float)read_multiplier(c, "attention_multiplier");
+    f->attention.scale = (float)bb_key_multiplier(c, "attention_multiplier");
 }
 
 /* -------------------------------------------------------------- lists and texts ---------- */

@@ -32,6 +32,9 @@ void bb_key_mamba2(const bb_json *config, bb_facts *f);
 /* Mark the attention layers of n in layer_types, or layers_block_type; absent: all are Mamba. */
 void bb_key_layer_kinds(const bb_json *config, int n, bool *is_attention);
 
+/* A constant factor: finite and not 0; absent or null: 1. */
+double bb_key_multiplier(const bb_json *config, const char *key);
+
 /* Granite's multipliers, after bb_key_attention. */
 void bb_key_granite(const bb_json *config, bb_facts *f);
 
