@@ -24,7 +24,9 @@ static const struct { const char *part; where where; bool hybrid, transformer; }
     { "k_proj.",    ALL,    true,  true  },
     { "in_proj.",   FIRST,  true,  false },
     { "down_proj.", SPREAD, false, true  },
+    { "output_linear.", SPREAD, false, true },        /* a down_proj of Granite's */
     { "_proj.",     LAST,   false, true  },
+    { "_linear.",   LAST,   false, true  },
 };
 
 /* The number behind "layers." in a name; -1 if there is none. */

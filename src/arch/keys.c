@@ -263,7 +263,79 @@ void bb_key_attention(const bb_json *c, const bb_key_defaults *known, bb_facts *
         bb_json_fail_key(c, "num_key_value_heads", BAMBA_ERR_FORMAT,
                          "expected a divisor of num_attention_heads = %d, found %d", A,
                          a->n_kv_heads);
-    a->rope = read_rope(c, read_rotary(c, known, a->d_head), f->n_context, &f->rope);
+    if (!known->no_rope) a->rope = read_rope(c, read_rotary(c, known, a->d_head), f->n_context, &f->rope);
+}
+
+/* -------------------------------------------------------------- Mamba-2 ------------------ */
+
+/* Columns of a Mamba head. "mamba_d_head" is a number, "auto", or missing. */
+static int head_width(const bb_json *c, int d_inner, int n_heads)
+{
+    const bb_json key = bb_json_get(c, "mamba_d_head");
+
+    if (d_inner % n_heads != 0)
+        bb_json_fail_key(c, "mamba_n_heads", BAMBA_ERR_FORMAT,
+                         "expected a divisor of mamba_expand * hidden_size = %d, found %d", d_inner,
+                         n_heads);
+    if (bb_json_is_text(&key)) bb_key_expect(c, "mamba_d_head", "auto");
+    if (!key.node || bb_json_is_text(&key)) return d_inner / n_heads;
+
+    const int d_head = bb_json_int(c, "mamba_d_head", 1, BB_MAX_DIM);
+    if ((int64_t)d_head * n_heads != d_inner)
+        bb_json_fail(&key, BAMBA_ERR_FORMAT,
+                     "expected mamba_expand * hidden_size / mamba_n_heads = %d / %d, found %d",
+                     d_inner, n_heads, d_head);
+    return d_head;
+}
+
+void bb_key_mamba2(const bb_json *c, bb_facts *f)
+{
+    const int       D = f->d_model;
+    const int       expand = bb_json_int_or(c, "mamba_expand", 1, 64, 2);
+    const int       H = bb_json_int_or(c, "mamba_n_heads", 1, BB_MAX_DIM, 128);
+    bb_mamba2_dims *m = &f->mamba2;
+
+    *m = (bb_mamba2_dims){
+        .n_heads   = H,
+        .d_state   = bb_json_int_or(c, "mamba_d_state", 1, BB_MAX_DIM, 256),
+        .n_groups  = bb_json_int_or(c, "mamba_n_groups", 1, BB_MAX_DIM, 1),
+        .d_conv    = bb_json_int_or(c, "mamba_d_conv", 1, 64, 4),
+        .conv_bias = bb_json_bool_or(c, "mamba_conv_bias", true),
+        .proj_bias = bb_json_bool_or(c, "mamba_proj_bias", false),
+        .epsilon   = (float)f->epsilon,
+    };
+    if ((int64_t)expand * D > BB_MAX_DIM)
+        bb_json_fail_key(c, "mamba_expand", BAMBA_ERR_UNSUPPORTED,
+                         "mamba_expand * hidden_size is above %d", BB_MAX_DIM);
+    else m->d_head = head_width(c, expand * D, H);
+    if (H % m->n_groups != 0)
+        bb_json_fail_key(c, "mamba_n_groups", BAMBA_ERR_FORMAT,
+                         "expected a divisor of mamba_n_heads = %d, found %d", H, m->n_groups);
+    bb_key_limits(c, "time_step_limit", &m->dt_min, &m->dt_max);
+}
+
+/* -------------------------------------------------------------- multipliers -------------- */
+
+double bb_key_multiplier(const bb_json *config, const char *key)
+{
+    const double value = bb_json_float_or(config, key, 1.0);
+
+    if (value == 0.0 || !isfinite(value))
+        bb_json_fail_key(config, key, BAMBA_ERR_FORMAT, "expected a number that is not 0, found %g",
+                         value);
+    return value;
+}
+
+void bb_key_granite(const bb_json *c, bb_facts *f)
+{
+    const double residual = bb_key_multiplier(c, "residual_multiplier");
+
+    f->times = (bb_multipliers){
+        .embed = bb_key_multiplier(c, "embedding_multiplier"),
+        .mamba2 = residual, .attention = residual, .mlp = residual,
+        .logits = 1.0 / bb_key_multiplier(c, "logits_scaling"),
+    };
+    f->attention.scale = (float)bb_key_multiplier(c, "attention_multiplier");
 }
 
 /* -------------------------------------------------------------- Mamba -------------------- */
@@ -311,6 +383,33 @@ void bb_key_mark(const bb_json *config, const char *key, int n, bool *marked)
         if (v >= 0 && v < n) marked[v] = true;
         else bb_json_fail(&element, BAMBA_ERR_FORMAT,
                           "expected an integer from 0 to %d, found %lld", n - 1, (long long)v);
+    }
+}
+
+void bb_key_layer_kinds(const bb_json *config, int n, bool *is_attention)
+{
+    static const struct { const char *name; bool is_attention; } known[] = {
+        { "mamba", false }, { "linear_attention", false }, { "attention", true },
+        { "full_attention", true },
+    };
+    const char   *key = bb_json_has(config, "layer_types") ? "layer_types" : "layers_block_type";
+    const bb_json list = bb_json_get(config, key);
+    const size_t  count = bb_json_length(&list);
+
+    if (!list.node) return;
+    if (!bb_json_is_array(&list) || count != (size_t)n) {
+        bb_json_fail(&list, BAMBA_ERR_FORMAT, "expected a list of num_hidden_layers = %d names, "
+                     "found %zu", n, count);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const bb_json element = bb_json_at(&list, i);
+        const char   *name = bb_json_value_text(&element, NULL);
+        size_t        k = 0;
+        while (k < 4 && name && strcmp(name, known[k].name) != 0) k++;
+        if (name && k < 4) is_attention[i] = known[k].is_attention;
+        else bb_json_fail(&element, BAMBA_ERR_UNSUPPORTED,
+                          "expected 'mamba' or 'attention', found '%.40s'", name ? name : "");
     }
 }
 

@@ -412,10 +412,13 @@ void bb_bind_vector(bb_binder *b, const float **out, const char *name, int n, bb
 void bb_bind_slice(bb_binder *b, bb_linear *out, const char *name, int rows, int cols,
                    bb_slice slice)
 {
-    bb_linear l = { .id = b->n_linears };
+    bb_linear l = { .first = slice.index * slice.of + slice.first };
 
-    name_linear(b, name, cols);
-    b->n_linears++;
+    if (l.first == 0) {
+        name_linear(b, name, cols);
+        b->n_linears++;
+    }
+    l.id = b->n_linears - 1;
     bind_matrix(b, &l.w, &l.row_scale, BB_ROLE_PROJECTION, name, rows, cols, slice);
     if (!b->skip) *out = l;
 }
@@ -431,6 +434,14 @@ void bb_bind_linear(bb_binder *b, bb_linear *out, const char *name, int rows, in
     if (!has_bias) return;
     snprintf(full, sizeof full, "%s.bias", name);
     bb_bind_vector(b, &out->bias, full, rows, BB_RANGE_BIAS);
+}
+
+uint64_t bb_bind_begin_routed(const bb_binder *b) { return b->stats.weights_bytes; }
+
+void bb_bind_end_routed(bb_binder *b, uint64_t begun, int used, int of)
+{
+    const uint64_t bytes = b->stats.weights_bytes - begun;
+    b->stats.weights_bytes = begun + bytes / (uint64_t)of * (uint64_t)used;
 }
 
 void bb_bind_map(bb_binder *b, const float *values, int n, float (*map)(float))

@@ -555,6 +555,7 @@ static void print(const bb_mixer *base, bb_printer *p)
     bb_print(p, "%d -> %d heads (%d kv) x %d", d->d_model, d->n_heads, d->n_kv_heads, d->d_head);
     bb_rope_print(&d->rope, d->d_head, p);
     if (d->bias) bb_print(p, ", bias");
+    if (d->scale != 1.0f / sqrtf((float)d->d_head)) bb_print(p, ", scale %g", (double)d->scale);
     if (d->d_out != d->d_model) bb_print(p, ", -> %d", d->d_out);
 }
 

@@ -65,15 +65,58 @@ typedef struct bb_attention_dims {
 bb_mixer *bb_plan_attention(bb_plan *p, const char *prefix, const bb_attention_dims *dims);
 
 /* down(silu(gate(x)) · up(x)), or, without a gate, down(relu(up(x))²).
-   Tensors: gate_proj, up_proj, down_proj. */
+   Tensors: gate_proj, up_proj, down_proj; or as the dims name them. */
 typedef enum bb_activation { BB_ACT_SILU_GATED, BB_ACT_RELU2, BB_N_ACTIVATIONS } bb_activation;
 
 typedef struct bb_mlp_dims {
     int           d_model, d_ff;
     bool          bias;
     bb_activation activation;
+    /* One tensor [2·d_ff, d_model] with the gate's rows before those of up, without a bias; NULL:
+       two tensors. */
+    const char   *gate_up;                /* "input_linear.weight" */
+    const char   *down;                   /* "output_linear"; NULL: "down_proj" */
 } bb_mlp_dims;
 
 bb_mixer *bb_plan_mlp(bb_plan *p, const char *prefix, const bb_mlp_dims *dims);
+
+/* A mixture of experts: Σ weight · expert(x), over the experts that a router chooses for each row. An
+   expert is an MLP without biases. A shared expert, which all rows use, is an MLP beside it in the
+   block. Source: Shazeer et al. 2017, arXiv:1701.06538; DeepSeek-AI 2024, arXiv:2412.19437. */
+typedef enum bb_router {
+    BB_ROUTER_TOP_SOFTMAX,                /* softmax over the chosen alone */
+    BB_ROUTER_SOFTMAX,                    /* softmax over all */
+    BB_ROUTER_SIGMOID
+} bb_router;
+
+/* Names of tensors behind the mixer's prefix. Of experts one by one: with a %d, their number. */
+typedef struct bb_moe_names {
+    const char *router;                   /* "router.layer.weight" [E, d_model] */
+    const char *correction;               /* [E] is added to scores for choosing alone; NULL */
+    const char *in_stack, *out_stack;     /* "input_linear.weight" [E, 2·d_ff, d_in], gates first, and
+                                             "output_linear.weight" [E, d_in, d_ff]; NULL: */
+    const char *gate, *up, *down;         /* "experts.%d.gate_proj.weight" … */
+    const char *latent_in, *latent_out;   /* "fc1_latent_proj"; if there is a latent space */
+} bb_moe_names;
+
+typedef struct bb_moe_dims {
+    int           d_model, d_ff;          /* d_ff of one expert */
+    int           n_experts, n_used;      /* n_used: of a row */
+    bb_activation activation;
+    bb_router     router;
+    /* Experts are in n_groups equal groups of at least two; a row chooses from the n_top_groups whose
+       two best scores are best in sum. 0: from all. */
+    int           n_groups, n_top_groups;
+    bool          normalise;              /* weights are divided by their sum */
+    float         scaling;                /* of the weights; 0: 1 */
+    int           d_latent;               /* the experts' input and output are projected to and from
+                                             so many columns; 0: they have d_model */
+    bool          latent_bias;
+    bb_moe_names  names;
+} bb_moe_dims;
+
+enum { BB_MOE_MOST_GROUPS = 256 };
+
+bb_mixer *bb_plan_moe(bb_plan *p, const char *prefix, const bb_moe_dims *dims);
 
 #endif

@@ -20,6 +20,17 @@ static const struct shape {
     int         n_vocab, n_layers, d_model, n_context;
 } shapes[] = {
     { "bamba-9b",           "bamba",  UINT64_C(9780235392), 128256, 32, 4096, 262144 },
+    { "granite-4.0-h-350m", "granitemoehybrid", UINT64_C(340332224), 100352, 32, 768, 32768 },
+    { "granite-4.0-h-1b", "granitemoehybrid", UINT64_C(1461538368), 100352, 40, 1536, 131072 },
+    { "granite-4.0-h-micro", "granitemoehybrid", UINT64_C(3191396096), 100352, 40, 2048, 131072 },
+    { "granite-4.0-h-tiny", "granitemoehybrid", UINT64_C(6939037248), 100352, 40, 1536, 131072 },
+    { "granite-4.0-h-small", "granitemoehybrid", UINT64_C(32207337984), 100352, 40, 4096, 131072 },
+    { "granite-4.0-350m", "granitemoehybrid", UINT64_C(352379904), 100352, 28, 1024, 32768 },
+    { "granite-4.0-1b", "granitemoehybrid", UINT64_C(1631750144), 100352, 40, 2048, 131072 },
+    { "granite-4.0-micro", "granitemoehybrid", UINT64_C(3402836480), 100352, 40, 2560, 131072 },
+    { "granite-4.1-3b", "granite", UINT64_C(3402836480), 100352, 40, 2560, 131072 },
+    { "granite-4.1-8b", "granite", UINT64_C(8380551168), 100352, 40, 4096, 131072 },
+    { "granite-4.1-30b", "granite", UINT64_C(28865728512), 100352, 64, 4096, 131072 },
     { "hybrid-1b",          "bamba",  UINT64_C(1218615424),  32000, 16, 2048,   8192 },
     { "llama-1b",           "llama",  UINT64_C(1221675008),  32000, 20, 2048,   8192 },
     { "llama-3.1-8b",       "llama",  UINT64_C(8030261248), 128256, 32, 4096, 131072 },
@@ -40,7 +51,6 @@ static const struct shape {
     { "codestral-mamba-7b", "mamba2", UINT64_C(7285403648),  32768, 64, 4096,      0 },
     /* not implemented: refused by this name */
     { "falcon-h1-0.5b",     "falcon_h1",       0, 0, 0, 0, 0 },
-    { "granite-4.0-h-350m", "granitemoehybrid", 0, 0, 0, 0, 0 },
     { "nemotron-h-8b",      "nemotron_h",      0, 0, 0, 0, 0 },
 };
 enum { N_SHAPES = sizeof shapes / sizeof shapes[0] };
@@ -84,7 +94,8 @@ static void test_sizes(void **unused)
 static void test_plans(void **unused)
 {
     static const char *const names[] = { "llama-3.1-8b", "mamba-130m", "mamba2-130m",
-                                         "codestral-mamba-7b", "falcon-mamba-7b" };
+                                         "codestral-mamba-7b", "falcon-mamba-7b",
+                                         "granite-4.0-h-tiny" };
 
     (void)unused;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {

@@ -20,12 +20,13 @@ typedef struct mlp_case {
 } mlp_case;
 
 static const mlp_case cases[] = {
-    { "plain",  { 24, 40, false, BB_ACT_SILU_GATED },  BB_TYPE_F32 },
-    { "biases", { 20, 33, true, BB_ACT_SILU_GATED },   BB_TYPE_BF16 },
-    { "wide",   { 31, 150, true, BB_ACT_SILU_GATED },  BB_TYPE_F16 },
-    { "narrow", { 40, 1, false, BB_ACT_SILU_GATED },   BB_TYPE_BF16 },
-    { "relu2",  { 24, 40, true, BB_ACT_RELU2 },  BB_TYPE_F32 },
-    { "relu2 wide", { 20, 180, false, BB_ACT_RELU2 }, BB_TYPE_BF16 },
+    { "plain",  { .d_model = 24, .d_ff = 40 }, BB_TYPE_F32 },
+    { "biases", { .d_model = 20, .d_ff = 33, .bias = true }, BB_TYPE_BF16 },
+    { "wide",   { .d_model = 31, .d_ff = 150, .bias = true }, BB_TYPE_F16 },
+    { "narrow", { .d_model = 40, .d_ff = 1 }, BB_TYPE_BF16 },
+    { "relu2",  { .d_model = 24, .d_ff = 40, .bias = true, .activation = BB_ACT_RELU2 }, BB_TYPE_F32 },
+    { "relu2 wide", { .d_model = 20, .d_ff = 180, .activation = BB_ACT_RELU2 }, BB_TYPE_BF16 },
+    { "fused",  { .d_model = 24, .d_ff = 40, .gate_up = "in.weight", .down = "out" }, BB_TYPE_BF16 },
 };
 
 static const int script[][SESSIONS] = {
@@ -44,6 +45,13 @@ static void add_weights(const mlp_case *c, store *s)
     const bb_mlp_dims *d = &c->dims;
     uint64_t           seed = 7;
 
+    if (d->gate_up) {
+        lab_add(s, "m.in.weight", lab_dtype(c->type), 0, 1 / sqrt(d->d_model), &seed,
+                (const int[]){ 2 * d->d_ff, d->d_model, 0 });
+        lab_add(s, "m.out.weight", lab_dtype(c->type), 0, 1 / sqrt(d->d_ff), &seed,
+                (const int[]){ d->d_model, d->d_ff, 0 });
+        return;
+    }
     if (d->activation == BB_ACT_SILU_GATED)
         lab_add(s, "m.gate_proj.weight", lab_dtype(c->type), 0, 1 / sqrt(d->d_model), &seed,
             (const int[]){ d->d_ff, d->d_model, 0 });

@@ -311,12 +311,16 @@ void refer_mlp(const bb_mlp_dims *d, const store *s, const char *prefix, const d
 {
     const int  D = d->d_model, F = d->d_ff;
     const bool is_gated = d->activation == BB_ACT_SILU_GATED;
-    linear     up = read_linear(s, prefix, "up_proj", d->bias);
-    linear     down = read_linear(s, prefix, "down_proj", d->bias);
-    linear     gate = { NULL, NULL };
+    linear     down = read_linear(s, prefix, d->down ? d->down : "down_proj", d->bias);
+    linear     gate = { NULL, NULL }, up = { NULL, NULL };
     double    *u = zeros((size_t)F, sizeof *u), *g = zeros((size_t)F, sizeof *g);
 
-    if (is_gated) gate = read_linear(s, prefix, "gate_proj", d->bias);
+    if (!d->gate_up) up = read_linear(s, prefix, "up_proj", d->bias);
+    if (d->gate_up) {
+        gate.w = values(s, prefix, d->gate_up);
+        up.w = zeros((size_t)(F * D), sizeof *up.w);
+        memcpy(up.w, gate.w + F * D, (size_t)(F * D) * sizeof *up.w);
+    } else if (is_gated) gate = read_linear(s, prefix, "gate_proj", d->bias);
     for (int t = 0; t < n; t++) {
         lab_multiply(up.w, up.b, F, D, x + t * D, u);
         if (is_gated) lab_multiply(gate.w, gate.b, F, D, x + t * D, g);
@@ -325,4 +329,112 @@ void refer_mlp(const bb_mlp_dims *d, const store *s, const char *prefix, const d
         lab_multiply(down.w, down.b, D, F, u, out + t * D);
     }
     free_linear(&up), free_linear(&down), free_linear(&gate), free(u), free(g);
+}
+
+/* -------------------------------------------------------------- experts ------------------ */
+
+/* An expert's matrix out of a stack, or on its own. */
+static double *read_expert(const store *s, const char *prefix, const char *stack, const char *one, int i,
+                           size_t elements)
+{
+    char name[64];
+
+    if (!stack) {
+        snprintf(name, sizeof name, "%.*s%d%s", (int)(strstr(one, "%d") - one), one, i,
+                 strstr(one, "%d") + 2);
+        return values(s, prefix, name);
+    }
+    double *all = values(s, prefix, stack), *part = zeros(elements, sizeof *part);
+    memcpy(part, all + (size_t)i * elements, elements * sizeof *part);
+    free(all);
+    return part;
+}
+
+/* out [D] += weight · expert(x) */
+static void add_expert(const bb_moe_dims *d, const store *s, const char *prefix, int i, double weight,
+                       const double *x, double *out)
+{
+    const bb_moe_names *n = &d->names;
+    const int           D = d->d_model, F = d->d_ff;
+    const bool          is_gated = d->activation == BB_ACT_SILU_GATED;
+    const size_t        size = (size_t)D * (size_t)F;
+    double *in = read_expert(s, prefix, n->in_stack, n->up, i, is_gated && n->in_stack ? 2 * size : size);
+    double *gate = !is_gated ? NULL : n->in_stack ? in : read_expert(s, prefix, NULL, n->gate, i, size);
+    double *down = read_expert(s, prefix, n->out_stack, n->down, i, size);
+    double *u = zeros((size_t)F, sizeof *u), *g = zeros((size_t)F, sizeof *g);
+    double *y = zeros((size_t)D, sizeof *y);
+
+    lab_multiply(is_gated && n->in_stack ? in + size : in, NULL, F, D, x, u);
+    if (is_gated) lab_multiply(gate, NULL, F, D, x, g);
+    for (int j = 0; j < F; j++) u[j] = is_gated ? u[j] * silu(g[j]) : fmax(u[j], 0) * fmax(u[j], 0);
+    lab_multiply(down, NULL, D, F, u, y);
+    for (int j = 0; j < D; j++) out[j] += weight * y[j];
+    if (gate != in) free(gate);
+    free(in), free(down), free(u), free(g), free(y);
+}
+
+/* How many of the scores are better: larger, or as large with a lower number. */
+static int rank_of(const double *score, int n, int i)
+{
+    int rank = 0;
+
+    for (int j = 0; j < n; j++) rank += score[j] > score[i] || (score[j] == score[i] && j < i);
+    return rank;
+}
+
+/* Only the best groups stay: the others' choices become infinitely bad. */
+static void drop_groups(const bb_moe_dims *d, double *choice)
+{
+    const int size = d->n_experts / d->n_groups;
+    double   *rating = zeros((size_t)d->n_groups, sizeof *rating);
+
+    for (int g = 0; g < d->n_groups; g++)
+        for (int i = 0; i < size; i++)
+            if (rank_of(choice + g * size, size, i) < 2) rating[g] += choice[g * size + i];
+    for (int g = 0; g < d->n_groups; g++)
+        for (int i = 0; rank_of(rating, d->n_groups, g) >= d->n_top_groups && i < size; i++)
+            choice[g * size + i] = -INFINITY;
+    free(rating);
+}
+
+/* weight [E] of each expert for scores [E], 0 for those not chosen. */
+static void refer_router(const bb_moe_dims *d, const double *correction, const double *score,
+                         double *weight)
+{
+    const int E = d->n_experts;
+    double    all = 0, chosen = 0, *choice = zeros((size_t)E, sizeof *choice);
+    bool      is_sigmoid = d->router == BB_ROUTER_SIGMOID;
+
+    for (int i = 0; i < E; i++) {
+        weight[i] = is_sigmoid ? 1 / (1 + exp(-score[i])) : exp(score[i]);
+        all += weight[i];
+        choice[i] = weight[i] + (correction ? correction[i] : 0);
+    }
+    if (d->n_groups) drop_groups(d, choice);
+    for (int i = 0; i < E; i++) {
+        if (rank_of(choice, E, i) >= d->n_used) weight[i] = 0;
+        chosen += weight[i];
+    }
+    const double sum = d->normalise || d->router == BB_ROUTER_TOP_SOFTMAX ? chosen
+                     : is_sigmoid ? 1 : all;
+    for (int i = 0; i < E; i++) weight[i] *= (d->scaling ? (double)d->scaling : 1) / sum;
+    free(choice);
+}
+
+void refer_moe(const bb_moe_dims *d, const store *s, const char *prefix, const double *x, int n,
+               double *out)
+{
+    const int D = d->d_model, E = d->n_experts;
+    double   *router = values(s, prefix, d->names.router);
+    double   *correction = d->names.correction ? values(s, prefix, d->names.correction) : NULL;
+    double   *score = zeros((size_t)E, sizeof *score), *weight = zeros((size_t)E, sizeof *weight);
+
+    for (int t = 0; t < n; t++) {
+        lab_multiply(router, NULL, E, D, x + t * D, score);
+        refer_router(d, correction, score, weight);
+        for (int i = 0; i < D; i++) out[t * D + i] = 0;
+        for (int i = 0; i < E; i++)
+            if (weight[i] != 0) add_expert(d, s, prefix, i, weight[i], x + t * D, out + t * D);
+    }
+    free(router), free(correction), free(score), free(weight);
 }
