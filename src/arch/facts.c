@@ -1,6 +1,29 @@
 /* facts.c - the plan of a network whose layers are a mixer and maybe an MLP. */
 #include "arch/facts.h"
 
+static double factor(double times) { return times != 0.0 ? times : 1.0; }
+
+void bb_plan_front(const bb_facts *f, bb_plan *p)
+{
+    const bb_names *n = f->names;
+
+    bb_plan_begin(p, f->d_model, f->n_vocab, f->epsilon);
+    bb_plan_scales(p, factor(f->times.embed), factor(f->times.logits));
+    bb_plan_padded(p, f->n_rows);
+    bb_plan_base(p, n->base);
+    bb_plan_embed(p, n->embed);
+    if (n->embed_alias) bb_plan_embed_alias(p, n->embed_alias);
+}
+
+void bb_plan_back(const bb_facts *f, bb_plan *p)
+{
+    const bb_names *n = f->names;
+
+    bb_plan_head(p, n->norm, f->tied ? NULL : n->head);
+    if (f->tied) bb_plan_tied_head(p, n->head);
+    bb_plan_leftovers(p, n->unused);
+}
+
 void bb_plan_layers(const bb_facts *f, bb_plan *p)
 {
     const bb_names   *n = f->names;
@@ -9,11 +32,7 @@ void bb_plan_layers(const bb_facts *f, bb_plan *p)
     bb_mlp_dims       mlp = f->mlp;
 
     mamba2.d_model = attention.d_model = mlp.d_model = f->d_model;
-    bb_plan_begin(p, f->d_model, f->n_vocab, f->epsilon);
-    bb_plan_padded(p, f->n_rows);
-    bb_plan_base(p, n->base);
-    bb_plan_embed(p, n->embed);
-    if (n->embed_alias) bb_plan_embed_alias(p, n->embed_alias);
+    bb_plan_front(f, p);
     for (int l = 0; l < f->n_layers; l++) {
         bb_plan_layer(p, n->layer, l);
         bb_plan_block(p, n->mixer_norm);
@@ -23,7 +42,5 @@ void bb_plan_layers(const bb_facts *f, bb_plan *p)
         bb_plan_block(p, n->mlp_norm);
         bb_plan_use(p, bb_plan_mlp(p, n->mlp, &mlp), 1.0);
     }
-    bb_plan_head(p, n->norm, f->tied ? NULL : n->head);
-    if (f->tied) bb_plan_tied_head(p, n->head);
-    bb_plan_leftovers(p, n->unused);
+    bb_plan_back(f, p);
 }

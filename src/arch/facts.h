@@ -26,6 +26,9 @@ typedef struct bb_rope_factors {
     double shorter[BB_ROPE_PAIRS], longer[BB_ROPE_PAIRS];
 } bb_rope_factors;
 
+/* What embeddings, the outputs of mixers and logits are multiplied by; 0: by 1. */
+typedef struct bb_multipliers { double embed, mamba2, attention, mlp, logits; } bb_multipliers;
+
 /* A reader starts from zeros. d_model of the dims is left 0: it is that of the network. */
 typedef struct bb_facts {
     const bb_names   *names;
@@ -39,10 +42,15 @@ typedef struct bb_facts {
     bb_mamba2_dims    mamba2;
     bb_attention_dims attention;
     bb_mlp_dims       mlp;
+    bb_multipliers    times;
     bb_rope_factors   rope;
 } bb_facts;
 
 /* Plan layers of one mixer each, attention or Mamba-2, and an MLP if the names have one. */
 void bb_plan_layers(const bb_facts *f, bb_plan *p);
+
+/* The parts of a plan before its layers and behind them. */
+void bb_plan_front(const bb_facts *f, bb_plan *p);
+void bb_plan_back(const bb_facts *f, bb_plan *p);
 
 #endif

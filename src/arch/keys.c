@@ -266,6 +266,97 @@ void bb_key_attention(const bb_json *c, const bb_key_defaults *known, bb_facts *
     a->rope = read_rope(c, read_rotary(c, known, a->d_head), f->n_context, &f->rope);
 }
 
+/* -------------------------------------------------------------- Mamba-2 ------------------ */
+
+/* The inner columns: mamba_d_ssm, in a family that has the key, or a multiple of d_model. */
+static int read_inner(const bb_json *c, int d_ssm, int D)
+{
+    const int  expand = bb_json_int_or(c, "mamba_expand", 1, 64, 2);
+    const bool is_null = bb_json_is_member(c, "mamba_d_ssm") && !bb_json_has(c, "mamba_d_ssm");
+
+    if (d_ssm > 0 && !is_null) return bb_json_int_or(c, "mamba_d_ssm", 1, BB_MAX_DIM, d_ssm);
+    if ((int64_t)expand * D <= BB_MAX_DIM) return expand * D;
+    bb_json_fail_key(c, "mamba_expand", BAMBA_ERR_UNSUPPORTED,
+                     "mamba_expand * hidden_size is above %d", BB_MAX_DIM);
+    return D;
+}
+
+/* Columns of a head of n_heads. "mamba_d_head" is a number, "auto", or missing. */
+static int head_width(const bb_json *c, int d_inner, int n_heads)
+{
+    const bb_json key = bb_json_get(c, "mamba_d_head");
+
+    if (d_inner % n_heads != 0)
+        bb_json_fail_key(c, "mamba_n_heads", BAMBA_ERR_FORMAT,
+                         "expected a divisor of the %d inner columns, found %d", d_inner, n_heads);
+    if (bb_json_is_text(&key)) bb_key_expect(c, "mamba_d_head", "auto");
+    if (!key.node || bb_json_is_text(&key)) return d_inner / n_heads;
+
+    const int d_head = bb_json_int(c, "mamba_d_head", 1, BB_MAX_DIM);
+    if ((int64_t)d_head * n_heads != d_inner)
+        bb_json_fail(&key, BAMBA_ERR_FORMAT,
+                     "expected inner columns / mamba_n_heads = %d / %d, found %d", d_inner, n_heads,
+                     d_head);
+    return d_head;
+}
+
+void bb_key_mamba2(const bb_json *c, int d_ssm, bb_facts *f)
+{
+    const int       H = bb_json_int_or(c, "mamba_n_heads", 1, BB_MAX_DIM, 128);
+    const bool      proj_bias = bb_json_bool_or(c, "mamba_proj_bias", false);
+    bb_mamba2_dims *m = &f->mamba2;
+
+    *m = (bb_mamba2_dims){
+        .n_heads   = H,
+        .d_head    = head_width(c, read_inner(c, d_ssm, f->d_model), H),
+        .d_state   = bb_json_int_or(c, "mamba_d_state", 1, BB_MAX_DIM, 256),
+        .n_groups  = bb_json_int_or(c, "mamba_n_groups", 1, BB_MAX_DIM, 1),
+        .d_conv    = bb_json_int_or(c, "mamba_d_conv", 1, 64, 4),
+        .conv_bias = bb_json_bool_or(c, "mamba_conv_bias", true),
+        .in_bias   = proj_bias,
+        .out_bias  = proj_bias,
+        .epsilon   = (float)f->epsilon,
+    };
+    if (H % m->n_groups != 0)
+        bb_json_fail_key(c, "mamba_n_groups", BAMBA_ERR_FORMAT,
+                         "expected a divisor of mamba_n_heads = %d, found %d", H, m->n_groups);
+    bb_key_limits(c, "time_step_limit", &m->dt_min, &m->dt_max);
+}
+
+/* -------------------------------------------------------------- multipliers -------------- */
+
+static double check_multiplier(const bb_json *value)
+{
+    const double v = bb_json_value_float(value);
+
+    if (v == 0.0 || !isfinite(v))
+        bb_json_fail(value, BAMBA_ERR_FORMAT, "expected a number that is not 0, found %g", v);
+    return v;
+}
+
+double bb_key_multiplier(const bb_json *config, const char *key)
+{
+    const bb_json value = bb_json_get(config, key);
+    return value.node ? check_multiplier(&value) : 1.0;
+}
+
+void bb_key_multipliers(const bb_json *config, const char *key, int n, double *out)
+{
+    const bb_json list = bb_json_get(config, key);
+
+    for (int i = 0; i < n; i++) out[i] = 1.0;
+    if (!list.node) return;
+    if (!bb_json_is_array(&list) || bb_json_length(&list) != (size_t)n) {
+        bb_json_fail(&list, BAMBA_ERR_FORMAT, "expected a list of %d numbers, found %zu", n,
+                     bb_json_length(&list));
+        return;
+    }
+    for (int i = 0; i < n; i++) {
+        const bb_json element = bb_json_at(&list, (size_t)i);
+        out[i] = check_multiplier(&element);
+    }
+}
+
 /* -------------------------------------------------------------- lists and texts ---------- */
 
 void bb_key_mark(const bb_json *config, const char *key, int n, bool *marked)

@@ -85,7 +85,7 @@ static void read_transformers(const bb_json *c, bb_facts *f)
         .n_groups  = bb_json_int(c, "n_groups", 1, BB_MAX_DIM),
         .d_conv    = bb_json_int_or(c, "conv_kernel", 1, 64, 4),
         .conv_bias = bb_json_bool_or(c, "use_conv_bias", true),
-        .proj_bias = bb_json_bool_or(c, "use_bias", false),
+        .in_bias   = bb_json_bool_or(c, "use_bias", false),
     };
     if ((int64_t)f->mamba2.n_heads * f->mamba2.d_head != (int64_t)expand * D)
         bb_json_fail_key(c, "num_heads", BAMBA_ERR_FORMAT,
@@ -140,7 +140,7 @@ static void read_mamba_ssm(const bb_json *c, bb_facts *f)
         .n_groups  = bb_json_int_or(ssm, "ngroups", 1, BB_MAX_DIM, 1),
         .d_conv    = bb_json_int_or(ssm, "d_conv", 1, 64, 4),
         .conv_bias = bb_json_bool_or(ssm, "conv_bias", true),
-        .proj_bias = bb_json_bool_or(ssm, "bias", false),
+        .in_bias   = bb_json_bool_or(ssm, "bias", false),
     };
     f->mamba2.n_heads = count_heads(ssm, "headdim", expand, D, f->mamba2.d_head);
     expect_groups(ssm, "ngroups", &f->mamba2);
@@ -198,6 +198,7 @@ static void read(const bb_json *c, bb_facts *f)
     if (is_mistral(c)) read_mistral(c, f);
     else if (is_mamba_ssm(c)) read_mamba_ssm(c, f);
     else read_transformers(c, f);
+    f->mamba2.out_bias = f->mamba2.in_bias;
     f->mamba2.epsilon = (float)f->epsilon;
 }
 

@@ -433,6 +433,28 @@ void bb_bind_linear(bb_binder *b, bb_linear *out, const char *name, int rows, in
     bb_bind_vector(b, &out->bias, full, rows, BB_RANGE_BIAS);
 }
 
+static double or_one(double factor) { return factor != 0.0 ? factor : 1.0; }
+
+/* Both of the vectors that are scaled are ours: copies in the arena. */
+void bb_bind_factors(bb_binder *b, bb_linear *l, const bb_factor *list)
+{
+    bool is_needed = false;
+
+    for (const bb_factor *f = list; f->rows; f++) is_needed |= or_one(f->product) != 1.0;
+    if (b->skip || b->first.code != BAMBA_OK) return;
+    if (is_needed && !l->row_scale) {
+        float *ones = bb_take(&b->arena, (size_t)l->w.rows, sizeof *ones);
+        for (int i = 0; b->pass == ATTACH && i < l->w.rows; i++) ones[i] = 1.0f;
+        l->row_scale = ones;
+        b->stats.weights_bytes += (uint64_t)l->w.rows * sizeof *ones;
+    }
+    float *scale = (float *)(uintptr_t)l->row_scale, *bias = (float *)(uintptr_t)l->bias;
+    for (const bb_factor *f = list; b->pass == ATTACH && f->rows; f++) {
+        for (int i = 0; scale && i < f->rows; i++) *scale++ *= (float)or_one(f->product);
+        for (int i = 0; bias && i < f->rows; i++) *bias++ *= (float)or_one(f->bias);
+    }
+}
+
 void bb_bind_map(bb_binder *b, const float *values, int n, float (*map)(float))
 {
     if (b->skip || b->pass != ATTACH || b->first.code != BAMBA_OK) return;

@@ -40,8 +40,11 @@ static void bind(bb_mixer *base, bb_binder *b)
     const int                d_kv = d->n_kv_heads * d->d_head;
 
     bb_bind_linear(b, &m->q, "q_proj", d_q, d->d_model, d->bias);
+    bb_bind_factors(b, &m->q, (bb_factor[]){ { d_q, d->times_in, 1.0 }, { 0 } });
     bb_bind_linear(b, &m->k, "k_proj", d_kv, d->d_model, d->bias);
+    bb_bind_factors(b, &m->k, (bb_factor[]){ { d_kv, d->times_in * d->times_key, d->times_key }, { 0 } });
     bb_bind_linear(b, &m->v, "v_proj", d_kv, d->d_model, d->bias);
+    bb_bind_factors(b, &m->v, (bb_factor[]){ { d_kv, d->times_in, 1.0 }, { 0 } });
     bb_bind_linear(b, &m->o, "o_proj", d->d_out, d_q, d->bias);
 }
 
@@ -549,6 +552,8 @@ static void print(const bb_mixer *base, bb_printer *p)
     bb_rope_print(&d->rope, d->d_head, p);
     if (d->bias) bb_print(p, ", bias");
     if (d->d_out != d->d_model) bb_print(p, ", -> %d", d->d_out);
+    if (d->times_in != 1.0) bb_print(p, ", input x %g", d->times_in);
+    if (d->times_key != 1.0) bb_print(p, ", keys x %g", d->times_key);
 }
 
 /* RoPE counts 3 operations a rotated element, attention 4·d for each position a row sees. */
@@ -590,6 +595,8 @@ bb_mixer *bb_plan_attention(bb_plan *p, const char *prefix, const bb_attention_d
     m->dims = *dims;
     if (dims->d_out == 0) m->dims.d_out = dims->d_model;
     if (dims->scale == 0.0f) m->dims.scale = 1.0f / sqrtf((float)dims->d_head);
+    if (dims->times_in == 0.0) m->dims.times_in = 1.0;
+    if (dims->times_key == 0.0) m->dims.times_key = 1.0;
     m->dims.rope.shorter = m->dims.rope.longer = NULL;            /* the caller's, read here only */
     bb_rope_init(&m->rope, &dims->rope, (double *)(void *)(m + 1));
     m->kv_type = p->kv_type;

@@ -45,8 +45,10 @@ static void bind(bb_mixer *base, bb_binder *b)
     bb_mlp            *m = (bb_mlp *)base;
     const bb_mlp_dims *d = &m->dims;
 
-    if (activations[d->activation].is_gated)
+    if (activations[d->activation].is_gated) {
         bb_bind_linear(b, &m->gate, "gate_proj", d->d_ff, d->d_model, d->bias);
+        bb_bind_factors(b, &m->gate, (bb_factor[]){ { d->d_ff, d->times_gate, d->times_gate }, { 0 } });
+    }
     bb_bind_linear(b, &m->up,   "up_proj",   d->d_ff, d->d_model, d->bias);
     bb_bind_linear(b, &m->down, "down_proj", d->d_model, d->d_ff, d->bias);
 }
@@ -88,6 +90,7 @@ static void print(const bb_mixer *base, bb_printer *p)
     const bb_mlp_dims *d = &((const bb_mlp *)base)->dims;
     bb_print(p, "%d -> %d -> %d%s%s", d->d_model, d->d_ff, d->d_model, d->bias ? ", bias" : "",
              activations[d->activation].name);
+    if (d->times_gate != 0.0 && d->times_gate != 1.0) bb_print(p, ", gate x %g", d->times_gate);
 }
 
 static void count(const bb_mixer *base, const bb_work *w, bb_count *c)

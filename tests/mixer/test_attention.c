@@ -40,6 +40,8 @@ static const attention_case cases[] = {
       { 32, 4, 2, 20, { .d = 20, .theta = 1e4 }, true, 0, 0 } },
     { "other output, own scale", BB_TYPE_F32, BB_TYPE_F32, 1e-5,
       { 24, 4, 2, 8, { .d = 8, .theta = 1e4 }, false, 24, 0.0625f } },
+    { "factors", BB_TYPE_BF16, BB_TYPE_F32, 1e-5,
+      { 24, 4, 2, 8, { .d = 8, .theta = 1e4 }, true, 0, 0, 1.25, 0.4 } },
 };
 enum { N_CASES = sizeof cases / sizeof cases[0] };
 
@@ -443,19 +445,21 @@ static void test_memory(void **unused)
 
 static void test_print(void **unused)
 {
-    static const char *const lines[3] = {
+    static const char *const lines[N_CASES] = {
         "32 -> 4 heads (2 kv) x 8, rope 4 of 8, theta 10000",
         "27 -> 6 heads (2 kv) x 10, rope 10 of 10, theta 500, bias",
         "24 -> 8 heads (1 kv) x 6, rope 2 of 6, theta 1e+06",
+        [N_CASES - 1] = "24 -> 4 heads (2 kv) x 8, rope 8 of 8, theta 10000, bias, input x 1.25, keys x 0.4",
     };
 
     (void)unused;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < N_CASES; i++) {
         store      s;
         lab        l;
         char       text[200];
         bb_printer p = { .buffer = text, .size = sizeof text };
 
+        if (!lines[i]) continue;
         begin(&l, &cases[i], &s);
         l.graph->block[0].use[0].mixer->kind->print(l.graph->block[0].use[0].mixer, &p);
         assert_string_equal(text, lines[i]);

@@ -71,12 +71,12 @@ def rotate(x, table):
     return np.concatenate([a * cos - b * sin, b * cos + a * sin, x[..., 2 * half:]], axis=-1)
 
 
-def attention(s, w, p, u, cut, table):
+def attention(s, w, p, u, cut, table, times_key=1.0):
     """Causal attention of one layer; cut: {"kv": position before which everything is forgotten}."""
     p += "self_attn."
     n = len(u)
     q, k, v = (linear(w, p + name, u).reshape(n, -1, s.head_dim) for name in ("q_proj", "k_proj", "v_proj"))
-    q, k = rotate(q, table), rotate(k, table)
+    q, k = rotate(q, table), rotate(k * times_key, table)
     k, v = (np.repeat(m, s.q_heads // s.kv_heads, axis=1) for m in (k, v))
     scores = np.einsum("thd,shd->hts", q, k) / np.sqrt(s.head_dim)
     hidden = np.triu(np.ones((n, n), bool), 1)

@@ -103,20 +103,38 @@ static void recur(const bb_mamba2_dims *d, const weights *w, const double *xbc,
     }
 }
 
-/* y [I] times silu(z), normed in G groups. */
-static void norm(const bb_mamba2_dims *d, const weights *w, const double *z, double *y)
+static void multiply_by_silu(int n, const double *z, double *y)
 {
-    const int n = d->n_heads * d->d_head / d->n_groups;
+    for (int i = 0; i < n; i++) y[i] *= silu(z[i]);
+}
 
-    for (int g = 0; g < d->n_groups; g++) {
-        double squares = 0;
-        for (int i = g * n; i < (g + 1) * n; i++) {
-            y[i] *= silu(z[i]);
-            squares += y[i] * y[i];
-        }
-        for (int i = g * n; i < (g + 1) * n; i++)
-            y[i] *= w->norm[i] / sqrt(squares / n + (double)d->epsilon);
-    }
+/* y [I] gated by z and normed in G groups, in the order of the dims. */
+static void gate(const bb_mamba2_dims *d, const weights *w, const double *z, double *y)
+{
+    const int I = d->n_heads * d->d_head, n = I / d->n_groups;
+
+    if (d->gate != BB_NORM_THEN_GATE) multiply_by_silu(I, z, y);
+    for (int g = 0; d->gate != BB_GATE_ALONE && g < d->n_groups; g++)
+        refer_rmsnorm(w->norm + g * n, (double)d->epsilon, y + g * n, 1, n, y + g * n);
+    if (d->gate == BB_NORM_THEN_GATE) multiply_by_silu(I, z, y);
+}
+
+/* A factor of 0 stands for 1. */
+static double times(double factor) { return factor != 0 ? factor : 1; }
+
+/* What in_proj makes of u [D]: each part and its bias by its factor, u by that of the input. */
+static void project(const bb_mamba2_dims *d, const linear *in, const double *u, double *proj)
+{
+    const int I = d->n_heads * d->d_head, GN = d->n_groups * d->d_state;
+    const int end[BB_MAMBA2_PARTS] = { I, 2 * I, 2 * I + GN, 2 * I + 2 * GN,
+                                       2 * I + 2 * GN + d->n_heads };
+    double   *scaled = zeros((size_t)d->d_model, sizeof *scaled);
+
+    for (int i = 0; i < d->d_model; i++) scaled[i] = u[i] * times(d->times_in);
+    lab_multiply(in->w, in->b, end[4], d->d_model, scaled, proj);
+    for (int part = 0, i = 0; part < BB_MAMBA2_PARTS; part++)
+        for (; i < end[part]; i++) proj[i] *= times(d->times[part]);
+    free(scaled);
 }
 
 void refer_mamba2(const bb_mamba2_dims *d, const store *s, const char *prefix, const double *x,
@@ -128,19 +146,19 @@ void refer_mamba2(const bb_mamba2_dims *d, const store *s, const char *prefix, c
     double   *proj = zeros((size_t)(I + C + d->n_heads), sizeof *proj);
     double   *xbc = zeros((size_t)C, sizeof *xbc), *y = zeros((size_t)I, sizeof *y);
     weights   w = {
-        read_linear(s, prefix, "in_proj", d->proj_bias),
-        read_linear(s, prefix, "out_proj", d->proj_bias),
+        read_linear(s, prefix, "in_proj", d->in_bias),
+        read_linear(s, prefix, "out_proj", d->out_bias),
         values(s, prefix, "conv1d.weight"), d->conv_bias ? values(s, prefix, "conv1d.bias") : NULL,
         values(s, prefix, "dt_bias"), values(s, prefix, "A_log"), values(s, prefix, "D"),
-        values(s, prefix, "norm.weight"),
+        d->gate != BB_GATE_ALONE ? values(s, prefix, "norm.weight") : NULL,
     };
 
     for (int t = 0; t < n; t++) {
-        lab_multiply(w.in.w, w.in.b, I + C + d->n_heads, D, x + t * D, proj);
+        project(d, &w.in, x + t * D, proj);
         memcpy(raw + t * C, proj + I, (size_t)C * sizeof *raw);
         convolve(d, &w, C, raw, t, xbc);
         recur(d, &w, xbc, proj + I + C, S, y);
-        norm(d, &w, proj, y);
+        gate(d, &w, proj, y);
         lab_multiply(w.out.w, w.out.b, D, I, y, out + t * D);
     }
     free_linear(&w.in), free_linear(&w.out), free(w.conv), free(w.conv_b), free(w.dt_bias);
@@ -197,15 +215,18 @@ void refer_attention(const bb_attention_dims *d, bb_type kv_type, const store *s
     double   *value = zeros((size_t)(n * d_kv), sizeof *value);
     double   *score = zeros((size_t)n, sizeof *score);
     double   *q = zeros((size_t)d_q, sizeof *q), *y = zeros((size_t)d_q, sizeof *y);
+    double   *u = zeros((size_t)D, sizeof *u);
     linear    w[4];
 
     for (int i = 0; i < 4; i++) w[i] = read_linear(s, prefix, names[i], d->bias);
     for (int t = 0; t < n; t++) {
         double *k = keys + t * d_kv;
         double *v = value + t * d_kv;
-        lab_multiply(w[0].w, w[0].b, d_q, D, x + t * D, q);
-        lab_multiply(w[1].w, w[1].b, d_kv, D, x + t * D, k);
-        lab_multiply(w[2].w, w[2].b, d_kv, D, x + t * D, v);
+        for (int i = 0; i < D; i++) u[i] = x[t * D + i] * times(d->times_in);
+        lab_multiply(w[0].w, w[0].b, d_q, D, u, q);
+        lab_multiply(w[1].w, w[1].b, d_kv, D, u, k);
+        lab_multiply(w[2].w, w[2].b, d_kv, D, u, v);
+        for (int i = 0; i < d_kv; i++) k[i] *= times(d->times_key);
         refer_rotate(d, d->n_heads, t, q);
         refer_rotate(d, d->n_kv_heads, t, k);
         for (int h = 0; h < d->n_kv_heads; h++) {
@@ -217,7 +238,7 @@ void refer_attention(const bb_attention_dims *d, bb_type kv_type, const store *s
         lab_multiply(w[3].w, w[3].b, d_out, d_q, y, out + t * d_out);
     }
     for (int i = 0; i < 4; i++) free_linear(&w[i]);
-    free(keys), free(value), free(score), free(q), free(y);
+    free(keys), free(value), free(score), free(q), free(y), free(u);
 }
 
 /* -------------------------------------------------------------- MLP ---------------------- */
@@ -237,7 +258,7 @@ void refer_mlp(const bb_mlp_dims *d, const store *s, const char *prefix, const d
         lab_multiply(up.w, up.b, F, D, x + t * D, u);
         if (is_gated) lab_multiply(gate.w, gate.b, F, D, x + t * D, g);
         for (int i = 0; i < F; i++)
-            u[i] = is_gated ? u[i] * silu(g[i]) : fmax(u[i], 0) * fmax(u[i], 0);
+            u[i] = is_gated ? u[i] * silu(g[i] * times(d->times_gate)) : fmax(u[i], 0) * fmax(u[i], 0);
         lab_multiply(down.w, down.b, D, F, u, out + t * D);
     }
     free_linear(&up), free_linear(&down), free_linear(&gate), free(u), free(g);
