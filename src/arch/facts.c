@@ -24,20 +24,30 @@ void bb_plan_back(const bb_facts *f, bb_plan *p)
     bb_plan_leftovers(p, n->unused);
 }
 
-void bb_plan_layers(const bb_facts *f, bb_plan *p)
+/* The mixer of layer l. */
+static bb_mixer *plan_mixer(const bb_facts *f, bb_plan *p, int l)
 {
     const bb_names   *n = f->names;
-    bb_mamba2_dims    mamba2 = f->mamba2;
     bb_attention_dims attention = f->attention;
-    bb_mlp_dims       mlp = f->mlp;
+    bb_mamba1_dims    mamba1 = f->mamba1;
+    bb_mamba2_dims    mamba2 = f->mamba2;
 
-    mamba2.d_model = attention.d_model = mlp.d_model = f->d_model;
+    attention.d_model = mamba1.d_model = mamba2.d_model = f->d_model;
+    return f->is_attention[l] ? bb_plan_attention(p, n->attention, &attention)
+         : n->mamba1 ? bb_plan_mamba1(p, n->mamba1, &mamba1) : bb_plan_mamba2(p, n->mamba2, &mamba2);
+}
+
+void bb_plan_layers(const bb_facts *f, bb_plan *p)
+{
+    const bb_names *n = f->names;
+    bb_mlp_dims     mlp = f->mlp;
+
+    mlp.d_model = f->d_model;
     bb_plan_front(f, p);
     for (int l = 0; l < f->n_layers; l++) {
         bb_plan_layer(p, n->layer, l);
         bb_plan_block(p, n->mixer_norm);
-        bb_plan_use(p, f->is_attention[l] ? bb_plan_attention(p, n->attention, &attention)
-                                          : bb_plan_mamba2(p, n->mamba2, &mamba2), 1.0);
+        bb_plan_use(p, plan_mixer(f, p, l), 1.0);
         if (!n->mlp) continue;
         bb_plan_block(p, n->mlp_norm);
         bb_plan_use(p, bb_plan_mlp(p, n->mlp, &mlp), 1.0);

@@ -266,49 +266,81 @@ void bb_key_attention(const bb_json *c, const bb_key_defaults *known, bb_facts *
     a->rope = read_rope(c, read_rotary(c, known, a->d_head), f->n_context, &f->rope);
 }
 
+/* -------------------------------------------------------------- Mamba -------------------- */
+
+int bb_key_dt_rank(const bb_json *config, const char *key, int d_model)
+{
+    const bb_json rank = bb_json_get(config, key);
+
+    if (bb_json_is_text(&rank)) bb_key_expect(config, key, "auto");
+    return bb_json_is_text(&rank) ? (d_model + 15) / 16
+                                  : bb_json_int_or(config, key, 1, BB_MAX_DIM, (d_model + 15) / 16);
+}
+
+bool bb_key_is_mamba_ssm(const bb_json *c)
+{
+    return bb_json_has(c, "d_model") && bb_json_has(c, "n_layer") && !bb_json_has(c, "hidden_size");
+}
+
+void bb_key_padded_vocabulary(const bb_json *c, bb_facts *f)
+{
+    const int64_t multiple = bb_json_int_or(c, "pad_vocab_size_multiple", 1, BB_MAX_DIM, 8);
+
+    f->n_vocab = bb_json_int(c, "vocab_size", 1, BB_MAX_DIM);
+    const int64_t rows = (f->n_vocab + multiple - 1) / multiple * multiple;
+    if (rows > BB_MAX_DIM)
+        bb_json_fail_key(c, "pad_vocab_size_multiple", BAMBA_ERR_UNSUPPORTED,
+                         "more than %d rows of the embedding", BB_MAX_DIM);
+    else f->n_rows = (int)rows;
+}
+
 /* -------------------------------------------------------------- Mamba-2 ------------------ */
 
-/* The inner columns: mamba_d_ssm, in a family that has the key, or a multiple of d_model. */
-static int read_inner(const bb_json *c, int d_ssm, int D)
+static const char expanded[] = "mamba_expand * hidden_size";
+
+/* The inner columns: mamba_d_ssm, in a family that has the key, or a multiple of d_model; *what: that
+   in words. */
+static int read_inner(const bb_json *c, int d_ssm, int D, const char **what)
 {
     const int  expand = bb_json_int_or(c, "mamba_expand", 1, 64, 2);
     const bool is_null = bb_json_is_member(c, "mamba_d_ssm") && !bb_json_has(c, "mamba_d_ssm");
 
-    if (d_ssm > 0 && !is_null) return bb_json_int_or(c, "mamba_d_ssm", 1, BB_MAX_DIM, d_ssm);
+    *what = d_ssm > 0 && !is_null ? "mamba_d_ssm" : expanded;
+    if (*what != expanded) return bb_json_int_or(c, "mamba_d_ssm", 1, BB_MAX_DIM, d_ssm);
     if ((int64_t)expand * D <= BB_MAX_DIM) return expand * D;
-    bb_json_fail_key(c, "mamba_expand", BAMBA_ERR_UNSUPPORTED,
-                     "mamba_expand * hidden_size is above %d", BB_MAX_DIM);
+    bb_json_fail_key(c, "mamba_expand", BAMBA_ERR_UNSUPPORTED, "%s is above %d", expanded, BB_MAX_DIM);
     return D;
 }
 
 /* Columns of a head of n_heads. "mamba_d_head" is a number, "auto", or missing. */
-static int head_width(const bb_json *c, int d_inner, int n_heads)
+static int head_width(const bb_json *c, const char *what, int d_inner, int n_heads)
 {
     const bb_json key = bb_json_get(c, "mamba_d_head");
 
     if (d_inner % n_heads != 0)
         bb_json_fail_key(c, "mamba_n_heads", BAMBA_ERR_FORMAT,
-                         "expected a divisor of the %d inner columns, found %d", d_inner, n_heads);
+                         "expected a divisor of %s = %d, found %d", what, d_inner, n_heads);
     if (bb_json_is_text(&key)) bb_key_expect(c, "mamba_d_head", "auto");
     if (!key.node || bb_json_is_text(&key)) return d_inner / n_heads;
 
     const int d_head = bb_json_int(c, "mamba_d_head", 1, BB_MAX_DIM);
     if ((int64_t)d_head * n_heads != d_inner)
-        bb_json_fail(&key, BAMBA_ERR_FORMAT,
-                     "expected inner columns / mamba_n_heads = %d / %d, found %d", d_inner, n_heads,
-                     d_head);
+        bb_json_fail(&key, BAMBA_ERR_FORMAT, "expected %s / mamba_n_heads = %d / %d, found %d", what,
+                     d_inner, n_heads, d_head);
     return d_head;
 }
 
 void bb_key_mamba2(const bb_json *c, int d_ssm, bb_facts *f)
 {
+    const char     *what;
+    const int       inner = read_inner(c, d_ssm, f->d_model, &what);
     const int       H = bb_json_int_or(c, "mamba_n_heads", 1, BB_MAX_DIM, 128);
     const bool      proj_bias = bb_json_bool_or(c, "mamba_proj_bias", false);
     bb_mamba2_dims *m = &f->mamba2;
 
     *m = (bb_mamba2_dims){
         .n_heads   = H,
-        .d_head    = head_width(c, read_inner(c, d_ssm, f->d_model), H),
+        .d_head    = head_width(c, what, inner, H),
         .d_state   = bb_json_int_or(c, "mamba_d_state", 1, BB_MAX_DIM, 256),
         .n_groups  = bb_json_int_or(c, "mamba_n_groups", 1, BB_MAX_DIM, 1),
         .d_conv    = bb_json_int_or(c, "mamba_d_conv", 1, 64, 4),
@@ -384,4 +416,11 @@ void bb_key_expect(const bb_json *config, const char *key, const char *expected)
     if (strcmp(found, expected) != 0)
         bb_json_fail_key(config, key, BAMBA_ERR_UNSUPPORTED, "expected '%s', found '%.60s'",
                          expected, found);
+}
+
+void bb_key_expect_switch(const bb_json *config, const char *key, bool expected)
+{
+    if (bb_json_bool_or(config, key, expected) != expected)
+        bb_json_fail_key(config, key, BAMBA_ERR_UNSUPPORTED, "expected %s, found %s",
+                         expected ? "true" : "false", expected ? "false" : "true");
 }

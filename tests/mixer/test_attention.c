@@ -20,26 +20,26 @@ typedef struct attention_case {
     bb_type           type, kv_type;
     double            bound;              /* of the error; what rounds otherwise near a tie of
                                              the cache's type makes it larger */
-    bb_attention_dims dims;               /* D, heads, kv heads, d, rope, bias */
+    bb_attention_dims dims;               /* D, heads, kv heads, d, rope, bias, output, scale, factors */
 } attention_case;
 
 static const attention_case cases[] = {
     { "partial rope", BB_TYPE_F32, BB_TYPE_F32, 1e-5,
-      { 32, 4, 2, 8, { .d = 4, .theta = 1e4 }, false, 0, 0 } },
+      { 32, 4, 2, 8, { .d = 4, .theta = 1e4 }, false, 0, 0, 0, 0 } },
     { "odd widths", BB_TYPE_BF16, BB_TYPE_F32, 1e-5,
-      { 27, 6, 2, 10, { .d = 10, .theta = 500 }, true, 0, 0 } },
+      { 27, 6, 2, 10, { .d = 10, .theta = 500 }, true, 0, 0, 0, 0 } },
     { "one kv head", BB_TYPE_F16, BB_TYPE_BF16, 2e-3,
-      { 24, 8, 1, 6, { .d = 2, .theta = 1e6 }, false, 0, 0 } },
+      { 24, 8, 1, 6, { .d = 2, .theta = 1e6 }, false, 0, 0, 0, 0 } },
     { "no sharing", BB_TYPE_BF16, BB_TYPE_F16, 2e-4,
-      { 24, 3, 3, 16, { .d = 0, .theta = 1e4 }, true, 0, 0 } },
+      { 24, 3, 3, 16, { .d = 0, .theta = 1e4 }, true, 0, 0, 0, 0 } },
     { "half cache", BB_TYPE_F32, BB_TYPE_F16, 2e-4,
-      { 32, 6, 3, 12, { .d = 6, .theta = 1e4 }, false, 0, 0 } },
+      { 32, 6, 3, 12, { .d = 6, .theta = 1e4 }, false, 0, 0, 0, 0 } },
     { "bf16 cache", BB_TYPE_F32, BB_TYPE_BF16, 2e-3,
-      { 32, 4, 2, 20, { .d = 20, .theta = 1e4 }, true, 0, 0 } },
+      { 32, 4, 2, 20, { .d = 20, .theta = 1e4 }, true, 0, 0, 0, 0 } },
     { "int8 cache", BB_TYPE_F32, BB_TYPE_Q8, 2e-2,
-      { 32, 4, 2, 20, { .d = 20, .theta = 1e4 }, true, 0, 0 } },
+      { 32, 4, 2, 20, { .d = 20, .theta = 1e4 }, true, 0, 0, 0, 0 } },
     { "other output, own scale", BB_TYPE_F32, BB_TYPE_F32, 1e-5,
-      { 24, 4, 2, 8, { .d = 8, .theta = 1e4 }, false, 24, 0.0625f } },
+      { 24, 4, 2, 8, { .d = 8, .theta = 1e4 }, false, 24, 0.0625f, 0, 0 } },
     { "factors", BB_TYPE_BF16, BB_TYPE_F32, 1e-5,
       { 24, 4, 2, 8, { .d = 8, .theta = 1e4 }, true, 0, 0, 1.25, 0.4 } },
 };
@@ -199,7 +199,7 @@ static void test_far_position(void **unused)
     enum { FAR = 1000003, D = 4 };
     static const char *const names[] = { "m.q_proj.weight", "m.k_proj.weight",
                                          "m.v_proj.weight", "m.o_proj.weight" };
-    static const bb_attention_dims d = { D, 1, 1, D, { .d = D, .theta = 100 }, false, 0, 0 };
+    static const bb_attention_dims d = { D, 1, 1, D, { .d = D, .theta = 100 }, false, 0, 0, 0, 0 };
     static const float unit[D * D] = { 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1 };
     float      h[D] = { 1, -0.5f, 0.25f, 2 };
     float      x[D] = { 0 };
@@ -239,7 +239,7 @@ static void test_far_position(void **unused)
     float       *out = malloc(saved), scratch[2 * D];
     assert_int_equal(saved, 2 * sizeof(float) * D * (FAR + 1));
     assert_non_null(out);
-    m->kind->save(m, &l.kernels, NULL, &slot.cache, FAR + 1, out, scratch);
+    m->kind->save(m, &l.kernels, NULL, &slot.cache, 0, FAR + 1, out, scratch);
     for (int i = 0; i < D; i++) {
         assert_true(out[(size_t)FAR * D - D + (size_t)i] == 0);
         assert_true(fabsf(out[(size_t)FAR * D + (size_t)i] - rotated[i]) < 1e-6f);
@@ -282,7 +282,7 @@ static void remember(deep *d, int i, int pos, const float *k, const float *v)
 
 static void deepen(deep *d, store *s)
 {
-    static const bb_attention_dims dims = { DEEP_D, 4, 2, 4, { .d = 0 }, false, 0, 0 };
+    static const bb_attention_dims dims = { DEEP_D, 4, 2, 4, { .d = 0 }, false, 0, 0, 0, 0 };
     float    unit[DEEP_D * DEEP_D] = { 0 };
     uint64_t seed = 11;
 
@@ -471,8 +471,8 @@ static void test_print(void **unused)
 static void test_too_wide(void **unused)
 {
     const bb_attention_dims wide[] = {
-        { 32, 1, 1, 4096, { .d = 2050, .theta = 1e4 }, false, 0, 0 },
-        { 32, 1 << 13, 1, 4096, { .d = 0 }, false, 0, 0 },
+        { 32, 1, 1, 4096, { .d = 2050, .theta = 1e4 }, false, 0, 0, 0, 0 },
+        { 32, 1 << 13, 1, 4096, { .d = 0 }, false, 0, 0, 0, 0 },
     };
 
     (void)unused;

@@ -16,21 +16,26 @@ enum { SESSIONS = 5, LENGTH = 330 };
 
 typedef struct mamba2_case {
     const char    *what;
-    bb_mamba2_dims dims;                  /* D, H, P, N, G, K, biases, dt limits, epsilon */
+    bb_mamba2_dims dims;
     bb_type        type;                  /* of the matrices */
     bb_type        state_type;            /* of S */
     double         bound;                 /* of the error */
 } mamba2_case;
 
+#define DIMS(D, H, P, N, G, K, conv_b, biases, lo, hi, eps)                                        \
+    { .d_model = D, .n_heads = H, .d_head = P, .d_state = N, .n_groups = G, .d_conv = K,           \
+      .conv_bias = conv_b, .in_bias = biases, .out_bias = biases, .dt_min = lo, .dt_max = hi,      \
+      .epsilon = eps }
+
 static const mamba2_case cases[] = {
-    { "one group",      { 24, 4, 8, 16, 1, 4, true, false, false, 0, INFINITY, 1e-5f }, BB_TYPE_F32, BB_TYPE_F32, 1e-5 },
-    { "two groups",     { 20, 6, 4, 8, 2, 3, false, true, true, 0, INFINITY, 1e-5f },  BB_TYPE_BF16, BB_TYPE_F32, 1e-5 },
-    { "a group a head", { 19, 3, 5, 7, 3, 2, true, true, true, 0.02f, 0.3f, 1e-3f },   BB_TYPE_F16, BB_TYPE_F32, 1e-5 },
-    { "no window",      { 16, 4, 3, 5, 2, 1, true, false, false, 0, 0.5f, 1e-5f },      BB_TYPE_F32, BB_TYPE_F32, 1e-5 },
-    { "wide",           { 33, 8, 36, 20, 4, 4, true, true, true, 0, INFINITY, 1e-6f }, BB_TYPE_BF16, BB_TYPE_F32, 1e-5 },
-    { "bf16 state",     { 20, 6, 19, 33, 2, 3, false, true, true, 0, INFINITY, 1e-5f }, BB_TYPE_F32,
+    { "one group",      DIMS(24, 4, 8, 16, 1, 4, true, false, 0, INFINITY, 1e-5f), BB_TYPE_F32, BB_TYPE_F32, 1e-5 },
+    { "two groups",     DIMS(20, 6, 4, 8, 2, 3, false, true, 0, INFINITY, 1e-5f),  BB_TYPE_BF16, BB_TYPE_F32, 1e-5 },
+    { "a group a head", DIMS(19, 3, 5, 7, 3, 2, true, true, 0.02f, 0.3f, 1e-3f),   BB_TYPE_F16, BB_TYPE_F32, 1e-5 },
+    { "no window",      DIMS(16, 4, 3, 5, 2, 1, true, false, 0, 0.5f, 1e-5f),      BB_TYPE_F32, BB_TYPE_F32, 1e-5 },
+    { "wide",           DIMS(33, 8, 36, 20, 4, 4, true, true, 0, INFINITY, 1e-6f), BB_TYPE_BF16, BB_TYPE_F32, 1e-5 },
+    { "bf16 state",     DIMS(20, 6, 19, 33, 2, 3, false, true, 0, INFINITY, 1e-5f), BB_TYPE_F32,
       BB_TYPE_BF16, 2e-2 },
-    { "int8 state",     { 20, 6, 19, 33, 2, 3, false, true, true, 0, INFINITY, 1e-5f }, BB_TYPE_F32,
+    { "int8 state",     DIMS(20, 6, 19, 33, 2, 3, false, true, 0, INFINITY, 1e-5f), BB_TYPE_F32,
       BB_TYPE_Q8, 5e-2 },
     { "norm, then gate", { .d_model = 20, .n_heads = 6, .d_head = 4, .d_state = 8, .n_groups = 2, .d_conv = 3,
                            .conv_bias = true, .out_bias = true, .dt_max = INFINITY, .epsilon = 1e-5f,
@@ -275,13 +280,13 @@ static void test_replay(void **unused)
             memset(state[0], 0, k->state_bytes(m));
             memset(state[1], 0xFF, k->state_bytes(m));
             replay_steps(&l, m, j, log, 0, state[0], state[1], scratch);
-            k->save(m, &l.kernels, state[1], NULL, 0, found, scratch);
+            k->save(m, &l.kernels, state[1], NULL, 0, 0, found, scratch);
             assert_memory_equal(found, expected, bytes);
 
             memset(state[0], 0xFF, k->state_bytes(m));
-            k->load(m, &l.kernels, before, 0, state[0], NULL, scratch);
+            k->load(m, &l.kernels, before, 0, 0, state[0], NULL, scratch);
             replay_steps(&l, m, j, log, SPLIT, state[0], state[0], scratch);
-            k->save(m, &l.kernels, state[0], NULL, 0, found, scratch);
+            k->save(m, &l.kernels, state[0], NULL, 0, 0, found, scratch);
             assert_memory_equal(found, expected, bytes);
 
             const bb_mamba2_dims *d = &cases[i].dims;

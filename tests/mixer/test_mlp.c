@@ -20,13 +20,13 @@ typedef struct mlp_case {
 } mlp_case;
 
 static const mlp_case cases[] = {
-    { "plain",  { 24, 40, false, BB_ACT_SILU_GATED },  BB_TYPE_F32 },
-    { "biases", { 20, 33, true, BB_ACT_SILU_GATED },   BB_TYPE_BF16 },
-    { "wide",   { 31, 150, true, BB_ACT_SILU_GATED },  BB_TYPE_F16 },
-    { "narrow", { 40, 1, false, BB_ACT_SILU_GATED },   BB_TYPE_BF16 },
-    { "relu2",  { 24, 40, true, BB_ACT_RELU2 },  BB_TYPE_F32 },
+    { "plain",  { 24, 40, false, BB_ACT_SILU_GATED, 0 },  BB_TYPE_F32 },
+    { "biases", { 20, 33, true, BB_ACT_SILU_GATED, 0 },   BB_TYPE_BF16 },
+    { "wide",   { 31, 150, true, BB_ACT_SILU_GATED, 0 },  BB_TYPE_F16 },
+    { "narrow", { 40, 1, false, BB_ACT_SILU_GATED, 0 },   BB_TYPE_BF16 },
+    { "relu2",  { 24, 40, true, BB_ACT_RELU2, 0 },  BB_TYPE_F32 },
     { "factor", { 24, 40, true, BB_ACT_SILU_GATED, 0.6 }, BB_TYPE_F32 },
-    { "relu2 wide", { 20, 180, false, BB_ACT_RELU2 }, BB_TYPE_BF16 },
+    { "relu2 wide", { 20, 180, false, BB_ACT_RELU2, 0 }, BB_TYPE_BF16 },
 };
 
 static const int script[][SESSIONS] = {
