@@ -255,7 +255,7 @@ void bb_key_attention(const bb_json *c, const bb_key_defaults *known, bb_facts *
     a->n_kv_heads = bb_json_int_or(c, "num_key_value_heads", 1, BB_MAX_DIM,
                                    as_queries ? A : known->n_kv_heads);
     a->d_head = bb_json_int_or(c, "head_dim", 1, 4096, D / A);
-    a->bias = bb_json_bool_or(c, "attention_bias", false);
+    a->bias = a->out_bias = bb_json_bool_or(c, "attention_bias", false);
     if (D % A != 0 && !bb_json_has(c, "head_dim"))
         bb_json_fail_key(c, "num_attention_heads", BAMBA_ERR_FORMAT,
                          "expected a divisor of hidden_size = %d, found %d", D, A);

@@ -62,16 +62,21 @@ typedef struct bb_mamba2_dims {
 
 bb_mixer *bb_plan_mamba2(bb_plan *p, const char *prefix, const bb_mamba2_dims *dims);
 
-/* Causal attention with grouped queries and rotary positions.
-   Tensors: q_proj, k_proj, v_proj, o_proj. */
+/* Causal attention with grouped queries and rotary positions, and maybe, before these, a causal
+   convolution over each column of queries, keys and values, with a bias and without an activation.
+   Tensors: q_proj, k_proj, v_proj, o_proj; fused, as mamba_ssm has them: in_proj, with the rows of
+   queries, keys and values one behind the other, out_proj, and conv1d if there is a convolution.
+   Source of that: state-spaces/mamba modules/mha.py. */
 typedef struct bb_attention_dims {
     int          d_model;                 /* columns of the input */
     int          n_heads, n_kv_heads, d_head;         /* n_kv_heads divides n_heads */
     bb_rope_dims rope;
-    bool         bias;
+    bool         bias, out_bias;          /* of queries, keys and values; of the output */
     int          d_out;                   /* columns of the output; 0: d_model */
     float        scale;                   /* of q·k; 0: d_head^-1/2 */
     double       times_in, times_key;     /* factors of the input and of the keys; 0: 1 */
+    bool         is_fused;
+    int          d_conv;                  /* taps of the convolution, of fused ones alone; 0: none */
 } bb_attention_dims;
 
 bb_mixer *bb_plan_attention(bb_plan *p, const char *prefix, const bb_attention_dims *dims);

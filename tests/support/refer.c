@@ -289,28 +289,72 @@ static void attend(const bb_attention_dims *d, int h, int t, const double *q,
     }
 }
 
+/* The maps of attention: three or one, and that of its output. */
+typedef struct maps {
+    linear  in[3], out;
+    int     n, rows[3];
+    double *conv, *conv_b;
+} maps;
+
+static maps read_maps(const bb_attention_dims *d, const store *s, const char *prefix)
+{
+    static const char *const names[3] = { "q_proj", "k_proj", "v_proj" };
+    const int d_q = d->n_heads * d->d_head, d_kv = d->n_kv_heads * d->d_head;
+    maps      m = { .n = 3, .rows = { d_q, d_kv, d_kv } };
+
+    if (d->is_fused) m.n = 1, m.rows[0] = d_q + 2 * d_kv;
+    for (int i = 0; i < m.n; i++)
+        m.in[i] = read_linear(s, prefix, d->is_fused ? "in_proj" : names[i], d->bias);
+    m.out = read_linear(s, prefix, d->is_fused ? "out_proj" : "o_proj", d->out_bias);
+    if (d->d_conv > 0) m.conv = values(s, prefix, "conv1d.weight");
+    if (d->d_conv > 0) m.conv_b = values(s, prefix, "conv1d.bias");
+    return m;
+}
+
+static void free_maps(maps *m)
+{
+    for (int i = 0; i < m->n; i++) free_linear(&m->in[i]);
+    free_linear(&m->out), free(m->conv), free(m->conv_b);
+}
+
+/* qkv [C] of row t, whose projection goes into raw [t + 1, C]. */
+static void make_qkv(const bb_attention_dims *d, const maps *m, int C, const double *x, double *raw,
+                     int t, double *qkv)
+{
+    const int d_q = d->n_heads * d->d_head, d_kv = d->n_kv_heads * d->d_head;
+    double   *u = zeros((size_t)d->d_model, sizeof *u), *row = raw + t * C;
+
+    for (int i = 0; i < d->d_model; i++) u[i] = x[i] * times(d->times_in);
+    for (int i = 0, at = 0; i < m->n; at += m->rows[i++])
+        lab_multiply(m->in[i].w, m->in[i].b, m->rows[i], d->d_model, u, row + at);
+    for (int i = d_q; i < d_q + d_kv; i++) row[i] *= times(d->times_key);
+    for (int c = 0; c < C; c++) {
+        qkv[c] = d->d_conv > 0 ? m->conv_b[c] : row[c];
+        for (int j = 0; j < d->d_conv; j++) {
+            const int from = t - (d->d_conv - 1) + j;
+            if (from >= 0) qkv[c] += m->conv[c * d->d_conv + j] * raw[from * C + c];
+        }
+    }
+    free(u);
+}
+
 void refer_attention(const bb_attention_dims *d, bb_type kv_type, const store *s,
                      const char *prefix, const double *x, int n, double *out)
 {
-    static const char *const names[4] = { "q_proj", "k_proj", "v_proj", "o_proj" };
     const int D = d->d_model, d_q = d->n_heads * d->d_head, d_kv = d->n_kv_heads * d->d_head;
-    const int d_out = d->d_out ? d->d_out : D;
+    const int d_out = d->d_out ? d->d_out : D, C = d_q + 2 * d_kv;
     double   *keys = zeros((size_t)(n * d_kv), sizeof *keys);
     double   *value = zeros((size_t)(n * d_kv), sizeof *value);
-    double   *score = zeros((size_t)n, sizeof *score);
-    double   *q = zeros((size_t)d_q, sizeof *q), *y = zeros((size_t)d_q, sizeof *y);
-    double   *u = zeros((size_t)D, sizeof *u);
-    linear    w[4];
+    double   *score = zeros((size_t)n, sizeof *score), *y = zeros((size_t)d_q, sizeof *y);
+    double   *raw = zeros((size_t)(n * C), sizeof *raw), *q = zeros((size_t)C, sizeof *q);
+    maps      m = read_maps(d, s, prefix);
 
-    for (int i = 0; i < 4; i++) w[i] = read_linear(s, prefix, names[i], d->bias);
     for (int t = 0; t < n; t++) {
         double *k = keys + t * d_kv;
         double *v = value + t * d_kv;
-        for (int i = 0; i < D; i++) u[i] = x[t * D + i] * times(d->times_in);
-        lab_multiply(w[0].w, w[0].b, d_q, D, u, q);
-        lab_multiply(w[1].w, w[1].b, d_kv, D, u, k);
-        lab_multiply(w[2].w, w[2].b, d_kv, D, u, v);
-        for (int i = 0; i < d_kv; i++) k[i] *= times(d->times_key);
+        make_qkv(d, &m, C, x + t * D, raw, t, q);
+        memcpy(k, q + d_q, (size_t)d_kv * sizeof *k);
+        memcpy(v, q + d_q + d_kv, (size_t)d_kv * sizeof *v);
         refer_rotate(d, d->n_heads, t, q);
         refer_rotate(d, d->n_kv_heads, t, k);
         for (int h = 0; h < d->n_kv_heads; h++) {
@@ -319,10 +363,10 @@ void refer_attention(const bb_attention_dims *d, bb_type kv_type, const store *s
         }
         for (int j = 0; j < d->n_heads; j++)
             attend(d, j, t, q, keys, value, score, y + j * d->d_head);
-        lab_multiply(w[3].w, w[3].b, d_out, d_q, y, out + t * d_out);
+        lab_multiply(m.out.w, m.out.b, d_out, d_q, y, out + t * d_out);
     }
-    for (int i = 0; i < 4; i++) free_linear(&w[i]);
-    free(keys), free(value), free(score), free(q), free(y), free(u);
+    free_maps(&m);
+    free(keys), free(value), free(score), free(q), free(y), free(raw);
 }
 
 /* -------------------------------------------------------------- MLP ---------------------- */
