@@ -82,7 +82,7 @@ typedef struct bb_attention_dims {
 bb_mixer *bb_plan_attention(bb_plan *p, const char *prefix, const bb_attention_dims *dims);
 
 /* down(silu(gate(x)) · up(x)), or, without a gate, down(relu(up(x))²).
-   Tensors: gate_proj, up_proj, down_proj. */
+   Tensors: gate_proj, up_proj, down_proj; or as the dims name them. */
 typedef enum bb_activation { BB_ACT_SILU_GATED, BB_ACT_RELU2, BB_N_ACTIVATIONS } bb_activation;
 
 typedef struct bb_mlp_dims {
@@ -90,6 +90,11 @@ typedef struct bb_mlp_dims {
     bool          bias;
     bb_activation activation;
     double        times_gate;             /* factor of gate(x); 0: 1 */
+    /* One tensor [2·d_ff, d_model] with the gate's rows before those of up, or behind them, without a
+       bias; NULL: two tensors. */
+    const char   *gate_up;                /* "input_linear.weight" */
+    bool          up_first;
+    const char   *down;                   /* "output_linear"; NULL: "down_proj" */
 } bb_mlp_dims;
 
 bb_mixer *bb_plan_mlp(bb_plan *p, const char *prefix, const bb_mlp_dims *dims);

@@ -40,17 +40,29 @@ static const struct {
 
 /* -------------------------------------------------------------- verbs -------------------- */
 
+/* Slices of one tensor, in the order of their rows. */
+static void bind_fused(bb_binder *b, bb_mlp *m)
+{
+    const bb_mlp_dims *d = &m->dims;
+    const int          F = d->d_ff, D = d->d_model;
+
+    bb_bind_slice(b, d->up_first ? &m->up : &m->gate, d->gate_up, F, D, (bb_slice){ .of = 2 * F });
+    bb_bind_slice(b, d->up_first ? &m->gate : &m->up, d->gate_up, F, D,
+                  (bb_slice){ .first = F, .of = 2 * F });
+}
+
 static void bind(bb_mixer *base, bb_binder *b)
 {
     bb_mlp            *m = (bb_mlp *)base;
     const bb_mlp_dims *d = &m->dims;
+    const bool         is_gated = activations[d->activation].is_gated;
 
-    if (activations[d->activation].is_gated) {
-        bb_bind_linear(b, &m->gate, "gate_proj", d->d_ff, d->d_model, d->bias);
+    if (d->gate_up) bind_fused(b, m);
+    else if (is_gated) bb_bind_linear(b, &m->gate, "gate_proj", d->d_ff, d->d_model, d->bias);
+    if (is_gated)
         bb_bind_factors(b, &m->gate, (bb_factor[]){ { d->d_ff, d->times_gate, d->times_gate }, { 0 } });
-    }
-    bb_bind_linear(b, &m->up,   "up_proj",   d->d_ff, d->d_model, d->bias);
-    bb_bind_linear(b, &m->down, "down_proj", d->d_model, d->d_ff, d->bias);
+    if (!d->gate_up) bb_bind_linear(b, &m->up, "up_proj", d->d_ff, d->d_model, d->bias);
+    bb_bind_linear(b, &m->down, d->down ? d->down : "down_proj", d->d_model, d->d_ff, d->bias);
 }
 
 /* [T, F] between the two maps. */

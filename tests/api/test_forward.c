@@ -35,7 +35,9 @@ static const bb_attention_dims attention = {
 static const bb_attention_dims shared = {
     .d_model = 2 * D, .n_heads = 6, .n_kv_heads = 3, .d_head = 8, .rope = { .d = 4, .theta = 500 }, .d_out = D,
 };
-static const bb_mlp_dims       relu2 = { D, 50, true, BB_ACT_RELU2, 0 };
+static const bb_mlp_dims       relu2 = {
+    .d_model = D, .d_ff = 50, .bias = true, .activation = BB_ACT_RELU2,
+};
 
 /* Each layer: Mamba-2 and attention side by side; an attention that both layers share, on the
    stream beside the embedding; an MLP with a residual multiplier. */

@@ -376,18 +376,21 @@ void refer_mlp(const bb_mlp_dims *d, const store *s, const char *prefix, const d
 {
     const int  D = d->d_model, F = d->d_ff;
     const bool is_gated = d->activation == BB_ACT_SILU_GATED;
-    linear     up = read_linear(s, prefix, "up_proj", d->bias);
-    linear     down = read_linear(s, prefix, "down_proj", d->bias);
-    linear     gate = { NULL, NULL };
+    linear     up = { NULL, NULL }, gate = { NULL, NULL };
+    linear     down = read_linear(s, prefix, d->down ? d->down : "down_proj", d->bias);
+    double    *both = d->gate_up ? values(s, prefix, d->gate_up) : NULL;
+    const double *first = both, *second = both ? both + (size_t)F * (size_t)D : NULL;
     double    *u = zeros((size_t)F, sizeof *u), *g = zeros((size_t)F, sizeof *g);
 
-    if (is_gated) gate = read_linear(s, prefix, "gate_proj", d->bias);
+    if (!both) up = read_linear(s, prefix, "up_proj", d->bias);
+    if (!both && is_gated) gate = read_linear(s, prefix, "gate_proj", d->bias);
     for (int t = 0; t < n; t++) {
-        lab_multiply(up.w, up.b, F, D, x + t * D, u);
-        if (is_gated) lab_multiply(gate.w, gate.b, F, D, x + t * D, g);
+        lab_multiply(both ? (d->up_first ? first : second) : up.w, up.b, F, D, x + t * D, u);
+        if (is_gated)
+            lab_multiply(both ? (d->up_first ? second : first) : gate.w, gate.b, F, D, x + t * D, g);
         for (int i = 0; i < F; i++)
             u[i] = is_gated ? u[i] * silu(g[i] * times(d->times_gate)) : fmax(u[i], 0) * fmax(u[i], 0);
         lab_multiply(down.w, down.b, D, F, u, out + t * D);
     }
-    free_linear(&up), free_linear(&down), free_linear(&gate), free(u), free(g);
+    free_linear(&up), free_linear(&down), free_linear(&gate), free(u), free(g), free(both);
 }
