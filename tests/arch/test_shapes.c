@@ -43,6 +43,8 @@ static const struct shape {
     { "mamba2-780m",        "mamba2", UINT64_C(780161280),   50277, 48, 1536,      0 },
     { "mamba2-1.3b",        "mamba2", UINT64_C(1343757312),  50277, 48, 2048,      0 },
     { "mamba2-2.7b",        "mamba2", UINT64_C(2702599680),  50277, 64, 2560,      0 },
+    { "mamba2attn-2.7b",    "mamba2", UINT64_C(2697590880),  50277, 64, 2560,      0 },
+    { "bamba-9b-mamba-ssm", "mamba2", UINT64_C(9780235392), 128256, 32, 4096,      0 },
     { "codestral-mamba-7b", "mamba2", UINT64_C(7285403648),  32768, 64, 4096,      0 },
     /* not implemented: refused by this name */
     { "granite-4.0-h-350m", "granitemoehybrid", 0, 0, 0, 0, 0 },
