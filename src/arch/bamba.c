@@ -28,7 +28,7 @@ static void read(const bb_json *c, bb_facts *f)
 
     f->names = &names;
     bb_key_decoder(c, &defaults, f);
-    bb_key_mamba2(c, f);
+    bb_key_mamba2(c, 0, f);
     bb_key_mark(c, "attn_layer_indices", f->n_layers, f->is_attention);
     /* without attention layers the defaults of their keys need not fit hidden_size */
     if (bb_json_length(&layers) > 0) bb_key_attention(c, &defaults, f);

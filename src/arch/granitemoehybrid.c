@@ -45,7 +45,7 @@ static void read(const bb_json *c, bb_facts *f)
     read_experts(c, f);
     bb_key_layer_kinds(c, f->n_layers, f->is_attention);
     for (int l = 0; l < f->n_layers; l++) n_attention += f->is_attention[l];
-    if (n_attention < f->n_layers) bb_key_mamba2(c, f);
+    if (n_attention < f->n_layers) bb_key_mamba2(c, 0, f);
     known.no_rope = strcmp(bb_json_text_or(c, "position_embedding_type", ""), "rope") != 0;
     if (n_attention > 0) bb_key_attention(c, &known, f);
     bb_key_granite(c, f);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 extern const bb_arch bb_arch_bamba;
+extern const bb_arch bb_arch_falcon_h1;
 extern const bb_arch bb_arch_falcon_mamba;
 extern const bb_arch bb_arch_granite;
 extern const bb_arch bb_arch_granitemoehybrid;
@@ -17,6 +18,7 @@ extern const bb_arch bb_arch_mistral;
 
 static const bb_arch *const known[] = {
     &bb_arch_bamba,
+    &bb_arch_falcon_h1,
     &bb_arch_falcon_mamba,
     &bb_arch_granite,
     &bb_arch_granitemoehybrid,

@@ -103,6 +103,10 @@ void bb_bind_linear(bb_binder *b, bb_linear *out, const char *name, int rows, in
    of its first row first; they share its id. */
 void bb_bind_slice(bb_binder *b, bb_linear *out, const char *name, int rows, int cols,
                    bb_slice slice);
+/* Constant factors of a model's own: rows of a linear map one after another, with the factors of their
+   products with x and of their bias. A list ends with 0 rows; a factor 0 is 1. */
+typedef struct bb_factor { int rows; double product, bias; } bb_factor;
+void bb_bind_factors(bb_binder *b, bb_linear *l, const bb_factor *list);
 /* A small tensor as float32, always copied. dim ends with 0. */
 void bb_bind_small(bb_binder *b, const float **out, const char *name, const int *dim, bb_range r);
 /* A small tensor [n]. */

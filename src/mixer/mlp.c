@@ -14,20 +14,28 @@ enum { MLP };                             /* its one operation */
 
 /* -------------------------------------------------------------- verbs -------------------- */
 
+/* Slices of one tensor, in the order of their rows. */
+static void bind_fused(bb_binder *b, bb_mlp *m)
+{
+    const bb_mlp_dims *d = &m->dims;
+    const int          F = d->d_ff, D = d->d_model;
+
+    bb_bind_slice(b, d->up_first ? &m->up : &m->gate, d->gate_up, F, D, (bb_slice){ .of = 2 * F });
+    bb_bind_slice(b, d->up_first ? &m->gate : &m->up, d->gate_up, F, D,
+                  (bb_slice){ .first = F, .of = 2 * F });
+}
+
 static void bind(bb_mixer *base, bb_binder *b)
 {
     bb_mlp            *m = (bb_mlp *)base;
     const bb_mlp_dims *d = &m->dims;
+    const bool         is_gated = bb_activations[d->activation].is_gated;
 
-    if (d->gate_up) {
-        const int F = d->d_ff;
-        bb_bind_slice(b, &m->gate, d->gate_up, F, d->d_model, (bb_slice){ .of = 2 * F });
-        bb_bind_slice(b, &m->up, d->gate_up, F, d->d_model, (bb_slice){ .first = F, .of = 2 * F });
-    } else {
-        if (bb_activations[d->activation].is_gated)
-            bb_bind_linear(b, &m->gate, "gate_proj", d->d_ff, d->d_model, d->bias);
-        bb_bind_linear(b, &m->up, "up_proj", d->d_ff, d->d_model, d->bias);
-    }
+    if (d->gate_up) bind_fused(b, m);
+    else if (is_gated) bb_bind_linear(b, &m->gate, "gate_proj", d->d_ff, d->d_model, d->bias);
+    if (is_gated)
+        bb_bind_factors(b, &m->gate, (bb_factor[]){ { d->d_ff, d->times_gate, d->times_gate }, { 0 } });
+    if (!d->gate_up) bb_bind_linear(b, &m->up, "up_proj", d->d_ff, d->d_model, d->bias);
     bb_bind_linear(b, &m->down, d->down ? d->down : "down_proj", d->d_model, d->d_ff, d->bias);
 }
 
@@ -68,6 +76,7 @@ static void print(const bb_mixer *base, bb_printer *p)
     const bb_mlp_dims *d = &((const bb_mlp *)base)->dims;
     bb_print(p, "%d -> %d -> %d%s%s", d->d_model, d->d_ff, d->d_model, d->bias ? ", bias" : "",
              bb_activations[d->activation].name);
+    if (d->times_gate != 0.0 && d->times_gate != 1.0) bb_print(p, ", gate x %g", d->times_gate);
 }
 
 static void count(const bb_mixer *base, const bb_work *w, bb_count *c)
