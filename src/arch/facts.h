@@ -41,6 +41,7 @@ typedef struct bb_facts {
     bb_type           stored_type;        /* in which matrices are stored, as far as it is said */
     double            epsilon;            /* of the norms */
     bool              is_attention[BB_MAX_LAYERS];    /* [n_layers] the mixer of each layer */
+    int               n_shared;           /* blocks of attention that layers use in turn; 0: its own each */
     bb_mamba1_dims    mamba1;
     bb_mamba2_dims    mamba2;
     bb_attention_dims attention;
