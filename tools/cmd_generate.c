@@ -5,9 +5,12 @@
  */
 #include "commands.h"
 
+#include "chat_format.h"
 #include "console.h"
+#include "decoding.h"
 #include "generation.h"
 #include "json.h"
+#include "messages.h"
 #include "option_texts.h"
 #include "sampling.h"
 #include "setup.h"
@@ -18,7 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { UNSAID = INT_MIN, CONTEXT_IF_UNSAID = 4096, MOST_CONTEXT = 1 << 30 };
+enum { UNSAID = INT_MIN };
 
 typedef struct flags {
     setup_flags    setup;
@@ -26,12 +29,11 @@ typedef struct flags {
     const char    *prompt, *file;
     int            n_predict, n_context;
     arg_list       stops;
-    bool           escapes, show_prompt, special, json, perf;
+    bool           escapes, show_prompt, special, json, perf, chat;
 } flags;
 
 typedef struct times {                    /* milliseconds */
-    double load, prompt, eval, sampling, total;
-    size_t n_eval;                        /* tokens fed one by one */
+    double load, prompt, total;
 } times;
 
 typedef struct run {
@@ -46,6 +48,7 @@ typedef struct run {
     const int32_t        *fed;            /* prompt_ids, or the begin token for an empty prompt */
     size_t                n_prompt;
     generation            out;
+    decoding              decoding;
     times                 times;
 } run;
 
@@ -85,42 +88,48 @@ static int tokenize_prompt(run *r)
     return EXIT_SUCCESS;
 }
 
+/* The prompt as a user's turn. */
+static int render_prompt(run *r)
+{
+    chat_format chat = CHAT_FORMAT;
+    messages turn = { 0 };
+    text_buffer list = { 0 };
+    bamba_prompt *p = NULL;
+
+    int code = chat_format_open(&chat, r->self, &(const chat_flags){ NULL }, &r->setup,
+                                &r->flags->setup);
+    if (code == EXIT_SUCCESS)
+        code = messages_add(&turn, MESSAGE_USER, r->prompt.bytes ? r->prompt.bytes : "", r->prompt.n);
+    if (code == EXIT_SUCCESS) code = messages_write(&turn, &list);
+    if (code == EXIT_SUCCESS) code = chat_format_render(&chat, list.bytes, list.n, &p);
+    if (code == EXIT_SUCCESS)
+        code = chat_format_tokenize(&r->setup, p, 0, &r->prompt_ids, &r->n_prompt);
+    if (code == EXIT_SUCCESS) {
+        r->prompt.n = 0;
+        if (!text_append(&r->prompt, p->text, p->n_bytes)) code = EXIT_FAILURE;
+        r->out.turn_end = chat_format_turn_end(&chat, &r->setup);
+        r->fed = r->prompt_ids;
+        if (r->n_prompt == 0) code = console_fail("the template makes an empty prompt");
+    }
+    bamba_prompt_free(p);
+    free(list.bytes);
+    messages_free(&turn);
+    chat_format_close(&chat);
+    return code;
+}
+
 /* ---- preparing ---- */
 
-/* Decide how long the session may grow, and create it with an engine. */
-static int create_session(run *r)
+/* Print what has become certain; with --json the text is printed at the end. */
+static int show(void *context)
 {
-    const flags *f = r->flags;
-    /* A model without attention keeps a constant state: only -c bounds it. */
-    const bool grows = bamba_model_state_bytes(r->setup.model, MOST_CONTEXT) >
-                       bamba_model_state_bytes(r->setup.model, 1);
-    const size_t said = (size_t)(r->setup.info.n_context ? r->setup.info.n_context
-                                 : grows ? CONTEXT_IF_UNSAID : MOST_CONTEXT);
-    size_t n_context = f->n_context ? (size_t)f->n_context : said;
-    size_t n_used = n_context;
+    run   *r = context;
+    size_t n;
+    const char *text = generation_take(&r->out, &n);
 
-    /* A state that does not grow has no limit but the one that is asked for. */
-    if (f->n_context == 0 && bamba_model_state_bytes(r->setup.model, 1)
-                             == bamba_model_state_bytes(r->setup.model, 0))
-        return setup_create(&r->setup, &f->setup, 0, 0, 1);
-    if (n_context > said && r->setup.info.n_context)
-        console_warn("-c %zu: the model was made for %zu tokens; beyond them text may be poor",
-                     n_context, said);
-    if (r->n_prompt > n_context)
-        return console_fail("the prompt has %zu tokens, the context holds %zu; -c N makes it "
-                            "longer", r->n_prompt, n_context);
-    if (r->out.limit >= 0 && (size_t)r->out.limit < n_context - r->n_prompt) {
-        n_used = r->n_prompt + (size_t)r->out.limit;
-        if (f->n_context == 0) n_context = n_used;    /* some models scale rotary positions by it */
-    } else if (f->n_context == 0) {         /* the length is the model's: lower it to what fits */
-        n_used = setup_fitting(&r->setup, n_context);
-        if (n_used < r->n_prompt) n_used = r->n_prompt;
-        if (n_used < n_context)
-            console_warn("context lowered from %zu to %zu tokens, for want of memory", n_context,
-                         n_used);
-        n_context = n_used;
-    }
-    return setup_create(&r->setup, &f->setup, n_context, n_used, 1);
+    if (n == 0 || r->flags->json) return EXIT_SUCCESS;
+    fwrite(text, 1, n, stdout);
+    return console_flush();
 }
 
 static int prepare(run *r)
@@ -139,31 +148,18 @@ static int prepare(run *r)
     r->out.special = f->special;
     r->out.limit = f->n_predict != UNSAID ? f->n_predict
                    : r->setup.info.max_new_tokens ? r->setup.info.max_new_tokens : -1;
-    code = tokenize_prompt(r);
-    if (code == EXIT_SUCCESS) code = create_session(r);
+    code = f->chat ? render_prompt(r) : tokenize_prompt(r);
+    if (code == EXIT_SUCCESS)
+        code = setup_create_for_text(&r->setup, &f->setup, f->n_context, r->n_prompt, r->out.limit);
     if (code != EXIT_SUCCESS) return code;
     code = sampling_create(&r->sampler, &r->sampling, &r->setup);
+    r->decoding = (decoding){ .setup = &r->setup, .sampler = r->sampler, .out = &r->out,
+                              .show = show, .context = r };
     r->times.load = console_now_ms() - start;
     return code;
 }
 
 /* ---- generating ---- */
-
-static int fail_generation(bamba_status status)
-{
-    return console_fail("generating: %s", bamba_status_string(status));
-}
-
-/* Print what has become certain; with --json the text is printed at the end. */
-static int show(run *r)
-{
-    size_t n;
-    const char *text = generation_take(&r->out, &n);
-
-    if (n == 0 || r->flags->json) return EXIT_SUCCESS;
-    fwrite(text, 1, n, stdout);
-    return console_flush();
-}
 
 static int feed_prompt(run *r, const float **logits)
 {
@@ -172,7 +168,7 @@ static int feed_prompt(run *r, const float **logits)
 
     for (size_t i = 0; i < r->n_prompt; i++) bamba_sampler_accept(r->sampler, r->fed[i]);
     bamba_status status = generation_skip(&r->out, r->fed, r->n_prompt);
-    if (status != BAMBA_OK) return fail_generation(status);
+    if (status != BAMBA_OK) return decoding_fail(status);
     setup_begin_prompt(r->n_prompt);
     status = bamba_feed(r->setup.engine, r->setup.session, r->fed, r->n_prompt, logits, &err);
     console_progress_clear();
@@ -180,40 +176,6 @@ static int feed_prompt(run *r, const float **logits)
     if (status == BAMBA_OK) return EXIT_SUCCESS;
     r->n_prompt = bamba_session_position(r->setup.session);
     return status == BAMBA_ERR_CANCELLED ? EXIT_INTERRUPTED : console_fail_library(status, &err);
-}
-
-/* Choose a token, put it into the text and show that. */
-static int choose(run *r, const float *logits, int32_t *id)
-{
-    const double start = console_now_ms();
-    *id = bamba_sample(r->sampler, logits);
-    bamba_sampler_accept(r->sampler, *id);
-    r->times.sampling += console_now_ms() - start;
-
-    const bamba_status status = generation_put(&r->out, *id, bamba_session_room(r->setup.session));
-    if (status != BAMBA_OK) return fail_generation(status);
-    return show(r);
-}
-
-static int generate(run *r, const float *logits)
-{
-    bamba_error err = { BAMBA_OK, "" };
-    int32_t id;
-
-    if (r->out.limit == 0) return EXIT_SUCCESS;
-    for (;;) {
-        if (console_interrupted()) return EXIT_INTERRUPTED;
-        const int code = choose(r, logits, &id);
-        if (code != EXIT_SUCCESS || r->out.end != GENERATION_RUNNING) return code;
-
-        const double start = console_now_ms();
-        const bamba_status status = bamba_feed(r->setup.engine, r->setup.session, &id, 1, &logits,
-                                               &err);
-        r->times.eval += console_now_ms() - start;
-        r->times.n_eval += status == BAMBA_OK;
-        if (status == BAMBA_ERR_CANCELLED) return EXIT_INTERRUPTED;
-        if (status != BAMBA_OK) return console_fail_library(status, &err);
-    }
 }
 
 /* ---- reporting ---- */
@@ -234,19 +196,21 @@ static const char *format_seed(const run *r, char *out, size_t size)
 static void print_summary(const run *r)
 {
     const times *t = &r->times;
+    const decoding *d = &r->decoding;
     char seed[40];
 
     console_say("%sprompt: %zu tokens, %.1f per second; text: %zu tokens, %.1f per second; end: %s",
                 format_seed(r, seed, sizeof seed), r->n_prompt, per_second(r->n_prompt, t->prompt),
-                r->out.n_ids, per_second(t->n_eval, t->eval), generation_end_name(r->out.end));
+                r->out.n_ids, per_second(d->n_eval, d->eval_ms), generation_end_name(r->out.end));
 }
 
 static void print_times(const run *r)
 {
     const times *t = &r->times;
+    const decoding *d = &r->decoding;
     char seed[40];
     const double per_token = r->n_prompt ? t->prompt / (double)r->n_prompt : 0.0;
-    const double per_run = t->n_eval ? t->eval / (double)t->n_eval : 0.0;
+    const double per_run = d->n_eval ? d->eval_ms / (double)d->n_eval : 0.0;
 
     sampling_print(&r->sampling, format_seed(r, seed, sizeof seed));
     console_say("finish reason    = %s", generation_end_name(r->out.end));
@@ -255,15 +219,16 @@ static void print_times(const run *r)
                 "per second)", t->prompt, r->n_prompt, per_token,
                 per_second(r->n_prompt, t->prompt));
     console_say("eval time        = %10.2f ms / %5zu runs   (%8.2f ms per token, %8.2f tokens "
-                "per second)", t->eval, t->n_eval, per_run, per_second(t->n_eval, t->eval));
-    console_say("sampling time    = %10.2f ms / %5zu runs", t->sampling, r->out.n_ids);
+                "per second)", d->eval_ms, d->n_eval, per_run, per_second(d->n_eval, d->eval_ms));
+    console_say("sampling time    = %10.2f ms / %5zu runs", d->sampling_ms, r->out.n_ids);
     console_say("total time       = %10.2f ms / %5zu tokens", t->total,
-                r->n_prompt + t->n_eval);
+                r->n_prompt + d->n_eval);
 }
 
 static int print_json(const run *r)
 {
     const times *t = &r->times;
+    const decoding *d = &r->decoding;
     json all = JSON_OBJECT, parameters = JSON_OBJECT, timings = JSON_OBJECT;
 
     json_add_string(&all, "model", r->setup.dir);
@@ -277,14 +242,14 @@ static int print_json(const run *r)
     json_add_object(&all, "parameters", &parameters);
 
     json_add_uint(&timings, "n_prompt", r->n_prompt);
-    json_add_uint(&timings, "n_eval", t->n_eval);
+    json_add_uint(&timings, "n_eval", d->n_eval);
     json_add_fixed(&timings, "load_ms", t->load, 3);
     json_add_fixed(&timings, "prompt_ms", t->prompt, 3);
-    json_add_fixed(&timings, "eval_ms", t->eval, 3);
-    json_add_fixed(&timings, "sampling_ms", t->sampling, 3);
+    json_add_fixed(&timings, "eval_ms", d->eval_ms, 3);
+    json_add_fixed(&timings, "sampling_ms", d->sampling_ms, 3);
     json_add_fixed(&timings, "total_ms", t->total, 3);
     json_add_fixed(&timings, "prompt_per_second", per_second(r->n_prompt, t->prompt), 3);
-    json_add_fixed(&timings, "eval_per_second", per_second(t->n_eval, t->eval), 3);
+    json_add_fixed(&timings, "eval_per_second", per_second(d->n_eval, d->eval_ms), 3);
     json_add_object(&all, "timings", &timings);
     return json_print(&all);
 }
@@ -310,16 +275,16 @@ static int run_prompt(run *r)
     const double start = console_now_ms();
 
     int code = feed_prompt(r, &logits);
-    if (f->show_prompt && !f->json && (code == EXIT_SUCCESS || code == EXIT_INTERRUPTED)) {
+    if (f->show_prompt && !f->chat && !f->json && (code == EXIT_SUCCESS || code == EXIT_INTERRUPTED)) {
         fwrite(r->prompt.bytes, 1, r->prompt.n, stdout);
         if (console_flush() != EXIT_SUCCESS) return EXIT_FAILURE;
     }
-    if (code == EXIT_SUCCESS) code = generate(r, logits);
+    if (code == EXIT_SUCCESS) code = decoding_run(&r->decoding, logits);
     if (code != EXIT_SUCCESS && code != EXIT_INTERRUPTED) return code;
 
     const bamba_status status = generation_finish(
         &r->out, code == EXIT_INTERRUPTED ? GENERATION_INTERRUPT : GENERATION_LENGTH);
-    if (status != BAMBA_OK) return fail_generation(status);
+    if (status != BAMBA_OK) return decoding_fail(status);
     r->times.total = console_now_ms() - start;
     if (show(r) != EXIT_SUCCESS || end_output(r) != EXIT_SUCCESS) return EXIT_FAILURE;
     code = console_finish(code);
@@ -363,10 +328,13 @@ int cmd_generate(const command *self, int argc, char **argv)
                      .usual = "standard input", .more = "One newline at the end is not part of "
                      "the prompt. Text must be UTF-8."),
         TEXT_ESCAPE_ROW(&f.escapes),
+        ARG_FLAG_ROW("--chat", &f.chat, "the prompt is one turn of a user, in the form of the model's "
+                     "chat template", .more = "Only the answer is printed. bamba chat goes on with "
+                     "the conversation."),
         ARG_INT_ROW("-n, --predict, --n-predict", "N", &f.n_predict, -2, INT_MAX,
                     "most tokens to generate; -1: until an end token or the context is full",
                     .usual = "max_new_tokens of generation_config.json, or -1"),
-        ARG_INT_ROW("-c, --ctx-size", "N", &f.n_context, 0, MOST_CONTEXT, "context length",
+        ARG_INT_ROW("-c, --ctx-size", "N", &f.n_context, 0, SETUP_MOST_CONTEXT, "context length",
                     .usual = "0, the model's", .more = "A model without attention has no limit. "
                     "The model's length is lowered if there is not memory for it. A length "
                     "given that cannot be had is an error."),
