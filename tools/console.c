@@ -122,11 +122,10 @@ bool console_wait_input(int fd)
     sigaddset(&interrupt, SIGINT);
     sigprocmask(SIG_BLOCK, &interrupt, &before);
     while (!interrupted && (ready = ppoll(&wait, 1, NULL, &before)) < 0 && errno == EINTR) continue;
-    const bool stop = interrupted != 0;
-    const int problem = stop ? EINTR : errno;
-    sigprocmask(SIG_SETMASK, &before, NULL);
-    errno = problem;
-    return ready > 0 && !stop;
+    const int problem = errno;
+    sigprocmask(SIG_SETMASK, &before, NULL);          /* one that came with the input is noted here */
+    errno = interrupted ? EINTR : problem;
+    return ready > 0 && !interrupted;
 }
 
 static void show_progress(void)

@@ -44,7 +44,8 @@ static int read_byte(line_editor *l, char *byte)
 
 /* ---- a terminal ---- */
 
-/* Bytes that are no character are taken as U+FFFD. */
+/* Bytes that are no character are taken as U+FFFD. A Ctrl-D that was typed before libedit set the
+   terminal arrives as NUL. */
 static int read_character(EditLine *edit, wchar_t *out)
 {
     mbstate_t state;
@@ -56,6 +57,7 @@ static int read_character(EditLine *edit, wchar_t *out)
     for (;;) {
         const int got = read_byte(l, &byte);
         if (got != 1) return got;
+        if (byte == '\0') byte = '\004';
         const size_t length = mbrtowc(out, &byte, 1, &state);
         if (length == (size_t)-2) continue;
         if (length == (size_t)-1) *out = L'\xFFFD';
