@@ -978,13 +978,40 @@ typedef struct bamba_logit_bias {
 /** May change logits [n] in place before anything else is done with them. */
 typedef void bamba_logits_fn(void *context, float *logits, size_t n);
 
+/** The stages of a sampler that can be put in order, with llama.cpp's names. */
+typedef enum bamba_sampler_stage {
+    BAMBA_STAGE_PENALTIES   = 1,          /* "penalties": tokens among the last penalty_last_n:
+                                             logit / repetition_penalty if positive, · if not, then
+                                             frequency_penalty · count and presence_penalty
+                                             subtracted                                          */
+    BAMBA_STAGE_DRY         = 2,          /* "dry": see the options                              */
+    BAMBA_STAGE_TOP_N_SIGMA = 3,          /* "top_n_sigma": keep logits at most top_n_sigma
+                                             standard deviations below the largest               */
+    BAMBA_STAGE_TOP_K       = 4,          /* "top_k": keep the top_k best                        */
+    BAMBA_STAGE_TYPICAL     = 5,          /* "typ_p": keep the fewest whose -ln p is nearest to the
+                                             entropy and whose probabilities pass typical_p      */
+    BAMBA_STAGE_TOP_P       = 6,          /* "top_p": keep the fewest of the best whose
+                                             probabilities reach top_p                           */
+    BAMBA_STAGE_MIN_P       = 7,          /* "min_p": keep what is min_p times as likely as the
+                                             best                                                */
+    BAMBA_STAGE_XTC         = 8,          /* "xtc": with xtc_probability, of the tokens that are
+                                             at least xtc_threshold likely drop all but the least
+                                             likely one ("exclude top choices")                  */
+    BAMBA_STAGE_TEMPERATURE = 9           /* "temperature": divide logits by it; 0: keep the best */
+} bamba_sampler_stage;
+
 /**
- * How the next token is chosen. Stages run in this order; one at its neutral value does nothing:
- *   1 callback   2 logit_bias   3 penalties over the last penalty_last_n tokens: repetition
- *   (logit / r if positive, · r if not), then frequency · count and presence subtracted
- *   4 temperature 0: the largest logit, the lowest id on ties; done
- *   5 top_k   6 top_p   7 min_p   8 temperature   9 a draw by the sampler's own generator
- * The order of 5 … 8 is llama.cpp's: top_p and min_p see probabilities at temperature 1.
+ * How the next token is chosen: callback, logit bias, then the stages in their order, then a draw by
+ * the sampler's own generator from what is left. A stage at its neutral value does nothing. Stages
+ * see what those before them have left, and probabilities among it: in the usual order, which is
+ * llama.cpp's, at temperature 1. Of equal tokens the lower id is the better one.
+ *
+ * DRY ("don't repeat yourself"): if the last n tokens stand earlier among the last dry_penalty_last_n
+ * too, and n >= dry_allowed_length, the token that followed there loses
+ * dry_multiplier · dry_base^(n - dry_allowed_length); of several places the longest counts. What
+ * stands at and before the last sequence breaker does not count to n; tokens that hold a whole
+ * breaker lose nothing. A breaker is found in one token, or begins at the end of one and goes on as
+ * the tokenizer writes the rest of it.
  */
 typedef struct bamba_sampler_options {
     size_t                  struct_bytes;
@@ -1005,17 +1032,32 @@ typedef struct bamba_sampler_options {
     const bamba_tokenizer  *tokenizer;            /* NULL, or: ids without a token there are never
                                                      chosen, whatever callback and bias say; not
                                                      needed after bamba_sampler_create           */
+    float                   dry_multiplier;       /* 0 = off; default 0                          */
+    float                   dry_base;             /* < 1 = off; default 1.75                     */
+    int                     dry_allowed_length;   /* >= 0; default 2                             */
+    int                     dry_penalty_last_n;   /* 0 = off; default 64                         */
+    const char *const      *dry_breakers;         /* [n_dry_breakers] texts of 1 to 40 bytes, which
+                                                     need the tokenizer; read in the call. NULL: a
+                                                     newline, ":", "\"", "*"                     */
+    size_t                  n_dry_breakers;
+    float                   typical_p;            /* 1 = off; default 1                          */
+    float                   top_n_sigma;          /* <= 0 = off; default -1                      */
+    float                   xtc_probability;      /* 0 = off; default 0                          */
+    float                   xtc_threshold;        /* > 0.5 = off; default 0.1                    */
+    const bamba_sampler_stage *stages;            /* [n_stages] each at most once, others do not
+                                                     run; copied. NULL: all, by their numbers    */
+    size_t                  n_stages;
 } bamba_sampler_options;
 
 /* Unlike the other options, zeros are values here: start from this macro. */
 #define BAMBA_SAMPLER_OPTIONS { sizeof(bamba_sampler_options), 0, 0.8f, 40, 0.95f, 0.05f, 1.0f,    \
-                                0.0f, 0.0f, 64, NULL, 0, NULL, NULL, { NULL, NULL, NULL }, \
-                                NULL }
+                                0.0f, 0.0f, 64, NULL, 0, NULL, NULL, { NULL, NULL, NULL }, NULL,   \
+                                0.0f, 1.75f, 2, 64, NULL, 0, 1.0f, -1.0f, 0.0f, 0.1f, NULL, 0 }
 
 /**
  * Set in *options what the model's generation_config.json says: temperature (0 if do_sample is
- * false), top_k, top_p, min_p, repetition_penalty (over all tokens: penalty_last_n becomes -1).
- * What the file does not say stays as it is, and so do all members without the file.
+ * false), top_k, top_p, min_p, typical_p, repetition_penalty (over all tokens: penalty_last_n becomes
+ * -1). What the file does not say stays as it is, and so do all members without the file.
  *
  * @param options  In and out: begins as BAMBA_SAMPLER_OPTIONS.
  * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (NULL, or struct_bytes below that of the first release).
@@ -1027,7 +1069,8 @@ BAMBA_API bamba_status bamba_model_sampler_defaults(const bamba_model *model,
  * Create a sampler for logits of n_vocab entries.
  *
  * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (a value outside its range, NaN, an id outside
- *         [0, n_vocab), or a tokenizer without a token there); BAMBA_ERR_MEMORY.
+ *         [0, n_vocab), a tokenizer without a token there, or breakers without a tokenizer);
+ *         BAMBA_ERR_MEMORY.
  */
 BAMBA_API bamba_status bamba_sampler_create(bamba_sampler **out, int n_vocab,
                                             const bamba_sampler_options *options, bamba_error *err);
@@ -1036,8 +1079,17 @@ BAMBA_API void bamba_sampler_free(bamba_sampler *sampler);
 /** Forget the accepted tokens and restart the random generator from seed. */
 BAMBA_API void bamba_sampler_reset(bamba_sampler *sampler, uint64_t seed);
 
-/** Tell the sampler that id is part of the text, for the penalties: each token of the prompt, and
-    each that was chosen. */
+/** The generator of the draws. With the same options, the same accepted tokens and this state a
+    sampler goes on as the one it was taken from. */
+typedef struct bamba_sampler_state {
+    uint64_t words[4];
+} bamba_sampler_state;
+
+BAMBA_API void bamba_sampler_get_state(const bamba_sampler *sampler, bamba_sampler_state *state);
+BAMBA_API void bamba_sampler_set_state(bamba_sampler *sampler, const bamba_sampler_state *state);
+
+/** Tell the sampler that id is part of the text, for the penalties and DRY: each token of the
+    prompt, and each that was chosen. */
 BAMBA_API void bamba_sampler_accept(bamba_sampler *sampler, int32_t id);
 
 /**
@@ -1046,10 +1098,39 @@ BAMBA_API void bamba_sampler_accept(bamba_sampler *sampler, int32_t id);
  * @param logits  [n_vocab], not changed. NaN counts as -infinity.
  * @return the id; 0 <= id < n_vocab, that of a token if the options named a tokenizer. If every
  *         logit is -infinity: the lowest such id.
- * Cost     no allocation; linear in n_vocab, plus sorting what top_k leaves.
+ * Cost     no allocation; linear in n_vocab and dry_penalty_last_n, plus sorting what is left.
  * Result   the same bits for the same seed, calls and logits on one build.
  */
 BAMBA_API int32_t bamba_sample(bamba_sampler *sampler, const float *logits);
+
+/* ---------------------------------------------------------------- speculation ------------- */
+
+/**
+ * Guesses what comes next from what came before: the tokens that followed the last ones where they
+ * stood earlier in the text. Texts that copy from their prompt come several tokens a pass this way:
+ * feed the last token with k guesses behind it and ask for k + 1 rows of logits (the weights are read
+ * once); as long as the token chosen from a row is the next guess, that guess stands; then
+ * bamba_session_rewind takes the others back. Up to 32 rows the logits have the bits of one token at a
+ * time, so the text is the one without guesses, drawn or not.
+ * Threads one call at a time.
+ */
+typedef struct bamba_speculator bamba_speculator;
+
+BAMBA_API bamba_status bamba_speculator_create(bamba_speculator **out, bamba_error *err);
+BAMBA_API void bamba_speculator_free(bamba_speculator *speculator);
+
+/** Tell it what the text goes on with: each token of the prompt, and each that was chosen. */
+BAMBA_API bamba_status bamba_speculator_accept(bamba_speculator *speculator, const int32_t *tokens,
+                                               size_t n, bamba_error *err);
+
+/**
+ * Propose up to n tokens behind the last that it was told.
+ *
+ * @param tokens  Out: [n].
+ * @return how many: 0 if the last two never stood together before, else n.
+ */
+BAMBA_API size_t bamba_speculator_propose(const bamba_speculator *speculator, int32_t *tokens,
+                                          size_t n);
 
 #ifdef __cplusplus
 }

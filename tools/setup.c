@@ -162,8 +162,9 @@ int setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used
     e.progress = show_feeding;
     e.progress_context = reading;
     o.n_context = n_context;
+    o.n_rewind = s->n_rewind;
     bamba_status status = bamba_engine_create(&s->engine, s->model, &e, &err);
-    if (status == BAMBA_OK) status = bamba_session_create(&s->session, s->model, &o, &err);
+    if (status == BAMBA_OK && !s->session) status = bamba_session_create(&s->session, s->model, &o, &err);
     return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
 }
 
