@@ -96,7 +96,7 @@ static int render_prompt(run *r)
     text_buffer list = { 0 };
     bamba_prompt *p = NULL;
 
-    int code = chat_format_open(&chat, r->self, &(const chat_flags){ NULL }, &r->setup,
+    int code = chat_format_open(&chat, r->self, &(const chat_flags){ .tools = NULL }, &r->setup,
                                 &r->flags->setup);
     if (code == EXIT_SUCCESS)
         code = messages_add(&turn, MESSAGE_USER, r->prompt.bytes ? r->prompt.bytes : "",
