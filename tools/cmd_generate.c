@@ -10,10 +10,13 @@
 #include "decoding.h"
 #include "generation.h"
 #include "json.h"
+#include "loops.h"
 #include "messages.h"
 #include "option_texts.h"
+#include "resume.h"
 #include "sampling.h"
 #include "setup.h"
+#include "speculation.h"
 #include "text.h"
 
 #include <stdio.h>
@@ -26,9 +29,11 @@ enum { UNSAID = INT_MIN };
 typedef struct flags {
     setup_flags    setup;
     sampling_flags sampling;
-    const char    *prompt, *file;
-    int            n_predict, n_context;
-    arg_list       stops;
+    const char    *prompt, *file, *session, *save, *cache;
+    int            n_predict, n_context, n_lookup;
+    int64_t        cache_bytes;
+    arg_list       stops, bans;
+    bool           loop_guard;
     bool           escapes, show_prompt, special, json, perf, chat;
 } flags;
 
@@ -42,10 +47,16 @@ typedef struct run {
     setup                 setup;
     bamba_sampler        *sampler;
     sampling              sampling;
+    resume                resume;         /* of a session file */
+    bamba_cache          *cache;
+    size_t                n_before, n_cached;         /* tokens of the session file; that the cache had */
+    speculation           guesses;
+    bamba_sampler        *strict;         /* with DRY, for a while after a circle; NULL: no guard */
     text_buffer           prompt;
-    option_texts          stops;
+    option_texts          stops, bans;
     int32_t              *prompt_ids;     /* made by the tokenizer */
-    const int32_t        *fed;            /* prompt_ids, or the begin token for an empty prompt */
+    int32_t              *joined;         /* a token that was to be fed, and prompt_ids */
+    const int32_t        *fed;            /* one of them, or the begin token for an empty prompt */
     size_t                n_prompt;
     generation            out;
     decoding              decoding;
@@ -62,6 +73,8 @@ static int read_prompt(run *r)
     if (f->prompt && f->file) return args_wrong(r->self, "either -p or -f, not both");
     if (f->prompt) {
         code = text_append_flag(&r->prompt, f->prompt, f->escapes);
+    } else if (f->session && !f->file) {
+        return EXIT_SUCCESS;              /* the session goes on from itself */
     } else if (f->file || !isatty(STDIN_FILENO)) {
         code = text_read_plain(&r->prompt, f->file ? f->file : "-");
         text_chomp(&r->prompt);           /* it belongs to the file, not to the text to continue */
@@ -71,14 +84,31 @@ static int read_prompt(run *r)
     return code;
 }
 
+/* Before the prompt comes the token of the session file that was chosen and not fed. */
+static int join_prompt(run *r)
+{
+    r->joined = malloc((r->n_prompt + 1) * sizeof *r->joined);
+    if (!r->joined) return console_fail("out of memory");
+    r->joined[0] = r->resume.pending;
+    if (r->n_prompt > 0) memcpy(r->joined + 1, r->prompt_ids, r->n_prompt * sizeof *r->joined);
+    r->fed = r->joined;
+    r->n_prompt++;
+    return EXIT_SUCCESS;
+}
+
 static int tokenize_prompt(run *r)
 {
-    const unsigned how = BAMBA_TOKENIZE_ADD_SPECIAL | BAMBA_TOKENIZE_PARSE_SPECIAL;
+    const unsigned how = BAMBA_TOKENIZE_PARSE_SPECIAL
+                       | (r->flags->session ? 0 : BAMBA_TOKENIZE_ADD_SPECIAL);
     const int code = setup_tokenize(&r->setup, r->prompt.bytes, r->prompt.n, how,
                                     &r->prompt_ids, &r->n_prompt);
 
     if (code != EXIT_SUCCESS) return code;
     r->fed = r->prompt_ids;
+    if (r->flags->session && r->resume.pending >= 0) return join_prompt(r);
+    if (r->flags->session && r->n_prompt == 0)
+        return console_fail("%s: was saved before a token was chosen; give a text to go on with -p or "
+                            "-f", r->flags->session);
     if (r->n_prompt > 0) return EXIT_SUCCESS;
     if (r->setup.info.bos < 0)
         return console_fail("the prompt is empty, and the model names no begin token; "
@@ -133,15 +163,98 @@ static int show(void *context)
     return console_flush();
 }
 
-static int prepare(run *r)
+/* Tokens of the prompt, and those that can be generated, must fit behind the session's. */
+static int create_engine(run *r)
+{
+    const size_t position = bamba_session_position(r->setup.session);
+    const size_t room = bamba_session_room(r->setup.session);
+    const size_t more = r->out.limit >= 0 && (size_t)r->out.limit < room - r->n_prompt
+                      ? (size_t)r->out.limit : 0;
+
+    if (r->n_prompt > room)
+        return console_fail("%s: %zu tokens, and %zu of the prompt, exceed the context; -c N makes it "
+                            "longer", r->flags->session, position, r->n_prompt);
+    return setup_create(&r->setup, &r->flags->setup, 0, position + r->n_prompt + more,
+                        1 + r->guesses.most);
+}
+
+/* Open the session file: how tokens are chosen is as it was, where options do not say. */
+static int open_session(run *r, sampling_flags *how)
+{
+    const flags          *f = r->flags;
+    bamba_session_options o = BAMBA_SESSION_OPTIONS;
+    bamba_error           err = { BAMBA_OK, "" };
+
+    if (!f->session) return EXIT_SUCCESS;
+    o.n_context = (size_t)f->n_context;
+    o.n_rewind = r->setup.n_rewind;
+    const bamba_status status = bamba_session_open(&r->setup.session, r->setup.model, f->session, &o,
+                                                   &err);
+    if (status != BAMBA_OK) return console_fail_library(status, &err);
+    r->n_before = bamba_session_position(r->setup.session);
+    const int code = resume_read(&r->resume, r->setup.session, f->session);
+    if (code == EXIT_SUCCESS) resume_fill(how, &r->resume);
+    return code;
+}
+
+static int open_cache(run *r)
+{
+    const flags        *f = r->flags;
+    bamba_cache_options o = BAMBA_CACHE_OPTIONS;
+    bamba_error         err = { BAMBA_OK, "" };
+
+    if (!f->cache) return EXIT_SUCCESS;
+    o.max_bytes = (uint64_t)f->cache_bytes;
+    o.log = console_log;
+    const bamba_status status = bamba_cache_open(&r->cache, r->setup.model, f->cache, &o, &err);
+    return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
+}
+
+/* A sampler that leaves circles. */
+static int create_strict(run *r)
+{
+    sampling strict = r->sampling;
+
+    if (!r->flags->loop_guard) return EXIT_SUCCESS;
+    strict.options.dry_multiplier = 2.0f * strict.options.dry_multiplier + 1.0f;
+    strict.options.dry_base = 1.75f;
+    strict.options.dry_allowed_length = 2;
+    strict.options.dry_penalty_last_n = 4 * LOOPS_TIMES * LOOPS_LONGEST;
+    strict.options.dry_breakers = (const char *const[]){ "" };        /* circles go through any text */
+    strict.options.n_dry_breakers = 0;
+    strict.options.stages = NULL;         /* all of them, DRY too */
+    return sampling_create(&r->strict, &strict, &r->setup);
+}
+
+/* The engine, and unless a file has it the session. */
+static int create_session(run *r)
 {
     const flags *f = r->flags;
+
+    r->setup.n_logits = 1 + r->guesses.most;
+    return f->session ? create_engine(r)
+         : setup_create_for_text(&r->setup, &f->setup, f->n_context, r->n_prompt, r->out.limit);
+}
+
+static int prepare(run *r)
+{
+    enum { REWIND = 64 };                 /* for guesses, and for what is saved */
+    const flags *f = r->flags;
     const double start = console_now_ms();
+    sampling_flags how = f->sampling;
+    bamba_error err = { BAMBA_OK, "" };
+
+    if (f->session && f->cache) return args_wrong(r->self, "either --session or --cache, not both");
+    if (f->session && f->chat) return args_wrong(r->self, "either --session or --chat, not both");
+    if (f->n_lookup > 0 || f->save || f->loop_guard || r->out.n_bans > 0) r->setup.n_rewind = REWIND;
+    if (speculation_open(&r->guesses, f->n_lookup, &err) != BAMBA_OK)
+        return console_fail_library(err.code, &err);
 
     int code = setup_open_tokenizer(&r->setup, &f->setup);
     if (code == EXIT_SUCCESS) code = setup_open_model(&r->setup, &f->setup);
+    if (code == EXIT_SUCCESS) code = open_session(r, &how);
     if (code == EXIT_SUCCESS)
-        code = sampling_resolve(&r->sampling, r->self, &f->sampling, &r->setup, f->escapes);
+        code = sampling_resolve(&r->sampling, r->self, &how, &r->setup, f->escapes);
     if (code != EXIT_SUCCESS) return code;
 
     r->out.tokenizer = r->setup.tokenizer;
@@ -150,33 +263,56 @@ static int prepare(run *r)
     r->out.limit = f->n_predict != UNSAID ? f->n_predict
                    : r->setup.info.max_new_tokens ? r->setup.info.max_new_tokens : -1;
     code = f->chat ? render_prompt(r) : tokenize_prompt(r);
-    if (code == EXIT_SUCCESS)
-        code = setup_create_for_text(&r->setup, &f->setup, f->n_context, r->n_prompt, r->out.limit);
-    if (code != EXIT_SUCCESS) return code;
-    code = sampling_create(&r->sampler, &r->sampling, &r->setup);
+    if (code == EXIT_SUCCESS) code = create_session(r);
+    if (code == EXIT_SUCCESS) code = open_cache(r);
+    if (code == EXIT_SUCCESS) code = sampling_create(&r->sampler, &r->sampling, &r->setup);
+    if (code == EXIT_SUCCESS) code = create_strict(r);
     r->decoding = (decoding){ .setup = &r->setup, .sampler = r->sampler, .out = &r->out,
-                              .show = show, .context = r };
+                              .show = show, .context = r, .guesses = &r->guesses,
+                              .strict = r->strict };
     r->times.load = console_now_ms() - start;
     return code;
 }
 
 /* ---- generating ---- */
 
+/* Tokens that are not part of the text to come. */
+static int take_tokens(run *r, const int32_t *ids, size_t n)
+{
+    const bamba_status status = generation_skip(&r->out, ids, n);
+    return status == BAMBA_OK ? decoding_tell(&r->decoding, ids, n) : decoding_fail(status);
+}
+
 static int feed_prompt(run *r, const float **logits)
 {
+    bamba_session *s = r->setup.session;
     bamba_error err = { BAMBA_OK, "" };
     const double start = console_now_ms();
 
-    for (size_t i = 0; i < r->n_prompt; i++) bamba_sampler_accept(r->sampler, r->fed[i]);
-    bamba_status status = generation_skip(&r->out, r->fed, r->n_prompt);
-    if (status != BAMBA_OK) return decoding_fail(status);
+    int code = take_tokens(r, bamba_session_tokens(s), r->n_before);
+    if (code == EXIT_SUCCESS) code = take_tokens(r, r->fed, r->n_prompt);
+    if (code != EXIT_SUCCESS) return code;
+    if (r->flags->session) bamba_sampler_set_state(r->sampler, &r->resume.state);
     setup_begin_prompt(r->n_prompt);
-    status = bamba_feed(r->setup.engine, r->setup.session, r->fed, r->n_prompt, logits, &err);
+    const bamba_status status
+        = r->cache ? bamba_cache_feed(r->cache, r->setup.engine, s, r->fed, r->n_prompt, logits,
+                                      &r->n_cached, &err)
+        : bamba_feed(r->setup.engine, s, r->fed, r->n_prompt, logits, &err);
     console_progress_clear();
     r->times.prompt = console_now_ms() - start;
     if (status == BAMBA_OK) return EXIT_SUCCESS;
-    r->n_prompt = bamba_session_position(r->setup.session);
+    r->n_prompt = bamba_session_position(s) - r->n_before;
     return status == BAMBA_ERR_CANCELLED ? EXIT_INTERRUPTED : console_fail_library(status, &err);
+}
+
+/* Write the session: where it ends the last token that was chosen has not been fed. */
+static int save(const run *r)
+{
+    const bool has_chosen = r->out.n_ids > 0;
+
+    if (!r->flags->save) return EXIT_SUCCESS;
+    return resume_save(r->setup.session, r->flags->save,
+                       has_chosen ? r->out.ids[r->out.n_ids - 1] : -1, &r->sampling, r->sampler);
 }
 
 /* ---- reporting ---- */
@@ -194,15 +330,35 @@ static const char *format_seed(const run *r, char *out, size_t size)
     return out;
 }
 
+static const char *format_cached(const run *r, char *out, size_t size)
+{
+    *out = '\0';
+    if (r->cache) snprintf(out, size, ", %zu of them from the cache", r->n_cached);
+    return out;
+}
+
+static const char *format_guesses(const run *r, char *out, size_t size)
+{
+    const speculation *g = &r->guesses;
+
+    *out = '\0';
+    if (g->most > 0)
+        snprintf(out, size, ", %zu of %zu guesses right in %zu passes", g->n_right, g->n_guessed,
+                 g->n_passes);
+    return out;
+}
+
 static void print_summary(const run *r)
 {
     const times *t = &r->times;
     const decoding *d = &r->decoding;
-    char seed[40];
+    char seed[40], cached[60], guesses[90];
 
-    console_say("%sprompt: %zu tokens, %.1f per second; text: %zu tokens, %.1f per second; end: %s",
+    console_say("%sprompt: %zu tokens, %.1f per second%s; text: %zu tokens, %.1f per second%s; end: %s",
                 format_seed(r, seed, sizeof seed), r->n_prompt, per_second(r->n_prompt, t->prompt),
-                r->out.n_ids, per_second(d->n_eval, d->eval_ms), generation_end_name(r->out.end));
+                format_cached(r, cached, sizeof cached), r->out.n_ids,
+                per_second(d->n_eval, d->eval_ms), format_guesses(r, guesses, sizeof guesses),
+                generation_end_name(r->out.end));
 }
 
 static void print_times(const run *r)
@@ -221,6 +377,9 @@ static void print_times(const run *r)
                 per_second(r->n_prompt, t->prompt));
     console_say("eval time        = %10.2f ms / %5zu runs   (%8.2f ms per token, %8.2f tokens "
                 "per second)", d->eval_ms, d->n_eval, per_run, per_second(d->n_eval, d->eval_ms));
+    if (r->guesses.most > 0)
+        console_say("guesses          = %zu right of %zu in %zu passes", r->guesses.n_right,
+                    r->guesses.n_guessed, r->guesses.n_passes);
     console_say("sampling time    = %10.2f ms / %5zu runs", d->sampling_ms, r->out.n_ids);
     console_say("total time       = %10.2f ms / %5zu tokens", t->total,
                 r->n_prompt + d->n_eval);
@@ -244,6 +403,12 @@ static int print_json(const run *r)
 
     json_add_uint(&timings, "n_prompt", r->n_prompt);
     json_add_uint(&timings, "n_eval", d->n_eval);
+    if (r->cache) json_add_uint(&timings, "n_cached", r->n_cached);
+    if (r->guesses.most > 0) {
+        json_add_uint(&timings, "n_passes", r->guesses.n_passes);
+        json_add_uint(&timings, "n_guessed", r->guesses.n_guessed);
+        json_add_uint(&timings, "n_right", r->guesses.n_right);
+    }
     json_add_fixed(&timings, "load_ms", t->load, 3);
     json_add_fixed(&timings, "prompt_ms", t->prompt, 3);
     json_add_fixed(&timings, "eval_ms", d->eval_ms, 3);
@@ -289,6 +454,7 @@ static int run_prompt(run *r)
     if (status != BAMBA_OK) return decoding_fail(status);
     r->times.total = console_now_ms() - start;
     if (show(r) != EXIT_SUCCESS || end_output(r) != EXIT_SUCCESS) return EXIT_FAILURE;
+    if (save(r) != EXIT_SUCCESS) return EXIT_FAILURE;
     code = console_finish(code);
     if (code == EXIT_FAILURE) return code;
     if (f->perf || args_verbose()) print_times(r);
@@ -305,17 +471,25 @@ static int generate_text(const command *self, const flags *f)
     int code = option_texts_read(&r.stops, self, "--stop", &f->stops, f->escapes);
     r.out.stops = r.stops.items;
     r.out.n_stops = r.stops.n;
+    if (code == EXIT_SUCCESS) code = option_texts_read(&r.bans, self, "--ban", &f->bans, f->escapes);
+    r.out.bans = r.bans.items;
+    r.out.n_bans = r.bans.n;
     if (code == EXIT_SUCCESS) code = read_prompt(&r);
     if (code == EXIT_SUCCESS) code = prepare(&r);
     if (code == EXIT_SUCCESS) code = run_prompt(&r);
 
     sampling_free(&r.sampling);
     bamba_sampler_free(r.sampler);
+    bamba_sampler_free(r.strict);
+    bamba_cache_free(r.cache);
+    speculation_close(&r.guesses);
+    free(r.joined);
     if (r.setup.tokenizer) bamba_tokens_free(r.setup.tokenizer, r.prompt_ids);
     generation_free(&r.out);
     setup_close(&r.setup);
     free(r.prompt.bytes);
     option_texts_free(&r.stops);
+    option_texts_free(&r.bans);
     return code;
 }
 
@@ -342,6 +516,25 @@ int cmd_generate(const command *self, int argc, char **argv)
                     "given that cannot be had is an error."),
         ARG_LIST_ROW("--stop", "TEXT", &f.stops, "end before this text; may be repeated",
                      .more = "The text itself is not printed."),
+        ARG_LIST_ROW("--ban", "TEXT", &f.bans, "go back where this text appears, and on without the "
+                     "token it began with; may be repeated"),
+        ARG_FLAG_ROW("--loop-guard", &f.loop_guard, "where the text goes round in circles, go back to "
+                     "the second round, and on with DRY", .more = "Circles of up to 64 tokens, three "
+                     "times over. The last 192 tokens are shown at the end."),
+        ARG_INT_ROW("--lookup, --draft-max", "N", &f.n_lookup, 0, SPECULATION_MOST,
+                    "guess up to N tokens a pass from what followed the last ones before", .usual = "0",
+                    .more = "The text is the same. Guessing stops by itself where it does not pay."),
+        ARG_HEAD("Sessions"),
+        ARG_TEXT_ROW("--save", "FILE", &f.save, "write the session at the end, to go on from",
+                     .more = "With it how tokens are chosen, but for logit biases and sequence "
+                     "breakers."),
+        ARG_TEXT_ROW("--session", "FILE", &f.session, "go on from a saved session, and with -p from "
+                     "a text behind it", .more = "Options that say how tokens are chosen change what "
+                     "was saved; without them the text is the one that would have gone on."),
+        ARG_TEXT_ROW("--cache", "DIR", &f.cache, "keep states of prompts in a directory, and go on "
+                     "from the longest beginning that is there"),
+        ARG_NUMBER_ROW(ARG_INT64, "--cache-bytes", "N", &f.cache_bytes, 0, 0x1p62,
+                       "most bytes of it", .usual = "4294967296"),
         SAMPLING_ROWS(&f.sampling),
         ARG_HEAD("Output"),
         ARG_UNFLAG_ROW("--no-display-prompt", &f.show_prompt, "print only what is generated"),
@@ -357,6 +550,7 @@ int cmd_generate(const command *self, int argc, char **argv)
     int code = args_read(self, args, argc, argv);
     if (code == ARGS_READ) code = generate_text(self, &f);
     free(f.stops.items);
+    free(f.bans.items);
     sampling_free_flags(&f.sampling);
     setup_free_flags(&f.setup);
     return code;

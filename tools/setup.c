@@ -167,13 +167,14 @@ int setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used
     e.progress = show_feeding;
     e.progress_context = reading;
     o.n_context = n_context;
+    o.n_rewind = s->n_rewind;
     if (s->goes_back) {
         o.n_rewind = REWIND_TOKENS;
         o.snapshot_tokens = SNAPSHOT_TOKENS;
         o.snapshot_bytes = free_bytes / 8 < SNAPSHOT_BYTES ? free_bytes / 8 : SNAPSHOT_BYTES;
     }
     bamba_status status = bamba_engine_create(&s->engine, s->model, &e, &err);
-    if (status == BAMBA_OK) status = bamba_session_create(&s->session, s->model, &o, &err);
+    if (status == BAMBA_OK && !s->session) status = bamba_session_create(&s->session, s->model, &o, &err);
     return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
 }
 
@@ -184,12 +185,13 @@ int setup_create_for_text(setup *s, const setup_flags *f, int length, size_t n_p
                        bamba_model_state_bytes(s->model, 1);
     const size_t said = (size_t)(s->info.n_context ? s->info.n_context
                                  : grows ? CONTEXT_IF_UNSAID : SETUP_MOST_CONTEXT);
+    const int n_logits = s->n_logits > 0 ? s->n_logits : 1;
     size_t n_context = length ? (size_t)length : said;
     size_t n_used = n_context;
 
     /* A state that does not grow has no limit but the one that is asked for. */
     if (length == 0 && bamba_model_state_bytes(s->model, 1) == bamba_model_state_bytes(s->model, 0))
-        return setup_create(s, f, 0, 0, 1);
+        return setup_create(s, f, 0, 0, n_logits);
     if (n_context > said && s->info.n_context)
         console_warn("-c %zu: the model was made for %zu tokens; beyond them text may be poor",
                      n_context, said);
@@ -207,7 +209,7 @@ int setup_create_for_text(setup *s, const setup_flags *f, int length, size_t n_p
                          n_used);
         n_context = n_used;
     }
-    return setup_create(s, f, n_context, n_used, 1);
+    return setup_create(s, f, n_context, n_used, n_logits);
 }
 
 void setup_close(setup *s)

@@ -81,11 +81,14 @@ typedef struct setup {
     bamba_engine     *engine;
     bamba_session    *session;
     type_rules        rules;
+    size_t            n_rewind;           /* of the session to be created: the last tokens will be
+                                             taken back, so many at most                     */
     bool              goes_back;          /* set by the caller: tokens of the session will be
                                              taken back, so it keeps earlier states         */
+    int               n_logits;           /* rows of logits a call for a text; 0: 1         */
 } setup;
 
-#define SETUP { NULL, "", NULL, BAMBA_MODEL_INFO, NULL, NULL, NULL, { NULL, 0 }, false }
+#define SETUP { NULL, "", NULL, BAMBA_MODEL_INFO, NULL, NULL, NULL, { NULL, 0 }, 0, false, 0 }
 
 /* The types that words of setup_kv_types and setup_state_types stand for. */
 bamba_type setup_kv_type(int word);
@@ -110,8 +113,8 @@ int  setup_model_options(setup *s, const setup_flags *f, bamba_model_options *o)
 /* Free what reading the options allocated. */
 void setup_free_flags(setup_flags *f);
 
-/* Create an engine for up to n_logits rows of logits a call, and a session of n_context tokens.
-   Fails if the state of n_used tokens does not fit into free memory. */
+/* Create an engine for up to n_logits rows of logits a call, and, unless there is one, a session of
+   n_context tokens. Fails if the state of n_used tokens does not fit into free memory. */
 int  setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used,
                   int n_logits);
 
