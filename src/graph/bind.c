@@ -172,11 +172,12 @@ static void find_importance(bb_binder *b, bb_role role, const char *name, int co
 }
 
 /* Remember what a linear map is called; its id is the number of those before it. */
-static void name_linear(bb_binder *b, const char *name, int cols)
+static void name_linear(bb_binder *b, const char *name, int rows, int cols)
 {
     if (b->pass != ATTACH) return;
     bb_linear_name *l = &b->g->linear[b->n_linears];
     snprintf(l->name, sizeof l->name, "%s%s", b->prefix, name);
+    l->rows = rows;
     l->cols = cols;
 }
 
@@ -412,10 +413,13 @@ void bb_bind_vector(bb_binder *b, const float **out, const char *name, int n, bb
 void bb_bind_slice(bb_binder *b, bb_linear *out, const char *name, int rows, int cols,
                    bb_slice slice)
 {
-    bb_linear l = { .id = b->n_linears };
+    bb_linear l = { .first = slice.index * slice.of + slice.first };
 
-    name_linear(b, name, cols);
-    b->n_linears++;
+    if (l.first == 0) {
+        name_linear(b, name, slice.n ? 0 : slice.of ? slice.of : rows, cols);
+        b->n_linears++;
+    }
+    l.id = b->n_linears - 1;
     bind_matrix(b, &l.w, &l.row_scale, BB_ROLE_PROJECTION, name, rows, cols, slice);
     if (!b->skip) *out = l;
 }
@@ -503,7 +507,7 @@ static void walk(bb_binder *b)
     b->prefix = "";
     b->skip = !bb_graph_has_head(g);
     bb_bind_vector(b, &g->norm, g->norm_name, g->d_model, BB_RANGE_SCALE);
-    name_linear(b, g->head_name[0] ? g->head_name : g->embed_name, g->d_model);
+    name_linear(b, g->head_name[0] ? g->head_name : g->embed_name, g->n_vocab, g->d_model);
     g->head.id = b->n_linears++;
     if (!is_tied)
         bind_matrix(b, &g->head.w, &g->head.row_scale, BB_ROLE_HEAD, g->head_name, g->n_rows,

@@ -99,7 +99,8 @@ typedef struct bb_slice { int first, of, index, n; } bb_slice;
    possible; name.weight and, if it has one, name.bias. */
 void bb_bind_linear(bb_binder *b, bb_linear *out, const char *name, int rows, int cols,
                     bool has_bias);
-/* A part of the tensor `name`, without a bias. */
+/* A part of the tensor `name`, without a bias. Slices of a tensor are bound one after another, that
+   of its first row first; they share its id. */
 void bb_bind_slice(bb_binder *b, bb_linear *out, const char *name, int rows, int cols,
                    bb_slice slice);
 /* A small tensor as float32, always copied. dim ends with 0. */

@@ -16,10 +16,10 @@ enum { BB_MAX_DIM = 1 << 24, BB_MAX_LAYERS = 4096 };
 /* Operations that every graph has; those of the mixers follow. */
 enum { BB_OP_EMBED, BB_OP_NORM, BB_OP_HEAD, BB_N_GRAPH_OPS };
 
-/* What a linear map is called, and how wide it is. */
+/* What a linear map is called, and its shape. */
 typedef struct bb_linear_name {
     char name[2 * BB_MAX_NAME];           /* of its weight, with the prefix of its mixer */
-    int  cols;
+    int  rows, cols;                      /* rows: of the tensor; 0: a stack of matrices */
 } bb_linear_name;
 
 /* A whole network: planned first, then bound. Immutable afterwards. */
