@@ -8,8 +8,10 @@
  *             bamba_tokenizer  text <-> token ids; immutable; share between threads
  *             bamba_engine     threads, scratch and logits for running a model; one call at a time
  *             bamba_session    what one sequence remembers; runs on any engine of its model
+ *             bamba_adapter    what training added to a model; immutable; share between threads
  *             bamba_sampler    logits -> token id; one call at a time
  *             bamba_chat_template  conversation -> prompt; immutable; share between threads
+ *             bamba_cache      states of earlier prompts, in files; one call at a time
  * Errors      Fallible calls return bamba_status. One that fails fills *err if err is not NULL, and
  *             leaves its objects as they were (bamba_feed says where it differs); one that succeeds
  *             leaves *err as it was. Nothing aborts, prints or sets errno, with two
@@ -79,7 +81,9 @@ typedef struct bamba_engine    bamba_engine;
 typedef struct bamba_session   bamba_session;
 typedef struct bamba_tokenizer bamba_tokenizer;
 typedef struct bamba_sampler   bamba_sampler;
+typedef struct bamba_adapter   bamba_adapter;
 typedef struct bamba_chat_template bamba_chat_template;
+typedef struct bamba_cache     bamba_cache;
 
 /* ---------------------------------------------------------------- status, version -------- */
 
@@ -349,6 +353,60 @@ BAMBA_API bamba_status bamba_quantize(const char *dir, const char *out,
                                       const bamba_model_options *model,
                                       const bamba_quantize_options *options, bamba_error *err);
 
+/* ---------------------------------------------------------------- adapters ---------------- */
+
+typedef struct bamba_adapter_options {
+    size_t          struct_bytes;
+    bamba_allocator allocator;            /* members NULL: the model's                           */
+    bamba_log_fn   *log;
+    void           *log_context;
+} bamba_adapter_options;
+
+#define BAMBA_ADAPTER_OPTIONS { sizeof(bamba_adapter_options), { NULL, NULL, NULL }, NULL, NULL }
+
+/**
+ * Open a low-rank adapter (LoRA) for a model, from a directory as PEFT writes it: adapter_config.json
+ * and adapter_model.safetensors. Sessions that are given it run with it; others of the same model run
+ * without, in the same calls. It works beside weights of any type, and is kept in float32.
+ *
+ * Each linear layer of the model and the embedding may have a part in it. Read are r, lora_alpha,
+ * use_rslora, rank_pattern, alpha_pattern, lora_bias, bias, and modules_to_save for the embedding and
+ * the head, tied or not. target_modules, layers_to_transform and layers_pattern are held against the
+ * tensors that are there. Refused, by the name of the key or tensor, is what computes something else:
+ * DoRA, aLoRA, initial values taken out of the model's weights (PiSSA, OLoRA, CorDA, LoftQ), and keys that
+ * this version does not know; and replaced tensors other than embedding, head and the biases of linear
+ * layers, which bamba_merge writes into a model.
+ *
+ * @param out      Out: the adapter, or NULL on error. Free with bamba_adapter_free.
+ * @param model    With weights. It must outlive the adapter.
+ * @param dir      Directory. Nothing of it is needed after the call.
+ * @param options  May be NULL.
+ * @param err      Out, may be NULL. Names the file and the key or tensor, expected and found.
+ *
+ * @return BAMBA_OK;
+ *         BAMBA_ERR_ARGUMENT     options break a rule, or the model has no weights;
+ *         BAMBA_ERR_IO           a file cannot be read;
+ *         BAMBA_ERR_FORMAT       a file is damaged, or does not fit the model;
+ *         BAMBA_ERR_UNSUPPORTED  see above; or adapter_model.bin, a pickle;
+ *         BAMBA_ERR_MEMORY.
+ *
+ * Memory   4 bytes for each of its numbers.
+ * Threads  independent calls may run at once.
+ * Source   Hu et al. 2021, arXiv:2106.09685; huggingface/peft.
+ */
+BAMBA_API bamba_status bamba_adapter_open(bamba_adapter **out, const bamba_model *model,
+                                          const char *dir, const bamba_adapter_options *options,
+                                          bamba_error *err);
+
+/** Free an adapter; sessions that have it must be gone, or have been given others. NULL is allowed. */
+BAMBA_API void bamba_adapter_free(bamba_adapter *adapter);
+
+/** An adapter of a session, and the factor of all that it adds: 1, or any other finite number. */
+typedef struct bamba_adapter_use {
+    const bamba_adapter *adapter;
+    float                scale;
+} bamba_adapter_use;
+
 /* ---------------------------------------------------------------- engine ------------------ */
 
 /**
@@ -467,9 +525,12 @@ typedef struct bamba_session_options {
                                              further back are reached; 0: none                   */
     uint64_t        snapshot_bytes;       /* memory for them. When it is used up every second one
                                              goes, and the others lie twice as far apart         */
+    const bamba_adapter_use *adapters;    /* [n_adapters], see bamba_session_set_adapters        */
+    size_t          n_adapters;
 } bamba_session_options;
 
-#define BAMBA_SESSION_OPTIONS { sizeof(bamba_session_options), 0, { NULL, NULL, NULL }, 0, 0, 0 }
+#define BAMBA_SESSION_OPTIONS { sizeof(bamba_session_options), 0, { NULL, NULL, NULL }, 0, 0, 0,   \
+                                NULL, 0 }
 
 /**
  * Create an empty session at position 0.
@@ -496,6 +557,28 @@ BAMBA_API void bamba_session_free(bamba_session *session);
 
 /** Forget everything: position 0. The memory stays. */
 BAMBA_API void bamba_session_reset(bamba_session *session);
+
+/**
+ * Let an empty session run with these adapters, in place of those it has. What they add is added up;
+ * their order changes last bits. bamba_session_reset keeps them, bamba_session_copy and _fork take
+ * those of the session they come from, and a session that was saved with adapters is opened with the
+ * same ones in its options. The adapters must outlive their use.
+ *
+ * The session's logits have the same bits whatever other sessions, with other adapters or none, share
+ * a call. The first call that feeds a session whose adapters have a larger rank, all together, than any
+ * the engine has met allocates room for them; no other does.
+ *
+ * @param adapters  [n], read during the call alone. At most one of them may replace the embedding or
+ *                  the head (modules_to_save), with scale 1.
+ * @param n         0 … 64; 0: none.
+ *
+ * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (a session that is not at position 0, an adapter of another
+ *         model, a scale that is not finite); BAMBA_ERR_MEMORY. On error the session keeps those it has.
+ * Threads  no other call on the session meanwhile.
+ */
+BAMBA_API bamba_status bamba_session_set_adapters(bamba_session *session,
+                                                  const bamba_adapter_use *adapters, size_t n,
+                                                  bamba_error *err);
 
 /** Tokens absorbed so far. */
 BAMBA_API size_t bamba_session_position(const bamba_session *session);
@@ -625,8 +708,8 @@ BAMBA_API bamba_status bamba_session_fork(bamba_session **out, const bamba_sessi
  * @return BAMBA_OK;
  *         BAMBA_ERR_ARGUMENT   n is 0, an id is out of range, or e serves another model;
  *         BAMBA_ERR_FULL       n exceeds the room left;
- *         BAMBA_ERR_MEMORY     for a page that a fork shares and cannot be written, or for the tokens
- *                              of a session without a limit;
+ *         BAMBA_ERR_MEMORY     for a page that a fork shares and cannot be written, for the tokens
+ *                              of a session without a limit, or for adapters that are new to e;
  *         BAMBA_ERR_CANCELLED  stopped by a callback; the session stands, exact, at the end of
  *                              the last finished piece: bamba_session_position(s);
  *         BAMBA_ERR_NUMBER     a token gave NaN or infinity: damaged weights, or a key or value
@@ -667,6 +750,60 @@ typedef struct bamba_feed_item {
  */
 BAMBA_API bamba_status bamba_feed_batch(bamba_engine *e, bamba_feed_item *items, size_t n_items,
                                         bamba_error *err);
+
+/* ---------------------------------------------------------------- prefix cache ------------ */
+
+typedef struct bamba_cache_options {
+    size_t        struct_bytes;
+    uint64_t      max_bytes;              /* of the files in the directory; 0 = 4 GiB            */
+    size_t        interval;               /* tokens of a prompt between two states, rounded up to
+                                             a multiple of 64; 0 = 1024                          */
+    bamba_log_fn *log;                    /* told of files that are damaged or cannot be written */
+    void         *log_context;
+} bamba_cache_options;
+
+#define BAMBA_CACHE_OPTIONS { sizeof(bamba_cache_options), 0, 0, NULL, NULL }
+
+/**
+ * Open a directory in which states of prompts are kept, made if it is not there: a prompt that begins
+ * as an earlier one did, in this process, another or an earlier run, is fed from there on.
+ *
+ * What is stored is a tree by tokens: a file for each state holds the keys and values since the one
+ * before. Any number of processes may use a directory at once, with any models: files belong to a model
+ * (told as in bamba_session_open), its types, and, where rotary positions are scaled by length, the
+ * session's context. When they exceed max_bytes those go that save the fewest tokens a byte and were
+ * not used for long; one that is damaged is removed, with a line to the log.
+ *
+ * @param dir  Its parent must exist.
+ * @return BAMBA_OK; BAMBA_ERR_IO; BAMBA_ERR_MEMORY; BAMBA_ERR_ARGUMENT.
+ * Threads one call at a time on a cache; the model must outlive it.
+ */
+BAMBA_API bamba_status bamba_cache_open(bamba_cache **out, const bamba_model *model, const char *dir,
+                                        const bamba_cache_options *options, bamba_error *err);
+BAMBA_API void bamba_cache_free(bamba_cache *cache);
+
+/**
+ * Feed a whole prompt to an empty session, as bamba_feed does, but for what the cache has of it, and
+ * store states on the way: every `interval` tokens, where it parts from an earlier prompt, and shortly
+ * before its end. Logits have the bits that bamba_feed gives them, with these exceptions, where they agree
+ * as for other cuts: an engine whose n_batch is no multiple of 64; CPU level "c" with OpenBLAS, whose sums
+ * depend on the number of rows; and a longest beginning that was stored by bamba_cache_store.
+ *
+ * @param n_reused  Out, may be NULL: tokens that were not fed.
+ * @return As bamba_feed. A file that cannot be read or written is no error.
+ */
+BAMBA_API bamba_status bamba_cache_feed(bamba_cache *cache, bamba_engine *e, bamba_session *session,
+                                        const int32_t *tokens, size_t n, const float **logits,
+                                        size_t *n_reused, bamba_error *err);
+
+/**
+ * Store what a session remembers now: the end of a turn, from which a conversation goes on.
+ *
+ * @return BAMBA_OK, also where the file cannot be written, of which the log is told;
+ *         BAMBA_ERR_ARGUMENT (another model; an empty session, or one whose tokens are not known).
+ */
+BAMBA_API bamba_status bamba_cache_store(bamba_cache *cache, const bamba_session *session,
+                                         bamba_error *err);
 
 /* ---------------------------------------------------------------- tokenizer --------------- */
 
@@ -922,13 +1059,40 @@ typedef struct bamba_logit_bias {
 /** May change logits [n] in place before anything else is done with them. */
 typedef void bamba_logits_fn(void *context, float *logits, size_t n);
 
+/** The stages of a sampler that can be put in order, with llama.cpp's names. */
+typedef enum bamba_sampler_stage {
+    BAMBA_STAGE_PENALTIES   = 1,          /* "penalties": tokens among the last penalty_last_n:
+                                             logit / repetition_penalty if positive, · if not, then
+                                             frequency_penalty · count and presence_penalty
+                                             subtracted                                          */
+    BAMBA_STAGE_DRY         = 2,          /* "dry": see the options                              */
+    BAMBA_STAGE_TOP_N_SIGMA = 3,          /* "top_n_sigma": keep logits at most top_n_sigma
+                                             standard deviations below the largest               */
+    BAMBA_STAGE_TOP_K       = 4,          /* "top_k": keep the top_k best                        */
+    BAMBA_STAGE_TYPICAL     = 5,          /* "typ_p": keep the fewest whose -ln p is nearest to the
+                                             entropy and whose probabilities pass typical_p      */
+    BAMBA_STAGE_TOP_P       = 6,          /* "top_p": keep the fewest of the best whose
+                                             probabilities reach top_p                           */
+    BAMBA_STAGE_MIN_P       = 7,          /* "min_p": keep what is min_p times as likely as the
+                                             best                                                */
+    BAMBA_STAGE_XTC         = 8,          /* "xtc": with xtc_probability, of the tokens that are
+                                             at least xtc_threshold likely drop all but the least
+                                             likely one ("exclude top choices")                  */
+    BAMBA_STAGE_TEMPERATURE = 9           /* "temperature": divide logits by it; 0: keep the best */
+} bamba_sampler_stage;
+
 /**
- * How the next token is chosen. Stages run in this order; one at its neutral value does nothing:
- *   1 callback   2 logit_bias   3 penalties over the last penalty_last_n tokens: repetition
- *   (logit / r if positive, · r if not), then frequency · count and presence subtracted
- *   4 temperature 0: the largest logit, the lowest id on ties; done
- *   5 top_k   6 top_p   7 min_p   8 temperature   9 a draw by the sampler's own generator
- * The order of 5 … 8 is llama.cpp's: top_p and min_p see probabilities at temperature 1.
+ * How the next token is chosen: callback, logit bias, then the stages in their order, then a draw by
+ * the sampler's own generator from what is left. A stage at its neutral value does nothing. Stages
+ * see what those before them have left, and probabilities among it: in the usual order, which is
+ * llama.cpp's, at temperature 1. Of equal tokens the lower id is the better one.
+ *
+ * DRY ("don't repeat yourself"): if the last n tokens stand earlier among the last dry_penalty_last_n
+ * too, and n >= dry_allowed_length, the token that followed there loses
+ * dry_multiplier · dry_base^(n - dry_allowed_length); of several places the longest counts. What
+ * stands at and before the last sequence breaker does not count to n; tokens that hold a whole
+ * breaker lose nothing. A breaker is found in one token, or begins at the end of one and goes on as
+ * the tokenizer writes the rest of it.
  */
 typedef struct bamba_sampler_options {
     size_t                  struct_bytes;
@@ -949,17 +1113,32 @@ typedef struct bamba_sampler_options {
     const bamba_tokenizer  *tokenizer;            /* NULL, or: ids without a token there are never
                                                      chosen, whatever callback and bias say; not
                                                      needed after bamba_sampler_create           */
+    float                   dry_multiplier;       /* 0 = off; default 0                          */
+    float                   dry_base;             /* < 1 = off; default 1.75                     */
+    int                     dry_allowed_length;   /* >= 0; default 2                             */
+    int                     dry_penalty_last_n;   /* 0 = off; default 64                         */
+    const char *const      *dry_breakers;         /* [n_dry_breakers] texts of 1 to 40 bytes, which
+                                                     need the tokenizer; read in the call. NULL: a
+                                                     newline, ":", "\"", "*"                     */
+    size_t                  n_dry_breakers;
+    float                   typical_p;            /* 1 = off; default 1                          */
+    float                   top_n_sigma;          /* <= 0 = off; default -1                      */
+    float                   xtc_probability;      /* 0 = off; default 0                          */
+    float                   xtc_threshold;        /* > 0.5 = off; default 0.1                    */
+    const bamba_sampler_stage *stages;            /* [n_stages] each at most once, others do not
+                                                     run; copied. NULL: all, by their numbers    */
+    size_t                  n_stages;
 } bamba_sampler_options;
 
 /* Unlike the other options, zeros are values here: start from this macro. */
 #define BAMBA_SAMPLER_OPTIONS { sizeof(bamba_sampler_options), 0, 0.8f, 40, 0.95f, 0.05f, 1.0f,    \
-                                0.0f, 0.0f, 64, NULL, 0, NULL, NULL, { NULL, NULL, NULL }, \
-                                NULL }
+                                0.0f, 0.0f, 64, NULL, 0, NULL, NULL, { NULL, NULL, NULL }, NULL,   \
+                                0.0f, 1.75f, 2, 64, NULL, 0, 1.0f, -1.0f, 0.0f, 0.1f, NULL, 0 }
 
 /**
  * Set in *options what the model's generation_config.json says: temperature (0 if do_sample is
- * false), top_k, top_p, min_p, repetition_penalty (over all tokens: penalty_last_n becomes -1).
- * What the file does not say stays as it is, and so do all members without the file.
+ * false), top_k, top_p, min_p, typical_p, repetition_penalty (over all tokens: penalty_last_n becomes
+ * -1). What the file does not say stays as it is, and so do all members without the file.
  *
  * @param options  In and out: begins as BAMBA_SAMPLER_OPTIONS.
  * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (NULL, or struct_bytes below that of the first release).
@@ -971,7 +1150,8 @@ BAMBA_API bamba_status bamba_model_sampler_defaults(const bamba_model *model,
  * Create a sampler for logits of n_vocab entries.
  *
  * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (a value outside its range, NaN, an id outside
- *         [0, n_vocab), or a tokenizer without a token there); BAMBA_ERR_MEMORY.
+ *         [0, n_vocab), a tokenizer without a token there, or breakers without a tokenizer);
+ *         BAMBA_ERR_MEMORY.
  */
 BAMBA_API bamba_status bamba_sampler_create(bamba_sampler **out, int n_vocab,
                                             const bamba_sampler_options *options, bamba_error *err);
@@ -980,8 +1160,8 @@ BAMBA_API void bamba_sampler_free(bamba_sampler *sampler);
 /** Forget the accepted tokens and restart the random generator from seed. */
 BAMBA_API void bamba_sampler_reset(bamba_sampler *sampler, uint64_t seed);
 
-/** Tell the sampler that id is part of the text, for the penalties: each token of the prompt, and
-    each that was chosen. */
+/** Tell the sampler that id is part of the text, for the penalties and DRY: each token of the
+    prompt, and each that was chosen. */
 BAMBA_API void bamba_sampler_accept(bamba_sampler *sampler, int32_t id);
 
 /**
@@ -990,7 +1170,7 @@ BAMBA_API void bamba_sampler_accept(bamba_sampler *sampler, int32_t id);
  * @param logits  [n_vocab], not changed. NaN counts as -infinity.
  * @return the id; 0 <= id < n_vocab, that of a token if the options named a tokenizer. If every
  *         logit is -infinity: the lowest such id.
- * Cost     no allocation; linear in n_vocab, plus sorting what top_k leaves.
+ * Cost     no allocation; linear in n_vocab and dry_penalty_last_n, plus sorting what is left.
  * Result   the same bits for the same seed, calls and logits on one build.
  */
 BAMBA_API int32_t bamba_sample(bamba_sampler *sampler, const float *logits);

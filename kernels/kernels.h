@@ -365,6 +365,28 @@ typedef void bb_ssd_chunk_fn(int Q, int P, int N, const float *x, size_t ldx, co
 #define BB_SSD_SCRATCH(Q, P, N) \
     (((size_t)(Q) + 16) * ((size_t)(Q) + (size_t)(P) + 72) + (size_t)(N) * 32)
 
+/*
+ * The recurrence of Mamba-1 over T tokens, for I channels: each has a decay of its own for each
+ * element of its state, so that there is no dual form.
+ *
+ *     a             = exp(dt[t,i] · A[i,n])
+ *     S[i,n]       ←  a · S[i,n] + dt[t,i] · x[t,i] · B[t,n]
+ *     y[t,i]        = D[i] · x[t,i] + Σn C[t,n] · S[i,n]
+ *
+ *     x, dt, y [T, I] row strides ldx, ld_dt, ldy   B, C [T, N] row stride ldb   A [I, N], D [I]
+ *     S is S_in [I, N] before the first token and S_out [I, N] after the last
+ *
+ * dt >= 0 (softplus done), A <= 0. Nothing else may overlap. Any split of the tokens or of
+ * the channels into calls gives the same bits.
+ * With X = maxn Σt |dt[t,i] · A[i,n]| and Y, Z as y and S with every operand but A replaced by its
+ * magnitude:   |S - exact| <= (6·T + X) · eps · Z   |y - exact| <= (6·T + N + 6 + X) · eps · Y
+ * Source: Gu & Dao 2023, arXiv:2312.00752, section 3; state-spaces/mamba selective_scan_ref.
+ */
+typedef void bb_selective_scan_fn(int T, int I, int N, const float *x, size_t ldx, const float *dt,
+                                  size_t ld_dt, const float *A, const float *B, const float *C,
+                                  size_t ldb, const float *D, const float *S_in, float *S_out,
+                                  float *y, size_t ldy);
+
 /* CB[t, s] = Σn C[t, n] · B[s, n] for s <= t; s > t is left alone.
    B, C [Q, N] row stride ldb   CB [Q, Q] contiguous.
    |CB - exact| <= (N/16 + 6) · eps · Σ|C·B|. */
@@ -489,6 +511,7 @@ typedef struct bb_kernels {
     bb_softplus_clamp_fn *softplus_clamp;
     bb_rope_fn           *rope;
     bb_conv1d_fn         *conv1d;
+    bb_selective_scan_fn *selective_scan;
     bb_ssd_step_fn       *ssd_step;
     bb_ssd_chunk_fn      *ssd_chunk;
     bb_ssd_cb_fn         *ssd_cb;

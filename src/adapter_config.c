@@ -48,6 +48,7 @@ static const struct { const char *key, *what; } refused[] = {
     { "arrow_config", "routing between adapters" },
     { "monteclora_config", "MonteCLoRA" },
     { "megatron_config", "Megatron's layers" },
+    { "kasa_config", "KaSA" },
 };
 
 /* Keys that are read here, or that concern training alone. */
@@ -291,20 +292,20 @@ static bool is_in_list(const bb_json *list, const char *module)
     return false;
 }
 
-/* Whether `pattern` (NULL: any) names a path's component [n]. */
-static bool is_named(const bb_json *pattern, const char *component, size_t n)
+/* Whether `names` (NULL: any) names a path's component [n]. */
+static bool is_named(const bb_json *names, const char *component, size_t n)
 {
     char name[64] = "";
 
-    if (!pattern) return true;
+    if (!names) return true;
     snprintf(name, sizeof name, "%.*s", n < sizeof name ? (int)n : 0, component);
-    return bb_json_is_array(pattern) ? is_in_list(pattern, name)
-                                     : strcmp(bb_json_value_text(pattern, NULL), name) == 0;
+    return bb_json_is_array(names) ? is_in_list(names, name)
+                                     : strcmp(bb_json_value_text(names, NULL), name) == 0;
 }
 
-/* The number that is a path's last component which is one, behind one that `pattern` names; -1 if
+/* The number that is a path's last component which is one, behind one that `names` names; -1 if
    there is none. */
-static long layer_of(const char *module, const bb_json *pattern)
+static long layer_of(const char *module, const bb_json *names)
 {
     long        layer = -1;
     const char *before = module;
@@ -312,7 +313,7 @@ static long layer_of(const char *module, const bb_json *pattern)
     for (const char *dot; (dot = strchr(before, '.')); before = dot + 1) {
         char      *end;
         const long number = strtol(dot + 1, &end, 10);
-        if (end > dot + 1 && *end == '.' && is_named(pattern, before, (size_t)(dot - before)))
+        if (end > dot + 1 && *end == '.' && is_named(names, before, (size_t)(dot - before)))
             layer = number;
     }
     return layer;
@@ -322,11 +323,11 @@ static long layer_of(const char *module, const bb_json *pattern)
 static bool is_layer_chosen(const bb_json *root, const char *module)
 {
     const bb_json list = bb_json_get(root, "layers_to_transform");
-    const bb_json pattern = bb_json_get(root, "layers_pattern");
-    const bool    has_pattern = says_something(&pattern);
+    const bb_json names = bb_json_get(root, "layers_pattern");
+    const bool    has_pattern = says_something(&names);
 
     if (!list.node) return true;
-    const long layer = layer_of(module, has_pattern ? &pattern : NULL);
+    const long layer = layer_of(module, has_pattern ? &names : NULL);
     if (!bb_json_is_array(&list)) return bb_json_value_int(&list) == layer;
     for (size_t i = 0; i < bb_json_length(&list); i++) {
         const bb_json e = bb_json_at(&list, i);
@@ -371,14 +372,12 @@ done:
     return status;
 }
 
-bb_status bb_adapter_config_saves(const bb_adapter_config *c, const char *module, bamba_error *err)
+bool bb_adapter_config_saves(const bb_adapter_config *c, const char *module)
 {
     const bb_json root = bb_json_root(c->doc);
     const bb_json list = bb_json_get(&root, "modules_to_save");
 
-    if (is_in_list(&list, module)) return BAMBA_OK;
-    return bb_fail(err, BAMBA_ERR_FORMAT, "%s: 'modules_to_save': expected '%.100s' among them, whose "
-                   "weights are there", c->file, module);
+    return is_in_list(&list, module);
 }
 
 bool bb_adapter_config_has_bias(const bb_adapter_config *c) { return c->has_bias; }

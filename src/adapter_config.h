@@ -29,8 +29,8 @@ typedef struct bb_adapter_terms {
 /* Fails if the module is none of those that are adapted. is_head: the output layer. */
 bb_status bb_adapter_config_terms(const bb_adapter_config *c, const char *module, bool is_head,
                                   bb_adapter_terms *terms, bamba_error *err);
-/* Fails unless modules_to_save names the module. */
-bb_status bb_adapter_config_saves(const bb_adapter_config *c, const char *module, bamba_error *err);
+/* Whether modules_to_save names the module. */
+bool      bb_adapter_config_saves(const bb_adapter_config *c, const char *module);
 /* Whether B has a bias of its own. */
 bool      bb_adapter_config_has_bias(const bb_adapter_config *c);
 

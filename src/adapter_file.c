@@ -48,13 +48,13 @@ static bool is_module(const char *path, const char *weight)
     return strncmp(w, p, n) == 0 && strcmp(w + n, ".weight") == 0;
 }
 
+/* The files may have it under another name than the module's: its alias, or that of a tied head. */
 static bool is_embedding(const bb_graph *g, const char *path)
 {
-    static const char *const usual[] = { "embed_tokens.weight", "embeddings.weight" };
+    static const char *const usual[] = { "embed_tokens.weight", "embeddings.weight", "embedding.weight" };
 
-    if (is_module(path, g->embed_alias)) return true;
-    if (strcmp(g->embed_name, g->head_alias) != 0) return is_module(path, g->embed_name);
-    for (size_t i = 0; i < 2; i++)        /* the files have one name for both, that of the head */
+    if (is_module(path, g->embed_name) || is_module(path, g->embed_alias)) return true;
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
         if (is_module(path, usual[i])) return true;
     return false;
 }
@@ -78,17 +78,17 @@ static size_t find_map(const bb_graph *g, const char *path)
 
 /* -------------------------------------------------------------- one tensor --------------- */
 
-typedef enum kind { A, B, B_BIAS, EMBED_A, EMBED_B, BASE_WEIGHT, BASE_BIAS, WEIGHT, BIAS, OTHER } kind;
+typedef enum part_kind { A, B, B_BIAS, EMBED_A, EMBED_B, BASE_WEIGHT, BASE_BIAS, WEIGHT, BIAS, OTHER } part_kind;
 
 /* Endings of names; of those that end one another the longer ones first. */
-static const struct { const char *end; kind kind; } endings[] = {
+static const struct { const char *end; part_kind kind; } endings[] = {
     { ".lora_A.weight", A }, { ".lora_B.weight", B }, { ".lora_B.bias", B_BIAS },
     { ".lora_embedding_A", EMBED_A }, { ".lora_embedding_B", EMBED_B },
     { ".base_layer.weight", BASE_WEIGHT }, { ".base_layer.bias", BASE_BIAS },
     { ".weight", WEIGHT }, { ".bias", BIAS },
 };
 
-static kind kind_of(const char *name, size_t *n_path)
+static part_kind kind_of(const char *name, size_t *n_path)
 {
     const size_t n = strlen(name);
 
@@ -139,7 +139,7 @@ static bb_status set(const bb_tensor **place, const bb_tensor *t, bamba_error *e
 }
 
 /* One of the low-rank matrices of a module. */
-static bb_status take_matrix(const reading *r, const bb_tensor *t, kind k, const char *path,
+static bb_status take_matrix(const reading *r, const bb_tensor *t, part_kind k, const char *path,
                              size_t map, bamba_error *err)
 {
     const bool       is_embed = map == (size_t)r->g->n_linears;
@@ -172,13 +172,16 @@ done:
 }
 
 /* A tensor in place of one of the model's. */
-static bb_status take_replacement(const reading *r, const bb_tensor *t, kind k, const char *path,
+static bb_status take_replacement(const reading *r, const bb_tensor *t, part_kind k, const char *path,
                                   size_t map, bamba_error *err)
 {
     const size_t n = (size_t)r->g->n_linears;
+    const bool   is_saved = bb_adapter_config_saves(r->config, path);
     bb_status    status = BAMBA_OK;
 
-    if (k == WEIGHT && map < n - 1) BB_TRY(bb_adapter_config_saves(r->config, path, err));
+    if ((k == WEIGHT || k == OTHER) && !is_saved && map != n - 1 && map != n)
+        return bb_adapter_fail(err, BAMBA_ERR_FORMAT, t, "adapter_config.json: 'modules_to_save' does not "
+                               "name its module");
     if (map > n) {
         r->f->replaced[r->f->n_replaced++] = (bb_replaced){ t, t->name + strlen(PREFIX) };
         return BAMBA_OK;
@@ -188,6 +191,7 @@ static bb_status take_replacement(const reading *r, const bb_tensor *t, kind k, 
         return set(&r->f->map[map].bias, t, err);
     }
     BB_TRY(expect_shape(t, 2, rows_of(r->g, map), cols_of(r->g, map), err));
+    r->f->map[map].is_base = k == BASE_WEIGHT || !is_saved;
     status = set(&r->f->map[map].weight, t, err);
 done:
     return status;
@@ -207,7 +211,7 @@ static bb_status take(const reading *r, const bb_tensor *t, bamba_error *err)
 {
     size_t     n_path;
     char       path[MOST_PATH];
-    const kind k = kind_of(t->name, &n_path);
+    const part_kind k = kind_of(t->name, &n_path);
     const size_t n_prefix = sizeof PREFIX - 1;
 
     if (strncmp(t->name, PREFIX, n_prefix) != 0 || n_path <= n_prefix || n_path - n_prefix >= sizeof path)

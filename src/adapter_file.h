@@ -15,6 +15,8 @@ typedef struct bb_adapted {
     const bb_tensor *A, *B;               /* [rank, cols], [rows, rank]; both or none */
     const bb_tensor *B_bias;              /* [rows] */
     const bb_tensor *weight, *bias;       /* in place of the model's */
+    bool             is_base;             /* weight is not of modules_to_save: it is what the model had
+                                             when the adapter was saved */
     int              rank;
     float            scale;               /* of B · A */
 } bb_adapted;

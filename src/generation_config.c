@@ -11,7 +11,7 @@ void bb_generation_config_init(bb_generation_config *g, int n_vocab)
 {
     *g = (bb_generation_config){
         .n_vocab = n_vocab, .bos = -1, .temperature = NAN, .top_p = NAN, .min_p = NAN,
-        .repetition_penalty = NAN, .top_k = INT_MIN,
+        .typical_p = NAN, .repetition_penalty = NAN, .top_k = INT_MIN,
     };
 }
 
@@ -65,6 +65,7 @@ static void read_choice(bb_generation_config *g, const bb_json *config)
     g->temperature = read_float(config, "temperature", 0.0, (double)FLT_MAX);
     g->top_p = read_float(config, "top_p", 0.0, 1.0);
     g->min_p = read_float(config, "min_p", 0.0, 1.0);
+    g->typical_p = read_float(config, "typical_p", 0.0, 1.0);
     g->repetition_penalty = read_float(config, "repetition_penalty", (double)FLT_MIN,
                                        (double)FLT_MAX);
     if (bb_json_has(config, "top_k")) g->top_k = bb_json_int(config, "top_k", -1, INT_MAX);
@@ -81,7 +82,7 @@ static const struct ignored_key { const char *key; double neutral; } ignored_key
     { "forced_eos_token_id", -1 }, { "guidance_scale", 1 }, { "min_length", 0 },
     { "min_new_tokens", 0 }, { "no_repeat_ngram_size", 0 }, { "num_beams", 1 },
     { "penalty_alpha", 0 }, { "sequence_bias", 0 }, { "stop_strings", 0 },
-    { "suppress_tokens", 0 }, { "typical_p", 1 },
+    { "suppress_tokens", 0 },
 };
 
 static bool says_something(const bb_json *value, double neutral)
@@ -140,6 +141,8 @@ bamba_status bamba_model_sampler_defaults(const bamba_model *m, bamba_sampler_op
     choose(&o->temperature, g->temperature);
     choose(&o->top_p, g->top_p);
     choose(&o->min_p, g->min_p);
+    if (o->struct_bytes >= offsetof(bamba_sampler_options, top_n_sigma))
+        choose(&o->typical_p, g->typical_p);
     choose(&o->repetition_penalty, g->repetition_penalty);
     if (!isnan(g->repetition_penalty)) o->penalty_last_n = -1;
     if (g->top_k != INT_MIN) o->top_k = g->top_k;

@@ -19,7 +19,7 @@ typedef struct bb_generation_config {
     int32_t eos[BB_MAX_EOS];
     int32_t bos;                          /* -1 = not said                          */
     float   temperature;                  /* 0 = greedy; NAN = not said             */
-    float   top_p, min_p;                 /* NAN = not said                         */
+    float   top_p, min_p, typical_p;      /* NAN = not said                         */
     float   repetition_penalty;           /* NAN = not said                         */
     int     top_k;                        /* INT_MIN = not said                     */
     int     max_new_tokens;               /* 0 = not said                           */

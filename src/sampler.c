@@ -1,237 +1,34 @@
-/* sampler.c - logits -> token id.
- *
- * The filters after the penalties keep a prefix of the candidates in descending order: top_k by
- * number, top_p by summed probability, min_p by distance from the best. No filter needs the
- * whole order. top_k keeps a heap of the k best so far. For top_p and min_p a linear pass drops
- * what is too unlikely for either, and a heap of the rest is popped as far as needed.
- * Probabilities are summed in double.
- *
- * Generator: xoshiro256** seeded through splitmix64 (Blackman & Vigna, "Scrambled linear
- * pseudorandom number generators", 2018).
- */
+/* sampler.c - logits -> token id: the chain of stages. */
 #include "bamba.h"
 
 #include "base/alloc.h"
 #include "base/options.h"
+#include "candidates.h"
+#include "dry.h"
+#include "penalties.h"
+#include "truncation.h"
 
 #include <float.h>
-#include <math.h>
 #include <string.h>
 
-typedef struct candidate {
-    float   logit;
-    int32_t id;
-} candidate;
+enum { N_STAGES = BAMBA_STAGE_TEMPERATURE };
 
 struct bamba_sampler {
     bb_allocator          allocator;
-    bamba_sampler_options options;        /* of bias: only n_bias is used             */
+    bamba_sampler_options options;        /* of arrays only the lengths are used      */
     bamba_logit_bias     *bias;           /* [options.n_bias]                         */
-    uint64_t              random[4];
+    bamba_sampler_stage   stages[N_STAGES];
+    size_t                n_stages;
+    bb_xoshiro            random;
     int32_t              *missing;        /* [n_missing] ids without a token          */
     size_t                n_missing;
     int32_t               lowest;         /* id with a token                          */
     int                   n_vocab;        /* V                                        */
     float                *logits;         /* [V] working copy                         */
-    candidate            *candidates;     /* [V]                                      */
-    uint32_t             *counts;         /* [V] in the penalty window; NULL: no penalties */
-    int32_t              *window;         /* [penalty_last_n] ring; NULL if unbounded */
-    size_t                n_window;       /* tokens in the ring                       */
-    size_t                oldest;         /* index of the next to be overwritten      */
+    bb_candidate         *candidates;     /* [V]                                      */
+    bb_penalties          penalties;
+    bb_dry               *dry;            /* NULL: off                                */
 };
-
-/* ---- random numbers ---- */
-
-static uint64_t rotate_left(uint64_t x, int k)
-{
-    return x << k | x >> (64 - k);
-}
-
-static void seed_random(uint64_t state[4], uint64_t seed)
-{
-    for (int i = 0; i < 4; i++) {
-        uint64_t z = (seed += UINT64_C(0x9E3779B97F4A7C15));
-        z = (z ^ z >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
-        z = (z ^ z >> 27) * UINT64_C(0x94D049BB133111EB);
-        state[i] = z ^ z >> 31;
-    }
-}
-
-/* In [0, 1), a multiple of 2^-53. */
-static double draw_unit(uint64_t s[4])
-{
-    const uint64_t result = rotate_left(s[1] * 5, 7) * 9;
-    const uint64_t t = s[1] << 17;
-
-    s[2] ^= s[0];
-    s[3] ^= s[1];
-    s[1] ^= s[2];
-    s[0] ^= s[3];
-    s[2] ^= t;
-    s[3] = rotate_left(s[3], 45);
-    return (double)(result >> 11) * 0x1p-53;
-}
-
-/* ---- candidates in descending order ---- */
-
-/* Ties go to the lower id, so that the order is total and every filter is determined. */
-static bool is_better(candidate a, candidate b)
-{
-    return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
-}
-
-/* A heap has its best at the root, or its worst. */
-typedef enum heap_root { BEST_FIRST, WORST_FIRST } heap_root;
-
-static bool is_above(candidate a, candidate b, heap_root root)
-{
-    return root == BEST_FIRST ? is_better(a, b) : is_better(b, a);
-}
-
-static void sift_down(candidate *heap, size_t n, size_t at, heap_root root)
-{
-    const candidate moving = heap[at];
-
-    for (size_t child; (child = 2 * at + 1) < n; at = child) {
-        if (child + 1 < n && is_above(heap[child + 1], heap[child], root)) child++;
-        if (!is_above(heap[child], moving, root)) break;
-        heap[at] = heap[child];
-    }
-    heap[at] = moving;
-}
-
-static void build_heap(candidate *heap, size_t n, heap_root root)
-{
-    for (size_t i = n / 2; i-- > 0;) sift_down(heap, n, i, root);
-}
-
-/* Moves the best of heap [n] to heap[n - 1] and returns it; the first n - 1 stay a heap. */
-static candidate pop_best(candidate *heap, size_t n)
-{
-    const candidate best = heap[0];
-
-    heap[0] = heap[n - 1];
-    heap[n - 1] = best;
-    if (n > 1) sift_down(heap, n - 1, 0, BEST_FIRST);
-    return best;
-}
-
-/* Probability relative to the best's at a temperature; equal logits weigh 1, infinite too. */
-static double weigh(float logit, float best, double temperature)
-{
-    return logit == best ? 1.0 : exp(((double)logit - (double)best) / temperature);
-}
-
-/* ---- stages ---- */
-
-static void apply_bias(bamba_sampler *s)
-{
-    for (size_t i = 0; i < s->options.n_bias; i++)
-        s->logits[s->bias[i].id] += s->bias[i].bias;
-}
-
-static void apply_penalties(bamba_sampler *s)
-{
-    const float repetition = s->options.repetition_penalty;
-
-    for (int i = 0; i < s->n_vocab; i++) {
-        if (s->counts[i] == 0) continue;
-        float x = s->logits[i];
-        x = x > 0.0f ? x / repetition : x * repetition;
-        x -= (float)s->counts[i] * s->options.frequency_penalty + s->options.presence_penalty;
-        s->logits[i] = x;
-    }
-}
-
-static int32_t find_largest(const float *logits, int n, int32_t lowest)
-{
-    int32_t best = lowest;
-    float largest = -INFINITY;
-
-    for (int i = 0; i < n; i++)
-        if (logits[i] > largest) {        /* false for NaN */
-            largest = logits[i];
-            best = i;
-        }
-    return best;
-}
-
-/* Candidates that can be drawn at all; NaN is not above -infinity. */
-static size_t collect_candidates(bamba_sampler *s)
-{
-    size_t n = 0;
-
-    for (int i = 0; i < s->n_vocab; i++)
-        if (s->logits[i] > -INFINITY) s->candidates[n++] = (candidate){ s->logits[i], i };
-    return n;
-}
-
-/* The k best of candidates [n] move to its front. */
-static void keep_top_k(candidate *candidates, size_t n, size_t k)
-{
-    build_heap(candidates, k, WORST_FIRST);
-    for (size_t i = k; i < n; i++) {
-        if (!is_better(candidates[i], candidates[0])) continue;
-        candidates[0] = candidates[i];
-        sift_down(candidates, k, 0, WORST_FIRST);
-    }
-}
-
-static size_t keep_weights(candidate *candidates, size_t n, float best, double least)
-{
-    size_t kept = 0;
-
-    for (size_t i = 0; i < n; i++)
-        if (weigh(candidates[i].logit, best, 1.0) >= least) candidates[kept++] = candidates[i];
-    return kept;
-}
-
-/* The fewest of the best whose probabilities reach top_p, as far as they are min_p of the best.
-   They are at the end of candidates [n]; their number goes to *n. */
-static candidate *keep_likely(candidate *candidates, size_t *n, float best, double top_p,
-                              double min_p)
-{
-    double total = 0.0, sum = 0.0;
-    size_t kept = 0;
-
-    if (top_p >= 1.0) {
-        if (min_p > 0.0) *n = keep_weights(candidates, *n, best, min_p);
-        return candidates;
-    }
-    for (size_t i = 0; i < *n; i++) total += weigh(candidates[i].logit, best, 1.0);
-
-    /* All below this sum up to less than what top_p leaves out. */
-    const double needless = (1.0 - top_p) * total / (double)*n;
-    *n = keep_weights(candidates, *n, best, needless > min_p ? needless : min_p);
-
-    build_heap(candidates, *n, BEST_FIRST);
-    do {
-        sum += weigh(pop_best(candidates, *n - kept).logit, best, 1.0);
-        kept++;
-    } while (kept < *n && sum < top_p * total);
-
-    candidates += *n - kept;
-    *n = kept;
-    return candidates;
-}
-
-static int32_t draw(uint64_t random[4], const candidate *candidates, size_t n, float best,
-                    double temperature)
-{
-    double total = 0.0, sum = 0.0;
-    for (size_t i = 0; i < n; i++) total += weigh(candidates[i].logit, best, temperature);
-
-    const double target = draw_unit(random) * total;
-    int32_t last = 0;
-    for (size_t i = 0; i < n; i++) {
-        const double weight = weigh(candidates[i].logit, best, temperature);
-        if (weight == 0.0) continue;
-        last = candidates[i].id;
-        sum += weight;
-        if (sum > target) break;
-    }
-    return last;
-}
 
 /* ---- options ---- */
 
@@ -241,6 +38,30 @@ static bb_status check_range(const char *name, float value, float lo, float hi,
     if (value >= lo && value <= hi) return BAMBA_OK;
     return bb_fail(err, BAMBA_ERR_ARGUMENT, "sampler: %s: expected %g ... %g, found %g", name,
                    (double)lo, (double)hi, (double)value);
+}
+
+static bb_status check_count(const char *name, int value, int lo, bamba_error *err)
+{
+    if (value >= lo) return BAMBA_OK;
+    return bb_fail(err, BAMBA_ERR_ARGUMENT, "sampler: %s: expected at least %d, found %d", name, lo,
+                   value);
+}
+
+static bb_status check_stages(const bamba_sampler_options *o, bamba_error *err)
+{
+    bool seen[N_STAGES + 1] = { false };
+
+    for (size_t i = 0; o->stages && i < o->n_stages; i++) {
+        const int stage = (int)o->stages[i];
+        if (stage < 1 || stage > N_STAGES)
+            return bb_fail(err, BAMBA_ERR_ARGUMENT, "sampler: stages: expected 1 ... %d, found %d",
+                           N_STAGES, stage);
+        if (seen[stage])
+            return bb_fail(err, BAMBA_ERR_ARGUMENT,
+                           "sampler: stages: expected each at most once, found %d again", stage);
+        seen[stage] = true;
+    }
+    return BAMBA_OK;
 }
 
 static bb_status check_bias(const bamba_sampler_options *o, int n_vocab, bamba_error *err)
@@ -265,29 +86,37 @@ static bb_status check_options(const bamba_sampler_options *o, int n_vocab, bamb
 {
     bb_status status = BAMBA_OK;
 
-    if (n_vocab < 1)
-        return bb_fail(err, BAMBA_ERR_ARGUMENT,
-                       "sampler: n_vocab: expected at least 1, found %d", n_vocab);
-    if (o->penalty_last_n < -1)
-        return bb_fail(err, BAMBA_ERR_ARGUMENT,
-                       "sampler: penalty_last_n: expected at least -1, found %d",
-                       o->penalty_last_n);
+    BB_TRY(check_count("n_vocab", n_vocab, 1, err));
+    BB_TRY(check_count("penalty_last_n", o->penalty_last_n, -1, err));
     BB_TRY(check_range("temperature", o->temperature, 0.0f, FLT_MAX, err));
     BB_TRY(check_range("top_p", o->top_p, 0.0f, 1.0f, err));
     BB_TRY(check_range("min_p", o->min_p, 0.0f, 1.0f, err));
+    BB_TRY(check_range("typical_p", o->typical_p, 0.0f, 1.0f, err));
+    BB_TRY(check_range("top_n_sigma", o->top_n_sigma, -FLT_MAX, FLT_MAX, err));
+    BB_TRY(check_range("xtc_probability", o->xtc_probability, 0.0f, 1.0f, err));
+    BB_TRY(check_range("xtc_threshold", o->xtc_threshold, 0.0f, 1.0f, err));
+    BB_TRY(check_range("dry_multiplier", o->dry_multiplier, 0.0f, FLT_MAX, err));
+    BB_TRY(check_range("dry_base", o->dry_base, 0.0f, FLT_MAX, err));
+    BB_TRY(check_count("dry_allowed_length", o->dry_allowed_length, 0, err));
+    BB_TRY(check_count("dry_penalty_last_n", o->dry_penalty_last_n, 0, err));
     BB_TRY(check_range("repetition_penalty", o->repetition_penalty, FLT_TRUE_MIN, FLT_MAX, err));
     BB_TRY(check_range("presence_penalty", o->presence_penalty, -FLT_MAX, FLT_MAX, err));
     BB_TRY(check_range("frequency_penalty", o->frequency_penalty, -FLT_MAX, FLT_MAX, err));
     BB_TRY(check_bias(o, n_vocab, err));
+    BB_TRY(check_stages(o, err));
 done:
     return status;
 }
 
-static bool has_penalties(const bamba_sampler_options *o)
+/* ---- creating ---- */
+
+static void list_stages(bamba_sampler *s)
 {
-    return o->penalty_last_n != 0 &&
-           (o->repetition_penalty != 1.0f || o->presence_penalty != 0.0f ||
-            o->frequency_penalty != 0.0f);
+    const bamba_sampler_options *o = &s->options;
+
+    s->n_stages = o->stages ? o->n_stages : N_STAGES;
+    for (size_t i = 0; i < s->n_stages; i++)
+        s->stages[i] = o->stages ? o->stages[i] : (bamba_sampler_stage)(i + 1);
 }
 
 static bool allocate_arrays(bamba_sampler *s)
@@ -305,15 +134,7 @@ static bool allocate_arrays(bamba_sampler *s)
         if (!s->bias) return false;
         memcpy(s->bias, o->bias, o->n_bias * sizeof *s->bias);
     }
-    if (has_penalties(o)) {
-        s->counts = bb_new(a, n, sizeof *s->counts);
-        if (!s->counts) return false;
-        if (o->penalty_last_n > 0) {
-            s->window = bb_allocate(a, (size_t)o->penalty_last_n, sizeof *s->window);
-            if (!s->window) return false;
-        }
-    }
-    return true;
+    return bb_penalties_open(&s->penalties, o, s->n_vocab, a);
 }
 
 /* The ids that the tokenizer does not know. */
@@ -370,6 +191,8 @@ bamba_status bamba_sampler_create(bamba_sampler **out, int n_vocab,
         goto done;
     }
     BB_TRY(list_missing(s, err));
+    BB_TRY(bb_dry_create(&s->dry, &o, n_vocab, &allocator, err));
+    list_stages(s);
     bamba_sampler_reset(s, o.seed);
 
     *out = s;
@@ -388,33 +211,74 @@ void bamba_sampler_free(bamba_sampler *sampler)
     bb_release(&a, sampler->missing);
     bb_release(&a, sampler->logits);
     bb_release(&a, sampler->candidates);
-    bb_release(&a, sampler->counts);
-    bb_release(&a, sampler->window);
+    bb_penalties_close(&sampler->penalties, &a);
+    bb_dry_free(sampler->dry);
     bb_release(&a, sampler);
 }
 
 void bamba_sampler_reset(bamba_sampler *sampler, uint64_t seed)
 {
-    seed_random(sampler->random, seed);
-    sampler->n_window = 0;
-    sampler->oldest = 0;
-    if (sampler->counts)
-        memset(sampler->counts, 0, (size_t)sampler->n_vocab * sizeof *sampler->counts);
+    bb_xoshiro_seed(&sampler->random, seed);
+    bb_penalties_reset(&sampler->penalties);
+    bb_dry_reset(sampler->dry);
 }
 
 void bamba_sampler_accept(bamba_sampler *sampler, int32_t id)
 {
-    bamba_sampler *s = sampler;
+    bb_penalties_accept(&sampler->penalties, id);
+    bb_dry_accept(sampler->dry, id);
+}
 
-    if (!s->counts || id < 0 || id >= s->n_vocab) return;
-    if (s->counts[id] < UINT32_MAX) s->counts[id]++;
-    if (!s->window) return;
+/* ---- sampling ---- */
 
-    const size_t size = (size_t)s->options.penalty_last_n;
-    if (s->n_window == size) s->counts[s->window[s->oldest]]--;
-    else s->n_window++;
-    s->window[s->oldest] = id;
-    s->oldest = s->oldest + 1 == size ? 0 : s->oldest + 1;
+static bb_pool collect_candidates(bamba_sampler *s)
+{
+    bb_pool pool = { s->candidates, 0, 1.0 };
+
+    for (size_t i = 0; i < s->options.n_bias; i++)
+        s->logits[s->bias[i].id] += s->bias[i].bias;
+    for (size_t i = 0; i < s->n_missing; i++) s->logits[s->missing[i]] = -INFINITY;
+    for (int i = 0; i < s->n_vocab; i++)
+        if (s->logits[i] > -INFINITY)     /* false for NaN */
+            pool.c[pool.n++] = (bb_candidate){ s->logits[i], i };
+    return pool;
+}
+
+static void divide_by_temperature(bb_pool *pool, float temperature)
+{
+    if (temperature > 0.0f) {
+        pool->temperature *= (double)temperature;
+        return;
+    }
+    pool->c[0] = bb_pool_best(pool);
+    pool->n = 1;
+}
+
+/* As in llama.cpp a threshold above one half turns it off: two tokens cannot reach that. */
+static void exclude_top_choices(bamba_sampler *s, bb_pool *pool)
+{
+    const bamba_sampler_options *o = &s->options;
+
+    if (o->xtc_probability == 0.0f || o->xtc_threshold > 0.5f || pool->n < 2) return;
+    if (bb_xoshiro_unit(&s->random) < (double)o->xtc_probability)
+        bb_exclude_top_choices(pool, (double)o->xtc_threshold);
+}
+
+static void run_stage(bamba_sampler *s, bamba_sampler_stage stage, bb_pool *pool)
+{
+    const bamba_sampler_options *o = &s->options;
+
+    switch (stage) {
+    case BAMBA_STAGE_PENALTIES:   bb_penalties_apply(&s->penalties, pool); break;
+    case BAMBA_STAGE_DRY:         bb_dry_apply(s->dry, pool); break;
+    case BAMBA_STAGE_TOP_N_SIGMA: bb_keep_n_sigma(pool, (double)o->top_n_sigma); break;
+    case BAMBA_STAGE_TOP_K:       bb_keep_top_k(pool, o->top_k); break;
+    case BAMBA_STAGE_TYPICAL:     bb_keep_typical(pool, (double)o->typical_p, s->logits); break;
+    case BAMBA_STAGE_TOP_P:       bb_keep_top_p(pool, (double)o->top_p); break;
+    case BAMBA_STAGE_MIN_P:       bb_keep_min_p(pool, (double)o->min_p); break;
+    case BAMBA_STAGE_XTC:         exclude_top_choices(s, pool); break;
+    case BAMBA_STAGE_TEMPERATURE: divide_by_temperature(pool, o->temperature); break;
+    }
 }
 
 int32_t bamba_sample(bamba_sampler *sampler, const float *logits)
@@ -424,23 +288,8 @@ int32_t bamba_sample(bamba_sampler *sampler, const float *logits)
 
     memcpy(s->logits, logits, (size_t)s->n_vocab * sizeof *logits);
     if (o->callback) o->callback(o->callback_context, s->logits, (size_t)s->n_vocab);
-    apply_bias(s);
-    if (s->counts) apply_penalties(s);
-    for (size_t i = 0; i < s->n_missing; i++) s->logits[s->missing[i]] = -INFINITY;
 
-    const int32_t best_id = find_largest(s->logits, s->n_vocab, s->lowest);
-    if (o->temperature == 0.0f) return best_id;
-
-    const float best = s->logits[best_id];
-    const size_t n_all = collect_candidates(s);
-    size_t n = n_all;
-    if (n == 0) return best_id;
-
-    if (o->top_k > 0 && (size_t)o->top_k < n) {
-        n = (size_t)o->top_k;
-        keep_top_k(s->candidates, n_all, n);
-    }
-    const candidate *c = keep_likely(s->candidates, &n, best, (double)o->top_p,
-                                     (double)o->min_p);
-    return draw(s->random, c, n, best, (double)o->temperature);
+    bb_pool pool = collect_candidates(s);
+    for (size_t i = 0; i < s->n_stages && pool.n > 0; i++) run_stage(s, s->stages[i], &pool);
+    return pool.n > 0 ? bb_pool_draw(&pool, &s->random) : s->lowest;
 }

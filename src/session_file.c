@@ -1,7 +1,7 @@
-/* session_file.c - sessions in files.
+/* session_file.c - what a session remembers, or its share of some positions, in a file.
  *
  * A file of safetensors, whose tensors are:
- *     session    U8 [n]      JSON: version, fingerprint of the model, position, types, the extras
+ *     session    U8 [n]      JSON: version, fingerprint of the model, positions, types, the extras
  *     tokens     I32 [T]     what was fed, and
  *     fed        U8 [T]      how (BB_FED_…)
  *     layers.L.KIND.PART     what the mixer KIND of layer L remembers (bb_part): window, state, keys,
@@ -9,6 +9,8 @@
  *     checksum   U8 [16]     XXH3, 128 bits, of the other tensors in the order of their names: name,
  *                            type, shape, bytes
  * Nothing of a file is believed before its checksum is right. */
+#include "session_file.h"
+
 #include "fingerprint.h"
 
 #include "base/json.h"
@@ -92,18 +94,22 @@ static int compare_items(const void *a, const void *b)
     return strcmp(((const item *)a)->name, ((const item *)b)->name);
 }
 
-/* The tensors of a session at a position: with what stands before the arrays in *text. */
-static bool list_tensors(listing *l, const bamba_session *s, const char *text)
+/* The first position whose token a file that begins with position `first` has. */
+static size_t first_token(size_t first, size_t known) { return first > known ? first : known; }
+
+/* The tensors of a session's positions from `first` on: with what is said of them in *text. */
+static bool list_tensors(listing *l, const bamba_session *s, size_t first, const char *text)
 {
     const bb_graph *g = s->model->graph;
-    const size_t    n = s->position - s->past.known;
+    const bb_past  *p = &s->past;
+    const size_t    from = first_token(first, p->known), n = s->position - from;
 
     *l = (listing){ .item = bb_new(&s->alloc, 3 + BB_MIXER_PARTS * g->n_slots, sizeof *l->item) };
     if (!l->item) return false;
     add_bytes(l, "session", BB_TYPE_U8, text, strlen(text));
-    add_bytes(l, "tokens", BB_TYPE_I32, s->past.token, n);
-    add_bytes(l, "fed", BB_TYPE_U8, s->past.fed, n);
-    for (size_t i = 0; i < g->n_slots; i++) add_slot(l, g, i, s->position);
+    add_bytes(l, "tokens", BB_TYPE_I32, n > 0 ? p->token + (from - p->known) : NULL, n);
+    add_bytes(l, "fed", BB_TYPE_U8, n > 0 ? p->fed + (from - p->known) : NULL, n);
+    for (size_t i = 0; i < g->n_slots; i++) add_slot(l, g, i, s->position - first);
     bb_sort(l->item, l->n, sizeof *l->item, compare_items);
     for (size_t i = 0; i < l->n; i++) l->item[i].t.name = l->item[i].name;    /* they have moved */
     return true;
@@ -128,7 +134,8 @@ static const char *type_name(bb_type type)
     return type == BB_TYPE_F32 ? "f32" : type == BB_TYPE_BF16 ? "bf16" : type == BB_TYPE_F16 ? "f16" : "q8";
 }
 
-static void print_facts(bb_printer *p, const bamba_session *s, const char *extras)
+static void print_facts(bb_printer *p, const bamba_session *s, size_t first, const char *parent,
+                        const char *extras)
 {
     char name[BB_HASH_TEXT];
 
@@ -136,9 +143,11 @@ static void print_facts(bb_printer *p, const bamba_session *s, const char *extra
     bb_print(p, "{\"format\":\"bamba session\",\"version\":%d,\"model\":\"%s\",\"architecture\":", VERSION,
              name);
     bb_print_quoted(p, s->model->architecture);
-    bb_print(p, ",\"position\":\"%zu\",\"known\":\"%zu\",\"rotary_length\":%d,\"kv_type\":\"%s\","
-             "\"state_type\":\"%s\"", s->position, s->past.known, s->length,
+    bb_print(p, ",\"first\":\"%zu\",\"position\":\"%zu\",\"known\":\"%zu\",\"rotary_length\":%d,"
+             "\"kv_type\":\"%s\",\"state_type\":\"%s\"", first, s->position, s->past.known, s->length,
              type_name(s->model->kv_type), type_name(s->model->state_type));
+    if (s->n_adapters > 0) bb_print(p, ",\"adapters\":\"%s\"", s->adapters_name);
+    if (parent) bb_print(p, ",\"parent\":\"%s\"", parent);
     if (extras) {
         bb_print(p, ",\"extras\":");
         bb_print_quoted(p, extras);
@@ -147,30 +156,30 @@ static void print_facts(bb_printer *p, const bamba_session *s, const char *extra
 }
 
 /* To be released; NULL without memory. */
-static char *make_facts(const bamba_session *s, const char *extras)
+static char *make_facts(const bamba_session *s, size_t first, const char *parent, const char *extras)
 {
     bb_printer p = { 0 };
 
-    print_facts(&p, s, extras);
+    print_facts(&p, s, first, parent, extras);
     p = (bb_printer){ .buffer = bb_allocate(&s->alloc, p.used + 1, 1), .size = p.used + 1 };
-    if (p.buffer) print_facts(&p, s, extras);
+    if (p.buffer) print_facts(&p, s, first, parent, extras);
     return p.buffer;
 }
 
 /* What a slot saves, into memory [listing.most], unless it was the last. */
-static const unsigned char *save_slot(const bamba_session *s, size_t slot, size_t *last,
+static const unsigned char *save_slot(const bamba_session *s, size_t first, size_t slot, size_t *last,
                                       unsigned char *memory, float *scratch)
 {
     const bb_mixer *m = s->model->graph->slot[slot];
 
     if (*last != slot)
         m->kind->save(m, &s->model->kernels, s->slot[slot].state[s->current], &s->slot[slot].cache,
-                      s->position, memory, scratch);
+                      first, s->position, memory, scratch);
     *last = slot;
     return memory;
 }
 
-static bb_status write_tensors(const bamba_session *s, const listing *l,
+static bb_status write_tensors(const bamba_session *s, size_t first, const listing *l,
                                const bb_safetensors_writer *w, unsigned char *memory, float *scratch,
                                bamba_error *err)
 {
@@ -183,7 +192,7 @@ static bb_status write_tensors(const bamba_session *s, const listing *l,
     for (size_t i = 0; i < l->n; i++) {
         const item *it = &l->item[i];
         const void *data = it->t.data;
-        if (!data && it->t.bytes > 0) data = save_slot(s, it->slot, &last, memory, scratch) + it->at;
+        if (!data && it->t.bytes > 0) data = save_slot(s, first, it->slot, &last, memory, scratch) + it->at;
         hash_tensor(&h, &it->t, data);
         if (it->t.bytes > 0) BB_TRY(bb_safetensors_put(w, i, 0, data, it->t.bytes, err));
     }
@@ -193,7 +202,7 @@ done:
     return status;
 }
 
-static bb_status write_file(const bamba_session *s, const listing *l, const char *path,
+static bb_status write_file(const bamba_session *s, size_t first, const listing *l, const char *path,
                             bamba_error *err)
 {
     bb_status              status = BAMBA_OK;
@@ -210,7 +219,7 @@ static bb_status write_file(const bamba_session *s, const listing *l, const char
     tensor[l->n] = (bb_tensor){ .name = "checksum", .dtype = BB_TYPE_U8, .n_dims = 1,
                                 .dim = { BB_HASH_BYTES } };
     BB_TRY(bb_safetensors_create(&w, &s->alloc, path, tensor, l->n + 1, err));
-    BB_TRY(write_tensors(s, l, w, memory, scratch, err));
+    BB_TRY(write_tensors(s, first, l, w, memory, scratch, err));
     BB_TRY(bb_safetensors_finish(w, err));
 done:
     bb_safetensors_free(w);
@@ -220,13 +229,27 @@ done:
     return status;
 }
 
-bamba_status bamba_session_save(const bamba_session *s, const char *path, const char *extras,
-                                bamba_error *err)
+bb_status bb_session_write(const bamba_session *s, const char *path, size_t first, const char *parent,
+                           const char *extras, bamba_error *err)
 {
     bb_status status = BAMBA_OK;
     listing   l = { 0 };
-    char     *facts;
+    char     *facts = make_facts(s, first, parent, extras);
 
+    if (!facts || !list_tensors(&l, s, first, facts)) {
+        status = bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", path);
+        goto done;
+    }
+    BB_TRY(write_file(s, first, &l, path, err));
+done:
+    bb_release(&s->alloc, l.item);
+    bb_release(&s->alloc, facts);
+    return status;
+}
+
+bamba_status bamba_session_save(const bamba_session *s, const char *path, const char *extras,
+                                bamba_error *err)
+{
     if (!s || !path)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "session save: %s is NULL", s ? "path" : "session");
     if (s->spoilt)
@@ -234,21 +257,13 @@ bamba_status bamba_session_save(const bamba_session *s, const char *path, const 
                        "finite since an earlier call");
     if (extras && bb_utf8_valid(extras, strlen(extras)) != strlen(extras))
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "session save: the extras are not UTF-8");
-    facts = make_facts(s, extras);
-    if (!facts || !list_tensors(&l, s, facts)) {
-        status = bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", path);
-        goto done;
-    }
-    BB_TRY(write_file(s, &l, path, err));
-done:
-    bb_release(&s->alloc, l.item);
-    bb_release(&s->alloc, facts);
-    return status;
+    return bb_session_write(s, path, 0, NULL, extras, err);
 }
 
 /* -------------------------------------------------------------- opening ------------------ */
 
-static bb_status check_sum(const bb_container *c, bamba_error *err)
+/* That it is such a file, and, if `all`, its checksum. */
+static bb_status check_sum(const bb_container *c, bool all, bamba_error *err)
 {
     const bb_tensor *stored = bb_tensors_find(c->tensor, c->n, "checksum");
     unsigned char    sum[BB_HASH_BYTES];
@@ -258,6 +273,7 @@ static bb_status check_sum(const bb_container *c, bamba_error *err)
         || !bb_tensors_find(c->tensor, c->n, "session"))
         return bb_fail(err, BAMBA_ERR_FORMAT, "%s: expected a saved session, found other tensors",
                        c->file);
+    if (!all) return BAMBA_OK;
     bb_hash_begin(&h);
     for (size_t i = 0; i < c->n; i++)
         if (&c->tensor[i] != stored) hash_tensor(&h, &c->tensor[i], c->tensor[i].data);
@@ -266,13 +282,6 @@ static bb_status check_sum(const bb_container *c, bamba_error *err)
     return bb_fail(err, BAMBA_ERR_FORMAT, "%s: damaged: its checksum is not that of its content",
                    c->file);
 }
-
-/* What the JSON says. */
-typedef struct facts {
-    size_t      position, known;
-    int         length;
-    const char *extras;                   /* of the document; NULL: none */
-} facts;
 
 static size_t read_size(const bb_json *j, const char *key)
 {
@@ -293,9 +302,9 @@ static void expect_text(const bb_json *j, const char *key, const char *what, con
                          "'%s', found '%.40s'", what, expected, found);
 }
 
-static void read_facts(const bb_json *j, const bamba_model *m, facts *f)
+static void read_facts(const bb_json *j, const bamba_model *m, bb_session_facts *f)
 {
-    const bb_json extras = bb_json_get(j, "extras");
+    const bb_json extras = bb_json_get(j, "extras"), parent = bb_json_get(j, "parent");
     const int     version = bb_json_int(j, "version", 1, 1 << 20);
     char          name[BB_HASH_TEXT];
 
@@ -307,12 +316,58 @@ static void read_facts(const bb_json *j, const bamba_model *m, facts *f)
     expect_text(j, "model", "model, or with weights of other types", name);
     expect_text(j, "kv_type", "type of keys and values", type_name(m->kv_type));
     expect_text(j, "state_type", "type of states", type_name(m->state_type));
+    f->first = read_size(j, "first");
     f->position = read_size(j, "position");
     f->known = read_size(j, "known");
     f->length = bb_json_int(j, "rotary_length", 0, INT32_MAX);
+    f->adapters = bb_json_text_or(j, "adapters", "");
     f->extras = extras.node ? bb_json_value_text(&extras, NULL) : NULL;
-    if (f->known > f->position)
-        bb_json_fail_key(j, "known", BAMBA_ERR_FORMAT, "expected at most the position");
+    f->parent = parent.node ? bb_json_value_text(&parent, NULL) : NULL;
+    if (f->known > f->position || f->first > f->position || (f->first > 0) != (f->parent != NULL))
+        bb_json_fail_key(j, "position", BAMBA_ERR_FORMAT, "expected at least first and known, and a "
+                         "parent if first is not 0");
+}
+
+/* The tokens as the file has them, which must be as many as it says. */
+static bb_status find_tokens(bb_session_reader *r, int n_vocab, bamba_error *err)
+{
+    const bb_tensor *t = bb_tensors_find(r->file->tensor, r->file->n, "tokens");
+    const size_t     n = r->facts.position - first_token(r->facts.first, r->facts.known);
+
+    if (!t || t->dtype != BB_TYPE_I32 || t->n_elements != n || (uintptr_t)t->data % sizeof(int32_t))
+        return bb_fail(err, BAMBA_ERR_FORMAT, "%s: 'tokens': expected I32 [%zu], aligned", r->file->file, n);
+    r->tokens = (const int32_t *)(const void *)t->data;
+    for (size_t i = 0; i < n; i++)
+        if (r->tokens[i] < 0 || r->tokens[i] >= n_vocab)
+            return bb_fail(err, BAMBA_ERR_FORMAT, "%s: 'tokens': expected ids from 0 to %d, found %d",
+                           r->file->file, n_vocab - 1, r->tokens[i]);
+    return BAMBA_OK;
+}
+
+bb_status bb_session_reader_open(bb_session_reader *r, const bb_allocator *a, const bamba_model *m,
+                                 const char *path, bool check, bamba_error *err)
+{
+    bb_status status = BAMBA_OK;
+
+    *r = (bb_session_reader){ .a = *a };
+    BB_TRY(bb_safetensors_open(&r->file, a, path, err));
+    BB_TRY(check_sum(r->file, check, err));
+    const bb_tensor *t = bb_tensors_find(r->file->tensor, r->file->n, "session");
+    BB_TRY(bb_json_parse(&r->doc, a, path, (const char *)t->data, t->bytes, 0, err));
+    const bb_json root = bb_json_root(r->doc);
+    read_facts(&root, m, &r->facts);
+    BB_TRY(bb_json_status(r->doc, err));
+    BB_TRY(find_tokens(r, m->graph->n_vocab, err));
+done:
+    if (status != BAMBA_OK) bb_session_reader_close(r);
+    return status;
+}
+
+void bb_session_reader_close(bb_session_reader *r)
+{
+    bb_json_close(r->doc);
+    bb_container_close(r->file);
+    *r = (bb_session_reader){ .a = r->a };
 }
 
 /* The tensors are just those that the session has at its position. */
@@ -334,7 +389,8 @@ static bb_status check_tensors(const bb_container *c, const listing *l, bamba_er
 }
 
 /* The arrays of each slot put together again, and loaded. */
-static bb_status load_slots(bamba_session *s, const bb_container *c, const listing *l, bamba_error *err)
+static bb_status load_slots(bamba_session *s, size_t first, const bb_container *c, const listing *l,
+                            bool with_state, bamba_error *err)
 {
     const bb_graph *g = s->model->graph;
     unsigned char  *memory = bb_allocate(&s->alloc, l->most + 1, 1);
@@ -344,60 +400,66 @@ static bb_status load_slots(bamba_session *s, const bb_container *c, const listi
     if (!memory || !scratch)
         status = bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", c->file);
     for (size_t slot = 0; status == BAMBA_OK && slot < g->n_slots; slot++) {
-        if (!g->slot[slot]) continue;
+        const bb_mixer *m = g->slot[slot];
+        if (!m || (!with_state && !m->kind->page_bytes)) continue;
         for (size_t i = 0; i < l->n; i++) {
             const item *it = &l->item[i];
             if (it->t.data || it->slot != slot || it->t.bytes == 0) continue;
             memcpy(memory + it->at, bb_tensors_find(c->tensor, c->n, it->name)->data, it->t.bytes);
         }
-        g->slot[slot]->kind->load(g->slot[slot], &s->model->kernels, memory, s->position,
-                                  s->slot[slot].state[s->current], &s->slot[slot].cache, scratch);
+        m->kind->load(m, &s->model->kernels, memory, first, s->position,
+                      with_state ? s->slot[slot].state[s->current] : NULL, &s->slot[slot].cache, scratch);
     }
     bb_release(&s->alloc, memory);
     bb_release(&s->alloc, scratch);
     return status;
 }
 
-static bb_status load_tokens(bamba_session *s, const bb_container *c, bamba_error *err)
+/* Room for what the file holds, and its tokens. */
+static bb_status take_tokens(bamba_session *s, const bb_session_reader *r, bamba_error *err)
 {
-    const size_t     n = s->position - s->past.known;
-    const bb_tensor *tokens = bb_tensors_find(c->tensor, c->n, "tokens");
-    const bb_tensor *fed = bb_tensors_find(c->tensor, c->n, "fed");
+    const bb_session_facts *f = &r->facts;
+    bb_past                *p = &s->past;
+    const bb_tensor        *fed = bb_tensors_find(r->file->tensor, r->file->n, "fed");
 
-    if (n == 0) return BAMBA_OK;
-    memcpy(s->past.token, tokens->data, n * sizeof *s->past.token);
-    memcpy(s->past.fed, fed->data, n);
-    for (size_t i = 0; i < n; i++)
-        if (s->past.token[i] < 0 || s->past.token[i] >= s->model->graph->n_vocab)
-            return bb_fail(err, BAMBA_ERR_FORMAT, "%s: 'tokens': expected ids from 0 to %d, found %d",
-                           c->file, s->model->graph->n_vocab - 1, s->past.token[i]);
+    if (f->position > s->n_context)
+        return bb_fail(err, BAMBA_ERR_FULL, "%s: expected a context of at least %zu tokens, found %zu",
+                       r->file->file, f->position, s->n_context);
+    if (f->first == 0) p->known = f->known;
+    const size_t from = first_token(f->first, f->known), n = f->position - from;
+    if (!fed || fed->bytes != n || p->known != f->known)
+        return bb_fail(err, BAMBA_ERR_FORMAT, "%s: 'fed': expected U8 [%zu]", r->file->file, n);
+    if (!bb_past_reserve(p, &s->alloc, f->position)
+        || !bb_pages_write(&s->pages, f->first / BB_KV_BLOCK, bb_graph_n_pages(f->position), true))
+        return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", r->file->file);
+    if (n > 0) memcpy(bb_past_tokens(p, from), r->tokens, n * sizeof *r->tokens);
+    if (n > 0) memcpy(p->fed + (from - p->known), fed->data, n);
+    s->position = f->position;
+    s->length = f->length;
+    bb_past_forget(p, f->position, true);
     return BAMBA_OK;
 }
 
-static bb_status fill_session(bamba_session *s, const bb_container *c, const facts *f,
-                              bamba_error *err)
+bb_status bb_session_read(bamba_session *s, const bb_session_reader *r, bool with_state,
+                          bamba_error *err)
 {
     bb_status status = BAMBA_OK;
     listing   l = { 0 };
 
-    if (f->position > s->n_context)
-        return bb_fail(err, BAMBA_ERR_FULL, "%s: expected a context of at least %zu tokens, found %zu",
-                       c->file, f->position, s->n_context);
-    s->past.known = f->known;
-    if (!bb_past_reserve(&s->past, &s->alloc, f->position)
-        || !bb_pages_write(&s->pages, 0, bb_graph_n_pages(f->position), false)
-        || (f->extras && !(s->extras = bb_copy_text(&s->alloc, f->extras, strlen(f->extras)))))
-        return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", c->file);
-    s->position = f->position;
-    s->length = f->length;
-    bb_past_forget(&s->past, f->position, true);
-    if (!list_tensors(&l, s, "")) return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", c->file);
+    if (strcmp(r->facts.adapters, s->adapters_name) != 0)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "%s: 'adapters': the session was saved with %s",
+                       r->file->file, !r->facts.adapters[0] ? "no adapters" : s->n_adapters > 0
+                       ? "other adapters, or scales" : "adapters: expected them in the options");
+    BB_TRY(take_tokens(s, r, err));
+    if (!list_tensors(&l, s, r->facts.first, "")) {
+        status = bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", r->file->file);
+        goto done;
+    }
     for (size_t i = 0; i < l.n; i++)      /* whose length is not known beforehand */
         if (strcmp(l.item[i].name, "session") == 0)
-            l.item[i].t.dim[0] = bb_tensors_find(c->tensor, c->n, "session")->dim[0];
-    BB_TRY(check_tensors(c, &l, err));
-    BB_TRY(load_tokens(s, c, err));
-    BB_TRY(load_slots(s, c, &l, err));
+            l.item[i].t.dim[0] = bb_tensors_find(r->file->tensor, r->file->n, "session")->dim[0];
+    BB_TRY(check_tensors(r->file, &l, err));
+    BB_TRY(load_slots(s, r->facts.first, r->file, &l, with_state, err));
 done:
     bb_release(&s->alloc, l.item);
     return status;
@@ -406,30 +468,29 @@ done:
 bamba_status bamba_session_open(bamba_session **out, const bamba_model *m, const char *path,
                                 const bamba_session_options *options, bamba_error *err)
 {
-    bb_status        status = BAMBA_OK;
-    bb_container    *c = NULL;
-    bb_json_doc     *doc = NULL;
-    bamba_session   *s = NULL;
-    const bb_tensor *t;
-    facts            f = { 0 };
+    bb_status         status = BAMBA_OK;
+    bamba_session    *s = NULL;
+    bb_session_reader r = { 0 };
 
     if (!out || !path)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "session: %s is NULL", out ? "path" : "out");
     *out = NULL;
     BB_TRY(bamba_session_create(&s, m, options, err));
-    BB_TRY(bb_safetensors_open(&c, &s->alloc, path, err));
-    BB_TRY(check_sum(c, err));
-    t = bb_tensors_find(c->tensor, c->n, "session");
-    BB_TRY(bb_json_parse(&doc, &s->alloc, path, (const char *)t->data, t->bytes, 0, err));
-    const bb_json root = bb_json_root(doc);
-    read_facts(&root, m, &f);
-    BB_TRY(bb_json_status(doc, err));
-    BB_TRY(fill_session(s, c, &f, err));
+    BB_TRY(bb_session_reader_open(&r, &s->alloc, m, path, true, err));
+    if (r.facts.first > 0) {
+        status = bb_fail(err, BAMBA_ERR_FORMAT, "%s: expected a whole session, found positions from "
+                         "%zu on", path, r.facts.first);
+        goto done;
+    }
+    BB_TRY(bb_session_read(s, &r, true, err));
+    if (r.facts.extras && !(s->extras = bb_copy_text(&s->alloc, r.facts.extras, strlen(r.facts.extras)))) {
+        status = bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", path);
+        goto done;
+    }
     *out = s;
     s = NULL;
 done:
-    bb_json_close(doc);
-    bb_container_close(c);
+    bb_session_reader_close(&r);
     bamba_session_free(s);
     return status;
 }

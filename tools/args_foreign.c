@@ -59,8 +59,12 @@ const arg args_foreign[] = {
                 "no chat template is applied; write the prompt as the model expects it"),
     REFUSED_ROW("--grammar, --grammar-file, -j, --json-schema", "TEXT", "there are no grammars"),
     REFUSED_ROW("-md, --model-draft, --draft", "DIR", "there is no speculative decoding"),
-    REFUSED_ROW("--mirostat, --typical, --xtc-probability, --dry-multiplier, --samplers, "
-                "--dynatemp-range", "X", "this way of sampling is not implemented"),
+    ONLY_ROW("--mirostat", "N", zero, "mirostat is off",
+             "mirostat is not implemented; --typical and --top-n-sigma bound surprise as well, "
+             "without a state"),
+    REFUSED_ROW("--mirostat-lr, --mirostat-ent", "X", "mirostat is not implemented"),
+    REFUSED_ROW("--dynatemp-range, --dynatemp-exp, --adaptive-target, --adaptive-decay", "X",
+                "this way of sampling is not implemented"),
     REFUSED_ROW("--rope-scaling, --rope-scale, --rope-freq-base, --rope-freq-scale, "
                 "--override-kv", "X",
                 "positions and shapes are those of config.json; change them there"),

@@ -8,6 +8,7 @@
 #include "console.h"
 #include "generation.h"
 #include "json.h"
+#include "option_texts.h"
 #include "sampling.h"
 #include "setup.h"
 #include "text.h"
@@ -38,9 +39,9 @@ typedef struct run {
     const flags          *flags;
     setup                 setup;
     bamba_sampler        *sampler;
-    bamba_sampler_options sampling;
-    text_buffer           prompt, stop_text;
-    const char          **stops;          /* [flags->stops.n] in stop_text */
+    sampling              sampling;
+    text_buffer           prompt;
+    option_texts          stops;
     int32_t              *prompt_ids;     /* made by the tokenizer */
     const int32_t        *fed;            /* prompt_ids, or the begin token for an empty prompt */
     size_t                n_prompt;
@@ -65,30 +66,6 @@ static int read_prompt(run *r)
         return args_wrong(r->self, "no prompt: -p TEXT, -f FILE, or standard input");
     }
     return code;
-}
-
-/* Set the stop strings, which lie in r->stop_text. */
-static int read_stops(run *r)
-{
-    const arg_list *given = &r->flags->stops;
-    size_t most = 0;
-
-    for (size_t i = 0; i < given->n; i++) most += strlen(given->items[i]) + 1;
-    r->stops = calloc(given->n + 1, sizeof *r->stops);
-    if (!r->stops) return console_fail("out of memory");
-    if (!text_reserve(&r->stop_text, most + 1)) return EXIT_FAILURE;
-    for (size_t i = 0; i < given->n; i++) {
-        const size_t start = r->stop_text.n;
-        text_append_flag(&r->stop_text, given->items[i], r->flags->escapes);
-        r->stops[i] = r->stop_text.bytes + start;
-        if (r->stop_text.n == start || memchr(r->stops[i], '\0', r->stop_text.n - start))
-            return args_wrong(r->self, "--stop: expected text without a zero byte, found '%s'",
-                              given->items[i]);
-        text_append(&r->stop_text, "", 1);
-    }
-    r->out.stops = r->stops;
-    r->out.n_stops = given->n;
-    return EXIT_SUCCESS;
 }
 
 static int tokenize_prompt(run *r)
@@ -150,12 +127,11 @@ static int prepare(run *r)
 {
     const flags *f = r->flags;
     const double start = console_now_ms();
-    bamba_error err = { BAMBA_OK, "" };
 
     int code = setup_open_tokenizer(&r->setup, &f->setup);
     if (code == EXIT_SUCCESS) code = setup_open_model(&r->setup, &f->setup);
     if (code == EXIT_SUCCESS)
-        code = sampling_resolve(&r->sampling, r->self, &f->sampling, &r->setup);
+        code = sampling_resolve(&r->sampling, r->self, &f->sampling, &r->setup, f->escapes);
     if (code != EXIT_SUCCESS) return code;
 
     r->out.tokenizer = r->setup.tokenizer;
@@ -166,13 +142,9 @@ static int prepare(run *r)
     code = tokenize_prompt(r);
     if (code == EXIT_SUCCESS) code = create_session(r);
     if (code != EXIT_SUCCESS) return code;
-    /* Rows of the model's matrices beyond the tokenizer's ids are padding: never to be chosen. */
-    const int n_tokens = bamba_tokenizer_size(r->setup.tokenizer);
-    const int n_vocab = n_tokens < r->setup.info.n_vocab ? n_tokens : r->setup.info.n_vocab;
-    r->sampling.tokenizer = r->setup.tokenizer;       /* ids without a token are never chosen */
-    const bamba_status status = bamba_sampler_create(&r->sampler, n_vocab, &r->sampling, &err);
+    code = sampling_create(&r->sampler, &r->sampling, &r->setup);
     r->times.load = console_now_ms() - start;
-    return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
+    return code;
 }
 
 /* ---- generating ---- */
@@ -251,14 +223,11 @@ static double per_second(size_t n, double ms)
     return ms > 0.0 ? 1e3 * (double)n / ms : 0.0;
 }
 
-/* The seed matters where a token was drawn. */
 static const char *format_seed(const run *r, char *out, size_t size)
 {
-    const bamba_sampler_options *o = &r->sampling;
-
     *out = '\0';
-    if (o->temperature > 0.0f && o->top_k != 1)
-        snprintf(out, size, "seed = %llu, ", (unsigned long long)o->seed);
+    if (sampling_draws(&r->sampling))
+        snprintf(out, size, "seed = %llu, ", (unsigned long long)r->sampling.options.seed);
     return out;
 }
 
@@ -275,17 +244,11 @@ static void print_summary(const run *r)
 static void print_times(const run *r)
 {
     const times *t = &r->times;
-    const bamba_sampler_options *o = &r->sampling;
     char seed[40];
     const double per_token = r->n_prompt ? t->prompt / (double)r->n_prompt : 0.0;
     const double per_run = t->n_eval ? t->eval / (double)t->n_eval : 0.0;
 
-    console_say("%stemp = %.3f, top_k = %d, top_p = %.3f, min_p = %.3f, "
-                "repeat_penalty = %.3f, repeat_last_n = %d, presence_penalty = %.3f, "
-                "frequency_penalty = %.3f", format_seed(r, seed, sizeof seed),
-                (double)o->temperature, o->top_k, (double)o->top_p, (double)o->min_p,
-                (double)o->repetition_penalty,
-                o->penalty_last_n, (double)o->presence_penalty, (double)o->frequency_penalty);
+    sampling_print(&r->sampling, format_seed(r, seed, sizeof seed));
     console_say("finish reason    = %s", generation_end_name(r->out.end));
     console_say("load time        = %10.2f ms", t->load);
     console_say("prompt eval time = %10.2f ms / %5zu tokens (%8.2f ms per token, %8.2f tokens "
@@ -300,7 +263,6 @@ static void print_times(const run *r)
 
 static int print_json(const run *r)
 {
-    const bamba_sampler_options *o = &r->sampling;
     const times *t = &r->times;
     json all = JSON_OBJECT, parameters = JSON_OBJECT, timings = JSON_OBJECT;
 
@@ -311,15 +273,7 @@ static int print_json(const run *r)
     json_add_ids(&all, "ids", r->out.ids, r->out.n_ids);
     json_add_string(&all, "finish", generation_end_name(r->out.end));
 
-    json_add_uint(&parameters, "seed", o->seed);
-    json_add_int(&parameters, "top_k", o->top_k);
-    json_add_int(&parameters, "penalty_last_n", o->penalty_last_n);
-    json_add_float(&parameters, "temperature", o->temperature);
-    json_add_float(&parameters, "top_p", o->top_p);
-    json_add_float(&parameters, "min_p", o->min_p);
-    json_add_float(&parameters, "repetition_penalty", o->repetition_penalty);
-    json_add_float(&parameters, "presence_penalty", o->presence_penalty);
-    json_add_float(&parameters, "frequency_penalty", o->frequency_penalty);
+    sampling_add_json(&r->sampling, &parameters);
     json_add_object(&all, "parameters", &parameters);
 
     json_add_uint(&timings, "n_prompt", r->n_prompt);
@@ -377,23 +331,24 @@ static int run_prompt(run *r)
 
 static int generate_text(const command *self, const flags *f)
 {
-    run r = { .self = self, .flags = f, .setup = SETUP, .out = GENERATION };
+    run r = { .self = self, .flags = f, .setup = SETUP, .sampling = SAMPLING,
+              .out = GENERATION };
 
     console_catch_interrupt();
-    int code = read_stops(&r);
+    int code = option_texts_read(&r.stops, self, "--stop", &f->stops, f->escapes);
+    r.out.stops = r.stops.items;
+    r.out.n_stops = r.stops.n;
     if (code == EXIT_SUCCESS) code = read_prompt(&r);
     if (code == EXIT_SUCCESS) code = prepare(&r);
     if (code == EXIT_SUCCESS) code = run_prompt(&r);
 
-    union { const bamba_logit_bias *given; void *ours; } bias = { r.sampling.bias };
-    free(bias.ours);
+    sampling_free(&r.sampling);
     bamba_sampler_free(r.sampler);
     if (r.setup.tokenizer) bamba_tokens_free(r.setup.tokenizer, r.prompt_ids);
     generation_free(&r.out);
     setup_close(&r.setup);
     free(r.prompt.bytes);
-    free(r.stop_text.bytes);
-    free(r.stops);
+    option_texts_free(&r.stops);
     return code;
 }
 
@@ -432,7 +387,7 @@ int cmd_generate(const command *self, int argc, char **argv)
     int code = args_read(self, args, argc, argv);
     if (code == ARGS_READ) code = generate_text(self, &f);
     free(f.stops.items);
-    free(f.sampling.bias.items);
+    sampling_free_flags(&f.sampling);
     setup_free_flags(&f.setup);
     return code;
 }

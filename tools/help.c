@@ -36,10 +36,11 @@ bool help_next_name(const char **at, char *name, size_t size)
     return true;
 }
 
-/* Print words between the columns `left` and HELP_WIDTH; the cursor is at column `at`. */
+/* Print words between the columns `left` and HELP_WIDTH, two spaces or more behind column `at`, where
+   the cursor is. */
 static void print_wrapped(const char *words, int at, int left)
 {
-    if (at > left || (left && at == left)) at = printf("\n") - 1;
+    if (left && at + 2 > left) at = printf("\n") - 1;
     at += printf("%*s", left - at, "");
     for (bool first = true; *words; first = false) {
         const int length = (int)strcspn(words, " ");

@@ -1,14 +1,25 @@
 /* facts.c - the plan of a network whose layers are a mixer and maybe an MLP. */
 #include "arch/facts.h"
 
-void bb_plan_layers(const bb_facts *f, bb_plan *p)
+/* The mixer of layer l. */
+static bb_mixer *plan_mixer(const bb_facts *f, bb_plan *p, int l)
 {
     const bb_names   *n = f->names;
-    bb_mamba2_dims    mamba2 = f->mamba2;
     bb_attention_dims attention = f->attention;
-    bb_mlp_dims       mlp = f->mlp;
+    bb_mamba1_dims    mamba1 = f->mamba1;
+    bb_mamba2_dims    mamba2 = f->mamba2;
 
-    mamba2.d_model = attention.d_model = mlp.d_model = f->d_model;
+    attention.d_model = mamba1.d_model = mamba2.d_model = f->d_model;
+    return f->is_attention[l] ? bb_plan_attention(p, n->attention, &attention)
+         : n->mamba1 ? bb_plan_mamba1(p, n->mamba1, &mamba1) : bb_plan_mamba2(p, n->mamba2, &mamba2);
+}
+
+void bb_plan_layers(const bb_facts *f, bb_plan *p)
+{
+    const bb_names *n = f->names;
+    bb_mlp_dims     mlp = f->mlp;
+
+    mlp.d_model = f->d_model;
     bb_plan_begin(p, f->d_model, f->n_vocab, f->epsilon);
     bb_plan_padded(p, f->n_rows);
     bb_plan_base(p, n->base);
@@ -17,8 +28,7 @@ void bb_plan_layers(const bb_facts *f, bb_plan *p)
     for (int l = 0; l < f->n_layers; l++) {
         bb_plan_layer(p, n->layer, l);
         bb_plan_block(p, n->mixer_norm);
-        bb_plan_use(p, f->is_attention[l] ? bb_plan_attention(p, n->attention, &attention)
-                                          : bb_plan_mamba2(p, n->mamba2, &mamba2), 1.0);
+        bb_plan_use(p, plan_mixer(f, p, l), 1.0);
         if (!n->mlp) continue;
         bb_plan_block(p, n->mlp_norm);
         bb_plan_use(p, bb_plan_mlp(p, n->mlp, &mlp), 1.0);

@@ -1,7 +1,7 @@
 /* facts.h - what is known of one network, and the plan that follows from it.
  *
  * Owns:    facts and names of tensors, whatever kind of file they were read from.
- * Not:     the keys of a file (keys.h), the families (registry.h, bamba.c, llama.c, mamba2.c).
+ * Not:     the keys of a file (keys.h), the families (registry.h, bamba.c …).
  * Errors:  a reader of facts has checked them; planning reports through the plan.
  */
 #ifndef BB_ARCH_FACTS_H
@@ -14,7 +14,8 @@ typedef struct bb_names {
     const char *base;                     /* prefix of the base model, which files may lack */
     const char *embed, *embed_alias;      /* the alias may be NULL */
     const char *layer;                    /* prefix of all names of a layer, with one %d */
-    const char *mixer_norm, *attention, *mamba2;      /* a layer's first block: norm, prefixes */
+    const char *mixer_norm;               /* a layer's first block: its norm */
+    const char *attention, *mamba1, *mamba2;          /* prefixes; not both kinds of Mamba */
     const char *mlp_norm, *mlp;           /* its second block; NULL: there is none */
     const char *norm, *head;              /* norm before the head; head unless it is tied */
     const char *const *unused;            /* endings of names of tensors that may be there and are
@@ -36,13 +37,14 @@ typedef struct bb_facts {
     bb_type           stored_type;        /* in which matrices are stored, as far as it is said */
     double            epsilon;            /* of the norms */
     bool              is_attention[BB_MAX_LAYERS];    /* [n_layers] the mixer of each layer */
+    bb_mamba1_dims    mamba1;
     bb_mamba2_dims    mamba2;
     bb_attention_dims attention;
     bb_mlp_dims       mlp;
     bb_rope_factors   rope;
 } bb_facts;
 
-/* Plan layers of one mixer each, attention or Mamba-2, and an MLP if the names have one. */
+/* Plan layers of one mixer each, attention or Mamba, and an MLP if the names have one. */
 void bb_plan_layers(const bb_facts *f, bb_plan *p);
 
 #endif

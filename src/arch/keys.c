@@ -266,6 +266,34 @@ void bb_key_attention(const bb_json *c, const bb_key_defaults *known, bb_facts *
     a->rope = read_rope(c, read_rotary(c, known, a->d_head), f->n_context, &f->rope);
 }
 
+/* -------------------------------------------------------------- Mamba -------------------- */
+
+int bb_key_dt_rank(const bb_json *config, const char *key, int d_model)
+{
+    const bb_json rank = bb_json_get(config, key);
+
+    if (bb_json_is_text(&rank)) bb_key_expect(config, key, "auto");
+    return bb_json_is_text(&rank) ? (d_model + 15) / 16
+                                  : bb_json_int_or(config, key, 1, BB_MAX_DIM, (d_model + 15) / 16);
+}
+
+bool bb_key_is_mamba_ssm(const bb_json *c)
+{
+    return bb_json_has(c, "d_model") && bb_json_has(c, "n_layer") && !bb_json_has(c, "hidden_size");
+}
+
+void bb_key_padded_vocabulary(const bb_json *c, bb_facts *f)
+{
+    const int64_t multiple = bb_json_int_or(c, "pad_vocab_size_multiple", 1, BB_MAX_DIM, 8);
+
+    f->n_vocab = bb_json_int(c, "vocab_size", 1, BB_MAX_DIM);
+    const int64_t rows = (f->n_vocab + multiple - 1) / multiple * multiple;
+    if (rows > BB_MAX_DIM)
+        bb_json_fail_key(c, "pad_vocab_size_multiple", BAMBA_ERR_UNSUPPORTED,
+                         "more than %d rows of the embedding", BB_MAX_DIM);
+    else f->n_rows = (int)rows;
+}
+
 /* -------------------------------------------------------------- lists and texts ---------- */
 
 void bb_key_mark(const bb_json *config, const char *key, int n, bool *marked)
@@ -293,4 +321,11 @@ void bb_key_expect(const bb_json *config, const char *key, const char *expected)
     if (strcmp(found, expected) != 0)
         bb_json_fail_key(config, key, BAMBA_ERR_UNSUPPORTED, "expected '%s', found '%.60s'",
                          expected, found);
+}
+
+void bb_key_expect_switch(const bb_json *config, const char *key, bool expected)
+{
+    if (bb_json_bool_or(config, key, expected) != expected)
+        bb_json_fail_key(config, key, BAMBA_ERR_UNSUPPORTED, "expected %s, found %s",
+                         expected ? "true" : "false", expected ? "false" : "true");
 }

@@ -45,7 +45,17 @@ bb_rope_keys bb_key_rope(const bb_json *config, double partial_fallback);
    [0, n) are errors. */
 void bb_key_mark(const bb_json *config, const char *key, int n, bool *marked);
 
-/* Refuse a text key that is there and is not `expected`. */
+/* Refuse a text key, or a boolean one, that is there and is not `expected`. */
 void bb_key_expect(const bb_json *config, const char *key, const char *expected);
+void bb_key_expect_switch(const bb_json *config, const char *key, bool expected);
+
+/* Rank of Mamba-1's dt: a number, or "auto", as if it were missing: D / 16 rounded up. */
+int bb_key_dt_rank(const bb_json *config, const char *key, int d_model);
+
+/* Whether this is mamba_ssm's own file: its words, and not transformers' too, as in conversions. */
+bool bb_key_is_mamba_ssm(const bb_json *config);
+
+/* mamba_ssm: vocab_size, and rows of the embedding padded to a multiple of pad_vocab_size_multiple. */
+void bb_key_padded_vocabulary(const bb_json *config, bb_facts *f);
 
 #endif

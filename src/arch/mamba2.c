@@ -26,14 +26,6 @@ static const bb_names mistral_names = {
 
 /* -------------------------------------------------------------- shared ------------------- */
 
-/* Refuse a boolean key that is there and is not `expected`. */
-static void expect_switch(const bb_json *c, const char *key, bool expected)
-{
-    if (bb_json_bool_or(c, key, expected) != expected)
-        bb_json_fail_key(c, key, BAMBA_ERR_UNSUPPORTED, "expected %s, found %s",
-                         expected ? "true" : "false", expected ? "false" : "true");
-}
-
 static void expect_groups(const bb_json *c, const char *key, const bb_mamba2_dims *m)
 {
     if (m->n_groups < 1 || m->n_heads % m->n_groups != 0)
@@ -52,19 +44,6 @@ static int count_heads(const bb_json *c, const char *key, int expand, int D, int
         return 1;
     }
     return (int)(inner / d_head);
-}
-
-/* Embeddings are padded to a multiple of `multiple` rows. */
-static void read_vocabulary(const bb_json *c, bb_facts *f)
-{
-    const int64_t multiple = bb_json_int_or(c, "pad_vocab_size_multiple", 1, BB_MAX_DIM, 8);
-
-    f->n_vocab = bb_json_int(c, "vocab_size", 1, BB_MAX_DIM);
-    const int64_t rows = (f->n_vocab + multiple - 1) / multiple * multiple;
-    if (rows > BB_MAX_DIM)
-        bb_json_fail_key(c, "pad_vocab_size_multiple", BAMBA_ERR_UNSUPPORTED,
-                         "more than %d rows of the embedding", BB_MAX_DIM);
-    else f->n_rows = (int)rows;
 }
 
 /* -------------------------------------------------------------- transformers ------------- */
@@ -92,7 +71,7 @@ static void read_transformers(const bb_json *c, bb_facts *f)
                          "expected num_heads * head_dim = expand * hidden_size = %d * %d, "
                          "found %d * %d", expand, D, f->mamba2.n_heads, f->mamba2.d_head);
     expect_groups(c, "n_groups", &f->mamba2);
-    expect_switch(c, "rms_norm", true);
+    bb_key_expect_switch(c, "rms_norm", true);
     bb_key_expect(c, "hidden_act", "silu");
     bb_key_limits(c, "time_step_limit", &f->mamba2.dt_min, &f->mamba2.dt_max);
 }
@@ -114,10 +93,10 @@ static void refuse_extras(const bb_json *c, const bb_json *ssm, int d_inner)
         bb_json_fail_key(ssm, "d_ssm", BAMBA_ERR_UNSUPPORTED,
                          "expected expand * d_model = %d, an MLP inside the mixer is not "
                          "implemented", d_inner);
-    expect_switch(c, "rms_norm", true);
-    expect_switch(ssm, "rmsnorm", true);
-    expect_switch(ssm, "norm_before_gate", false);
-    expect_switch(ssm, "D_has_hdim", false);
+    bb_key_expect_switch(c, "rms_norm", true);
+    bb_key_expect_switch(ssm, "rmsnorm", true);
+    bb_key_expect_switch(ssm, "norm_before_gate", false);
+    bb_key_expect_switch(ssm, "D_has_hdim", false);
 }
 
 static void read_mamba_ssm(const bb_json *c, bb_facts *f)
@@ -127,11 +106,8 @@ static void read_mamba_ssm(const bb_json *c, bb_facts *f)
     const int     D = f->d_model = bb_json_int(c, "d_model", 1, BB_MAX_DIM);
     const int     expand = bb_json_int_or(ssm, "expand", 1, 64, 2);
 
-    if (!bb_json_has(ssm, "layer"))
-        bb_json_fail_key(c, "ssm_cfg", BAMBA_ERR_UNSUPPORTED,
-                         "expected \"layer\": \"Mamba2\", found no layer, which means Mamba-1");
     bb_key_expect(ssm, "layer", "Mamba2");
-    read_vocabulary(c, f);
+    bb_key_padded_vocabulary(c, f);
     f->n_layers = bb_json_int(c, "n_layer", 1, BB_MAX_LAYERS);
     f->tied = bb_json_bool_or(c, "tie_embeddings", true);
     f->mamba2 = (bb_mamba2_dims){
@@ -154,7 +130,7 @@ static void read_mistral(const bb_json *c, bb_facts *f)
 {
     enum { EXPAND = 2, HEAD = 64 };       /* defaults of mamba_ssm's module */
 
-    read_vocabulary(c, f);
+    bb_key_padded_vocabulary(c, f);
     f->d_model = bb_json_int(c, "dim", 1, BB_MAX_DIM);
     f->n_layers = bb_json_int(c, "n_layers", 1, BB_MAX_LAYERS);
     f->tied = bb_json_bool_or(c, "tie_embeddings", false);
@@ -168,15 +144,10 @@ static void read_mistral(const bb_json *c, bb_facts *f)
     };
     f->mamba2.n_heads = count_heads(c, "dim", EXPAND, f->d_model, HEAD);
     expect_groups(c, "n_groups", &f->mamba2);
-    expect_switch(c, "rms_norm", true);
+    bb_key_expect_switch(c, "rms_norm", true);
 }
 
 /* -------------------------------------------------------------- plan --------------------- */
-
-static bool is_mamba_ssm(const bb_json *c)
-{
-    return bb_json_has(c, "d_model") && bb_json_has(c, "n_layer");
-}
 
 static bool is_mistral(const bb_json *c)
 {
@@ -184,10 +155,10 @@ static bool is_mistral(const bb_json *c)
 }
 
 /* Files of mamba_ssm and Mistral name no architecture, or "model_type": "mamba", which elsewhere
-   means Mamba-1. */
+   means Mamba-1; mamba_ssm's without a kind of layer mean Mamba-1 too, and are claimed before (mamba.c). */
 static bool claims(const bb_json *c)
 {
-    return !bb_json_has(c, "architectures") && (is_mamba_ssm(c) || is_mistral(c));
+    return !bb_json_has(c, "architectures") && (bb_key_is_mamba_ssm(c) || is_mistral(c));
 }
 
 static void read(const bb_json *c, bb_facts *f)
@@ -196,7 +167,7 @@ static void read(const bb_json *c, bb_facts *f)
     f->n_context = bb_json_int_or(c, "max_position_embeddings", 0, INT_MAX, 0);
     f->names = is_mistral(c) ? &mistral_names : &plain_names;
     if (is_mistral(c)) read_mistral(c, f);
-    else if (is_mamba_ssm(c)) read_mamba_ssm(c, f);
+    else if (bb_key_is_mamba_ssm(c)) read_mamba_ssm(c, f);
     else read_transformers(c, f);
     f->mamba2.epsilon = (float)f->epsilon;
 }

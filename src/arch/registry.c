@@ -7,12 +7,15 @@
 #include <string.h>
 
 extern const bb_arch bb_arch_bamba;
+extern const bb_arch bb_arch_falcon_mamba;
 extern const bb_arch bb_arch_llama;
+extern const bb_arch bb_arch_mamba;
 extern const bb_arch bb_arch_mamba2;
 extern const bb_arch bb_arch_mistral;
 
 static const bb_arch *const known[] = {
-    &bb_arch_bamba, &bb_arch_llama, &bb_arch_mamba2, &bb_arch_mistral,
+    &bb_arch_bamba, &bb_arch_falcon_mamba, &bb_arch_llama, &bb_arch_mamba, &bb_arch_mamba2,
+    &bb_arch_mistral,
 };
 
 enum { N_KNOWN = sizeof known / sizeof known[0] };

@@ -54,19 +54,22 @@ static bool has_shape(const bb_tensor *t, int n_dims, const size_t *dim)
     return same;
 }
 
-/* A tensor by its name; or, as transformers finds it, by its name without the prefix of the base
-   model, whose class may have saved it, or with one such prefix more. NULL if there is none. */
-static const bb_tensor *find(const bb_binder *b, const char *name)
+const bb_tensor *bb_find_tensor(const bb_graph *g, const bb_checkpoint *c, const char *name)
 {
-    const char  *base = b->g->base;
+    const char  *base = g->base;
     const size_t n = strlen(base);
     char         longer[3 * BB_MAX_NAME];
-    const bb_tensor *t = bb_checkpoint_find(b->c, name);
+    const bb_tensor *t = bb_checkpoint_find(c, name);
 
-    if (!t && n > 0 && strncmp(name, base, n) == 0) t = bb_checkpoint_find(b->c, name + n);
+    if (!t && n > 0 && strncmp(name, base, n) == 0) t = bb_checkpoint_find(c, name + n);
     if (t || n == 0) return t;
     snprintf(longer, sizeof longer, "%s%s", base, name);
-    return bb_checkpoint_find(b->c, longer);
+    return bb_checkpoint_find(c, longer);
+}
+
+static const bb_tensor *find(const bb_binder *b, const char *name)
+{
+    return bb_find_tensor(b->g, b->c, name);
 }
 
 /* The tensor that holds a matrix: of that name, or in a format with scales under it and the name of
@@ -507,7 +510,7 @@ static void walk(bb_binder *b)
     b->prefix = "";
     b->skip = !bb_graph_has_head(g);
     bb_bind_vector(b, &g->norm, g->norm_name, g->d_model, BB_RANGE_SCALE);
-    name_linear(b, g->head_name[0] ? g->head_name : g->embed_name, g->n_vocab, g->d_model);
+    name_linear(b, g->head_name[0] ? g->head_name : g->embed_name, g->n_rows, g->d_model);
     g->head.id = b->n_linears++;
     if (!is_tied)
         bind_matrix(b, &g->head.w, &g->head.row_scale, BB_ROLE_HEAD, g->head_name, g->n_rows,

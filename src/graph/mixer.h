@@ -48,15 +48,16 @@ typedef struct bb_mixer_kind {
        BB_KV_BLOCK positions, in the model's kv type. NULL: none. */
     size_t (*state_bytes)(const struct bb_mixer *m);
     size_t (*page_bytes)(const struct bb_mixer *m);
-    /* State and cache in canonical order, whatever their layout in memory: for files, and for
-       tests. out and in: saved_bytes, at least 4-byte aligned. */
+    /* A state, and the cache's positions first … end - 1, in canonical order, whatever their layout in
+       memory: for files, and for tests. out and in: saved_bytes of so many positions, at least 4-byte
+       aligned. load with state NULL passes the state over. */
     size_t (*saved_bytes)(const struct bb_mixer *m, size_t n_positions);
     /* The arrays it consists of, one behind the other; returns how many. */
     int    (*parts)(const struct bb_mixer *m, size_t n_positions, bb_part part[BB_MIXER_PARTS]);
     void   (*save)(const struct bb_mixer *m, const bb_kernels *k, const void *state,
-                   const bb_pages *cache, size_t n_positions, void *out, float *scratch);
+                   const bb_pages *cache, size_t first, size_t end, void *out, float *scratch);
     void   (*load)(const struct bb_mixer *m, const bb_kernels *k, const void *in,
-                   size_t n_positions, void *state, const bb_pages *cache, float *scratch);
+                   size_t first, size_t end, void *state, const bb_pages *cache, float *scratch);
     /* Rebuild the state that n rows from position pos on leave behind from the state before them
        and their log, without a product: the bits that the pass made. is_part_of_long: of a segment of
        more than BB_FEW_ROWS rows; then pos is the segment's first or a multiple of BB_EDGE. from and
@@ -64,6 +65,8 @@ typedef struct bb_mixer_kind {
     size_t (*log_floats)(const struct bb_mixer *m);                 /* of one row */
     void   (*replay)(const struct bb_mixer *m, const bb_kernels *k, const float *log, int pos, int n,
                      bool is_part_of_long, const void *from, void *to, float *scratch);
+    /* Whether what it remembers depends on the length that a session was made for. NULL: no. */
+    bool   (*minds_length)(const struct bb_mixer *m);
     /* Random numbers as state and cache of n_positions, for measuring. */
     void   (*fill)(const struct bb_mixer *m, const bb_kernels *k, uint64_t seed, size_t n_positions,
                    void *state, const bb_pages *cache, float *scratch);

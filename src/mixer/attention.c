@@ -443,6 +443,13 @@ static size_t saved_bytes(const bb_mixer *base, size_t n_positions)
     return 2 * n_positions * (size_t)m->dims.n_kv_heads * row_bytes(m);
 }
 
+/* Keys are rotated by angles that some kinds of scaling choose by the length. */
+static bool minds_length(const bb_mixer *base)
+{
+    const bb_rope_kind kind_of_rope = ((const bb_attention *)base)->dims.rope.kind;
+    return kind_of_rope == BB_ROPE_DYNAMIC || kind_of_rope == BB_ROPE_LONG;
+}
+
 static int parts(const bb_mixer *base, size_t n_positions, bb_part part[BB_MIXER_PARTS])
 {
     const bb_attention *m = (const bb_attention *)base;
@@ -461,7 +468,7 @@ static size_t scratch_floats(const bb_mixer *base)      /* a key and a value */
     return 2 * (size_t)((const bb_attention *)base)->dims.d_head;
 }
 
-/* Where the key of a position and kv head stands in a saved cache; its value is half of
+/* Where the key of a kv head of position number `pos` that is saved stands; its value is half of
    saved_bytes further on. */
 static size_t saved_at(const bb_attention *m, size_t pos, int h)
 {
@@ -487,33 +494,33 @@ static void load_row(const bb_attention *m, const bb_kernels *k, const void *fro
 }
 
 static void save(const bb_mixer *base, const bb_kernels *k, const void *state,
-                 const bb_pages *cache, size_t n_positions, void *out, float *scratch)
+                 const bb_pages *cache, size_t first, size_t end, void *out, float *scratch)
 {
     const bb_attention *m = (const bb_attention *)base;
-    const size_t        d = (size_t)m->dims.d_head, half = saved_bytes(base, n_positions) / 2;
+    const size_t        d = (size_t)m->dims.d_head, half = saved_bytes(base, end - first) / 2;
     float *const        kv[2] = { scratch, scratch + d };
 
     (void)state;
-    for (size_t pos = 0; pos < n_positions; pos++)
+    for (size_t pos = first; pos < end; pos++)
         for (int h = 0; h < m->dims.n_kv_heads; h++) {
-            unsigned char *to = (unsigned char *)out + saved_at(m, pos, h);
+            unsigned char *to = (unsigned char *)out + saved_at(m, pos - first, h);
             k->cache[m->kv_type].get((int)d, block_at(m, cache, pos, h), (int)(pos % BB_KV_BLOCK),
                                      kv[0], kv[1]);
             for (int i = 0; i < 2; i++, to += half) save_row(m, k, kv[i], to);
         }
 }
 
-static void load(const bb_mixer *base, const bb_kernels *k, const void *in, size_t n_positions,
+static void load(const bb_mixer *base, const bb_kernels *k, const void *in, size_t first, size_t end,
                  void *state, const bb_pages *cache, float *scratch)
 {
     const bb_attention *m = (const bb_attention *)base;
-    const size_t        d = (size_t)m->dims.d_head, half = saved_bytes(base, n_positions) / 2;
+    const size_t        d = (size_t)m->dims.d_head, half = saved_bytes(base, end - first) / 2;
     float *const        kv[2] = { scratch, scratch + d };
 
     (void)state;
-    for (size_t pos = 0; pos < n_positions; pos++)
+    for (size_t pos = first; pos < end; pos++)
         for (int h = 0; h < m->dims.n_kv_heads; h++) {
-            const unsigned char *from = (const unsigned char *)in + saved_at(m, pos, h);
+            const unsigned char *from = (const unsigned char *)in + saved_at(m, pos - first, h);
             for (int i = 0; i < 2; i++, from += half) load_row(m, k, from, kv[i]);
             k->cache[m->kv_type].put((int)d, kv[0], kv[1], (int)(pos % BB_KV_BLOCK),
                                      block_at(m, cache, pos, h));
@@ -572,7 +579,7 @@ static const bb_mixer_kind kind = {
     .name = "attention", .op_name = { "q/k/v", "rope", "attention", "out_proj" },
     .bind = bind, .print = print, .count = count, .scratch_bytes = scratch_bytes,
     .forward = forward, .page_bytes = page_bytes, .saved_bytes = saved_bytes, .parts = parts, .save = save,
-    .load = load, .fill = fill, .scratch_floats = scratch_floats,
+    .load = load, .minds_length = minds_length, .fill = fill, .scratch_floats = scratch_floats,
 };
 
 bb_mixer *bb_plan_attention(bb_plan *p, const char *prefix, const bb_attention_dims *dims)

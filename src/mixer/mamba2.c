@@ -428,25 +428,26 @@ static int parts(const bb_mixer *base, size_t n_positions, bb_part part[BB_MIXER
 }
 
 static void save(const bb_mixer *base, const bb_kernels *k, const void *state,
-                 const bb_pages *cache, size_t n_positions, void *out, float *scratch)
+                 const bb_pages *cache, size_t first, size_t end, void *out, float *scratch)
 {
     const bb_mamba2   *m = (const bb_mamba2 *)base;
     const struct state s = state_in(m, state);
 
-    (void)cache, (void)n_positions, (void)scratch;
+    (void)cache, (void)first, (void)end, (void)scratch;
     memcpy(out, s.window, window_bytes(m));
     void *const to = (unsigned char *)out + window_bytes(m);
     if (m->state_type == BB_TYPE_F32) memcpy(to, s.S, ssm_bytes(m));
     else k->rows[m->state_type].get(m->d_inner, m->dims.d_state, s.S, to);
 }
 
-static void load(const bb_mixer *base, const bb_kernels *k, const void *in, size_t n_positions,
+static void load(const bb_mixer *base, const bb_kernels *k, const void *in, size_t first, size_t end,
                  void *state, const bb_pages *cache, float *scratch)
 {
     const bb_mamba2   *m = (const bb_mamba2 *)base;
     const struct state s = state_in(m, state);
 
-    (void)cache, (void)n_positions, (void)scratch;
+    (void)cache, (void)first, (void)end, (void)scratch;
+    if (!state) return;
     memcpy(s.window, in, window_bytes(m));
     const void *const from = (const unsigned char *)in + window_bytes(m);
     if (m->state_type == BB_TYPE_F32) memcpy(s.S, from, ssm_bytes(m));

@@ -12,6 +12,31 @@
 #include "graph/plan.h"
 #include "mixer/rope.h"
 
+/* Mamba-1: in_proj, causal conv1d of x, x_proj to dt's low rank, B and C, maybe their RMSNorms,
+   dt_proj, selective scan, gate, out_proj.
+   Tensors: in_proj, conv1d, x_proj, dt_proj, A_log, D, out_proj; norms dt_layernorm, b_layernorm,
+   c_layernorm. With heads, x_proj_weight, dt_proj_weight, dt_proj_bias, A_log and D are stacks of the
+   heads' own, and the rows of in_proj are x and z of one channel after the other.
+   Source: state-spaces/mamba modules/mamba_simple.py; Gu & Dao 2023, arXiv:2312.00752. */
+typedef enum bb_inner_norm {
+    BB_INNER_NORM_NONE,
+    BB_INNER_NORM_PLAIN,                  /* without weights */
+    BB_INNER_NORM_WEIGHTED
+} bb_inner_norm;
+
+typedef struct bb_mamba1_dims {
+    int           d_model;                /* D */
+    int           d_inner;                /* I */
+    int           d_state, d_conv;        /* N, K */
+    int           dt_rank;                /* R */
+    int           n_heads;                /* divides I; 0: one, whose tensors are not stacks */
+    bool          conv_bias, proj_bias;
+    bb_inner_norm inner_norm;
+    float         epsilon;                /* of the inner norms */
+} bb_mamba1_dims;
+
+bb_mixer *bb_plan_mamba1(bb_plan *p, const char *prefix, const bb_mamba1_dims *dims);
+
 /* Mamba-2: in_proj, causal conv1d, state-space recurrence, gated RMSNorm, out_proj.
    Tensors: in_proj, conv1d, dt_bias, A_log, D, norm, out_proj.
    Source: state-spaces/mamba modules/mamba2.py; Dao & Gu 2024, arXiv:2405.21060. */

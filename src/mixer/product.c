@@ -1,7 +1,7 @@
 /* product.c - rows times weight matrices, by all threads.
  *
  * A tile is some weight rows times all rows of x. Many rows are prepared by all threads for all,
- * then tiles of 128 weight rows run. Few rows are made and prepared by each thread for itself,
+ * then tiles of up to 128 weight rows run. Few rows are made and prepared by each thread for itself,
  * which costs less than meeting; tiles are small and are made in memory of the thread, so that
  * another thread can repeat them (base/team.h). */
 #include "mixer/product.h"
@@ -135,6 +135,16 @@ static int few_tile_rows(const bb_exec *e, const job *j)
     }
     const int share = divide_up(rows, e->pass->n_threads);
     return divide_up(divide_up(share, divide_up(share, FEW_TILE)), together) * together;
+}
+
+/* Tiles that stay in the caches; smaller ones where they would not be enough for all threads. */
+static int many_tile_rows(const bb_exec *e, const job *j)
+{
+    int rows = 0;
+
+    for (int i = 0; i < j->n; i++) rows += j->product[i].linear->w.rows;
+    const int share = divide_up(rows, e->pass->n_threads);
+    return smaller(divide_up(share, BB_TILE_ROWS) * BB_TILE_ROWS, MANY_TILE);
 }
 
 static int count_tiles(const job *j, const bb_product *p)
@@ -496,7 +506,7 @@ static void run(const bb_exec *e, job *j)
     if (e->pass->observer) observe(e, j);
     if (e->pass->lora) read_adapters(e, j);
     keep_apart(j->x, preparer(j->x, f), preparer(j->x, pair));
-    j->tile_rows = j->x->many ? MANY_TILE : few_tile_rows(e, j);
+    j->tile_rows = j->x->many ? many_tile_rows(e, j) : few_tile_rows(e, j);
     for (int i = 0; i < j->n; i++) n_tiles += count_tiles(j, &p[i]);
     if (!j->x->many) {
         bb_each_tile_repeatable(e, begin_few, j, n_tiles, compute_few, commit_few, j);

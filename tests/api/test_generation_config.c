@@ -86,6 +86,7 @@ static void expect_untouched(const bamba_sampler_options *o)
 {
     assert_true(o->temperature == 0.8f && o->top_k == 40 && o->top_p == 0.95f);
     assert_true(o->min_p == 0.05f && o->repetition_penalty == 1.0f && o->penalty_last_n == 64);
+    assert_true(o->typical_p == 1.0f);
 }
 
 static void test_nothing_said(void **state)
@@ -96,7 +97,7 @@ static void test_nothing_said(void **state)
     o = defaults_with("{}");
     expect_untouched(&o);
     o = defaults_with("{\"temperature\": null, \"top_k\": null, \"top_p\": null, \"min_p\": null,"
-                      " \"repetition_penalty\": null, \"do_sample\": null,"
+                      " \"typical_p\": null, \"repetition_penalty\": null, \"do_sample\": null,"
                       " \"max_new_tokens\": null, \"transformers_version\": \"4.40.0\"}");
     expect_untouched(&o);
 }
@@ -125,8 +126,10 @@ static void test_all_said(void **state)
     (void)state;
     bamba_sampler_options o = defaults_with(
         "{\"do_sample\": true, \"temperature\": 0.5, \"top_k\": 12, \"top_p\": 0.75,"
-        " \"min_p\": 0.25, \"repetition_penalty\": 1.5, \"max_new_tokens\": 3}");
+        " \"min_p\": 0.25, \"typical_p\": 0.625, \"repetition_penalty\": 1.5,"
+        " \"max_new_tokens\": 3}");
     assert_true(o.temperature == 0.5f && o.top_k == 12 && o.top_p == 0.75f && o.min_p == 0.25f);
+    assert_true(o.typical_p == 0.625f);
     assert_true(o.repetition_penalty == 1.5f && o.penalty_last_n == -1);
 
     o = defaults_with("{\"do_sample\": false, \"temperature\": 0.5}");
@@ -255,7 +258,7 @@ static void test_keys_not_followed(void **state)
 {
     lines        l;
     bamba_model *m = open_with(
-        "{\"num_beams\": 4, \"typical_p\": 1.0, \"suppress_tokens\": [], \"guidance_scale\": null,"
+        "{\"num_beams\": 4, \"suppress_tokens\": [], \"guidance_scale\": null,"
         " \"stop_strings\": [\"END\"], \"no_repeat_ngram_size\": 0, \"some_new_key\": 5,"
         " \"min_length\": 0, \"sequence_bias\": {\"a\": 1}}", &l);
 

@@ -75,7 +75,22 @@ static int cancel(void *context)
     return w->n_until_cancel >= 0 && w->n_until_cancel-- == 0;
 }
 
-static void open_world(world *w, const tiny_dims *d, const bamba_model_options *o,
+/* A model of config.json's text with random weights. */
+static bamba_model *make_random(const char *config, const bamba_model_options *o)
+{
+    bamba_model *m;
+    char         path[300];
+
+    snprintf(path, sizeof path, "%s/config.json", dir);
+    FILE *f = fopen(path, "wb");
+    assert_int_equal(fputs(config, f) < 0, 0);
+    fclose(f);
+    if (bamba_model_open_random(&m, path, 1, o, &err) != BAMBA_OK) fail_msg("%s", err.message);
+    return m;
+}
+
+/* Of a tiny checkpoint, or of a configuration. */
+static void open_world(world *w, const tiny_dims *d, const char *config, const bamba_model_options *o,
                        const bamba_session_options *s, int n_batch)
 {
     bamba_engine_options e = BAMBA_ENGINE_OPTIONS;
@@ -83,8 +98,11 @@ static void open_world(world *w, const tiny_dims *d, const bamba_model_options *
     memset(w, 0, sizeof *w);
     w->n_until_cancel = -1;
     tempdir_empty(dir);
-    tiny_write(d, dir);
-    assert_int_equal(bamba_model_open(&w->model, dir, o, &err), BAMBA_OK);
+    if (config) w->model = make_random(config, o);
+    else {
+        tiny_write(d, dir);
+        assert_int_equal(bamba_model_open(&w->model, dir, o, &err), BAMBA_OK);
+    }
     e.n_batch = n_batch;
     e.n_threads = 1;
     assert_int_equal(bamba_engine_create(&w->fresh_engine, w->model, &e, &err), BAMBA_OK);
@@ -224,6 +242,10 @@ static int count_programs(void)
     return text ? atoi(text) : 12;
 }
 
+static const char mamba1[] =
+    "{\"model_type\": \"mamba\", \"vocab_size\": 96, \"hidden_size\": 24, \"num_hidden_layers\": 2, "
+    "\"state_size\": 8, \"conv_kernel\": 4, \"expand\": 2, \"time_step_rank\": 3}";
+
 static void test_programs(void **unused)
 {
     static const struct {
@@ -231,14 +253,17 @@ static void test_programs(void **unused)
         int        n_attention, n_batch;
         size_t     n_rewind, snapshot_tokens;
         uint64_t   snapshot_bytes;
+        const char *config;
     } kinds[] = {
-        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 64, 0, 0 },
-        { BAMBA_TYPE_F16, BAMBA_TYPE_BF16, 1, 128, 64, 100, 200000 },
-        { BAMBA_TYPE_Q8, BAMBA_TYPE_Q8, 1, 512, 8, 50, 100000 },
-        { BAMBA_TYPE_BF16, BAMBA_TYPE_F32, 0, 192, 200, 64, 100000 },
-        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 3, 512, 16, 0, 0 },
-        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 0, 100, 1000000 },
-        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 1, 0, 0 },
+        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 64, 0, 0, NULL },
+        { BAMBA_TYPE_F16, BAMBA_TYPE_BF16, 1, 128, 64, 100, 200000, NULL },
+        { BAMBA_TYPE_Q8, BAMBA_TYPE_Q8, 1, 512, 8, 50, 100000, NULL },
+        { BAMBA_TYPE_BF16, BAMBA_TYPE_F32, 0, 192, 200, 64, 100000, NULL },
+        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 3, 512, 16, 0, 0, NULL },
+        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 0, 100, 1000000, NULL },
+        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 1, 0, 0, NULL },
+        { BAMBA_TYPE_F16, BAMBA_TYPE_F32, 0, 512, 64, 0, 0, mamba1 },
+        { BAMBA_TYPE_F16, BAMBA_TYPE_Q8, 0, 256, 20, 100, 100000, mamba1 },
     };
 
     (void)unused;
@@ -257,7 +282,7 @@ static void test_programs(void **unused)
         s.n_rewind = kinds[i].n_rewind;
         s.snapshot_tokens = kinds[i].snapshot_tokens;
         s.snapshot_bytes = kinds[i].snapshot_bytes;
-        open_world(&w, &d, &o, &s, kinds[i].n_batch);
+        open_world(&w, &d, kinds[i].config, &o, &s, kinds[i].n_batch);
         for (int n = 0; n < count_programs(); n++)
             run_program(&w, &s, (uint64_t)(1000 * i + (size_t)n));
         close_world(&w);
@@ -277,7 +302,7 @@ static void go_back_in_company(size_t n_rewind)
     float                 found[V];
 
     s.n_rewind = n_rewind;
-    open_world(&w, &d, &o, &s, 512);
+    open_world(&w, &d, NULL, &o, &s, 512);
     for (int i = 0; i < 100; i++) tokens[i] = (i * 31 + 7) % V;
     for (int i = 0; i < 2; i++) {
         bamba_session  *other;
@@ -321,7 +346,7 @@ static void test_forks(void **unused)
 
     (void)unused;
     d.n_context = PROMPT + MORE;
-    open_world(&w, &d, &o, &s, 512);
+    open_world(&w, &d, NULL, &o, &s, 512);
     for (int i = 0; i < PROMPT; i++) text[i] = (i * 31 + 7) % V;
     assert_int_equal(bamba_feed(w.engine, w.session, text, PROMPT, NULL, &err), BAMBA_OK);
     for (int f = 0; f < N_FORKS; f++)
@@ -369,7 +394,7 @@ static void test_fork_without_memory(void **unused)
 
     (void)unused;
     s.allocator = fault_allocator(&f);
-    open_world(&w, &d, &o, &s, 512);
+    open_world(&w, &d, NULL, &o, &s, 512);
     for (size_t i = 0; i < 120; i++) w.past.token[i] = (int32_t)(i % V);
     feed(&w, 100);
     assert_int_equal(bamba_feed(w.fresh_engine, w.fresh, w.past.token, 100, NULL, &err), BAMBA_OK);
@@ -400,7 +425,7 @@ static void test_refusals(void **unused)
 
     (void)unused;
     s.n_rewind = 16;
-    open_world(&w, &d, &o, &s, 512);
+    open_world(&w, &d, NULL, &o, &s, 512);
     for (size_t i = 0; i < 10; i++) w.past.token[i] = (int32_t)i;
     feed(&w, 10);
     assert_int_equal(bamba_session_rewind(w.engine, w.session, 11, &err), BAMBA_ERR_ARGUMENT);
@@ -431,7 +456,7 @@ static void test_bytes(void **unused)
     static world          w;
 
     (void)unused;
-    open_world(&w, &d, &o, &s, 512);
+    open_world(&w, &d, NULL, &o, &s, 512);
     const uint64_t state = bamba_model_state_bytes(w.model, 0);
     const uint64_t plain = bamba_session_bytes(w.model, NULL, 100);
 

@@ -3,8 +3,8 @@
  * Long because every stage, range and failure of one function is here. */
 #include "bamba.h"
 
+#include "support/draws.h"
 #include "support/fault.h"
-#include "support/tempdir.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -18,61 +18,6 @@
 
 #include <cmocka.h>
 
-enum { N_DRAWS = 20000 };
-
-/* Everything off: logits are drawn from as they are, at temperature 1. */
-static bamba_sampler_options plain_options(void)
-{
-    bamba_sampler_options o = BAMBA_SAMPLER_OPTIONS;
-    o.temperature = 1.0f;
-    o.top_k = 0;
-    o.top_p = 1.0f;
-    o.min_p = 0.0f;
-    return o;
-}
-
-static bamba_sampler *make(int n_vocab, const bamba_sampler_options *o)
-{
-    bamba_sampler *s = NULL;
-    bamba_error err = { BAMBA_OK, "" };
-    if (bamba_sampler_create(&s, n_vocab, o, &err) != BAMBA_OK) fail_msg("%s", err.message);
-    assert_non_null(s);
-    return s;
-}
-
-static void count_draws(bamba_sampler *s, const float *logits, int n, int *counts)
-{
-    memset(counts, 0, (size_t)n * sizeof *counts);
-    for (int i = 0; i < N_DRAWS; i++) {
-        const int32_t id = bamba_sample(s, logits);
-        assert_in_range(id, 0, n - 1);
-        counts[id]++;
-    }
-}
-
-/* Chi-square of counts against probabilities; a token of probability 0 must never come. The
-   bound is about the 1 - 1e-6 quantile for up to 15 degrees of freedom. */
-static void check_counts(const int *counts, const double *p, int n)
-{
-    double chi = 0.0;
-    for (int i = 0; i < n; i++) {
-        const double expected = p[i] * N_DRAWS;
-        if (p[i] == 0.0) assert_int_equal(counts[i], 0);
-        else chi += (counts[i] - expected) * (counts[i] - expected) / expected;
-    }
-    if (chi > 56.5) fail_msg("chi-square %g", chi);
-}
-
-static void check_distribution(const bamba_sampler_options *o, const float *logits,
-                               const double *p, int n)
-{
-    int counts[64];
-    bamba_sampler *s = make(n, o);
-    count_draws(s, logits, n, counts);
-    check_counts(counts, p, n);
-    bamba_sampler_free(s);
-}
-
 /* ---- generator, draw, temperature ---- */
 
 /* From a Python version of splitmix64 and xoshiro256**: floor(1000 u) of a seed's first u. */
@@ -84,12 +29,12 @@ static void draws_are_those_of_xoshiro256(void **state)
         { UINT64_MAX, { 559, 767, 507, 747, 567, 731, 370, 767 } },
     };
     static const float logits[1000];
-    bamba_sampler_options o = plain_options();
+    bamba_sampler_options o = draws_plain();
     (void)state;
 
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         o.seed = cases[c].seed;
-        bamba_sampler *s = make(1000, &o);
+        bamba_sampler *s = draws_sampler(1000, &o);
         for (int i = 0; i < 8; i++) assert_int_equal(bamba_sample(s, logits), cases[c].ids[i]);
         bamba_sampler_reset(s, 42);
         assert_int_equal(bamba_sample(s, logits), 83);
@@ -103,9 +48,9 @@ static const float tenths[4] = { 5.0f, 5.6931472f, 6.0986123f, 6.3862944f };
 static void draws_follow_the_softmax(void **state)
 {
     const double p[4] = { 0.1, 0.2, 0.3, 0.4 };
-    bamba_sampler_options o = plain_options();
+    bamba_sampler_options o = draws_plain();
     (void)state;
-    for (o.seed = 1; o.seed < 6; o.seed++) check_distribution(&o, tenths, p, 4);
+    for (o.seed = 1; o.seed < 6; o.seed++) draws_check(&o, tenths, p, 4);
 }
 
 static void temperature_divides_logits(void **state)
@@ -113,15 +58,15 @@ static void temperature_divides_logits(void **state)
     const double squared[4] = { 1 / 30.0, 4 / 30.0, 9 / 30.0, 16 / 30.0 };
     const double uniform[4] = { 0.25, 0.25, 0.25, 0.25 };
     const double largest[4] = { 0, 0, 0, 1 };
-    bamba_sampler_options o = plain_options();
+    bamba_sampler_options o = draws_plain();
     (void)state;
 
     o.temperature = 0.5f;
-    check_distribution(&o, tenths, squared, 4);
+    draws_check(&o, tenths, squared, 4);
     o.temperature = 1e30f;
-    check_distribution(&o, tenths, uniform, 4);
+    draws_check(&o, tenths, uniform, 4);
     o.temperature = 1e-38f;
-    check_distribution(&o, tenths, largest, 4);
+    draws_check(&o, tenths, largest, 4);
 }
 
 static void temperature_zero_is_greedy_and_lowest_on_ties(void **state)
@@ -131,7 +76,7 @@ static void temperature_zero_is_greedy_and_lowest_on_ties(void **state)
     (void)state;
 
     o.temperature = 0.0f;
-    bamba_sampler *s = make(6, &o);
+    bamba_sampler *s = draws_sampler(6, &o);
     for (int i = 0; i < 10; i++) assert_int_equal(bamba_sample(s, logits), 3);
     bamba_sampler_free(s);
 }
@@ -143,21 +88,21 @@ static void top_k_keeps_the_largest_and_lowest_ids_on_ties(void **state)
     const float logits[6] = { 1.0f, 2.0f, 1.0f, 1.0f, 0.5f, 1.0f };
     const double e = exp(1.0);
     const double p[6] = { 1 / (2 + e), e / (2 + e), 1 / (2 + e), 0, 0, 0 };
-    bamba_sampler_options o = plain_options();
+    bamba_sampler_options o = draws_plain();
     (void)state;
 
     o.top_k = 3;
-    check_distribution(&o, logits, p, 6);
+    draws_check(&o, logits, p, 6);
 }
 
 static void top_k_one_is_greedy(void **state)
 {
-    bamba_sampler_options o = plain_options();
+    bamba_sampler_options o = draws_plain();
     const float logits[5] = { 0.0f, 3.0f, 3.0f, 1.0f, 2.0f };
     (void)state;
 
     o.top_k = 1;
-    bamba_sampler *s = make(5, &o);
+    bamba_sampler *s = draws_sampler(5, &o);
     for (int i = 0; i < 50; i++) assert_int_equal(bamba_sample(s, logits), 1);
     bamba_sampler_free(s);
 }
@@ -168,17 +113,17 @@ static void top_p_keeps_the_fewest_that_reach_it(void **state)
     const double one[4] = { 0, 0, 0, 1 };
     const double two[4] = { 0, 0, 3 / 7.0, 4 / 7.0 };
     const double three[4] = { 0, 2 / 9.0, 3 / 9.0, 4 / 9.0 };
-    bamba_sampler_options o = plain_options();
+    bamba_sampler_options o = draws_plain();
     (void)state;
 
     o.top_p = 0.39f;
-    check_distribution(&o, tenths, one, 4);
+    draws_check(&o, tenths, one, 4);
     o.top_p = 0.0f;
-    check_distribution(&o, tenths, one, 4);
+    draws_check(&o, tenths, one, 4);
     o.top_p = 0.41f;
-    check_distribution(&o, tenths, two, 4);
+    draws_check(&o, tenths, two, 4);
     o.top_p = 0.71f;
-    check_distribution(&o, tenths, three, 4);
+    draws_check(&o, tenths, three, 4);
 }
 
 /* After top_k 2 the probabilities are 3/7 and 4/7: 0.55 needs one token, not two. */
@@ -186,14 +131,14 @@ static void top_p_sees_what_top_k_left(void **state)
 {
     const double one[4] = { 0, 0, 0, 1 };
     const double two[4] = { 0, 0, 3 / 7.0, 4 / 7.0 };
-    bamba_sampler_options o = plain_options();
+    bamba_sampler_options o = draws_plain();
     (void)state;
 
     o.top_k = 2;
     o.top_p = 0.55f;
-    check_distribution(&o, tenths, one, 4);
+    draws_check(&o, tenths, one, 4);
     o.top_p = 0.6f;
-    check_distribution(&o, tenths, two, 4);
+    draws_check(&o, tenths, two, 4);
 }
 
 /* Relative to 0.4 the tokens stand at 0.25, 0.5, 0.75, 1. */
@@ -202,15 +147,15 @@ static void min_p_is_relative_to_the_best(void **state)
     const double one[4] = { 0, 0, 0, 1 };
     const double two[4] = { 0, 0, 3 / 7.0, 4 / 7.0 };
     const double three[4] = { 0, 2 / 9.0, 3 / 9.0, 4 / 9.0 };
-    bamba_sampler_options o = plain_options();
+    bamba_sampler_options o = draws_plain();
     (void)state;
 
     o.min_p = 0.4f;
-    check_distribution(&o, tenths, three, 4);
+    draws_check(&o, tenths, three, 4);
     o.min_p = 0.6f;
-    check_distribution(&o, tenths, two, 4);
+    draws_check(&o, tenths, two, 4);
     o.min_p = 1.0f;
-    check_distribution(&o, tenths, one, 4);
+    draws_check(&o, tenths, one, 4);
 }
 
 /* top_p and min_p choose at temperature 1; the temperature changes the draw among these. */
@@ -218,17 +163,17 @@ static void filters_come_before_temperature(void **state)
 {
     const double p[4] = { 0, 0, 9 / 25.0, 16 / 25.0 };
     const double hot[4] = { 0, 0, 0.5, 0.5 };
-    bamba_sampler_options o = plain_options();
+    bamba_sampler_options o = draws_plain();
     (void)state;
 
     o.top_p = 0.41f;
     o.temperature = 0.5f;                 /* tempered first, 0.53 would be enough: one token */
-    check_distribution(&o, tenths, p, 4);
+    draws_check(&o, tenths, p, 4);
     o.top_p = 1.0f;
     o.min_p = 0.6f;                       /* tempered first, 9/16 would fall */
-    check_distribution(&o, tenths, p, 4);
+    draws_check(&o, tenths, p, 4);
     o.temperature = 1e30f;                /* tempered first, all would stay */
-    check_distribution(&o, tenths, hot, 4);
+    draws_check(&o, tenths, hot, 4);
 }
 
 /* All filters at once on a vocabulary large enough for the heap, against a plain sort. */
@@ -265,29 +210,20 @@ static void filters_agree_with_a_full_sort(void **state)
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         const int n = cases[c].k ? cases[c].k : V;
         double total = 0.0, sum = 0.0;
-        int n_kept = 0, n_seen = 0;
         for (int i = 0; i < n; i++) total += exp(sorted[i].logit - sorted[0].logit);
         memset(kept, 0, V);
         for (int i = 0; i < n; i++) {
             const double p = exp(sorted[i].logit - sorted[0].logit);
-            if (p >= (double)cases[c].min_p) kept[sorted[i].id] = 1, n_kept++;
+            if (p >= (double)cases[c].min_p) kept[sorted[i].id] = 1;
             sum += p / total;
             if (cases[c].top_p < 1.0f && sum >= (double)cases[c].top_p) break;
         }
 
-        bamba_sampler_options o = plain_options();
+        bamba_sampler_options o = draws_plain();
         o.top_k = cases[c].k;
         o.top_p = cases[c].top_p;
         o.min_p = cases[c].min_p;
-        o.temperature = 1e30f;            /* uniform over what is kept: each shows up */
-        bamba_sampler *s = make(V, &o);
-        for (int i = 0; i < 20 * n_kept; i++) {
-            const int32_t id = bamba_sample(s, logits);
-            assert_true(kept[id]);
-            if (kept[id] == 1) n_seen++, kept[id] = 2;
-        }
-        assert_int_equal(n_seen, n_kept);
-        bamba_sampler_free(s);
+        draws_check_set(&o, logits, kept, V);
     }
     free(logits);
     free(sorted);
@@ -301,7 +237,7 @@ static int32_t sample_greedy(const bamba_sampler_options *options, const float *
 {
     bamba_sampler_options o = *options;
     o.temperature = 0.0f;
-    bamba_sampler *s = make(n, &o);
+    bamba_sampler *s = draws_sampler(n, &o);
     for (int i = 0; i < n_accepted; i++) bamba_sampler_accept(s, accepted[i]);
     const int32_t id = bamba_sample(s, logits);
     bamba_sampler_free(s);
@@ -312,13 +248,13 @@ static void bias_is_added_and_copied(void **state)
 {
     const float logits[3] = { 1.0f, 2.0f, 3.0f };
     bamba_logit_bias bias[3] = { { 2, -INFINITY }, { 0, 0.75f }, { 0, 0.75f } };
-    bamba_sampler_options o = plain_options();
+    bamba_sampler_options o = draws_plain();
     (void)state;
 
     o.bias = bias;
     o.n_bias = 3;
     o.temperature = 0.0f;
-    bamba_sampler *s = make(3, &o);
+    bamba_sampler *s = draws_sampler(3, &o);
     memset(bias, 0, sizeof bias);
     assert_int_equal(bamba_sample(s, logits), 0);             /* 2.5, 2, banned */
     bamba_sampler_free(s);
@@ -326,7 +262,7 @@ static void bias_is_added_and_copied(void **state)
     bias[0] = (bamba_logit_bias){ 1, INFINITY };
     o.n_bias = 1;
     o.temperature = 1.0f;
-    s = make(3, &o);
+    s = draws_sampler(3, &o);
     for (int i = 0; i < 50; i++) assert_int_equal(bamba_sample(s, logits), 1);
     bamba_sampler_free(s);
 }
@@ -338,7 +274,7 @@ static void repetition_divides_positive_and_multiplies_negative(void **state)
     const float negative[2] = { -1.0f, -1.5f };
     const float close[2] = { 4.0f, 1.9f };
     const int32_t seen[3] = { 0, 0, 0 };
-    bamba_sampler_options o = plain_options();
+    bamba_sampler_options o = draws_plain();
     (void)state;
 
     o.repetition_penalty = 2.0f;
@@ -352,7 +288,7 @@ static void frequency_counts_and_presence_does_not(void **state)
 {
     const float logits[2] = { 4.0f, 3.0f };
     const int32_t seen[3] = { 0, 0, 0 };
-    bamba_sampler_options o = plain_options();
+    bamba_sampler_options o = draws_plain();
     (void)state;
 
     o.frequency_penalty = 0.4f;
@@ -378,7 +314,7 @@ static void penalties_forget_beyond_the_window(void **state)
 {
     const float logits[3] = { 4.0f, 3.0f, 2.0f };
     const int32_t seen[7] = { 0, 2, 2, 0, 2, 2, 2 };
-    bamba_sampler_options o = plain_options();
+    bamba_sampler_options o = draws_plain();
     (void)state;
 
     o.presence_penalty = 1.5f;
@@ -394,13 +330,13 @@ static void penalties_forget_beyond_the_window(void **state)
 static void reset_forgets_and_odd_ids_are_ignored(void **state)
 {
     const float logits[2] = { 4.0f, 3.0f };
-    bamba_sampler_options o = plain_options();
+    bamba_sampler_options o = draws_plain();
     (void)state;
 
     o.temperature = 0.0f;
     o.presence_penalty = 2.0f;
     o.penalty_last_n = 2;
-    bamba_sampler *s = make(2, &o);
+    bamba_sampler *s = draws_sampler(2, &o);
     bamba_sampler_accept(s, -1);
     bamba_sampler_accept(s, 2);
     assert_int_equal(bamba_sample(s, logits), 0);
@@ -422,14 +358,14 @@ static void callback_comes_first_and_leaves_the_callers_logits(void **state)
     float logits[4] = { 1.0f, 2.0f, 3.0f, 4.0f };
     const bamba_logit_bias bias = { 0, 1.0f };
     size_t allowed = 1;
-    bamba_sampler_options o = plain_options();
+    bamba_sampler_options o = draws_plain();
     (void)state;
 
     o.callback = only_allow;
     o.callback_context = &allowed;
     o.bias = &bias;                       /* -inf + 1 stays -inf */
     o.n_bias = 1;
-    bamba_sampler *s = make(4, &o);
+    bamba_sampler *s = draws_sampler(4, &o);
     for (int i = 0; i < 50; i++) assert_int_equal(bamba_sample(s, logits), 1);
     for (int i = 0; i < 4; i++) assert_true(logits[i] == (float)(i + 1));
     bamba_sampler_free(s);
@@ -448,23 +384,23 @@ static void odd_logits_have_defined_answers(void **state)
     for (int t = 0; t < 2; t++) {
         bamba_sampler_options o = BAMBA_SAMPLER_OPTIONS;
         if (t) o.temperature = 0.0f;
-        bamba_sampler *s = make(3, &o);
+        bamba_sampler *s = draws_sampler(3, &o);
         assert_int_equal(bamba_sample(s, none), 0);
         bamba_sampler_free(s);
     }
     bamba_sampler_options o = BAMBA_SAMPLER_OPTIONS;
-    check_distribution(&o, mixed, half, 4);
-    check_distribution(&o, infinite, half, 4);
-    o = plain_options();
-    check_distribution(&o, mixed, half, 4);
-    check_distribution(&o, infinite, half, 4);
+    draws_check(&o, mixed, half, 4);
+    draws_check(&o, infinite, half, 4);
+    o = draws_plain();
+    draws_check(&o, mixed, half, 4);
+    draws_check(&o, infinite, half, 4);
 }
 
 static void one_token_is_always_it(void **state)
 {
     const float logits[1] = { -5.0f };
     (void)state;
-    bamba_sampler *s = make(1, NULL);
+    bamba_sampler *s = draws_sampler(1, NULL);
     for (int i = 0; i < 10; i++) assert_int_equal(bamba_sample(s, logits), 0);
     bamba_sampler_free(s);
 }
@@ -483,7 +419,7 @@ static void same_seed_same_ids(void **state)
         bamba_sampler_options o = BAMBA_SAMPLER_OPTIONS;
         o.seed = 99;
         o.repetition_penalty = 1.1f;
-        bamba_sampler *s = make(V, &o);
+        bamba_sampler *s = draws_sampler(V, &o);
         for (int i = 0; i < N; i++) {
             ids[run][i] = bamba_sample(s, logits);
             bamba_sampler_accept(s, ids[run][i]);
@@ -510,7 +446,7 @@ static void null_options_are_the_defaults(void **state)
 
     for (int i = 0; i < V; i++) logits[i] = (float)((i * 31) % 97) / 10.0f;
     bamba_sampler_options o = BAMBA_SAMPLER_OPTIONS;
-    bamba_sampler *a = make(V, NULL), *b = make(V, &o);
+    bamba_sampler *a = draws_sampler(V, NULL), *b = draws_sampler(V, &o);
     for (int i = 0; i < 200; i++)
         assert_int_equal(bamba_sample(a, logits), bamba_sample(b, logits));
     bamba_sampler_free(a);
@@ -546,10 +482,10 @@ static void smallest_repetition_penalty(void **state)
     (void)state;
 
     for (int i = 0; i < 2; i++) {
-        bamba_sampler_options o = plain_options();
+        bamba_sampler_options o = draws_plain();
         o.temperature = 0.0f;
         o.repetition_penalty = penalties[i];
-        bamba_sampler *s = make(3, &o);
+        bamba_sampler *s = draws_sampler(3, &o);
         bamba_sampler_accept(s, 1);
         assert_int_equal(bamba_sample(s, logits), 1);
         bamba_sampler_free(s);
@@ -557,21 +493,6 @@ static void smallest_repetition_penalty(void **state)
 }
 
 /* ---- tokens there are ---- */
-
-static bamba_tokenizer *open_tokens(const char *vocab)
-{
-    char            *dir = tempdir_make();
-    char             text[200];
-    bamba_tokenizer *t = NULL;
-    bamba_error      err = { BAMBA_OK, "" };
-
-    snprintf(text, sizeof text, "{\"model\": {\"type\": \"BPE\", \"vocab\": {%s},"
-             " \"merges\": []}}", vocab);
-    tempdir_write_text(dir, "tokenizer.json", text);
-    if (bamba_tokenizer_open(&t, dir, NULL, &err) != BAMBA_OK) fail_msg("%s", err.message);
-    tempdir_remove(dir);
-    return t;
-}
 
 static void keep_missing_attractive(void *context, float *logits, size_t n)
 {
@@ -587,8 +508,8 @@ static void ids_without_a_token_are_never_chosen(void **state)
     const float            nothing[] = { -INFINITY, -INFINITY, -INFINITY, -INFINITY, NAN,
                                          -INFINITY };
     const bamba_logit_bias bias = { 2, 100.0f };
-    bamba_tokenizer       *t = open_tokens("\"a\": 1, \"b\": 3");
-    bamba_sampler_options  o = plain_options();
+    bamba_tokenizer       *t = draws_tokenizer("\"a\": 1, \"b\": 3");
+    bamba_sampler_options  o = draws_plain();
     int                    counts[6];
     (void)state;
 
@@ -596,18 +517,18 @@ static void ids_without_a_token_are_never_chosen(void **state)
     o.bias = &bias;
     o.n_bias = 1;
     o.callback = keep_missing_attractive;
-    bamba_sampler *s = make(6, &o);
+    bamba_sampler *s = draws_sampler(6, &o);
     o.temperature = 0.0f;
-    bamba_sampler *greedy = make(6, &o);
+    bamba_sampler *greedy = draws_sampler(6, &o);
     o.callback = NULL;
-    bamba_sampler *quiet = make(6, &o);
-    refuse(1, &(bamba_sampler_options){ sizeof o, 0, 0.8f, 40, 0.95f, 0.05f, 1.0f, 0.0f, 0.0f,
-                                        64, NULL, 0, NULL, NULL, { NULL, NULL, NULL }, t },
-           "no token below id 1");
+    bamba_sampler *quiet = draws_sampler(6, &o);
+    o = (bamba_sampler_options)BAMBA_SAMPLER_OPTIONS;
+    o.tokenizer = t;
+    refuse(1, &o, "no token below id 1");
     bamba_tokenizer_free(t);
 
-    count_draws(s, logits, 6, counts);
-    check_counts(counts, p, 6);
+    draws_count(s, logits, 6, counts);
+    draws_compare(counts, p, 6);
     assert_int_equal(bamba_sample(greedy, logits), 1);
     assert_int_equal(bamba_sample(quiet, nothing), 1);
     assert_int_equal(bamba_sample(s, nothing), 1);
@@ -637,6 +558,14 @@ static void values_outside_their_range_are_refused(void **state)
     REFUSE(frequency_penalty, NAN);
     REFUSE(frequency_penalty, -INFINITY);
     REFUSE(penalty_last_n, -2);
+    REFUSE(typical_p, -0.01f);
+    REFUSE(typical_p, NAN);
+    REFUSE(top_n_sigma, NAN);
+    REFUSE(top_n_sigma, INFINITY);
+    REFUSE(xtc_probability, 1.01f);
+    REFUSE(xtc_probability, NAN);
+    REFUSE(xtc_threshold, -0.01f);
+    REFUSE(xtc_threshold, NAN);
     REFUSE(n_bias, 1);
     refuse(0, NULL, "n_vocab");
     refuse(-5, NULL, "n_vocab");
@@ -715,7 +644,7 @@ static void sampling_allocates_nothing(void **state)
     (void)state;
 
     for (int i = 0; i < 100; i++) logits[i] = (float)(i % 10);
-    bamba_sampler *s = make(100, &o);
+    bamba_sampler *s = draws_sampler(100, &o);
     f.armed = true;
     for (int i = 0; i < 500; i++) bamba_sampler_accept(s, bamba_sample(s, logits));
     bamba_sampler_reset(s, 3);

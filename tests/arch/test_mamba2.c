@@ -110,7 +110,7 @@ typedef struct refusal {
 #define SSM(members) "{\"layer\": \"Mamba2\", \"headdim\": 8" members "}"
 
 static const refusal refusals[] = {
-    { hf, { "model_type", "\"mamba\"" }, "'model_type'", CANNOT },
+    { hf, { "model_type", "\"mamba3\"" }, "'model_type'", CANNOT },
     { hf, { "vocab_size", NULL }, "'vocab_size'", BAD },
     { hf, { "vocab_size", "0" }, "'vocab_size'", BAD },
     { hf, { "vocab_size", "\"96\"" }, "'vocab_size'", BAD },
@@ -152,10 +152,8 @@ static const refusal refusals[] = {
     { mamba_ssm, { "vocab_size", NULL }, "'vocab_size'", BAD },
     { mamba_ssm, { "vocab_size", "16777217" }, "'vocab_size'", BAD },
     { mamba_ssm, { "pad_vocab_size_multiple", "0" }, "'pad_vocab_size_multiple'", BAD },
-    { mamba_ssm, { "ssm_cfg", NULL }, "'ssm_cfg'", CANNOT },
-    { mamba_ssm, { "ssm_cfg", "{}" }, "'ssm_cfg'", CANNOT },
     { mamba_ssm, { "ssm_cfg", "[]" }, "'ssm_cfg'", BAD },
-    { mamba_ssm, { "ssm_cfg", "{\"layer\": \"Mamba1\"}" }, "'ssm_cfg.layer'", CANNOT },
+    { mamba_ssm, { "ssm_cfg", "{\"layer\": \"Mamba3\"}" }, "'ssm_cfg.layer'", CANNOT },
     { mamba_ssm, { "ssm_cfg", "{\"layer\": \"Mamba2\", \"headdim\": 7}" }, "'ssm_cfg.headdim'", BAD },
     { mamba_ssm, { "ssm_cfg", SSM(", \"ngroups\": 3") }, "'ssm_cfg.ngroups'", BAD },
     { mamba_ssm, { "ssm_cfg", SSM(", \"d_state\": 0") }, "'ssm_cfg.d_state'", BAD },
@@ -176,7 +174,7 @@ static const refusal refusals[] = {
     { mistral, { "dim", "\"128\"" }, "'dim'", BAD },
     { mistral, { "n_layers", "-1" }, "'n_layers'", BAD },
     { mistral, { "n_groups", "3" }, "'n_groups'", BAD },
-    { mistral, { "n_groups", NULL }, "'model_type'", CANNOT },
+    { mistral, { "n_groups", NULL }, "'hidden_size'", BAD },
     { mistral, { "vocab_size", NULL }, "'vocab_size'", BAD },
     { mistral, { "rms_norm", "false" }, "'rms_norm'", CANNOT },
 };

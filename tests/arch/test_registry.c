@@ -57,7 +57,7 @@ static void test_found(void **unused)
     expect_found("{\"architectures\": [], \"model_type\": \"bamba\"}", "bamba");
 }
 
-#define KNOWN "; known are bamba, llama, mamba2, mistral"
+#define KNOWN "; known are bamba, falcon_mamba, llama, mamba, mamba2, mistral"
 
 static void test_unknown(void **unused)
 {

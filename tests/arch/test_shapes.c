@@ -26,6 +26,12 @@ static const struct shape {
     { "llama-3.2-1b",       "llama",  UINT64_C(1235814400), 128256, 16, 2048, 131072 },
     { "llama-3.2-3b",       "llama",  UINT64_C(3212749824), 128256, 28, 3072, 131072 },
     { "smollm2-135m",       "llama",  UINT64_C(134515008),   49152, 30,  576,   8192 },
+    { "falcon-mamba-7b",    "falcon_mamba", UINT64_C(7272665088), 65024, 64, 4096, 0 },
+    { "mamba-130m",         "mamba",  UINT64_C(129135360),   50277, 24,  768,      0 },
+    { "mamba-370m",         "mamba",  UINT64_C(371516416),   50277, 48, 1024,      0 },
+    { "mamba-790m",         "mamba",  UINT64_C(793204224),   50277, 48, 1536,      0 },
+    { "mamba-1.4b",         "mamba",  UINT64_C(1372178432),  50277, 48, 2048,      0 },
+    { "mamba-2.8b",         "mamba",  UINT64_C(2768345600),  50277, 64, 2560,      0 },
     { "mamba2-130m",        "mamba2", UINT64_C(128989632),   50277, 24,  768,      0 },
     { "mamba2-370m",        "mamba2", UINT64_C(368346624),   50277, 48, 1024,      0 },
     { "mamba2-780m",        "mamba2", UINT64_C(780161280),   50277, 48, 1536,      0 },
@@ -77,7 +83,8 @@ static void test_sizes(void **unused)
 /* The whole plan, against name.plan beside this file. */
 static void test_plans(void **unused)
 {
-    static const char *const names[] = { "llama-3.1-8b", "mamba2-130m", "codestral-mamba-7b" };
+    static const char *const names[] = { "llama-3.1-8b", "mamba-130m", "mamba2-130m",
+                                         "codestral-mamba-7b", "falcon-mamba-7b" };
 
     (void)unused;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {

@@ -24,15 +24,65 @@ out_same text
 begin "every sampling flag"
 run 0 generate -m "$model" -p "$prompt" -n 3 --temp 0.5 --top-k 7 --top-p 0.25 --min-p 0.125 \
     --repeat-penalty 1.25 --presence-penalty 0.75 --frequency-penalty 0.625 \
-    --repeat-last-n 32 --json
+    --repeat-last-n 32 --typical 0.875 --top-n-sigma 1.5 --xtc-probability 0.0625 \
+    --xtc-threshold 0.375 --dry-multiplier 0.3125 --dry-base 1.5 --dry-allowed-length 3 \
+    --dry-penalty-last-n 48 --json
 out_has '"temperature": 0.5,'
 out_has '"top_p": 0.25,'
 out_has '"min_p": 0.125,'
 out_has '"repetition_penalty": 1.25,'
 out_has '"presence_penalty": 0.75,'
-out_has '"frequency_penalty": 0.625'
+out_has '"frequency_penalty": 0.625,'
+out_has '"typical_p": 0.875,'
+out_has '"top_n_sigma": 1.5,'
+out_has '"xtc_probability": 0.0625,'
+out_has '"xtc_threshold": 0.375,'
+out_has '"dry_multiplier": 0.3125,'
+out_has '"dry_base": 1.5,'
+[ "$(json_number dry_allowed_length)" = 3 ] || wrong "dry_allowed_length"
+[ "$(json_number dry_penalty_last_n)" = 48 ] || wrong "dry_penalty_last_n"
 [ "$(json_number top_k)" = 7 ] || wrong "top_k"
 [ "$(json_number penalty_last_n)" = 32 ] || wrong "penalty_last_n"
+
+begin "names and letters of samplers"
+draw() { run 0 generate -m "$model" -p "$prompt" -n 20 -s 7 --temp 1.5 --min-p 0.1 --repeat-penalty 1 "$@"; }
+draw
+cp out usual
+draw --samplers "penalties;dry;top_n_sigma;top_k;typ_p;top_p;min_p;xtc;temperature"
+out_same usual
+draw --sampling-seq edskypmxt
+out_same usual
+draw --samplers "TOP-K;nucleus;minp;temp"
+out_same usual
+draw --sampler-seq tm
+! cmp -s out usual || wrong "the order changes nothing"
+wrong_use "expected penalties (e)" generate -m "$model" -p x --samplers "top_k;infill"
+wrong_use "found ''" generate -m "$model" -p x --samplers "top_k;"
+wrong_use "found 'q'" generate -m "$model" -p x --sampler-seq kq
+wrong_use "at most once" generate -m "$model" -p x --sampler-seq kpk
+wrong_use "not both" generate -m "$model" -p x --sampler-seq k --samplers top_k
+wrong_use "mirostat is not implemented" generate -m "$model" -p x --mirostat 2
+wrong_use "mirostat is not implemented" generate -m "$model" -p x --mirostat-ent 5
+run 0 generate -m "$model" -p "$prompt" -n 1 --mirostat 0
+
+begin "DRY ends repetitions"
+run 0 tokenize -m "$model" -p "the the" --ids
+set -- $(cat out)
+repeat() { run 0 generate -m "$model" -p "the the the the the the" -n 12 --temp 0 --logit-bias "$last+50" "$@"; }
+last=$2
+repeat
+cp out repeated
+repeat --dry-multiplier 100
+! cmp -s out repeated || wrong "DRY changes nothing"
+repeat --dry-multiplier 100 --dry-sequence-breaker e
+out_same repeated
+repeat --dry-multiplier 100 --dry-sequence-breaker e --dry-sequence-breaker none
+! cmp -s out repeated || wrong "none leaves a breaker"
+repeat --dry-multiplier 100 --dry-penalty-last-n 0
+out_same repeated
+wrong_use "without a zero byte" generate -m "$model" -p x --dry-multiplier 1 --dry-sequence-breaker ""
+fails "1 to 40 bytes" generate -m "$model" -p x --dry-multiplier 1 \
+    --dry-sequence-breaker "a breaker that is longer than forty bytes"
 
 mkdir -p wishes
 for file in "$model"/*; do ln -sf "$file" wishes/; done

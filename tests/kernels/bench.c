@@ -14,6 +14,7 @@
 enum {
     D = 4096, I = 8192, H = 128, P = 64, N = 128, F = 14336, K = 4, CONV = 8448, Q = 64,
     CHUNKS = 4,
+    SCAN_I = 1536, SCAN_N = 16,                   /* channels and state of mamba-130m */
     HEADS = 4, WIDTH = 128,                       /* query heads of a kv head */
     DEPTH = 32768, RANGE = 2048,                  /* positions: most, of a tile */
     N_CACHE = 2 * 8 * DEPTH * WIDTH,              /* of 8 kv heads; more than W_ROWS · D */
@@ -176,6 +177,12 @@ static void run_conv1d(bench *b)
 {
     b->k->conv1d(b->T, CONV, K, b->a, CONV, b->b, K, b->b, b->scratch, b->scratch, CONV, b->out,
                  CONV);
+}
+/* A layer of a model with 1536 channels, state 16: T tokens. */
+static void run_selective_scan(bench *b)
+{
+    b->k->selective_scan(b->T, SCAN_I, SCAN_N, b->a, 2 * SCAN_I, b->b + I, SCAN_I, b->scratch, b->a, b->a,
+                         80, b->b, b->state, b->state, b->out, 2 * SCAN_I);
 }
 static void run_steps(bench *b)           /* a token through all layers */
 {
@@ -367,6 +374,13 @@ static void bench_level(bench *b)
     time_kernel(b, "conv1d T=1 8448", run_conv1d, 2.0 * K * CONV, "GFLOP/s");
     b->T = 64;
     time_kernel(b, "conv1d T=64 8448", run_conv1d, 2.0 * K * 64 * CONV, "GFLOP/s");
+    fill(b->scratch, SCAN_I * SCAN_N, -16, -1);                   /* A */
+    b->T = 1;
+    time_kernel(b, "selective_scan T=1 1536x16", run_selective_scan, 1.0 * SCAN_I * SCAN_N, "Gexp/s");
+    b->T = 512;
+    time_kernel(b, "selective_scan T=512 1536x16", run_selective_scan, 512.0 * SCAN_I * SCAN_N,
+                "Gexp/s");
+    memset(b->state, 0, sizeof(float) * SCAN_I * SCAN_N);
     time_kernel(b, "ssd_step 16x128x64x128", run_steps, 8.0 * LAYERS * H * P * N, "GB/s");
     time_kernel(b, "ssd_step apart 8x128x64x128", run_steps_apart,
                 8.0 * LAYERS / 2 * H * P * N, "GB/s");

@@ -358,6 +358,7 @@ static void check_level(check *c)
     check_elementwise(c);
     check_norm(c);
     check_conv1d(c);
+    check_selective_scan(c);
     check_ssd(c);
     check_attention(c);
     check_stored(c);

@@ -100,6 +100,7 @@ void check_encoding(check *c);
 void check_elementwise(check *c);
 void check_norm(check *c);
 void check_conv1d(check *c);
+void check_selective_scan(check *c);
 void check_ssd(check *c);
 void check_attention(check *c);
 void check_stored(check *c);

@@ -237,7 +237,7 @@ static void test_far_position(void **unused)
     float       *out = malloc(saved), scratch[2 * D];
     assert_int_equal(saved, 2 * sizeof(float) * D * (FAR + 1));
     assert_non_null(out);
-    m->kind->save(m, &l.kernels, NULL, &slot.cache, FAR + 1, out, scratch);
+    m->kind->save(m, &l.kernels, NULL, &slot.cache, 0, FAR + 1, out, scratch);
     for (int i = 0; i < D; i++) {
         assert_true(out[(size_t)FAR * D - D + (size_t)i] == 0);
         assert_true(fabsf(out[(size_t)FAR * D + (size_t)i] - rotated[i]) < 1e-6f);

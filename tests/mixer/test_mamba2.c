@@ -266,13 +266,13 @@ static void test_replay(void **unused)
             memset(state[0], 0, k->state_bytes(m));
             memset(state[1], 0xFF, k->state_bytes(m));
             replay_steps(&l, m, j, log, 0, state[0], state[1], scratch);
-            k->save(m, &l.kernels, state[1], NULL, 0, found, scratch);
+            k->save(m, &l.kernels, state[1], NULL, 0, 0, found, scratch);
             assert_memory_equal(found, expected, bytes);
 
             memset(state[0], 0xFF, k->state_bytes(m));
-            k->load(m, &l.kernels, before, 0, state[0], NULL, scratch);
+            k->load(m, &l.kernels, before, 0, 0, state[0], NULL, scratch);
             replay_steps(&l, m, j, log, SPLIT, state[0], state[0], scratch);
-            k->save(m, &l.kernels, state[0], NULL, 0, found, scratch);
+            k->save(m, &l.kernels, state[0], NULL, 0, 0, found, scratch);
             assert_memory_equal(found, expected, bytes);
 
             const bb_mamba2_dims *d = &cases[i].dims;

@@ -1,9 +1,9 @@
-"""Compare libbamba with transformers and with double-precision forwards: Llama, every rope scaling, Mamba-2.
+"""Compare libbamba with transformers and with double-precision forwards: Llama, every rope scaling, Mamba-1 and -2.
 
     families_oracle.py --lib libbamba.so [--seeds 20] [--only NAME ...] [--cpu LEVEL]
 
 Groups of checkpoints, --seeds of each: rope-KIND (Llama; rope-default also Mistral), bamba-rope-KIND (a quarter as
-many), mamba2-LAYOUT-g1 and -gn. Bars, with M the largest logit of the double forward, as in bamba_oracle.py:
+many), mamba1-LAYOUT, mamba2-LAYOUT-g1 and -gn. Bars, with M the largest logit of the double forward, as in bamba_oracle.py:
     reference  the double forward and transformers' float32 differ by at most 3e-4 M
     float32    ours and the double forward: 2e-5 M, or three times transformers' own float32 error; the whole prompt,
                pieces, token by token, and the stored 16-bit types used in place
@@ -26,6 +26,7 @@ import bamba_rope_family
 import checkpoints
 import hugging
 import llama_family
+import mamba1_family
 import mamba2_family
 import rope_reference
 from bamba_oracle import FLOAT_BAR, GREEDY, MAX_EARLY_ENDS, REFERENCE_BAR, Oracle, Result, relative, summarize
@@ -64,7 +65,8 @@ class Group:
         long = rng.integers(0, s.vocab, GAIN_PROMPT)
         base = forward(s, w, tokens)
         least = BITE * np.abs(base).max()
-        moved = {name: forward(s, {**w, name: value * 1.1}, tokens) - base for name, value in w.items()}
+        nudged = getattr(self.family, "nudged", lambda name, value: value * 1.1)
+        moved = {name: forward(s, {**w, name: nudged(name, value)}, tokens) - base for name, value in w.items()}
         for layer, memory in self.family.memories(s):
             moved[f"layer {layer} {memory}"] = forward(s, w, tokens, (layer, memory, len(tokens) // 2)) - base
         for name, other in self.family.other_settings(s):
@@ -156,6 +158,7 @@ def check_facts(model, s, w, result):
 def all_groups():
     groups = [Group("rope-" + kind, llama_family, kind) for kind in rope_reference.KINDS]
     groups += [Group("bamba-rope-" + kind, bamba_rope_family, kind) for kind in rope_reference.KINDS[1:]]
+    groups += [Group("mamba1-" + layout, mamba1_family, layout) for layout in mamba1_family.LAYOUTS]
     return groups + [Group(f"mamba2-{layout}-{name}", mamba2_family, layout, many)
                      for layout in mamba2_family.LAYOUTS for name, many in (("g1", False), ("gn", True))]
 

@@ -323,8 +323,8 @@ static void move_slot(const lab *l, const bb_mixer *m, lab_session *s, bool save
     if (saved && m->kind->save) {
         void *bytes = make_nans(m->kind->saved_bytes(m, n));
         float *scratch = make_nans(m->kind->scratch_floats(m) * sizeof *scratch);
-        m->kind->save(m, &l->kernels, s->slot.state[s->current], &s->slot.cache, n, bytes, scratch);
-        m->kind->load(m, &l->kernels, bytes, n, other.state[s->current], &other.cache, scratch);
+        m->kind->save(m, &l->kernels, s->slot.state[s->current], &s->slot.cache, 0, n, bytes, scratch);
+        m->kind->load(m, &l->kernels, bytes, 0, n, other.state[s->current], &other.cache, scratch);
         free(bytes);
         free(scratch);
     } else {
@@ -470,7 +470,7 @@ void lab_save(const lab *l, int session, void *out)
     const lab_session *s = &l->session[session];
 
     float *scratch = make_nans(m->kind->scratch_floats(m) * sizeof *scratch);
-    m->kind->save(m, &l->kernels, s->slot.state[s->current], &s->slot.cache, (size_t)s->pos, out,
+    m->kind->save(m, &l->kernels, s->slot.state[s->current], &s->slot.cache, 0, (size_t)s->pos, out,
                   scratch);
     free(scratch);
 }

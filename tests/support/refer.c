@@ -52,28 +52,112 @@ void refer_rmsnorm(const double *w, double epsilon, const double *x, int n, int 
     }
 }
 
+/* v [C] of token t after convolution by w [C, K] and SiLU; raw [t + 1, C] the columns so far. b may be
+   NULL. */
+static void convolve(int C, int K, const double *w, const double *b, const double *raw, int t,
+                     double *v)
+{
+    for (int c = 0; c < C; c++) {
+        double sum = b ? b[c] : 0;
+        for (int j = 0; j < K; j++) {
+            const int s = t - (K - 1) + j;
+            if (s >= 0) sum += w[c * K + j] * raw[s * C + c];
+        }
+        v[c] = silu(sum);
+    }
+}
+
+/* -------------------------------------------------------------- Mamba-1 ------------------ */
+
+typedef struct weights1 {
+    linear  in, x, dt, out;
+    double *conv, *conv_b, *a_log, *D, *norm[3];
+    int     H, P, R, N;
+} weights1;
+
+/* Head h, one token: u [P] after the convolution, S [P, N] updated, y [P]. */
+static void select_head(const bb_mamba1_dims *d, const weights1 *w, int h, const double *u, double *S,
+                        double *y)
+{
+    const int P = w->P, R = w->R, N = w->N, width[3] = { R, N, N };
+    double   *low = zeros((size_t)(R + 2 * N), sizeof *low), *dt = zeros((size_t)P, sizeof *dt);
+    double   *ones = zeros((size_t)(R + N), sizeof *ones), *part = low;
+    const double *B = low + R, *C = B + N;
+
+    for (int i = 0; i < R + N; i++) ones[i] = 1;
+    lab_multiply(w->x.w + h * (R + 2 * N) * P, NULL, R + 2 * N, P, u, low);
+    for (int i = 0; i < 3 && d->inner_norm != BB_INNER_NORM_NONE; part += width[i], i++)
+        refer_rmsnorm(w->norm[i] ? w->norm[i] : ones, (double)d->epsilon, part, 1, width[i], part);
+    lab_multiply(w->dt.w + h * P * R, w->dt.b + h * P, P, R, low, dt);
+    for (int p = 0; p < P; p++) {
+        const double step = log1p(exp(dt[p]));
+        y[p] = w->D[h * P + p] * u[p];
+        for (int n = 0; n < N; n++) {
+            double *s = &S[p * N + n];
+            *s = exp(-step * exp(w->a_log[(h * P + p) * N + n])) * *s + step * u[p] * B[n];
+            y[p] += C[n] * *s;
+        }
+    }
+    free(low), free(dt), free(ones);
+}
+
+static weights1 read_mamba1(const bb_mamba1_dims *d, const store *s, const char *prefix)
+{
+    static const char *const norms[3] = { "dt_layernorm.weight", "b_layernorm.weight",
+                                          "c_layernorm.weight" };
+    const bool is_stacked = d->n_heads > 0;
+    weights1   w = {
+        .in = read_linear(s, prefix, "in_proj", d->proj_bias),
+        .out = read_linear(s, prefix, "out_proj", d->proj_bias),
+        .conv = values(s, prefix, "conv1d.weight"), .a_log = values(s, prefix, "A_log"),
+        .D = values(s, prefix, "D"), .H = is_stacked ? d->n_heads : 1, .R = d->dt_rank,
+        .N = d->d_state,
+    };
+
+    w.P = d->d_inner / w.H;
+    if (d->conv_bias) w.conv_b = values(s, prefix, "conv1d.bias");
+    w.x.w = values(s, prefix, is_stacked ? "x_proj_weight" : "x_proj.weight");
+    w.dt.w = values(s, prefix, is_stacked ? "dt_proj_weight" : "dt_proj.weight");
+    w.dt.b = values(s, prefix, is_stacked ? "dt_proj_bias" : "dt_proj.bias");
+    for (int i = 0; i < 3 && d->inner_norm == BB_INNER_NORM_WEIGHTED; i++)
+        w.norm[i] = values(s, prefix, norms[i]);
+    return w;
+}
+
+void refer_mamba1(const bb_mamba1_dims *d, const store *s, const char *prefix, const double *x,
+                  int n, double *out)
+{
+    const int D = d->d_model, I = d->d_inner;
+    double   *raw = zeros((size_t)(n * I), sizeof *raw);
+    double   *S = zeros((size_t)(I * d->d_state), sizeof *S);
+    double   *proj = zeros((size_t)(2 * I), sizeof *proj), *z = zeros((size_t)I, sizeof *z);
+    double   *u = zeros((size_t)I, sizeof *u), *y = zeros((size_t)I, sizeof *y);
+    weights1  w = read_mamba1(d, s, prefix);
+
+    for (int t = 0; t < n; t++) {
+        lab_multiply(w.in.w, w.in.b, 2 * I, D, x + t * D, proj);
+        for (int i = 0; i < I; i++) {                 /* of stacks, x and z take turns */
+            raw[t * I + i] = proj[d->n_heads > 0 ? 2 * i : i];
+            z[i] = proj[d->n_heads > 0 ? 2 * i + 1 : I + i];
+        }
+        convolve(I, d->d_conv, w.conv, w.conv_b, raw, t, u);
+        for (int h = 0; h < w.H; h++)
+            select_head(d, &w, h, u + h * w.P, S + h * w.P * w.N, y + h * w.P);
+        for (int i = 0; i < I; i++) y[i] *= silu(z[i]);
+        lab_multiply(w.out.w, w.out.b, D, I, y, out + t * D);
+    }
+    free_linear(&w.in), free_linear(&w.x), free_linear(&w.dt), free_linear(&w.out);
+    free(w.conv), free(w.conv_b), free(w.a_log), free(w.D), free(raw), free(S), free(proj), free(z);
+    for (int i = 0; i < 3; i++) free(w.norm[i]);
+    free(u), free(y);
+}
+
 /* -------------------------------------------------------------- Mamba-2 ------------------ */
 
 typedef struct weights {
     linear  in, out;
     double *conv, *conv_b, *dt_bias, *a_log, *D, *norm;
 } weights;
-
-/* v [C] of token t after convolution and SiLU; raw [t + 1, C] the columns so far. */
-static void convolve(const bb_mamba2_dims *d, const weights *w, int C, const double *raw, int t,
-                     double *v)
-{
-    const int K = d->d_conv;
-
-    for (int c = 0; c < C; c++) {
-        double sum = w->conv_b ? w->conv_b[c] : 0;
-        for (int j = 0; j < K; j++) {
-            const int s = t - (K - 1) + j;
-            if (s >= 0) sum += w->conv[c * K + j] * raw[s * C + c];
-        }
-        v[c] = silu(sum);
-    }
-}
 
 /* One token: S [H, P, N] updated, y [H, P]. xbc [C] after the convolution, raw_dt [H]. */
 static void recur(const bb_mamba2_dims *d, const weights *w, const double *xbc,
@@ -138,7 +222,7 @@ void refer_mamba2(const bb_mamba2_dims *d, const store *s, const char *prefix, c
     for (int t = 0; t < n; t++) {
         lab_multiply(w.in.w, w.in.b, I + C + d->n_heads, D, x + t * D, proj);
         memcpy(raw + t * C, proj + I, (size_t)C * sizeof *raw);
-        convolve(d, &w, C, raw, t, xbc);
+        convolve(C, d->d_conv, w.conv, w.conv_b, raw, t, xbc);
         recur(d, &w, xbc, proj + I + C, S, y);
         norm(d, &w, proj, y);
         lab_multiply(w.out.w, w.out.b, D, I, y, out + t * D);

@@ -10,6 +10,8 @@
 #include "support/store.h"
 
 /* out [n, D or d_out] of a mixer whose tensors are named prefix + …, for the inputs x [n, D]. */
+void refer_mamba1(const bb_mamba1_dims *d, const store *s, const char *prefix, const double *x,
+                  int n, double *out);
 void refer_mamba2(const bb_mamba2_dims *d, const store *s, const char *prefix, const double *x,
                   int n, double *out);
 /* Keys and values are rounded to kv_type. */
