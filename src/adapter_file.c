@@ -294,11 +294,11 @@ bb_status bb_adapter_file_open(bb_adapter_file **out, const bb_allocator *a, con
     char              *path = bb_path_join(a, dir, CONFIG);
 
     *out = NULL;
+    if (f) f->a = *a;
     if (!f || !path) {
         status = bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", dir);
         goto done;
     }
-    f->a = *a;
     BB_TRY(bb_directory_check(a, dir, CONFIG, err));
     BB_TRY(bb_adapter_config_open(&config, a, path, log, err));
     BB_TRY(open_tensors(f, dir, err));

@@ -358,6 +358,7 @@ int cmd_generate(const command *self, int argc, char **argv)
                 .show_prompt = true, .escapes = true };
     const arg args[] = {
         SETUP_MODEL_ROW(&f.setup),
+        ADAPTERS_ROW(&f.setup.adapter),
         ARG_TEXT_ROW("-p, --prompt", "TEXT", &f.prompt, "text to continue"),
         ARG_TEXT_ROW("-f, --file", "FILE", &f.file, "read it from a file, - for standard input",
                      .usual = "standard input", .more = "One newline at the end is not part of "

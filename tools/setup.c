@@ -100,7 +100,8 @@ int setup_model_options(setup *s, const setup_flags *f, bamba_model_options *o)
 void setup_free_flags(setup_flags *f)
 {
     free(f->type_of.items);
-    f->type_of = (arg_list){ NULL, 0 };
+    free(f->adapter.items);
+    f->type_of = f->adapter = (arg_list){ NULL, 0 };
 }
 
 int setup_open_model(setup *s, const setup_flags *f)
@@ -161,7 +162,11 @@ int setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used
     e.cancel = console_cancel;
     e.progress = show_feeding;
     e.progress_context = reading;
+    const int code = adapters_open(&s->adapter, s->model, &f->adapter);
+    if (code != EXIT_SUCCESS) return code;
     o.n_context = n_context;
+    o.adapters = s->adapter.use;
+    o.n_adapters = s->adapter.n;
     bamba_status status = bamba_engine_create(&s->engine, s->model, &e, &err);
     if (status == BAMBA_OK) status = bamba_session_create(&s->session, s->model, &o, &err);
     return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
@@ -171,6 +176,7 @@ void setup_close(setup *s)
 {
     bamba_session_free(s->session);
     bamba_engine_free(s->engine);
+    adapters_close(&s->adapter);
     bamba_model_free(s->model);
     bamba_tokenizer_free(s->tokenizer);
     type_rules_free(&s->rules);

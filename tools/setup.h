@@ -8,6 +8,7 @@
 #ifndef BAMBA_TOOLS_SETUP_H
 #define BAMBA_TOOLS_SETUP_H
 
+#include "adapters.h"
 #include "args.h"
 #include "bamba.h"
 #include "type_rules.h"
@@ -17,6 +18,7 @@ typedef struct setup_flags {
     const char *cpu;
     int         weight_type;              /* a bamba_type                                 */
     const char *calibration;              /* NULL: none                                   */
+    arg_list    adapter;                  /* for adapters_open                            */
     arg_list    type_of;                  /* for type_rules_read; setup_free_flags        */
     int         compute_type;             /* likewise: default or float32                 */
     int         kv_type, state_type;      /* numbers in the lists of words                */
@@ -81,9 +83,10 @@ typedef struct setup {
     bamba_engine     *engine;
     bamba_session    *session;
     type_rules        rules;
+    adapters          adapter;
 } setup;
 
-#define SETUP { NULL, "", NULL, BAMBA_MODEL_INFO, NULL, NULL, NULL, { NULL, 0 } }
+#define SETUP { NULL, "", NULL, BAMBA_MODEL_INFO, NULL, NULL, NULL, { NULL, 0 }, { NULL, 0 } }
 
 /* The types that words of setup_kv_types and setup_state_types stand for. */
 bamba_type setup_kv_type(int word);
@@ -108,7 +111,8 @@ int  setup_model_options(setup *s, const setup_flags *f, bamba_model_options *o)
 /* Free what reading the options allocated. */
 void setup_free_flags(setup_flags *f);
 
-/* Create an engine for up to n_logits rows of logits a call, and a session of n_context tokens.
+/* Create an engine for up to n_logits rows of logits a call, and a session of n_context tokens, with
+   the flags' adapters.
    Fails if the state of n_used tokens does not fit into free memory. */
 int  setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used,
                   int n_logits);
