@@ -1160,6 +1160,15 @@ BAMBA_API void bamba_sampler_free(bamba_sampler *sampler);
 /** Forget the accepted tokens and restart the random generator from seed. */
 BAMBA_API void bamba_sampler_reset(bamba_sampler *sampler, uint64_t seed);
 
+/** The generator of the draws. With the same options, the same accepted tokens and this state a
+    sampler goes on as the one it was taken from. */
+typedef struct bamba_sampler_state {
+    uint64_t words[4];
+} bamba_sampler_state;
+
+BAMBA_API void bamba_sampler_get_state(const bamba_sampler *sampler, bamba_sampler_state *state);
+BAMBA_API void bamba_sampler_set_state(bamba_sampler *sampler, const bamba_sampler_state *state);
+
 /** Tell the sampler that id is part of the text, for the penalties and DRY: each token of the
     prompt, and each that was chosen. */
 BAMBA_API void bamba_sampler_accept(bamba_sampler *sampler, int32_t id);
@@ -1174,6 +1183,35 @@ BAMBA_API void bamba_sampler_accept(bamba_sampler *sampler, int32_t id);
  * Result   the same bits for the same seed, calls and logits on one build.
  */
 BAMBA_API int32_t bamba_sample(bamba_sampler *sampler, const float *logits);
+
+/* ---------------------------------------------------------------- speculation ------------- */
+
+/**
+ * Guesses what comes next from what came before: the tokens that followed the last ones where they
+ * stood earlier in the text. Texts that copy from their prompt come several tokens a pass this way:
+ * feed the last token with k guesses behind it and ask for k + 1 rows of logits (the weights are read
+ * once); as long as the token chosen from a row is the next guess, that guess stands; then
+ * bamba_session_rewind takes the others back. Up to 32 rows the logits have the bits of one token at a
+ * time, so the text is the one without guesses, drawn or not.
+ * Threads one call at a time.
+ */
+typedef struct bamba_speculator bamba_speculator;
+
+BAMBA_API bamba_status bamba_speculator_create(bamba_speculator **out, bamba_error *err);
+BAMBA_API void bamba_speculator_free(bamba_speculator *speculator);
+
+/** Tell it what the text goes on with: each token of the prompt, and each that was chosen. */
+BAMBA_API bamba_status bamba_speculator_accept(bamba_speculator *speculator, const int32_t *tokens,
+                                               size_t n, bamba_error *err);
+
+/**
+ * Propose up to n tokens behind the last that it was told.
+ *
+ * @param tokens  Out: [n].
+ * @return how many: 0 if the last two never stood together before, else n.
+ */
+BAMBA_API size_t bamba_speculator_propose(const bamba_speculator *speculator, int32_t *tokens,
+                                          size_t n);
 
 #ifdef __cplusplus
 }

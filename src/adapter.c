@@ -117,6 +117,18 @@ static const bb_tensor *base_bias(const bamba_model *m, const char *name)
     return bb_find_tensor(m->graph, m->checkpoint, full);
 }
 
+/* Multiply what B makes of rows by what the model multiplies them by. */
+static void apply_factors(const bb_low_rank *l, const bb_linear_name *name)
+{
+    for (int i = 0; l->n_inputs > 0 && i < name->n_factors; i++) {
+        const bb_row_factor *f = &name->factor[i];
+        for (int r = f->first; r < f->first + f->n; r++) {
+            float *row = writable(l->B) + (size_t)r * (size_t)l->n_inputs;
+            for (int j = 0; j < l->n_inputs; j++) row[j] *= j < l->rank ? f->product : f->bias;
+        }
+    }
+}
+
 static bb_status fill_map(const bamba_adapter *d, const bb_adapted *m, size_t i, bamba_error *err)
 {
     const bb_kernels     *k = &d->model->kernels;
@@ -131,6 +143,7 @@ static bb_status fill_map(const bamba_adapter *d, const bb_adapted *m, size_t i,
         bb_adapter_floats(k, m->B, (size_t)r * (size_t)l->rank, (size_t)l->rank,
                           writable(l->B) + (size_t)r * (size_t)l->n_inputs);
     if (has_constant(m)) fill_constant(k, l, m, name->rows, base);
+    apply_factors(l, name);
     return BAMBA_OK;
 }
 

@@ -223,6 +223,16 @@ void bamba_sampler_reset(bamba_sampler *sampler, uint64_t seed)
     bb_dry_reset(sampler->dry);
 }
 
+void bamba_sampler_get_state(const bamba_sampler *sampler, bamba_sampler_state *state)
+{
+    if (sampler && state) memcpy(state->words, sampler->random.s, sizeof state->words);
+}
+
+void bamba_sampler_set_state(bamba_sampler *sampler, const bamba_sampler_state *state)
+{
+    if (sampler && state) memcpy(sampler->random.s, state->words, sizeof state->words);
+}
+
 void bamba_sampler_accept(bamba_sampler *sampler, int32_t id)
 {
     bb_penalties_accept(&sampler->penalties, id);

@@ -59,7 +59,7 @@ const arg args_foreign[] = {
     REFUSED_ROW("-sys, --system-prompt, --chat-template, --jinja", "TEXT",
                 "no chat template is applied; write the prompt as the model expects it"),
     REFUSED_ROW("--grammar, --grammar-file, -j, --json-schema", "TEXT", "there are no grammars"),
-    REFUSED_ROW("-md, --model-draft, --draft", "DIR", "there is no speculative decoding"),
+    REFUSED_ROW("-md, --model-draft, --draft", "DIR", "there is no draft model; --lookup N guesses from the text"),
     ONLY_ROW("--mirostat", "N", zero, "mirostat is off",
              "mirostat is not implemented; --typical and --top-n-sigma bound surprise as well, "
              "without a state"),

@@ -5,12 +5,16 @@
  */
 #include "commands.h"
 
+#include "backtrack.h"
 #include "console.h"
 #include "generation.h"
 #include "json.h"
+#include "loops.h"
 #include "option_texts.h"
+#include "resume.h"
 #include "sampling.h"
 #include "setup.h"
+#include "speculation.h"
 #include "text.h"
 
 #include <stdio.h>
@@ -23,9 +27,11 @@ enum { UNSAID = INT_MIN, CONTEXT_IF_UNSAID = 4096, MOST_CONTEXT = 1 << 30 };
 typedef struct flags {
     setup_flags    setup;
     sampling_flags sampling;
-    const char    *prompt, *file;
-    int            n_predict, n_context;
-    arg_list       stops;
+    const char    *prompt, *file, *session, *save, *cache;
+    int            n_predict, n_context, n_lookup;
+    int64_t        cache_bytes;
+    arg_list       stops, bans;
+    bool           loop_guard;
     bool           escapes, show_prompt, special, json, perf;
 } flags;
 
@@ -40,10 +46,18 @@ typedef struct run {
     setup                 setup;
     bamba_sampler        *sampler;
     sampling              sampling;
+    resume                resume;         /* of a session file */
+    bamba_cache          *cache;
+    size_t                n_before, n_cached;         /* tokens of the session file; that the cache had */
+    speculation           guesses;
+    backtrack             back;
+    bamba_sampler        *strict;         /* with DRY, for a while after a circle; NULL: no guard */
+    float                *open_logits;    /* [n_vocab] without banned tokens */
     text_buffer           prompt;
-    option_texts          stops;
+    option_texts          stops, bans;
     int32_t              *prompt_ids;     /* made by the tokenizer */
-    const int32_t        *fed;            /* prompt_ids, or the begin token for an empty prompt */
+    int32_t              *joined;         /* a token that was to be fed, and prompt_ids */
+    const int32_t        *fed;            /* one of them, or the begin token for an empty prompt */
     size_t                n_prompt;
     generation            out;
     times                 times;
@@ -59,6 +73,8 @@ static int read_prompt(run *r)
     if (f->prompt && f->file) return args_wrong(r->self, "either -p or -f, not both");
     if (f->prompt) {
         code = text_append_flag(&r->prompt, f->prompt, f->escapes);
+    } else if (f->session && !f->file) {
+        return EXIT_SUCCESS;              /* the session goes on from itself */
     } else if (f->file || !isatty(STDIN_FILENO)) {
         code = text_read_plain(&r->prompt, f->file ? f->file : "-");
         text_chomp(&r->prompt);           /* it belongs to the file, not to the text to continue */
@@ -68,14 +84,31 @@ static int read_prompt(run *r)
     return code;
 }
 
+/* Before the prompt comes the token of the session file that was chosen and not fed. */
+static int join_prompt(run *r)
+{
+    r->joined = malloc((r->n_prompt + 1) * sizeof *r->joined);
+    if (!r->joined) return console_fail("out of memory");
+    r->joined[0] = r->resume.pending;
+    if (r->n_prompt > 0) memcpy(r->joined + 1, r->prompt_ids, r->n_prompt * sizeof *r->joined);
+    r->fed = r->joined;
+    r->n_prompt++;
+    return EXIT_SUCCESS;
+}
+
 static int tokenize_prompt(run *r)
 {
-    const unsigned how = BAMBA_TOKENIZE_ADD_SPECIAL | BAMBA_TOKENIZE_PARSE_SPECIAL;
+    const unsigned how = BAMBA_TOKENIZE_PARSE_SPECIAL
+                       | (r->flags->session ? 0 : BAMBA_TOKENIZE_ADD_SPECIAL);
     const int code = setup_tokenize(&r->setup, r->prompt.bytes, r->prompt.n, how,
                                     &r->prompt_ids, &r->n_prompt);
 
     if (code != EXIT_SUCCESS) return code;
     r->fed = r->prompt_ids;
+    if (r->flags->session && r->resume.pending >= 0) return join_prompt(r);
+    if (r->flags->session && r->n_prompt == 0)
+        return console_fail("%s: was saved before a token was chosen; give a text to go on with -p or "
+                            "-f", r->flags->session);
     if (r->n_prompt > 0) return EXIT_SUCCESS;
     if (r->setup.info.bos < 0)
         return console_fail("the prompt is empty, and the model names no begin token; "
@@ -87,10 +120,26 @@ static int tokenize_prompt(run *r)
 
 /* ---- preparing ---- */
 
+/* Tokens of the prompt, and those that can be generated, must fit behind the session's. */
+static int create_engine(run *r)
+{
+    const size_t position = bamba_session_position(r->setup.session);
+    const size_t room = bamba_session_room(r->setup.session);
+    const size_t more = r->out.limit >= 0 && (size_t)r->out.limit < room - r->n_prompt
+                      ? (size_t)r->out.limit : 0;
+
+    if (r->n_prompt > room)
+        return console_fail("%s: %zu tokens, and %zu of the prompt, exceed the context; -c N makes it "
+                            "longer", r->flags->session, position, r->n_prompt);
+    return setup_create(&r->setup, &r->flags->setup, 0, position + r->n_prompt + more,
+                        1 + r->guesses.most);
+}
+
 /* Decide how long the session may grow, and create it with an engine. */
 static int create_session(run *r)
 {
     const flags *f = r->flags;
+    const int n_logits = 1 + r->guesses.most;
     /* A model without attention keeps a constant state: only -c bounds it. */
     const bool grows = bamba_model_state_bytes(r->setup.model, MOST_CONTEXT) >
                        bamba_model_state_bytes(r->setup.model, 1);
@@ -102,7 +151,7 @@ static int create_session(run *r)
     /* A state that does not grow has no limit but the one that is asked for. */
     if (f->n_context == 0 && bamba_model_state_bytes(r->setup.model, 1)
                              == bamba_model_state_bytes(r->setup.model, 0))
-        return setup_create(&r->setup, &f->setup, 0, 0, 1);
+        return setup_create(&r->setup, &f->setup, 0, 0, n_logits);
     if (n_context > said && r->setup.info.n_context)
         console_warn("-c %zu: the model was made for %zu tokens; beyond them text may be poor",
                      n_context, said);
@@ -120,18 +169,81 @@ static int create_session(run *r)
                          n_used);
         n_context = n_used;
     }
-    return setup_create(&r->setup, &f->setup, n_context, n_used, 1);
+    return setup_create(&r->setup, &f->setup, n_context, n_used, n_logits);
+}
+
+/* Open the session file: how tokens are chosen is as it was, where options do not say. */
+static int open_session(run *r, sampling_flags *how)
+{
+    const flags          *f = r->flags;
+    bamba_session_options o = BAMBA_SESSION_OPTIONS;
+    bamba_error           err = { BAMBA_OK, "" };
+
+    if (!f->session) return EXIT_SUCCESS;
+    o.n_context = (size_t)f->n_context;
+    o.n_rewind = r->setup.n_rewind;
+    o.adapters = r->setup.adapter.use;
+    o.n_adapters = r->setup.adapter.n;
+    const bamba_status status = bamba_session_open(&r->setup.session, r->setup.model, f->session, &o,
+                                                   &err);
+    if (status != BAMBA_OK) return console_fail_library(status, &err);
+    r->n_before = bamba_session_position(r->setup.session);
+    const int code = resume_read(&r->resume, r->setup.session, f->session);
+    if (code == EXIT_SUCCESS) resume_fill(how, &r->resume);
+    return code;
+}
+
+static int open_cache(run *r)
+{
+    const flags        *f = r->flags;
+    bamba_cache_options o = BAMBA_CACHE_OPTIONS;
+    bamba_error         err = { BAMBA_OK, "" };
+
+    if (!f->cache) return EXIT_SUCCESS;
+    o.max_bytes = (uint64_t)f->cache_bytes;
+    o.log = console_log;
+    const bamba_status status = bamba_cache_open(&r->cache, r->setup.model, f->cache, &o, &err);
+    return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
+}
+
+/* What a text needs that may be taken back in part: room for logits, and for circles a sampler that
+   leaves them. */
+static int prepare_going_back(run *r)
+{
+    sampling strict = r->sampling;
+
+    r->open_logits = malloc((size_t)r->setup.info.n_vocab * sizeof *r->open_logits);
+    if (!r->open_logits) return console_fail("out of memory");
+    if (!r->flags->loop_guard) return EXIT_SUCCESS;
+    r->out.n_open = LOOPS_TIMES * LOOPS_LONGEST;
+    strict.options.dry_multiplier = 2.0f * strict.options.dry_multiplier + 1.0f;
+    strict.options.dry_base = 1.75f;
+    strict.options.dry_allowed_length = 2;
+    strict.options.dry_penalty_last_n = 4 * LOOPS_TIMES * LOOPS_LONGEST;
+    strict.options.dry_breakers = (const char *const[]){ "" };        /* circles go through any text */
+    strict.options.n_dry_breakers = 0;
+    strict.options.stages = NULL;                     /* all of them, DRY too */
+    return sampling_create(&r->strict, &strict, &r->setup);
 }
 
 static int prepare(run *r)
 {
+    enum { REWIND = 64 };                 /* for guesses, and for what is saved */
     const flags *f = r->flags;
     const double start = console_now_ms();
+    sampling_flags how = f->sampling;
+    bamba_error err = { BAMBA_OK, "" };
+
+    if (f->session && f->cache) return args_wrong(r->self, "either --session or --cache, not both");
+    if (f->n_lookup > 0 || f->save || f->loop_guard || r->out.n_bans > 0) r->setup.n_rewind = REWIND;
+    if (speculation_open(&r->guesses, f->n_lookup, &err) != BAMBA_OK)
+        return console_fail_library(err.code, &err);
 
     int code = setup_open_tokenizer(&r->setup, &f->setup);
     if (code == EXIT_SUCCESS) code = setup_open_model(&r->setup, &f->setup);
+    if (code == EXIT_SUCCESS) code = open_session(r, &how);
     if (code == EXIT_SUCCESS)
-        code = sampling_resolve(&r->sampling, r->self, &f->sampling, &r->setup, f->escapes);
+        code = sampling_resolve(&r->sampling, r->self, &how, &r->setup, f->escapes);
     if (code != EXIT_SUCCESS) return code;
 
     r->out.tokenizer = r->setup.tokenizer;
@@ -140,9 +252,11 @@ static int prepare(run *r)
     r->out.limit = f->n_predict != UNSAID ? f->n_predict
                    : r->setup.info.max_new_tokens ? r->setup.info.max_new_tokens : -1;
     code = tokenize_prompt(r);
-    if (code == EXIT_SUCCESS) code = create_session(r);
+    if (code == EXIT_SUCCESS) code = f->session ? create_engine(r) : create_session(r);
+    if (code == EXIT_SUCCESS) code = open_cache(r);
     if (code != EXIT_SUCCESS) return code;
     code = sampling_create(&r->sampler, &r->sampling, &r->setup);
+    if (code == EXIT_SUCCESS) code = prepare_going_back(r);
     r->times.load = console_now_ms() - start;
     return code;
 }
@@ -165,55 +279,214 @@ static int show(run *r)
     return console_flush();
 }
 
+static void accept(run *r, const int32_t *ids, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        bamba_sampler_accept(r->sampler, ids[i]);
+        if (r->strict) bamba_sampler_accept(r->strict, ids[i]);
+    }
+}
+
+/* Let those who look at the text so far know of tokens that are not part of the one to come. */
+static int take_tokens(run *r, const int32_t *ids, size_t n)
+{
+    bamba_error  err = { BAMBA_OK, "" };
+    bamba_status status = generation_skip(&r->out, ids, n);
+
+    if (status != BAMBA_OK) return fail_generation(status);
+    accept(r, ids, n);
+    status = speculation_accept(&r->guesses, ids, n, &err);
+    return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
+}
+
 static int feed_prompt(run *r, const float **logits)
 {
+    bamba_session *s = r->setup.session;
     bamba_error err = { BAMBA_OK, "" };
     const double start = console_now_ms();
 
-    for (size_t i = 0; i < r->n_prompt; i++) bamba_sampler_accept(r->sampler, r->fed[i]);
-    bamba_status status = generation_skip(&r->out, r->fed, r->n_prompt);
-    if (status != BAMBA_OK) return fail_generation(status);
+    int code = take_tokens(r, bamba_session_tokens(s), r->n_before);
+    if (code == EXIT_SUCCESS) code = take_tokens(r, r->fed, r->n_prompt);
+    if (code != EXIT_SUCCESS) return code;
+    if (r->flags->session) bamba_sampler_set_state(r->sampler, &r->resume.state);
     setup_begin_prompt(r->n_prompt);
-    status = bamba_feed(r->setup.engine, r->setup.session, r->fed, r->n_prompt, logits, &err);
+    const bamba_status status
+        = r->cache ? bamba_cache_feed(r->cache, r->setup.engine, s, r->fed, r->n_prompt, logits,
+                                      &r->n_cached, &err)
+        : bamba_feed(r->setup.engine, s, r->fed, r->n_prompt, logits, &err);
     console_progress_clear();
     r->times.prompt = console_now_ms() - start;
     if (status == BAMBA_OK) return EXIT_SUCCESS;
-    r->n_prompt = bamba_session_position(r->setup.session);
+    r->n_prompt = bamba_session_position(s) - r->n_before;
     return status == BAMBA_ERR_CANCELLED ? EXIT_INTERRUPTED : console_fail_library(status, &err);
 }
 
-/* Choose a token, put it into the text and show that. */
-static int choose(run *r, const float *logits, int32_t *id)
+/* Choose a token, put it into the text and show that. n_guessed: tokens fed that may be taken back. */
+static int choose(run *r, const float *logits, size_t n_guessed, int32_t *id)
 {
     const double start = console_now_ms();
-    *id = bamba_sample(r->sampler, logits);
-    bamba_sampler_accept(r->sampler, *id);
+    const size_t place = r->out.n_ids;
+    bamba_sampler *sampler = place < r->back.strict_until ? r->strict : r->sampler;
+
+    if (backtrack_apply(&r->back, place, logits, (size_t)r->setup.info.n_vocab, r->open_logits))
+        logits = r->open_logits;
+    *id = bamba_sample(sampler, logits);
+    accept(r, id, 1);
     r->times.sampling += console_now_ms() - start;
 
-    const bamba_status status = generation_put(&r->out, *id, bamba_session_room(r->setup.session));
+    const bamba_status status = generation_put(&r->out, *id, bamba_session_room(r->setup.session)
+                                                             + n_guessed);
     if (status != BAMBA_OK) return fail_generation(status);
     return show(r);
 }
 
-static int generate(run *r, const float *logits)
+/* Feed the token with the guesses behind it; logits: of each of them. */
+static int feed_chosen(run *r, int32_t id, const float **logits, double *ms)
 {
+    const bool  is_limited = r->out.limit >= 0;
+    size_t      room = bamba_session_room(r->setup.session) - 1;
+    int32_t     tokens[1 + SPECULATION_MOST] = { id };
     bamba_error err = { BAMBA_OK, "" };
-    int32_t id;
 
-    if (r->out.limit == 0) return EXIT_SUCCESS;
-    for (;;) {
-        if (console_interrupted()) return EXIT_INTERRUPTED;
-        const int code = choose(r, logits, &id);
-        if (code != EXIT_SUCCESS || r->out.end != GENERATION_RUNNING) return code;
+    if (is_limited && (size_t)r->out.limit - r->out.n_ids - 1 < room)
+        room = (size_t)r->out.limit - r->out.n_ids - 1;   /* one more is chosen behind the last guess */
+    bamba_status status = speculation_guess(&r->guesses, id, room, &err);
+    const size_t n = 1 + (size_t)r->guesses.n;
+    memcpy(tokens + 1, r->guesses.guess, (n - 1) * sizeof *tokens);
 
-        const double start = console_now_ms();
-        const bamba_status status = bamba_feed(r->setup.engine, r->setup.session, &id, 1, &logits,
-                                               &err);
-        r->times.eval += console_now_ms() - start;
-        r->times.n_eval += status == BAMBA_OK;
-        if (status == BAMBA_ERR_CANCELLED) return EXIT_INTERRUPTED;
+    const double start = console_now_ms();
+    bamba_feed_item item = { .session = r->setup.session, .tokens = tokens, .n = n, .n_logits = n };
+    if (status == BAMBA_OK) status = bamba_feed_batch(r->setup.engine, &item, 1, &err);
+    *logits = item.logits;
+    *ms = console_now_ms() - start;
+    r->times.eval += *ms;
+    if (status == BAMBA_OK) return EXIT_SUCCESS;
+    return status == BAMBA_ERR_CANCELLED ? EXIT_INTERRUPTED : console_fail_library(status, &err);
+}
+
+/* Choose tokens from the rows of logits, as long as they are the guesses; then the session forgets
+   the guesses that are not. *id: the last one chosen. */
+static int choose_all(run *r, const float *logits, double ms, int32_t *id)
+{
+    speculation *g = &r->guesses;
+    const size_t V = (size_t)r->setup.info.n_vocab;
+    bamba_error  err = { BAMBA_OK, "" };
+    int          row = 0, code;
+
+    for (;; row++) {
+        code = choose(r, logits + (size_t)row * V, (size_t)(g->n - row), id);
+        if (code != EXIT_SUCCESS || row == g->n || r->out.end != GENERATION_RUNNING
+            || r->out.is_banned || *id != g->guess[row]) break;
+        const bamba_status status = speculation_accept(g, id, 1, &err);
         if (status != BAMBA_OK) return console_fail_library(status, &err);
     }
+    r->times.n_eval += 1 + (size_t)row;
+    speculation_learn(g, row, ms);
+    if (row == g->n || code != EXIT_SUCCESS) return code;
+    const bamba_status status = bamba_session_rewind(
+        r->setup.engine, r->setup.session,
+        bamba_session_position(r->setup.session) - (size_t)(g->n - row), &err);
+    return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
+}
+
+/* ---- going back ---- */
+
+/* Let samplers and guesses know of the tokens that are left, and of no others. */
+static int tell_again(run *r)
+{
+    bamba_sampler_state state;
+    const size_t        n_session = r->n_before;
+    bamba_error         err = { BAMBA_OK, "" };
+    const int32_t      *tokens = bamba_session_tokens(r->setup.session);
+
+    bamba_sampler_get_state(r->sampler, &state);
+    bamba_sampler_reset(r->sampler, 0);
+    bamba_sampler_set_state(r->sampler, &state);
+    if (r->strict) {
+        bamba_sampler_get_state(r->strict, &state);
+        bamba_sampler_reset(r->strict, 0);
+        bamba_sampler_set_state(r->strict, &state);
+    }
+    accept(r, tokens, n_session + r->n_prompt);
+    accept(r, r->out.ids, r->out.n_ids);
+    if (!r->guesses.lookup) return EXIT_SUCCESS;
+    bamba_speculator_free(r->guesses.lookup);
+    r->guesses.lookup = NULL;
+    bamba_status status = bamba_speculator_create(&r->guesses.lookup, &err);
+    if (status == BAMBA_OK)
+        status = speculation_accept(&r->guesses, tokens, n_session + r->n_prompt, &err);
+    if (status == BAMBA_OK && r->out.n_ids > 1)           /* the last one is told when it is fed */
+        status = speculation_accept(&r->guesses, r->out.ids, r->out.n_ids - 1, &err);
+    return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
+}
+
+/* Take back all tokens from number `place` on, and choose another one there. */
+static int go_back(run *r, size_t place, int32_t *id)
+{
+    bamba_session *s = r->setup.session;
+    const size_t   position = r->n_before + r->n_prompt + place - 1;    /* before the token before it */
+    bamba_error    err = { BAMBA_OK, "" };
+    const float   *logits;
+
+    generation_cut(&r->out, place);
+    const int32_t last = bamba_session_tokens(s)[position];
+    bamba_status  status = bamba_session_rewind(r->setup.engine, s, position, &err);
+    if (status == BAMBA_OK) status = bamba_feed(r->setup.engine, s, &last, 1, &logits, &err);
+    if (status == BAMBA_ERR_CANCELLED) return EXIT_INTERRUPTED;
+    if (status != BAMBA_OK) return console_fail_library(status, &err);
+    const int code = tell_again(r);
+    return code == EXIT_SUCCESS ? choose(r, logits, 0, id) : code;
+}
+
+/* Go back while a banned text or a circle stands at the end. */
+static int leave_bad_ways(run *r, int32_t *id)
+{
+    enum { MOST_LOOPS = 16 };             /* twice as long each time */
+    int code = EXIT_SUCCESS;
+
+    while (code == EXIT_SUCCESS) {
+        const size_t n = r->out.n_ids;
+        size_t       place = n;
+        if (r->out.is_banned) {
+            place = generation_banned_token(&r->out);
+            if (!backtrack_ban(&r->back, place, r->out.ids[place]))
+                return console_fail("--ban: too many tokens are banned at one place of the text");
+            r->back.n_bans++;
+        } else if (r->strict && r->out.end == GENERATION_RUNNING && r->back.n_loops < MOST_LOOPS
+                   && n > r->back.strict_until && (place = loops_find(r->out.ids, n)) < n) {
+            r->back.strict_until = n + ((size_t)LOOPS_LONGEST << r->back.n_loops++);
+        }
+        if (place == n) return EXIT_SUCCESS;
+        code = go_back(r, place, id);
+    }
+    return code;
+}
+
+static int generate(run *r, const float *logits)
+{
+    int32_t id;
+    double  ms;
+
+    if (r->out.limit == 0) return EXIT_SUCCESS;
+    int code = choose(r, logits, 0, &id);
+    if (code == EXIT_SUCCESS) code = leave_bad_ways(r, &id);
+    while (code == EXIT_SUCCESS && r->out.end == GENERATION_RUNNING) {
+        if (console_interrupted()) return EXIT_INTERRUPTED;
+        code = feed_chosen(r, id, &logits, &ms);
+        if (code == EXIT_SUCCESS) code = choose_all(r, logits, ms, &id);
+        if (code == EXIT_SUCCESS) code = leave_bad_ways(r, &id);
+    }
+    return code;
+}
+
+/* Write the session: where it ends the last token that was chosen has not been fed. */
+static int save(const run *r)
+{
+    const bool has_chosen = r->out.n_ids > 0;
+
+    if (!r->flags->save) return EXIT_SUCCESS;
+    return resume_save(r->setup.session, r->flags->save,
+                       has_chosen ? r->out.ids[r->out.n_ids - 1] : -1, &r->sampling, r->sampler);
 }
 
 /* ---- reporting ---- */
@@ -231,14 +504,33 @@ static const char *format_seed(const run *r, char *out, size_t size)
     return out;
 }
 
+static const char *format_cached(const run *r, char *out, size_t size)
+{
+    *out = '\0';
+    if (r->cache) snprintf(out, size, ", %zu of them from the cache", r->n_cached);
+    return out;
+}
+
+static const char *format_guesses(const run *r, char *out, size_t size)
+{
+    const speculation *g = &r->guesses;
+
+    *out = '\0';
+    if (g->most > 0)
+        snprintf(out, size, ", %zu of %zu guesses right in %zu passes", g->n_right, g->n_guessed,
+                 g->n_passes);
+    return out;
+}
+
 static void print_summary(const run *r)
 {
     const times *t = &r->times;
-    char seed[40];
+    char seed[40], cached[60], guesses[90];
 
-    console_say("%sprompt: %zu tokens, %.1f per second; text: %zu tokens, %.1f per second; end: %s",
+    console_say("%sprompt: %zu tokens, %.1f per second%s; text: %zu tokens, %.1f per second%s; end: %s",
                 format_seed(r, seed, sizeof seed), r->n_prompt, per_second(r->n_prompt, t->prompt),
-                r->out.n_ids, per_second(t->n_eval, t->eval), generation_end_name(r->out.end));
+                format_cached(r, cached, sizeof cached), r->out.n_ids, per_second(t->n_eval, t->eval),
+                format_guesses(r, guesses, sizeof guesses), generation_end_name(r->out.end));
 }
 
 static void print_times(const run *r)
@@ -256,6 +548,9 @@ static void print_times(const run *r)
                 per_second(r->n_prompt, t->prompt));
     console_say("eval time        = %10.2f ms / %5zu runs   (%8.2f ms per token, %8.2f tokens "
                 "per second)", t->eval, t->n_eval, per_run, per_second(t->n_eval, t->eval));
+    if (r->guesses.most > 0)
+        console_say("guesses          = %zu right of %zu in %zu passes", r->guesses.n_right,
+                    r->guesses.n_guessed, r->guesses.n_passes);
     console_say("sampling time    = %10.2f ms / %5zu runs", t->sampling, r->out.n_ids);
     console_say("total time       = %10.2f ms / %5zu tokens", t->total,
                 r->n_prompt + t->n_eval);
@@ -278,6 +573,12 @@ static int print_json(const run *r)
 
     json_add_uint(&timings, "n_prompt", r->n_prompt);
     json_add_uint(&timings, "n_eval", t->n_eval);
+    if (r->cache) json_add_uint(&timings, "n_cached", r->n_cached);
+    if (r->guesses.most > 0) {
+        json_add_uint(&timings, "n_passes", r->guesses.n_passes);
+        json_add_uint(&timings, "n_guessed", r->guesses.n_guessed);
+        json_add_uint(&timings, "n_right", r->guesses.n_right);
+    }
     json_add_fixed(&timings, "load_ms", t->load, 3);
     json_add_fixed(&timings, "prompt_ms", t->prompt, 3);
     json_add_fixed(&timings, "eval_ms", t->eval, 3);
@@ -322,6 +623,7 @@ static int run_prompt(run *r)
     if (status != BAMBA_OK) return fail_generation(status);
     r->times.total = console_now_ms() - start;
     if (show(r) != EXIT_SUCCESS || end_output(r) != EXIT_SUCCESS) return EXIT_FAILURE;
+    if (save(r) != EXIT_SUCCESS) return EXIT_FAILURE;
     code = console_finish(code);
     if (code == EXIT_FAILURE) return code;
     if (f->perf || args_verbose()) print_times(r);
@@ -338,17 +640,26 @@ static int generate_text(const command *self, const flags *f)
     int code = option_texts_read(&r.stops, self, "--stop", &f->stops, f->escapes);
     r.out.stops = r.stops.items;
     r.out.n_stops = r.stops.n;
+    if (code == EXIT_SUCCESS) code = option_texts_read(&r.bans, self, "--ban", &f->bans, f->escapes);
+    r.out.bans = r.bans.items;
+    r.out.n_bans = r.bans.n;
     if (code == EXIT_SUCCESS) code = read_prompt(&r);
     if (code == EXIT_SUCCESS) code = prepare(&r);
     if (code == EXIT_SUCCESS) code = run_prompt(&r);
 
     sampling_free(&r.sampling);
     bamba_sampler_free(r.sampler);
+    bamba_cache_free(r.cache);
+    speculation_close(&r.guesses);
+    free(r.joined);
     if (r.setup.tokenizer) bamba_tokens_free(r.setup.tokenizer, r.prompt_ids);
     generation_free(&r.out);
     setup_close(&r.setup);
     free(r.prompt.bytes);
     option_texts_free(&r.stops);
+    option_texts_free(&r.bans);
+    free(r.open_logits);
+    bamba_sampler_free(r.strict);
     return code;
 }
 
@@ -373,6 +684,25 @@ int cmd_generate(const command *self, int argc, char **argv)
                     "given that cannot be had is an error."),
         ARG_LIST_ROW("--stop", "TEXT", &f.stops, "end before this text; may be repeated",
                      .more = "The text itself is not printed."),
+        ARG_LIST_ROW("--ban", "TEXT", &f.bans, "go back where this text appears, and on without the "
+                     "token it began with; may be repeated"),
+        ARG_FLAG_ROW("--loop-guard", &f.loop_guard, "where the text goes round in circles, go back to "
+                     "the second round, and on with DRY", .more = "Circles of up to 64 tokens, three "
+                     "times over. The last 192 tokens are shown at the end."),
+        ARG_INT_ROW("--lookup, --draft-max", "N", &f.n_lookup, 0, SPECULATION_MOST,
+                    "guess up to N tokens a pass from what followed the last ones before", .usual = "0",
+                    .more = "The text is the same. Guessing stops by itself where it does not pay."),
+        ARG_HEAD("Sessions"),
+        ARG_TEXT_ROW("--save", "FILE", &f.save, "write the session at the end, to go on from",
+                     .more = "With it how tokens are chosen, but for logit biases and sequence "
+                     "breakers."),
+        ARG_TEXT_ROW("--session", "FILE", &f.session, "go on from a saved session, and with -p from "
+                     "a text behind it", .more = "Options that say how tokens are chosen change what "
+                     "was saved; without them the text is the one that would have gone on."),
+        ARG_TEXT_ROW("--cache", "DIR", &f.cache, "keep states of prompts in a directory, and go on "
+                     "from the longest beginning that is there"),
+        ARG_NUMBER_ROW(ARG_INT64, "--cache-bytes", "N", &f.cache_bytes, 0, 0x1p62,
+                       "most bytes of it", .usual = "4294967296"),
         SAMPLING_ROWS(&f.sampling),
         ARG_HEAD("Output"),
         ARG_UNFLAG_ROW("--no-display-prompt", &f.show_prompt, "print only what is generated"),
@@ -388,6 +718,7 @@ int cmd_generate(const command *self, int argc, char **argv)
     int code = args_read(self, args, argc, argv);
     if (code == ARGS_READ) code = generate_text(self, &f);
     free(f.stops.items);
+    free(f.bans.items);
     sampling_free_flags(&f.sampling);
     setup_free_flags(&f.setup);
     return code;

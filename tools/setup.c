@@ -115,7 +115,8 @@ int setup_open_model(setup *s, const setup_flags *f)
     bamba_status status = bamba_model_open(&s->model, s->dir, &o, &err);
     if (status == BAMBA_OK) status = bamba_model_info_get(s->model, &s->info);
     console_progress_clear();
-    return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
+    if (status != BAMBA_OK) return console_fail_library(status, &err);
+    return adapters_open(&s->adapter, s->model, &f->adapter);
 }
 
 size_t setup_fitting(const setup *s, size_t most)
@@ -162,13 +163,12 @@ int setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used
     e.cancel = console_cancel;
     e.progress = show_feeding;
     e.progress_context = reading;
-    const int code = adapters_open(&s->adapter, s->model, &f->adapter);
-    if (code != EXIT_SUCCESS) return code;
     o.n_context = n_context;
     o.adapters = s->adapter.use;
     o.n_adapters = s->adapter.n;
+    o.n_rewind = s->n_rewind;
     bamba_status status = bamba_engine_create(&s->engine, s->model, &e, &err);
-    if (status == BAMBA_OK) status = bamba_session_create(&s->session, s->model, &o, &err);
+    if (status == BAMBA_OK && !s->session) status = bamba_session_create(&s->session, s->model, &o, &err);
     return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
 }
 

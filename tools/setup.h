@@ -83,10 +83,11 @@ typedef struct setup {
     bamba_engine     *engine;
     bamba_session    *session;
     type_rules        rules;
+    size_t            n_rewind;           /* of the session to be created */
     adapters          adapter;
 } setup;
 
-#define SETUP { NULL, "", NULL, BAMBA_MODEL_INFO, NULL, NULL, NULL, { NULL, 0 }, { NULL, 0 } }
+#define SETUP { NULL, "", NULL, BAMBA_MODEL_INFO, NULL, NULL, NULL, { NULL, 0 }, 0, { NULL, 0 } }
 
 /* The types that words of setup_kv_types and setup_state_types stand for. */
 bamba_type setup_kv_type(int word);
@@ -103,7 +104,7 @@ int  setup_locate(const char *name, char *dir, size_t size);
    done. */
 void setup_begin_prompt(size_t n);
 int  setup_open_tokenizer(setup *s, const setup_flags *f);
-int  setup_open_model(setup *s, const setup_flags *f);
+int  setup_open_model(setup *s, const setup_flags *f);       /* and its adapters */
 
 /* The options that the flags make, for a model that is opened otherwise; they point into s and f. */
 int  setup_model_options(setup *s, const setup_flags *f, bamba_model_options *o);
@@ -111,9 +112,9 @@ int  setup_model_options(setup *s, const setup_flags *f, bamba_model_options *o)
 /* Free what reading the options allocated. */
 void setup_free_flags(setup_flags *f);
 
-/* Create an engine for up to n_logits rows of logits a call, and a session of n_context tokens, with
-   the flags' adapters.
-   Fails if the state of n_used tokens does not fit into free memory. */
+/* Create an engine for up to n_logits rows of logits a call, and, unless there is one, a session of
+   n_context tokens with the flags' adapters. Fails if the state of n_used tokens does not fit into
+   free memory. */
 int  setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used,
                   int n_logits);
 void setup_close(setup *s);

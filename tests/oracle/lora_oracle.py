@@ -26,8 +26,11 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM
 
 import checkpoints
+import falcon_h1_family
+import granite_family
 import hugging
 import llama_family
+import mamba1_family
 import mamba2_family
 from engine import Adapter, Engine, Library, Model, Session, cut
 
@@ -59,8 +62,10 @@ class BambaFamily:
 GROUPS = {
     "bamba": (BambaFamily, (), ("conv1d",), "embed_tokens"),
     "llama": (llama_family, ("default",), (), "embed_tokens"),
+    "falcon-h1": (falcon_h1_family, (), ("conv1d", "out_proj"), "embed_tokens"),
+    "mamba1": (mamba1_family, ("transformers",), ("conv1d", "out_proj"), "embeddings"),
     "mamba2": (mamba2_family, ("transformers", False), ("conv1d", "out_proj"), "embeddings"),
-}
+} | {"granite-" + kind: (granite_family, (kind,), ("conv1d",), "embed_tokens") for kind in granite_family.KINDS}
 
 
 # ------------------------------------------------------------------------------------------- adapters

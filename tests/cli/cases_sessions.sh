@@ -1,0 +1,95 @@
+# cases_sessions.sh - texts that go on: saved sessions, prompts in the cache, guesses.
+
+prompt="Once upon a time there was a fox"
+
+begin "a saved session goes on as it would have"
+for how in "--temp 0" "-s 7 --temp 0.9 --top-k 30 --repeat-penalty 1.1" "-s 7 --dry-multiplier 0.8"; do
+run 0 generate -m "$model" -p "$prompt" -n 60 --ignore-eos $how --no-display-prompt
+cp out whole
+run 0 generate -m "$model" -p "$prompt" -n 20 --ignore-eos $how --no-display-prompt --save session
+head -c -1 out > parts                    # the newline at its end
+run 0 generate -m "$model" --session session -n 40 --ignore-eos -t 1
+cat out >> parts
+cmp -s parts whole || wrong "$how: another text"
+done
+
+begin "a session is saved where it is interrupted by a stop string"
+run 0 generate -m "$model" -p "$prompt" -n 200 -s 3 --stop " the" --save session
+run 0 generate -m "$model" --session session -n 5
+one_line
+
+begin "a text behind a saved session"
+run 0 generate -m "$model" -p "$prompt" -n 3 --temp 0 --save session
+run 0 generate -m "$model" --session session -p " and a crow" -n 5
+grep -q "^ and a crow" out || wrong "the text is not shown"
+run 0 generate -m "$model" -p "$prompt" -n 0 --save session
+run 1 generate -m "$model" --session session -n 5
+err_has "was saved before a token was chosen"
+run 0 generate -m "$model" --session session -p " and a crow" -n 5
+
+begin "what is no session of this model"
+run 1 generate -m "$model" --session "$model/model.safetensors" -n 5
+one_line
+err_has "expected a saved session"
+run 1 generate -m "$model" --session nowhere -n 5
+one_line
+run 1 generate -m "$model" --session session --kv-type bf16 -n 5
+one_line
+err_has "another type of keys and values"
+run 1 generate -m "$model" -p "$prompt" -n 5 --save nowhere/session
+err_has "nowhere/session"
+
+begin "guesses change no text"
+for how in "--temp 0" "-s 4 --temp 0.8"; do
+run 0 generate -m "$model" -p "one two three four, one two three four, one two" -n 120 --ignore-eos $how
+cp out whole
+run 0 generate -m "$model" -p "one two three four, one two three four, one two" -n 120 --ignore-eos $how \
+    --lookup 8
+out_same whole
+err_has "guesses right in"
+run 0 generate -m "$model" -p "one two three four, one two three four, one two" -n 120 --ignore-eos $how \
+    --lookup 31 --json
+grep -q '"n_guessed"' out || wrong "no number of guesses"
+done
+run 0 generate -m "$model" -p "$prompt" -n 40 --ignore-eos --temp 0 --lookup 5 --save session
+head -c -1 out > parts
+run 0 generate -m "$model" --session session -n 40 --ignore-eos
+cat out >> parts
+run 0 generate -m "$model" -p "$prompt" -n 80 --ignore-eos --temp 0
+cmp -s parts out || wrong "a session saved after guesses goes on otherwise"
+
+begin "a prompt from the cache"
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    printf 'The %s. fox and the crow went to the well, and the crow said nothing at all. ' "$i"
+done > long
+run 0 generate -m "$model" -f long -n 20 -s 1
+cp out whole
+run 0 generate -m "$model" -f long -n 20 -s 1 --cache states
+err_has "0 of them from the cache"
+out_same whole
+run 0 generate -m "$model" -f long -n 20 -s 1 --cache states
+! grep -q " 0 of them from the cache" err || wrong "nothing came from the cache"
+out_same whole
+run 2 generate -m "$model" -p "$prompt" --cache states --session session
+
+begin "banned texts do not appear"
+for how in "--temp 0" "-s 1" "-s 2" "-s 3 --lookup 6"; do
+run 0 generate -m "$model" -p "Once upon a time there was a king" -n 90 --ignore-eos $how \
+    --no-display-prompt --ban " the" --ban king --ban "said"
+! grep -q " the\|king\|said" out || wrong "$how: a banned text"
+[ "$(wc -w < out)" -gt 20 ] || wrong "$how: hardly any text"
+done
+run 0 generate -m "$model" -p "$prompt" -n 60 --temp 0 --ignore-eos
+cp out whole
+run 0 generate -m "$model" -p "$prompt" -n 60 --temp 0 --ignore-eos --ban "a text that never comes"
+out_same whole
+wrong_use "--ban" generate -m "$model" -p "$prompt" --ban ""
+
+begin "a text does not go round in circles"
+run 0 generate -m "$model" -p "$prompt" -n 400 --temp 0 --ignore-eos --no-display-prompt --loop-guard
+[ "$(wc -w < out)" -gt 100 ] || wrong "hardly any text"
+n=$(tr -s ' \n' '\n\n' < out | awk '{ w[NR] = $0 } END {
+    for (p = 1; p <= 20; p++) for (i = 4 * p; i <= NR; i++) {
+        for (j = 0; j < 3 * p && w[i - j] == w[i - j - p]; j++);
+        if (j == 3 * p && 4 * p >= 24) { print p; exit } } }')
+[ -z "$n" ] || wrong "the same $n words four times over"
