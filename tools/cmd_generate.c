@@ -188,6 +188,8 @@ static int open_session(run *r, sampling_flags *how)
     if (!f->session) return EXIT_SUCCESS;
     o.n_context = (size_t)f->n_context;
     o.n_rewind = r->setup.n_rewind;
+    o.adapters = r->setup.adapter.use;
+    o.n_adapters = r->setup.adapter.n;
     const bamba_status status = bamba_session_open(&r->setup.session, r->setup.model, f->session, &o,
                                                    &err);
     if (status != BAMBA_OK) return console_fail_library(status, &err);
@@ -499,6 +501,7 @@ int cmd_generate(const command *self, int argc, char **argv)
                 .show_prompt = true, .escapes = true };
     const arg args[] = {
         SETUP_MODEL_ROW(&f.setup),
+        ADAPTERS_ROW(&f.setup.adapter),
         ARG_TEXT_ROW("-p, --prompt", "TEXT", &f.prompt, "text to continue"),
         ARG_TEXT_ROW("-f, --file", "FILE", &f.file, "read it from a file, - for standard input",
                      .usual = "standard input", .more = "One newline at the end is not part of "

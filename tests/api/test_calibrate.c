@@ -166,7 +166,7 @@ static void check_first_input(const bb_container *f)
                 sum[d] += pow(value_of(embed, row + d) * value_of(norm, d), 2) / (squares / (double)D);
         }
     for (size_t d = 0; d < D; d++) {
-        const double mean = sum[d] / (4 * N);
+        const double mean = sum[d] / (SEEN * N);
         assert_true(fabs(value_of(got, d) - mean) <= 0.01 * mean + 1e-6);
     }
     free(sum);
