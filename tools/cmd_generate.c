@@ -5,9 +5,11 @@
  */
 #include "commands.h"
 
+#include "backtrack.h"
 #include "console.h"
 #include "generation.h"
 #include "json.h"
+#include "loops.h"
 #include "option_texts.h"
 #include "resume.h"
 #include "sampling.h"
@@ -28,7 +30,8 @@ typedef struct flags {
     const char    *prompt, *file, *session, *save, *cache;
     int            n_predict, n_context, n_lookup;
     int64_t        cache_bytes;
-    arg_list       stops;
+    arg_list       stops, bans;
+    bool           loop_guard;
     bool           escapes, show_prompt, special, json, perf;
 } flags;
 
@@ -47,8 +50,11 @@ typedef struct run {
     bamba_cache          *cache;
     size_t                n_before, n_cached;         /* tokens of the session file; that the cache had */
     speculation           guesses;
+    backtrack             back;
+    bamba_sampler        *strict;         /* with DRY, for a while after a circle; NULL: no guard */
+    float                *open_logits;    /* [n_vocab] without banned tokens */
     text_buffer           prompt;
-    option_texts          stops;
+    option_texts          stops, bans;
     int32_t              *prompt_ids;     /* made by the tokenizer */
     int32_t              *joined;         /* a token that was to be fed, and prompt_ids */
     const int32_t        *fed;            /* one of them, or the begin token for an empty prompt */
@@ -198,6 +204,26 @@ static int open_cache(run *r)
     return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
 }
 
+/* What a text needs that may be taken back in part: room for logits, and for circles a sampler that
+   leaves them. */
+static int prepare_going_back(run *r)
+{
+    sampling strict = r->sampling;
+
+    r->open_logits = malloc((size_t)r->setup.info.n_vocab * sizeof *r->open_logits);
+    if (!r->open_logits) return console_fail("out of memory");
+    if (!r->flags->loop_guard) return EXIT_SUCCESS;
+    r->out.n_open = LOOPS_TIMES * LOOPS_LONGEST;
+    strict.options.dry_multiplier = 2.0f * strict.options.dry_multiplier + 1.0f;
+    strict.options.dry_base = 1.75f;
+    strict.options.dry_allowed_length = 2;
+    strict.options.dry_penalty_last_n = 4 * LOOPS_TIMES * LOOPS_LONGEST;
+    strict.options.dry_breakers = (const char *const[]){ "" };        /* circles go through any text */
+    strict.options.n_dry_breakers = 0;
+    strict.options.stages = NULL;                     /* all of them, DRY too */
+    return sampling_create(&r->strict, &strict, &r->setup);
+}
+
 static int prepare(run *r)
 {
     enum { REWIND = 64 };                 /* for guesses, and for what is saved */
@@ -207,7 +233,7 @@ static int prepare(run *r)
     bamba_error err = { BAMBA_OK, "" };
 
     if (f->session && f->cache) return args_wrong(r->self, "either --session or --cache, not both");
-    if (f->n_lookup > 0 || f->save) r->setup.n_rewind = REWIND;
+    if (f->n_lookup > 0 || f->save || f->loop_guard || r->out.n_bans > 0) r->setup.n_rewind = REWIND;
     if (speculation_open(&r->guesses, f->n_lookup, &err) != BAMBA_OK)
         return console_fail_library(err.code, &err);
 
@@ -228,6 +254,7 @@ static int prepare(run *r)
     if (code == EXIT_SUCCESS) code = open_cache(r);
     if (code != EXIT_SUCCESS) return code;
     code = sampling_create(&r->sampler, &r->sampling, &r->setup);
+    if (code == EXIT_SUCCESS) code = prepare_going_back(r);
     r->times.load = console_now_ms() - start;
     return code;
 }
@@ -250,6 +277,14 @@ static int show(run *r)
     return console_flush();
 }
 
+static void accept(run *r, const int32_t *ids, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        bamba_sampler_accept(r->sampler, ids[i]);
+        if (r->strict) bamba_sampler_accept(r->strict, ids[i]);
+    }
+}
+
 /* Let those who look at the text so far know of tokens that are not part of the one to come. */
 static int take_tokens(run *r, const int32_t *ids, size_t n)
 {
@@ -257,7 +292,7 @@ static int take_tokens(run *r, const int32_t *ids, size_t n)
     bamba_status status = generation_skip(&r->out, ids, n);
 
     if (status != BAMBA_OK) return fail_generation(status);
-    for (size_t i = 0; i < n; i++) bamba_sampler_accept(r->sampler, ids[i]);
+    accept(r, ids, n);
     status = speculation_accept(&r->guesses, ids, n, &err);
     return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
 }
@@ -288,8 +323,13 @@ static int feed_prompt(run *r, const float **logits)
 static int choose(run *r, const float *logits, size_t n_guessed, int32_t *id)
 {
     const double start = console_now_ms();
-    *id = bamba_sample(r->sampler, logits);
-    bamba_sampler_accept(r->sampler, *id);
+    const size_t place = r->out.n_ids;
+    bamba_sampler *sampler = place < r->back.strict_until ? r->strict : r->sampler;
+
+    if (backtrack_apply(&r->back, place, logits, (size_t)r->setup.info.n_vocab, r->open_logits))
+        logits = r->open_logits;
+    *id = bamba_sample(sampler, logits);
+    accept(r, id, 1);
     r->times.sampling += console_now_ms() - start;
 
     const bamba_status status = generation_put(&r->out, *id, bamba_session_room(r->setup.session)
@@ -334,7 +374,7 @@ static int choose_all(run *r, const float *logits, double ms, int32_t *id)
     for (;; row++) {
         code = choose(r, logits + (size_t)row * V, (size_t)(g->n - row), id);
         if (code != EXIT_SUCCESS || row == g->n || r->out.end != GENERATION_RUNNING
-            || *id != g->guess[row]) break;
+            || r->out.is_banned || *id != g->guess[row]) break;
         const bamba_status status = speculation_accept(g, id, 1, &err);
         if (status != BAMBA_OK) return console_fail_library(status, &err);
     }
@@ -347,6 +387,79 @@ static int choose_all(run *r, const float *logits, double ms, int32_t *id)
     return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
 }
 
+/* ---- going back ---- */
+
+/* Let samplers and guesses know of the tokens that are left, and of no others. */
+static int tell_again(run *r)
+{
+    bamba_sampler_state state;
+    const size_t        n_session = r->n_before;
+    bamba_error         err = { BAMBA_OK, "" };
+    const int32_t      *tokens = bamba_session_tokens(r->setup.session);
+
+    bamba_sampler_get_state(r->sampler, &state);
+    bamba_sampler_reset(r->sampler, 0);
+    bamba_sampler_set_state(r->sampler, &state);
+    if (r->strict) {
+        bamba_sampler_get_state(r->strict, &state);
+        bamba_sampler_reset(r->strict, 0);
+        bamba_sampler_set_state(r->strict, &state);
+    }
+    accept(r, tokens, n_session + r->n_prompt);
+    accept(r, r->out.ids, r->out.n_ids);
+    if (!r->guesses.lookup) return EXIT_SUCCESS;
+    bamba_speculator_free(r->guesses.lookup);
+    r->guesses.lookup = NULL;
+    bamba_status status = bamba_speculator_create(&r->guesses.lookup, &err);
+    if (status == BAMBA_OK)
+        status = speculation_accept(&r->guesses, tokens, n_session + r->n_prompt, &err);
+    if (status == BAMBA_OK && r->out.n_ids > 1)           /* the last one is told when it is fed */
+        status = speculation_accept(&r->guesses, r->out.ids, r->out.n_ids - 1, &err);
+    return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
+}
+
+/* Take back all tokens from number `place` on, and choose another one there. */
+static int go_back(run *r, size_t place, int32_t *id)
+{
+    bamba_session *s = r->setup.session;
+    const size_t   position = r->n_before + r->n_prompt + place - 1;    /* before the token before it */
+    bamba_error    err = { BAMBA_OK, "" };
+    const float   *logits;
+
+    generation_cut(&r->out, place);
+    const int32_t last = bamba_session_tokens(s)[position];
+    bamba_status  status = bamba_session_rewind(r->setup.engine, s, position, &err);
+    if (status == BAMBA_OK) status = bamba_feed(r->setup.engine, s, &last, 1, &logits, &err);
+    if (status == BAMBA_ERR_CANCELLED) return EXIT_INTERRUPTED;
+    if (status != BAMBA_OK) return console_fail_library(status, &err);
+    const int code = tell_again(r);
+    return code == EXIT_SUCCESS ? choose(r, logits, 0, id) : code;
+}
+
+/* Go back while a banned text or a circle stands at the end. */
+static int leave_bad_ways(run *r, int32_t *id)
+{
+    enum { MOST_LOOPS = 16 };             /* twice as long each time */
+    int code = EXIT_SUCCESS;
+
+    while (code == EXIT_SUCCESS) {
+        const size_t n = r->out.n_ids;
+        size_t       place = n;
+        if (r->out.is_banned) {
+            place = generation_banned_token(&r->out);
+            if (!backtrack_ban(&r->back, place, r->out.ids[place]))
+                return console_fail("--ban: too many tokens are banned at one place of the text");
+            r->back.n_bans++;
+        } else if (r->strict && r->out.end == GENERATION_RUNNING && r->back.n_loops < MOST_LOOPS
+                   && n > r->back.strict_until && (place = loops_find(r->out.ids, n)) < n) {
+            r->back.strict_until = n + ((size_t)LOOPS_LONGEST << r->back.n_loops++);
+        }
+        if (place == n) return EXIT_SUCCESS;
+        code = go_back(r, place, id);
+    }
+    return code;
+}
+
 static int generate(run *r, const float *logits)
 {
     int32_t id;
@@ -354,10 +467,12 @@ static int generate(run *r, const float *logits)
 
     if (r->out.limit == 0) return EXIT_SUCCESS;
     int code = choose(r, logits, 0, &id);
+    if (code == EXIT_SUCCESS) code = leave_bad_ways(r, &id);
     while (code == EXIT_SUCCESS && r->out.end == GENERATION_RUNNING) {
         if (console_interrupted()) return EXIT_INTERRUPTED;
         code = feed_chosen(r, id, &logits, &ms);
         if (code == EXIT_SUCCESS) code = choose_all(r, logits, ms, &id);
+        if (code == EXIT_SUCCESS) code = leave_bad_ways(r, &id);
     }
     return code;
 }
@@ -523,6 +638,9 @@ static int generate_text(const command *self, const flags *f)
     int code = option_texts_read(&r.stops, self, "--stop", &f->stops, f->escapes);
     r.out.stops = r.stops.items;
     r.out.n_stops = r.stops.n;
+    if (code == EXIT_SUCCESS) code = option_texts_read(&r.bans, self, "--ban", &f->bans, f->escapes);
+    r.out.bans = r.bans.items;
+    r.out.n_bans = r.bans.n;
     if (code == EXIT_SUCCESS) code = read_prompt(&r);
     if (code == EXIT_SUCCESS) code = prepare(&r);
     if (code == EXIT_SUCCESS) code = run_prompt(&r);
@@ -537,6 +655,9 @@ static int generate_text(const command *self, const flags *f)
     setup_close(&r.setup);
     free(r.prompt.bytes);
     option_texts_free(&r.stops);
+    option_texts_free(&r.bans);
+    free(r.open_logits);
+    bamba_sampler_free(r.strict);
     return code;
 }
 
@@ -560,6 +681,11 @@ int cmd_generate(const command *self, int argc, char **argv)
                     "given that cannot be had is an error."),
         ARG_LIST_ROW("--stop", "TEXT", &f.stops, "end before this text; may be repeated",
                      .more = "The text itself is not printed."),
+        ARG_LIST_ROW("--ban", "TEXT", &f.bans, "go back where this text appears, and on without the "
+                     "token it began with; may be repeated"),
+        ARG_FLAG_ROW("--loop-guard", &f.loop_guard, "where the text goes round in circles, go back to "
+                     "the second round, and on with DRY", .more = "Circles of up to 64 tokens, three "
+                     "times over. The last 192 tokens are shown at the end."),
         ARG_INT_ROW("--lookup, --draft-max", "N", &f.n_lookup, 0, SPECULATION_MOST,
                     "guess up to N tokens a pass from what followed the last ones before", .usual = "0",
                     .more = "The text is the same. Guessing stops by itself where it does not pay."),
@@ -589,6 +715,7 @@ int cmd_generate(const command *self, int argc, char **argv)
     int code = args_read(self, args, argc, argv);
     if (code == ARGS_READ) code = generate_text(self, &f);
     free(f.stops.items);
+    free(f.bans.items);
     sampling_free_flags(&f.sampling);
     setup_free_flags(&f.setup);
     return code;

@@ -34,21 +34,39 @@ static bamba_status decode(generation *g, const int32_t *ids, size_t n, unsigned
     return status;
 }
 
-/* Move n_safe to where no stop string can begin any more. True if one stands there. */
+/* What stood before a token. */
+typedef struct generation_mark {
+    size_t        n_text;
+    bamba_decoder decoder;
+} generation_mark;
+
+enum { NOTHING, PART, WHOLE };
+
+/* How much of one of n texts stands at byte `at`: PART if the text ends before it does. */
+static int match(const generation *g, size_t at, const char *const *texts, size_t n)
+{
+    const size_t rest = g->n_text - at;
+    int most = NOTHING;
+
+    for (size_t i = 0; i < n; i++) {
+        const size_t length = strlen(texts[i]);
+        if (memcmp(g->text + at, texts[i], length < rest ? length : rest) != 0) continue;
+        if (length <= rest) return WHOLE;
+        most = PART;
+    }
+    return most;
+}
+
+/* Move n_safe to where no stop or banned string can begin any more. True if a stop string stands there. */
 static bool find_stop(generation *g)
 {
-    for (; g->n_safe < g->n_text; g->n_safe++) {
-        const size_t rest = g->n_text - g->n_safe;
-        bool possible = false;
-
-        for (size_t i = 0; i < g->n_stops; i++) {
-            const size_t length = strlen(g->stops[i]);
-            const size_t n = length < rest ? length : rest;
-            if (memcmp(g->text + g->n_safe, g->stops[i], n) != 0) continue;
-            if (n == length) return true;
-            possible = true;
-        }
-        if (possible) return false;
+    for (; g->n_safe < g->n_text && !g->is_banned; g->n_safe++) {
+        const int stop = match(g, g->n_safe, g->stops, g->n_stops);
+        if (stop == WHOLE) return true;
+        const int ban = match(g, g->n_safe, g->bans, g->n_bans);
+        g->is_banned = ban == WHOLE;
+        if (stop == PART || ban == PART) return false;
+        if (g->is_banned) return false;
     }
     return false;
 }
@@ -58,6 +76,28 @@ static void cut_at_stop(generation *g)
     if (g->end == GENERATION_STOP || !find_stop(g)) return;
     g->n_text = g->n_safe;
     g->end = GENERATION_STOP;
+}
+
+/* The token whose text has byte `at`, or comes next. */
+static size_t token_at(const generation *g, size_t at)
+{
+    size_t i = g->n_ids;
+    while (i > 0 && g->mark[i - 1].n_text > at) i--;
+    return i > 0 ? i - 1 : 0;
+}
+
+size_t generation_banned_token(const generation *g) { return token_at(g, g->n_safe); }
+
+void generation_cut(generation *g, size_t n)
+{
+    if (n < g->n_ids) {
+        g->n_text = g->mark[n].n_text;
+        g->decoder = g->mark[n].decoder;
+        g->n_ids = n;
+    }
+    if (g->n_safe > g->n_text) g->n_safe = g->n_text;
+    g->is_banned = false;
+    g->end = GENERATION_RUNNING;
 }
 
 bamba_status generation_skip(generation *g, const int32_t *ids, size_t n)
@@ -80,6 +120,10 @@ bamba_status generation_put(generation *g, int32_t id, size_t room)
     int32_t *ids = grow(g->ids, g->n_ids + 1, &g->id_capacity, sizeof *ids);
     if (!ids) return BAMBA_ERR_MEMORY;
     g->ids = ids;
+    generation_mark *mark = grow(g->mark, g->n_ids + 1, &g->mark_capacity, sizeof *mark);
+    if (!mark) return BAMBA_ERR_MEMORY;
+    g->mark = mark;
+    g->mark[g->n_ids] = (generation_mark){ g->n_text, g->decoder };
     g->ids[g->n_ids++] = id;
 
     if (is_end) g->end = GENERATION_END;
@@ -101,15 +145,30 @@ bamba_status generation_finish(generation *g, generation_end why)
     if (g->end == GENERATION_RUNNING) g->end = why;
     cut_at_stop(g);
     g->n_safe = g->n_text;
+    g->n_open = g->n_bans = 0;
     return BAMBA_OK;
+}
+
+/* Bytes that nothing can take back: tokens that are taken back are so as a whole. */
+static size_t find_certain(const generation *g)
+{
+    size_t certain = g->n_safe;
+
+    if (g->n_bans > 0 && g->n_ids > 0 && certain < g->n_text)
+        certain = g->mark[token_at(g, certain)].n_text;
+    if (g->n_open > 0 && g->n_ids > 0) {
+        const size_t open = g->mark[g->n_ids > g->n_open ? g->n_ids - g->n_open : 0].n_text;
+        if (open < certain) certain = open;
+    }
+    return certain > g->n_taken ? certain : g->n_taken;
 }
 
 const char *generation_take(generation *g, size_t *n)
 {
     const size_t start = g->n_taken;
 
-    *n = g->n_safe - start;
-    g->n_taken = g->n_safe;
+    g->n_taken = find_certain(g);
+    *n = g->n_taken - start;
     return g->text ? g->text + start : "";
 }
 
@@ -124,5 +183,6 @@ const char *generation_end_name(generation_end end)
 void generation_free(generation *g)
 {
     free(g->ids);
+    free(g->mark);
     free(g->text);
 }

@@ -1,6 +1,7 @@
 /* generation.h - from chosen tokens to the text a reader may see, and when it ends.
  *
- * Owns:    decoding as tokens come, stop strings, the reason for the end.
+ * Owns:    decoding as tokens come, stop strings, banned strings, taking tokens back, the reason for the
+ *          end.
  * Not:     choosing tokens (bamba_sample) and feeding them; input and output.
  * Errors:  a bamba_status; the generation must then be freed.
  *
@@ -29,6 +30,9 @@ typedef struct generation {
     const bamba_model     *model;         /* for its end tokens; NULL: no token ends the text */
     const char *const     *stops;         /* [n_stops] texts, none empty           */
     size_t                 n_stops;
+    const char *const     *bans;          /* [n_bans] texts that must not appear, none empty */
+    size_t                 n_bans;
+    size_t                 n_open;        /* the last so many tokens may still be taken back */
     int                    limit;         /* most tokens; negative: any number     */
     bool                   special;       /* special tokens are part of the text   */
 
@@ -38,8 +42,11 @@ typedef struct generation {
     char                  *text;          /* [n_text] UTF-8, without a stop string */
     size_t                 n_text;
     generation_end         end;
+    bool                   is_banned;     /* a banned text has appeared: take tokens back */
 
     /* Inside. */
+    struct generation_mark *mark;         /* [n_ids] what stood before each token */
+    size_t                 mark_capacity;
     size_t                 n_safe;        /* bytes of text that no stop string can take back */
     size_t                 n_taken;
     size_t                 id_capacity, text_capacity;
@@ -47,8 +54,7 @@ typedef struct generation {
 } generation;
 
 #define GENERATION                                                                             \
-    { NULL, NULL, NULL, 0, -1, false, NULL, 0, NULL, 0, GENERATION_RUNNING, 0, 0, 0, 0,        \
-      BAMBA_DECODER }
+    { .limit = -1, .end = GENERATION_RUNNING, .decoder = BAMBA_DECODER }
 
 /* Let the decoder see the tokens of the prompt, whose text is not part of this one. */
 bamba_status generation_skip(generation *g, const int32_t *ids, size_t n);
@@ -56,6 +62,12 @@ bamba_status generation_skip(generation *g, const int32_t *ids, size_t n);
 /* Add the chosen token, which has not been fed; room is what the session can still absorb. Sets
    g->end if the text ends with it. */
 bamba_status generation_put(generation *g, int32_t id, size_t room);
+
+/* The number of the token with which the banned text began. */
+size_t generation_banned_token(const generation *g);
+
+/* Take back all tokens but the first n; n is at least n_ids - n_open, or generation_banned_token. */
+void generation_cut(generation *g, size_t n);
 
 /* No more tokens follow: what might have become a stop string belongs to the text. `why` is the
    reason for the end if there is none yet. */

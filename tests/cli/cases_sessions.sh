@@ -71,3 +71,25 @@ run 0 generate -m "$model" -f long -n 20 -s 1 --cache states
 ! grep -q " 0 of them from the cache" err || wrong "nothing came from the cache"
 out_same whole
 run 2 generate -m "$model" -p "$prompt" --cache states --session session
+
+begin "banned texts do not appear"
+for how in "--temp 0" "-s 1" "-s 2" "-s 3 --lookup 6"; do
+run 0 generate -m "$model" -p "Once upon a time there was a king" -n 90 --ignore-eos $how \
+    --no-display-prompt --ban " the" --ban king --ban "said"
+! grep -q " the\|king\|said" out || wrong "$how: a banned text"
+[ "$(wc -w < out)" -gt 20 ] || wrong "$how: hardly any text"
+done
+run 0 generate -m "$model" -p "$prompt" -n 60 --temp 0 --ignore-eos
+cp out whole
+run 0 generate -m "$model" -p "$prompt" -n 60 --temp 0 --ignore-eos --ban "a text that never comes"
+out_same whole
+wrong_use "--ban" generate -m "$model" -p "$prompt" --ban ""
+
+begin "a text does not go round in circles"
+run 0 generate -m "$model" -p "$prompt" -n 400 --temp 0 --ignore-eos --no-display-prompt --loop-guard
+[ "$(wc -w < out)" -gt 100 ] || wrong "hardly any text"
+n=$(tr -s ' \n' '\n\n' < out | awk '{ w[NR] = $0 } END {
+    for (p = 1; p <= 20; p++) for (i = 4 * p; i <= NR; i++) {
+        for (j = 0; j < 3 * p && w[i - j] == w[i - j - p]; j++);
+        if (j == 3 * p && 4 * p >= 24) { print p; exit } } }')
+[ -z "$n" ] || wrong "the same $n words four times over"

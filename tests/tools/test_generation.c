@@ -196,6 +196,70 @@ static void test_skip(void **state)
     generation_free(&g);
 }
 
+/* A banned text is never shown, whole or in part; taken back, the text goes on from before the token
+   that it began with. */
+static void test_bans(void **unused)
+{
+    static const char *const bans[1] = { "zzz" };
+    char        word[16] = "", shown[sizeof TEXT] = "";
+    const char *ban[1] = { word };
+
+    (void)unused;
+    for (size_t at = 3; at + 8 < sizeof TEXT; at += 7) {  /* any place of the text */
+        generation g = GENERATION;
+        size_t     i = 0;
+
+        memcpy(word, TEXT + at, 6);
+        word[6] = '\0';
+        g.tokenizer = tokenizer;
+        g.bans = ban;
+        g.n_bans = 1;
+        shown[0] = '\0';
+        for (; i < n_ids && !g.is_banned; i++) {
+            assert_int_equal(generation_put(&g, ids[i], 1000), BAMBA_OK);
+            append_taken(&g, shown);
+        }
+        assert_true(g.is_banned);
+        assert_null(strstr(shown, word));
+        const size_t place = generation_banned_token(&g);
+        assert_true(place < i);
+        generation_cut(&g, place);
+        assert_false(g.is_banned);
+        assert_int_equal(g.n_ids, place);
+        assert_true(strlen(shown) <= g.n_text);
+        assert_memory_equal(shown, g.text, strlen(shown));
+        g.bans = bans;                    /* now the same tokens again, to the end */
+        for (i = place; i < n_ids && g.end == GENERATION_RUNNING; i++)
+            assert_int_equal(generation_put(&g, ids[i], 1000), BAMBA_OK);
+        assert_int_equal(generation_finish(&g, GENERATION_INTERRUPT), BAMBA_OK);
+        append_taken(&g, shown);
+        assert_memory_equal(shown, TEXT, strlen(shown));
+        generation_free(&g);
+    }
+}
+
+/* Tokens that may be taken back are not shown. */
+static void test_open(void **unused)
+{
+    generation g = begin(NULL, 0);
+    char       shown[sizeof TEXT] = "";
+
+    (void)unused;
+    g.n_open = 5;
+    for (size_t i = 0; i < n_ids && g.end == GENERATION_RUNNING; i++) {
+        assert_int_equal(generation_put(&g, ids[i], 1000), BAMBA_OK);
+        append_taken(&g, shown);
+        if (g.n_ids > 20) {
+            generation_cut(&g, g.n_ids - 5);
+            assert_memory_equal(shown, g.text, strlen(shown));
+            assert_true(strlen(shown) <= g.n_text);
+            break;
+        }
+    }
+    assert_true(strlen(shown) > 0);
+    generation_free(&g);
+}
+
 static void test_names(void **state)
 {
     (void)state;
@@ -215,6 +279,8 @@ int main(void)
         cmocka_unit_test(test_half_a_stop_string_is_text),
         cmocka_unit_test(test_end_token),
         cmocka_unit_test(test_skip),
+        cmocka_unit_test(test_bans),
+        cmocka_unit_test(test_open),
         cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, open_model, close_model);
