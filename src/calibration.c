@@ -170,13 +170,22 @@ static void make_carries(int n, const float *product, square_matrix m, float *ca
 
 /* -------------------------------------------------------------- the file ----------------- */
 
-/* The sums of what a map reads; NULL if nothing was seen. */
+/* The sums of what a map reads; NULL if it has none. Those of an expert that no row has chosen are
+   zeros: its inputs count alike. */
 static const seen *seen_by(const bamba_calibration *c, int id)
 {
+    const bool  is_head = id == c->engine->model->graph->n_linears - 1;
     const seen *s = &c->map[id];
 
     if (s->square && s->n_rows == 0) s = &c->map[s->source];
-    return s->square && s->n_rows > 0 ? s : NULL;
+    return s->square && (s->n_rows > 0 || !is_head) ? s : NULL;
+}
+
+static bool is_any_seen(const bamba_calibration *c)
+{
+    for (int id = 0; id < c->engine->model->graph->n_linears; id++)
+        if (c->map[id].n_rows > 0) return true;
+    return false;
 }
 
 /* Tensor number n of the file, a map's squares or carries: its name and shape. */
@@ -198,7 +207,8 @@ static bb_status put_squares(const seen *s, int cols, const bb_safetensors_write
     for (int i = 0; i < cols; i += BB_CARRY) {
         float     mean[BB_CARRY];
         const int n = cols - i < BB_CARRY ? cols - i : BB_CARRY;
-        for (int j = 0; j < n; j++) mean[j] = (float)((double)s->square[i + j] / (double)s->n_rows);
+        for (int j = 0; j < n; j++)
+            mean[j] = s->n_rows == 0 ? 1.0f : (float)((double)s->square[i + j] / (double)s->n_rows);
         const bb_status status = bb_safetensors_put(w, index, (uint64_t)i * sizeof(float), mean,
                                                     (size_t)n * sizeof(float), err);
         if (status != BAMBA_OK) return status;
@@ -231,10 +241,11 @@ static bb_status write_file(const bamba_calibration *c, const char *path, bb_ten
     bb_status              status = BAMBA_OK;
     size_t                 n = 0;
 
+    if (!is_any_seen(c))
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "calibration: nothing has been fed");
     for (int id = 0; id < g->n_linears; id++)
         for (int is_carry = 0; seen_by(c, id) && is_carry <= c->has_products; is_carry++, n++)
             describe(c, id, is_carry, name[n], sizeof name[n], &tensor[n]);
-    if (n == 0) return bb_fail(err, BAMBA_ERR_ARGUMENT, "calibration: nothing has been fed");
     BB_TRY(bb_safetensors_create(&w, &c->alloc, path, tensor, n, err));
     n = 0;
     for (int id = 0; id < g->n_linears; id++) {

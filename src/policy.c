@@ -12,8 +12,8 @@ typedef struct bb_rule {
 
 /* ------------------------------------------------------------- the mix behind Q4 -------- */
 
-/* Which layers of n. */
-typedef enum where { ALL, FIRST, LAST, SPREAD } where;
+/* Which layers of n; ATTENTION: the attention of any. */
+typedef enum where { ALL, ATTENTION, FIRST, LAST, SPREAD } where;
 
 /* The projections that Q4 keeps in Q8, beside the embedding and the head, by a part of their names:
    those that lower the divergence most for the bits they take, on a trained hybrid and on a trained
@@ -22,9 +22,14 @@ static const struct { const char *part; where where; bool hybrid, transformer; }
     { "out_proj.",  ALL,    true,  false },
     { "v_proj.",    ALL,    true,  true  },
     { "k_proj.",    ALL,    true,  true  },
+    { "in_proj.",   ATTENTION, true, true },          /* of mamba_ssm: keys and values among others */
     { "in_proj.",   FIRST,  true,  false },
     { "down_proj.", SPREAD, false, true  },
+    { "output_linear.", SPREAD, false, true },        /* a down_proj of Granite's */
+    { "fc2.",       SPREAD, false, true  },           /* a down_proj of mamba_ssm's */
     { "_proj.",     LAST,   false, true  },
+    { "_linear.",   LAST,   false, true  },
+    { "mlp.fc",     LAST,   false, true  },
 };
 
 /* The number behind "layers." in a name; -1 if there is none. */
@@ -38,10 +43,23 @@ static int layer_of(const char *name)
     return n;
 }
 
-/* LAST: a tenth of the layers. SPREAD: the first eighth, the last fifth, and every third between. */
-static bool is_there(where w, int layer, int n)
+static bool is_in_attention(const bb_graph *g, const char *name)
 {
+    for (size_t i = 0; i < g->n_mixers; i++) {
+        const bb_mixer *m = g->mixer[i];
+        if (strcmp(m->kind->name, "attention") == 0 && strncmp(name, m->prefix, strlen(m->prefix)) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* LAST: a tenth of the layers. SPREAD: the first eighth, the last fifth, and every third between. */
+static bool is_there(const bb_policy *p, where w, const char *name)
+{
+    const int layer = layer_of(name), n = p->n_layers;
+
     switch (w) {
+    case ATTENTION: return is_in_attention(p->graph, name);
     case FIRST:  return layer == 0;
     case LAST:   return layer >= n - (n < 10 ? 1 : n / 10);
     case SPREAD: return layer < n / 8 || layer >= n - n / 5 || (layer - n / 8) % 3 == 2;
@@ -54,7 +72,7 @@ static bool is_tender(const bb_policy *p, bb_role role, const char *name)
     if (role != BB_ROLE_PROJECTION) return true;
     for (size_t i = 0; i < sizeof tender / sizeof *tender; i++)
         if ((p->is_hybrid ? tender[i].hybrid : tender[i].transformer) && strstr(name, tender[i].part)
-            && is_there(tender[i].where, layer_of(name), p->n_layers))
+            && is_there(p, tender[i].where, name))
             return true;
     return false;
 }
@@ -74,7 +92,7 @@ bb_status bb_policy_init(bb_policy *p, const bb_allocator *a, const bb_kernels *
     bb_status status = BAMBA_OK;
 
     *p = (bb_policy){ .k = k, .type = type, .is_hybrid = has_states(g), .n_layers = g->n_layers,
-                      .alloc = *a };
+                      .graph = g, .alloc = *a };
     if (n == 0) return BAMBA_OK;
     p->rule = bb_new(a, n, sizeof *p->rule);
     if (!p->rule) return bb_fail(err, BAMBA_ERR_MEMORY, "type rules: out of memory");

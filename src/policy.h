@@ -15,6 +15,7 @@ typedef struct bb_policy {
     bb_type           type;               /* NONE: as stored */
     bool              is_hybrid;          /* some layers have states, if not all */
     int               n_layers;
+    const bb_graph   *graph;              /* the caller's, as long as this asks */
     struct bb_rule   *rule;               /* [n]; the last that matches wins */
     size_t            n;
     struct bb_matcher *matcher;           /* scratch of the thread that binds */

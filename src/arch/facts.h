@@ -17,6 +17,7 @@ typedef struct bb_names {
     const char *mixer_norm;               /* a layer's first block: its norm */
     const char *attention, *mamba1, *mamba2;          /* prefixes; not both kinds of Mamba */
     const char *mlp_norm, *mlp;           /* its second block; NULL: there is none */
+    const char *moe;                      /* experts in the same block, if there are any */
     const char *norm, *head;              /* norm before the head; head unless it is tied */
     const char *const *unused;            /* endings of names of tensors that may be there and are
                                              not needed, ends with NULL; may be NULL */
@@ -26,6 +27,9 @@ typedef struct bb_names {
 typedef struct bb_rope_factors {
     double shorter[BB_ROPE_PAIRS], longer[BB_ROPE_PAIRS];
 } bb_rope_factors;
+
+/* What embeddings, the outputs of mixers and logits are multiplied by; 0: by 1. */
+typedef struct bb_multipliers { double embed, mamba2, attention, mlp, logits; } bb_multipliers;
 
 /* A reader starts from zeros. d_model of the dims is left 0: it is that of the network. */
 typedef struct bb_facts {
@@ -41,10 +45,17 @@ typedef struct bb_facts {
     bb_mamba2_dims    mamba2;
     bb_attention_dims attention;
     bb_mlp_dims       mlp;
+    bb_moe_dims       moe;                /* n_experts 0: there are none */
+    bb_multipliers    times;
     bb_rope_factors   rope;
 } bb_facts;
 
-/* Plan layers of one mixer each, attention or Mamba, and an MLP if the names have one. */
+/* Plan layers of one mixer each, attention or Mamba, and a block of an MLP, and experts, if the
+   names have one. */
 void bb_plan_layers(const bb_facts *f, bb_plan *p);
+
+/* The parts of a plan before its layers and behind them. */
+void bb_plan_front(const bb_facts *f, bb_plan *p);
+void bb_plan_back(const bb_facts *f, bb_plan *p);
 
 #endif

@@ -255,7 +255,7 @@ void bb_key_attention(const bb_json *c, const bb_key_defaults *known, bb_facts *
     a->n_kv_heads = bb_json_int_or(c, "num_key_value_heads", 1, BB_MAX_DIM,
                                    as_queries ? A : known->n_kv_heads);
     a->d_head = bb_json_int_or(c, "head_dim", 1, 4096, D / A);
-    a->bias = bb_json_bool_or(c, "attention_bias", false);
+    a->bias = a->out_bias = bb_json_bool_or(c, "attention_bias", false);
     if (D % A != 0 && !bb_json_has(c, "head_dim"))
         bb_json_fail_key(c, "num_attention_heads", BAMBA_ERR_FORMAT,
                          "expected a divisor of hidden_size = %d, found %d", D, A);
@@ -263,7 +263,7 @@ void bb_key_attention(const bb_json *c, const bb_key_defaults *known, bb_facts *
         bb_json_fail_key(c, "num_key_value_heads", BAMBA_ERR_FORMAT,
                          "expected a divisor of num_attention_heads = %d, found %d", A,
                          a->n_kv_heads);
-    a->rope = read_rope(c, read_rotary(c, known, a->d_head), f->n_context, &f->rope);
+    if (!known->no_rope) a->rope = read_rope(c, read_rotary(c, known, a->d_head), f->n_context, &f->rope);
 }
 
 /* -------------------------------------------------------------- Mamba -------------------- */
@@ -294,6 +294,113 @@ void bb_key_padded_vocabulary(const bb_json *c, bb_facts *f)
     else f->n_rows = (int)rows;
 }
 
+/* -------------------------------------------------------------- Mamba-2 ------------------ */
+
+static const char expanded[] = "mamba_expand * hidden_size";
+
+/* The inner columns: mamba_d_ssm, in a family that has the key, or a multiple of d_model; *what: that
+   in words. */
+static int read_inner(const bb_json *c, int d_ssm, int D, const char **what)
+{
+    const int  expand = bb_json_int_or(c, "mamba_expand", 1, 64, 2);
+    const bool is_null = bb_json_is_member(c, "mamba_d_ssm") && !bb_json_has(c, "mamba_d_ssm");
+
+    *what = d_ssm > 0 && !is_null ? "mamba_d_ssm" : expanded;
+    if (*what != expanded) return bb_json_int_or(c, "mamba_d_ssm", 1, BB_MAX_DIM, d_ssm);
+    if ((int64_t)expand * D <= BB_MAX_DIM) return expand * D;
+    bb_json_fail_key(c, "mamba_expand", BAMBA_ERR_UNSUPPORTED, "%s is above %d", expanded, BB_MAX_DIM);
+    return D;
+}
+
+/* Columns of a head of n_heads. "mamba_d_head" is a number, "auto", or missing. */
+static int head_width(const bb_json *c, const char *what, int d_inner, int n_heads)
+{
+    const bb_json key = bb_json_get(c, "mamba_d_head");
+
+    if (d_inner % n_heads != 0)
+        bb_json_fail_key(c, "mamba_n_heads", BAMBA_ERR_FORMAT,
+                         "expected a divisor of %s = %d, found %d", what, d_inner, n_heads);
+    if (bb_json_is_text(&key)) bb_key_expect(c, "mamba_d_head", "auto");
+    if (!key.node || bb_json_is_text(&key)) return d_inner / n_heads;
+
+    const int d_head = bb_json_int(c, "mamba_d_head", 1, BB_MAX_DIM);
+    if ((int64_t)d_head * n_heads != d_inner)
+        bb_json_fail(&key, BAMBA_ERR_FORMAT, "expected %s / mamba_n_heads = %d / %d, found %d", what,
+                     d_inner, n_heads, d_head);
+    return d_head;
+}
+
+void bb_key_mamba2(const bb_json *c, int d_ssm, bb_facts *f)
+{
+    const char     *what;
+    const int       inner = read_inner(c, d_ssm, f->d_model, &what);
+    const int       H = bb_json_int_or(c, "mamba_n_heads", 1, BB_MAX_DIM, 128);
+    const bool      proj_bias = bb_json_bool_or(c, "mamba_proj_bias", false);
+    bb_mamba2_dims *m = &f->mamba2;
+
+    *m = (bb_mamba2_dims){
+        .n_heads   = H,
+        .d_head    = head_width(c, what, inner, H),
+        .d_state   = bb_json_int_or(c, "mamba_d_state", 1, BB_MAX_DIM, 256),
+        .n_groups  = bb_json_int_or(c, "mamba_n_groups", 1, BB_MAX_DIM, 1),
+        .d_conv    = bb_json_int_or(c, "mamba_d_conv", 1, 64, 4),
+        .conv_bias = bb_json_bool_or(c, "mamba_conv_bias", true),
+        .in_bias   = proj_bias,
+        .out_bias  = proj_bias,
+        .epsilon   = (float)f->epsilon,
+    };
+    if (H % m->n_groups != 0)
+        bb_json_fail_key(c, "mamba_n_groups", BAMBA_ERR_FORMAT,
+                         "expected a divisor of mamba_n_heads = %d, found %d", H, m->n_groups);
+    bb_key_limits(c, "time_step_limit", &m->dt_min, &m->dt_max);
+}
+
+/* -------------------------------------------------------------- multipliers -------------- */
+
+static double check_multiplier(const bb_json *value)
+{
+    const double v = bb_json_value_float(value);
+
+    if (v == 0.0 || !isfinite(v))
+        bb_json_fail(value, BAMBA_ERR_FORMAT, "expected a number that is not 0, found %g", v);
+    return v;
+}
+
+double bb_key_multiplier(const bb_json *config, const char *key)
+{
+    const bb_json value = bb_json_get(config, key);
+    return value.node ? check_multiplier(&value) : 1.0;
+}
+
+void bb_key_multipliers(const bb_json *config, const char *key, int n, double *out)
+{
+    const bb_json list = bb_json_get(config, key);
+
+    for (int i = 0; i < n; i++) out[i] = 1.0;
+    if (!list.node) return;
+    if (!bb_json_is_array(&list) || bb_json_length(&list) != (size_t)n) {
+        bb_json_fail(&list, BAMBA_ERR_FORMAT, "expected a list of %d numbers, found %zu", n,
+                     bb_json_length(&list));
+        return;
+    }
+    for (int i = 0; i < n; i++) {
+        const bb_json element = bb_json_at(&list, (size_t)i);
+        out[i] = check_multiplier(&element);
+    }
+}
+
+void bb_key_granite(const bb_json *c, bb_facts *f)
+{
+    const double residual = bb_key_multiplier(c, "residual_multiplier");
+
+    f->times = (bb_multipliers){
+        .embed = bb_key_multiplier(c, "embedding_multiplier"),
+        .mamba2 = residual, .attention = residual, .mlp = residual,
+        .logits = 1.0 / bb_key_multiplier(c, "logits_scaling"),
+    };
+    f->attention.scale = (float)bb_key_multiplier(c, "attention_multiplier");
+}
+
 /* -------------------------------------------------------------- lists and texts ---------- */
 
 void bb_key_mark(const bb_json *config, const char *key, int n, bool *marked)
@@ -311,6 +418,33 @@ void bb_key_mark(const bb_json *config, const char *key, int n, bool *marked)
         if (v >= 0 && v < n) marked[v] = true;
         else bb_json_fail(&element, BAMBA_ERR_FORMAT,
                           "expected an integer from 0 to %d, found %lld", n - 1, (long long)v);
+    }
+}
+
+void bb_key_layer_kinds(const bb_json *config, int n, bool *is_attention)
+{
+    static const struct { const char *name; bool is_attention; } known[] = {
+        { "mamba", false }, { "linear_attention", false }, { "attention", true },
+        { "full_attention", true },
+    };
+    const char   *key = bb_json_has(config, "layer_types") ? "layer_types" : "layers_block_type";
+    const bb_json list = bb_json_get(config, key);
+    const size_t  count = bb_json_length(&list);
+
+    if (!list.node) return;
+    if (!bb_json_is_array(&list) || count != (size_t)n) {
+        bb_json_fail(&list, BAMBA_ERR_FORMAT, "expected a list of num_hidden_layers = %d names, "
+                     "found %zu", n, count);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const bb_json element = bb_json_at(&list, i);
+        const char   *name = bb_json_value_text(&element, NULL);
+        size_t        k = 0;
+        while (k < 4 && name && strcmp(name, known[k].name) != 0) k++;
+        if (name && k < 4) is_attention[i] = known[k].is_attention;
+        else bb_json_fail(&element, BAMBA_ERR_UNSUPPORTED,
+                          "expected 'mamba' or 'attention', found '%.40s'", name ? name : "");
     }
 }
 

@@ -17,6 +17,7 @@ typedef struct bb_key_defaults {
     double      epsilon;
     double      partial;                  /* share of a head's columns that rotate */
     const char *rotary;                   /* key that says how many; NULL: always all of them */
+    bool        no_rope;                  /* none, whatever is said of rotary positions */
 } bb_key_defaults;
 
 /* The facts of a decoder in transformers' usual words, save its mixers: sizes, norms, the MLP. */
@@ -24,6 +25,22 @@ void bb_key_decoder(const bb_json *config, const bb_key_defaults *known, bb_fact
 
 /* The attention of such a decoder, after bb_key_decoder. */
 void bb_key_attention(const bb_json *config, const bb_key_defaults *known, bb_facts *f);
+
+/* A Mamba-2 mixer under Bamba's keys, after bb_key_decoder. d_ssm: its inner columns if the key
+   mamba_d_ssm is missing; 0: the family has no such key, they are mamba_expand * hidden_size. */
+void bb_key_mamba2(const bb_json *config, int d_ssm, bb_facts *f);
+
+/* Mark the attention layers of n in layer_types, or layers_block_type; absent: all are Mamba. */
+void bb_key_layer_kinds(const bb_json *config, int n, bool *is_attention);
+
+/* A constant factor: finite and not 0; absent or null: 1. */
+double bb_key_multiplier(const bb_json *config, const char *key);
+
+/* Granite's multipliers, after bb_key_attention. */
+void bb_key_granite(const bb_json *config, bb_facts *f);
+
+/* n of them in a list; absent or null: 1. */
+void bb_key_multipliers(const bb_json *config, const char *key, int n, double *out);
 
 /* [lo, hi] with 0 <= lo <= hi, hi maybe infinite; absent or null: [0, inf]. */
 void bb_key_limits(const bb_json *config, const char *key, float *lo, float *hi);

@@ -1,10 +1,10 @@
-/* mamba2.c - pure Mamba-2: one Mamba-2 mixer a layer, no attention, no MLP.
+/* mamba2.c - Mamba-2: one Mamba-2 mixer a layer; in one layout also attention and MLPs.
  *
  * Three layouts: transformers' Mamba2ForCausalLM; mamba_ssm's own config.json, which names no
- * architecture; and Mistral's params.json of Codestral-Mamba, under the name config.json. Widths
+ * architecture and may have layers with attention instead, and an MLP after each mixer; and Mistral's params.json of Codestral-Mamba, under the name config.json. Widths
  * are never filled in: transformers' defaults describe Codestral, mamba_ssm's another model.
  * Source: transformers models/mamba2/{configuration,modeling}_mamba2.py; state-spaces/mamba
- *         models/{config_mamba,mixer_seq_simple}.py, modules/mamba2.py; mistral-inference. */
+ *         models/{config_mamba,mixer_seq_simple}.py, modules/{mamba2,mha,mlp}.py; mistral-inference. */
 #include "arch/keys.h"
 #include "arch/registry.h"
 
@@ -14,7 +14,14 @@
 static const bb_names plain_names = {
     .base = "backbone.",
     .embed = "backbone.embeddings.weight", .embed_alias = "backbone.embedding.weight",
-    .layer = "backbone.layers.%d.", .mixer_norm = "norm.weight", .mamba2 = "mixer.",
+    .layer = "backbone.layers.%d.", .mixer_norm = "norm.weight", .attention = "mixer.", .mamba2 = "mixer.",
+    .norm = "backbone.norm_f.weight", .head = "lm_head.weight",
+};
+static const bb_names hybrid_names = {    /* of mamba_ssm, with MLPs */
+    .base = "backbone.",
+    .embed = "backbone.embeddings.weight", .embed_alias = "backbone.embedding.weight",
+    .layer = "backbone.layers.%d.", .mixer_norm = "norm.weight", .attention = "mixer.", .mamba2 = "mixer.",
+    .mlp_norm = "norm2.weight", .mlp = "mlp.",
     .norm = "backbone.norm_f.weight", .head = "lm_head.weight",
 };
 static const bb_names mistral_names = {
@@ -64,7 +71,7 @@ static void read_transformers(const bb_json *c, bb_facts *f)
         .n_groups  = bb_json_int(c, "n_groups", 1, BB_MAX_DIM),
         .d_conv    = bb_json_int_or(c, "conv_kernel", 1, 64, 4),
         .conv_bias = bb_json_bool_or(c, "use_conv_bias", true),
-        .proj_bias = bb_json_bool_or(c, "use_bias", false),
+        .in_bias   = bb_json_bool_or(c, "use_bias", false),
     };
     if ((int64_t)f->mamba2.n_heads * f->mamba2.d_head != (int64_t)expand * D)
         bb_json_fail_key(c, "num_heads", BAMBA_ERR_FORMAT,
@@ -78,25 +85,77 @@ static void read_transformers(const bb_json *c, bb_facts *f)
 
 /* -------------------------------------------------------------- mamba_ssm ---------------- */
 
-/* Refuse parts of mamba_ssm's module that published Mamba-2 models do not use. */
+/* Refuse parts of mamba_ssm's modules that no published model uses. */
 static void refuse_extras(const bb_json *c, const bb_json *ssm, int d_inner)
 {
-    const bb_json layers = bb_json_get(c, "attn_layer_idx");
+    const bb_json experts = bb_json_get(c, "moe_layer_idx");
 
-    if (bb_json_length(&layers) > 0)
-        bb_json_fail(&layers, BAMBA_ERR_UNSUPPORTED,
-                     "expected an empty list, attention with a convolution is not implemented");
-    if (bb_json_int_or(c, "d_intermediate", 0, BB_MAX_DIM, 0) != 0)
-        bb_json_fail_key(c, "d_intermediate", BAMBA_ERR_UNSUPPORTED,
-                         "expected 0, an MLP beside the mixers is not implemented");
+    if (bb_json_length(&experts) > 0)
+        bb_json_fail(&experts, BAMBA_ERR_UNSUPPORTED,
+                     "expected an empty list, experts in this layout are not implemented");
     if (bb_json_int_or(ssm, "d_ssm", 1, BB_MAX_DIM, d_inner) != d_inner)
         bb_json_fail_key(ssm, "d_ssm", BAMBA_ERR_UNSUPPORTED,
                          "expected expand * d_model = %d, an MLP inside the mixer is not "
                          "implemented", d_inner);
     bb_key_expect_switch(c, "rms_norm", true);
-    bb_key_expect_switch(ssm, "rmsnorm", true);
-    bb_key_expect_switch(ssm, "norm_before_gate", false);
     bb_key_expect_switch(ssm, "D_has_hdim", false);
+}
+
+/* attn_cfg, whose defaults are those of the module: no positions, biases, not even causal. */
+static void read_attention(const bb_json *c, bb_facts *f)
+{
+    const bb_json      object = bb_json_get(c, "attn_cfg"), *a = &object;
+    const int          heads = bb_json_int(a, "num_heads", 1, BB_MAX_DIM);
+    const int          d_head = bb_json_int_or(a, "head_dim", 1, 4096, f->d_model / heads);
+    bb_attention_dims *m = &f->attention;
+
+    *m = (bb_attention_dims){
+        .n_heads = heads, .d_head = d_head, .is_fused = true,
+        .n_kv_heads = bb_json_int_or(a, "num_heads_kv", 1, BB_MAX_DIM, heads),
+        .d_conv     = bb_json_int_or(a, "d_conv", 0, 64, 0),
+        .bias       = bb_json_bool_or(a, "qkv_proj_bias", true),
+        .out_bias   = bb_json_bool_or(a, "out_proj_bias", true),
+        .rope.d     = bb_json_int_or(a, "rotary_emb_dim", 0, d_head, 0),
+        .rope.theta = bb_json_float_or(a, "rotary_emb_base", 10000.0),
+        .scale      = (float)bb_json_float_or(a, "softmax_scale", 0.0),
+    };
+    if (heads % m->n_kv_heads != 0)
+        bb_json_fail_key(a, "num_heads_kv", BAMBA_ERR_FORMAT, "expected a divisor of %d heads, found %d",
+                         heads, m->n_kv_heads);
+    if (!bb_json_has(a, "head_dim") && f->d_model % heads != 0)
+        bb_json_fail_key(a, "num_heads", BAMBA_ERR_FORMAT, "expected a divisor of d_model = %d, found %d",
+                         f->d_model, heads);
+    if (m->rope.d % 2 != 0)
+        bb_json_fail_key(a, "rotary_emb_dim", BAMBA_ERR_FORMAT, "expected an even number, found %d",
+                         m->rope.d);
+    if (!(m->rope.theta > 1.0 && isfinite(m->rope.theta)))
+        bb_json_fail_key(a, "rotary_emb_base", BAMBA_ERR_FORMAT, "expected a number above 1, found %g",
+                         m->rope.theta);
+    if (bb_json_has(a, "softmax_scale") && !(m->scale > 0.0f && isfinite(m->scale)))
+        bb_json_fail_key(a, "softmax_scale", BAMBA_ERR_FORMAT, "expected a number above 0, found %g",
+                         (double)m->scale);
+    if (bb_json_int_or(a, "mlp_dim", 0, BB_MAX_DIM, 0) != 0)
+        bb_json_fail_key(a, "mlp_dim", BAMBA_ERR_UNSUPPORTED,
+                         "expected 0, an MLP inside attention is not implemented");
+    if (!bb_json_bool_or(a, "causal", false))
+        bb_json_fail_key(a, "causal", BAMBA_ERR_UNSUPPORTED, "expected true, found %s",
+                         bb_json_has(a, "causal") ? "false" : "nothing, which means false");
+    bb_key_expect_switch(a, "rotary_emb_interleaved", false);
+}
+
+/* Layers with attention, and MLPs: their width is rounded up to a multiple of 128. */
+static void read_hybrid(const bb_json *c, bb_facts *f)
+{
+    enum { MULTIPLE = 128 };
+    const bb_json layers = bb_json_get(c, "attn_layer_idx");
+    const int     d_ff = bb_json_int_or(c, "d_intermediate", 0, BB_MAX_DIM / 2 - MULTIPLE, 0);
+
+    bb_key_mark(c, "attn_layer_idx", f->n_layers, f->is_attention);
+    if (bb_json_length(&layers) > 0) read_attention(c, f);
+    if (d_ff == 0) return;
+    f->names = &hybrid_names;
+    f->mlp = (bb_mlp_dims){ .d_ff = (d_ff + MULTIPLE - 1) / MULTIPLE * MULTIPLE,
+                            .gate_up = "fc1.weight", .up_first = true, .down = "fc2" };
 }
 
 static void read_mamba_ssm(const bb_json *c, bb_facts *f)
@@ -116,12 +175,16 @@ static void read_mamba_ssm(const bb_json *c, bb_facts *f)
         .n_groups  = bb_json_int_or(ssm, "ngroups", 1, BB_MAX_DIM, 1),
         .d_conv    = bb_json_int_or(ssm, "d_conv", 1, 64, 4),
         .conv_bias = bb_json_bool_or(ssm, "conv_bias", true),
-        .proj_bias = bb_json_bool_or(ssm, "bias", false),
+        .in_bias   = bb_json_bool_or(ssm, "bias", false),
+        .gate      = !bb_json_bool_or(ssm, "rmsnorm", true) ? BB_GATE_ALONE
+                   : bb_json_bool_or(ssm, "norm_before_gate", false) ? BB_NORM_THEN_GATE
+                                                                     : BB_GATE_THEN_NORM,
     };
     f->mamba2.n_heads = count_heads(ssm, "headdim", expand, D, f->mamba2.d_head);
     expect_groups(ssm, "ngroups", &f->mamba2);
     bb_key_limits(ssm, "dt_limit", &f->mamba2.dt_min, &f->mamba2.dt_max);
     refuse_extras(c, ssm, f->mamba2.n_heads * f->mamba2.d_head);
+    read_hybrid(c, f);
 }
 
 /* -------------------------------------------------------------- Mistral ------------------ */
@@ -169,6 +232,7 @@ static void read(const bb_json *c, bb_facts *f)
     if (is_mistral(c)) read_mistral(c, f);
     else if (bb_key_is_mamba_ssm(c)) read_mamba_ssm(c, f);
     else read_transformers(c, f);
+    f->mamba2.out_bias = f->mamba2.in_bias;
     f->mamba2.epsilon = (float)f->epsilon;
 }
 

@@ -7,14 +7,24 @@
 #include <string.h>
 
 extern const bb_arch bb_arch_bamba;
+extern const bb_arch bb_arch_falcon_h1;
 extern const bb_arch bb_arch_falcon_mamba;
+extern const bb_arch bb_arch_granite;
+extern const bb_arch bb_arch_granitemoehybrid;
 extern const bb_arch bb_arch_llama;
 extern const bb_arch bb_arch_mamba;
 extern const bb_arch bb_arch_mamba2;
 extern const bb_arch bb_arch_mistral;
 
 static const bb_arch *const known[] = {
-    &bb_arch_bamba, &bb_arch_falcon_mamba, &bb_arch_llama, &bb_arch_mamba, &bb_arch_mamba2,
+    &bb_arch_bamba,
+    &bb_arch_falcon_h1,
+    &bb_arch_falcon_mamba,
+    &bb_arch_granite,
+    &bb_arch_granitemoehybrid,
+    &bb_arch_llama,
+    &bb_arch_mamba,
+    &bb_arch_mamba2,
     &bb_arch_mistral,
 };
 
@@ -22,7 +32,7 @@ enum { N_KNOWN = sizeof known / sizeof known[0] };
 
 static void fail_unknown(const bb_json *config, const char *key, const char *name)
 {
-    char   list[200] = "";
+    char   list[250] = "";
     size_t n = 0;
 
     for (size_t i = 0; i < N_KNOWN && n < sizeof list; i++)

@@ -342,7 +342,7 @@ bb_value bb_items(bb_work *w, bb_value v)
         for (size_t i = 0; i < v.is.dict->n; i++) bb_list_push(w, list, v.is.dict->pair[i].key);
         break;
     case BB_STREAM:
-        list.is.list->item = v.is.list->item + v.is.list->at;
+        if (v.is.list->item) list.is.list->item = v.is.list->item + v.is.list->at;
         list.is.list->n = list.is.list->capacity = v.is.list->n - v.is.list->at;
         v.is.list->at = v.is.list->n;
         break;

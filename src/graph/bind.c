@@ -21,6 +21,8 @@ typedef struct job {
     void      *data;                      /* to.data, for writing */
 } job;
 
+enum { N_SLICED = 4 };                    /* tensors whose slices a mixer binds by turns, at most */
+
 struct bb_binder {
     int                    pass;          /* COUNT … ATTACH */
     bb_graph              *g;
@@ -32,6 +34,9 @@ struct bb_binder {
     job                   *jobs;          /* [n_jobs], capacity known from MEASURE */
     size_t                 n_jobs, n_small;
     int                    n_linears;
+    struct { char name[BB_MAX_NAME]; int id; } sliced[N_SLICED];      /* tensors of which this mixer has
+                                             bound slices, the latest last; all slices share an id */
+    int                    n_sliced;
     const float           *importance, *carry;        /* of the matrix that was chosen last */
     bb_bind_stats          stats;
     bamba_error            first;         /* sticky */
@@ -409,13 +414,24 @@ void bb_bind_vector(bb_binder *b, const float **out, const char *name, int n, bb
     bb_bind_small(b, out, name, (const int[]){ n, 0 }, r);
 }
 
+/* The number of the linear map that a slice of this tensor belongs to. */
+static int find_sliced(bb_binder *b, const char *name, int cols)
+{
+    for (int i = b->n_sliced - 1; i >= 0; i--)
+        if (strcmp(b->sliced[i].name, name) == 0) return b->sliced[i].id;
+    if (b->n_sliced == N_SLICED)
+        memmove(b->sliced, b->sliced + 1, (size_t)--b->n_sliced * sizeof *b->sliced);
+    snprintf(b->sliced[b->n_sliced].name, BB_MAX_NAME, "%s", name);
+    name_linear(b, name, cols);
+    return b->sliced[b->n_sliced++].id = b->n_linears++;
+}
+
 void bb_bind_slice(bb_binder *b, bb_linear *out, const char *name, int rows, int cols,
                    bb_slice slice)
 {
-    bb_linear l = { .id = b->n_linears };
+    bb_linear l = { .first = slice.index * slice.of + slice.first };
 
-    name_linear(b, name, cols);
-    b->n_linears++;
+    l.id = find_sliced(b, name, cols);
     bind_matrix(b, &l.w, &l.row_scale, BB_ROLE_PROJECTION, name, rows, cols, slice);
     if (!b->skip) *out = l;
 }
@@ -431,6 +447,36 @@ void bb_bind_linear(bb_binder *b, bb_linear *out, const char *name, int rows, in
     if (!has_bias) return;
     snprintf(full, sizeof full, "%s.bias", name);
     bb_bind_vector(b, &out->bias, full, rows, BB_RANGE_BIAS);
+}
+
+uint64_t bb_bind_begin_routed(const bb_binder *b) { return b->stats.weights_bytes; }
+
+void bb_bind_end_routed(bb_binder *b, uint64_t begun, int used, int of)
+{
+    const uint64_t bytes = b->stats.weights_bytes - begun;
+    b->stats.weights_bytes = begun + bytes / (uint64_t)of * (uint64_t)used;
+}
+
+static double or_one(double factor) { return factor != 0.0 ? factor : 1.0; }
+
+/* Both of the vectors that are scaled are ours: copies in the arena. */
+void bb_bind_factors(bb_binder *b, bb_linear *l, const bb_factor *list)
+{
+    bool is_needed = false;
+
+    for (const bb_factor *f = list; f->rows; f++) is_needed |= or_one(f->product) != 1.0;
+    if (b->skip || b->first.code != BAMBA_OK) return;
+    if (is_needed && !l->row_scale) {
+        float *ones = bb_take(&b->arena, (size_t)l->w.rows, sizeof *ones);
+        for (int i = 0; b->pass == ATTACH && i < l->w.rows; i++) ones[i] = 1.0f;
+        l->row_scale = ones;
+        b->stats.weights_bytes += (uint64_t)l->w.rows * sizeof *ones;
+    }
+    float *scale = (float *)(uintptr_t)l->row_scale, *bias = (float *)(uintptr_t)l->bias;
+    for (const bb_factor *f = list; b->pass == ATTACH && f->rows; f++) {
+        for (int i = 0; scale && i < f->rows; i++) *scale++ *= (float)or_one(f->product);
+        for (int i = 0; bias && i < f->rows; i++) *bias++ *= (float)or_one(f->bias);
+    }
 }
 
 void bb_bind_map(bb_binder *b, const float *values, int n, float (*map)(float))
@@ -480,6 +526,7 @@ static void bind_block(bb_binder *b, size_t i)
         if (m->bound_in == b->pass) continue;         /* another block uses it too */
         if (!b->skip) m->bound_in = b->pass;
         b->prefix = m->prefix;
+        b->n_sliced = 0;
         m->kind->bind(m, b);
     }
 }
@@ -491,7 +538,7 @@ static void walk(bb_binder *b)
 
     b->n_jobs = 0;
     b->n_small = 0;
-    b->n_linears = 0;
+    b->n_linears = b->n_sliced = 0;
     b->stats = (bb_bind_stats){ 0 };
     b->prefix = "";
     b->skip = !bb_graph_has_embed(g) && !(is_tied && bb_graph_has_head(g));

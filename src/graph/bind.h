@@ -99,13 +99,21 @@ typedef struct bb_slice { int first, of, index, n; } bb_slice;
    possible; name.weight and, if it has one, name.bias. */
 void bb_bind_linear(bb_binder *b, bb_linear *out, const char *name, int rows, int cols,
                     bool has_bias);
-/* A part of the tensor `name`, without a bias. */
+/* A part of the tensor `name`, without a bias. Slices of a tensor are bound one after another, that
+   of its first row first; they share its id. */
 void bb_bind_slice(bb_binder *b, bb_linear *out, const char *name, int rows, int cols,
                    bb_slice slice);
+/* Constant factors of a model's own: rows of a linear map one after another, with the factors of their
+   products with x and of their bias. A list ends with 0 rows; a factor 0 is 1. */
+typedef struct bb_factor { int rows; double product, bias; } bb_factor;
+void bb_bind_factors(bb_binder *b, bb_linear *l, const bb_factor *list);
 /* A small tensor as float32, always copied. dim ends with 0. */
 void bb_bind_small(bb_binder *b, const float **out, const char *name, const int *dim, bb_range r);
 /* A small tensor [n]. */
 void bb_bind_vector(bb_binder *b, const float **out, const char *name, int n, bb_range r);
+/* What was bound between these two calls is read in parts: by one token, `used` of `of`. */
+uint64_t bb_bind_begin_routed(const bb_binder *b);
+void bb_bind_end_routed(bb_binder *b, uint64_t begun, int used, int of);
 /* Apply map once to each of the n values bound last with bb_bind_small / _vector. */
 void bb_bind_map(bb_binder *b, const float *values, int n, float (*map)(float));
 

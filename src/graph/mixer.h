@@ -11,7 +11,7 @@
 
 enum { BB_MAX_NAME = 160 };               /* bytes of a tensor's name in a plan, with its NUL */
 enum { BB_MIXER_OPS = 8 };                /* most kinds of operation of one kind of mixer */
-enum { BB_MIXER_PARTS = 2 };              /* most arrays of what one use remembers */
+enum { BB_MIXER_PARTS = 3 };              /* most arrays of what one use remembers */
 
 /* An array of a saved state or cache. */
 typedef struct bb_part {

@@ -9,9 +9,8 @@
  * another tile stores (decoding), part of the tile that attends.
  * Source: Ainslie et al. 2023, arXiv:2305.13245 (GQA); Su et al. 2021, arXiv:2104.09864 (RoPE). */
 #include "graph/bind.h"
-#include "graph/random.h"
+#include "mixer/attention_internal.h"
 #include "mixer/count.h"
-#include "mixer/mixers.h"
 #include "mixer/product.h"
 
 #include <float.h>
@@ -19,18 +18,42 @@
 #include <math.h>
 #include <string.h>
 
-enum { QKV, ROPE, ATTEND, OUT_PROJ };     /* operations, as named below */
+enum { QKV, ROPE, ATTEND, OUT_PROJ, CONV };           /* operations, as named below */
 enum { RANGE = 1024, MOST_RANGES = 16 };  /* positions of a range at least; ranges of a row */
 
-typedef struct bb_attention {
-    bb_mixer          base;
-    bb_attention_dims dims;
-    bb_rope           rope;               /* its table lies behind this struct */
-    bb_type           kv_type;            /* of the cache */
-    bb_linear         q, k, v, o;
-} bb_attention;
-
 /* -------------------------------------------------------------- weights ------------------ */
+
+/* The factors of q, of k and of v, of d_q and twice d_kv rows. */
+static void bind_factors(bb_binder *b, bb_attention *m, int d_q, int d_kv)
+{
+    const double in = m->dims.times_in, key = m->dims.times_key;
+
+    bb_bind_factors(b, &m->q, (bb_factor[]){ { d_q, in, 1.0 }, { 0 } });
+    bb_bind_factors(b, &m->k, (bb_factor[]){ { d_kv, in * key, key }, { 0 } });
+    bb_bind_factors(b, &m->v, (bb_factor[]){ { d_kv, in, 1.0 }, { 0 } });
+}
+
+/* Rows of q, k and v one behind the other in in_proj, and maybe a convolution over their columns. */
+static void bind_fused(bb_binder *b, bb_attention *m, int d_q, int d_kv)
+{
+    const bb_attention_dims *d = &m->dims;
+    const int                C = d_q + 2 * d_kv;
+    const float              tap = 1.0f / sqrtf((float)(d->d_conv + 1));
+    const float             *bias = NULL;
+
+    bb_bind_slice(b, &m->q, "in_proj.weight", d_q, d->d_model, (bb_slice){ .of = C });
+    bb_bind_slice(b, &m->k, "in_proj.weight", d_kv, d->d_model, (bb_slice){ .first = d_q, .of = C });
+    bb_bind_slice(b, &m->v, "in_proj.weight", d_kv, d->d_model,
+                  (bb_slice){ .first = d_q + d_kv, .of = C });
+    if (d->bias) bb_bind_vector(b, &bias, "in_proj.bias", C, BB_RANGE_BIAS);
+    if (bias) m->q.bias = bias, m->k.bias = bias + d_q, m->v.bias = bias + d_q + d_kv;
+    bind_factors(b, m, d_q, d_kv);
+    bb_bind_linear(b, &m->o, "out_proj", d->d_out, d_q, d->out_bias);
+    if (d->d_conv == 0) return;
+    bb_bind_small(b, &m->conv_w, "conv1d.weight", (const int[]){ C, 1, d->d_conv, 0 },
+                  (bb_range){ -tap, tap });
+    bb_bind_vector(b, &m->conv_b, "conv1d.bias", C, BB_RANGE_BIAS);
+}
 
 static void bind(bb_mixer *base, bb_binder *b)
 {
@@ -39,35 +62,25 @@ static void bind(bb_mixer *base, bb_binder *b)
     const int                d_q = d->n_heads * d->d_head;
     const int                d_kv = d->n_kv_heads * d->d_head;
 
+    if (d->is_fused) {
+        bind_fused(b, m, d_q, d_kv);
+        return;
+    }
     bb_bind_linear(b, &m->q, "q_proj", d_q, d->d_model, d->bias);
     bb_bind_linear(b, &m->k, "k_proj", d_kv, d->d_model, d->bias);
     bb_bind_linear(b, &m->v, "v_proj", d_kv, d->d_model, d->bias);
-    bb_bind_linear(b, &m->o, "o_proj", d->d_out, d_q, d->bias);
+    bind_factors(b, m, d_q, d_kv);
+    bb_bind_linear(b, &m->o, "o_proj", d->d_out, d_q, d->out_bias);
 }
 
 /* -------------------------------------------------------------- memory ------------------- */
 
-static size_t head_block(const bb_attention *m)       /* bytes: keys and values of 64 positions */
-{
-    return bb_kv_bytes(m->kv_type, m->dims.d_head);
-}
-
-static size_t whole_block(const bb_attention *m)      /* of all kv heads */
-{
-    return head_block(m) * (size_t)m->dims.n_kv_heads;
-}
-
-static size_t page_bytes(const bb_mixer *base) { return whole_block((const bb_attention *)base); }
-
-/* The block of a cache that holds position pos of kv head h. */
-static void *block_at(const bb_attention *m, const bb_pages *cache, size_t pos, int h)
-{
-    return (unsigned char *)cache->page[pos / BB_KV_BLOCK] + cache->at + (size_t)h * head_block(m);
-}
+static size_t page_bytes(const bb_mixer *base) { return bb_attention_page((const bb_attention *)base); }
 
 struct scratch {
     float *q;                             /* [T, heads · d], replaced by the attended values */
     float *k, *v;                         /* [T, kv_heads · d] */
+    float *raw;                           /* [T, (heads + 2 kv_heads) · d] before a convolution */
     float *part;                          /* [min(T, 32), kv_heads, MOST_RANGES, share, PART] */
     unsigned char *own;                   /* [n_threads, own_bytes] */
 };
@@ -121,6 +134,7 @@ static struct scratch take_scratch(const bb_attention *m, int T, int n_threads, 
     s.q      = bb_take(a, t * (size_t)m->dims.n_heads * d, sizeof(float));
     s.k      = bb_take(a, t * (size_t)m->dims.n_kv_heads * d, sizeof(float));
     s.v      = bb_take(a, t * (size_t)m->dims.n_kv_heads * d, sizeof(float));
+    s.raw    = m->dims.d_conv > 0 ? bb_take(a, t * (size_t)bb_attention_columns(m), sizeof(float)) : NULL;
     s.part   = bb_take(a, few * (size_t)m->dims.n_kv_heads * MOST_RANGES * part_size(m),
                        sizeof(float));
     s.own    = bb_take(a, (size_t)n_threads, own_bytes(m));
@@ -233,7 +247,7 @@ static void store_key(const bb_exec *e, const struct job *j, const bb_segment *s
 
     if (m->kv_type == BB_TYPE_F16) check_f16(e, m->dims.d_head, k, v);
     e->pass->k->cache[m->kv_type].put(m->dims.d_head, k, v, pos % BB_KV_BLOCK,
-                                      block_at(m, &seg->slot[j->slot].cache, (size_t)pos, h));
+                                      bb_attention_at(m, &seg->slot[j->slot].cache, (size_t)pos, h));
 }
 
 /* One tile a group: RoPE on its queries and keys, keys and values into the cache. */
@@ -313,7 +327,7 @@ static void attend(const bb_exec *e, const struct job *j, const struct tile *til
 
     (e->pass->many ? c->attend_many : c->attend)(
         g->n_rows, share, d, m->dims.scale, q, ldq,
-        (const void *const *)cache->page, cache->at + (size_t)tile->h * head_block(m),
+        (const void *const *)cache->page, cache->at + (size_t)tile->h * bb_attention_block(m),
         g->seg->pos + g->first, tile->begin, tile->end, part, ld_part, own->attend);
     for (int r = 0; whole && r < g->n_rows; r++)
         k->attend_join(1, share, d, part + (size_t)r * ld_part, 0, queries_at(j, t + r, tile->h));
@@ -397,28 +411,56 @@ static void run_join(const bb_exec *e, const void *p, int tile)
                                 queries_at(j, g.seg->row + r, h));
 }
 
+/* Columns first … first + n - 1 of q, k and v stand, of one of the three: convolve them. */
+static void finish_qkv(const bb_exec *e, const void *p, int first, int n)
+{
+    const struct job   *j = p;
+    const bb_attention *m = j->m;
+    const int           d_q = m->q.w.rows, d_kv = m->k.w.rows;
+    float *const        to[3] = { j->s.q, j->s.k, j->s.v };
+    const int           which = first < d_q ? 0 : first < d_q + d_kv ? 1 : 2;
+    const int           before = which == 0 ? 0 : which == 1 ? d_q : d_q + d_kv;
+
+    bb_attention_convolve(m, e, j->slot, first, n, j->s.raw, to[which] + (first - before),
+                          which == 0 ? (size_t)d_q : (size_t)d_kv);
+    bb_mark(e, m->base.op[CONV]);
+}
+
+static void make_qkv(const bb_exec *e, const struct job *j, bb_source *h)
+{
+    const bb_attention *m = j->m;
+    const bb_linear    *in[3] = { &m->q, &m->k, &m->v };
+    float              *to[3] = { j->s.q, j->s.k, j->s.v };
+    const bb_epilogue   then = { .after = finish_qkv, .job = j };
+    float              *raw = j->s.raw;
+    bb_product          qkv[3];
+
+    for (int i = 0; i < 3; i++) {
+        const size_t rows = (size_t)in[i]->w.rows;
+        qkv[i] = (bb_product){ in[i], NULL, bb_sink_store(to[i], rows) };
+        if (raw) qkv[i].to = bb_sink_store(raw, (size_t)bb_attention_columns(m)), raw += rows;
+    }
+    bb_multiply(e, m->base.op[QKV], qkv, 3, h, raw ? &then : NULL);
+}
+
 static void forward(const bb_mixer *base, const bb_exec *e, const bb_call *c)
 {
     const bb_attention *m = (const bb_attention *)base;
     bb_arena            arena = e->pass->scratch;
     struct job          j = { m, c->slot, take_scratch(m, e->pass->T, e->pass->n_threads, &arena) };
-    const bb_linear    *in[3] = { &m->q, &m->k, &m->v };
-    float              *to[3] = { j.s.q, j.s.k, j.s.v };
-    bb_product          qkv[3], out = { &m->o, NULL, c->out };
+    const bb_product    out = { &m->o, NULL, c->out };
     bb_source           h = c->in;
     bb_source           attended = bb_source_of(e, j.s.q, (size_t)m->o.w.cols, m->o.w.cols);
     const int           n_kv = m->dims.n_kv_heads;
     struct group        g = first_group(e);
     int                 n_groups = 0, n_parts = 0;
 
-    for (int i = 0; i < 3; i++)
-        qkv[i] = (bb_product){ in[i], NULL, bb_sink_store(to[i], (size_t)in[i]->w.rows) };
     do {
         n_groups++;
         n_parts += g.n_ranges;
     } while (next_group(e, &g));
 
-    bb_multiply(e, base->op[QKV], qkv, 3, &h, NULL);
+    make_qkv(e, &j, &h);
     if (!e->pass->many && n_groups == e->pass->n_segments) {
         bb_each_tile_after(e, make_angles, &j, n_parts * n_kv, run_store_and_attend, &j);
     } else {
@@ -431,121 +473,6 @@ static void forward(const bb_mixer *base, const bb_exec *e, const bb_call *c)
     bb_multiply(e, base->op[OUT_PROJ], &out, 1, &attended, NULL);
 }
 
-/* -------------------------------------------------------------- saving ------------------- */
-
-/* A saved cache is keys, then values, each [position, kv head] rows of d elements of the cache's
-   type, with their scale if it has one (bb_rows). */
-static size_t row_bytes(const bb_attention *m) { return bb_row_bytes(m->kv_type, m->dims.d_head); }
-
-static size_t saved_bytes(const bb_mixer *base, size_t n_positions)
-{
-    const bb_attention *m = (const bb_attention *)base;
-    return 2 * n_positions * (size_t)m->dims.n_kv_heads * row_bytes(m);
-}
-
-/* Keys are rotated by angles that some kinds of scaling choose by the length. */
-static bool minds_length(const bb_mixer *base)
-{
-    const bb_rope_kind kind_of_rope = ((const bb_attention *)base)->dims.rope.kind;
-    return kind_of_rope == BB_ROPE_DYNAMIC || kind_of_rope == BB_ROPE_LONG;
-}
-
-static int parts(const bb_mixer *base, size_t n_positions, bb_part part[BB_MIXER_PARTS])
-{
-    const bb_attention *m = (const bb_attention *)base;
-    const bool          is_q8 = m->kv_type == BB_TYPE_Q8;
-    const size_t        width = is_q8 ? row_bytes(m) : (size_t)m->dims.d_head;
-
-    part[0] = (bb_part){ "keys", is_q8 ? BB_TYPE_I8 : m->kv_type,
-                         { n_positions, (size_t)m->dims.n_kv_heads, width } };
-    part[1] = part[0];
-    part[1].name = "values";
-    return 2;
-}
-
-static size_t scratch_floats(const bb_mixer *base)      /* a key and a value */
-{
-    return 2 * (size_t)((const bb_attention *)base)->dims.d_head;
-}
-
-/* Where the key of a kv head of position number `pos` that is saved stands; its value is half of
-   saved_bytes further on. */
-static size_t saved_at(const bb_attention *m, size_t pos, int h)
-{
-    return (pos * (size_t)m->dims.n_kv_heads + (size_t)h) * row_bytes(m);
-}
-
-static void save_row(const bb_attention *m, const bb_kernels *k, const float *row, void *to)
-{
-    const size_t d = (size_t)m->dims.d_head;
-
-    if (m->kv_type == BB_TYPE_F32) memcpy(to, row, d * sizeof *row);
-    else if (m->kv_type == BB_TYPE_Q8) k->rows[BB_TYPE_Q8].put(1, (int)d, row, 0, to);
-    else k->narrow[m->kv_type](d, row, to);
-}
-
-static void load_row(const bb_attention *m, const bb_kernels *k, const void *from, float *row)
-{
-    const size_t d = (size_t)m->dims.d_head;
-
-    if (m->kv_type == BB_TYPE_F32) memcpy(row, from, d * sizeof *row);
-    else if (m->kv_type == BB_TYPE_Q8) k->rows[BB_TYPE_Q8].get(1, (int)d, from, row);
-    else k->widen[m->kv_type](d, from, row);
-}
-
-static void save(const bb_mixer *base, const bb_kernels *k, const void *state,
-                 const bb_pages *cache, size_t first, size_t end, void *out, float *scratch)
-{
-    const bb_attention *m = (const bb_attention *)base;
-    const size_t        d = (size_t)m->dims.d_head, half = saved_bytes(base, end - first) / 2;
-    float *const        kv[2] = { scratch, scratch + d };
-
-    (void)state;
-    for (size_t pos = first; pos < end; pos++)
-        for (int h = 0; h < m->dims.n_kv_heads; h++) {
-            unsigned char *to = (unsigned char *)out + saved_at(m, pos - first, h);
-            k->cache[m->kv_type].get((int)d, block_at(m, cache, pos, h), (int)(pos % BB_KV_BLOCK),
-                                     kv[0], kv[1]);
-            for (int i = 0; i < 2; i++, to += half) save_row(m, k, kv[i], to);
-        }
-}
-
-static void load(const bb_mixer *base, const bb_kernels *k, const void *in, size_t first, size_t end,
-                 void *state, const bb_pages *cache, float *scratch)
-{
-    const bb_attention *m = (const bb_attention *)base;
-    const size_t        d = (size_t)m->dims.d_head, half = saved_bytes(base, end - first) / 2;
-    float *const        kv[2] = { scratch, scratch + d };
-
-    (void)state;
-    for (size_t pos = first; pos < end; pos++)
-        for (int h = 0; h < m->dims.n_kv_heads; h++) {
-            const unsigned char *from = (const unsigned char *)in + saved_at(m, pos - first, h);
-            for (int i = 0; i < 2; i++, from += half) load_row(m, k, from, kv[i]);
-            k->cache[m->kv_type].put((int)d, kv[0], kv[1], (int)(pos % BB_KV_BLOCK),
-                                     block_at(m, cache, pos, h));
-        }
-}
-
-/* 64 positions at random, over and over. */
-static void fill(const bb_mixer *base, const bb_kernels *k, uint64_t seed, size_t n_positions,
-                 void *state, const bb_pages *cache, float *scratch)
-{
-    const bb_attention *m = (const bb_attention *)base;
-    const size_t        d = (size_t)m->dims.d_head;
-
-    (void)state;
-    for (int pos = 0; n_positions > 0 && pos < BB_KV_BLOCK; pos++)
-        for (int h = 0; h < m->dims.n_kv_heads; h++) {
-            bb_random_fill(0.5f, seed, 2 * d * (size_t)(pos * m->dims.n_kv_heads + h), 2 * d,
-                           scratch);
-            k->cache[m->kv_type].put((int)d, scratch, scratch + d, pos,
-                                     block_at(m, cache, (size_t)pos, h));
-        }
-    for (size_t pos = BB_KV_BLOCK; pos < n_positions; pos += BB_KV_BLOCK)
-        memcpy(block_at(m, cache, pos, 0), block_at(m, cache, 0, 0), whole_block(m));
-}
-
 /* -------------------------------------------------------------- print, count ------------- */
 
 static void print(const bb_mixer *base, bb_printer *p)
@@ -554,8 +481,13 @@ static void print(const bb_mixer *base, bb_printer *p)
 
     bb_print(p, "%d -> %d heads (%d kv) x %d", d->d_model, d->n_heads, d->n_kv_heads, d->d_head);
     bb_rope_print(&d->rope, d->d_head, p);
-    if (d->bias) bb_print(p, ", bias");
+    if (d->d_conv > 0) bb_print(p, ", conv %d + bias", d->d_conv);
+    if (d->bias && d->out_bias) bb_print(p, ", bias");
+    else if (d->bias || d->out_bias) bb_print(p, d->bias ? ", input bias" : ", output bias");
+    if (d->scale != 1.0f / sqrtf((float)d->d_head)) bb_print(p, ", scale %g", (double)d->scale);
     if (d->d_out != d->d_model) bb_print(p, ", -> %d", d->d_out);
+    if (d->times_in != 1.0) bb_print(p, ", input x %g", d->times_in);
+    if (d->times_key != 1.0) bb_print(p, ", keys x %g", d->times_key);
 }
 
 /* RoPE counts 3 operations a rotated element, attention 4·d for each position a row sees. */
@@ -563,7 +495,8 @@ static void count(const bb_mixer *base, const bb_work *w, bb_count *c)
 {
     const bb_attention *m = (const bb_attention *)base;
     const uint64_t      heads = (uint64_t)m->dims.n_heads, n_kv = (uint64_t)m->dims.n_kv_heads;
-    const uint64_t      kv_bytes = whole_block(m) / BB_KV_BLOCK;              /* of a position */
+    const uint64_t      kv_bytes = bb_attention_page(m) / BB_KV_BLOCK;        /* of a position */
+    const uint64_t      taps = (uint64_t)bb_attention_columns(m) * (uint64_t)m->dims.d_conv;
 
     bb_count_product(&m->q, w->T, &c[base->op[QKV]]);
     bb_count_product(&m->k, w->T, &c[base->op[QKV]]);
@@ -573,13 +506,27 @@ static void count(const bb_mixer *base, const bb_work *w, bb_count *c)
     bb_count_add(&c[base->op[ATTEND]], kv_bytes * w->reached,
                  4 * heads * (uint64_t)m->dims.d_head * w->seen);
     bb_count_product(&m->o, w->T, &c[base->op[OUT_PROJ]]);
+    if (taps > 0)
+        bb_count_add(&c[base->op[CONV]], taps * sizeof(float) + 2 * bb_attention_window(m) * w->n_segments,
+                     2 * taps * w->T);
 }
 
+#define SHARED                                                                                     \
+    .bind = bind, .print = print, .count = count, .scratch_bytes = scratch_bytes,                  \
+    .forward = forward, .page_bytes = page_bytes, .saved_bytes = bb_attention_saved_bytes,         \
+    .parts = bb_attention_parts, .save = bb_attention_save, .load = bb_attention_load,             \
+    .minds_length = bb_attention_minds_length, .fill = bb_attention_fill,                          \
+    .scratch_floats = bb_attention_scratch_floats
+
 static const bb_mixer_kind kind = {
-    .name = "attention", .op_name = { "q/k/v", "rope", "attention", "out_proj" },
-    .bind = bind, .print = print, .count = count, .scratch_bytes = scratch_bytes,
-    .forward = forward, .page_bytes = page_bytes, .saved_bytes = saved_bytes, .parts = parts, .save = save,
-    .load = load, .minds_length = minds_length, .fill = fill, .scratch_floats = scratch_floats,
+    .name = "attention", .op_name = { "q/k/v", "rope", "attention", "out_proj" }, SHARED,
+};
+
+/* With a convolution: it remembers a window of columns too. */
+static const bb_mixer_kind conv_kind = {
+    .name = "attention", .op_name = { "q/k/v", "rope", "attention", "out_proj", "conv" }, SHARED,
+    .state_bytes = bb_attention_state_bytes, .log_floats = bb_attention_log_floats,
+    .replay = bb_attention_replay,
 };
 
 bb_mixer *bb_plan_attention(bb_plan *p, const char *prefix, const bb_attention_dims *dims)
@@ -592,11 +539,14 @@ bb_mixer *bb_plan_attention(bb_plan *p, const char *prefix, const bb_attention_d
                      prefix, dims->n_heads, dims->d_head, dims->rope.d);
         return NULL;
     }
-    bb_attention *m = (bb_attention *)bb_plan_mixer(p, &kind, sizeof *m + table, prefix);
+    bb_attention *m = (bb_attention *)bb_plan_mixer(p, dims->d_conv > 0 ? &conv_kind : &kind,
+                                                    sizeof *m + table, prefix);
     if (!m) return NULL;
     m->dims = *dims;
     if (dims->d_out == 0) m->dims.d_out = dims->d_model;
     if (dims->scale == 0.0f) m->dims.scale = 1.0f / sqrtf((float)dims->d_head);
+    if (dims->times_in == 0.0) m->dims.times_in = 1.0;
+    if (dims->times_key == 0.0) m->dims.times_key = 1.0;
     m->dims.rope.shorter = m->dims.rope.longer = NULL;            /* the caller's, read here only */
     bb_rope_init(&m->rope, &dims->rope, (double *)(void *)(m + 1));
     m->kv_type = p->kv_type;

@@ -30,12 +30,24 @@ typedef struct bb_mamba2 {
     const float   *conv_w;                /* [C, K] */
     const float   *conv_b;                /* [C] or NULL */
     const float   *dt_bias, *A, *D;       /* [H]; A = -exp(A_log) */
-    const float   *norm;                  /* [I] */
+    const float   *norm;                  /* [I]; NULL: y is gated alone */
 } bb_mamba2;
 
 /* -------------------------------------------------------------- weights ------------------ */
 
 static float minus_exp(float a_log) { return -expf(a_log); }
+
+/* The factor of the input, which is not the bias's, and those of the parts. */
+static void bind_factors(bb_binder *b, bb_mamba2 *m)
+{
+    const int group = m->dims.n_groups * m->dims.d_state;
+    const int rows[BB_MAMBA2_PARTS] = { m->d_inner, m->d_inner, group, group, m->dims.n_heads };
+    bb_factor list[BB_MAMBA2_PARTS + 1] = { 0 };
+
+    for (int i = 0; i < BB_MAMBA2_PARTS; i++)
+        list[i] = (bb_factor){ rows[i], m->dims.times_in * m->dims.times[i], m->dims.times[i] };
+    bb_bind_factors(b, &m->in_proj, list);
+}
 
 static void bind(bb_mixer *base, bb_binder *b)
 {
@@ -44,7 +56,8 @@ static void bind(bb_mixer *base, bb_binder *b)
     /* Random models begin as training does: A from -1 to -16, dt from 0.001 to 0.1. */
     const float           tap = 1.0f / sqrtf((float)d->d_conv);
 
-    bb_bind_linear(b, &m->in_proj, "in_proj", m->d_proj, d->d_model, d->proj_bias);
+    bb_bind_linear(b, &m->in_proj, "in_proj", m->d_proj, d->d_model, d->in_bias);
+    bind_factors(b, m);
     bb_bind_small(b, &m->conv_w, "conv1d.weight", (const int[]){ m->d_xbc, 1, d->d_conv, 0 },
                   (bb_range){ -tap, tap });
     if (d->conv_bias) bb_bind_vector(b, &m->conv_b, "conv1d.bias", m->d_xbc, BB_RANGE_BIAS);
@@ -52,8 +65,9 @@ static void bind(bb_mixer *base, bb_binder *b)
     bb_bind_vector(b, &m->A, "A_log", d->n_heads, (bb_range){ 0.0f, 2.75f });
     bb_bind_map(b, m->A, d->n_heads, minus_exp);
     bb_bind_vector(b, &m->D, "D", d->n_heads, BB_RANGE_SCALE);
-    bb_bind_vector(b, &m->norm, "norm.weight", m->d_inner, BB_RANGE_SCALE);
-    bb_bind_linear(b, &m->out_proj, "out_proj", d->d_model, m->d_inner, d->proj_bias);
+    if (d->gate != BB_GATE_ALONE)
+        bb_bind_vector(b, &m->norm, "norm.weight", m->d_inner, BB_RANGE_SCALE);
+    bb_bind_linear(b, &m->out_proj, "out_proj", d->d_model, m->d_inner, d->out_bias);
 }
 
 /* -------------------------------------------------------------- memory ------------------- */
@@ -371,14 +385,23 @@ static void run_scan(const bb_exec *e, const void *p, int tile)
     scan(e, j, &e->pass->segment[i], first_cb, tile % j->m->dims.n_heads);
 }
 
-/* Row t of what out_proj reads: norm(y · silu(z)). */
-static void make_normed(const bb_exec *e, const void *p, int t, float *to)
+/* Row t of what out_proj reads: y, gated by z, normed by groups, or both. */
+static void make_gated(const bb_exec *e, const void *p, int t, float *to)
 {
     const struct job *j = p;
     const bb_mamba2  *m = j->m;
+    const bb_kernels *k = e->pass->k;
+    const int         n = m->dims.gate == BB_NORM_THEN_GATE ? m->d_inner / m->dims.n_groups : 0;
+    const float      *y = j->s.xbc + (size_t)t * (size_t)m->d_xbc;
+    const float      *z = j->s.zxbcdt + (size_t)t * (size_t)m->d_proj;
 
-    e->pass->k->gated_rmsnorm(m->d_inner, m->dims.n_groups, j->s.xbc + (size_t)t * (size_t)m->d_xbc,
-                        j->s.zxbcdt + (size_t)t * (size_t)m->d_proj, m->norm, m->dims.epsilon, to);
+    if (m->dims.gate == BB_GATE_THEN_NORM) {
+        k->gated_rmsnorm(m->d_inner, m->dims.n_groups, y, z, m->norm, m->dims.epsilon, to);
+        return;
+    }
+    for (int i = 0; n > 0 && i < m->d_inner; i += n)
+        k->rmsnorm(n, y + i, m->norm + i, m->dims.epsilon, to + i);
+    k->silu_mul(m->d_inner, z, n > 0 ? to : y, to);
 }
 
 static void forward(const bb_mixer *base, const bb_exec *e, const bb_call *c)
@@ -392,7 +415,7 @@ static void forward(const bb_mixer *base, const bb_exec *e, const bb_call *c)
     bb_source           h = c->in, y = bb_source_of(e, NULL, 0, m->d_inner);
     int                 n_chunks = 0;
 
-    y.make = make_normed;
+    y.make = make_gated;
     y.job = &j;
     y.op = base->op[GATED_NORM];
     for (int i = 0; i < e->pass->n_segments; i++) n_chunks += count_chunks(&e->pass->segment[i]);
@@ -543,15 +566,23 @@ static void fill(const bb_mixer *base, const bb_kernels *k, uint64_t seed, size_
 
 /* -------------------------------------------------------------- print, count ------------- */
 
+static const char *const part_name[BB_MAMBA2_PARTS] = { "z", "x", "B", "C", "dt" };
+
 static void print(const bb_mixer *base, bb_printer *p)
 {
     const bb_mamba2_dims *d = &((const bb_mamba2 *)base)->dims;
 
     bb_print(p, "%d -> %d heads x %d, state %d, groups %d, conv %d%s%s", d->d_model, d->n_heads,
              d->d_head, d->d_state, d->n_groups, d->d_conv, d->conv_bias ? " + bias" : "",
-             d->proj_bias ? ", bias" : "");
+             d->in_bias && d->out_bias ? ", bias" : d->in_bias ? ", input bias"
+             : d->out_bias ? ", output bias" : "");
     if (d->dt_min > 0 || isfinite(d->dt_max))
         bb_print(p, ", dt %g ... %g", (double)d->dt_min, (double)d->dt_max);
+    if (d->gate != BB_GATE_THEN_NORM)
+        bb_print(p, d->gate == BB_GATE_ALONE ? ", no norm" : ", norm before gate");
+    if (d->times_in != 1.0) bb_print(p, ", input x %g", d->times_in);
+    for (int i = 0; i < BB_MAMBA2_PARTS; i++)
+        if (d->times[i] != 1.0) bb_print(p, ", %s x %g", part_name[i], d->times[i]);
 }
 
 /* A scan counts as the recurrence: 5·H·P·N operations a row. */
@@ -566,7 +597,8 @@ static void count(const bb_mixer *base, const bb_work *w, bb_count *c)
                  2 * taps / sizeof(float) * w->T);
     bb_count_add(&c[base->op[SCAN]], 2 * ssm_bytes(m) * w->n_segments,
                  5 * ssm_elements(m) * w->T);
-    bb_count_add(&c[base->op[GATED_NORM]], inner * sizeof(float), 9 * inner * w->T);
+    bb_count_add(&c[base->op[GATED_NORM]], m->dims.gate == BB_GATE_ALONE ? 0 : inner * sizeof(float),
+                 (m->dims.gate == BB_GATE_ALONE ? 5 : 9) * inner * w->T);
     bb_count_product(&m->out_proj, w->T, &c[base->op[OUT_PROJ]]);
 }
 
@@ -591,6 +623,9 @@ bb_mixer *bb_plan_mamba2(bb_plan *p, const char *prefix, const bb_mamba2_dims *d
     bb_mamba2 *m = (bb_mamba2 *)bb_plan_mixer(p, &kind, sizeof *m, prefix);
     if (!m) return NULL;
     m->dims = *dims;
+    if (dims->times_in == 0.0) m->dims.times_in = 1.0;
+    for (int i = 0; i < BB_MAMBA2_PARTS; i++)
+        if (dims->times[i] == 0.0) m->dims.times[i] = 1.0;
     m->state_type = p->state_type ? p->state_type : BB_TYPE_F32;
     m->d_inner = (int)inner;
     m->d_xbc = (int)xbc;

@@ -38,42 +38,104 @@ typedef struct bb_mamba1_dims {
 bb_mixer *bb_plan_mamba1(bb_plan *p, const char *prefix, const bb_mamba1_dims *dims);
 
 /* Mamba-2: in_proj, causal conv1d, state-space recurrence, gated RMSNorm, out_proj.
-   Tensors: in_proj, conv1d, dt_bias, A_log, D, norm, out_proj.
+   Tensors: in_proj, conv1d, dt_bias, A_log, D, norm (unless gated alone), out_proj.
    Source: state-spaces/mamba modules/mamba2.py; Dao & Gu 2024, arXiv:2405.21060. */
+typedef enum bb_gate {                    /* what becomes of y, the scan's output, and the gate z */
+    BB_GATE_THEN_NORM,                    /* norm(y · silu(z)) */
+    BB_NORM_THEN_GATE,                    /* norm(y) · silu(z) */
+    BB_GATE_ALONE                         /* y · silu(z) */
+} bb_gate;
+
+enum { BB_MAMBA2_PARTS = 5 };             /* of in_proj's output: z, x, B, C, dt */
+
 typedef struct bb_mamba2_dims {
     int   d_model;                        /* D */
     int   n_heads, d_head;                /* H, P; I = H·P */
     int   d_state, n_groups, d_conv;      /* N, G (divides H), K */
-    bool  conv_bias, proj_bias;
+    bool  conv_bias, in_bias, out_bias;
     float dt_min, dt_max;                 /* clamp of dt after softplus; dt_max may be infinity */
     float epsilon;                        /* of the gated norm */
+    bb_gate gate;
+    /* Factors of in_proj's input and of each part of its output with its bias; 0: 1. */
+    double  times_in, times[BB_MAMBA2_PARTS];
 } bb_mamba2_dims;
 
 bb_mixer *bb_plan_mamba2(bb_plan *p, const char *prefix, const bb_mamba2_dims *dims);
 
-/* Causal attention with grouped queries and rotary positions.
-   Tensors: q_proj, k_proj, v_proj, o_proj. */
+/* Causal attention with grouped queries and rotary positions, and maybe, before these, a causal
+   convolution over each column of queries, keys and values, with a bias and without an activation.
+   Tensors: q_proj, k_proj, v_proj, o_proj; fused, as mamba_ssm has them: in_proj, with the rows of
+   queries, keys and values one behind the other, out_proj, and conv1d if there is a convolution.
+   Source of that: state-spaces/mamba modules/mha.py. */
 typedef struct bb_attention_dims {
     int          d_model;                 /* columns of the input */
     int          n_heads, n_kv_heads, d_head;         /* n_kv_heads divides n_heads */
     bb_rope_dims rope;
-    bool         bias;
+    bool         bias, out_bias;          /* of queries, keys and values; of the output */
     int          d_out;                   /* columns of the output; 0: d_model */
     float        scale;                   /* of q·k; 0: d_head^-1/2 */
+    double       times_in, times_key;     /* factors of the input and of the keys; 0: 1 */
+    bool         is_fused;
+    int          d_conv;                  /* taps of the convolution, of fused ones alone; 0: none */
 } bb_attention_dims;
 
 bb_mixer *bb_plan_attention(bb_plan *p, const char *prefix, const bb_attention_dims *dims);
 
 /* down(silu(gate(x)) · up(x)), or, without a gate, down(relu(up(x))²).
-   Tensors: gate_proj, up_proj, down_proj. */
+   Tensors: gate_proj, up_proj, down_proj; or as the dims name them. */
 typedef enum bb_activation { BB_ACT_SILU_GATED, BB_ACT_RELU2, BB_N_ACTIVATIONS } bb_activation;
 
 typedef struct bb_mlp_dims {
     int           d_model, d_ff;
     bool          bias;
     bb_activation activation;
+    double        times_gate;             /* factor of gate(x); 0: 1 */
+    /* One tensor [2·d_ff, d_model] with the gate's rows before those of up, or behind them, without a
+       bias; NULL: two tensors. */
+    const char   *gate_up;                /* "input_linear.weight" */
+    bool          up_first;
+    const char   *down;                   /* "output_linear"; NULL: "down_proj" */
 } bb_mlp_dims;
 
 bb_mixer *bb_plan_mlp(bb_plan *p, const char *prefix, const bb_mlp_dims *dims);
+
+/* A mixture of experts: Σ weight · expert(x), over the experts that a router chooses for each row. An
+   expert is an MLP without biases. A shared expert, which all rows use, is an MLP beside it in the
+   block. Source: Shazeer et al. 2017, arXiv:1701.06538; DeepSeek-AI 2024, arXiv:2412.19437. */
+typedef enum bb_router {
+    BB_ROUTER_TOP_SOFTMAX,                /* softmax over the chosen alone */
+    BB_ROUTER_SOFTMAX,                    /* softmax over all */
+    BB_ROUTER_SIGMOID
+} bb_router;
+
+/* Names of tensors behind the mixer's prefix. Of experts one by one: with a %d, their number. */
+typedef struct bb_moe_names {
+    const char *router;                   /* "router.layer.weight" [E, d_model] */
+    const char *correction;               /* [E] is added to scores for choosing alone; NULL */
+    const char *in_stack, *out_stack;     /* "input_linear.weight" [E, 2·d_ff, d_in], gates first, and
+                                             "output_linear.weight" [E, d_in, d_ff]; NULL: */
+    const char *gate, *up, *down;         /* "experts.%d.gate_proj.weight" … */
+    const char *latent_in, *latent_out;   /* "fc1_latent_proj"; if there is a latent space */
+} bb_moe_names;
+
+typedef struct bb_moe_dims {
+    int           d_model, d_ff;          /* d_ff of one expert */
+    int           n_experts, n_used;      /* n_used: of a row */
+    bb_activation activation;
+    bb_router     router;
+    /* Experts are in n_groups equal groups of at least two; a row chooses from the n_top_groups whose
+       two best scores are best in sum. 0: from all. */
+    int           n_groups, n_top_groups;
+    bool          normalise;              /* weights are divided by their sum */
+    float         scaling;                /* of the weights; 0: 1 */
+    int           d_latent;               /* the experts' input and output are projected to and from
+                                             so many columns; 0: they have d_model */
+    bool          latent_bias;
+    bb_moe_names  names;
+} bb_moe_dims;
+
+enum { BB_MOE_MOST_GROUPS = 256 };
+
+bb_mixer *bb_plan_moe(bb_plan *p, const char *prefix, const bb_moe_dims *dims);
 
 #endif

@@ -1,7 +1,7 @@
 /* mlp.c - two linear maps with an activation between them, gated or not. */
 #include "graph/bind.h"
+#include "mixer/activation.h"
 #include "mixer/count.h"
-#include "mixer/mixers.h"
 #include "mixer/product.h"
 
 typedef struct bb_mlp {
@@ -12,43 +12,31 @@ typedef struct bb_mlp {
 
 enum { MLP };                             /* its one operation */
 
-/* -------------------------------------------------------------- activations -------------- */
-
-/* silu(gate) · up */
-static void silu_gated(const bb_kernels *k, int n, const float *gate, const float *up, float *out)
-{
-    k->silu_mul(n, gate, up, out);
-}
-
-/* relu(up)² */
-static void relu2(const bb_kernels *k, int n, const float *up, const float *none, float *out)
-{
-    (void)none;
-    k->relu2(n, up, out);
-}
-
-/* A new activation is a line here and its name in mixers.h. */
-static const struct {
-    const char *name;                     /* in a printed plan; "": the usual one */
-    bool        is_gated;
-    int         flops;                    /* of one column */
-    void      (*run)(const bb_kernels *k, int n, const float *y, const float *partner, float *out);
-} activations[BB_N_ACTIVATIONS] = {
-    [BB_ACT_SILU_GATED] = { "", true, 5, silu_gated },
-    [BB_ACT_RELU2]      = { ", relu2", false, 2, relu2 },
-};
-
 /* -------------------------------------------------------------- verbs -------------------- */
+
+/* Slices of one tensor, in the order of their rows. */
+static void bind_fused(bb_binder *b, bb_mlp *m)
+{
+    const bb_mlp_dims *d = &m->dims;
+    const int          F = d->d_ff, D = d->d_model;
+
+    bb_bind_slice(b, d->up_first ? &m->up : &m->gate, d->gate_up, F, D, (bb_slice){ .of = 2 * F });
+    bb_bind_slice(b, d->up_first ? &m->gate : &m->up, d->gate_up, F, D,
+                  (bb_slice){ .first = F, .of = 2 * F });
+}
 
 static void bind(bb_mixer *base, bb_binder *b)
 {
     bb_mlp            *m = (bb_mlp *)base;
     const bb_mlp_dims *d = &m->dims;
+    const bool         is_gated = bb_activations[d->activation].is_gated;
 
-    if (activations[d->activation].is_gated)
-        bb_bind_linear(b, &m->gate, "gate_proj", d->d_ff, d->d_model, d->bias);
-    bb_bind_linear(b, &m->up,   "up_proj",   d->d_ff, d->d_model, d->bias);
-    bb_bind_linear(b, &m->down, "down_proj", d->d_model, d->d_ff, d->bias);
+    if (d->gate_up) bind_fused(b, m);
+    else if (is_gated) bb_bind_linear(b, &m->gate, "gate_proj", d->d_ff, d->d_model, d->bias);
+    if (is_gated)
+        bb_bind_factors(b, &m->gate, (bb_factor[]){ { d->d_ff, d->times_gate, d->times_gate }, { 0 } });
+    if (!d->gate_up) bb_bind_linear(b, &m->up, "up_proj", d->d_ff, d->d_model, d->bias);
+    bb_bind_linear(b, &m->down, d->down ? d->down : "down_proj", d->d_model, d->d_ff, d->bias);
 }
 
 /* [T, F] between the two maps. */
@@ -70,8 +58,8 @@ static void forward(const bb_mixer *base, const bb_exec *e, const bb_call *c)
 {
     const bb_mlp     *m = (const bb_mlp *)base;
     const size_t      F = (size_t)m->dims.d_ff;
-    const bool        is_gated = activations[m->dims.activation].is_gated;
-    const bb_epilogue then = { .activate = activations[m->dims.activation].run };
+    const bool        is_gated = bb_activations[m->dims.activation].is_gated;
+    const bb_epilogue then = { .activate = bb_activations[m->dims.activation].run };
     bb_arena          arena = e->pass->scratch;
     float            *inner = take_scratch(m, e->pass->T, &arena);
     bb_source         h = c->in, x = bb_source_of(e, inner, F, m->dims.d_ff);
@@ -87,7 +75,8 @@ static void print(const bb_mixer *base, bb_printer *p)
 {
     const bb_mlp_dims *d = &((const bb_mlp *)base)->dims;
     bb_print(p, "%d -> %d -> %d%s%s", d->d_model, d->d_ff, d->d_model, d->bias ? ", bias" : "",
-             activations[d->activation].name);
+             bb_activations[d->activation].name);
+    if (d->times_gate != 0.0 && d->times_gate != 1.0) bb_print(p, ", gate x %g", d->times_gate);
 }
 
 static void count(const bb_mixer *base, const bb_work *w, bb_count *c)
@@ -95,10 +84,10 @@ static void count(const bb_mixer *base, const bb_work *w, bb_count *c)
     const bb_mlp *m = (const bb_mlp *)base;
     bb_count     *mlp = &c[base->op[MLP]];
 
-    if (activations[m->dims.activation].is_gated) bb_count_product(&m->gate, w->T, mlp);
+    if (bb_activations[m->dims.activation].is_gated) bb_count_product(&m->gate, w->T, mlp);
     bb_count_product(&m->up, w->T, mlp);
     bb_count_product(&m->down, w->T, mlp);
-    bb_count_add(mlp, 0, (uint64_t)activations[m->dims.activation].flops
+    bb_count_add(mlp, 0, (uint64_t)bb_activations[m->dims.activation].flops
                          * (uint64_t)m->dims.d_ff * w->T);
 }
 

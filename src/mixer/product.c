@@ -4,29 +4,19 @@
  * then tiles of up to 128 weight rows run. Few rows are made and prepared by each thread for itself,
  * which costs less than meeting; tiles are small and are made in memory of the thread, so that
  * another thread can repeat them (base/team.h). */
-#include "mixer/product.h"
+#include "mixer/product_internal.h"
 
 #include "mixer/blas.h"
 
 #include <assert.h>
 #include <string.h>
 
-enum { FEW_TILE = 48 };                   /* weight rows of a tile at most, few rows of x */
-enum { MANY_TILE = 128 };                 /* many rows of x: sums and x of a panel stay in cache */
+enum { FEW_TILE = BB_FEW_TILE, MANY_TILE = BB_MANY_TILE, COPIES = BB_COPIES };
 enum { DECODED = 2, MANY_DECODED = 32 };  /* weight rows decoded at a time, for few and many rows */
-enum { COPIES = 2 };                      /* of a source, prepared for different formats at once */
 
 /* -------------------------------------------------------------- room --------------------- */
 
-/* What a thread keeps to itself. */
-typedef struct own {
-    /* [BB_FEW_ROWS, widest] made by the source; once many rows are prepared, decoded weights. */
-    float         *rows;
-    unsigned char *prepared[COPIES];      /* few rows */
-    float         *few;                   /* [BB_PLACES, 2, BB_FEW_ROWS, FEW_TILE] tiles and partners */
-    float         *many;                  /* [2, T, MANY_TILE] a tile and its partner */
-    unsigned char *scratch;               /* of bb_many_fn, or decoded weights for BLAS or few rows */
-} own;
+typedef bb_product_own own;
 
 struct bb_product_room {
     unsigned char *prepared[COPIES];      /* many rows, shared by all threads */
@@ -94,7 +84,7 @@ bb_product_room *bb_product_room_take(bb_arena *a, const bb_kernels *k, int T, i
 
 static void *further(void *p, size_t bytes) { return (unsigned char *)p + bytes; }
 
-static own own_of(const bb_product_room *room, int thread)
+bb_product_own bb_product_own_of(const bb_product_room *room, int thread)
 {
     const size_t bytes = (size_t)thread * room->own_bytes;
     own          o = room->first;
@@ -287,31 +277,30 @@ static void multiply_few(const bb_kernels *k, const bb_matrix *w, int T, int fir
     }
 }
 
-static void multiply_many(const bb_kernels *k, const job *j, const bb_matrix *w, int first, int n,
-                          const void *x, float *y, size_t ldy)
+static void multiply_many(const bb_kernels *k, const own *o, const bb_matrix *w, int T, int first,
+                          int n, const void *x, float *y, size_t ldy)
 {
     const bb_format *f = w->format;
-    const int        T = j->x->T;
 
     if (f->many) {
-        f->many(T, n, w->cols, w->data, first, x, y, ldy, j->own.scratch);
+        f->many(T, n, w->cols, w->data, first, x, y, ldy, o->scratch);
         return;
     }
     for (int r = 0; r < n; r += MANY_DECODED) {
         const int m = smaller(MANY_DECODED, n - r);
-        f->decode(m, w->cols, w->data, first + r, j->own.rows, (size_t)w->cols);
-        k->format[BB_FORMAT_F32].many(T, m, w->cols, j->own.rows, 0, x, y + r, ldy, j->own.scratch);
+        f->decode(m, w->cols, w->data, first + r, o->rows, (size_t)w->cols);
+        k->format[BB_FORMAT_F32].many(T, m, w->cols, o->rows, 0, x, y + r, ldy, o->scratch);
     }
 }
 
 /* Many rows at a level without kernels for them: by BLAS from decoded weights, or a few rows at a
    time. */
-static void multiply_without(const bb_kernels *k, const job *j, const bb_matrix *w, int first,
+static void multiply_without(const bb_kernels *k, const own *o, const bb_matrix *w, int T, int first,
                              int n, const float *x, float *y, size_t ldy)
 {
     const bb_format *f = w->format;
-    const int        T = j->x->T, cols = w->cols;
-    float           *panel = (float *)(void *)j->own.scratch;
+    const int        cols = w->cols;
+    float           *panel = (float *)(void *)o->scratch;
 
     if (bb_blas_present()) {
         f->decode(n, cols, w->data, first, panel, (size_t)cols);
@@ -320,30 +309,37 @@ static void multiply_without(const bb_kernels *k, const job *j, const bb_matrix 
     }
     for (int t = 0; t < T; t += BB_FEW_ROWS) {
         const int m = smaller(BB_FEW_ROWS, T - t);
-        f->prepare_few(m, cols, x + (size_t)t * (size_t)cols, (size_t)cols, j->own.prepared[0]);
-        multiply_few(k, w, m, first, n, j->own.prepared[0], panel, y + (size_t)t * ldy, ldy);
+        f->prepare_few(m, cols, x + (size_t)t * (size_t)cols, (size_t)cols, o->prepared[0]);
+        multiply_few(k, w, m, first, n, o->prepared[0], panel, y + (size_t)t * ldy, ldy);
     }
 }
 
-/* y [T, n] = row_scale · (W · x) + bias for n weight rows from `first` on. */
+void bb_product_tile(const bb_kernels *k, const bb_product_own *o, const bb_linear *l,
+                     const bb_prepared *x, int first, int n, float *y, size_t ldy)
+{
+    const bb_matrix *w = &l->w;
+    const bb_format *f = w->format;
+    const int        T = x->T;
+
+    if (!x->many)
+        multiply_few(k, w, T, first, n, x->x, (float *)(void *)o->scratch, y, ldy);
+    else if (has_many(k, f))
+        multiply_many(k, o, w, T, first, n, x->x, y, ldy);
+    else multiply_without(k, o, w, T, first, n, x->x, y, ldy);
+    for (int t = 0; l->row_scale && t < T; t++)
+        k->mul(n, l->row_scale + first, y + (size_t)t * ldy);
+    for (int t = 0; l->bias && t < T; t++)
+        k->axpy(n, 1.0f, l->bias + first, y + (size_t)t * ldy);
+}
+
 static void multiply(const bb_exec *e, const job *j, const bb_linear *l, const place *at, float *y,
                      size_t ldy)
 {
-    const bb_matrix  *w = &l->w;
-    const bb_format  *f = w->format;
-    const bb_kernels *k = e->pass->k;
-    const int         T = j->x->T, n = at->n;
+    const bb_format *f = l->w.format;
+    const bb_prepared x = { .x = j->x->many ? prepare_many(e, j, f) : prepare_few(e, j, f),
+                            .T = j->x->T, .many = j->x->many };
 
-    if (!j->x->many)
-        multiply_few(k, w, T, at->first, n, prepare_few(e, j, f), (float *)(void *)j->own.scratch,
-                     y, ldy);
-    else if (has_many(k, f))
-        multiply_many(k, j, w, at->first, n, prepare_many(e, j, f), y, ldy);
-    else multiply_without(k, j, w, at->first, n, prepare_many(e, j, f), y, ldy);
-    for (int t = 0; l->row_scale && t < T; t++)
-        k->mul(n, l->row_scale + at->first, y + (size_t)t * ldy);
-    for (int t = 0; l->bias && t < T; t++)
-        k->axpy(n, 1.0f, l->bias + at->first, y + (size_t)t * ldy);
+    bb_product_tile(e->pass->k, &j->own, l, &x, at->first, at->n, y, ldy);
 }
 
 /* Whether columns can be made in the sink's own memory. */
@@ -352,8 +348,7 @@ static bool is_plain(const bb_sink *to)
     return !to->add && to->alpha == 1.0f && !to->index && !to->weight;
 }
 
-/* A row of a tile into its sink; y may stand there already. */
-static void put(const bb_kernels *k, const bb_sink *to, int t, int first, int n, const float *y)
+void bb_sink_put(const bb_kernels *k, const bb_sink *to, int t, int first, int n, const float *y)
 {
     const float alpha = to->weight ? to->alpha * to->weight[t] : to->alpha;
     float      *out = to->y + (size_t)(to->index ? to->index[t] : t) * to->ld + first;
@@ -379,7 +374,7 @@ static void complete(const bb_exec *e, const job *j, const place *at, float *y, 
             then->activate(k, at->n, row, partner ? partner + (size_t)t * ld_partner : NULL, out);
             row = out;
         }
-        put(k, to, t, at->first, at->n, row);
+        bb_sink_put(k, to, t, at->first, at->n, row);
     }
     if (!then || !then->after) return;
     bb_mark(e, j->op);
@@ -470,7 +465,7 @@ static void run(const bb_exec *e, job *j)
     const bb_format  *f = p->linear->w.format, *pair = p->pair ? p->pair->w.format : f;
     int               n_tiles = 0;
 
-    if (e->pass->observer) observe(e, j);
+    if (e->pass->observer && p->linear->id >= 0) observe(e, j);
     keep_apart(j->x, preparer(j->x, f), preparer(j->x, pair));
     j->tile_rows = j->x->many ? many_tile_rows(e, j) : few_tile_rows(e, j);
     for (int i = 0; i < j->n; i++) n_tiles += count_tiles(j, &p[i]);
@@ -495,7 +490,7 @@ void bb_multiply(const bb_exec *e, int op, const bb_product *p, int n, bb_source
                  const bb_epilogue *then)
 {
     const bb_product_room *room = e->pass->room;
-    job                    j = { .op = op, .then = then, .x = x, .own = own_of(room, e->thread) };
+    job                    j = { .op = op, .then = then, .x = x, .own = bb_product_own_of(room, e->thread) };
 
     assert(x->T <= room->T && x->cols <= room->widest);
     for (; n > 0; n -= j.n, p += j.n) {

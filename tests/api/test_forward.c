@@ -24,10 +24,20 @@ static const double EMBED_SCALE = 3, LOGIT_SCALE = 0.25, EPSILON = 1e-5;
 static const double SSM_ALPHA = 0.7, ATTENTION_ALPHA = -1.3, RESIDUAL = 0.22;
 static const double SHARED_ALPHA[LAYERS] = { 1, 0.5 };
 
-static const bb_mamba2_dims    ssm = { D, 4, 8, 16, 2, 4, true, false, 0, INFINITY, 1e-5f };
-static const bb_attention_dims attention = { D, 4, 2, 6, { .d = 6, .theta = 1e4 }, true, 0, 0.3f };
-static const bb_attention_dims shared = { 2 * D, 6, 3, 8, { .d = 4, .theta = 500 }, false, D, 0 };
-static const bb_mlp_dims       relu2 = { D, 50, true, BB_ACT_RELU2 };
+static const bb_mamba2_dims    ssm = {
+    .d_model = D, .n_heads = 4, .d_head = 8, .d_state = 16, .n_groups = 2, .d_conv = 4, .conv_bias = true,
+    .dt_max = INFINITY, .epsilon = 1e-5f,
+};
+static const bb_attention_dims attention = {
+    .d_model = D, .n_heads = 4, .n_kv_heads = 2, .d_head = 6, .rope = { .d = 6, .theta = 1e4 }, .bias = true,
+    .out_bias = true, .scale = 0.3f,
+};
+static const bb_attention_dims shared = {
+    .d_model = 2 * D, .n_heads = 6, .n_kv_heads = 3, .d_head = 8, .rope = { .d = 4, .theta = 500 }, .d_out = D,
+};
+static const bb_mlp_dims       relu2 = {
+    .d_model = D, .d_ff = 50, .bias = true, .activation = BB_ACT_RELU2,
+};
 
 /* Each layer: Mamba-2 and attention side by side; an attention that both layers share, on the
    stream beside the embedding; an MLP with a residual multiplier. */

@@ -20,12 +20,29 @@ static const struct shape {
     int         n_vocab, n_layers, d_model, n_context;
 } shapes[] = {
     { "bamba-9b",           "bamba",  UINT64_C(9780235392), 128256, 32, 4096, 262144 },
+    { "granite-4.0-h-350m", "granitemoehybrid", UINT64_C(340332224), 100352, 32, 768, 32768 },
+    { "granite-4.0-h-1b", "granitemoehybrid", UINT64_C(1461538368), 100352, 40, 1536, 131072 },
+    { "granite-4.0-h-micro", "granitemoehybrid", UINT64_C(3191396096), 100352, 40, 2048, 131072 },
+    { "granite-4.0-h-tiny", "granitemoehybrid", UINT64_C(6939037248), 100352, 40, 1536, 131072 },
+    { "granite-4.0-h-small", "granitemoehybrid", UINT64_C(32207337984), 100352, 40, 4096, 131072 },
+    { "granite-4.0-350m", "granitemoehybrid", UINT64_C(352379904), 100352, 28, 1024, 32768 },
+    { "granite-4.0-1b", "granitemoehybrid", UINT64_C(1631750144), 100352, 40, 2048, 131072 },
+    { "granite-4.0-micro", "granitemoehybrid", UINT64_C(3402836480), 100352, 40, 2560, 131072 },
+    { "granite-4.1-3b", "granite", UINT64_C(3402836480), 100352, 40, 2560, 131072 },
+    { "granite-4.1-8b", "granite", UINT64_C(8380551168), 100352, 40, 4096, 131072 },
+    { "granite-4.1-30b", "granite", UINT64_C(28865728512), 100352, 64, 4096, 131072 },
     { "hybrid-1b",          "bamba",  UINT64_C(1218615424),  32000, 16, 2048,   8192 },
     { "llama-1b",           "llama",  UINT64_C(1221675008),  32000, 20, 2048,   8192 },
     { "llama-3.1-8b",       "llama",  UINT64_C(8030261248), 128256, 32, 4096, 131072 },
     { "llama-3.2-1b",       "llama",  UINT64_C(1235814400), 128256, 16, 2048, 131072 },
     { "llama-3.2-3b",       "llama",  UINT64_C(3212749824), 128256, 28, 3072, 131072 },
     { "smollm2-135m",       "llama",  UINT64_C(134515008),   49152, 30,  576,   8192 },
+    { "falcon-h1-0.5b",      "falcon_h1", UINT64_C(521411104),    32784, 36, 1024,  16384 },
+    { "falcon-h1-1.5b",      "falcon_h1", UINT64_C(1554789760),   65537, 24, 2048, 131072 },
+    { "falcon-h1-1.5b-deep", "falcon_h1", UINT64_C(1554773392),   65537, 66, 1280, 131072 },
+    { "falcon-h1-3b",        "falcon_h1", UINT64_C(3149256192),   65536, 32, 2560, 131072 },
+    { "falcon-h1-7b",        "falcon_h1", UINT64_C(7585513568),  130048, 44, 3072, 262144 },
+    { "falcon-h1-34b",       "falcon_h1", UINT64_C(33642221312), 261120, 72, 5120, 262144 },
     { "falcon-mamba-7b",    "falcon_mamba", UINT64_C(7272665088), 65024, 64, 4096, 0 },
     { "mamba-130m",         "mamba",  UINT64_C(129135360),   50277, 24,  768,      0 },
     { "mamba-370m",         "mamba",  UINT64_C(371516416),   50277, 48, 1024,      0 },
@@ -37,10 +54,10 @@ static const struct shape {
     { "mamba2-780m",        "mamba2", UINT64_C(780161280),   50277, 48, 1536,      0 },
     { "mamba2-1.3b",        "mamba2", UINT64_C(1343757312),  50277, 48, 2048,      0 },
     { "mamba2-2.7b",        "mamba2", UINT64_C(2702599680),  50277, 64, 2560,      0 },
+    { "mamba2attn-2.7b",    "mamba2", UINT64_C(2697590880),  50277, 64, 2560,      0 },
+    { "bamba-9b-mamba-ssm", "mamba2", UINT64_C(9780235392), 128256, 32, 4096,      0 },
     { "codestral-mamba-7b", "mamba2", UINT64_C(7285403648),  32768, 64, 4096,      0 },
     /* not implemented: refused by this name */
-    { "falcon-h1-0.5b",     "falcon_h1",       0, 0, 0, 0, 0 },
-    { "granite-4.0-h-350m", "granitemoehybrid", 0, 0, 0, 0, 0 },
     { "nemotron-h-8b",      "nemotron_h",      0, 0, 0, 0, 0 },
 };
 enum { N_SHAPES = sizeof shapes / sizeof shapes[0] };
@@ -84,7 +101,8 @@ static void test_sizes(void **unused)
 static void test_plans(void **unused)
 {
     static const char *const names[] = { "llama-3.1-8b", "mamba-130m", "mamba2-130m",
-                                         "codestral-mamba-7b", "falcon-mamba-7b" };
+                                         "codestral-mamba-7b", "falcon-h1-0.5b",
+                                         "falcon-mamba-7b", "granite-4.0-h-tiny" };
 
     (void)unused;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {

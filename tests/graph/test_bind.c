@@ -27,7 +27,7 @@ static const char *const may_remain[] = { ".old", "out.weight", NULL };
 
 static bb_graph *make_graph(const bb_allocator *a, bool tied)
 {
-    static const bb_mlp_dims dims = { D, F, true, BB_ACT_SILU_GATED };
+    static const bb_mlp_dims dims = { .d_model = D, .d_ff = F, .bias = true };
     bb_plan p = { .g = bb_graph_create(a) };
 
     assert_non_null(p.g);
@@ -486,9 +486,12 @@ static void test_parts_and_policy(void **unused)
         expect_part(&m->up.w, &s, "fused", F);
         expect_part(&m->expert.w, &s, "stack", 2 * 4 + 1);
         assert_int_equal(m->expert.w.format->type, BB_TYPE_F32);
-        assert_int_equal(m->gate.id, 0);
-        assert_int_equal(m->expert.id, 2);
-        assert_int_equal(p.g->head.id, 3);
+        assert_int_equal(m->gate.id, 0);  /* slices of one tensor are one map, as files name it */
+        assert_int_equal(m->up.id, 0);
+        assert_int_equal(m->up.first, F);
+        assert_int_equal(m->expert.id, 1);
+        assert_int_equal(m->expert.first, 2 * 4 + 1);
+        assert_int_equal(p.g->head.id, 2);
         assert_int_equal(stats.n_params, 2 * V * D + 2 * D + 2 * F * D + 2 * D);
         assert_int_equal(stats.converted_bytes, by_policy ? 2 * F * D * 2 : 0);
         assert_int_equal(stats.misaligned_bytes, 0);

@@ -20,26 +20,40 @@ typedef struct attention_case {
     bb_type           type, kv_type;
     double            bound;              /* of the error; what rounds otherwise near a tie of
                                              the cache's type makes it larger */
-    bb_attention_dims dims;               /* D, heads, kv heads, d, rope, bias */
+    bb_attention_dims dims;
 } attention_case;
+
+#define DIMS(D, heads, kv_heads, width, rotated, base, ...)                                         \
+    { .d_model = D, .n_heads = heads, .n_kv_heads = kv_heads, .d_head = width,                      \
+      .rope = { .d = rotated, .theta = base }, __VA_ARGS__ }
+#define BIASES .bias = true, .out_bias = true
+#define NO_BIAS .bias = false
 
 static const attention_case cases[] = {
     { "partial rope", BB_TYPE_F32, BB_TYPE_F32, 1e-5,
-      { 32, 4, 2, 8, { .d = 4, .theta = 1e4 }, false, 0, 0 } },
+      DIMS(32, 4, 2, 8, 4, 1e4, NO_BIAS) },
     { "odd widths", BB_TYPE_BF16, BB_TYPE_F32, 1e-5,
-      { 27, 6, 2, 10, { .d = 10, .theta = 500 }, true, 0, 0 } },
+      DIMS(27, 6, 2, 10, 10, 500, BIASES) },
     { "one kv head", BB_TYPE_F16, BB_TYPE_BF16, 2e-3,
-      { 24, 8, 1, 6, { .d = 2, .theta = 1e6 }, false, 0, 0 } },
+      DIMS(24, 8, 1, 6, 2, 1e6, NO_BIAS) },
     { "no sharing", BB_TYPE_BF16, BB_TYPE_F16, 2e-4,
-      { 24, 3, 3, 16, { .d = 0, .theta = 1e4 }, true, 0, 0 } },
+      DIMS(24, 3, 3, 16, 0, 1e4, BIASES) },
     { "half cache", BB_TYPE_F32, BB_TYPE_F16, 2e-4,
-      { 32, 6, 3, 12, { .d = 6, .theta = 1e4 }, false, 0, 0 } },
+      DIMS(32, 6, 3, 12, 6, 1e4, NO_BIAS) },
     { "bf16 cache", BB_TYPE_F32, BB_TYPE_BF16, 2e-3,
-      { 32, 4, 2, 20, { .d = 20, .theta = 1e4 }, true, 0, 0 } },
+      DIMS(32, 4, 2, 20, 20, 1e4, BIASES) },
     { "int8 cache", BB_TYPE_F32, BB_TYPE_Q8, 2e-2,
-      { 32, 4, 2, 20, { .d = 20, .theta = 1e4 }, true, 0, 0 } },
+      DIMS(32, 4, 2, 20, 20, 1e4, BIASES) },
     { "other output, own scale", BB_TYPE_F32, BB_TYPE_F32, 1e-5,
-      { 24, 4, 2, 8, { .d = 8, .theta = 1e4 }, false, 24, 0.0625f } },
+      DIMS(24, 4, 2, 8, 8, 1e4, NO_BIAS, .d_out = 24, .scale = 0.0625f) },
+    { "factors", BB_TYPE_BF16, BB_TYPE_F32, 1e-5,
+      DIMS(24, 4, 2, 8, 8, 1e4, BIASES, .times_in = 1.25, .times_key = 0.4) },
+    { "fused", BB_TYPE_BF16, BB_TYPE_F32, 1e-5,
+      DIMS(24, 4, 2, 8, 8, 1e4, .bias = true, .is_fused = true) },
+    { "convolution", BB_TYPE_F32, BB_TYPE_F32, 1e-5,
+      DIMS(28, 6, 2, 10, 6, 500, .out_bias = true, .is_fused = true, .d_conv = 4) },
+    { "short convolution", BB_TYPE_BF16, BB_TYPE_F16, 2e-4,
+      DIMS(24, 3, 3, 12, 0, 1e4, BIASES, .is_fused = true, .d_conv = 1) },
 };
 enum { N_CASES = sizeof cases / sizeof cases[0] };
 
@@ -55,6 +69,22 @@ static const int script[][SESSIONS] = {
 };
 enum { N_SCRIPT = sizeof script / sizeof script[0] };
 
+static void add_fused(const attention_case *c, store *s)
+{
+    const bb_attention_dims *d = &c->dims;
+    const int   C = (d->n_heads + 2 * d->n_kv_heads) * d->d_head, d_q = d->n_heads * d->d_head;
+    const char *type = lab_dtype(c->type);
+    uint64_t    seed = 3;
+
+    lab_add(s, "m.in_proj.weight", type, 0, 1.5 / sqrt(d->d_model), &seed, (const int[]){ C, d->d_model, 0 });
+    lab_add(s, "m.out_proj.weight", type, 0, 1 / sqrt(d_q), &seed, (const int[]){ d->d_model, d_q, 0 });
+    if (d->bias) lab_add(s, "m.in_proj.bias", "F32", 0, 0.3, &seed, (const int[]){ C, 0 });
+    if (d->out_bias) lab_add(s, "m.out_proj.bias", "F32", 0, 0.3, &seed, (const int[]){ d->d_model, 0 });
+    if (d->d_conv == 0) return;
+    lab_add(s, "m.conv1d.weight", type, 0, 0.7, &seed, (const int[]){ C, 1, d->d_conv, 0 });
+    lab_add(s, "m.conv1d.bias", "F32", 0, 0.3, &seed, (const int[]){ C, 0 });
+}
+
 static void add_weights(const attention_case *c, store *s)
 {
     const bb_attention_dims *d = &c->dims;
@@ -63,6 +93,10 @@ static void add_weights(const attention_case *c, store *s)
     const char *type = lab_dtype(c->type);
     uint64_t    seed = 3;
 
+    if (d->is_fused) {
+        add_fused(c, s);
+        return;
+    }
     /* queries twice as large as usual, so that the softmax is no average */
     lab_add(s, "m.q_proj.weight", type, 0, 2 / sqrt(d->d_model), &seed,
             (const int[]){ d_q, d->d_model, 0 });
@@ -197,7 +231,7 @@ static void test_far_position(void **unused)
     enum { FAR = 1000003, D = 4 };
     static const char *const names[] = { "m.q_proj.weight", "m.k_proj.weight",
                                          "m.v_proj.weight", "m.o_proj.weight" };
-    static const bb_attention_dims d = { D, 1, 1, D, { .d = D, .theta = 100 }, false, 0, 0 };
+    static const bb_attention_dims d = DIMS(D, 1, 1, D, D, 100, NO_BIAS);
     static const float unit[D * D] = { 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1 };
     float      h[D] = { 1, -0.5f, 0.25f, 2 };
     float      x[D] = { 0 };
@@ -280,7 +314,7 @@ static void remember(deep *d, int i, int pos, const float *k, const float *v)
 
 static void deepen(deep *d, store *s)
 {
-    static const bb_attention_dims dims = { DEEP_D, 4, 2, 4, { .d = 0 }, false, 0, 0 };
+    static const bb_attention_dims dims = DIMS(DEEP_D, 4, 2, 4, 0, 1e4, NO_BIAS);
     float    unit[DEEP_D * DEEP_D] = { 0 };
     uint64_t seed = 11;
 
@@ -434,28 +468,68 @@ static void test_memory(void **unused)
         assert_int_equal(m->kind->page_bytes(m), block);
         for (int j = 0; j < 5; j++)
             assert_int_equal(bb_graph_n_pages(positions[j][0]), positions[j][1]);
-        assert_null(m->kind->state_bytes);
+        assert_true(d->d_conv > 0 || !m->kind->state_bytes);
         assert_int_equal(l.graph->block[0].use[0].slot, 0);
         lab_close(&l);
         store_free(&s);
     }
 }
 
+/* The rows before a convolution rebuild its window, from an empty one or from that of any row. */
+static void test_replay(void **unused)
+{
+    const attention_case *c = &cases[N_CASES - 2];
+    const int             rows = 3, C = 10 * (6 + 2 * 2);
+    const size_t          bytes = (size_t)(rows * C) * sizeof(float);
+    store                 s;
+    lab                   l;
+
+    (void)unused;
+    begin(&l, c, &s);
+    const bb_mixer *m = l.graph->block[0].use[0].mixer;
+    assert_int_equal(m->kind->state_bytes(m), bytes);
+    assert_int_equal(m->kind->log_floats(m), C);
+    for (int i = 0; i < SESSIONS; i++) {
+        l.session[i].log = malloc((size_t)(LENGTH * C) * sizeof(float));
+        assert_non_null(l.session[i].log);
+    }
+    lab_run(&l, 2, script[0], N_SCRIPT);
+    for (int i = 0; i < SESSIONS; i++) {
+        const int      n = l.session[i].pos;
+        float         *log = l.session[i].log, *window = calloc((size_t)(rows * C), sizeof *window);
+        unsigned char *saved = malloc(m->kind->saved_bytes(m, (size_t)n));
+        assert_true(n > 100 && window && saved);
+        lab_save(&l, i, saved);
+        m->kind->replay(m, &l.kernels, log, 0, 2, false, window, window, NULL);   /* less than the window */
+        m->kind->replay(m, &l.kernels, log + 2 * C, 2, n - 2, true, window, window, NULL);
+        assert_memory_equal(window, saved, bytes);
+        free(window), free(saved), free(log);
+        l.session[i].log = NULL;
+    }
+    lab_close(&l);
+    store_free(&s);
+}
+
 static void test_print(void **unused)
 {
-    static const char *const lines[3] = {
+    static const char *const lines[N_CASES] = {
         "32 -> 4 heads (2 kv) x 8, rope 4 of 8, theta 10000",
         "27 -> 6 heads (2 kv) x 10, rope 10 of 10, theta 500, bias",
         "24 -> 8 heads (1 kv) x 6, rope 2 of 6, theta 1e+06",
+        [N_CASES - 4] = "24 -> 4 heads (2 kv) x 8, rope 8 of 8, theta 10000, bias, input x 1.25, keys x 0.4",
+        [N_CASES - 3] = "24 -> 4 heads (2 kv) x 8, rope 8 of 8, theta 10000, input bias",
+        [N_CASES - 2] = "28 -> 6 heads (2 kv) x 10, rope 6 of 10, theta 500, conv 4 + bias, output bias",
+        [N_CASES - 1] = "24 -> 3 heads (3 kv) x 12, conv 1 + bias, bias",
     };
 
     (void)unused;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < N_CASES; i++) {
         store      s;
         lab        l;
         char       text[200];
         bb_printer p = { .buffer = text, .size = sizeof text };
 
+        if (!lines[i]) continue;
         begin(&l, &cases[i], &s);
         l.graph->block[0].use[0].mixer->kind->print(l.graph->block[0].use[0].mixer, &p);
         assert_string_equal(text, lines[i]);
@@ -467,8 +541,8 @@ static void test_print(void **unused)
 static void test_too_wide(void **unused)
 {
     const bb_attention_dims wide[] = {
-        { 32, 1, 1, 4096, { .d = 2050, .theta = 1e4 }, false, 0, 0 },
-        { 32, 1 << 13, 1, 4096, { .d = 0 }, false, 0, 0 },
+        DIMS(32, 1, 1, 4096, 2050, 1e4, NO_BIAS),
+        DIMS(32, 1 << 13, 1, 4096, 0, 1e4, NO_BIAS),
     };
 
     (void)unused;
@@ -492,6 +566,7 @@ int main(void)
         cmocka_unit_test(test_far_position),
         cmocka_unit_test(test_depth),
         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_replay),
         cmocka_unit_test(test_print),
         cmocka_unit_test(test_too_wide),
     };

@@ -16,22 +16,34 @@ enum { SESSIONS = 5, LENGTH = 330 };
 
 typedef struct mamba2_case {
     const char    *what;
-    bb_mamba2_dims dims;                  /* D, H, P, N, G, K, biases, dt limits, epsilon */
+    bb_mamba2_dims dims;
     bb_type        type;                  /* of the matrices */
     bb_type        state_type;            /* of S */
     double         bound;                 /* of the error */
 } mamba2_case;
 
+#define DIMS(D, H, P, N, G, K, conv_b, biases, lo, hi, eps)                                        \
+    { .d_model = D, .n_heads = H, .d_head = P, .d_state = N, .n_groups = G, .d_conv = K,           \
+      .conv_bias = conv_b, .in_bias = biases, .out_bias = biases, .dt_min = lo, .dt_max = hi,      \
+      .epsilon = eps }
+
 static const mamba2_case cases[] = {
-    { "one group",      { 24, 4, 8, 16, 1, 4, true, false, 0, INFINITY, 1e-5f }, BB_TYPE_F32, BB_TYPE_F32, 1e-5 },
-    { "two groups",     { 20, 6, 4, 8, 2, 3, false, true, 0, INFINITY, 1e-5f },  BB_TYPE_BF16, BB_TYPE_F32, 1e-5 },
-    { "a group a head", { 19, 3, 5, 7, 3, 2, true, true, 0.02f, 0.3f, 1e-3f },   BB_TYPE_F16, BB_TYPE_F32, 1e-5 },
-    { "no window",      { 16, 4, 3, 5, 2, 1, true, false, 0, 0.5f, 1e-5f },      BB_TYPE_F32, BB_TYPE_F32, 1e-5 },
-    { "wide",           { 33, 8, 36, 20, 4, 4, true, true, 0, INFINITY, 1e-6f }, BB_TYPE_BF16, BB_TYPE_F32, 1e-5 },
-    { "bf16 state",     { 20, 6, 19, 33, 2, 3, false, true, 0, INFINITY, 1e-5f }, BB_TYPE_F32,
+    { "one group",      DIMS(24, 4, 8, 16, 1, 4, true, false, 0, INFINITY, 1e-5f), BB_TYPE_F32, BB_TYPE_F32, 1e-5 },
+    { "two groups",     DIMS(20, 6, 4, 8, 2, 3, false, true, 0, INFINITY, 1e-5f),  BB_TYPE_BF16, BB_TYPE_F32, 1e-5 },
+    { "a group a head", DIMS(19, 3, 5, 7, 3, 2, true, true, 0.02f, 0.3f, 1e-3f),   BB_TYPE_F16, BB_TYPE_F32, 1e-5 },
+    { "no window",      DIMS(16, 4, 3, 5, 2, 1, true, false, 0, 0.5f, 1e-5f),      BB_TYPE_F32, BB_TYPE_F32, 1e-5 },
+    { "wide",           DIMS(33, 8, 36, 20, 4, 4, true, true, 0, INFINITY, 1e-6f), BB_TYPE_BF16, BB_TYPE_F32, 1e-5 },
+    { "bf16 state",     DIMS(20, 6, 19, 33, 2, 3, false, true, 0, INFINITY, 1e-5f), BB_TYPE_F32,
       BB_TYPE_BF16, 2e-2 },
-    { "int8 state",     { 20, 6, 19, 33, 2, 3, false, true, 0, INFINITY, 1e-5f }, BB_TYPE_F32,
+    { "int8 state",     DIMS(20, 6, 19, 33, 2, 3, false, true, 0, INFINITY, 1e-5f), BB_TYPE_F32,
       BB_TYPE_Q8, 5e-2 },
+    { "norm, then gate", { .d_model = 20, .n_heads = 6, .d_head = 4, .d_state = 8, .n_groups = 2, .d_conv = 3,
+                           .conv_bias = true, .out_bias = true, .dt_max = INFINITY, .epsilon = 1e-5f,
+                           .gate = BB_NORM_THEN_GATE }, BB_TYPE_F32, BB_TYPE_F32, 1e-5 },
+    { "gate alone, factors", { .d_model = 24, .n_heads = 4, .d_head = 9, .d_state = 8, .n_groups = 1,
+                               .d_conv = 4, .conv_bias = true, .in_bias = true, .dt_max = INFINITY,
+                               .gate = BB_GATE_ALONE, .times_in = 1.25,
+                               .times = { 0.5, 2.0, 1.5, -0.75, 0.6 } }, BB_TYPE_BF16, BB_TYPE_F32, 1e-5 },
 };
 enum { N_CASES = sizeof cases / sizeof cases[0] };
 
@@ -67,14 +79,16 @@ static void add_weights(const mamba2_case *c, store *s)
     lab_add(s, "m.dt_bias", "F32", -2, 1, &seed, (const int[]){ d->n_heads, 0 });
     lab_add(s, "m.A_log", "BF16", 0.5, 1, &seed, (const int[]){ d->n_heads, 0 });
     lab_add(s, "m.D", "F16", 1, 0.5, &seed, (const int[]){ d->n_heads, 0 });
-    lab_add(s, "m.norm.weight", type, 1, 0.2, &seed, (const int[]){ I, 0 });
+    if (d->gate != BB_GATE_ALONE)
+        lab_add(s, "m.norm.weight", type, 1, 0.2, &seed, (const int[]){ I, 0 });
     lab_add(s, "m.out_proj.weight", type, 0, 1 / sqrt(I), &seed,
             (const int[]){ d->d_model, I, 0 });
     if (d->conv_bias)
         lab_add(s, "m.conv1d.bias", "F32", 0, 0.3, &seed, (const int[]){ C, 0 });
-    if (!d->proj_bias) return;
-    lab_add(s, "m.in_proj.bias", type, 0, 0.3, &seed, (const int[]){ I + C + d->n_heads, 0 });
-    lab_add(s, "m.out_proj.bias", "F32", 0, 0.3, &seed, (const int[]){ d->d_model, 0 });
+    if (d->in_bias)
+        lab_add(s, "m.in_proj.bias", type, 0, 0.3, &seed, (const int[]){ I + C + d->n_heads, 0 });
+    if (d->out_bias)
+        lab_add(s, "m.out_proj.bias", "F32", 0, 0.3, &seed, (const int[]){ d->d_model, 0 });
 }
 
 /* -------------------------------------------------------------- tests -------------------- */
@@ -325,6 +339,9 @@ static void test_print(void **unused)
         "33 -> 8 heads x 36, state 20, groups 4, conv 4 + bias, bias",
         "20 -> 6 heads x 19, state 33, groups 2, conv 3, bias",
         "20 -> 6 heads x 19, state 33, groups 2, conv 3, bias",
+        "20 -> 6 heads x 4, state 8, groups 2, conv 3 + bias, output bias, norm before gate",
+        "24 -> 4 heads x 9, state 8, groups 1, conv 4 + bias, input bias, no norm, input x 1.25, "
+        "z x 0.5, x x 2, B x 1.5, C x -0.75, dt x 0.6",
     };
 
     (void)unused;

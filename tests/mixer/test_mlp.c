@@ -7,6 +7,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -19,13 +20,19 @@ typedef struct mlp_case {
     bb_type     type;                     /* of the matrices */
 } mlp_case;
 
+#define DIMS(D, F, ...) { .d_model = D, .d_ff = F, __VA_ARGS__ }
+
 static const mlp_case cases[] = {
-    { "plain",  { 24, 40, false, BB_ACT_SILU_GATED },  BB_TYPE_F32 },
-    { "biases", { 20, 33, true, BB_ACT_SILU_GATED },   BB_TYPE_BF16 },
-    { "wide",   { 31, 150, true, BB_ACT_SILU_GATED },  BB_TYPE_F16 },
-    { "narrow", { 40, 1, false, BB_ACT_SILU_GATED },   BB_TYPE_BF16 },
-    { "relu2",  { 24, 40, true, BB_ACT_RELU2 },  BB_TYPE_F32 },
-    { "relu2 wide", { 20, 180, false, BB_ACT_RELU2 }, BB_TYPE_BF16 },
+    { "plain",  DIMS(24, 40, .bias = false, .activation = BB_ACT_SILU_GATED),  BB_TYPE_F32 },
+    { "biases", DIMS(20, 33, .bias = true, .activation = BB_ACT_SILU_GATED),   BB_TYPE_BF16 },
+    { "wide",   DIMS(31, 150, .bias = true, .activation = BB_ACT_SILU_GATED),  BB_TYPE_F16 },
+    { "narrow", DIMS(40, 1, .bias = false, .activation = BB_ACT_SILU_GATED),   BB_TYPE_BF16 },
+    { "relu2",  DIMS(24, 40, .bias = true, .activation = BB_ACT_RELU2),  BB_TYPE_F32 },
+    { "factor", DIMS(24, 40, .bias = true, .activation = BB_ACT_SILU_GATED, .times_gate = 0.6), BB_TYPE_F32 },
+    { "fused", DIMS(24, 40, .activation = BB_ACT_SILU_GATED, .gate_up = "in.weight", .down = "out"),
+      BB_TYPE_F32 },
+    { "fused, up first", DIMS(20, 33, .gate_up = "fc1.weight", .up_first = true, .down = "fc2"), BB_TYPE_BF16 },
+    { "relu2 wide", DIMS(20, 180, .bias = false, .activation = BB_ACT_RELU2), BB_TYPE_BF16 },
 };
 
 static const int script[][SESSIONS] = {
@@ -44,6 +51,14 @@ static void add_weights(const mlp_case *c, store *s)
     const bb_mlp_dims *d = &c->dims;
     uint64_t           seed = 7;
 
+    if (d->gate_up) {
+        char name[32];
+        snprintf(name, sizeof name, "m.%s", d->gate_up);
+        lab_add(s, name, lab_dtype(c->type), 0, 1 / sqrt(d->d_model), &seed, (const int[]){ 2 * d->d_ff, d->d_model, 0 });
+        snprintf(name, sizeof name, "m.%s.weight", d->down);
+        lab_add(s, name, lab_dtype(c->type), 0, 1 / sqrt(d->d_ff), &seed, (const int[]){ d->d_model, d->d_ff, 0 });
+        return;
+    }
     if (d->activation == BB_ACT_SILU_GATED)
         lab_add(s, "m.gate_proj.weight", lab_dtype(c->type), 0, 1 / sqrt(d->d_model), &seed,
             (const int[]){ d->d_ff, d->d_model, 0 });

@@ -284,7 +284,7 @@ static void test_mixed_formats(void **unused)
     for (int i = 0; i < N_COUNTS; i++) {
         const bb_linear   l = make_linear(BB_TYPE_BF16, 300, 100, true);
         const bb_linear   wide = { { 300, 100, bb_format_of(&kernels, BB_TYPE_F32), weight_f32 },
-                                   NULL, NULL, 1 };
+                                   NULL, NULL, 1, 0 };
         const bb_pass     pass = pass_of(counts[i]);
         const bb_epilogue then = { .activate = second_only };
         const size_t      bytes = (size_t)counts[i] * LDY * sizeof(float);

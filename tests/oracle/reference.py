@@ -44,9 +44,15 @@ def causal_conv(raw, weight, bias):
     return sum(padded[j:j + len(raw)] * weight[:, 0, j] for j in range(k)) + bias
 
 
-def mamba(s, w, p, u, cut):
+def gate_then_norm(s, weight, y, z):
+    gated = (y * silu(z)).reshape(len(y), s.groups, -1)
+    return rms_norm(gated, weight.reshape(s.groups, -1), s.eps).reshape(y.shape)
+
+
+def mamba(s, w, p, u, cut, times=1.0, gate=gate_then_norm):
+    """times: factors of in_proj's output [rows]; gate: what out_proj reads, of the norm's weight, y and z."""
     p += "mamba."
-    z, raw, dt = np.split(linear(w, p + "in_proj", u), [s.inner, s.inner + s.conv_channels], axis=1)
+    z, raw, dt = np.split(linear(w, p + "in_proj", u) * times, [s.inner, s.inner + s.conv_channels], axis=1)
     conv = w[p + "conv1d.weight"], w.get(p + "conv1d.bias", 0.0)
     xbc = causal_conv(raw, *conv)
     if "conv" in cut:
@@ -67,9 +73,7 @@ def mamba(s, w, p, u, cut):
         y[t] = (state @ c[t, :, :, None])[:, :, 0]
     y += w[p + "D"][:, None] * x
 
-    gated = (y.reshape(z.shape) * silu(z)).reshape(len(u), s.groups, -1)
-    weight = w[p + "norm.weight"].reshape(s.groups, -1)
-    return linear(w, p + "out_proj", rms_norm(gated, weight, s.eps).reshape(z.shape))
+    return linear(w, p + "out_proj", gate(s, w.get(p + "norm.weight"), y.reshape(z.shape), z))
 
 
 def attention(s, w, p, u, cut):

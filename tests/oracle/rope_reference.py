@@ -71,21 +71,27 @@ def rotate(x, table):
     return np.concatenate([a * cos - b * sin, b * cos + a * sin, x[..., 2 * half:]], axis=-1)
 
 
-def attention(s, w, p, u, cut, table):
+def attention(s, w, p, u, cut, table, times_key=1.0):
     """Causal attention of one layer; cut: {"kv": position before which everything is forgotten}."""
     p += "self_attn."
     n = len(u)
     q, k, v = (linear(w, p + name, u).reshape(n, -1, s.head_dim) for name in ("q_proj", "k_proj", "v_proj"))
-    q, k = rotate(q, table), rotate(k, table)
-    k, v = (np.repeat(m, s.q_heads // s.kv_heads, axis=1) for m in (k, v))
-    scores = np.einsum("thd,shd->hts", q, k) / np.sqrt(s.head_dim)
+    q, k = rotate(q, table), rotate(k * times_key, table)
+    return linear(w, p + "o_proj", attend(q, k, v, 1 / np.sqrt(s.head_dim), cut))
+
+
+def attend(q, k, v, scale, cut):
+    """softmax(scale · q·k) · v, [T, heads · d], of q [T, heads, d] and k, v [T, kv heads, d]."""
+    n = len(q)
+    k, v = (np.repeat(m, q.shape[1] // k.shape[1], axis=1) for m in (k, v))
+    scores = np.einsum("thd,shd->hts", q, k) * scale
     hidden = np.triu(np.ones((n, n), bool), 1)
     if "kv" in cut:
         hidden[cut["kv"]:, :cut["kv"]] = True
     scores[:, hidden] = -np.inf
     weights = np.exp(scores - scores.max(-1, keepdims=True))
     weights /= weights.sum(-1, keepdims=True)
-    return linear(w, p + "o_proj", np.einsum("hts,shd->thd", weights, v).reshape(n, -1))
+    return np.einsum("hts,shd->thd", weights, v).reshape(n, -1)
 
 
 def random_settings(rng, kind, d, total):

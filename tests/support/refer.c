@@ -187,20 +187,38 @@ static void recur(const bb_mamba2_dims *d, const weights *w, const double *xbc,
     }
 }
 
-/* y [I] times silu(z), normed in G groups. */
-static void norm(const bb_mamba2_dims *d, const weights *w, const double *z, double *y)
+static void multiply_by_silu(int n, const double *z, double *y)
 {
-    const int n = d->n_heads * d->d_head / d->n_groups;
+    for (int i = 0; i < n; i++) y[i] *= silu(z[i]);
+}
 
-    for (int g = 0; g < d->n_groups; g++) {
-        double squares = 0;
-        for (int i = g * n; i < (g + 1) * n; i++) {
-            y[i] *= silu(z[i]);
-            squares += y[i] * y[i];
-        }
-        for (int i = g * n; i < (g + 1) * n; i++)
-            y[i] *= w->norm[i] / sqrt(squares / n + (double)d->epsilon);
-    }
+/* y [I] gated by z and normed in G groups, in the order of the dims. */
+static void gate(const bb_mamba2_dims *d, const weights *w, const double *z, double *y)
+{
+    const int I = d->n_heads * d->d_head, n = I / d->n_groups;
+
+    if (d->gate != BB_NORM_THEN_GATE) multiply_by_silu(I, z, y);
+    for (int g = 0; d->gate != BB_GATE_ALONE && g < d->n_groups; g++)
+        refer_rmsnorm(w->norm + g * n, (double)d->epsilon, y + g * n, 1, n, y + g * n);
+    if (d->gate == BB_NORM_THEN_GATE) multiply_by_silu(I, z, y);
+}
+
+/* A factor of 0 stands for 1. */
+static double times(double factor) { return factor != 0 ? factor : 1; }
+
+/* What in_proj makes of u [D]: each part and its bias by its factor, u by that of the input. */
+static void project(const bb_mamba2_dims *d, const linear *in, const double *u, double *proj)
+{
+    const int I = d->n_heads * d->d_head, GN = d->n_groups * d->d_state;
+    const int end[BB_MAMBA2_PARTS] = { I, 2 * I, 2 * I + GN, 2 * I + 2 * GN,
+                                       2 * I + 2 * GN + d->n_heads };
+    double   *scaled = zeros((size_t)d->d_model, sizeof *scaled);
+
+    for (int i = 0; i < d->d_model; i++) scaled[i] = u[i] * times(d->times_in);
+    lab_multiply(in->w, in->b, end[4], d->d_model, scaled, proj);
+    for (int part = 0, i = 0; part < BB_MAMBA2_PARTS; part++)
+        for (; i < end[part]; i++) proj[i] *= times(d->times[part]);
+    free(scaled);
 }
 
 void refer_mamba2(const bb_mamba2_dims *d, const store *s, const char *prefix, const double *x,
@@ -212,19 +230,19 @@ void refer_mamba2(const bb_mamba2_dims *d, const store *s, const char *prefix, c
     double   *proj = zeros((size_t)(I + C + d->n_heads), sizeof *proj);
     double   *xbc = zeros((size_t)C, sizeof *xbc), *y = zeros((size_t)I, sizeof *y);
     weights   w = {
-        read_linear(s, prefix, "in_proj", d->proj_bias),
-        read_linear(s, prefix, "out_proj", d->proj_bias),
+        read_linear(s, prefix, "in_proj", d->in_bias),
+        read_linear(s, prefix, "out_proj", d->out_bias),
         values(s, prefix, "conv1d.weight"), d->conv_bias ? values(s, prefix, "conv1d.bias") : NULL,
         values(s, prefix, "dt_bias"), values(s, prefix, "A_log"), values(s, prefix, "D"),
-        values(s, prefix, "norm.weight"),
+        d->gate != BB_GATE_ALONE ? values(s, prefix, "norm.weight") : NULL,
     };
 
     for (int t = 0; t < n; t++) {
-        lab_multiply(w.in.w, w.in.b, I + C + d->n_heads, D, x + t * D, proj);
+        project(d, &w.in, x + t * D, proj);
         memcpy(raw + t * C, proj + I, (size_t)C * sizeof *raw);
         convolve(C, d->d_conv, w.conv, w.conv_b, raw, t, xbc);
         recur(d, &w, xbc, proj + I + C, S, y);
-        norm(d, &w, proj, y);
+        gate(d, &w, proj, y);
         lab_multiply(w.out.w, w.out.b, D, I, y, out + t * D);
     }
     free_linear(&w.in), free_linear(&w.out), free(w.conv), free(w.conv_b), free(w.dt_bias);
@@ -271,25 +289,72 @@ static void attend(const bb_attention_dims *d, int h, int t, const double *q,
     }
 }
 
+/* The maps of attention: three or one, and that of its output. */
+typedef struct maps {
+    linear  in[3], out;
+    int     n, rows[3];
+    double *conv, *conv_b;
+} maps;
+
+static maps read_maps(const bb_attention_dims *d, const store *s, const char *prefix)
+{
+    static const char *const names[3] = { "q_proj", "k_proj", "v_proj" };
+    const int d_q = d->n_heads * d->d_head, d_kv = d->n_kv_heads * d->d_head;
+    maps      m = { .n = 3, .rows = { d_q, d_kv, d_kv } };
+
+    if (d->is_fused) m.n = 1, m.rows[0] = d_q + 2 * d_kv;
+    for (int i = 0; i < m.n; i++)
+        m.in[i] = read_linear(s, prefix, d->is_fused ? "in_proj" : names[i], d->bias);
+    m.out = read_linear(s, prefix, d->is_fused ? "out_proj" : "o_proj", d->out_bias);
+    if (d->d_conv > 0) m.conv = values(s, prefix, "conv1d.weight");
+    if (d->d_conv > 0) m.conv_b = values(s, prefix, "conv1d.bias");
+    return m;
+}
+
+static void free_maps(maps *m)
+{
+    for (int i = 0; i < m->n; i++) free_linear(&m->in[i]);
+    free_linear(&m->out), free(m->conv), free(m->conv_b);
+}
+
+/* qkv [C] of row t, whose projection goes into raw [t + 1, C]. */
+static void make_qkv(const bb_attention_dims *d, const maps *m, int C, const double *x, double *raw,
+                     int t, double *qkv)
+{
+    const int d_q = d->n_heads * d->d_head, d_kv = d->n_kv_heads * d->d_head;
+    double   *u = zeros((size_t)d->d_model, sizeof *u), *row = raw + t * C;
+
+    for (int i = 0; i < d->d_model; i++) u[i] = x[i] * times(d->times_in);
+    for (int i = 0, at = 0; i < m->n; at += m->rows[i++])
+        lab_multiply(m->in[i].w, m->in[i].b, m->rows[i], d->d_model, u, row + at);
+    for (int i = d_q; i < d_q + d_kv; i++) row[i] *= times(d->times_key);
+    for (int c = 0; c < C; c++) {
+        qkv[c] = d->d_conv > 0 ? m->conv_b[c] : row[c];
+        for (int j = 0; j < d->d_conv; j++) {
+            const int from = t - (d->d_conv - 1) + j;
+            if (from >= 0) qkv[c] += m->conv[c * d->d_conv + j] * raw[from * C + c];
+        }
+    }
+    free(u);
+}
+
 void refer_attention(const bb_attention_dims *d, bb_type kv_type, const store *s,
                      const char *prefix, const double *x, int n, double *out)
 {
-    static const char *const names[4] = { "q_proj", "k_proj", "v_proj", "o_proj" };
     const int D = d->d_model, d_q = d->n_heads * d->d_head, d_kv = d->n_kv_heads * d->d_head;
-    const int d_out = d->d_out ? d->d_out : D;
+    const int d_out = d->d_out ? d->d_out : D, C = d_q + 2 * d_kv;
     double   *keys = zeros((size_t)(n * d_kv), sizeof *keys);
     double   *value = zeros((size_t)(n * d_kv), sizeof *value);
-    double   *score = zeros((size_t)n, sizeof *score);
-    double   *q = zeros((size_t)d_q, sizeof *q), *y = zeros((size_t)d_q, sizeof *y);
-    linear    w[4];
+    double   *score = zeros((size_t)n, sizeof *score), *y = zeros((size_t)d_q, sizeof *y);
+    double   *raw = zeros((size_t)(n * C), sizeof *raw), *q = zeros((size_t)C, sizeof *q);
+    maps      m = read_maps(d, s, prefix);
 
-    for (int i = 0; i < 4; i++) w[i] = read_linear(s, prefix, names[i], d->bias);
     for (int t = 0; t < n; t++) {
         double *k = keys + t * d_kv;
         double *v = value + t * d_kv;
-        lab_multiply(w[0].w, w[0].b, d_q, D, x + t * D, q);
-        lab_multiply(w[1].w, w[1].b, d_kv, D, x + t * D, k);
-        lab_multiply(w[2].w, w[2].b, d_kv, D, x + t * D, v);
+        make_qkv(d, &m, C, x + t * D, raw, t, q);
+        memcpy(k, q + d_q, (size_t)d_kv * sizeof *k);
+        memcpy(v, q + d_q + d_kv, (size_t)d_kv * sizeof *v);
         refer_rotate(d, d->n_heads, t, q);
         refer_rotate(d, d->n_kv_heads, t, k);
         for (int h = 0; h < d->n_kv_heads; h++) {
@@ -298,10 +363,10 @@ void refer_attention(const bb_attention_dims *d, bb_type kv_type, const store *s
         }
         for (int j = 0; j < d->n_heads; j++)
             attend(d, j, t, q, keys, value, score, y + j * d->d_head);
-        lab_multiply(w[3].w, w[3].b, d_out, d_q, y, out + t * d_out);
+        lab_multiply(m.out.w, m.out.b, d_out, d_q, y, out + t * d_out);
     }
-    for (int i = 0; i < 4; i++) free_linear(&w[i]);
-    free(keys), free(value), free(score), free(q), free(y);
+    free_maps(&m);
+    free(keys), free(value), free(score), free(q), free(y), free(raw);
 }
 
 /* -------------------------------------------------------------- MLP ---------------------- */
@@ -311,18 +376,129 @@ void refer_mlp(const bb_mlp_dims *d, const store *s, const char *prefix, const d
 {
     const int  D = d->d_model, F = d->d_ff;
     const bool is_gated = d->activation == BB_ACT_SILU_GATED;
-    linear     up = read_linear(s, prefix, "up_proj", d->bias);
-    linear     down = read_linear(s, prefix, "down_proj", d->bias);
-    linear     gate = { NULL, NULL };
+    linear     up = { NULL, NULL }, gate = { NULL, NULL };
+    linear     down = read_linear(s, prefix, d->down ? d->down : "down_proj", d->bias);
+    double    *both = d->gate_up ? values(s, prefix, d->gate_up) : NULL;
+    const double *first = both, *second = both ? both + (size_t)F * (size_t)D : NULL;
     double    *u = zeros((size_t)F, sizeof *u), *g = zeros((size_t)F, sizeof *g);
 
-    if (is_gated) gate = read_linear(s, prefix, "gate_proj", d->bias);
+    if (!both) up = read_linear(s, prefix, "up_proj", d->bias);
+    if (!both && is_gated) gate = read_linear(s, prefix, "gate_proj", d->bias);
     for (int t = 0; t < n; t++) {
-        lab_multiply(up.w, up.b, F, D, x + t * D, u);
-        if (is_gated) lab_multiply(gate.w, gate.b, F, D, x + t * D, g);
+        lab_multiply(both ? (d->up_first ? first : second) : up.w, up.b, F, D, x + t * D, u);
+        if (is_gated)
+            lab_multiply(both ? (d->up_first ? second : first) : gate.w, gate.b, F, D, x + t * D, g);
         for (int i = 0; i < F; i++)
-            u[i] = is_gated ? u[i] * silu(g[i]) : fmax(u[i], 0) * fmax(u[i], 0);
+            u[i] = is_gated ? u[i] * silu(g[i] * times(d->times_gate)) : fmax(u[i], 0) * fmax(u[i], 0);
         lab_multiply(down.w, down.b, D, F, u, out + t * D);
     }
-    free_linear(&up), free_linear(&down), free_linear(&gate), free(u), free(g);
+    free_linear(&up), free_linear(&down), free_linear(&gate), free(u), free(g), free(both);
+}
+
+/* -------------------------------------------------------------- experts ------------------ */
+
+/* An expert's matrix out of a stack, or on its own. */
+static double *read_expert(const store *s, const char *prefix, const char *stack, const char *one, int i,
+                           size_t elements)
+{
+    char name[64];
+
+    if (!stack) {
+        snprintf(name, sizeof name, "%.*s%d%s", (int)(strstr(one, "%d") - one), one, i,
+                 strstr(one, "%d") + 2);
+        return values(s, prefix, name);
+    }
+    double *all = values(s, prefix, stack), *part = zeros(elements, sizeof *part);
+    memcpy(part, all + (size_t)i * elements, elements * sizeof *part);
+    free(all);
+    return part;
+}
+
+/* out [D] += weight · expert(x) */
+static void add_expert(const bb_moe_dims *d, const store *s, const char *prefix, int i, double weight,
+                       const double *x, double *out)
+{
+    const bb_moe_names *n = &d->names;
+    const int           D = d->d_model, F = d->d_ff;
+    const bool          is_gated = d->activation == BB_ACT_SILU_GATED;
+    const size_t        size = (size_t)D * (size_t)F;
+    double *in = read_expert(s, prefix, n->in_stack, n->up, i, is_gated && n->in_stack ? 2 * size : size);
+    double *gate = !is_gated ? NULL : n->in_stack ? in : read_expert(s, prefix, NULL, n->gate, i, size);
+    double *down = read_expert(s, prefix, n->out_stack, n->down, i, size);
+    double *u = zeros((size_t)F, sizeof *u), *g = zeros((size_t)F, sizeof *g);
+    double *y = zeros((size_t)D, sizeof *y);
+
+    lab_multiply(is_gated && n->in_stack ? in + size : in, NULL, F, D, x, u);
+    if (is_gated) lab_multiply(gate, NULL, F, D, x, g);
+    for (int j = 0; j < F; j++) u[j] = is_gated ? u[j] * silu(g[j]) : fmax(u[j], 0) * fmax(u[j], 0);
+    lab_multiply(down, NULL, D, F, u, y);
+    for (int j = 0; j < D; j++) out[j] += weight * y[j];
+    if (gate != in) free(gate);
+    free(in), free(down), free(u), free(g), free(y);
+}
+
+/* How many of the scores are better: larger, or as large with a lower number. */
+static int rank_of(const double *score, int n, int i)
+{
+    int rank = 0;
+
+    for (int j = 0; j < n; j++) rank += score[j] > score[i] || (score[j] == score[i] && j < i);
+    return rank;
+}
+
+/* Only the best groups stay: the others' choices become infinitely bad. */
+static void drop_groups(const bb_moe_dims *d, double *choice)
+{
+    const int size = d->n_experts / d->n_groups;
+    double   *rating = zeros((size_t)d->n_groups, sizeof *rating);
+
+    for (int g = 0; g < d->n_groups; g++)
+        for (int i = 0; i < size; i++)
+            if (rank_of(choice + g * size, size, i) < 2) rating[g] += choice[g * size + i];
+    for (int g = 0; g < d->n_groups; g++)
+        for (int i = 0; rank_of(rating, d->n_groups, g) >= d->n_top_groups && i < size; i++)
+            choice[g * size + i] = -INFINITY;
+    free(rating);
+}
+
+/* weight [E] of each expert for scores [E], 0 for those not chosen. */
+static void refer_router(const bb_moe_dims *d, const double *correction, const double *score,
+                         double *weight)
+{
+    const int E = d->n_experts;
+    double    all = 0, chosen = 0, *choice = zeros((size_t)E, sizeof *choice);
+    bool      is_sigmoid = d->router == BB_ROUTER_SIGMOID;
+
+    for (int i = 0; i < E; i++) {
+        weight[i] = is_sigmoid ? 1 / (1 + exp(-score[i])) : exp(score[i]);
+        all += weight[i];
+        choice[i] = weight[i] + (correction ? correction[i] : 0);
+    }
+    if (d->n_groups) drop_groups(d, choice);
+    for (int i = 0; i < E; i++) {
+        if (rank_of(choice, E, i) >= d->n_used) weight[i] = 0;
+        chosen += weight[i];
+    }
+    const double sum = d->normalise || d->router == BB_ROUTER_TOP_SOFTMAX ? chosen
+                     : is_sigmoid ? 1 : all;
+    for (int i = 0; i < E; i++) weight[i] *= (d->scaling ? (double)d->scaling : 1) / sum;
+    free(choice);
+}
+
+void refer_moe(const bb_moe_dims *d, const store *s, const char *prefix, const double *x, int n,
+               double *out)
+{
+    const int D = d->d_model, E = d->n_experts;
+    double   *router = values(s, prefix, d->names.router);
+    double   *correction = d->names.correction ? values(s, prefix, d->names.correction) : NULL;
+    double   *score = zeros((size_t)E, sizeof *score), *weight = zeros((size_t)E, sizeof *weight);
+
+    for (int t = 0; t < n; t++) {
+        lab_multiply(router, NULL, E, D, x + t * D, score);
+        refer_router(d, correction, score, weight);
+        for (int i = 0; i < D; i++) out[t * D + i] = 0;
+        for (int i = 0; i < E; i++)
+            if (weight[i] != 0) add_expert(d, s, prefix, i, weight[i], x + t * D, out + t * D);
+    }
+    free(router), free(correction), free(score), free(weight);
 }

@@ -20,6 +20,10 @@ void refer_attention(const bb_attention_dims *d, bb_type kv_type, const store *s
 void refer_mlp(const bb_mlp_dims *d, const store *s, const char *prefix, const double *x, int n,
                double *out);
 
+/* Without a latent space. */
+void refer_moe(const bb_moe_dims *d, const store *s, const char *prefix, const double *x, int n,
+               double *out);
+
 /* Rotary positions: the first rope.d columns of each head of x [heads, d_head]. */
 void refer_rotate(const bb_attention_dims *d, int heads, int pos, double *x);
 
