@@ -11,7 +11,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { CONTEXT_IF_UNSAID = 4096, REWIND_TOKENS = 32, SNAPSHOT_TOKENS = 256, SNAPSHOT_BYTES = 1 << 29 };
+enum { CONTEXT_IF_UNSAID = 4096 };
+
+/* For sessions that go back. */
+enum { REWIND_TOKENS = 32, SNAPSHOT_TOKENS = 256, SNAPSHOT_BYTES = 1 << 29 };
 
 /* In the order of bamba_type. */
 const char *const setup_weight_types[] = { "stored", "f32", "bf16", "f16", "q8", "q4", NULL };
@@ -102,7 +105,8 @@ int setup_model_options(setup *s, const setup_flags *f, bamba_model_options *o)
 void setup_free_flags(setup_flags *f)
 {
     free(f->type_of.items);
-    f->type_of = (arg_list){ NULL, 0 };
+    free(f->adapter.items);
+    f->type_of = f->adapter = (arg_list){ NULL, 0 };
 }
 
 int setup_open_model(setup *s, const setup_flags *f)
@@ -116,7 +120,8 @@ int setup_open_model(setup *s, const setup_flags *f)
     bamba_status status = bamba_model_open(&s->model, s->dir, &o, &err);
     if (status == BAMBA_OK) status = bamba_model_info_get(s->model, &s->info);
     console_progress_clear();
-    return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
+    if (status != BAMBA_OK) return console_fail_library(status, &err);
+    return adapters_open(&s->adapter, s->model, &f->adapter);
 }
 
 size_t setup_fitting(const setup *s, size_t most)
@@ -164,6 +169,8 @@ int setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used
     e.progress = show_feeding;
     e.progress_context = reading;
     o.n_context = n_context;
+    o.adapters = s->adapter.use;
+    o.n_adapters = s->adapter.n;
     o.n_rewind = s->n_rewind;
     if (s->goes_back) {
         o.n_rewind = REWIND_TOKENS;
@@ -213,6 +220,7 @@ void setup_close(setup *s)
 {
     bamba_session_free(s->session);
     bamba_engine_free(s->engine);
+    adapters_close(&s->adapter);
     bamba_model_free(s->model);
     bamba_tokenizer_free(s->tokenizer);
     type_rules_free(&s->rules);
