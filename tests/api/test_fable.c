@@ -24,8 +24,7 @@ static const int32_t golden[N] = {
 static const char text[] =
     ", and when the sun was shining, the sun was shining brightly, and the sun shone brightly, and "
     "the sun shone brightly, and the sun shone brightly, and the sun shone brightly, and the sun "
-    "shone brightly, and the sun shone brightly, and the sun shone brightly, and the sun shone "
-    "brightly,";
+    "shone brightly, and the sun shone brightly, and the sun shone brightly,";
 
 static int32_t best_of(const float *logits, int n, float *gap)
 {
