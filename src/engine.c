@@ -67,7 +67,8 @@ static void carve(bamba_engine *e, bb_arena *a)
     p->room     = bb_product_room_take(a, k, n_batch, g->widest, n_threads);
     p->x        = bb_take(a, T * D, sizeof(float));
     p->embedded = bb_graph_reads_embedding(g, g->first) ? bb_take(a, T * D, sizeof(float)) : NULL;
-    p->side     = bb_graph_has_side(g) ? bb_take(a, T * D, sizeof(float)) : NULL;
+    for (int i = 0; i < 2; i++)
+        p->side[i] = bb_graph_has_side(g) ? bb_take(a, T * D, sizeof(float)) : NULL;
     p->normed   = bb_take(a, T * width, sizeof(float));
     void *rest  = bb_take(a, scratch, 1);
     /* Each thread carves it for itself, and one that is late would guard what others write to. */
@@ -164,6 +165,8 @@ void bamba_engine_free(bamba_engine *e)
     const bb_allocator a = e->alloc;
     bb_unguard(e->block, e->block_bytes);
     bb_release(&a, e->block);
+    bb_unguard(e->lora_block, e->lora_bytes);
+    bb_release(&a, e->lora_block);
     bb_team_free(e->pass.team);
     bb_release(&a, e);
 }

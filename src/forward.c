@@ -1,6 +1,7 @@
 /* forward.c - the forward pass over a ragged batch: x ← x + Σ α · mixer(norm(x)), block by block. */
 #include "forward.h"
 
+#include "mixer/lora.h"
 #include "mixer/product.h"
 
 #include <string.h>
@@ -11,7 +12,10 @@ struct job {
     const float    *norm;                 /* [width]; NULL: none */
     bb_input        input;
     size_t          width;                /* of the rows to be normed: D, or 2D */
+    int             side;                 /* which of the pass's two buffers holds the side stream */
+    const float    *written;              /* [T, D] by the last block: what a search looks at */
     int             n_blocks;             /* that have been run, while searching */
+    const int      *wanted;               /* rows that the head reads */
 };
 
 /* -------------------------------------------------------------- embedding ---------------- */
@@ -23,7 +27,9 @@ static void run_embed(const bb_exec *e, const void *p, int t)
     const size_t      D = (size_t)m->cols;
     float            *x = e->pass->x + (size_t)t * D;
 
+    if (e->pass->lora) m = bb_lora_own_embed(e, t, m);
     m->format->decode(1, m->cols, m->data, j->b->token[t], x, D);
+    if (e->pass->lora) bb_lora_embed(e, t, j->b->token[t], m->cols, x);
     for (size_t i = 0; j->g->embed_scale != 1.0f && i < D; i++) x[i] *= j->g->embed_scale;
     if (e->pass->embedded) memcpy(e->pass->embedded + (size_t)t * D, x, D * sizeof *x);
 }
@@ -40,20 +46,22 @@ static void embed(const bb_exec *e, const struct job *j)
 static const float *input_row(const bb_exec *e, const struct job *j, int t, float *to)
 {
     const size_t D = (size_t)j->g->d_model;
-    const float *x = e->pass->x + (size_t)t * D;
+    const size_t at = (size_t)t * D;
+    const float *x = e->pass->x + at;
 
     switch (j->input) {
     case BB_INPUT_BESIDE_EMBEDDING:
         memcpy(to, x, D * sizeof *to);
-        memcpy(to + D, e->pass->embedded + (size_t)t * D, D * sizeof *to);
+        memcpy(to + D, e->pass->embedded + at, D * sizeof *to);
         return to;
-    case BB_INPUT_SIDE: return e->pass->side + (size_t)t * D;
+    case BB_INPUT_SIDE: return e->pass->side[j->side] + at;
     case BB_INPUT_JOINED:
         memcpy(to, x, D * sizeof *to);
-        e->pass->k->axpy((int)D, 1.0f, e->pass->side + (size_t)t * D, to);
+        e->pass->k->axpy((int)D, 1.0f, e->pass->side[j->side] + at, to);
         return to;
-    default: return x;
+    case BB_INPUT_STREAM: break;
     }
+    return x;
 }
 
 /* Row t of what a block's mixers read: its input, normed if the block has a norm. */
@@ -94,12 +102,14 @@ static bb_source norm(const bb_exec *e, const bb_block *k, struct job *j)
     return h;
 }
 
+/* The side stream is written to the buffer that it does not stand in: some mixers write while they
+   read. */
 static void run_block(const bb_exec *e, const bb_block *k, struct job *j)
 {
     const size_t D = (size_t)j->g->d_model;
-    bb_call      c = { .in = norm(e, k, j), .out = { .y = e->pass->x, .ld = D, .add = true } };
+    float       *to = k->to_side ? e->pass->side[!j->side] : e->pass->x;
+    bb_call      c = { .in = norm(e, k, j), .out = { .y = to, .ld = D } };
 
-    if (k->to_side) c.out.y = e->pass->side;
     for (int i = 0; i < k->n_uses; i++) {
         c.out.add = !k->to_side || i > 0;
         c.out.alpha = k->use[i].alpha;
@@ -107,6 +117,8 @@ static void run_block(const bb_exec *e, const bb_block *k, struct job *j)
         c.nth = k->use[i].nth;
         k->use[i].mixer->kind->forward(k->use[i].mixer, e, &c);
     }
+    if (k->to_side) j->side = !j->side;
+    j->written = to;
 }
 
 /* Thread 0 asks; the others leave when they see what it heard, and until then do work that nobody
@@ -138,8 +150,8 @@ static void run_search(const bb_exec *e, const void *p, int tile)
     const size_t      D = (size_t)j->g->d_model;
     bb_search        *s = j->b->search;
 
-    (void)tile;
-    if (!bb_is_finite(D, e->pass->x + (size_t)s->row * D)) atomic_store(&s->found, j->n_blocks);
+    (void)e, (void)tile;
+    if (!bb_is_finite(D, j->written + (size_t)s->row * D)) atomic_store(&s->found, j->n_blocks);
 }
 
 /* A stage of its own: all threads hear the same. */
@@ -157,32 +169,44 @@ static bool search(const bb_exec *e, struct job *j, size_t n_blocks)
 static void make_head_norm(const bb_exec *e, const void *p, int i, float *to)
 {
     const struct job *j = p;
-    make_norm(e, p, j->b->wanted[i], to);
+    make_norm(e, p, j->wanted[i], to);
+}
+
+/* The head of a row of the pass: the model's, or that of an adapter. */
+static const bb_linear *head_of(const bb_exec *e, const struct job *j, int row)
+{
+    return e->pass->lora ? bb_lora_own_head(e, row, &j->g->head) : &j->g->head;
 }
 
 /* The wanted rows decide by themselves whether they are few: the last row of a prompt has the bits
-   that it has when fed alone. */
+   that it has when fed alone. Neighbours among them that have the same head are multiplied
+   together. */
 static void head(const bb_exec *e, struct job *j)
 {
-    const bb_graph  *g = j->g;
-    const bb_batch  *b = j->b;
-    const bb_product logits = { &g->head, NULL, { .y = b->logits, .ld = (size_t)g->n_vocab,
-                                                  .alpha = g->logit_scale } };
-    bb_source        h = { .make = make_head_norm, .job = j, .T = b->n_wanted, .cols = g->d_model,
-                           .many = bb_is_many(b->n_wanted), .op = BB_OP_NORM };
+    const bb_graph *g = j->g;
+    const bb_batch *b = j->b;
+    const size_t    V = (size_t)g->n_vocab;
 
-    if (b->n_wanted == 0) return;
     j->norm = g->norm;
     j->input = BB_INPUT_STREAM;
     j->width = (size_t)g->d_model;
-    bb_multiply(e, BB_OP_HEAD, &logits, 1, &h, NULL);
+    for (int i = 0, n; i < b->n_wanted; i += n) {
+        const bb_linear *l = head_of(e, j, b->wanted[i]);
+        for (n = 1; i + n < b->n_wanted && head_of(e, j, b->wanted[i + n]) == l;) n++;
+        const bb_product logits = { l, NULL, { .y = b->logits + (size_t)i * V, .ld = V,
+                                               .alpha = g->logit_scale } };
+        bb_source        h = { .make = make_head_norm, .job = j, .T = n, .cols = g->d_model,
+                               .many = bb_is_many(b->n_wanted), .op = BB_OP_NORM };
+        h.row = j->wanted = b->wanted + i;
+        bb_multiply(e, BB_OP_HEAD, &logits, 1, &h, NULL);
+    }
 }
 
 /* -------------------------------------------------------------- the pass ----------------- */
 
 void bb_forward(const bb_graph *g, const bb_exec *e, const bb_batch *b)
 {
-    struct job j = { .g = g, .b = b };
+    struct job j = { .g = g, .b = b, .written = e->pass->x };
 
     if (bb_graph_has_embed(g)) embed(e, &j);                        /* x = embedding(token) */
     if (search(e, &j, 0)) return;

@@ -10,7 +10,6 @@
 
 #include <limits.h>
 #include <math.h>
-#include <string.h>
 
 static const char *const unused[] = { ".rotary_emb.inv_freq", NULL };
 
@@ -23,42 +22,22 @@ static const bb_names names = {
 
 /* -------------------------------------------------------------- layers ------------------- */
 
-/* "mamba" or "hybrid" for each layer; transformers 5 writes "linear_attention" for the first. */
-static void read_kinds(const bb_json *list, bb_facts *f)
-{
-    if (!bb_json_is_array(list) || bb_json_length(list) != (size_t)f->n_layers) {
-        bb_json_fail(list, BAMBA_ERR_FORMAT, "expected a list of num_hidden_layers = %d names, found %zu",
-                     f->n_layers, bb_json_length(list));
-        return;
-    }
-    for (int l = 0; l < f->n_layers; l++) {
-        const bb_json element = bb_json_at(list, (size_t)l);
-        const char   *name = bb_json_is_text(&element) ? bb_json_value_text(&element, NULL) : "";
-        f->is_attention[l] = strcmp(name, "hybrid") == 0;
-        if (!f->is_attention[l] && strcmp(name, "mamba") != 0 && strcmp(name, "linear_attention") != 0)
-            bb_json_fail(&element, BAMBA_ERR_UNSUPPORTED, "expected 'mamba' or 'hybrid', found '%.40s'",
-                         name);
-    }
-}
-
 /* Which layers are hybrid. Where the file is silent they are those of Zamba2-2.7B. */
 static void read_layers(const bb_json *c, bb_facts *f)
 {
     static const int usual[] = { 6, 12, 18, 24, 30, 36, 42, 47, 51 };
     enum { USUAL_LAYERS = 54 };
-    const bb_json kinds = bb_json_get(c, "layers_block_type"), ids = bb_json_get(c, "hybrid_layer_ids");
+    const bb_json ids = bb_json_get(c, "hybrid_layer_ids");
 
     f->n_layers = bb_json_int_or(c, "num_hidden_layers", 1, BB_MAX_LAYERS, USUAL_LAYERS);
-    if (kinds.node) {
-        read_kinds(&kinds, f);
-    } else if (ids.node) {
+    if (bb_key_layer_kinds(c, f->n_layers, "hybrid", f->is_attention)) return;
+    if (ids.node)
         bb_key_mark(c, "hybrid_layer_ids", f->n_layers, f->is_attention);
-    } else {
-        if (f->n_layers != USUAL_LAYERS)
-            bb_json_fail_key(c, "layers_block_type", BAMBA_ERR_FORMAT,
-                             "expected a list of %d names, found nothing", f->n_layers);
-        else for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) f->is_attention[usual[i]] = true;
-    }
+    else if (f->n_layers != USUAL_LAYERS)
+        bb_json_fail_key(c, "layers_block_type", BAMBA_ERR_FORMAT,
+                         "expected a list of %d names, found nothing", f->n_layers);
+    else
+        for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) f->is_attention[usual[i]] = true;
 }
 
 /* -------------------------------------------------------------- mixers ------------------- */
@@ -127,15 +106,13 @@ static void read_attention(const bb_json *c, bb_facts *f)
 
 static void read_mlp(const bb_json *c, bb_facts *f)
 {
-    const char *act = bb_json_text_or(c, "hidden_act", "gelu");
-    const int   usual = f->d_model <= BB_MAX_DIM / 8 ? 4 * f->d_model : BB_MAX_DIM / 2;
+    const int usual = f->d_model <= BB_MAX_DIM / 8 ? 4 * f->d_model : BB_MAX_DIM / 2;
 
     f->mlp = (bb_mlp_dims){
         .d_ff = bb_json_int_or(c, "intermediate_size", 1, BB_MAX_DIM / 2, usual),
         .bias = bb_json_bool_or(c, "add_bias_linear", false), .gate_up = "gate_up_proj",
-        .activation = strcmp(act, "silu") == 0 ? BB_ACT_SILU_GATED : BB_ACT_GELU_GATED,
+        .activation = bb_key_gated_activation(c, "hidden_act", BB_ACT_GELU_GATED),
     };
-    if (f->mlp.activation == BB_ACT_GELU_GATED) bb_key_expect(c, "hidden_act", "gelu");
     bb_key_expect_switch(c, "use_shared_mlp_adapter", true);
     f->mlp.low_rank.rank = bb_json_int_or(c, "adapter_rank", 1, BB_MAX_DIM, 128);
     if (bb_json_bool_or(c, "use_shared_attention_adapter", false))
@@ -204,7 +181,7 @@ static void plan_use(const bb_facts *f, bb_plan *p, const shared *s, bool is_fir
     bb_plan_block(p, NULL);
     bb_plan_input(p, BB_INPUT_SIDE);
     bb_plan_to_side(p);
-    bb_plan_use(p, bb_plan_projection(p, "linear.", f->d_model, f->d_model), 1.0);
+    bb_plan_use(p, bb_plan_linear(p, "linear.", f->d_model, f->d_model), 1.0);
 }
 
 static void plan(const bb_facts *f, bb_plan *p)

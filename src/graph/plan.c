@@ -120,7 +120,16 @@ void bb_plan_block(bb_plan *p, const char *norm)
 
 void bb_plan_input(bb_plan *p, bb_input input)
 {
-    if (p->g->n_blocks > 0) p->g->block[p->g->n_blocks - 1].input = input;
+    const bool is_sided = input == BB_INPUT_SIDE || input == BB_INPUT_JOINED;
+    bb_graph  *g = p->g;
+
+    if (g->n_blocks == 0) return;
+    g->block[g->n_blocks - 1].input = input;
+    for (size_t i = g->n_blocks - 1; is_sided && i-- > 0 && g->block[i].layer == p->layer;)
+        if (g->block[i].to_side) return;
+    if (is_sided)
+        bb_plan_fail(p, BAMBA_ERR_UNSUPPORTED, "plan: layer %d: expected a side stream that a block of "
+                     "this layer has written, found none", p->layer);
 }
 
 void bb_plan_to_side(bb_plan *p)
@@ -131,6 +140,7 @@ void bb_plan_to_side(bb_plan *p)
 void bb_plan_norm_of(bb_plan *p, size_t block)
 {
     bb_graph *g = p->g;
+
     if (block + 1 < g->n_blocks)
         memcpy(g->block[g->n_blocks - 1].norm_name, g->block[block].norm_name, BB_MAX_NAME);
 }

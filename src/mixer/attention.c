@@ -74,7 +74,7 @@ static void bind(bb_mixer *base, bb_binder *b)
     bind_factors(b, m, d_q, d_kv);
     for (int i = 0; i < d->low_rank.n_uses; i++)
         for (int j = 0; j < 3; j++)
-            bb_bind_low_rank(b, &m->low_rank[3 * i + j], lists[j], &d->low_rank, i, d->d_model,
+            bb_bind_term(b, &m->low_rank[3 * i + j], lists[j], &d->low_rank, i, d->d_model,
                              j == 0 ? d_q : d_kv, 1);
     bb_bind_linear(b, &m->o, "o_proj", d->d_out, d_q, d->out_bias);
 }
@@ -440,7 +440,7 @@ static void make_qkv(const bb_exec *e, const struct job *j, int nth, bb_source *
 {
     const bb_attention *m = j->m;
     const bb_linear    *in[3] = { &m->q, &m->k, &m->v };
-    const bb_low_rank  *l = j->s.low ? &m->low_rank[3 * nth] : NULL;
+    const bb_term  *l = j->s.low ? &m->low_rank[3 * nth] : NULL;
     const size_t        rank = (size_t)m->dims.low_rank.rank;
     float              *to[3] = { j->s.q, j->s.k, j->s.v }, *raw = j->s.raw;
     const bb_epilogue   then = { .after = finish_qkv, .job = j };
@@ -455,7 +455,7 @@ static void make_qkv(const bb_exec *e, const struct job *j, int nth, bb_source *
     }
     bb_multiply(e, m->base.op[QKV], p, l ? 6 : 3, h, raw ? &then : NULL);
     for (size_t i = 0; l && i < 3; i++)
-        bb_low_rank_add(e, m->base.op[QKV], &l[i], 1, p[3 + i].to.y, &to[i]);
+        bb_term_add(e, m->base.op[QKV], &l[i], 1, p[3 + i].to.y, &to[i]);
 }
 
 static void forward(const bb_mixer *base, const bb_exec *e, const bb_call *c)
@@ -552,7 +552,7 @@ static const bb_mixer_kind conv_kind = {
 bb_mixer *bb_plan_attention(bb_plan *p, const char *prefix, const bb_attention_dims *dims)
 {
     const size_t table = bb_rope_table_size(&dims->rope) * sizeof(double);
-    const size_t terms = 3 * (size_t)dims->low_rank.n_uses * sizeof(bb_low_rank);
+    const size_t terms = 3 * (size_t)dims->low_rank.n_uses * sizeof(bb_term);
 
     if (dims->rope.d > 2 * BB_ROPE_PAIRS || (int64_t)dims->n_heads * dims->d_head > BB_MAX_DIM) {
         bb_plan_fail(p, BAMBA_ERR_UNSUPPORTED,

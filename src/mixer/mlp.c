@@ -10,7 +10,7 @@ typedef struct bb_mlp {
     bb_mixer    base;
     bb_mlp_dims dims;
     bb_linear   gate, up, down;           /* without a gate: gate is unbound */
-    bb_low_rank low_rank[];               /* [dims.low_rank.n_uses] of gate and up */
+    bb_term low_rank[];               /* [dims.low_rank.n_uses] of gate and up */
 } bb_mlp;
 
 enum { MLP };                             /* its one operation */
@@ -46,7 +46,7 @@ static void bind(bb_mixer *base, bb_binder *b)
         bb_bind_factors(b, &m->gate, (bb_factor[]){ { d->d_ff, d->times_gate, d->times_gate }, { 0 } });
     if (!d->gate_up) bb_bind_linear(b, &m->up, "up_proj", d->d_ff, d->d_model, d->bias);
     for (int i = 0; i < d->low_rank.n_uses; i++)
-        bb_bind_low_rank(b, &m->low_rank[i], "gate_up_proj_adapter_list", &d->low_rank, i, d->d_model,
+        bb_bind_term(b, &m->low_rank[i], "gate_up_proj_adapter_list", &d->low_rank, i, d->d_model,
                          2 * d->d_ff, 2);
     bb_bind_linear(b, &m->down, d->down ? d->down : "down_proj", d->d_model, d->d_ff, d->bias);
 }
@@ -95,7 +95,7 @@ static void run_activate(const bb_exec *e, const void *p, int tile)
 static void make_inner(const bb_exec *e, const bb_mlp *m, const bb_call *c, float *inner)
 {
     const size_t       F = (size_t)m->dims.d_ff, rank = (size_t)m->dims.low_rank.rank;
-    const bb_low_rank *l = &m->low_rank[c->nth];
+    const bb_term *l = &m->low_rank[c->nth];
     float *const       y[2] = { inner, inner + (size_t)e->pass->T * F };
     float *const       low = y[1] + (size_t)e->pass->T * F;
     const bb_product   in[] = { { &m->gate, NULL, bb_sink_store(y[0], F) },
@@ -105,7 +105,7 @@ static void make_inner(const bb_exec *e, const bb_mlp *m, const bb_call *c, floa
     bb_source          h = c->in;
 
     bb_multiply(e, m->base.op[MLP], in, 3, &h, NULL);
-    bb_low_rank_add(e, m->base.op[MLP], l, 2, low, y);
+    bb_term_add(e, m->base.op[MLP], l, 2, low, y);
     bb_each_tile(e, e->pass->T * count_chunks(m), run_activate, &j);
     bb_mark(e, m->base.op[MLP]);
 }
@@ -162,7 +162,7 @@ static const bb_mixer_kind kind = {
 
 bb_mixer *bb_plan_mlp(bb_plan *p, const char *prefix, const bb_mlp_dims *dims)
 {
-    const size_t terms = (size_t)dims->low_rank.n_uses * sizeof(bb_low_rank);
+    const size_t terms = (size_t)dims->low_rank.n_uses * sizeof(bb_term);
     bb_mlp      *m = (bb_mlp *)bb_plan_mixer(p, &kind, sizeof *m + terms, prefix);
 
     if (!m) return NULL;

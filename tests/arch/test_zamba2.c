@@ -133,7 +133,7 @@ static const struct { config_member change; const char *name; bamba_status statu
     { { "layers_block_type", "[\"mamba\"]" }, "'layers_block_type'", BAD },
     { { "layers_block_type", "[\"m\", \"m\", \"g\", \"m\"]" }, "'layers_block_type[0]'", CANNOT },
     { { "layers_block_type", "[\"mamba\", \"mamba\", \"attention\", \"mamba\"]" }, "'layers_block_type[2]'", CANNOT },
-    { { "layers_block_type", "[\"mamba\", 1, \"mamba\", \"mamba\"]" }, "'layers_block_type[1]'", CANNOT },
+    { { "layers_block_type", "[\"mamba\", 1, \"mamba\", \"mamba\"]" }, "'layers_block_type[1]'", BAD },
     { { "num_attention_heads", "0" }, "'num_attention_heads'", BAD },
     { { "num_attention_heads", "5" }, "'num_attention_heads'", BAD },
     { { "num_attention_heads", "16" }, "'attention_head_dim'", BAD },

@@ -28,6 +28,7 @@ static const mlp_case cases[] = {
     { "wide",   DIMS(31, 150, .bias = true, .activation = BB_ACT_SILU_GATED),  BB_TYPE_F16 },
     { "narrow", DIMS(40, 1, .bias = false, .activation = BB_ACT_SILU_GATED),   BB_TYPE_BF16 },
     { "relu2",  DIMS(24, 40, .bias = true, .activation = BB_ACT_RELU2),  BB_TYPE_F32 },
+    { "gelu", DIMS(24, 70, .bias = true, .activation = BB_ACT_GELU_GATED), BB_TYPE_F16 },
     { "factor", DIMS(24, 40, .bias = true, .activation = BB_ACT_SILU_GATED, .times_gate = 0.6), BB_TYPE_F32 },
     { "fused", DIMS(24, 40, .activation = BB_ACT_SILU_GATED, .gate_up = "in", .down = "out"),
       BB_TYPE_F32 },

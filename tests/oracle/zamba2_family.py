@@ -62,10 +62,10 @@ def random_shape(rng, seed):
     def pick(*choices):
         return choices[rng.integers(len(choices))]
 
-    hidden, expand, groups = pick(32, 48, 64), pick(1, 2, 2), (1, 2, 4)[seed % 3]
+    hidden, expand, groups = pick(32, 48, 64), pick(1, 2, 2), (1, 2, 4)[seed // 3 % 3]
     heads = pick(*[n for n in (4, 8, 16) if expand * hidden % n == 0 and n % groups == 0])
     layers = pick(3, 4, 5, 6)
-    hybrid = tuple(sorted(rng.choice(layers, pick(1, 2, 3), replace=False).tolist()))
+    hybrid = tuple(sorted(rng.choice(layers, (2, 1, 3)[seed % 3], replace=False).tolist()))
     q_heads, adapters = pick(2, 4, 8), bool(pick(0, 1))
     return Shape(
         vocab=pick(64, 97, 130, 256), hidden=hidden, mlp=pick(32, 56, 96), layers=layers, hybrid=hybrid,
@@ -88,7 +88,9 @@ def random_weights(rng, s):
     def matrix(rows, columns, gain=1.0):
         return normal(rows, columns, std=gain / math.sqrt(columns))
 
-    w = {"model.embed_tokens.weight": normal(s.vocab, s.hidden, std=0.5 if s.tied else 1.0),
+    # All embeddings have something in common, which attention does not average away: the norm behind it would
+    # magnify the noise of what is left.
+    w = {"model.embed_tokens.weight": (normal(s.vocab, s.hidden) + normal(1, s.hidden)) * (0.4 if s.tied else 0.8),
          "model.final_layernorm.weight": norm_weight(s.hidden)}
     if not s.tied:
         w["lm_head.weight"] = matrix(s.vocab, s.hidden, 2)
@@ -98,7 +100,7 @@ def random_weights(rng, s):
     for i in range(s.layers):
         p = f"model.layers.{i}."
         if i in s.hybrid:
-            w[p + "linear.weight"] = matrix(s.hidden, s.hidden, 0.7)
+            w[p + "linear.weight"] = matrix(s.hidden, s.hidden, 0.3)    # noise grows with each use
             p += "mamba_decoder."
         w[p + "input_layernorm.weight"] = norm_weight(s.hidden)
         w.update({p + name: value for name, value in mamba_weights(rng, s, normal, norm_weight).items()})
@@ -124,6 +126,11 @@ def shared_weights(s, block, matrix, normal, norm_weight):
             w[f"{name}.{j}.0.weight"] = matrix(s.rank, columns)
             w[f"{name}.{j}.1.weight"] = matrix(rows, s.rank, 0.7)
     return w
+
+
+def nudged(name, value):
+    """A tensor that is not as it should be. A norm undoes what v_proj and o_proj are multiplied by."""
+    return np.roll(value, 1, axis=0) if name.endswith(("v_proj.weight", "o_proj.weight")) else value * 1.1
 
 
 def adapted(w, p, name, adapter, j, x):
