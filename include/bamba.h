@@ -8,6 +8,7 @@
  *             bamba_tokenizer  text <-> token ids; immutable; share between threads
  *             bamba_engine     threads, scratch and logits for running a model; one call at a time
  *             bamba_session    what one sequence remembers; runs on any engine of its model
+ *             bamba_adapter    what training added to a model; immutable; share between threads
  *             bamba_sampler    logits -> token id; one call at a time
  *             bamba_chat_template  conversation -> prompt; immutable; share between threads
  *             bamba_cache      states of earlier prompts, in files; one call at a time
@@ -80,6 +81,7 @@ typedef struct bamba_engine    bamba_engine;
 typedef struct bamba_session   bamba_session;
 typedef struct bamba_tokenizer bamba_tokenizer;
 typedef struct bamba_sampler   bamba_sampler;
+typedef struct bamba_adapter   bamba_adapter;
 typedef struct bamba_chat_template bamba_chat_template;
 typedef struct bamba_cache     bamba_cache;
 
@@ -351,6 +353,60 @@ BAMBA_API bamba_status bamba_quantize(const char *dir, const char *out,
                                       const bamba_model_options *model,
                                       const bamba_quantize_options *options, bamba_error *err);
 
+/* ---------------------------------------------------------------- adapters ---------------- */
+
+typedef struct bamba_adapter_options {
+    size_t          struct_bytes;
+    bamba_allocator allocator;            /* members NULL: the model's                           */
+    bamba_log_fn   *log;
+    void           *log_context;
+} bamba_adapter_options;
+
+#define BAMBA_ADAPTER_OPTIONS { sizeof(bamba_adapter_options), { NULL, NULL, NULL }, NULL, NULL }
+
+/**
+ * Open a low-rank adapter (LoRA) for a model, from a directory as PEFT writes it: adapter_config.json
+ * and adapter_model.safetensors. Sessions that are given it run with it; others of the same model run
+ * without, in the same calls. It works beside weights of any type, and is kept in float32.
+ *
+ * Each linear layer of the model and the embedding may have a part in it. Read are r, lora_alpha,
+ * use_rslora, rank_pattern, alpha_pattern, lora_bias, bias, and modules_to_save for the embedding and
+ * the head, tied or not. target_modules, layers_to_transform and layers_pattern are held against the
+ * tensors that are there. Refused, by the name of the key or tensor, is what computes something else:
+ * DoRA, aLoRA, initial values taken out of the model's weights (PiSSA, OLoRA, CorDA, LoftQ), and keys that
+ * this version does not know; and replaced tensors other than embedding, head and the biases of linear
+ * layers, which bamba_merge writes into a model.
+ *
+ * @param out      Out: the adapter, or NULL on error. Free with bamba_adapter_free.
+ * @param model    With weights. It must outlive the adapter.
+ * @param dir      Directory. Nothing of it is needed after the call.
+ * @param options  May be NULL.
+ * @param err      Out, may be NULL. Names the file and the key or tensor, expected and found.
+ *
+ * @return BAMBA_OK;
+ *         BAMBA_ERR_ARGUMENT     options break a rule, or the model has no weights;
+ *         BAMBA_ERR_IO           a file cannot be read;
+ *         BAMBA_ERR_FORMAT       a file is damaged, or does not fit the model;
+ *         BAMBA_ERR_UNSUPPORTED  see above; or adapter_model.bin, a pickle;
+ *         BAMBA_ERR_MEMORY.
+ *
+ * Memory   4 bytes for each of its numbers.
+ * Threads  independent calls may run at once.
+ * Source   Hu et al. 2021, arXiv:2106.09685; huggingface/peft.
+ */
+BAMBA_API bamba_status bamba_adapter_open(bamba_adapter **out, const bamba_model *model,
+                                          const char *dir, const bamba_adapter_options *options,
+                                          bamba_error *err);
+
+/** Free an adapter; sessions that have it must be gone, or have been given others. NULL is allowed. */
+BAMBA_API void bamba_adapter_free(bamba_adapter *adapter);
+
+/** An adapter of a session, and the factor of all that it adds: 1, or any other finite number. */
+typedef struct bamba_adapter_use {
+    const bamba_adapter *adapter;
+    float                scale;
+} bamba_adapter_use;
+
 /* ---------------------------------------------------------------- engine ------------------ */
 
 /**
@@ -469,9 +525,12 @@ typedef struct bamba_session_options {
                                              further back are reached; 0: none                   */
     uint64_t        snapshot_bytes;       /* memory for them. When it is used up every second one
                                              goes, and the others lie twice as far apart         */
+    const bamba_adapter_use *adapters;    /* [n_adapters], see bamba_session_set_adapters        */
+    size_t          n_adapters;
 } bamba_session_options;
 
-#define BAMBA_SESSION_OPTIONS { sizeof(bamba_session_options), 0, { NULL, NULL, NULL }, 0, 0, 0 }
+#define BAMBA_SESSION_OPTIONS { sizeof(bamba_session_options), 0, { NULL, NULL, NULL }, 0, 0, 0,   \
+                                NULL, 0 }
 
 /**
  * Create an empty session at position 0.
@@ -498,6 +557,28 @@ BAMBA_API void bamba_session_free(bamba_session *session);
 
 /** Forget everything: position 0. The memory stays. */
 BAMBA_API void bamba_session_reset(bamba_session *session);
+
+/**
+ * Let an empty session run with these adapters, in place of those it has. What they add is added up;
+ * their order changes last bits. bamba_session_reset keeps them, bamba_session_copy and _fork take
+ * those of the session they come from, and a session that was saved with adapters is opened with the
+ * same ones in its options. The adapters must outlive their use.
+ *
+ * The session's logits have the same bits whatever other sessions, with other adapters or none, share
+ * a call. The first call that feeds a session whose adapters have a larger rank, all together, than any
+ * the engine has met allocates room for them; no other does.
+ *
+ * @param adapters  [n], read during the call alone. At most one of them may replace the embedding or
+ *                  the head (modules_to_save), with scale 1.
+ * @param n         0 … 64; 0: none.
+ *
+ * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (a session that is not at position 0, an adapter of another
+ *         model, a scale that is not finite); BAMBA_ERR_MEMORY. On error the session keeps those it has.
+ * Threads  no other call on the session meanwhile.
+ */
+BAMBA_API bamba_status bamba_session_set_adapters(bamba_session *session,
+                                                  const bamba_adapter_use *adapters, size_t n,
+                                                  bamba_error *err);
 
 /** Tokens absorbed so far. */
 BAMBA_API size_t bamba_session_position(const bamba_session *session);
@@ -627,8 +708,8 @@ BAMBA_API bamba_status bamba_session_fork(bamba_session **out, const bamba_sessi
  * @return BAMBA_OK;
  *         BAMBA_ERR_ARGUMENT   n is 0, an id is out of range, or e serves another model;
  *         BAMBA_ERR_FULL       n exceeds the room left;
- *         BAMBA_ERR_MEMORY     for a page that a fork shares and cannot be written, or for the tokens
- *                              of a session without a limit;
+ *         BAMBA_ERR_MEMORY     for a page that a fork shares and cannot be written, for the tokens
+ *                              of a session without a limit, or for adapters that are new to e;
  *         BAMBA_ERR_CANCELLED  stopped by a callback; the session stands, exact, at the end of
  *                              the last finished piece: bamba_session_position(s);
  *         BAMBA_ERR_NUMBER     a token gave NaN or infinity: damaged weights, or a key or value

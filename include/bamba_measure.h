@@ -27,6 +27,16 @@ BAMBA_API bamba_status bamba_model_open_random(bamba_model **out, const char *pa
                                                bamba_error *err);
 
 /**
+ * Make an adapter of this rank for all linear layers of a model but the head, with random numbers.
+ *
+ * @param rank  1 … 4096.     Other parameters and returns as bamba_adapter_open.
+ */
+BAMBA_API bamba_status bamba_adapter_open_random(bamba_adapter **out, const bamba_model *model,
+                                                 int rank, uint64_t seed,
+                                                 const bamba_adapter_options *options,
+                                                 bamba_error *err);
+
+/**
  * Put a session to position n_positions without feeding: what it would remember of that many
  * tokens is filled with random values. Feeding it then costs what it costs after a real text.
  *

@@ -2,7 +2,7 @@
  *
  * A node is a file: the keys and values of positions first … position - 1, and the state at
  * `position`. Its parent holds the positions before. A file is named KEY-ID-PARENT-FIRST-POSITION:
- * KEY of the model, its types and, where rotary angles depend on it, the session's length; ID of its
+ * KEY of the model, its types, the session's adapters and, where rotary angles depend on it, its length; ID of its
  * parent and its tokens; so a listing of the directory is the tree, for any number of processes.
  * Files come whole and go whole: one that is gone, or damaged, ends a path to it.
  *
@@ -77,6 +77,7 @@ static void make_key(bamba_cache *c, const bamba_session *s)
 
     bb_hash_begin(&h);
     bb_hash_add_text(&h, c->fingerprint);
+    if (s->n_adapters > 0) bb_hash_add_text(&h, s->adapters_name);
     bb_hash_add(&h, types, sizeof types);
     show_id(&h, c->key);
 }

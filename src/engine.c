@@ -165,6 +165,8 @@ void bamba_engine_free(bamba_engine *e)
     const bb_allocator a = e->alloc;
     bb_unguard(e->block, e->block_bytes);
     bb_release(&a, e->block);
+    bb_unguard(e->lora_block, e->lora_bytes);
+    bb_release(&a, e->lora_block);
     bb_team_free(e->pass.team);
     bb_release(&a, e);
 }

@@ -6,6 +6,7 @@
  * its last finished piece ended. */
 #include "feed.h"
 
+#include "adapters.h"
 #include "mixer/count.h"
 #include "mixer/product.h"
 #include "rewind.h"
@@ -163,7 +164,8 @@ static bb_batch next_piece(bamba_engine *e, cursor *c)
             .slot = item->session->slot, .from = item->session->current,
             .to = item->session->current, .row = b.T, .n_rows = (int)n,
             .pos = (int)(item->session->position % BB_MOST_POSITIONS),
-            .length = item->session->length };
+            .length = item->session->length,
+            .adapter = item->session->adapter, .n_adapters = item->session->n_adapters };
         for (size_t t = c->offset; t < c->offset + n; t++, b.T++)
             if (t >= item->n - item->n_logits) e->wanted[b.n_wanted++] = b.T;
         c->offset += n;
@@ -260,6 +262,7 @@ static bb_status report_number(const bamba_engine *e, bb_segment seg, bool many,
     pass.many = many;
     pass.segment = &seg;
     pass.n_segments = 1;
+    pass.lora = seg.n_adapters > 0 ? e->lora : NULL;
     if (!bb_graph_has_embed(g))
         return bb_fail(err, BAMBA_ERR_NUMBER, "feed: position %zu gives NaN or infinity", position);
     bb_team_run(pass.team, run_thread, &r);
@@ -331,6 +334,7 @@ static bb_status run_piece(bamba_engine *e, bb_batch *b, bamba_error *err)
         b->cancel = e->options.cancel;
         b->cancel_context = e->options.cancel_context;
     }
+    BB_TRY(bb_adapters_prepare(e, e->sessions, b->n_segments, &pass, err));
     for (int i = 0; i < b->n_segments; i++)
         if (!write_pages(e->sessions[i], b->segment[i].n_rows))
             return bb_fail(err, BAMBA_ERR_MEMORY, "feed: out of memory for a page of keys and values");

@@ -1,6 +1,7 @@
 /* forward.c - the forward pass over a ragged batch: x ← x + Σ α · mixer(norm(x)), block by block. */
 #include "forward.h"
 
+#include "mixer/lora.h"
 #include "mixer/product.h"
 
 #include <string.h>
@@ -14,6 +15,7 @@ struct job {
     int             side;                 /* which of the pass's two buffers holds the side stream */
     const float    *written;              /* [T, D] by the last block: what a search looks at */
     int             n_blocks;             /* that have been run, while searching */
+    const int      *wanted;               /* rows that the head reads */
 };
 
 /* -------------------------------------------------------------- embedding ---------------- */
@@ -25,7 +27,9 @@ static void run_embed(const bb_exec *e, const void *p, int t)
     const size_t      D = (size_t)m->cols;
     float            *x = e->pass->x + (size_t)t * D;
 
+    if (e->pass->lora) m = bb_lora_own_embed(e, t, m);
     m->format->decode(1, m->cols, m->data, j->b->token[t], x, D);
+    if (e->pass->lora) bb_lora_embed(e, t, j->b->token[t], m->cols, x);
     for (size_t i = 0; j->g->embed_scale != 1.0f && i < D; i++) x[i] *= j->g->embed_scale;
     if (e->pass->embedded) memcpy(e->pass->embedded + (size_t)t * D, x, D * sizeof *x);
 }
@@ -165,25 +169,37 @@ static bool search(const bb_exec *e, struct job *j, size_t n_blocks)
 static void make_head_norm(const bb_exec *e, const void *p, int i, float *to)
 {
     const struct job *j = p;
-    make_norm(e, p, j->b->wanted[i], to);
+    make_norm(e, p, j->wanted[i], to);
+}
+
+/* The head of a row of the pass: the model's, or that of an adapter. */
+static const bb_linear *head_of(const bb_exec *e, const struct job *j, int row)
+{
+    return e->pass->lora ? bb_lora_own_head(e, row, &j->g->head) : &j->g->head;
 }
 
 /* The wanted rows decide by themselves whether they are few: the last row of a prompt has the bits
-   that it has when fed alone. */
+   that it has when fed alone. Neighbours among them that have the same head are multiplied
+   together. */
 static void head(const bb_exec *e, struct job *j)
 {
-    const bb_graph  *g = j->g;
-    const bb_batch  *b = j->b;
-    const bb_product logits = { &g->head, NULL, { .y = b->logits, .ld = (size_t)g->n_vocab,
-                                                  .alpha = g->logit_scale } };
-    bb_source        h = { .make = make_head_norm, .job = j, .T = b->n_wanted, .cols = g->d_model,
-                           .many = bb_is_many(b->n_wanted), .op = BB_OP_NORM };
+    const bb_graph *g = j->g;
+    const bb_batch *b = j->b;
+    const size_t    V = (size_t)g->n_vocab;
 
-    if (b->n_wanted == 0) return;
     j->norm = g->norm;
     j->input = BB_INPUT_STREAM;
     j->width = (size_t)g->d_model;
-    bb_multiply(e, BB_OP_HEAD, &logits, 1, &h, NULL);
+    for (int i = 0, n; i < b->n_wanted; i += n) {
+        const bb_linear *l = head_of(e, j, b->wanted[i]);
+        for (n = 1; i + n < b->n_wanted && head_of(e, j, b->wanted[i + n]) == l;) n++;
+        const bb_product logits = { l, NULL, { .y = b->logits + (size_t)i * V, .ld = V,
+                                               .alpha = g->logit_scale } };
+        bb_source        h = { .make = make_head_norm, .job = j, .T = n, .cols = g->d_model,
+                               .many = bb_is_many(b->n_wanted), .op = BB_OP_NORM };
+        h.row = j->wanted = b->wanted + i;
+        bb_multiply(e, BB_OP_HEAD, &logits, 1, &h, NULL);
+    }
 }
 
 /* -------------------------------------------------------------- the pass ----------------- */

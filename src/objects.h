@@ -36,6 +36,16 @@ struct bamba_model {
     unsigned char  config_hash[BB_HASH_BYTES];        /* of config.json */
 };
 
+struct bamba_adapter {
+    bb_adapter         base;              /* first: a use of it points here */
+    bb_allocator       alloc;
+    const bamba_model *model;
+    bb_low_rank       *map;               /* base.map */
+    void              *block;
+    size_t             block_bytes;
+    char               hash[BB_HASH_TEXT];
+};
+
 struct bamba_session {
     bb_allocator       alloc;
     const bamba_model *model;
@@ -47,6 +57,11 @@ struct bamba_session {
     size_t             position, n_context;           /* n_context SIZE_MAX: no limit */
     int                length;            /* what rotary angles are scaled for: n_context, or that
                                              of the session this one was copied from */
+    bb_adapter_use    *adapter;           /* [n_adapters] */
+    int                n_adapters;
+    int                n_inputs;          /* of all of them together */
+    char               adapters_name[BB_HASH_TEXT];   /* a hash of them and their scales; "" if there
+                                             are none */
     char              *extras;            /* of the file it was opened from; NULL: none */
     bool               spoilt;            /* holds numbers that are not finite */
     bool               in_call;           /* seen in the batch that is being checked */
@@ -63,6 +78,10 @@ struct bamba_engine {
     bb_segment          *segments;        /* [n_batch] */
     bamba_session      **sessions;        /* [n_batch] of the segments */
     int                 *wanted;          /* [n_batch] rows whose logits are wanted */
+    struct bb_lora_room *lora;            /* NULL before adapters are met … */
+    void                *lora_block;
+    size_t               lora_bytes;
+    int                  lora_inputs;     /* … with up to so many inputs */
     bb_profile          *profile;         /* [n_threads]; pass.profile while it is wanted */
     bb_pass              pass;            /* what does not change from piece to piece */
     bool                 in_call;         /* a callback of a call that feeds must not feed */

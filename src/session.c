@@ -1,6 +1,6 @@
 /* session.c - what one sequence remembers: a block of states, a slot for each stateful mixer, and pages
  * for what attention remembers. */
-#include "objects.h"
+#include "adapters.h"
 
 #include "base/options.h"
 #include "base/system.h"
@@ -128,6 +128,7 @@ bamba_status bamba_session_create(bamba_session **out, const bamba_model *model,
     plan_past(s, &o);
     BB_TRY(allocate_block(s, err));
     bamba_session_reset(s);
+    BB_TRY(bb_adapters_give(s, o.adapters, o.n_adapters, err));
     *out = s;
     s = NULL;
 done:
@@ -144,6 +145,7 @@ void bamba_session_free(bamba_session *s)
         bb_release(&a, s->past.fed);
     }
     bb_release(&a, s->extras);
+    bb_release(&a, s->adapter);
     bb_pages_free(&s->pages);
     bb_release(&a, s->block);
     bb_release(&a, s);
@@ -222,7 +224,7 @@ bamba_status bamba_session_copy(bamba_session *to, const bamba_session *from, ba
     if (to == from) return BAMBA_OK;
     to->past.known = from->past.known;
     const size_t n_pages = bb_graph_n_pages(from->position);
-    if (!bb_past_reserve(&to->past, &to->alloc, from->position)
+    if (!bb_adapters_copy(to, from) || !bb_past_reserve(&to->past, &to->alloc, from->position)
         || !bb_pages_write(&to->pages, 0, n_pages, false)) {
         bamba_session_reset(to);
         return bb_fail(err, BAMBA_ERR_MEMORY, "session copy: out of memory");
@@ -249,7 +251,10 @@ bamba_status bamba_session_fork(bamba_session **out, const bamba_session *from,
     if (from->position > s->n_context)
         status = bb_fail(err, BAMBA_ERR_FULL, "session fork: expected a context of at least %zu, found "
                          "%zu", from->position, s->n_context);
-    else if (!bb_past_reserve(&s->past, &s->alloc, from->position))
+    else if (o.n_adapters > 0)
+        status = bb_fail(err, BAMBA_ERR_ARGUMENT, "session fork: expected no adapters: it has those of "
+                         "the session it comes from");
+    else if (!bb_adapters_copy(s, from) || !bb_past_reserve(&s->past, &s->alloc, from->position))
         status = bb_fail(err, BAMBA_ERR_MEMORY, "session fork: out of memory");
     if (status != BAMBA_OK) goto done;
     bb_pages_share(&s->pages, &from->pages, bb_graph_n_pages(from->position));

@@ -146,6 +146,7 @@ static void print_facts(bb_printer *p, const bamba_session *s, size_t first, con
     bb_print(p, ",\"first\":\"%zu\",\"position\":\"%zu\",\"known\":\"%zu\",\"rotary_length\":%d,"
              "\"kv_type\":\"%s\",\"state_type\":\"%s\"", first, s->position, s->past.known, s->length,
              type_name(s->model->kv_type), type_name(s->model->state_type));
+    if (s->n_adapters > 0) bb_print(p, ",\"adapters\":\"%s\"", s->adapters_name);
     if (parent) bb_print(p, ",\"parent\":\"%s\"", parent);
     if (extras) {
         bb_print(p, ",\"extras\":");
@@ -319,6 +320,7 @@ static void read_facts(const bb_json *j, const bamba_model *m, bb_session_facts 
     f->position = read_size(j, "position");
     f->known = read_size(j, "known");
     f->length = bb_json_int(j, "rotary_length", 0, INT32_MAX);
+    f->adapters = bb_json_text_or(j, "adapters", "");
     f->extras = extras.node ? bb_json_value_text(&extras, NULL) : NULL;
     f->parent = parent.node ? bb_json_value_text(&parent, NULL) : NULL;
     if (f->known > f->position || f->first > f->position || (f->first > 0) != (f->parent != NULL))
@@ -444,6 +446,10 @@ bb_status bb_session_read(bamba_session *s, const bb_session_reader *r, bool wit
     bb_status status = BAMBA_OK;
     listing   l = { 0 };
 
+    if (strcmp(r->facts.adapters, s->adapters_name) != 0)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "%s: 'adapters': the session was saved with %s",
+                       r->file->file, !r->facts.adapters[0] ? "no adapters" : s->n_adapters > 0
+                       ? "other adapters, or scales" : "adapters: expected them in the options");
     BB_TRY(take_tokens(s, r, err));
     if (!list_tensors(&l, s, r->facts.first, "")) {
         status = bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", r->file->file);

@@ -18,6 +18,7 @@ typedef struct bb_session_facts {
     int         length;                   /* rotary angles are scaled for it */
     const char *parent;                   /* name of what holds the positions before; NULL: nothing */
     const char *extras;                   /* NULL: none */
+    const char *adapters;                 /* bamba_session.adapters_name */
 } bb_session_facts;
 
 /* Write the session's positions from `first` on, and its state, as a whole file. */

@@ -7,6 +7,7 @@
 #ifndef BAMBA_TOOLS_BENCH_H
 #define BAMBA_TOOLS_BENCH_H
 
+#include "adapters.h"
 #include "args.h"
 #include "bamba_measure.h"
 #include "json.h"
@@ -45,6 +46,8 @@ typedef struct bench_options {
     int        real_fill;                 /* 0: depths get random values; 1: tokens are fed   */
     bool       ops, wide, progress, no_warmup;
     const char *cpu;
+    arg_list   adapter;                   /* for adapters_open                                */
+    int        adapter_rank;              /* of an adapter of random numbers; 0: none         */
     arg_list   type_of;                   /* as given, and as the library reads it            */
     type_rules rules;
 } bench_options;
@@ -78,6 +81,8 @@ typedef struct bench_model {
     bamba_model         *model;
     bamba_model_info     info;
     char                 type[64];        /* "hybrid-1b BF16"                                 */
+    adapters             adapter;         /* of the sessions                                  */
+    bamba_adapter       *random;          /* one of them; NULL                                */
     bamba_engine        *engine;
     bamba_probe         *probe;           /* on as many threads                               */
 } bench_model;

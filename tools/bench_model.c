@@ -111,8 +111,31 @@ static void stop(bench_model *m)
 void bench_close(bench_model *m)
 {
     stop(m);
+    if (m->random) m->adapter.n--;        /* the last */
+    adapters_close(&m->adapter);
+    bamba_adapter_free(m->random);
+    m->random = NULL;
     bamba_model_free(m->model);
     m->model = NULL;
+}
+
+/* Those that are named, and behind them the one of random numbers. */
+static int open_adapters(bench_model *m)
+{
+    const bench_options *o = m->options;
+    adapters *a = &m->adapter;
+    bamba_error err = { BAMBA_OK, "" };
+
+    const int code = adapters_open(a, m->model, &o->adapter);
+    if (code != EXIT_SUCCESS || o->adapter_rank == 0) return code;
+    bamba_adapter_use *more = realloc(a->use, (a->n + 1) * sizeof *more);
+    if (!more) return console_fail("out of memory");
+    a->use = more;
+    const bamba_status status = bamba_adapter_open_random(&m->random, m->model, o->adapter_rank,
+                                                          (uint64_t)o->seed, NULL, &err);
+    if (status != BAMBA_OK) return console_fail_library(status, &err);
+    a->use[a->n++] = (bamba_adapter_use){ m->random, 1.0f };
+    return EXIT_SUCCESS;
 }
 
 static int open_model(bench_model *m)
@@ -131,7 +154,7 @@ static int open_model(bench_model *m)
     if (status == BAMBA_OK) status = bamba_model_info_get(m->model, &m->info);
     if (status != BAMBA_OK) return console_fail_library(status, &err);
     name_type(m);
-    return EXIT_SUCCESS;
+    return open_adapters(m);
 }
 
 static int start_engine(bench_model *m)

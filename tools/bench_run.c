@@ -69,6 +69,8 @@ static int prepare(bench_run *r)
         r->ops_ns = r->peak + 2 * n;
         r->step_ns = r->ops_ns + n;
         o.n_context = depth + n_tokens;
+        o.adapters = r->m->adapter.use;
+        o.n_adapters = r->m->adapter.n;
         for (size_t i = 0; i < seqs + real && status == BAMBA_OK; i++)
             status = bamba_session_create(&r->session[i], m, &o, &err);
         if (status == BAMBA_OK && real)

@@ -225,6 +225,9 @@ int cmd_bench(const command *self, int argc, char **argv)
                      "config.json, with random weights; may be repeated"),
         ARG_LIST_ROW("-m, --model", "DIR,...", &f.dirs, "model directories, or names ORG/NAME of "
                      "models in the Hugging Face cache; may be repeated"),
+        ADAPTERS_ROW(&f.o.adapter),
+        ARG_INT_ROW("--adapter-rank", "N", &f.o.adapter_rank, 0, 4096, "run with an adapter of this "
+                    "rank, of random numbers, for all linear layers but the head", .usual = "0, none"),
         LIST_ROW(BENCH_PROMPT), LIST_ROW(BENCH_GEN),
         ARG_LIST_ROW("-pg", "N,N", &f.both, "a prompt and tokens generated behind it, as one test"),
         LIST_ROW(BENCH_DEPTH), LIST_ROW(BENCH_SEQS), LIST_ROW(BENCH_BATCH), LIST_ROW(BENCH_UBATCH),
@@ -288,6 +291,7 @@ int cmd_bench(const command *self, int argc, char **argv)
     free(f.mmap.items);
     free(f.source);
     free(f.o.type_of.items);
+    free(f.o.adapter.items);
     type_rules_free(&f.o.rules);
     return code;
 }

@@ -193,6 +193,7 @@ int cmd_logits(const command *self, int argc, char **argv)
     job j = { .flags = &f, .setup = SETUP };
     const arg args[] = {
         SETUP_MODEL_ROW(&f.setup),
+        ADAPTERS_ROW(&f.setup.adapter),
         ARG_TEXT_ROW("-p, --prompt", "TEXT", &f.prompt, "the text"),
         ARG_TEXT_ROW("-f, --file", "FILE", &f.file, "read it from a file, - for standard input"),
         TEXT_ESCAPE_ROW(&f.escapes),

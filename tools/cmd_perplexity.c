@@ -68,6 +68,7 @@ int cmd_perplexity(const command *self, int argc, char **argv)
     flags f = { .setup = SETUP_FLAGS, .text = CHUNKS_FLAGS };
     const arg args[] = {
         SETUP_MODEL_ROW(&f.setup),
+        ADAPTERS_ROW(&f.setup.adapter),
         CHUNKS_ROWS(&f.text),
         ARG_TEXT_ROW("--kl-base", "FILE", &f.to, "write the logits of all scored tokens",
             .more = "The base that --kl compares with: usually the model before it is quantized, "

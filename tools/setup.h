@@ -8,6 +8,7 @@
 #ifndef BAMBA_TOOLS_SETUP_H
 #define BAMBA_TOOLS_SETUP_H
 
+#include "adapters.h"
 #include "args.h"
 #include "bamba.h"
 #include "type_rules.h"
@@ -17,6 +18,7 @@ typedef struct setup_flags {
     const char *cpu;
     int         weight_type;              /* a bamba_type                                 */
     const char *calibration;              /* NULL: none                                   */
+    arg_list    adapter;                  /* for adapters_open                            */
     arg_list    type_of;                  /* for type_rules_read; setup_free_flags        */
     int         compute_type;             /* likewise: default or float32                 */
     int         kv_type, state_type;      /* numbers in the lists of words                */
@@ -81,10 +83,16 @@ typedef struct setup {
     bamba_engine     *engine;
     bamba_session    *session;
     type_rules        rules;
-    size_t            n_rewind;           /* of the session to be created */
+    size_t            n_rewind;           /* of the session to be created: the last tokens will be
+                                             taken back, so many at most                     */
+    bool              goes_back;          /* set by the caller: tokens of the session will be
+                                             taken back, so it keeps earlier states         */
+    int               n_logits;           /* rows of logits a call for a text; 0: 1         */
+    adapters          adapter;
 } setup;
 
-#define SETUP { NULL, "", NULL, BAMBA_MODEL_INFO, NULL, NULL, NULL, { NULL, 0 }, 0 }
+#define SETUP                                                                                  \
+    { NULL, "", NULL, BAMBA_MODEL_INFO, NULL, NULL, NULL, { NULL, 0 }, 0, false, 0, { NULL, 0 } }
 
 /* The types that words of setup_kv_types and setup_state_types stand for. */
 bamba_type setup_kv_type(int word);
@@ -101,7 +109,7 @@ int  setup_locate(const char *name, char *dir, size_t size);
    done. */
 void setup_begin_prompt(size_t n);
 int  setup_open_tokenizer(setup *s, const setup_flags *f);
-int  setup_open_model(setup *s, const setup_flags *f);
+int  setup_open_model(setup *s, const setup_flags *f);       /* and its adapters */
 
 /* The options that the flags make, for a model that is opened otherwise; they point into s and f. */
 int  setup_model_options(setup *s, const setup_flags *f, bamba_model_options *o);
@@ -110,9 +118,15 @@ int  setup_model_options(setup *s, const setup_flags *f, bamba_model_options *o)
 void setup_free_flags(setup_flags *f);
 
 /* Create an engine for up to n_logits rows of logits a call, and, unless there is one, a session of
-   n_context tokens. Fails if the state of n_used tokens does not fit into free memory. */
+   n_context tokens with the flags' adapters. Fails if the state of n_used tokens does not fit into
+   free memory. */
 int  setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used,
                   int n_logits);
+
+/* The same for a text whose prompt has n_prompt tokens and that grows by at most `limit`, negative:
+   any number. length: the context that was asked for; 0: the model's, or what fits into memory. */
+enum { SETUP_MOST_CONTEXT = 1 << 30 };
+int  setup_create_for_text(setup *s, const setup_flags *f, int length, size_t n_prompt, int limit);
 void setup_close(setup *s);
 
 /* The largest number of positions, up to `most`, whose state fits into free memory. */

@@ -59,19 +59,22 @@ static bool has_shape(const bb_tensor *t, int n_dims, const size_t *dim)
     return same;
 }
 
-/* A tensor by its name; or, as transformers finds it, by its name without the prefix of the base
-   model, whose class may have saved it, or with one such prefix more. NULL if there is none. */
-static const bb_tensor *find(const bb_binder *b, const char *name)
+const bb_tensor *bb_find_tensor(const bb_graph *g, const bb_checkpoint *c, const char *name)
 {
-    const char  *base = b->g->base;
+    const char  *base = g->base;
     const size_t n = strlen(base);
     char         longer[3 * BB_MAX_NAME];
-    const bb_tensor *t = bb_checkpoint_find(b->c, name);
+    const bb_tensor *t = bb_checkpoint_find(c, name);
 
-    if (!t && n > 0 && strncmp(name, base, n) == 0) t = bb_checkpoint_find(b->c, name + n);
+    if (!t && n > 0 && strncmp(name, base, n) == 0) t = bb_checkpoint_find(c, name + n);
     if (t || n == 0) return t;
     snprintf(longer, sizeof longer, "%s%s", base, name);
-    return bb_checkpoint_find(b->c, longer);
+    return bb_checkpoint_find(c, longer);
+}
+
+static const bb_tensor *find(const bb_binder *b, const char *name)
+{
+    return bb_find_tensor(b->g, b->c, name);
 }
 
 /* The tensor that holds a matrix: of that name, or in a format with scales under it and the name of
@@ -177,11 +180,12 @@ static void find_importance(bb_binder *b, bb_role role, const char *name, int co
 }
 
 /* Remember what a linear map is called; its id is the number of those before it. */
-static void name_linear(bb_binder *b, const char *name, int cols)
+static void name_linear(bb_binder *b, const char *name, int rows, int cols)
 {
     if (b->pass != ATTACH) return;
     bb_linear_name *l = &b->g->linear[b->n_linears];
     snprintf(l->name, sizeof l->name, "%s%s", b->prefix, name);
+    l->rows = rows;
     l->cols = cols;
 }
 
@@ -415,14 +419,14 @@ void bb_bind_vector(bb_binder *b, const float **out, const char *name, int n, bb
 }
 
 /* The number of the linear map that a slice of this tensor belongs to. */
-static int find_sliced(bb_binder *b, const char *name, int cols)
+static int find_sliced(bb_binder *b, const char *name, int rows, int cols)
 {
     for (int i = b->n_sliced - 1; i >= 0; i--)
         if (strcmp(b->sliced[i].name, name) == 0) return b->sliced[i].id;
     if (b->n_sliced == N_SLICED)
         memmove(b->sliced, b->sliced + 1, (size_t)--b->n_sliced * sizeof *b->sliced);
     snprintf(b->sliced[b->n_sliced].name, BB_MAX_NAME, "%s", name);
-    name_linear(b, name, cols);
+    name_linear(b, name, rows, cols);
     return b->sliced[b->n_sliced++].id = b->n_linears++;
 }
 
@@ -431,7 +435,7 @@ void bb_bind_slice(bb_binder *b, bb_linear *out, const char *name, int rows, int
 {
     bb_linear l = { .first = slice.index * slice.of + slice.first };
 
-    l.id = find_sliced(b, name, cols);
+    l.id = find_sliced(b, name, slice.n ? 0 : slice.of ? slice.of : rows, cols);
     bind_matrix(b, &l.w, &l.row_scale, BB_ROLE_PROJECTION, name, rows, cols, slice);
     if (!b->skip) *out = l;
 }
@@ -459,6 +463,18 @@ void bb_bind_end_routed(bb_binder *b, uint64_t begun, int used, int of)
 
 static double or_one(double factor) { return factor != 0.0 ? factor : 1.0; }
 
+/* Remember the factors of a map for those that change what it adds. */
+static void note_factors(bb_binder *b, const bb_linear *l, const bb_factor *list)
+{
+    bb_linear_name *name = &b->g->linear[l->id];
+
+    for (int first = l->first; list->rows; first += list->rows, list++) {
+        assert(name->n_factors < BB_MOST_FACTORS);
+        name->factor[name->n_factors++] = (bb_row_factor){ first, list->rows,
+            (float)or_one(list->product), (float)or_one(list->bias) };
+    }
+}
+
 /* Both of the vectors that are scaled are ours: copies in the arena. */
 void bb_bind_factors(bb_binder *b, bb_linear *l, const bb_factor *list)
 {
@@ -466,6 +482,7 @@ void bb_bind_factors(bb_binder *b, bb_linear *l, const bb_factor *list)
 
     for (const bb_factor *f = list; f->rows; f++) is_needed |= or_one(f->product) != 1.0;
     if (b->skip || b->first.code != BAMBA_OK) return;
+    if (b->pass == ATTACH) note_factors(b, l, list);
     if (is_needed && !l->row_scale) {
         float *ones = bb_take(&b->arena, (size_t)l->w.rows, sizeof *ones);
         for (int i = 0; b->pass == ATTACH && i < l->w.rows; i++) ones[i] = 1.0f;
@@ -576,7 +593,7 @@ static void walk(bb_binder *b)
     b->prefix = "";
     b->skip = !bb_graph_has_head(g);
     bb_bind_vector(b, &g->norm, g->norm_name, g->d_model, BB_RANGE_SCALE);
-    name_linear(b, g->head_name[0] ? g->head_name : g->embed_name, g->d_model);
+    name_linear(b, g->head_name[0] ? g->head_name : g->embed_name, g->n_rows, g->d_model);
     g->head.id = b->n_linears++;
     if (!is_tied)
         bind_matrix(b, &g->head.w, &g->head.row_scale, BB_ROLE_HEAD, g->head_name, g->n_rows,

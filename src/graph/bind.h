@@ -82,6 +82,10 @@ typedef struct bb_bind_stats {
 bb_status bb_bind(bb_graph *g, bb_checkpoint *c, const bb_bind_options *options, void **block,
                   bb_bind_stats *stats, bamba_error *err);
 
+/* A tensor by its name; or, as transformers finds it, by its name without the prefix of the base
+   model, whose class may have saved it, or with one such prefix more. NULL if there is none. */
+const bb_tensor *bb_find_tensor(const bb_graph *g, const bb_checkpoint *c, const char *name);
+
 /* ------------------------------------------------------------- for the bind verbs -------- */
 
 /* Values that a small tensor gets in a model of random weights: spread evenly. */

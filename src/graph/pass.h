@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/team.h"
+#include "graph/adapter.h"
 #include "graph/profile.h"
 #include "kernels.h"
 
@@ -51,9 +52,12 @@ typedef struct bb_segment {               /* consecutive tokens of one session *
     int            pos;                   /* tokens the session has absorbed; less a multiple of
                                              2^30 in networks without a cache */
     int            length;                /* positions it is made for: scales rotary angles */
+    const bb_adapter_use *adapter;        /* [n_adapters] */
+    int            n_adapters;
 } bb_segment;
 
 struct bb_product_room;                   /* mixer/product.h */
+struct bb_lora_room;                      /* mixer/lora.h */
 
 /* Somebody who looks at what linear maps read. `see` is called for columns first … first + n_cols - 1
    of n <= BB_FEW_ROWS rows x [n, n_cols] row stride ld, which the map number `id` reads; by one thread
@@ -79,6 +83,7 @@ typedef struct bb_pass {
     float                  *normed;       /* [T, 2D] norm of the input of a block of several mixers */
     bb_arena                scratch;      /* every mixer carves it from the start, on a copy */
     struct bb_product_room *room;
+    struct bb_lora_room    *lora;         /* NULL: no segment has adapters */
     bb_profile             *profile;      /* [n_threads]; NULL: nobody asks where the time goes */
     bb_observer            *observer;     /* NULL: nobody looks */
     atomic_bool            *overflow;     /* out, or NULL: a finite key or value did not fit the
@@ -102,6 +107,8 @@ typedef struct bb_source {
     void         (*make)(const bb_exec *e, const void *job, int t, float *row);
     const void    *job;
     const int     *index;                 /* [T]: row t is row index[t] of x; NULL: row t */
+    const int     *row;                   /* [T] of the pass that each row belongs to; NULL: as
+                                             `index`, which then counts the pass's rows */
     int            T, cols;
     bool           many;                  /* bb_is_many of the pass */
     int            op;                    /* operation that the time of making rows belongs to */

@@ -16,10 +16,19 @@ enum { BB_MAX_DIM = 1 << 24, BB_MAX_LAYERS = 4096 };
 /* Operations that every graph has; those of the mixers follow. */
 enum { BB_OP_EMBED, BB_OP_NORM, BB_OP_HEAD, BB_N_GRAPH_OPS };
 
-/* What a linear map is called, and how wide it is. */
+/* Rows of a tensor whose products with x, and whose bias, the model multiplies by constants. */
+typedef struct bb_row_factor {
+    int   first, n;
+    float product, bias;
+} bb_row_factor;
+enum { BB_MOST_FACTORS = 8 };
+
+/* What a linear map is called, and its shape. */
 typedef struct bb_linear_name {
     char name[2 * BB_MAX_NAME];           /* of its weight, with the prefix of its mixer */
-    int  cols;
+    int  rows, cols;                      /* rows: of the tensor; 0: a stack of matrices */
+    int  n_factors;
+    bb_row_factor factor[BB_MOST_FACTORS];
 } bb_linear_name;
 
 /* A whole network: planned first, then bound. Immutable afterwards. */

@@ -7,6 +7,7 @@
 #include "mixer/product_internal.h"
 
 #include "mixer/blas.h"
+#include "mixer/lora.h"
 
 #include <assert.h>
 #include <string.h>
@@ -109,6 +110,7 @@ typedef struct job {
     own                own;
     int                tile_rows;
     int                before;            /* columns of the call before these products */
+    bb_lora            lora;              /* what adapters add to them */
 } job;
 
 /* As many tiles for each thread, of nearly the same size: a small model's stages have few. */
@@ -211,16 +213,25 @@ static void keep_apart(bb_source *x, bb_prepare_fn *a, bb_prepare_fn *b)
     if (a != b && copy_of(x, a) == copy_of(x, b)) x->prepared[0] = x->prepared[1] = NULL;
 }
 
-/* Few rows: made once and prepared by each thread for itself. */
+/* All of few rows, made once by each thread for itself. */
+static const float *few_rows(const bb_exec *e, const job *j, size_t *ld)
+{
+    bb_source *x = j->x;
+
+    *ld = (size_t)x->cols;
+    const float *rows = x->is_made ? j->own.rows : rows_at(e, j, 0, x->T, ld);
+    x->is_made = rows == j->own.rows;
+    return rows;
+}
+
 static const void *prepare_few(const bb_exec *e, const job *j, const bb_format *f)
 {
     bb_source *x = j->x;
     const int  i = copy_of(x, f->prepare_few);
-    size_t     ld = (size_t)x->cols;
+    size_t     ld;
 
     if (x->prepared[i] == f->prepare_few) return j->own.prepared[i];
-    const float *rows = x->is_made ? j->own.rows : rows_at(e, j, 0, x->T, &ld);
-    x->is_made = rows == j->own.rows;
+    const float *rows = few_rows(e, j, &ld);
     f->prepare_few(x->T, x->cols, rows, ld, j->own.prepared[i]);
     x->prepared[i] = f->prepare_few;
     return j->own.prepared[i];
@@ -340,6 +351,7 @@ static void multiply(const bb_exec *e, const job *j, const bb_linear *l, const p
                             .T = j->x->T, .many = j->x->many };
 
     bb_product_tile(e->pass->k, &j->own, l, &x, at->first, at->n, y, ldy);
+    if (j->lora.n > 0) bb_lora_add(e, &j->lora, l, at->first, at->n, y, ldy);
 }
 
 /* Whether columns can be made in the sink's own memory. */
@@ -404,9 +416,14 @@ static float *few_at(const job *j, int i)
 static void begin_few(const bb_exec *e, void *context)
 {
     const job *j = context;
+    size_t     ld;
 
     prepare_few(e, j, j->product->linear->w.format);
     if (j->product->pair) prepare_few(e, j, j->product->pair->w.format);
+    if (j->lora.n > 0) {
+        const float *rows = few_rows(e, j, &ld);
+        bb_lora_read(e, &j->lora, 0, j->x->T, rows, ld);
+    }
 }
 
 static void compute_few(const bb_exec *e, const void *context, int tile, int i)
@@ -457,6 +474,34 @@ static void observe(const bb_exec *e, const job *j)
     bb_mark(e, j->op);
 }
 
+/* -------------------------------------------------------------- adapters ----------------- */
+
+/* One tile BB_FEW_ROWS rows of many. */
+static void run_read(const bb_exec *e, const void *context, int tile)
+{
+    const job   *j = context;
+    const int    first = tile * BB_FEW_ROWS;
+    const int    n = smaller(BB_FEW_ROWS, j->x->T - first);
+    size_t       ld;
+    const float *rows = rows_at(e, j, first, n, &ld);
+
+    bb_lora_read(e, &j->lora, first, n, rows, ld);
+}
+
+/* What adapters make of the rows: of few, each thread by itself, when its first tile begins. */
+static void read_adapters(const bb_exec *e, job *j)
+{
+    const bb_linear *map[BB_LORA_MAPS];
+    int              n = 0;
+
+    for (int i = 0; i < j->n; i++) {
+        map[n++] = j->product[i].linear;
+        if (j->product[i].pair) map[n++] = j->product[i].pair;
+    }
+    j->lora = bb_lora_of(e, j->x, map, n);
+    if (j->lora.n > 0 && j->x->many) bb_each_tile(e, divide_up(j->x->T, BB_FEW_ROWS), run_read, j);
+}
+
 /* -------------------------------------------------------------- products ----------------- */
 
 static void run(const bb_exec *e, job *j)
@@ -466,6 +511,7 @@ static void run(const bb_exec *e, job *j)
     int               n_tiles = 0;
 
     if (e->pass->observer && p->linear->id >= 0) observe(e, j);
+    if (e->pass->lora) read_adapters(e, j);
     keep_apart(j->x, preparer(j->x, f), preparer(j->x, pair));
     j->tile_rows = j->x->many ? many_tile_rows(e, j) : few_tile_rows(e, j);
     for (int i = 0; i < j->n; i++) n_tiles += count_tiles(j, &p[i]);
@@ -492,9 +538,10 @@ void bb_multiply(const bb_exec *e, int op, const bb_product *p, int n, bb_source
     const bb_product_room *room = e->pass->room;
     job                    j = { .op = op, .then = then, .x = x, .own = bb_product_own_of(room, e->thread) };
 
+    _Static_assert((int)MANY_TILE <= (int)BB_LORA_TILE && BB_LORA_MAPS >= 2, "adapters' tiles");
     assert(x->T <= room->T && x->cols <= room->widest);
     for (; n > 0; n -= j.n, p += j.n) {
-        for (j.product = p, j.n = 1; j.n < n && are_alike(x, p, p + j.n);) j.n++;
+        for (j.product = p, j.n = 1; j.n < n && j.n < BB_LORA_MAPS && are_alike(x, p, p + j.n);) j.n++;
         run(e, &j);
         for (int i = 0; i < j.n; i++) j.before += p[i].linear->w.rows;
     }

@@ -4,7 +4,7 @@ begin "a near name";              wrong_use "did you mean --prompt?" generate --
 begin "swapped letters";          wrong_use "did you mean --top-k?" generate --tpo-k 1
 begin "a near name of all";       wrong_use "did you mean --verbose?" info --verbos
 begin "layers on a GPU";          wrong_use "-ngl 99: everything runs on" generate -ngl 99
-begin "an adapter";               wrong_use "--lora: adapters are not applied" generate --lora x
+begin "an adapter";               wrong_use "--lora: adapters are directories" generate --lora x
 begin "another adapter";          wrong_use "--control-vector: adapters" logits --control-vector=x
 begin "two cache types";          wrong_use "one type for both" generate -ctk f16 -ctv bf16
 begin "a quantized cache";        wrong_use "expected one of f32, bf16, f16, q8, q8_0" \

@@ -40,6 +40,14 @@ class SessionOptions(ct.Structure):
     _fields_ = [("struct_bytes", ct.c_size_t), ("n_context", ct.c_size_t), ("allocator", Allocator)]
 
 
+class AdapterOptions(ct.Structure):
+    _fields_ = [("struct_bytes", ct.c_size_t), ("allocator", Allocator), ("log", ct.c_void_p), ("log_context", ct.c_void_p)]
+
+
+class AdapterUse(ct.Structure):
+    _fields_ = [("adapter", ct.c_void_p), ("scale", ct.c_float)]
+
+
 class FeedItem(ct.Structure):
     _fields_ = [("session", ct.c_void_p), ("tokens", ct.POINTER(ct.c_int32)), ("n", ct.c_size_t),
                 ("n_logits", ct.c_size_t), ("logits", ct.POINTER(ct.c_float))]
@@ -64,6 +72,9 @@ class Library:
                 ("bamba_engine_create", ct.c_int, out, handle, ct.POINTER(EngineOptions), err),
                 ("bamba_engine_free", None, handle),
                 ("bamba_session_create", ct.c_int, out, handle, ct.POINTER(SessionOptions), err),
+                ("bamba_adapter_open", ct.c_int, out, handle, ct.c_char_p, ct.POINTER(AdapterOptions), err),
+                ("bamba_adapter_free", None, handle),
+                ("bamba_session_set_adapters", ct.c_int, handle, ct.POINTER(AdapterUse), ct.c_size_t, err),
                 ("bamba_session_free", None, handle),
                 ("bamba_session_position", ct.c_size_t, handle),
                 ("bamba_feed", ct.c_int, handle, handle, ct.POINTER(ct.c_int32), ct.c_size_t,
@@ -114,11 +125,21 @@ class Model(Owner):
         return info
 
 
+class Adapter(Owner):
+    def __init__(self, model, folder):
+        handle = model.lib.create("bamba_adapter_open", model.handle, str(folder).encode(), None)
+        super().__init__(model.lib, handle, model.lib.c.bamba_adapter_free)
+
+
 class Session(Owner):
-    def __init__(self, model, n_context=2048):
+    def __init__(self, model, n_context=2048, adapters=()):
+        """adapters: (Adapter, scale) of each."""
         wanted = options(SessionOptions, n_context=n_context)
         handle = model.lib.create("bamba_session_create", model.handle, ct.byref(wanted))
         super().__init__(model.lib, handle, model.lib.c.bamba_session_free)
+        uses = (AdapterUse * len(adapters))(*((a.handle, scale) for a, scale in adapters))
+        if adapters:
+            self.lib.call("bamba_session_set_adapters", handle, uses, len(adapters))
 
     def position(self):
         return self.lib.c.bamba_session_position(self.handle)

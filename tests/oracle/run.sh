@@ -4,6 +4,7 @@
 #     run.sh LIBBAMBA.SO [VENV] [bamba_oracle.py's options]
 #     ORACLE=families_oracle.py run.sh LIBBAMBA.SO [VENV] [its options]
 #     ORACLE=quantized_oracle.py NEEDS=requirements-quantized.txt run.sh …
+#     ORACLE=lora_oracle.py NEEDS=requirements-lora.txt run.sh …
 #
 # Exit status: the comparison's; 77 (skipped) if the packages cannot be had, a failure when CI=true.
 set -eu

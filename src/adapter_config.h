@@ -1,0 +1,37 @@
+/* adapter_config.h - adapter_config.json of a PEFT directory: ranks, scales, what is adapted.
+ *
+ * Owns:    the keys, and which of them are refused, since they change what an adapter computes.
+ * Not:     the tensors (adapter_file.h).
+ * Errors:  one line that names file and key; of a module, key and module.
+ * Source:  huggingface/peft tuners/lora/config.py, tuners/tuners_utils.py, utils/other.py.
+ */
+#ifndef BB_ADAPTER_CONFIG_H
+#define BB_ADAPTER_CONFIG_H
+
+#include "base/alloc.h"
+
+#include <stdbool.h>
+
+enum { BB_MOST_RANK = 4096 };
+
+typedef struct bb_adapter_config bb_adapter_config;
+
+bb_status bb_adapter_config_open(bb_adapter_config **out, const bb_allocator *a, const char *path,
+                                 const bb_log *log, bamba_error *err);
+void      bb_adapter_config_close(bb_adapter_config *c);
+
+/* What the file says of a module: by the path that the module has in the model. */
+typedef struct bb_adapter_terms {
+    int    rank;
+    double scale;                         /* of B · A */
+} bb_adapter_terms;
+
+/* Fails if the module is none of those that are adapted. is_head: the output layer. */
+bb_status bb_adapter_config_terms(const bb_adapter_config *c, const char *module, bool is_head,
+                                  bb_adapter_terms *terms, bamba_error *err);
+/* Whether modules_to_save names the module. */
+bool      bb_adapter_config_saves(const bb_adapter_config *c, const char *module);
+/* Whether B has a bias of its own. */
+bool      bb_adapter_config_has_bias(const bb_adapter_config *c);
+
+#endif

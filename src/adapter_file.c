@@ -1,0 +1,323 @@
+/* adapter_file.c - a PEFT directory: which of its tensors belong to which part of a model. */
+#include "adapter_file.h"
+
+#include "adapter_config.h"
+#include "base/file.h"
+#include "load/directory.h"
+#include "load/safetensors.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char CONFIG[] = "adapter_config.json";
+static const char TENSORS[] = "adapter_model.safetensors", OLD_TENSORS[] = "adapter_model.bin";
+static const char PREFIX[] = "base_model.model.";
+
+enum { MOST_PATH = 2 * BB_MAX_NAME };     /* bytes of a module's path, with its NUL */
+
+bb_status bb_adapter_fail(bamba_error *err, bb_status code, const bb_tensor *t, const char *message)
+{
+    return bb_fail(err, code, "%s: '%.*s': %s", t->file, bb_name_width(t->name), t->name, message);
+}
+
+void bb_adapter_floats(const bb_kernels *k, const bb_tensor *t, size_t at, size_t n, float *to)
+{
+    bb_recode_elements(bb_format_of(k, t->dtype), t->data, at, n, to);
+}
+
+/* -------------------------------------------------------------- names -------------------- */
+
+/* A name without the prefixes of base models. */
+static const char *bare(const char *name)
+{
+    for (;;) {
+        if (strncmp(name, "model.", 6) == 0) name += 6;
+        else if (strncmp(name, "backbone.", 9) == 0) name += 9;
+        else return name;
+    }
+}
+
+bool bb_adapter_is_same_name(const char *a, const char *b) { return strcmp(bare(a), bare(b)) == 0; }
+
+/* Whether a module's path is that of the tensor `weight`, "….weight". */
+static bool is_module(const char *path, const char *weight)
+{
+    const char  *w = bare(weight), *p = bare(path);
+    const size_t n = strlen(p);
+
+    return strncmp(w, p, n) == 0 && strcmp(w + n, ".weight") == 0;
+}
+
+/* The files may have it under another name than the module's: its alias, or that of a tied head. */
+static bool is_embedding(const bb_graph *g, const char *path)
+{
+    static const char *const usual[] = { "embed_tokens.weight", "embeddings.weight", "embedding.weight" };
+
+    if (is_module(path, g->embed_name) || is_module(path, g->embed_alias)) return true;
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
+        if (is_module(path, usual[i])) return true;
+    return false;
+}
+
+static bool is_head(const bb_graph *g, const char *path)
+{
+    return is_module(path, g->head_name[0] ? g->head_name : g->head_alias);
+}
+
+/* The place of a module among a file's maps; n_maps if it is none of them. */
+static size_t find_map(const bb_graph *g, const char *path)
+{
+    const size_t n = (size_t)g->n_linears;
+
+    if (is_head(g, path)) return n - 1;
+    if (is_embedding(g, path)) return n;
+    for (size_t i = 0; i + 1 < n; i++)
+        if (is_module(path, g->linear[i].name)) return i;
+    return n + 1;
+}
+
+/* -------------------------------------------------------------- one tensor --------------- */
+
+typedef enum part_kind { A, B, B_BIAS, EMBED_A, EMBED_B, BASE_WEIGHT, BASE_BIAS, WEIGHT, BIAS, OTHER } part_kind;
+
+/* Endings of names; of those that end one another the longer ones first. */
+static const struct { const char *end; part_kind kind; } endings[] = {
+    { ".lora_A.weight", A }, { ".lora_B.weight", B }, { ".lora_B.bias", B_BIAS },
+    { ".lora_embedding_A", EMBED_A }, { ".lora_embedding_B", EMBED_B },
+    { ".base_layer.weight", BASE_WEIGHT }, { ".base_layer.bias", BASE_BIAS },
+    { ".weight", WEIGHT }, { ".bias", BIAS },
+};
+
+static part_kind kind_of(const char *name, size_t *n_path)
+{
+    const size_t n = strlen(name);
+
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        const size_t m = strlen(endings[i].end);
+        if (n <= m || strcmp(name + n - m, endings[i].end) != 0) continue;
+        *n_path = n - m;
+        return endings[i].kind;
+    }
+    *n_path = n;
+    return OTHER;
+}
+
+typedef struct reading {
+    bb_adapter_file         *f;
+    const bb_adapter_config *config;
+    const bb_graph          *g;
+} reading;
+
+static int rows_of(const bb_graph *g, size_t map)
+{
+    return map < (size_t)g->n_linears ? g->linear[map].rows : g->n_rows;
+}
+
+static int cols_of(const bb_graph *g, size_t map)
+{
+    return map < (size_t)g->n_linears ? g->linear[map].cols : g->d_model;
+}
+
+static bb_status expect_shape(const bb_tensor *t, int n_dims, int rows, int cols, bamba_error *err)
+{
+    const size_t dim[] = { (size_t)rows, (size_t)cols };
+
+    if (t->n_dims == n_dims && t->dim[0] == dim[0] && (n_dims < 2 || t->dim[1] == dim[1]))
+        return BAMBA_OK;
+    return bb_fail(err, BAMBA_ERR_FORMAT, "%s: '%.*s': expected %s, found %s", t->file,
+                   bb_name_width(t->name), t->name, bb_shape_show(t->dtype, n_dims, dim).s,
+                   bb_shape_show(t->dtype, t->n_dims, t->dim).s);
+}
+
+static bb_status set(const bb_tensor **place, const bb_tensor *t, bamba_error *err)
+{
+    if (*place)
+        return bb_fail(err, BAMBA_ERR_FORMAT, "%s: '%.*s' is for the same module as '%.*s'", t->file,
+                       bb_name_width(t->name), t->name, bb_name_width((*place)->name), (*place)->name);
+    *place = t;
+    return BAMBA_OK;
+}
+
+/* One of the low-rank matrices of a module. */
+static bb_status take_matrix(const reading *r, const bb_tensor *t, part_kind k, const char *path,
+                             size_t map, bamba_error *err)
+{
+    const bool       is_embed = map == (size_t)r->g->n_linears;
+    const bool       for_embed = k == EMBED_A || k == EMBED_B;
+    const int        rows = rows_of(r->g, map), cols = cols_of(r->g, map);
+    bb_adapter_terms terms;
+    bb_status        status = BAMBA_OK;
+
+    if (is_embed != for_embed)
+        return bb_adapter_fail(err, BAMBA_ERR_FORMAT, t, is_embed
+                               ? "expected 'lora_embedding_A' and 'lora_embedding_B' for the embedding"
+                               : "expected 'lora_A.weight' and 'lora_B.weight' for a linear layer");
+    if (rows == 0)
+        return bb_adapter_fail(err, BAMBA_ERR_UNSUPPORTED, t, "adapters of experts are not supported");
+    BB_TRY(bb_adapter_config_terms(r->config, path, map + 1 == (size_t)r->g->n_linears, &terms, err));
+    bb_adapted *m = &r->f->map[map];
+    m->rank = terms.rank;
+    m->scale = (float)terms.scale;
+    if (k == A) BB_TRY(expect_shape(t, 2, terms.rank, cols, err));
+    if (k == B) BB_TRY(expect_shape(t, 2, rows, terms.rank, err));
+    if (k == EMBED_A) BB_TRY(expect_shape(t, 2, terms.rank, rows, err));
+    if (k == EMBED_B) BB_TRY(expect_shape(t, 2, cols, terms.rank, err));
+    if (k == B_BIAS) BB_TRY(expect_shape(t, 1, rows, 0, err));
+    if (k == B_BIAS && !bb_adapter_config_has_bias(r->config))
+        return bb_adapter_fail(err, BAMBA_ERR_FORMAT, t, "adapter_config.json: 'lora_bias': expected "
+                               "true, since this tensor is there");
+    status = set(k == B_BIAS ? &m->B_bias : k == A || k == EMBED_A ? &m->A : &m->B, t, err);
+done:
+    return status;
+}
+
+/* A tensor in place of one of the model's. */
+static bb_status take_replacement(const reading *r, const bb_tensor *t, part_kind k, const char *path,
+                                  size_t map, bamba_error *err)
+{
+    const size_t n = (size_t)r->g->n_linears;
+    const bool   is_saved = bb_adapter_config_saves(r->config, path);
+    bb_status    status = BAMBA_OK;
+
+    if ((k == WEIGHT || k == OTHER) && !is_saved && map != n - 1 && map != n)
+        return bb_adapter_fail(err, BAMBA_ERR_FORMAT, t, "adapter_config.json: 'modules_to_save' does not "
+                               "name its module");
+    if (map > n) {
+        r->f->replaced[r->f->n_replaced++] = (bb_replaced){ t, t->name + strlen(PREFIX) };
+        return BAMBA_OK;
+    }
+    if (k == BIAS || k == BASE_BIAS) {
+        BB_TRY(expect_shape(t, 1, rows_of(r->g, map), 0, err));
+        return set(&r->f->map[map].bias, t, err);
+    }
+    BB_TRY(expect_shape(t, 2, rows_of(r->g, map), cols_of(r->g, map), err));
+    r->f->map[map].is_base = k == BASE_WEIGHT || !is_saved;
+    status = set(&r->f->map[map].weight, t, err);
+done:
+    return status;
+}
+
+static bb_status refuse_other(const bb_tensor *t, bamba_error *err)
+{
+    if (strstr(t->name, "lora_magnitude_vector"))
+        return bb_adapter_fail(err, BAMBA_ERR_UNSUPPORTED, t, "DoRA is not supported");
+    if (strstr(t->name, "trainable_tokens"))
+        return bb_adapter_fail(err, BAMBA_ERR_UNSUPPORTED, t, "training of single tokens is not supported");
+    return bb_adapter_fail(err, BAMBA_ERR_FORMAT, t, "expected a tensor of a LoRA adapter, such as "
+                           "'base_model.model.….lora_A.weight'");
+}
+
+static bb_status take(const reading *r, const bb_tensor *t, bamba_error *err)
+{
+    size_t     n_path;
+    char       path[MOST_PATH];
+    const part_kind k = kind_of(t->name, &n_path);
+    const size_t n_prefix = sizeof PREFIX - 1;
+
+    if (strncmp(t->name, PREFIX, n_prefix) != 0 || n_path <= n_prefix || n_path - n_prefix >= sizeof path)
+        return refuse_other(t, err);
+    if (t->dtype >= BB_N_FLOATS)
+        return bb_fail(err, BAMBA_ERR_UNSUPPORTED, "%s: '%.*s': expected F32, BF16 or F16, found %s",
+                       t->file, bb_name_width(t->name), t->name, bb_type_name(t->dtype));
+    snprintf(path, sizeof path, "%.*s", (int)(n_path - n_prefix), t->name + n_prefix);
+    const size_t map = find_map(r->g, path);
+    if (k == OTHER && strstr(t->name, "lora")) return refuse_other(t, err);
+    if (k == OTHER || k >= BASE_WEIGHT) return take_replacement(r, t, k, path, map, err);
+    if (map > (size_t)r->g->n_linears)
+        return bb_adapter_fail(err, BAMBA_ERR_FORMAT, t, "the model has no linear layer of that name");
+    return take_matrix(r, t, k, path, map, err);
+}
+
+/* Each A has its B. */
+static bb_status check_pairs(const bb_adapter_file *f, bamba_error *err)
+{
+    for (size_t i = 0; i < f->n_maps; i++) {
+        const bb_adapted *m = &f->map[i];
+        const bb_tensor  *alone = !m->A && m->B ? m->B : !m->B && m->A ? m->A : NULL;
+        if (!m->A && m->B_bias) alone = m->B_bias;
+        if (alone)
+            return bb_adapter_fail(err, BAMBA_ERR_FORMAT, alone, m->A ? "the tensor 'lora_B' beside it "
+                                   "is missing" : "the tensor 'lora_A' beside it is missing");
+    }
+    return BAMBA_OK;
+}
+
+/* -------------------------------------------------------------- open --------------------- */
+
+static bb_status open_tensors(bb_adapter_file *f, const char *dir, bamba_error *err)
+{
+    bb_status    status = BAMBA_OK;
+    bb_path_kind kind = BB_PATH_NONE, old = BB_PATH_NONE;
+    char        *path = bb_path_join(&f->a, dir, TENSORS), *old_path = bb_path_join(&f->a, dir, OLD_TENSORS);
+
+    if (!path || !old_path) {
+        status = bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", dir);
+        goto done;
+    }
+    BB_TRY(bb_path_find(path, &kind, err));
+    BB_TRY(bb_path_find(old_path, &old, err));
+    if (kind == BB_PATH_NONE && old != BB_PATH_NONE)
+        status = bb_fail(err, BAMBA_ERR_UNSUPPORTED, "%s: a pickle, which is not read: load the adapter "
+                         "with PEFT and save it again, which writes %s", old_path, TENSORS);
+    else status = bb_safetensors_open(&f->tensors, &f->a, path, err);
+done:
+    bb_release(&f->a, path);
+    bb_release(&f->a, old_path);
+    return status;
+}
+
+static bb_status read_tensors(bb_adapter_file *f, const bb_adapter_config *config, const bb_graph *g,
+                              bamba_error *err)
+{
+    const reading r = { f, config, g };
+    bb_status     status = BAMBA_OK;
+
+    f->n_maps = (size_t)g->n_linears + 1;
+    f->map = bb_new(&f->a, f->n_maps, sizeof *f->map);
+    f->replaced = bb_new(&f->a, f->tensors->n + 1, sizeof *f->replaced);
+    if (!f->map || !f->replaced)
+        return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", f->tensors->file);
+    if (f->tensors->n == 0)
+        return bb_fail(err, BAMBA_ERR_FORMAT, "%s: expected tensors, found none", f->tensors->file);
+    for (size_t i = 0; i < f->tensors->n; i++) BB_TRY(take(&r, &f->tensors->tensor[i], err));
+    status = check_pairs(f, err);
+done:
+    return status;
+}
+
+bb_status bb_adapter_file_open(bb_adapter_file **out, const bb_allocator *a, const bb_graph *g,
+                               const char *dir, const bb_log *log, bamba_error *err)
+{
+    bb_status          status = BAMBA_OK;
+    bb_adapter_config *config = NULL;
+    bb_adapter_file   *f = bb_new(a, 1, sizeof *f);
+    char              *path = bb_path_join(a, dir, CONFIG);
+
+    *out = NULL;
+    if (f) f->a = *a;
+    if (!f || !path) {
+        status = bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", dir);
+        goto done;
+    }
+    BB_TRY(bb_directory_check(a, dir, CONFIG, err));
+    BB_TRY(bb_adapter_config_open(&config, a, path, log, err));
+    BB_TRY(open_tensors(f, dir, err));
+    BB_TRY(read_tensors(f, config, g, err));
+    *out = f;
+    f = NULL;
+done:
+    bb_adapter_config_close(config);
+    bb_adapter_file_close(f);
+    bb_release(a, path);
+    return status;
+}
+
+void bb_adapter_file_close(bb_adapter_file *f)
+{
+    if (!f) return;
+    const bb_allocator a = f->a;
+    bb_container_close(f->tensors);
+    bb_release(&a, f->map);
+    bb_release(&a, f->replaced);
+    bb_release(&a, f);
+}

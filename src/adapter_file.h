@@ -1,0 +1,54 @@
+/* adapter_file.h - a PEFT directory: which of its tensors belong to which part of a model.
+ *
+ * Owns:    adapter_config.json and adapter_model.safetensors; names of modules; shapes.
+ * Not:     what is done with the tensors (adapter.c, merge.c).
+ * Errors:  one line that names the file and the key or tensor.
+ */
+#ifndef BB_ADAPTER_FILE_H
+#define BB_ADAPTER_FILE_H
+
+#include "graph/bind.h"
+#include "load/tensor.h"
+
+/* Tensors for one linear map, or for the embedding. NULL: there is none. */
+typedef struct bb_adapted {
+    const bb_tensor *A, *B;               /* [rank, cols], [rows, rank]; both or none */
+    const bb_tensor *B_bias;              /* [rows] */
+    const bb_tensor *weight, *bias;       /* in place of the model's */
+    bool             is_base;             /* weight is not of modules_to_save: it is what the model had
+                                             when the adapter was saved */
+    int              rank;
+    float            scale;               /* of B · A */
+} bb_adapted;
+
+/* A tensor in place of one of the model's that belongs to no linear map. */
+typedef struct bb_replaced {
+    const bb_tensor *tensor;
+    const char      *name;                /* in the model; the container's */
+} bb_replaced;
+
+typedef struct bb_adapter_file {
+    bb_allocator    a;
+    bb_container   *tensors;
+    bb_adapted     *map;                  /* [n_maps] by the ids of the graph's linear maps, the head
+                                             last, and the embedding behind it */
+    size_t          n_maps;
+    bb_replaced    *replaced;             /* [n_replaced] */
+    size_t          n_replaced;
+} bb_adapter_file;
+
+/* Open the directory for a graph that is bound. */
+bb_status bb_adapter_file_open(bb_adapter_file **out, const bb_allocator *a, const bb_graph *g,
+                               const char *dir, const bb_log *log, bamba_error *err);
+void      bb_adapter_file_close(bb_adapter_file *f);
+
+/* "file: 'tensor': message". */
+bb_status bb_adapter_fail(bamba_error *err, bb_status code, const bb_tensor *t, const char *message);
+
+/* n elements of a tensor of floats, from element `at` on. */
+void bb_adapter_floats(const bb_kernels *k, const bb_tensor *t, size_t at, size_t n, float *to);
+
+/* Whether two names are those of the same tensor, whatever base model they stand under. */
+bool bb_adapter_is_same_name(const char *a, const char *b);
+
+#endif

@@ -1,0 +1,51 @@
+/* lora.h - what adapters add to products.
+ *
+ * Owns:    which rows of a pass have which adapters; A · x of those rows, and B times that.
+ * Not:     products without adapters (product.h), where adapters come from (graph/adapter.h).
+ *
+ * Everything is float32 by the kernels for few rows, whose bits do not depend on company: a row of a
+ * session with adapters has the bits it has without the other rows of the pass.
+ */
+#ifndef BB_MIXER_LORA_H
+#define BB_MIXER_LORA_H
+
+#include "graph/linear.h"
+#include "graph/pass.h"
+
+enum { BB_LORA_MAPS = 4 };                /* linear maps of the same rows that are handled at once */
+
+typedef struct bb_lora_room bb_lora_room;
+
+/* Room for passes of up to T rows, matrices of up to `widest` columns, and sessions whose adapters
+   have up to n_inputs inputs (bb_low_rank) together. As bb_product_room_take. */
+bb_lora_room *bb_lora_room_take(bb_arena *a, const bb_kernels *k, int T, int widest, int n_inputs,
+                                int n_threads);
+
+/* Linear maps of the same rows, and what some of those rows' adapters make of them. */
+typedef struct bb_lora {
+    int              n;                   /* maps; 0: no row has an adapter for any of them */
+    const bb_linear *map[BB_LORA_MAPS];
+    const int       *row;                 /* [T] of the pass; NULL: row t */
+    int              T;
+    float           *inputs;              /* [T, BB_LORA_MAPS, room for inputs] s · A · x */
+} bb_lora;
+
+/* For the rows of a source: n maps, whose inputs this thread makes for itself if the rows are few. */
+bb_lora bb_lora_of(const bb_exec *e, const bb_source *x, const bb_linear *const *map, int n);
+
+/* Make the inputs of rows first … first + n - 1 from x [n, cols] row stride ld, n <= BB_FEW_ROWS. */
+void bb_lora_read(const bb_exec *e, const bb_lora *l, int first, int n, const float *x, size_t ld);
+
+/* Columns first … first + n - 1 of map `at`, n <= BB_LORA_TILE, of all rows: y [T, n] += B · inputs. */
+void bb_lora_add(const bb_exec *e, const bb_lora *l, const bb_linear *at, int first, int n, float *y,
+                 size_t ldy);
+enum { BB_LORA_TILE = 128 };
+
+/* The same for the embedding x [D] of a token, in row t of the pass, before it is scaled. */
+void bb_lora_embed(const bb_exec *e, int t, int token, int D, float *x);
+
+/* What stands in place of the embedding in row t of the pass, or of the head. */
+const bb_matrix *bb_lora_own_embed(const bb_exec *e, int t, const bb_matrix *embed);
+const bb_linear *bb_lora_own_head(const bb_exec *e, int t, const bb_linear *head);
+
+#endif

@@ -1,0 +1,404 @@
+/* Adapters through the public door: what they add, sessions that have different ones in one batch, the
+ * rules of giving them, and files that go with them. */
+#include "bamba_measure.h"
+
+#include "support/fault.h"
+#include "support/lora.h"
+#include "support/tempdir.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { V = 96, N_ADAPTERS = 2, MOST_SESSIONS = 4 };
+
+static const tiny_dims DIMS = TINY_DIMS;
+static char           *dir, *adapter_dir[N_ADAPTERS];
+
+static int set_up(void **unused)
+{
+    (void)unused;
+    dir = tempdir_make();
+    tiny_write(&DIMS, dir);
+    for (int i = 0; i < N_ADAPTERS; i++) {
+        store s = { NULL, 0, 0 };
+        adapter_dir[i] = tempdir_make();
+        lora_add_all(&s, &DIMS, 3 + i, (uint64_t)(i + 1));
+        lora_write(&s, 3 + i, NULL, adapter_dir[i]);
+        store_free(&s);
+    }
+    return 0;
+}
+
+static int clean_up(void **unused)
+{
+    (void)unused;
+    tempdir_remove(dir);
+    for (int i = 0; i < N_ADAPTERS; i++) tempdir_remove(adapter_dir[i]);
+    return 0;
+}
+
+/* -------------------------------------------------------------- a model with adapters ---- */
+
+typedef struct lab {
+    bamba_model   *model;
+    bamba_engine  *engine;
+    bamba_adapter *adapter[N_ADAPTERS];
+} lab;
+
+static void demand(bamba_status status, const bamba_error *err)
+{
+    if (status != BAMBA_OK) fail_msg("status %d: %s", status, err->message);
+}
+
+static lab open_lab(bamba_type type, int n_threads)
+{
+    bamba_model_options  mo = BAMBA_MODEL_OPTIONS;
+    bamba_engine_options eo = BAMBA_ENGINE_OPTIONS;
+    bamba_error          err;
+    lab                  l;
+
+    mo.weight_type = type;
+    mo.n_threads = 1;
+    eo.n_threads = n_threads;
+    eo.n_logits = 256;
+    demand(bamba_model_open(&l.model, dir, &mo, &err), &err);
+    demand(bamba_engine_create(&l.engine, l.model, &eo, &err), &err);
+    for (int i = 0; i < N_ADAPTERS; i++)
+        demand(bamba_adapter_open(&l.adapter[i], l.model, adapter_dir[i], NULL, &err), &err);
+    return l;
+}
+
+static void close_lab(lab *l)
+{
+    for (int i = 0; i < N_ADAPTERS; i++) bamba_adapter_free(l->adapter[i]);
+    bamba_engine_free(l->engine);
+    bamba_model_free(l->model);
+}
+
+/* A session with adapters by bits of `which`: 1 the first, 2 the second with scale -0.5. */
+static bamba_session *make_session(const lab *l, int which)
+{
+    bamba_session_options o = BAMBA_SESSION_OPTIONS;
+    bamba_adapter_use     use[N_ADAPTERS];
+    bamba_session        *s;
+    bamba_error           err;
+
+    if (which & 1) use[o.n_adapters++] = (bamba_adapter_use){ l->adapter[0], 1.0f };
+    if (which & 2) use[o.n_adapters++] = (bamba_adapter_use){ l->adapter[1], -0.5f };
+    o.adapters = use;
+    demand(bamba_session_create(&s, l->model, &o, &err), &err);
+    return s;
+}
+
+static int32_t token_at(int session, int t) { return (session * 31 + t * 7 + 3) % V; }
+
+/* Logits [n, V] of all tokens of each session, fed together; n_rows of each. */
+static void feed(const lab *l, bamba_session *const *s, const int *session, const int *n_rows, int n,
+                 int first, float *const *out)
+{
+    bamba_feed_item item[MOST_SESSIONS];
+    int32_t         tokens[MOST_SESSIONS][256];
+    bamba_error     err;
+
+    for (int i = 0; i < n; i++) {
+        for (int t = 0; t < n_rows[i]; t++) tokens[i][t] = token_at(session[i], first + t);
+        item[i] = (bamba_feed_item){ s[i], tokens[i], (size_t)n_rows[i], (size_t)n_rows[i], NULL };
+    }
+    demand(bamba_feed_batch(l->engine, item, (size_t)n, &err), &err);
+    for (int i = 0; i < n; i++)
+        memcpy(out[i], item[i].logits, (size_t)n_rows[i] * V * sizeof(float));
+}
+
+/* Logits of one session with the adapters `which`, alone; long: fed as one of many rows. */
+static void feed_alone(const lab *l, int which, int session, int n_rows, bool is_many, float *out)
+{
+    bamba_session *s[2] = { make_session(l, which), make_session(l, 0) };
+    const int      sessions[2] = { session, 9 }, rows[2] = { n_rows, 40 };
+    float          other[40 * V], *const to[2] = { out, other };
+
+    feed(l, s, sessions, rows, is_many ? 2 : 1, 0, to);
+    bamba_session_free(s[0]);
+    bamba_session_free(s[1]);
+}
+
+static double distance(const float *a, const float *b, int n)
+{
+    double most = 0;
+
+    for (int i = 0; i < n; i++) most = fmax(most, fabs((double)a[i] - (double)b[i]));
+    return most;
+}
+
+/* -------------------------------------------------------------- what they add ------------ */
+
+/* Each adapter moves the logits; one of scale 0 does not, to the bit. */
+static void test_they_show(void **unused)
+{
+    static float none[8 * V], one[8 * V], two[8 * V], both[8 * V], zero[8 * V];
+    lab          l = open_lab(BAMBA_TYPE_DEFAULT, 1);
+    bamba_error  err;
+
+    (void)unused;
+    feed_alone(&l, 0, 1, 8, false, none);
+    feed_alone(&l, 1, 1, 8, false, one);
+    feed_alone(&l, 2, 1, 8, false, two);
+    feed_alone(&l, 3, 1, 8, false, both);
+    assert_true(distance(none, one, 8 * V) > 0.01);
+    assert_true(distance(none, two, 8 * V) > 0.01);
+    assert_true(distance(one, both, 8 * V) > 0.01);
+    assert_true(distance(two, both, 8 * V) > 0.01);
+
+    bamba_session          *s = make_session(&l, 3);
+    const bamba_adapter_use off = { l.adapter[0], 0.0f };
+    float *const            to[1] = { zero };
+    demand(bamba_session_set_adapters(s, &off, 1, &err), &err);
+    feed(&l, &s, (const int[]){ 1 }, (const int[]){ 8 }, 1, 0, to);
+    assert_true(distance(none, zero, 8 * V) == 0.0);
+    bamba_session_free(s);
+    close_lab(&l);
+}
+
+/* Sessions with one adapter, the other, both and none in one call: the bits each has alone, for any
+   type of weights, few rows and many, one thread and three. */
+static void test_mixed_batch(void **unused)
+{
+    static const int rows[][MOST_SESSIONS] = { { 1, 1, 1, 1 }, { 7, 1, 3, 5 }, { 20, 17, 40, 9 } };
+    static float     alone[40 * V], out[MOST_SESSIONS][40 * V];
+    float *const     to[] = { out[0], out[1], out[2], out[3] };
+    const int        sessions[] = { 0, 1, 2, 3 };
+    const char      *level = getenv("BAMBA_CPU");
+    const bool       is_c = level && strcmp(level, "c") == 0;
+
+    (void)unused;
+    for (bamba_type type = BAMBA_TYPE_F32; type <= BAMBA_TYPE_Q4; type++)
+        for (int n_threads = 1; n_threads <= 3; n_threads += 2) {
+            lab l = open_lab(type, n_threads);
+            for (int i = 0; i < (is_c ? 2 : 3); i++) {      /* BLAS's sums depend on the number of rows */
+                bamba_session *s[MOST_SESSIONS];
+                for (int j = 0; j < MOST_SESSIONS; j++) s[j] = make_session(&l, 3 - j);
+                feed(&l, s, sessions, rows[i], MOST_SESSIONS, 0, to);
+                for (int j = 0; j < MOST_SESSIONS; j++) {
+                    feed_alone(&l, 3 - j, j, rows[i][j], i == 2, alone);
+                    assert_memory_equal(alone, out[j], (size_t)rows[i][j] * V * sizeof(float));
+                    bamba_session_free(s[j]);
+                }
+            }
+            close_lab(&l);
+        }
+}
+
+/* Whole, or token by token: the logits agree. */
+static void test_pieces(void **unused)
+{
+    static float whole[50 * V], step[V];
+    lab          l = open_lab(BAMBA_TYPE_DEFAULT, 2);
+    double       size = 0;
+
+    (void)unused;
+    feed_alone(&l, 3, 2, 50, false, whole);
+    for (int i = 0; i < 50 * V; i++) size = fmax(size, fabs((double)whole[i]));
+    bamba_session *s = make_session(&l, 3);
+    float *const   to[1] = { step };
+    for (int t = 0; t < 50; t++) {
+        feed(&l, &s, (const int[]){ 2 }, (const int[]){ 1 }, 1, t, to);
+        assert_true(distance(whole + t * V, step, V) <= 1e-4 * size);
+    }
+    bamba_session_free(s);
+    close_lab(&l);
+}
+
+/* -------------------------------------------------------------- rules -------------------- */
+
+static void test_rules(void **unused)
+{
+    lab               l = open_lab(BAMBA_TYPE_DEFAULT, 1), other = open_lab(BAMBA_TYPE_DEFAULT, 1);
+    bamba_session    *s = make_session(&l, 1);
+    bamba_adapter_use use[] = { { l.adapter[0], 1.0f }, { other.adapter[0], 1.0f } };
+    bamba_error       err;
+    float             row[V];
+    float *const      to[1] = { row };
+
+    (void)unused;
+    assert_int_equal(bamba_session_set_adapters(s, use, 2, &err), BAMBA_ERR_ARGUMENT);
+    assert_non_null(strstr(err.message, "another model"));
+    use[1] = (bamba_adapter_use){ NULL, 1.0f };
+    assert_int_equal(bamba_session_set_adapters(s, use, 2, &err), BAMBA_ERR_ARGUMENT);
+    use[1] = (bamba_adapter_use){ l.adapter[1], NAN };
+    assert_int_equal(bamba_session_set_adapters(s, use, 2, &err), BAMBA_ERR_ARGUMENT);
+    assert_int_equal(bamba_session_set_adapters(s, NULL, 1, &err), BAMBA_ERR_ARGUMENT);
+    assert_int_equal(bamba_session_set_adapters(NULL, use, 1, &err), BAMBA_ERR_ARGUMENT);
+    assert_int_equal(bamba_session_set_adapters(s, use, 65, &err), BAMBA_ERR_ARGUMENT);
+    demand(bamba_session_set_adapters(s, use, 1, &err), &err);
+    feed(&l, &s, (const int[]){ 2 }, (const int[]){ 1 }, 1, 0, to);
+    assert_int_equal(bamba_session_set_adapters(s, use, 1, &err), BAMBA_ERR_ARGUMENT);
+    assert_non_null(strstr(err.message, "stands at 1"));
+    bamba_session_reset(s);
+    demand(bamba_session_set_adapters(s, NULL, 0, &err), &err);
+    bamba_session_free(s);
+
+    bamba_adapter *a = (bamba_adapter *)&l;
+    assert_int_equal(bamba_adapter_open(&a, l.model, dir, NULL, &err), BAMBA_ERR_IO);
+    assert_null(a);
+    assert_int_equal(bamba_adapter_open(NULL, l.model, dir, NULL, &err), BAMBA_ERR_ARGUMENT);
+    assert_int_equal(bamba_adapter_open(&a, NULL, dir, NULL, &err), BAMBA_ERR_ARGUMENT);
+    assert_int_equal(bamba_adapter_open_random(&a, l.model, 0, 1, NULL, &err), BAMBA_ERR_ARGUMENT);
+    bamba_adapter_free(NULL);
+    close_lab(&l);
+    close_lab(&other);
+}
+
+/* Continue a session and compare with one that was fed in one go. */
+static void expect_continues(const lab *l, bamba_session *s, int which)
+{
+    static float expected[12 * V], found[2 * V];
+    bamba_session *whole = make_session(l, which);
+    float *const   rest[1] = { found };
+
+    for (int t = 0; t < 12; t++) {
+        float *const row[1] = { expected + t * V };
+        feed(l, &whole, (const int[]){ 5 }, (const int[]){ 1 }, 1, t, row);
+    }
+    for (int t = 10; t < 12; t++) {
+        feed(l, &s, (const int[]){ 5 }, (const int[]){ 1 }, 1, t, rest);
+        assert_memory_equal(found, expected + t * V, V * sizeof(float));
+    }
+    bamba_session_free(whole);
+}
+
+static bamba_session *half_way(const lab *l, int which)
+{
+    bamba_session *s = make_session(l, which);
+    float          row[V];
+    float *const   to[1] = { row };
+
+    for (int t = 0; t < 10; t++) feed(l, &s, (const int[]){ 5 }, (const int[]){ 1 }, 1, t, to);
+    return s;
+}
+
+/* Copies, forks, rewound and saved sessions go on with the adapters of where they come from. */
+static void test_they_go_with_the_session(void **unused)
+{
+    lab                   l = open_lab(BAMBA_TYPE_DEFAULT, 1);
+    bamba_session        *s = half_way(&l, 3), *copy = make_session(&l, 0), *fork, *opened;
+    bamba_session_options o = BAMBA_SESSION_OPTIONS;
+    bamba_adapter_use     use[] = { { l.adapter[0], 1.0f }, { l.adapter[1], -0.5f } };
+    bamba_error           err;
+    char                 *path = tempdir_path(dir, "session.safetensors");
+    float                 row[V];
+    float *const          to[1] = { row };
+
+    (void)unused;
+    demand(bamba_session_copy(copy, s, &err), &err);
+    demand(bamba_session_fork(&fork, s, NULL, &err), &err);
+    demand(bamba_session_save(s, path, NULL, &err), &err);
+    expect_continues(&l, copy, 3);
+    expect_continues(&l, fork, 3);
+
+    assert_int_equal(bamba_session_open(&opened, l.model, path, NULL, &err), BAMBA_ERR_ARGUMENT);
+    assert_non_null(strstr(err.message, "adapters"));
+    o.adapters = use;
+    o.n_adapters = 1;
+    assert_int_equal(bamba_session_open(&opened, l.model, path, &o, &err), BAMBA_ERR_ARGUMENT);
+    o.n_adapters = 2;
+    demand(bamba_session_open(&opened, l.model, path, &o, &err), &err);
+    expect_continues(&l, opened, 3);
+    bamba_session *none;
+    assert_int_equal(bamba_session_fork(&none, s, &o, &err), BAMBA_ERR_ARGUMENT);
+
+    feed(&l, &s, (const int[]){ 1 }, (const int[]){ 1 }, 1, 3, to);
+    demand(bamba_session_rewind(l.engine, s, 10, &err), &err);
+    expect_continues(&l, s, 3);
+    bamba_session_free(s);
+    bamba_session_free(copy);
+    bamba_session_free(fork);
+    bamba_session_free(opened);
+    tempdir_delete(dir, "session.safetensors");
+    free(path);
+    close_lab(&l);
+}
+
+/* -------------------------------------------------------------- embedding and head ------- */
+
+static void add_matrix(store *s, const char *name, int rows, int cols, uint64_t seed)
+{
+    const size_t dim[] = { (size_t)rows, (size_t)cols };
+    lora_add_tensor(s, name, 2, dim, 0.5f, seed);
+}
+
+/* Logits [6, V] of a model with an adapter, and of the same model without: *none. */
+static void run_with(const char *model_dir, const store *s, const char *members, float *with, float *none)
+{
+    bamba_model   *m;
+    bamba_engine  *e;
+    bamba_adapter *a;
+    bamba_error    err;
+    char          *at = tempdir_make();
+    lab            l = { 0 };
+
+    lora_write(s, 2, members, at);
+    demand(bamba_model_open(&m, model_dir, NULL, &err), &err);
+    demand(bamba_engine_create(&e, m, NULL, &err), &err);
+    demand(bamba_adapter_open(&a, m, at, NULL, &err), &err);
+    l = (lab){ m, e, { a, a } };
+    feed_alone(&l, 1, 4, 6, false, with);
+    feed_alone(&l, 0, 4, 6, false, none);
+    bamba_adapter_free(a);
+    bamba_engine_free(e);
+    bamba_model_free(m);
+    tempdir_remove(at);
+}
+
+/* A replaced embedding leaves a tied head as it was; a replaced head, the embedding. */
+static void test_replaced_and_tied(void **unused)
+{
+    static float none[6 * V], embed[6 * V], head[6 * V], both[6 * V];
+    tiny_dims    d = DIMS;
+    char        *at = tempdir_make();
+    store        s = { NULL, 0, 0 };
+
+    (void)unused;
+    d.tied = true;
+    tiny_write(&d, at);
+    add_matrix(&s, "base_model.model.model.embed_tokens.weight", V, d.d_model, 5);
+    run_with(at, &s, "\"modules_to_save\": [\"embed_tokens\"]", embed, none);
+    add_matrix(&s, "base_model.model.lm_head.weight", V, d.d_model, 6);
+    run_with(at, &s, "\"modules_to_save\": [\"embed_tokens\", \"lm_head\"]", both, none);
+    store_drop(&s, "base_model.model.model.embed_tokens.weight");
+    run_with(at, &s, "\"modules_to_save\": [\"lm_head\"]", head, none);
+    assert_true(distance(none, embed, 6 * V) > 0.01);
+    assert_true(distance(none, head, 6 * V) > 0.01);
+    assert_true(distance(embed, both, 6 * V) > 0.01);
+    assert_true(distance(head, both, 6 * V) > 0.01);
+
+    /* base weights that were saved along: what is tied stays so */
+    store_free(&s);
+    s = (store){ NULL, 0, 0 };
+    add_matrix(&s, "base_model.model.lm_head.weight", V, d.d_model, 5);
+    add_matrix(&s, "base_model.model.model.embed_tokens.weight", V, d.d_model, 5);
+    run_with(at, &s, NULL, both, none);
+    store_drop(&s, "base_model.model.lm_head.weight");
+    run_with(at, &s, NULL, embed, none);
+    assert_memory_equal(both, embed, sizeof both);
+    store_free(&s);
+    tempdir_remove(at);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_they_show),
+        cmocka_unit_test(test_mixed_batch),
+        cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_they_go_with_the_session),
+        cmocka_unit_test(test_replaced_and_tied),
+    };
+    return cmocka_run_group_tests(tests, set_up, clean_up);
+}

@@ -1,0 +1,302 @@
+"""Compare libbamba with PEFT: random LoRA adapters for random small checkpoints of each family.
+
+    lora_oracle.py --lib libbamba.so [--bamba bamba] [--seeds 20] [--first-seed 0] [--only NAME ...] [--cpu LEVEL]
+
+For each checkpoint one adapter, every third time two with a scale for the second: r, lora_alpha, use_rslora,
+rank_pattern, alpha_pattern, lora_bias, bias, layers_to_transform, target_modules as a list or an expression, linear
+layers, embedding and head, modules_to_save of embedding and head, tied or not. Bars, with M PEFT's largest logit:
+    logits     2e-4 M from PEFT's own in float32: whole, by 7, token by token; the stored 16-bit types used in place
+    teeth      each tensor of the adapter, when it is zero, moves a logit by more than 1e-3 M
+    bits       sessions with the adapters, with one of them and with none in one call: those each has alone
+    merge      written by `bamba merge --type f32` and opened: 2e-5 M from the adapter beside the same weights;
+               transformers opens it too, and gives logits within 2e-4 M
+"""
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import AutoModelForCausalLM
+
+import checkpoints
+import falcon_h1_family
+import granite_family
+import hugging
+import llama_family
+import mamba1_family
+import mamba2_family
+from engine import Adapter, Engine, Library, Model, Session, cut
+
+LOGITS_BAR, MERGE_BAR, TOOTH = 2e-4, 2e-5, 1e-3
+PROMPT = 70
+
+warnings.filterwarnings("ignore")
+
+
+class BambaFamily:
+    """Of checkpoints.py, in the words of the other families."""
+    random_shape = staticmethod(checkpoints.random_shape)
+    random_weights = staticmethod(checkpoints.random_weights)
+
+    @staticmethod
+    def config_dict(s, rng, dtype):
+        return checkpoints.config_dict(s, rng, "flat", dtype)
+
+    @staticmethod
+    def load(folder, s, w, dtype):
+        return hugging.load(folder, s, dtype)
+
+    @staticmethod
+    def stored(s, w, rng):
+        return w
+
+
+# name: family, arguments of its shapes, what PEFT does not adapt, the embedding
+GROUPS = {
+    "bamba": (BambaFamily, (), ("conv1d",), "embed_tokens"),
+    "llama": (llama_family, ("default",), (), "embed_tokens"),
+    "falcon-h1": (falcon_h1_family, (), ("conv1d", "out_proj"), "embed_tokens"),
+    "mamba1": (mamba1_family, ("transformers",), ("conv1d", "out_proj"), "embeddings"),
+    "mamba2": (mamba2_family, ("transformers", False), ("conv1d", "out_proj"), "embeddings"),
+} | {"granite-" + kind: (granite_family, (kind,), ("conv1d",), "embed_tokens") for kind in granite_family.KINDS}
+
+
+# ------------------------------------------------------------------------------------------- adapters
+
+def draw_config(rng, model, refused, embedding, seed, first):
+    """A LoraConfig that adapts something, and whether it replaces embedding or head."""
+    def pick(*choices):
+        return choices[rng.integers(len(choices))]
+
+    linear = sorted({n.split(".")[-1] for n, m in model.named_modules() if isinstance(m, torch.nn.Linear)}
+                    - set(refused) - {"lm_head"})
+    targets = sorted(rng.choice(linear, rng.integers(1, len(linear) + 1), replace=False).tolist())
+    saved = []
+    if first and seed % 4 == 1:
+        saved = pick([embedding], ["lm_head"], [embedding, "lm_head"])
+    for name in (embedding, "lm_head"):
+        if name not in saved and seed % 3 == 1:
+            targets += pick([name], [])
+    has_bias = any(m.bias is not None for n, m in model.named_modules()
+                   if isinstance(m, torch.nn.Linear) and n.split(".")[-1] in targets)
+    bias = pick("none", "lora_only", "all") if first and has_bias else "none"
+    if bias == "all" and any(n.endswith("conv1d.bias") for n, _ in model.named_parameters()):
+        bias = "lora_only"
+    settings = {"r": int(pick(1, 2, 3, 4, 8, 16)), "lora_alpha": pick(4, 8, 16, 7.5), "use_rslora": bool(pick(0, 1)),
+                "lora_dropout": 0.1, "bias": bias, "modules_to_save": saved or None, "target_modules": targets,
+                "lora_bias": bool(pick(0, 0, 1)) and embedding not in targets, "task_type": "CAUSAL_LM"}
+    if pick(0, 1):
+        settings["rank_pattern"] = {pick(targets[0], f"layers\\.0\\..*{targets[0]}", f"^.*\\.{targets[0]}"): 5,
+                                    targets[-1]: 2}
+        settings["alpha_pattern"] = {targets[-1]: 24, "layers.1.*": 3}
+    n_layers = model.config.num_hidden_layers
+    if pick(0, 0, 1) and not {embedding, "lm_head"} & set(targets):
+        chosen = sorted(rng.choice(n_layers, rng.integers(1, n_layers + 1), replace=False).tolist())
+        settings["layers_to_transform"] = pick(chosen, chosen[0])
+        if pick(0, 1):
+            settings["layers_pattern"] = pick("layers", ["layers"])
+    elif pick(0, 0, 1):
+        settings["target_modules"] = r".*\.(?:" + "|".join(targets) + ")" + "|lm_head" * ("lm_head" in targets)
+    return LoraConfig(**settings)
+
+
+def fill(rng, peft, config):
+    """Random numbers in all that was trained; the parameters."""
+    filled = []
+    for name, p in peft.named_parameters():
+        if not p.requires_grad:
+            continue
+        noise = torch.from_numpy(rng.normal(0.0, 1.0, p.shape)).to(p.dtype)
+        if "lora_A" in name:
+            noise /= p.shape[1] ** 0.5
+        elif "lora_embedding_A" in name:
+            noise *= 1.0
+        elif "lora_B.default.bias" in name or "lora_B" in name and p.dim() == 1:
+            noise *= 0.3
+        elif "lora_B" in name or "lora_embedding_B" in name:
+            noise *= 0.4 / p.shape[1] ** 0.5
+        else:                                            # replaced: near what was there
+            noise = p.detach() + noise * 0.3 * p.detach().std()
+        p.data.copy_(noise)
+        filled.append((name, p))
+    return filled
+
+
+def make_adapter(rng, base, folder, refused, embedding, seed, first, sequence):
+    """Draw, save and try until every tensor shows. Returns its folder."""
+    for _ in range(20):
+        model = base()
+        try:
+            peft = get_peft_model(model, draw_config(rng, model, refused, embedding, seed, first))
+        except ValueError:                               # it adapts nothing
+            continue
+        filled = fill(rng, peft.eval(), None)
+        want = hugging.logits(peft, sequence)
+        least = np.inf
+        for _, p in filled:
+            if p.dim() == 1 and not any(p is q for _, q in filled if q.dim() == 1):
+                continue
+            kept = p.data.clone()
+            p.data.zero_()
+            least = min(least, np.abs(hugging.logits(peft, sequence) - want).max() / np.abs(want).max())
+            p.data.copy_(kept)
+        if least < TOOTH or not np.isfinite(want).all():
+            continue
+        peft.save_pretrained(folder)
+        return folder
+    raise RuntimeError("20 adapters without teeth")
+
+
+def peft_logits(base, folders, scales, sequence):
+    """PEFT's own, of the adapters together, loaded from their files."""
+    model = PeftModel.from_pretrained(base(), folders[0], adapter_name="a0")
+    for i, folder in enumerate(folders[1:], 1):
+        model.load_adapter(folder, adapter_name=f"a{i}")
+    model.base_model.set_adapter([f"a{i}" for i in range(len(folders))])
+    for module in model.modules():
+        for i, scale in enumerate(scales):
+            factors = getattr(module, "scaling", None)
+            if isinstance(factors, dict) and f"a{i}" in factors:
+                factors[f"a{i}"] *= scale
+    return hugging.logits(model.eval(), sequence)
+
+
+# ------------------------------------------------------------------------------------------- comparison
+
+def run(engine, model, sequence, pieces, adapters):
+    rows, at = [], 0
+    with Session(model, len(sequence), adapters) as session:
+        for n in pieces:
+            rows += engine.feed_batch([(session, sequence[at:at + n])])
+            at += n
+    return np.concatenate(rows)
+
+
+def check_bits(engine, model, rng, vocab, uses, report):
+    """Sessions with all adapters, with the first, and with none, in calls of few rows and of many."""
+    lists = [uses, uses[:1], (), uses, ()]
+    texts = [rng.integers(0, vocab, 40) for _ in lists]
+    for sizes in ((1, 2, 5, 1, 3), (17, 12, 11, 9, 30)):
+        if sum(sizes) > 32 and engine.cpu == "c":        # OpenBLAS's sums depend on the number of rows
+            continue
+        alone, few = [], sum(sizes) <= 32
+        for use, text, n in zip(lists, texts, sizes):
+            with Session(model, 64, use) as session, Session(model, 64, ()) as other:
+                parts = [(session, text[:n])] + ([] if few else [(other, texts[0][:40])])
+                alone.append(engine.feed_batch(parts)[0])
+        sessions = [Session(model, 64, use) for use in lists]
+        together = engine.feed_batch([(s, t[:n]) for s, t, n in zip(sessions, texts, sizes)])
+        for s in sessions:
+            s.close()
+        for i, (a, b) in enumerate(zip(alone, together)):
+            if not np.array_equal(a, b):
+                report(f"bits: session {i} of {sizes} differs by {np.abs(a - b).max():g}")
+
+
+def check_merge(options, lib, base_folder, folders, scales, found, theirs, sequence, embed, report):
+    out = Path(base_folder).with_name(Path(base_folder).name + "-merged")
+    command = [options.bamba, "merge", "-m", base_folder, "-o", out, "--type", "f32"]
+    for folder, scale in zip(folders, scales):
+        command += ["--adapter", f"{folder}={scale}" if scale != 1 else folder]
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+    if done.returncode:
+        report(f"merge: {done.stderr.strip()}")
+        return 0.0
+    with Model(lib, out, "F32", "F32", options.cpu) as model, Engine(model) as engine:
+        merged = run(engine, model, sequence, [len(sequence)], ())
+    error = np.abs(merged - found).max() / np.abs(found).max()
+    if not error <= MERGE_BAR:
+        report(f"merge: {error:.1e} M from the adapter beside the weights")
+    if theirs:
+        opened = AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32).eval()
+        error2 = np.abs(hugging.logits(opened, sequence)[:, :merged.shape[1]] - merged).max() / np.abs(merged).max()
+        if not error2 <= LOGITS_BAR:
+            report(f"merge: transformers gives logits {error2:.1e} M away")
+    return error
+
+
+def compare(options, lib, folder, name, seed, report):
+    family, arguments, refused, embedding = GROUPS[name]
+    rng = np.random.default_rng([seed, *name.encode()])
+    dtype = list(checkpoints.DTYPES)[seed % 3]
+    s = family.random_shape(rng, seed, *arguments)
+    w = family.random_weights(rng, s)
+    w = checkpoints.rounded(w, dict.fromkeys(w, checkpoints.DTYPES[dtype]))
+    base_folder = Path(folder) / f"{name}-{seed}"
+    tensors = family.stored(s, w, rng)
+    checkpoints.write_checkpoint(base_folder, checkpoints.config_text(family.config_dict(s, rng, dtype), rng), tensors,
+                                 dict.fromkeys(tensors, checkpoints.DTYPES[dtype]), 1 + seed % 2)
+
+    def base():
+        return family.load(base_folder, s, w, torch.float32)
+
+    sequence = rng.integers(0, s.vocab, PROMPT)
+    scales = [1.0] if seed % 3 else [1.0, 0.5]
+    folders = [make_adapter(rng, base, f"{base_folder}-adapter{i}", refused, embedding, seed, i == 0, sequence)
+               for i in range(len(scales))]
+    want = peft_logits(base, folders, scales, sequence)
+    scale, errors = np.abs(want).max(), {}
+    types = ["F32"] if dtype == "F32" else ["F32", "default"]
+    for weights in types:
+        with Model(lib, base_folder, weights, "F32", options.cpu, "F32") as model, Engine(model) as engine, \
+             Engine(model, n_threads=2) as two:
+            engine.cpu = model.info().cpu.decode()
+            adapters = [Adapter(model, f) for f in folders]
+            uses = list(zip(adapters, scales))
+            for pieces in ([PROMPT], cut(PROMPT, 7), cut(PROMPT, 1)):
+                found = run(engine, model, sequence, pieces, uses)
+                key = f"{weights} by {pieces[0]}"
+                errors[key] = np.abs(found - want).max() / scale
+                if not errors[key] <= LOGITS_BAR:
+                    report(f"{key}: {errors[key]:.1e} M from PEFT")
+                if pieces[0] == PROMPT:
+                    whole = found
+                    if not np.array_equal(run(two, model, sequence, pieces, uses), found):
+                        report("2 threads give other bits")
+            check_bits(engine, model, rng, s.vocab, uses, report)
+            for a in adapters:
+                a.close()
+        if options.bamba and weights == "F32":
+            errors["merge"] = check_merge(options, lib, base_folder, folders, scales, whole, name != "mamba2" or True,
+                                          sequence, embedding, report)
+    return f"{dtype} {s.describe()}", errors
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--lib", required=True, help="path of libbamba.so")
+    parser.add_argument("--bamba", help="path of the program, to merge with")
+    parser.add_argument("--seeds", type=int, default=20, help="checkpoints of each family")
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--only", nargs="*", help="families", choices=list(GROUPS))
+    parser.add_argument("--cpu", help="CPU level of the library; default: its best")
+    options = parser.parse_args()
+
+    torch.set_num_threads(1)
+    lib, start, failed, n = Library(options.lib), time.monotonic(), 0, 0
+    with tempfile.TemporaryDirectory() as folder:
+        for name in options.only or GROUPS:
+            for seed in range(options.first_seed, options.first_seed + options.seeds):
+                failures, about, errors = [], "", {}
+                try:
+                    about, errors = compare(options, lib, folder, name, seed, failures.append)
+                except Exception as failure:             # one bad checkpoint must not hide the others
+                    traceback.print_exc()
+                    failures.append(f"{type(failure).__name__}: {failure}")
+                n, failed = n + 1, failed + bool(failures)
+                worst = max(errors.values(), default=0.0)
+                print(f"{name} {seed}: {'FAILED ' + '; '.join(failures) if failures else 'ok'} {worst:.1e} {about}",
+                      flush=True)
+    print(f"{time.monotonic() - start:.0f} s; {n - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
