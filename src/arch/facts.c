@@ -54,8 +54,10 @@ void bb_plan_layers(const bb_facts *f, bb_plan *p)
         use_mixer(f, p, l);
         if (!n->mlp) continue;
         bb_plan_block(p, n->mlp_norm);
-        if (moe.n_experts > 0) bb_plan_use(p, bb_plan_moe(p, n->moe, &moe), mlp_times);
-        bb_plan_use(p, bb_plan_mlp(p, n->mlp, &mlp), mlp_times);
+        const bool is_instead = f->moe_period > 0 && l % f->moe_period == f->moe_offset;
+        if (moe.n_experts > 0 && (is_instead || f->moe_period == 0))
+            bb_plan_use(p, bb_plan_moe(p, n->moe, &moe), mlp_times);
+        if (!is_instead) bb_plan_use(p, bb_plan_mlp(p, n->mlp, &mlp), mlp_times);
     }
     bb_plan_back(f, p);
 }

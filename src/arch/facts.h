@@ -46,11 +46,13 @@ typedef struct bb_facts {
     bb_attention_dims attention;
     bb_mlp_dims       mlp;
     bb_moe_dims       moe;                /* n_experts 0: there are none */
+    int               moe_period, moe_offset;         /* experts stand in place of the MLP of layers
+                                             moe_offset modulo moe_period; 0: beside every layer's */
     bb_multipliers    times;
     bb_rope_factors   rope;
 } bb_facts;
 
-/* Plan layers of one mixer each, attention or Mamba, and a block of an MLP, and experts, if the
+/* Plan layers of one mixer each, attention or Mamba, and a block of an MLP, experts or both, if the
    names have one. */
 void bb_plan_layers(const bb_facts *f, bb_plan *p);
 

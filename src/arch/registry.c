@@ -11,6 +11,7 @@ extern const bb_arch bb_arch_falcon_h1;
 extern const bb_arch bb_arch_falcon_mamba;
 extern const bb_arch bb_arch_granite;
 extern const bb_arch bb_arch_granitemoehybrid;
+extern const bb_arch bb_arch_jamba;
 extern const bb_arch bb_arch_llama;
 extern const bb_arch bb_arch_mamba;
 extern const bb_arch bb_arch_mamba2;
@@ -23,6 +24,7 @@ static const bb_arch *const known[] = {
     &bb_arch_falcon_mamba,
     &bb_arch_granite,
     &bb_arch_granitemoehybrid,
+    &bb_arch_jamba,
     &bb_arch_llama,
     &bb_arch_mamba,
     &bb_arch_mamba2,

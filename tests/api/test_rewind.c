@@ -247,6 +247,11 @@ static const char mamba1[] =
     "{\"model_type\": \"mamba\", \"vocab_size\": 96, \"hidden_size\": 24, \"num_hidden_layers\": 2, "
     "\"state_size\": 8, \"conv_kernel\": 4, \"expand\": 2, \"time_step_rank\": 3}";
 
+static const char zamba[] =
+    "{\"model_type\": \"zamba\", \"vocab_size\": 96, \"hidden_size\": 24, \"intermediate_size\": 40, "
+    "\"num_hidden_layers\": 3, \"layers_block_type\": [\"hybrid\", \"mamba\", \"hybrid\"], "
+    "\"num_attention_heads\": 4, \"num_key_value_heads\": 2, \"mamba_d_state\": 8}";
+
 static void test_programs(void **unused)
 {
     static const struct {
@@ -265,6 +270,7 @@ static void test_programs(void **unused)
         { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 1, 0, 0, NULL },
         { BAMBA_TYPE_F16, BAMBA_TYPE_F32, 0, 512, 64, 0, 0, mamba1 },
         { BAMBA_TYPE_F16, BAMBA_TYPE_Q8, 0, 256, 20, 100, 100000, mamba1 },
+        { BAMBA_TYPE_F16, BAMBA_TYPE_BF16, 1, 256, 40, 100, 300000, zamba },
     };
 
     (void)unused;

@@ -44,6 +44,7 @@ static const struct shape {
     { "falcon-h1-7b",        "falcon_h1", UINT64_C(7585513568),  130048, 44, 3072, 262144 },
     { "falcon-h1-34b",       "falcon_h1", UINT64_C(33642221312), 261120, 72, 5120, 262144 },
     { "falcon-mamba-7b",    "falcon_mamba", UINT64_C(7272665088), 65024, 64, 4096, 0 },
+    { "jamba-1.5-mini",     "jamba",  UINT64_C(51570323328), 65536, 32, 4096, 262144 },
     { "mamba-130m",         "mamba",  UINT64_C(129135360),   50277, 24,  768,      0 },
     { "mamba-370m",         "mamba",  UINT64_C(371516416),   50277, 48, 1024,      0 },
     { "mamba-790m",         "mamba",  UINT64_C(793204224),   50277, 48, 1536,      0 },
@@ -102,7 +103,7 @@ static void test_plans(void **unused)
 {
     static const char *const names[] = { "llama-3.1-8b", "mamba-130m", "mamba2-130m",
                                          "codestral-mamba-7b", "falcon-h1-0.5b",
-                                         "falcon-mamba-7b", "granite-4.0-h-tiny" };
+                                         "falcon-mamba-7b", "granite-4.0-h-tiny", "jamba-1.5-mini" };
 
     (void)unused;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
