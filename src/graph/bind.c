@@ -60,7 +60,8 @@ static bool has_shape(const bb_tensor *t, int n_dims, const size_t *dim)
 }
 
 /* A tensor by its name; or, as transformers finds it, by its name without the prefix of the base
-   model, whose class may have saved it, or with one such prefix more. NULL if there is none. */
+   model, whose class may have saved it, with one such prefix more, or with the other prefix in its
+   place. NULL if there is none. */
 static const bb_tensor *find(const bb_binder *b, const char *name)
 {
     const char  *base = b->g->base;
@@ -68,7 +69,13 @@ static const bb_tensor *find(const bb_binder *b, const char *name)
     char         longer[3 * BB_MAX_NAME];
     const bb_tensor *t = bb_checkpoint_find(b->c, name);
 
-    if (!t && n > 0 && strncmp(name, base, n) == 0) t = bb_checkpoint_find(b->c, name + n);
+    const bool is_of_base = n > 0 && strncmp(name, base, n) == 0;
+
+    if (!t && is_of_base) t = bb_checkpoint_find(b->c, name + n);
+    if (!t && is_of_base && b->g->base_alias[0]) {
+        snprintf(longer, sizeof longer, "%s%s", b->g->base_alias, name + n);
+        t = bb_checkpoint_find(b->c, longer);
+    }
     if (t || n == 0) return t;
     snprintf(longer, sizeof longer, "%s%s", base, name);
     return bb_checkpoint_find(b->c, longer);
@@ -603,9 +610,10 @@ static bool is_used(const bb_graph *g, const char *name)
    base model, or without it. */
 static bool is_used_as_stored(const bb_graph *g, const char *name)
 {
-    const size_t n = strlen(g->base);
+    const size_t n = strlen(g->base), m = strlen(g->base_alias);
     char         longer[2 * BB_MAX_NAME];
 
+    if (begins(name, g->base_alias, m)) name += m;
     snprintf(longer, sizeof longer, "%s%s", g->base, name);
     return is_used(g, longer) || is_used(g, name)
         || (begins(name, g->base, n) && is_used(g, name + n));
