@@ -16,6 +16,7 @@ extern const bb_arch bb_arch_llama;
 extern const bb_arch bb_arch_mamba;
 extern const bb_arch bb_arch_mamba2;
 extern const bb_arch bb_arch_mistral;
+extern const bb_arch bb_arch_nemotron_h;
 extern const bb_arch bb_arch_zamba;
 
 static const bb_arch *const known[] = {
@@ -29,6 +30,7 @@ static const bb_arch *const known[] = {
     &bb_arch_mamba,
     &bb_arch_mamba2,
     &bb_arch_mistral,
+    &bb_arch_nemotron_h,
     &bb_arch_zamba,
 };
 
