@@ -48,6 +48,7 @@ typedef struct bb_facts {
     double            epsilon;            /* of the norms */
     bool              is_attention[BB_MAX_LAYERS];    /* [n_layers] the mixer of each layer */
     unsigned char     kind[BB_MAX_LAYERS];            /* [n_layers] bb_layer_kind, in such a family */
+    int               n_shared;           /* blocks of attention that layers use in turn; 0: its own each */
     bb_mamba1_dims    mamba1;
     bb_mamba2_dims    mamba2;
     bb_attention_dims attention;

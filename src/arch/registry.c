@@ -18,6 +18,7 @@ extern const bb_arch bb_arch_mamba2;
 extern const bb_arch bb_arch_mistral;
 extern const bb_arch bb_arch_nemotron_h;
 extern const bb_arch bb_arch_zamba;
+extern const bb_arch bb_arch_zamba2;
 
 static const bb_arch *const known[] = {
     &bb_arch_bamba,
@@ -32,6 +33,7 @@ static const bb_arch *const known[] = {
     &bb_arch_mistral,
     &bb_arch_nemotron_h,
     &bb_arch_zamba,
+    &bb_arch_zamba2,
 };
 
 enum { N_KNOWN = sizeof known / sizeof known[0] };

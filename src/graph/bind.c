@@ -555,7 +555,8 @@ static const bb_block *find_norm(const bb_binder *b, size_t i)
 
 static void bind_norm(bb_binder *b, size_t i)
 {
-    bb_block       *k = &b->g->block[i];
+    bb_block *k = &b->g->block[i];
+
     const bb_block *other = find_norm(b, i);
     const int       width = b->g->d_model * (k->input == BB_INPUT_BESIDE_EMBEDDING ? 2 : 1);
 

@@ -52,6 +52,9 @@ static const struct shape {
     { "mamba2-2.7b",        "mamba2", UINT64_C(2702599680),  50277, 64, 2560,      0 },
     { "mamba2attn-2.7b",    "mamba2", UINT64_C(2697590880),  50277, 64, 2560,      0 },
     { "bamba-9b-mamba-ssm", "mamba2", UINT64_C(9780235392), 128256, 32, 4096,      0 },
+    { "zamba2-1.2b",        "zamba2", UINT64_C(1215064704),  32000, 38, 2048,   4096 },
+    { "zamba2-2.7b",        "zamba2", UINT64_C(2662214560),  32000, 54, 2560,   4096 },
+    { "zamba2-7b",          "zamba2", UINT64_C(7356749648),  32000, 81, 3584,   4096 },
     { "codestral-mamba-7b", "mamba2", UINT64_C(7285403648),  32768, 64, 4096,      0 },
     { "nemotron-h-4b",       "nemotron_h", UINT64_C(4489223040), 131072, 52, 3072, 4096 },
     { "nemotron-h-8b",       "nemotron_h", UINT64_C(8100852736), 131072, 52, 4096, 4096 },
@@ -97,7 +100,7 @@ static void test_plans(void **unused)
     static const char *const names[] = { "llama-3.1-8b", "mamba-130m", "mamba2-130m",
                                          "codestral-mamba-7b", "falcon-h1-0.5b",
                                          "falcon-mamba-7b", "granite-4.0-h-tiny",
-                                         "jamba-1.5-mini", "nemotron-h-8b" };
+                                         "jamba-1.5-mini", "nemotron-h-8b", "zamba2-1.2b" };
 
     (void)unused;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
