@@ -8,7 +8,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from transformers import AutoModelForCausalLM
 
 import checkpoints
@@ -216,9 +215,13 @@ def config_dict(s, rng, dtype):
 
 
 def load(folder, s, w, dtype):
+    """transformers 5.23 leaves the head of a tied model at random: it is tied here."""
     model, report = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, output_loading_info=True)
-    if any(report[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")):
+    missing = set(report["missing_keys"]) - ({"lm_head.weight"} if s.tied else set())
+    if missing or any(report[kind] for kind in ("unexpected_keys", "mismatched_keys")):
         raise RuntimeError(f"{folder}: transformers does not load it cleanly: {report}")
+    if s.tied:
+        model.lm_head.weight = model.get_input_embeddings().weight
     return model.eval()
 
 
