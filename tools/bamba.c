@@ -17,10 +17,12 @@ const command commands[] = {
       "is as llama.cpp has it. Ctrl-C ends the text where it is. Text goes to standard "
       "output, everything else to standard error. Exit codes: 0 done, 1 failed, 2 wrong "
       "use, 130 interrupted (the text so far is printed).", cmd_generate },
-    { "chat", "Turn a conversation into the prompt a model was trained on.",
-      "[-m DIR] --messages FILE [options] --render",
-      "The prompt is what the model's chat template makes of the conversation, to the byte: as "
-      "transformers' apply_chat_template does it.", cmd_chat },
+    { "chat", "Talk with a model.", "[-m DIR] [--messages FILE [--render]] [options]",
+      "Lines that are typed, or come from standard input, are turns; lines that begin with / are "
+      "for the program, see /help. The model's chat template makes a prompt of the conversation, "
+      "to the byte as transformers' apply_chat_template does it; what was read before is not read "
+      "again. With a seed each answer is drawn with it. Answers go to standard output, everything "
+      "else to standard error. Ctrl-C stops an answer.", cmd_chat },
     { "info", "Show what a model is made of and what it needs.",
       "[-m DIR | --config FILE] [--json]",
       "Its kinds of blocks and their plan, and what it needs in memory.", cmd_info },

@@ -1,107 +1,153 @@
-/* cmd_chat.c - a conversation as the prompt that a model was trained on. */
+/* cmd_chat.c - a conversation: at the terminal, from a file, or only as a prompt. */
 #include "commands.h"
 
 #include "console.h"
-#include "setup.h"
-#include "text.h"
+#include "dialogue.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+enum { UNSAID = INT_MIN };
+
+static const char *const any_colour[] = { "auto", "on", "off", NULL };
+enum { COLOUR_AUTO, COLOUR_ON };
 
 typedef struct flags {
-    setup_flags setup;
-    const char *messages, *tools, *template_file, *template_name, *variables;
-    bool        no_prompt, render;
+    setup_flags    setup;
+    sampling_flags sampling;
+    chat_flags     chat;
+    const char    *messages, *system;
+    int            n_predict, n_context, colour;
+    bool           no_system, render, perf, escapes, no_colour;
 } flags;
 
-/* What the files hold. */
-typedef struct texts {
-    text_buffer messages, tools, template_text;
-} texts;
-
-static int open_template(const flags *f, setup *s, const texts *in, bamba_chat_template **out)
+/* See no-color.org: a variable that is empty says nothing. */
+static bool choose_colour(const flags *f)
 {
-    bamba_chat_template_options o = BAMBA_CHAT_TEMPLATE_OPTIONS;
-    bamba_error err = { BAMBA_OK, "" };
+    const char *no = getenv("NO_COLOR"), *terminal = getenv("TERM");
 
-    /* A template of its own needs no model; with -m it has the model's special tokens. */
-    if (!f->template_file || f->setup.dir) {
-        const int code = setup_find(s, &f->setup);
-        if (code != EXIT_SUCCESS) return code;
-    }
-    if (f->template_file) {
-        o.text = in->template_text.bytes ? in->template_text.bytes : "";
-        o.n_text = in->template_text.n;
-    }
-    const bamba_status status = bamba_chat_template_open(out, s->dir, f->template_name, &o, &err);
-    return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
+    if (f->no_colour) return false;
+    if (f->colour != COLOUR_AUTO) return f->colour == COLOUR_ON;
+    return isatty(STDOUT_FILENO) && !(no && *no) && terminal && strcmp(terminal, "dumb") != 0;
 }
 
-static int render(const flags *f, setup *s, const texts *in)
+static int render(const chat_format *format, const text_buffer *list)
 {
-    bamba_chat_options o = BAMBA_CHAT_OPTIONS;
-    bamba_error err = { BAMBA_OK, "" };
-    bamba_chat_template *t = NULL;
     bamba_prompt *p = NULL;
+    const int code = chat_format_render(format, list->bytes, list->n, &p);
 
-    int code = open_template(f, s, in, &t);
-    if (code == EXIT_SUCCESS) {
-        o.tools = in->tools.bytes;
-        o.n_tools = in->tools.n;
-        o.variables = f->variables;
-        o.n_variables = f->variables ? strlen(f->variables) : 0;
-        o.no_generation_prompt = f->no_prompt;
-        const char *messages = in->messages.bytes ? in->messages.bytes : "";
-        const bamba_status status = bamba_chat_render(t, messages, in->messages.n, &o, &p, &err);
-        if (status != BAMBA_OK) code = console_fail_library(status, &err);
-    }
     if (p) fwrite(p->text, 1, p->n_bytes, stdout);
     bamba_prompt_free(p);
-    bamba_chat_template_free(t);
-    return console_finish(code);
+    return code;
 }
 
-static int run_chat(const command *self, const flags *f, setup *s, texts *in)
+/* Answer the conversation of a file. */
+static int answer(dialogue *d, const text_buffer *list)
 {
-    if (!f->messages) return args_wrong(self, "expected --messages FILE");
-    if (!f->render) return args_wrong(self, "expected --render");
-    if (f->template_file && f->template_name)
-        return args_wrong(self, "either --chat-template or --chat-template-name, not both");
+    bamba_prompt *p = NULL;
+    int code = chat_format_render(d->format, list->bytes, list->n, &p);       /* is it one? */
+
+    bamba_prompt_free(p);
+    if (code == EXIT_SUCCESS) code = messages_add_list(&d->talk.messages, list->bytes, list->n);
+    if (code == EXIT_SUCCESS) code = dialogue_answer(d);
+    if ((code == EXIT_SUCCESS || code == EXIT_INTERRUPTED) && !args_quiet()) dialogue_print_times(d);
+    return code;
+}
+
+static int talk(const command *self, const flags *f, setup *s, chat_format *format,
+                const text_buffer *list)
+{
+    sampling choice = SAMPLING;
+    text_buffer system = { 0 };
+    dialogue d = { .setup = s, .format = format, .sampling = &choice, .seeded = f->sampling.seed >= 0,
+                   .colour = choose_colour(f), .perf = f->perf || args_verbose() };
+
+    s->goes_back = !f->messages;
+    int code = setup_open_tokenizer(s, &f->setup);
+    if (code == EXIT_SUCCESS) code = setup_open_model(s, &f->setup);
+    if (code == EXIT_SUCCESS)
+        code = sampling_resolve(&choice, self, &f->sampling, s, f->escapes);
+    if (code == EXIT_SUCCESS)
+        code = setup_create_for_text(s, &f->setup, f->n_context, 1, -1);
+    if (code == EXIT_SUCCESS) code = sampling_create(&d.sampler, &choice, s);
+    if (code == EXIT_SUCCESS && f->system) {
+        code = text_append_flag(&system, f->system, f->escapes);
+        if (!text_append(&system, "", 1)) code = EXIT_FAILURE;
+        d.system = system.bytes;
+    }
+    if (f->no_system) d.system = "";
+    d.n_predict = f->n_predict != UNSAID ? f->n_predict
+                  : s->info.max_new_tokens ? s->info.max_new_tokens : -1;
+    if (code == EXIT_SUCCESS) code = dialogue_open(&d);
+    if (code == EXIT_SUCCESS) code = f->messages ? answer(&d, list) : dialogue_run(&d);
+    dialogue_close(&d);
+    bamba_sampler_free(d.sampler);
+    sampling_free(&choice);
+    free(system.bytes);
+    return code;
+}
+
+static int run_chat(const command *self, const flags *f, setup *s)
+{
+    chat_format format = CHAT_FORMAT;
+    text_buffer list = { 0 };
+
+    if (f->render && !f->messages) return args_wrong(self, "--render: expected --messages FILE");
+    if (f->chat.no_prompt && !f->messages)
+        return args_wrong(self, "--no-generation-prompt: expected --messages FILE");
+    if (f->system && f->no_system) return args_wrong(self, "either --system or --no-system, not both");
+    if ((f->system || f->no_system) && f->messages)
+        return args_wrong(self, "either --messages or --system and --no-system, not both");
     console_catch_interrupt();
-    int code = text_read(&in->messages, f->messages);
-    if (code == EXIT_SUCCESS && f->tools) code = text_read(&in->tools, f->tools);
-    if (code == EXIT_SUCCESS && f->template_file)
-        code = text_read(&in->template_text, f->template_file);
-    return code == EXIT_SUCCESS ? render(f, s, in) : code;
+    int code = f->messages ? text_read(&list, f->messages) : EXIT_SUCCESS;
+    if (code == EXIT_SUCCESS) code = chat_format_open(&format, self, &f->chat, s, &f->setup);
+    if (code == EXIT_SUCCESS)
+        code = f->render ? render(&format, &list) : talk(self, f, s, &format, &list);
+    chat_format_close(&format);
+    free(list.bytes);
+    return console_finish(code);
 }
 
 int cmd_chat(const command *self, int argc, char **argv)
 {
     setup s = SETUP;
-    texts in = { 0 };
-    flags f = { .setup = SETUP_FLAGS };
+    flags f = { .setup = SETUP_FLAGS, .sampling = SAMPLING_FLAGS, .n_predict = UNSAID,
+                .escapes = true };
     const arg args[] = {
         SETUP_MODEL_ROW(&f.setup),
-        ARG_TEXT_ROW("--messages", "FILE", &f.messages, "the conversation: JSON, a list of objects "
-                     "with role and content"),
-        ARG_TEXT_ROW("--tools", "FILE", &f.tools, "tools that the model may call: JSON, a list"),
-        ARG_TEXT_ROW("--chat-template", "FILE", &f.template_file,
-                     "a Jinja template, instead of the model's"),
-        ARG_TEXT_ROW("--chat-template-name", "NAME", &f.template_name,
-                     "which of several templates", .usual = "default, or tool_use with --tools"),
-        ARG_TEXT_ROW("--chat-template-kwargs", "OBJECT", &f.variables, "further variables of the "
-                     "template: an object, {\"enable_thinking\": false}"),
-        ARG_FLAG_ROW("--no-generation-prompt", &f.no_prompt, "do not begin the model's answer"),
+        ADAPTERS_ROW(&f.setup.adapter),
+        ARG_TEXT_ROW("-sys, --system, --system-prompt", "TEXT", &f.system,
+                     "what the model is told first", .usual = "the template's own text"),
+        ARG_FLAG_ROW("--no-system", &f.no_system, "tell it nothing, not even the template's text"),
+        ARG_INT_ROW("-n, --predict, --n-predict", "N", &f.n_predict, -1, INT_MAX,
+                    "most tokens of an answer; -1: until it ends or the context is full",
+                    .usual = "max_new_tokens of generation_config.json, or -1"),
+        ARG_INT_ROW("-c, --ctx-size", "N", &f.n_context, 0, SETUP_MOST_CONTEXT, "context length",
+                    .usual = "0, the model's"),
+        TEXT_ESCAPE_ROW(&f.escapes),
+        CHAT_FORMAT_ROWS(&f.chat),
+        ARG_HEAD("One conversation"),
+        ARG_TEXT_ROW("--messages", "FILE", &f.messages, "the conversation, to be answered once: JSON, "
+                     "a list of objects with role and content"),
+        ARG_FLAG_ROW("--no-generation-prompt", &f.chat.no_prompt, "do not begin the model's answer"),
         ARG_FLAG_ROW("--render", &f.render, "print the prompt's exact bytes and end"),
+        SAMPLING_ROWS(&f.sampling),
+        ARG_HEAD("Output"),
+        ARG_WORD_ROW("--color", "WHEN", &f.colour, any_colour, "thoughts are dimmed",
+                     .usual = "auto: on a terminal, unless NO_COLOR is set"),
+        ARG_FLAG_ROW("--no-color", &f.no_colour, "the same as --color off"),
+        ARG_FLAG_ROW("--perf", &f.perf, "say the times of each answer, as with -v"),
+        SETUP_TYPE_ROWS(&f.setup),
+        SETUP_BATCH_ROW(&f.setup),
         ARG_END
     };
 
     int code = args_read(self, args, argc, argv);
-    if (code == ARGS_READ) code = run_chat(self, &f, &s, &in);
+    if (code == ARGS_READ) code = run_chat(self, &f, &s);
     setup_close(&s);
-    free(in.messages.bytes);
-    free(in.tools.bytes);
-    free(in.template_text.bytes);
+    sampling_free_flags(&f.sampling);
+    setup_free_flags(&f.setup);
     return code;
 }

@@ -5,11 +5,13 @@
  */
 #include "commands.h"
 
-#include "backtrack.h"
+#include "chat_format.h"
 #include "console.h"
+#include "decoding.h"
 #include "generation.h"
 #include "json.h"
 #include "loops.h"
+#include "messages.h"
 #include "option_texts.h"
 #include "resume.h"
 #include "sampling.h"
@@ -22,7 +24,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { UNSAID = INT_MIN, CONTEXT_IF_UNSAID = 4096, MOST_CONTEXT = 1 << 30 };
+enum { UNSAID = INT_MIN };
 
 typedef struct flags {
     setup_flags    setup;
@@ -32,12 +34,11 @@ typedef struct flags {
     int64_t        cache_bytes;
     arg_list       stops, bans;
     bool           loop_guard;
-    bool           escapes, show_prompt, special, json, perf;
+    bool           escapes, show_prompt, special, json, perf, chat;
 } flags;
 
 typedef struct times {                    /* milliseconds */
-    double load, prompt, eval, sampling, total;
-    size_t n_eval;                        /* tokens fed one by one */
+    double load, prompt, total;
 } times;
 
 typedef struct run {
@@ -50,9 +51,7 @@ typedef struct run {
     bamba_cache          *cache;
     size_t                n_before, n_cached;         /* tokens of the session file; that the cache had */
     speculation           guesses;
-    backtrack             back;
     bamba_sampler        *strict;         /* with DRY, for a while after a circle; NULL: no guard */
-    float                *open_logits;    /* [n_vocab] without banned tokens */
     text_buffer           prompt;
     option_texts          stops, bans;
     int32_t              *prompt_ids;     /* made by the tokenizer */
@@ -60,6 +59,7 @@ typedef struct run {
     const int32_t        *fed;            /* one of them, or the begin token for an empty prompt */
     size_t                n_prompt;
     generation            out;
+    decoding              decoding;
     times                 times;
 } run;
 
@@ -118,7 +118,49 @@ static int tokenize_prompt(run *r)
     return EXIT_SUCCESS;
 }
 
+/* The prompt as a user's turn. */
+static int render_prompt(run *r)
+{
+    chat_format chat = CHAT_FORMAT;
+    messages turn = { 0 };
+    text_buffer list = { 0 };
+    bamba_prompt *p = NULL;
+
+    int code = chat_format_open(&chat, r->self, &(const chat_flags){ NULL }, &r->setup,
+                                &r->flags->setup);
+    if (code == EXIT_SUCCESS)
+        code = messages_add(&turn, MESSAGE_USER, r->prompt.bytes ? r->prompt.bytes : "", r->prompt.n);
+    if (code == EXIT_SUCCESS) code = messages_write(&turn, &list);
+    if (code == EXIT_SUCCESS) code = chat_format_render(&chat, list.bytes, list.n, &p);
+    if (code == EXIT_SUCCESS)
+        code = chat_format_tokenize(&r->setup, p, 0, &r->prompt_ids, &r->n_prompt);
+    if (code == EXIT_SUCCESS) {
+        r->prompt.n = 0;
+        if (!text_append(&r->prompt, p->text, p->n_bytes)) code = EXIT_FAILURE;
+        r->out.turn_end = chat_format_turn_end(&chat, &r->setup);
+        r->fed = r->prompt_ids;
+        if (r->n_prompt == 0) code = console_fail("the template makes an empty prompt");
+    }
+    bamba_prompt_free(p);
+    free(list.bytes);
+    messages_free(&turn);
+    chat_format_close(&chat);
+    return code;
+}
+
 /* ---- preparing ---- */
+
+/* Print what has become certain; with --json the text is printed at the end. */
+static int show(void *context)
+{
+    run   *r = context;
+    size_t n;
+    const char *text = generation_take(&r->out, &n);
+
+    if (n == 0 || r->flags->json) return EXIT_SUCCESS;
+    fwrite(text, 1, n, stdout);
+    return console_flush();
+}
 
 /* Tokens of the prompt, and those that can be generated, must fit behind the session's. */
 static int create_engine(run *r)
@@ -133,43 +175,6 @@ static int create_engine(run *r)
                             "longer", r->flags->session, position, r->n_prompt);
     return setup_create(&r->setup, &r->flags->setup, 0, position + r->n_prompt + more,
                         1 + r->guesses.most);
-}
-
-/* Decide how long the session may grow, and create it with an engine. */
-static int create_session(run *r)
-{
-    const flags *f = r->flags;
-    const int n_logits = 1 + r->guesses.most;
-    /* A model without attention keeps a constant state: only -c bounds it. */
-    const bool grows = bamba_model_state_bytes(r->setup.model, MOST_CONTEXT) >
-                       bamba_model_state_bytes(r->setup.model, 1);
-    const size_t said = (size_t)(r->setup.info.n_context ? r->setup.info.n_context
-                                 : grows ? CONTEXT_IF_UNSAID : MOST_CONTEXT);
-    size_t n_context = f->n_context ? (size_t)f->n_context : said;
-    size_t n_used = n_context;
-
-    /* A state that does not grow has no limit but the one that is asked for. */
-    if (f->n_context == 0 && bamba_model_state_bytes(r->setup.model, 1)
-                             == bamba_model_state_bytes(r->setup.model, 0))
-        return setup_create(&r->setup, &f->setup, 0, 0, n_logits);
-    if (n_context > said && r->setup.info.n_context)
-        console_warn("-c %zu: the model was made for %zu tokens; beyond them text may be poor",
-                     n_context, said);
-    if (r->n_prompt > n_context)
-        return console_fail("the prompt has %zu tokens, the context holds %zu; -c N makes it "
-                            "longer", r->n_prompt, n_context);
-    if (r->out.limit >= 0 && (size_t)r->out.limit < n_context - r->n_prompt) {
-        n_used = r->n_prompt + (size_t)r->out.limit;
-        if (f->n_context == 0) n_context = n_used;    /* some models scale rotary positions by it */
-    } else if (f->n_context == 0) {         /* the length is the model's: lower it to what fits */
-        n_used = setup_fitting(&r->setup, n_context);
-        if (n_used < r->n_prompt) n_used = r->n_prompt;
-        if (n_used < n_context)
-            console_warn("context lowered from %zu to %zu tokens, for want of memory", n_context,
-                         n_used);
-        n_context = n_used;
-    }
-    return setup_create(&r->setup, &f->setup, n_context, n_used, n_logits);
 }
 
 /* Open the session file: how tokens are chosen is as it was, where options do not say. */
@@ -206,24 +211,30 @@ static int open_cache(run *r)
     return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
 }
 
-/* What a text needs that may be taken back in part: room for logits, and for circles a sampler that
-   leaves them. */
-static int prepare_going_back(run *r)
+/* A sampler that leaves circles. */
+static int create_strict(run *r)
 {
     sampling strict = r->sampling;
 
-    r->open_logits = malloc((size_t)r->setup.info.n_vocab * sizeof *r->open_logits);
-    if (!r->open_logits) return console_fail("out of memory");
     if (!r->flags->loop_guard) return EXIT_SUCCESS;
-    r->out.n_open = LOOPS_TIMES * LOOPS_LONGEST;
     strict.options.dry_multiplier = 2.0f * strict.options.dry_multiplier + 1.0f;
     strict.options.dry_base = 1.75f;
     strict.options.dry_allowed_length = 2;
     strict.options.dry_penalty_last_n = 4 * LOOPS_TIMES * LOOPS_LONGEST;
     strict.options.dry_breakers = (const char *const[]){ "" };        /* circles go through any text */
     strict.options.n_dry_breakers = 0;
-    strict.options.stages = NULL;                     /* all of them, DRY too */
+    strict.options.stages = NULL;         /* all of them, DRY too */
     return sampling_create(&r->strict, &strict, &r->setup);
+}
+
+/* The engine, and unless a file has it the session. */
+static int create_session(run *r)
+{
+    const flags *f = r->flags;
+
+    r->setup.n_logits = 1 + r->guesses.most;
+    return f->session ? create_engine(r)
+         : setup_create_for_text(&r->setup, &f->setup, f->n_context, r->n_prompt, r->out.limit);
 }
 
 static int prepare(run *r)
@@ -235,6 +246,7 @@ static int prepare(run *r)
     bamba_error err = { BAMBA_OK, "" };
 
     if (f->session && f->cache) return args_wrong(r->self, "either --session or --cache, not both");
+    if (f->session && f->chat) return args_wrong(r->self, "either --session or --chat, not both");
     if (f->n_lookup > 0 || f->save || f->loop_guard || r->out.n_bans > 0) r->setup.n_rewind = REWIND;
     if (speculation_open(&r->guesses, f->n_lookup, &err) != BAMBA_OK)
         return console_fail_library(err.code, &err);
@@ -251,52 +263,25 @@ static int prepare(run *r)
     r->out.special = f->special;
     r->out.limit = f->n_predict != UNSAID ? f->n_predict
                    : r->setup.info.max_new_tokens ? r->setup.info.max_new_tokens : -1;
-    code = tokenize_prompt(r);
-    if (code == EXIT_SUCCESS) code = f->session ? create_engine(r) : create_session(r);
+    code = f->chat ? render_prompt(r) : tokenize_prompt(r);
+    if (code == EXIT_SUCCESS) code = create_session(r);
     if (code == EXIT_SUCCESS) code = open_cache(r);
-    if (code != EXIT_SUCCESS) return code;
-    code = sampling_create(&r->sampler, &r->sampling, &r->setup);
-    if (code == EXIT_SUCCESS) code = prepare_going_back(r);
+    if (code == EXIT_SUCCESS) code = sampling_create(&r->sampler, &r->sampling, &r->setup);
+    if (code == EXIT_SUCCESS) code = create_strict(r);
+    r->decoding = (decoding){ .setup = &r->setup, .sampler = r->sampler, .out = &r->out,
+                              .show = show, .context = r, .guesses = &r->guesses,
+                              .strict = r->strict };
     r->times.load = console_now_ms() - start;
     return code;
 }
 
 /* ---- generating ---- */
 
-static int fail_generation(bamba_status status)
-{
-    return console_fail("generating: %s", bamba_status_string(status));
-}
-
-/* Print what has become certain; with --json the text is printed at the end. */
-static int show(run *r)
-{
-    size_t n;
-    const char *text = generation_take(&r->out, &n);
-
-    if (n == 0 || r->flags->json) return EXIT_SUCCESS;
-    fwrite(text, 1, n, stdout);
-    return console_flush();
-}
-
-static void accept(run *r, const int32_t *ids, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        bamba_sampler_accept(r->sampler, ids[i]);
-        if (r->strict) bamba_sampler_accept(r->strict, ids[i]);
-    }
-}
-
-/* Let those who look at the text so far know of tokens that are not part of the one to come. */
+/* Tokens that are not part of the text to come. */
 static int take_tokens(run *r, const int32_t *ids, size_t n)
 {
-    bamba_error  err = { BAMBA_OK, "" };
-    bamba_status status = generation_skip(&r->out, ids, n);
-
-    if (status != BAMBA_OK) return fail_generation(status);
-    accept(r, ids, n);
-    status = speculation_accept(&r->guesses, ids, n, &err);
-    return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
+    const bamba_status status = generation_skip(&r->out, ids, n);
+    return status == BAMBA_OK ? decoding_tell(&r->decoding, ids, n) : decoding_fail(status);
 }
 
 static int feed_prompt(run *r, const float **logits)
@@ -319,164 +304,6 @@ static int feed_prompt(run *r, const float **logits)
     if (status == BAMBA_OK) return EXIT_SUCCESS;
     r->n_prompt = bamba_session_position(s) - r->n_before;
     return status == BAMBA_ERR_CANCELLED ? EXIT_INTERRUPTED : console_fail_library(status, &err);
-}
-
-/* Choose a token, put it into the text and show that. n_guessed: tokens fed that may be taken back. */
-static int choose(run *r, const float *logits, size_t n_guessed, int32_t *id)
-{
-    const double start = console_now_ms();
-    const size_t place = r->out.n_ids;
-    bamba_sampler *sampler = place < r->back.strict_until ? r->strict : r->sampler;
-
-    if (backtrack_apply(&r->back, place, logits, (size_t)r->setup.info.n_vocab, r->open_logits))
-        logits = r->open_logits;
-    *id = bamba_sample(sampler, logits);
-    accept(r, id, 1);
-    r->times.sampling += console_now_ms() - start;
-
-    const bamba_status status = generation_put(&r->out, *id, bamba_session_room(r->setup.session)
-                                                             + n_guessed);
-    if (status != BAMBA_OK) return fail_generation(status);
-    return show(r);
-}
-
-/* Feed the token with the guesses behind it; logits: of each of them. */
-static int feed_chosen(run *r, int32_t id, const float **logits, double *ms)
-{
-    const bool  is_limited = r->out.limit >= 0;
-    size_t      room = bamba_session_room(r->setup.session) - 1;
-    int32_t     tokens[1 + SPECULATION_MOST] = { id };
-    bamba_error err = { BAMBA_OK, "" };
-
-    if (is_limited && (size_t)r->out.limit - r->out.n_ids - 1 < room)
-        room = (size_t)r->out.limit - r->out.n_ids - 1;   /* one more is chosen behind the last guess */
-    bamba_status status = speculation_guess(&r->guesses, id, room, &err);
-    const size_t n = 1 + (size_t)r->guesses.n;
-    memcpy(tokens + 1, r->guesses.guess, (n - 1) * sizeof *tokens);
-
-    const double start = console_now_ms();
-    bamba_feed_item item = { .session = r->setup.session, .tokens = tokens, .n = n, .n_logits = n };
-    if (status == BAMBA_OK) status = bamba_feed_batch(r->setup.engine, &item, 1, &err);
-    *logits = item.logits;
-    *ms = console_now_ms() - start;
-    r->times.eval += *ms;
-    if (status == BAMBA_OK) return EXIT_SUCCESS;
-    return status == BAMBA_ERR_CANCELLED ? EXIT_INTERRUPTED : console_fail_library(status, &err);
-}
-
-/* Choose tokens from the rows of logits, as long as they are the guesses; then the session forgets
-   the guesses that are not. *id: the last one chosen. */
-static int choose_all(run *r, const float *logits, double ms, int32_t *id)
-{
-    speculation *g = &r->guesses;
-    const size_t V = (size_t)r->setup.info.n_vocab;
-    bamba_error  err = { BAMBA_OK, "" };
-    int          row = 0, code;
-
-    for (;; row++) {
-        code = choose(r, logits + (size_t)row * V, (size_t)(g->n - row), id);
-        if (code != EXIT_SUCCESS || row == g->n || r->out.end != GENERATION_RUNNING
-            || r->out.is_banned || *id != g->guess[row]) break;
-        const bamba_status status = speculation_accept(g, id, 1, &err);
-        if (status != BAMBA_OK) return console_fail_library(status, &err);
-    }
-    r->times.n_eval += 1 + (size_t)row;
-    speculation_learn(g, row, ms);
-    if (row == g->n || code != EXIT_SUCCESS) return code;
-    const bamba_status status = bamba_session_rewind(
-        r->setup.engine, r->setup.session,
-        bamba_session_position(r->setup.session) - (size_t)(g->n - row), &err);
-    return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
-}
-
-/* ---- going back ---- */
-
-/* Let samplers and guesses know of the tokens that are left, and of no others. */
-static int tell_again(run *r)
-{
-    bamba_sampler_state state;
-    const size_t        n_session = r->n_before;
-    bamba_error         err = { BAMBA_OK, "" };
-    const int32_t      *tokens = bamba_session_tokens(r->setup.session);
-
-    bamba_sampler_get_state(r->sampler, &state);
-    bamba_sampler_reset(r->sampler, 0);
-    bamba_sampler_set_state(r->sampler, &state);
-    if (r->strict) {
-        bamba_sampler_get_state(r->strict, &state);
-        bamba_sampler_reset(r->strict, 0);
-        bamba_sampler_set_state(r->strict, &state);
-    }
-    accept(r, tokens, n_session + r->n_prompt);
-    accept(r, r->out.ids, r->out.n_ids);
-    if (!r->guesses.lookup) return EXIT_SUCCESS;
-    bamba_speculator_free(r->guesses.lookup);
-    r->guesses.lookup = NULL;
-    bamba_status status = bamba_speculator_create(&r->guesses.lookup, &err);
-    if (status == BAMBA_OK)
-        status = speculation_accept(&r->guesses, tokens, n_session + r->n_prompt, &err);
-    if (status == BAMBA_OK && r->out.n_ids > 1)           /* the last one is told when it is fed */
-        status = speculation_accept(&r->guesses, r->out.ids, r->out.n_ids - 1, &err);
-    return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
-}
-
-/* Take back all tokens from number `place` on, and choose another one there. */
-static int go_back(run *r, size_t place, int32_t *id)
-{
-    bamba_session *s = r->setup.session;
-    const size_t   position = r->n_before + r->n_prompt + place - 1;    /* before the token before it */
-    bamba_error    err = { BAMBA_OK, "" };
-    const float   *logits;
-
-    generation_cut(&r->out, place);
-    const int32_t last = bamba_session_tokens(s)[position];
-    bamba_status  status = bamba_session_rewind(r->setup.engine, s, position, &err);
-    if (status == BAMBA_OK) status = bamba_feed(r->setup.engine, s, &last, 1, &logits, &err);
-    if (status == BAMBA_ERR_CANCELLED) return EXIT_INTERRUPTED;
-    if (status != BAMBA_OK) return console_fail_library(status, &err);
-    const int code = tell_again(r);
-    return code == EXIT_SUCCESS ? choose(r, logits, 0, id) : code;
-}
-
-/* Go back while a banned text or a circle stands at the end. */
-static int leave_bad_ways(run *r, int32_t *id)
-{
-    enum { MOST_LOOPS = 16 };             /* twice as long each time */
-    int code = EXIT_SUCCESS;
-
-    while (code == EXIT_SUCCESS) {
-        const size_t n = r->out.n_ids;
-        size_t       place = n;
-        if (r->out.is_banned) {
-            place = generation_banned_token(&r->out);
-            if (!backtrack_ban(&r->back, place, r->out.ids[place]))
-                return console_fail("--ban: too many tokens are banned at one place of the text");
-            r->back.n_bans++;
-        } else if (r->strict && r->out.end == GENERATION_RUNNING && r->back.n_loops < MOST_LOOPS
-                   && n > r->back.strict_until && (place = loops_find(r->out.ids, n)) < n) {
-            r->back.strict_until = n + ((size_t)LOOPS_LONGEST << r->back.n_loops++);
-        }
-        if (place == n) return EXIT_SUCCESS;
-        code = go_back(r, place, id);
-    }
-    return code;
-}
-
-static int generate(run *r, const float *logits)
-{
-    int32_t id;
-    double  ms;
-
-    if (r->out.limit == 0) return EXIT_SUCCESS;
-    int code = choose(r, logits, 0, &id);
-    if (code == EXIT_SUCCESS) code = leave_bad_ways(r, &id);
-    while (code == EXIT_SUCCESS && r->out.end == GENERATION_RUNNING) {
-        if (console_interrupted()) return EXIT_INTERRUPTED;
-        code = feed_chosen(r, id, &logits, &ms);
-        if (code == EXIT_SUCCESS) code = choose_all(r, logits, ms, &id);
-        if (code == EXIT_SUCCESS) code = leave_bad_ways(r, &id);
-    }
-    return code;
 }
 
 /* Write the session: where it ends the last token that was chosen has not been fed. */
@@ -525,20 +352,23 @@ static const char *format_guesses(const run *r, char *out, size_t size)
 static void print_summary(const run *r)
 {
     const times *t = &r->times;
+    const decoding *d = &r->decoding;
     char seed[40], cached[60], guesses[90];
 
     console_say("%sprompt: %zu tokens, %.1f per second%s; text: %zu tokens, %.1f per second%s; end: %s",
                 format_seed(r, seed, sizeof seed), r->n_prompt, per_second(r->n_prompt, t->prompt),
-                format_cached(r, cached, sizeof cached), r->out.n_ids, per_second(t->n_eval, t->eval),
-                format_guesses(r, guesses, sizeof guesses), generation_end_name(r->out.end));
+                format_cached(r, cached, sizeof cached), r->out.n_ids,
+                per_second(d->n_eval, d->eval_ms), format_guesses(r, guesses, sizeof guesses),
+                generation_end_name(r->out.end));
 }
 
 static void print_times(const run *r)
 {
     const times *t = &r->times;
+    const decoding *d = &r->decoding;
     char seed[40];
     const double per_token = r->n_prompt ? t->prompt / (double)r->n_prompt : 0.0;
-    const double per_run = t->n_eval ? t->eval / (double)t->n_eval : 0.0;
+    const double per_run = d->n_eval ? d->eval_ms / (double)d->n_eval : 0.0;
 
     sampling_print(&r->sampling, format_seed(r, seed, sizeof seed));
     console_say("finish reason    = %s", generation_end_name(r->out.end));
@@ -547,18 +377,19 @@ static void print_times(const run *r)
                 "per second)", t->prompt, r->n_prompt, per_token,
                 per_second(r->n_prompt, t->prompt));
     console_say("eval time        = %10.2f ms / %5zu runs   (%8.2f ms per token, %8.2f tokens "
-                "per second)", t->eval, t->n_eval, per_run, per_second(t->n_eval, t->eval));
+                "per second)", d->eval_ms, d->n_eval, per_run, per_second(d->n_eval, d->eval_ms));
     if (r->guesses.most > 0)
         console_say("guesses          = %zu right of %zu in %zu passes", r->guesses.n_right,
                     r->guesses.n_guessed, r->guesses.n_passes);
-    console_say("sampling time    = %10.2f ms / %5zu runs", t->sampling, r->out.n_ids);
+    console_say("sampling time    = %10.2f ms / %5zu runs", d->sampling_ms, r->out.n_ids);
     console_say("total time       = %10.2f ms / %5zu tokens", t->total,
-                r->n_prompt + t->n_eval);
+                r->n_prompt + d->n_eval);
 }
 
 static int print_json(const run *r)
 {
     const times *t = &r->times;
+    const decoding *d = &r->decoding;
     json all = JSON_OBJECT, parameters = JSON_OBJECT, timings = JSON_OBJECT;
 
     json_add_string(&all, "model", r->setup.dir);
@@ -572,7 +403,7 @@ static int print_json(const run *r)
     json_add_object(&all, "parameters", &parameters);
 
     json_add_uint(&timings, "n_prompt", r->n_prompt);
-    json_add_uint(&timings, "n_eval", t->n_eval);
+    json_add_uint(&timings, "n_eval", d->n_eval);
     if (r->cache) json_add_uint(&timings, "n_cached", r->n_cached);
     if (r->guesses.most > 0) {
         json_add_uint(&timings, "n_passes", r->guesses.n_passes);
@@ -581,11 +412,11 @@ static int print_json(const run *r)
     }
     json_add_fixed(&timings, "load_ms", t->load, 3);
     json_add_fixed(&timings, "prompt_ms", t->prompt, 3);
-    json_add_fixed(&timings, "eval_ms", t->eval, 3);
-    json_add_fixed(&timings, "sampling_ms", t->sampling, 3);
+    json_add_fixed(&timings, "eval_ms", d->eval_ms, 3);
+    json_add_fixed(&timings, "sampling_ms", d->sampling_ms, 3);
     json_add_fixed(&timings, "total_ms", t->total, 3);
     json_add_fixed(&timings, "prompt_per_second", per_second(r->n_prompt, t->prompt), 3);
-    json_add_fixed(&timings, "eval_per_second", per_second(t->n_eval, t->eval), 3);
+    json_add_fixed(&timings, "eval_per_second", per_second(d->n_eval, d->eval_ms), 3);
     json_add_object(&all, "timings", &timings);
     return json_print(&all);
 }
@@ -611,16 +442,16 @@ static int run_prompt(run *r)
     const double start = console_now_ms();
 
     int code = feed_prompt(r, &logits);
-    if (f->show_prompt && !f->json && (code == EXIT_SUCCESS || code == EXIT_INTERRUPTED)) {
+    if (f->show_prompt && !f->chat && !f->json && (code == EXIT_SUCCESS || code == EXIT_INTERRUPTED)) {
         fwrite(r->prompt.bytes, 1, r->prompt.n, stdout);
         if (console_flush() != EXIT_SUCCESS) return EXIT_FAILURE;
     }
-    if (code == EXIT_SUCCESS) code = generate(r, logits);
+    if (code == EXIT_SUCCESS) code = decoding_run(&r->decoding, logits);
     if (code != EXIT_SUCCESS && code != EXIT_INTERRUPTED) return code;
 
     const bamba_status status = generation_finish(
         &r->out, code == EXIT_INTERRUPTED ? GENERATION_INTERRUPT : GENERATION_LENGTH);
-    if (status != BAMBA_OK) return fail_generation(status);
+    if (status != BAMBA_OK) return decoding_fail(status);
     r->times.total = console_now_ms() - start;
     if (show(r) != EXIT_SUCCESS || end_output(r) != EXIT_SUCCESS) return EXIT_FAILURE;
     if (save(r) != EXIT_SUCCESS) return EXIT_FAILURE;
@@ -649,6 +480,7 @@ static int generate_text(const command *self, const flags *f)
 
     sampling_free(&r.sampling);
     bamba_sampler_free(r.sampler);
+    bamba_sampler_free(r.strict);
     bamba_cache_free(r.cache);
     speculation_close(&r.guesses);
     free(r.joined);
@@ -658,8 +490,6 @@ static int generate_text(const command *self, const flags *f)
     free(r.prompt.bytes);
     option_texts_free(&r.stops);
     option_texts_free(&r.bans);
-    free(r.open_logits);
-    bamba_sampler_free(r.strict);
     return code;
 }
 
@@ -675,10 +505,13 @@ int cmd_generate(const command *self, int argc, char **argv)
                      .usual = "standard input", .more = "One newline at the end is not part of "
                      "the prompt. Text must be UTF-8."),
         TEXT_ESCAPE_ROW(&f.escapes),
+        ARG_FLAG_ROW("--chat", &f.chat, "the prompt is one turn of a user, in the form of the model's "
+                     "chat template", .more = "Only the answer is printed. bamba chat goes on with "
+                     "the conversation."),
         ARG_INT_ROW("-n, --predict, --n-predict", "N", &f.n_predict, -2, INT_MAX,
                     "most tokens to generate; -1: until an end token or the context is full",
                     .usual = "max_new_tokens of generation_config.json, or -1"),
-        ARG_INT_ROW("-c, --ctx-size", "N", &f.n_context, 0, MOST_CONTEXT, "context length",
+        ARG_INT_ROW("-c, --ctx-size", "N", &f.n_context, 0, SETUP_MOST_CONTEXT, "context length",
                     .usual = "0, the model's", .more = "A model without attention has no limit. "
                     "The model's length is lowered if there is not memory for it. A length "
                     "given that cannot be had is an error."),

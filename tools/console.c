@@ -4,6 +4,7 @@
 #include "args.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -103,6 +104,28 @@ void console_catch_interrupt(void)
 bool console_interrupted(void)
 {
     return interrupted != 0;
+}
+
+void console_clear_interrupt(void)
+{
+    interrupted = 0;
+}
+
+/* The signal is held back between looking at the flag and waiting. */
+bool console_wait_input(int fd)
+{
+    struct pollfd wait = { .fd = fd, .events = POLLIN };
+    sigset_t interrupt, before;
+    int ready = 0;
+
+    sigemptyset(&interrupt);
+    sigaddset(&interrupt, SIGINT);
+    sigprocmask(SIG_BLOCK, &interrupt, &before);
+    while (!interrupted && (ready = ppoll(&wait, 1, NULL, &before)) < 0 && errno == EINTR) continue;
+    const int problem = errno;
+    sigprocmask(SIG_SETMASK, &before, NULL);          /* one that came with the input is noted here */
+    errno = interrupted ? EINTR : problem;
+    return ready > 0 && !interrupted;
 }
 
 static void show_progress(void)

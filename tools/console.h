@@ -35,6 +35,10 @@ void console_log(void *context, const char *line);
    block are continued, save poll(). */
 void console_catch_interrupt(void);
 bool console_interrupted(void);
+void console_clear_interrupt(void);       /* it was obeyed: the next Ctrl-C is a first one */
+/* Wait until fd can be read. False with errno, EINTR after Ctrl-C, even if that came just before or
+   together with what can be read. */
+bool console_wait_input(int fd);
 int  console_cancel(void *context);       /* a bamba_cancel_fn: keeps the progress line going,
                                              cancels once the flag is set */
 

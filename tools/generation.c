@@ -111,10 +111,15 @@ bamba_status generation_skip(generation *g, const int32_t *ids, size_t n)
     return status;
 }
 
+bool generation_is_end(const generation *g, int32_t id)
+{
+    return g->model && id >= 0 && (bamba_model_is_end(g->model, id) || id == g->turn_end ||
+                                   id == bamba_tokenizer_eos(g->tokenizer));
+}
+
 bamba_status generation_put(generation *g, int32_t id, size_t room)
 {
-    const bool is_end = g->model && (bamba_model_is_end(g->model, id) ||
-                                     (id >= 0 && id == bamba_tokenizer_eos(g->tokenizer)));
+    const bool is_end = generation_is_end(g, id);
     bamba_status status = BAMBA_OK;
 
     int32_t *ids = grow(g->ids, g->n_ids + 1, &g->id_capacity, sizeof *ids);

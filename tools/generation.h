@@ -35,6 +35,7 @@ typedef struct generation {
     size_t                 n_open;        /* the last so many tokens may still be taken back */
     int                    limit;         /* most tokens; negative: any number     */
     bool                   special;       /* special tokens are part of the text   */
+    int32_t                turn_end;      /* ends the text too; -1: no token       */
 
     /* For reading. */
     int32_t               *ids;           /* [n_ids], all that were put            */
@@ -54,10 +55,14 @@ typedef struct generation {
 } generation;
 
 #define GENERATION                                                                             \
-    { .limit = -1, .end = GENERATION_RUNNING, .decoder = BAMBA_DECODER }
+    { .limit = -1, .turn_end = -1, .end = GENERATION_RUNNING, .decoder = BAMBA_DECODER }
 
 /* Let the decoder see the tokens of the prompt, whose text is not part of this one. */
 bamba_status generation_skip(generation *g, const int32_t *ids, size_t n);
+
+/* Whether a token ends the text: one of the model's and tokenizer's end tokens, or the end of a
+   turn. */
+bool generation_is_end(const generation *g, int32_t id);
 
 /* Add the chosen token, which has not been fed; room is what the session can still absorb. Sets
    g->end if the text ends with it. */

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 /* A random seed of 32 bits, short enough for the user to type it again. */
-static uint64_t make_seed(void)
+uint64_t sampling_make_seed(void)
 {
     uint32_t seed;
     if (getentropy(&seed, sizeof seed) != 0) seed = (uint32_t)time(NULL);
@@ -125,7 +125,7 @@ int sampling_resolve(sampling *c, const command *self, const sampling_flags *f, 
 
     *o = defaults;
     bamba_model_sampler_defaults(s->model, o);
-    o->seed = f->seed < 0 ? make_seed() : (uint64_t)f->seed;
+    o->seed = f->seed < 0 ? sampling_make_seed() : (uint64_t)f->seed;
     choose_numbers(o, f);
     /* The makers' penalty looks at all tokens, one given as a flag at the last 64. */
     if (!isnan(f->repetition)) o->penalty_last_n = defaults.penalty_last_n;

@@ -104,8 +104,15 @@ typedef struct sampling {
 int sampling_resolve(sampling *out, const command *self, const sampling_flags *f, const setup *s,
                      bool escapes);
 
+/* Change one option, "temp" to "0.7"; names are those of the flags. False: there is no such option, or
+   the value is no number. Whether it is in range says sampling_create. */
+bool sampling_set(sampling *c, const char *name, const char *value);
+
 /* A sampler that chooses no id without a token. */
 int sampling_create(bamba_sampler **out, const sampling *c, const setup *s);
+
+/* A random seed. */
+uint64_t sampling_make_seed(void);
 
 /* Whether tokens are drawn, so that the seed matters. */
 bool sampling_draws(const sampling *c);

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+enum { CONTEXT_IF_UNSAID = 4096, REWIND_TOKENS = 32, SNAPSHOT_TOKENS = 256, SNAPSHOT_BYTES = 1 << 29 };
+
 /* In the order of bamba_type. */
 const char *const setup_weight_types[] = { "stored", "f32", "bf16", "f16", "q8", "q4", NULL };
 const char *const setup_kv_types[]     = { "default", "f32", "bf16", "f16", "q8", "q8_0", NULL };
@@ -167,9 +169,48 @@ int setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used
     o.adapters = s->adapter.use;
     o.n_adapters = s->adapter.n;
     o.n_rewind = s->n_rewind;
+    if (s->goes_back) {
+        o.n_rewind = REWIND_TOKENS;
+        o.snapshot_tokens = SNAPSHOT_TOKENS;
+        o.snapshot_bytes = free_bytes / 8 < SNAPSHOT_BYTES ? free_bytes / 8 : SNAPSHOT_BYTES;
+    }
     bamba_status status = bamba_engine_create(&s->engine, s->model, &e, &err);
     if (status == BAMBA_OK && !s->session) status = bamba_session_create(&s->session, s->model, &o, &err);
     return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
+}
+
+int setup_create_for_text(setup *s, const setup_flags *f, int length, size_t n_prompt, int limit)
+{
+    /* A model without attention keeps a constant state: only -c bounds it. */
+    const bool grows = bamba_model_state_bytes(s->model, SETUP_MOST_CONTEXT) >
+                       bamba_model_state_bytes(s->model, 1);
+    const size_t said = (size_t)(s->info.n_context ? s->info.n_context
+                                 : grows ? CONTEXT_IF_UNSAID : SETUP_MOST_CONTEXT);
+    const int n_logits = s->n_logits > 0 ? s->n_logits : 1;
+    size_t n_context = length ? (size_t)length : said;
+    size_t n_used = n_context;
+
+    /* A state that does not grow has no limit but the one that is asked for. */
+    if (length == 0 && bamba_model_state_bytes(s->model, 1) == bamba_model_state_bytes(s->model, 0))
+        return setup_create(s, f, 0, 0, n_logits);
+    if (n_context > said && s->info.n_context)
+        console_warn("-c %zu: the model was made for %zu tokens; beyond them text may be poor",
+                     n_context, said);
+    if (n_prompt > n_context)
+        return console_fail("the prompt has %zu tokens, the context holds %zu; -c N makes it "
+                            "longer", n_prompt, n_context);
+    if (limit >= 0 && (size_t)limit < n_context - n_prompt) {
+        n_used = n_prompt + (size_t)limit;
+        if (length == 0) n_context = n_used;          /* some models scale rotary positions by it */
+    } else if (length == 0) {             /* the length is the model's: lower it to what fits */
+        n_used = setup_fitting(s, n_context);
+        if (n_used < n_prompt) n_used = n_prompt;
+        if (n_used < n_context)
+            console_warn("context lowered from %zu to %zu tokens, for want of memory", n_context,
+                         n_used);
+        n_context = n_used;
+    }
+    return setup_create(s, f, n_context, n_used, n_logits);
 }
 
 void setup_close(setup *s)

@@ -83,11 +83,16 @@ typedef struct setup {
     bamba_engine     *engine;
     bamba_session    *session;
     type_rules        rules;
-    size_t            n_rewind;           /* of the session to be created */
+    size_t            n_rewind;           /* of the session to be created: the last tokens will be
+                                             taken back, so many at most                     */
+    bool              goes_back;          /* set by the caller: tokens of the session will be
+                                             taken back, so it keeps earlier states         */
+    int               n_logits;           /* rows of logits a call for a text; 0: 1         */
     adapters          adapter;
 } setup;
 
-#define SETUP { NULL, "", NULL, BAMBA_MODEL_INFO, NULL, NULL, NULL, { NULL, 0 }, 0, { NULL, 0 } }
+#define SETUP { NULL, "", NULL, BAMBA_MODEL_INFO, NULL, NULL, NULL, { NULL, 0 }, 0, false, 0,  \
+                { NULL, 0 } }
 
 /* The types that words of setup_kv_types and setup_state_types stand for. */
 bamba_type setup_kv_type(int word);
@@ -117,6 +122,11 @@ void setup_free_flags(setup_flags *f);
    free memory. */
 int  setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used,
                   int n_logits);
+
+/* The same for a text whose prompt has n_prompt tokens and that grows by at most `limit`, negative:
+   any number. length: the context that was asked for; 0: the model's, or what fits into memory. */
+enum { SETUP_MOST_CONTEXT = 1 << 30 };
+int  setup_create_for_text(setup *s, const setup_flags *f, int length, size_t n_prompt, int limit);
 void setup_close(setup *s);
 
 /* The largest number of positions, up to `most`, whose state fits into free memory. */

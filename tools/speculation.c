@@ -17,6 +17,14 @@ bamba_status speculation_open(speculation *s, int most, bamba_error *err)
 
 void speculation_close(speculation *s) { bamba_speculator_free(s->lookup); }
 
+bamba_status speculation_forget(speculation *s, bamba_error *err)
+{
+    if (!s->lookup) return BAMBA_OK;
+    bamba_speculator_free(s->lookup);
+    s->lookup = NULL;
+    return bamba_speculator_create(&s->lookup, err);
+}
+
 bamba_status speculation_accept(speculation *s, const int32_t *ids, size_t n, bamba_error *err)
 {
     return s->lookup ? bamba_speculator_accept(s->lookup, ids, n, err) : BAMBA_OK;

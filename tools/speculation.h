@@ -28,6 +28,9 @@ typedef struct speculation {
 bamba_status speculation_open(speculation *s, int most, bamba_error *err);
 void speculation_close(speculation *s);
 
+/* Forget the tokens, not what was learnt of costs. */
+bamba_status speculation_forget(speculation *s, bamba_error *err);
+
 /* Tell it of tokens of the text, without guessing. */
 bamba_status speculation_accept(speculation *s, const int32_t *ids, size_t n, bamba_error *err);
 

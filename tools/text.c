@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,8 +50,7 @@ int text_read(text_buffer *t, const char *path)
             code = EXIT_FAILURE;
             break;
         }
-        struct pollfd wait = { .fd = fd, .events = POLLIN };      /* Ctrl-C ends it */
-        const ssize_t n = poll(&wait, 1, -1) < 0 ? -1 : read(fd, t->bytes + t->n, READ_BYTES);
+        const ssize_t n = console_wait_input(fd) ? read(fd, t->bytes + t->n, READ_BYTES) : -1;
         if (n == 0) break;
         if (n > 0) {
             t->n += (size_t)n;

@@ -40,3 +40,174 @@ printf '{%% if %%}' > bad.jinja
 fails "template:1:7: expected an expression" chat --messages messages.json --chat-template bad.jinja --render
 wrong_use "--messages" chat --render
 wrong_use "not both" chat --messages messages.json --chat-template a --chat-template-name b --render
+
+# ---- dialogues: the model with a template that has end tokens ----
+
+mkdir -p talker
+for file in "$model"/*; do ln -sf "$file" talker/; done
+rm -f talker/chat_template.jinja
+printf '%s' '{%- for m in messages -%}{{ m.role }}:{{ " " if m.role != "assistant" }}{{ m.content }}{{ eos_token if m.role == "assistant" }}{{ "\n" }}{%- endfor -%}
+{%- if add_generation_prompt -%}assistant:{%- endif -%}' > talker/chat_template.jinja
+
+talk() {                                  # talk LINE...: turns and commands; options in $options
+    printf '%s\n' "$@" > in
+    run 0 chat -m talker -n 12 -s 3 -q $options
+    : > in
+}
+options=
+line() { sed -n "$1p" out; }
+# Of the N-th report of /stats: tokens taken back, read, before the answer, and of the answer.
+stat() {
+    sed -n 's/^last turn: \([0-9]*\) tokens taken back, \([0-9]*\) read of \([0-9]*\) .*answer: \([0-9]*\) tokens.*/\1 \2 \3 \4/p' err |
+        sed -n "$1p"
+}
+
+begin "only what is new is read"
+talk "Once upon a time" "/stats" "What then?" "/stats" "Who?" "/stats"
+set -- $(stat 1) $(stat 2) $(stat 3)
+[ $# -eq 12 ] || wrong "three reports"
+[ "$1 $5 $9" = "0 0 0" ] || wrong "tokens were taken back"
+[ "$2" -eq "$3" ] || wrong "the first turn was read in part"
+[ $(($3 + $4 + $6)) -eq "$7" ] && [ $(($7 + $8 + ${10})) -eq ${11} ] || wrong "read: $*"
+
+begin "regen with a seed gives the same"
+talk "Once upon a time" "What then?" "/set n=12" "/regen" "/stats" "/save regen.json"
+cp out answers
+set -- $(stat 1)
+[ "$2" -eq 0 ] || wrong "the prompt was read again"
+talk "Once upon a time" "What then?" "/save never.json"
+head -c "$(wc -c < out)" answers | cmp -s - out || wrong "the first answers differ"
+cmp -s regen.json never.json || wrong "the answer differs"
+
+begin "regen without a seed is another draw"
+printf '%s\n' "Once upon a time" "/save one.json" "/regen" "/save two.json" > in
+run 0 chat -m talker -n 40 -q --temp 1.5
+: > in
+! cmp -s one.json two.json || wrong "the same answer"
+
+begin "undo, then ask: as if never asked"
+talk "Once upon a time" "Who is there?" "/undo" "What then?" "/stats" "/save undone.json"
+set -- $(stat 1)
+[ "$1" -gt 0 ] || wrong "nothing was taken back"
+[ "$2" -lt "$3" ] || wrong "all was read again"
+cmp -s undone.json never.json || wrong "the answer differs"
+talk "Once upon a time" "/undo" "/undo" "/regen" "Once upon a time" "What then?" "/save undone.json"
+err_has "/undo: there is no turn"
+err_has "/regen: there is no answer"
+cmp -s undone.json never.json || wrong "the answer differs after two"
+
+begin "save, load"
+talk "/load never.json" "/save again.json" "Who?" "/save more.json"
+cmp -s again.json never.json || wrong "the file differs"
+talk "Once upon a time" "What then?" "Who?" "/save whole.json"
+[ "$(wc -l < whole.json)" -eq 8 ] && [ "$(wc -l < more.json)" -eq 8 ] || wrong "six messages"
+head -n 5 whole.json > head.json
+head -n 5 more.json | cmp -s - head.json || wrong "what was loaded"
+printf '%s' ' [ {"content":"a \" ] b", "x": [1, {"role": 2}], "role" : "user" },{"role":"tool","content":"t"} , {"role":"assistant","content":"c"} ] ' > odd.json
+talk "/load odd.json" "/save odd2.json" "/undo" "/save odd3.json"
+printf '%s\n' '[' ' {"content":"a \" ] b", "x": [1, {"role": 2}], "role" : "user" },' \
+    ' {"role":"tool","content":"t"},' ' {"role":"assistant","content":"c"}' ']' > expected
+cmp -s odd2.json expected || wrong "messages are not kept to the byte"
+printf '[\n]\n' | cmp -s - odd3.json || wrong "/undo of a loaded turn"
+talk "Once upon a time" "/load nowhere.json" "/load odd" "/save kept.json" "/save no/such/folder"
+err_has "nowhere.json: cannot be read"
+err_has "no/such/folder"
+echo '[{"role": "user"' > broken.json
+talk "Once upon a time" "/load broken.json" "/save still.json"
+err_has "not JSON"
+cmp -s kept.json still.json || wrong "a broken file changed the conversation"
+
+begin "reset, set, help, multi, unknown commands"
+talk "Once upon a time" "/reset" "/save empty.json" "Once upon a time" "/save new.json"
+printf '[\n]\n' | cmp -s - empty.json || wrong "/reset leaves messages"
+talk "Once upon a time" "/save first.json"
+cmp -s new.json first.json || wrong "after /reset the answer differs"
+talk "/set temp=0.25" "/set top_k=7" "/set n=3" "Once upon a time" "/stats"
+set -- $(stat 1)
+[ "$4" -le 3 ] || wrong "/set n"
+talk "/set temp" "/set colour=1" "/set temp=x" "/set top-p=3" "/set n=-5" "/nothing" "/undo now" "/save" "/help"
+for told in "expected NAME=VALUE" "found 'colour=1'" "found 'temp=x'" "top_p: expected 0 ... 1" \
+    "/set n: expected" "unknown command '/nothing'" "/undo takes no value" "/save FILE" "/multi"; do
+    err_has "$told"
+done
+out_empty
+talk "/multi" "/undo" "" "b" "/end" "/save lines.json" "/reset" 'a\' '/c' "/save lines2.json" "/reset" "//x" "/save lines3.json" ""
+grep -qF '"content": "/undo\n\nb"' lines.json || wrong "/multi: $(cat lines.json)"
+grep -qF '"content": "a\n/c"' lines2.json || wrong "a backslash: $(cat lines2.json)"
+grep -qF '"content": "/x"' lines3.json || wrong "two slashes: $(cat lines3.json)"
+printf 'no newline' > in
+run 0 chat -m talker -n 3 -q
+[ -s out ] || wrong "a last line without a newline is no turn"
+: > in
+
+begin "system messages"
+talk "/save none.json" "/reset"
+printf '[\n]\n' | cmp -s - none.json || wrong "a message without -sys"
+options="-sys brief\\n"
+talk "hi" "/reset" "/save system.json"
+printf '[\n {"role": "system", "content": "brief\\n"}\n]\n' | cmp -s - system.json || wrong "-sys: $(cat system.json)"
+options=--no-system
+talk "/save system.json"
+printf '[\n {"role": "system", "content": ""}\n]\n' | cmp -s - system.json || wrong "--no-system: $(cat system.json)"
+options=
+wrong_use "not both" chat -m talker --no-system -sys x
+wrong_use "expected --messages" chat -m talker --no-generation-prompt
+
+begin "a template that writes earlier turns anew"
+mkdir -p forgetful
+for file in talker/*; do ln -sf "../$file" forgetful/; done
+rm forgetful/chat_template.jinja
+printf '%s' '{%- for m in messages -%}{{ m.role }}: {{ m.content if m.role == "user" else "..." }}{{ "\n" }}{%- endfor -%}assistant:' > forgetful/chat_template.jinja
+printf '%s\n' a b c /stats > in
+run 0 chat -m forgetful -n 12 -s 3
+[ "$(grep -c 'does not go on with the text' err)" -eq 1 ] || wrong "said $(grep -c 'does not go on' err) times"
+set -- $(stat 1)
+[ "$1" -gt 0 ] && [ "$2" -lt "$3" ] || wrong "read again: $*"
+: > in
+
+begin "what users type is text"
+printf '%s\n' '<|endoftext|>' > in
+run 0 chat -m talker -n 1 -s 3 --perf -q
+set -- $(stat 1)
+printf '%s\n' 'x' > in
+run 0 chat -m talker -n 1 -s 3 --perf -q
+set -- "$3" $(stat 1)
+[ "$1" -gt $(($4 + 3)) ] || wrong "a special token was made of it"
+: > in
+
+begin "one conversation from a file"
+printf '[{"role": "user", "content": "Once upon a time"}]' > messages.json
+run 0 chat -m talker --messages messages.json -n 12 -s 3
+cp out answer
+[ -s answer ] || wrong "no answer"
+err_has "end: "
+talk "Once upon a time"
+out_same answer
+run 0 chat -m talker --messages messages.json -n 12 -s 3 --no-generation-prompt -q
+! cmp -s out answer || wrong "--no-generation-prompt changes nothing"
+run 0 generate --chat -m talker -p "Once upon a time" -n 12 -s 3
+out_same answer
+run 0 generate --chat -m talker -p "Once upon a time" -n 12 -s 3 --json
+out_has '"prompt": "user: Once upon a time\nassistant:"'
+fails "expected a chat template" generate --chat -m "$model" -p x
+
+begin "the template's end of a turn ends an answer"
+mkdir -p ender
+for file in talker/*; do ln -sf "../$file" ender/; done
+rm -f ender/generation_config.json ender/config.json ender/tokenizer_config.json
+sed 's/"eos_token_id": *[0-9]*/"eos_token_id": null/' talker/config.json > ender/config.json
+sed '/"eos_token":/d' talker/tokenizer_config.json > ender/tokenizer_config.json
+sed 's/{{ eos_token if m.role == "assistant" }}/{{ "<|endoftext|>" if m.role == "assistant" }}/' talker/chat_template.jinja > ender/t
+rm ender/chat_template.jinja && mv ender/t ender/chat_template.jinja
+run 0 tokenize -m "$model" -p "<|endoftext|>" --ids
+end=$(cat out)
+run 0 generate --chat -m ender -p "Once" -n 12 -s 3 --logit-bias "$end+1000" --json
+out_has '"finish": "end"'
+run 0 generate -m ender -p "Once" -n 12 -s 3 --logit-bias "$end+1000" --json
+out_has '"finish": "length"'
+
+begin "a conversation that is too long"
+printf '%s\n' 'Once upon a time there was a wolf and a fox and a bear and a man' 'b' /stats > in
+run 1 chat -m talker -c 16 -n 4 -q
+err_has "-c N makes it longer"
+: > in

@@ -60,7 +60,7 @@ for shell in bash zsh fish; do
 done
 
 begin "options of llama.cpp in the man page"
-for name in --numa --color --lora --simple-io; do
+for name in --numa --mlock --lora --simple-io; do
     grep -q -e "^-.*$name\|^$name" man || wrong "$name"
     [ "$(cat completion.* | grep -c -e "$name\b")" -eq 0 ] || wrong "$name is completed"
 done

@@ -6,7 +6,7 @@
 #     debian-setup.sh [build|test|aarch64|ci]
 set -eu
 
-packages="gcc libc6-dev cmake make pkg-config libjson-c-dev libpcre2-dev libutf8proc-dev libxxhash-dev libopenblas0"
+packages="gcc libc6-dev cmake make pkg-config libjson-c-dev libedit-dev libpcre2-dev libutf8proc-dev libxxhash-dev libopenblas0"
 test="g++ libcmocka-dev binutils diffutils"
 aarch64="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
 libraries=""
@@ -20,7 +20,7 @@ case ${1:-build} in
 esac
 case ${1:-build} in
     aarch64 | ci)
-        libraries="libjson-c5 libjson-c-dev libpcre2-8-0 libpcre2-dev libutf8proc2 libutf8proc-dev libxxhash0 libxxhash-dev libcmocka0 libcmocka-dev" ;;
+        libraries="libjson-c5 libjson-c-dev libedit2 libedit-dev libbsd0 libmd0 libtinfo6 libpcre2-8-0 libpcre2-dev libutf8proc2 libutf8proc-dev libxxhash0 libxxhash-dev libcmocka0 libcmocka-dev" ;;
 esac
 
 missing=""

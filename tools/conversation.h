@@ -1,0 +1,56 @@
+/* conversation.h - a conversation, and how much of it a session has read.
+ *
+ * Owns:    the messages, the text that the session stands for, the logits behind a prompt.
+ * Not:     choosing tokens (decoding.h), the terminal (dialogue.h).
+ * Errors:  reported here; callers pass the exit code on. conversation_close in any case.
+ *
+ * A session reads only what a rendered conversation has more than the text it has read. Where the
+ * text is another one - messages were taken back, or a template writes earlier turns anew - the
+ * session goes back to the last token that both have in common.
+ */
+#ifndef BAMBA_TOOLS_CONVERSATION_H
+#define BAMBA_TOOLS_CONVERSATION_H
+
+#include "chat_format.h"
+#include "messages.h"
+#include "setup.h"
+
+typedef struct conversation_mark {        /* behind an answer                                */
+    size_t n_text, position;              /* bytes, tokens                                   */
+} conversation_mark;
+
+typedef struct conversation {
+    setup             *setup;
+    const chat_format *format;
+    messages           messages;
+
+    /* The last reading. */
+    text_buffer        prompt;            /* the text that the model has read                */
+    size_t             n_read, n_back;    /* tokens fed; tokens that were taken back before  */
+    double             read_ms;           /* for rendering and feeding                       */
+
+    /* Inside. */
+    text_buffer        text;              /* up to the last mark                             */
+    conversation_mark *marks;             /* [n_marks] ascend; the first is { 0, 0 }         */
+    size_t             n_marks, capacity;
+    float             *logits;            /* [n_vocab] behind the last prompt                */
+    size_t             logits_position;   /* where; 0: nowhere                               */
+    bool               changed;           /* the user has taken something back               */
+    bool               told;
+} conversation;
+
+int  conversation_open(conversation *c, setup *s, const chat_format *format);
+void conversation_close(conversation *c);
+
+/* Drop all but the first n messages, or all and what was read. */
+void conversation_cut(conversation *c, size_t n);
+
+/* Read the conversation as it stands, and give the logits behind it, borrowed until the next call
+   of conversation or engine. */
+int conversation_read(conversation *c, const float **logits);
+
+/* Add the answer whose tokens ids [n] were chosen behind the last reading, end tokens left out, of
+   which the session has been fed all but maybe the last ones. */
+int conversation_add_answer(conversation *c, const int32_t *ids, size_t n);
+
+#endif

@@ -1,0 +1,151 @@
+/* messages.c - the messages of a conversation, as JSON. */
+#include "messages.h"
+
+#include "console.h"
+#include "json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const names[] = { "", "system", "user", "assistant" };
+
+/* ---- reading well-formed JSON ---- */
+
+static size_t skip_spaces(const char *s, size_t n, size_t i)
+{
+    while (i < n && strchr(" \t\r\n", s[i])) i++;
+    return i;
+}
+
+static size_t skip_string(const char *s, size_t n, size_t i)
+{
+    for (i++; i < n && s[i] != '"'; i++)
+        if (s[i] == '\\') i++;
+    return i < n ? i + 1 : n;
+}
+
+/* The end of the value at i: before a comma, colon or bracket that is not inside it. */
+static size_t skip_value(const char *s, size_t n, size_t i)
+{
+    int depth = 0;
+
+    while (i < n) {
+        const char c = s[i];
+        if (depth == 0 && strchr(",:]}", c)) break;
+        if (c == '"') {
+            i = skip_string(s, n, i);
+            continue;
+        }
+        depth += c == '[' || c == '{';
+        depth -= c == ']' || c == '}';
+        i++;
+    }
+    while (i > 0 && strchr(" \t\r\n", s[i - 1])) i--;
+    return i;
+}
+
+static bool is_text(const char *s, size_t n, const char *word)
+{
+    return n == strlen(word) + 2 && memcmp(s + 1, word, n - 2) == 0;
+}
+
+/* The role of an object; a role written with escapes is another one. */
+static message_role find_role(const char *s, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        const size_t key = skip_spaces(s, n, i), key_end = skip_value(s, n, key);
+        const size_t colon = skip_spaces(s, n, key_end);
+        const size_t value = skip_spaces(s, n, colon + 1), end = skip_value(s, n, value);
+
+        if (is_text(s + key, key_end - key, "role"))
+            for (int role = MESSAGE_SYSTEM; role <= MESSAGE_ASSISTANT; role++)
+                if (is_text(s + value, end - value, names[role])) return (message_role)role;
+        i = skip_spaces(s, n, end);
+    }
+    return MESSAGE_OTHER;
+}
+
+/* ---- the list ---- */
+
+/* Takes object, also when it fails. */
+static int append(messages *m, char *object, size_t n, message_role role)
+{
+    if (m->n == m->capacity) {
+        const size_t capacity = m->capacity ? 2 * m->capacity : 16;
+        message *grown = realloc(m->items, capacity * sizeof *grown);
+        if (!grown) {
+            free(object);
+            return console_fail("out of memory");
+        }
+        m->items = grown;
+        m->capacity = capacity;
+    }
+    m->items[m->n++] = (message){ object, n, role };
+    return EXIT_SUCCESS;
+}
+
+int messages_add(messages *m, message_role role, const char *content, size_t n)
+{
+    char *object = NULL;
+    size_t n_object = 0;
+    FILE *to = open_memstream(&object, &n_object);
+
+    if (!to) return console_fail("out of memory");
+    fprintf(to, "{\"role\": \"%s\", \"content\": ", names[role]);
+    json_write_text(to, content, n);
+    fputs("}", to);
+    const bool failed = ferror(to) != 0;
+    if (fclose(to) != 0 || failed) {
+        free(object);
+        return console_fail("out of memory");
+    }
+    return append(m, object, n_object, role);
+}
+
+int messages_add_list(messages *m, const char *object, size_t n)
+{
+    int code = EXIT_SUCCESS;
+
+    for (size_t i = skip_spaces(object, n, 0) + 1; i < n && code == EXIT_SUCCESS; i++) {
+        const size_t start = skip_spaces(object, n, i), end = skip_value(object, n, start);
+
+        if (end > start) {
+            char *copy = malloc(end - start + 1);
+            if (!copy) return console_fail("out of memory");
+            memcpy(copy, object + start, end - start);
+            copy[end - start] = '\0';
+            code = append(m, copy, end - start, find_role(copy, end - start));
+        }
+        i = skip_spaces(object, n, end);
+    }
+    return code;
+}
+
+int messages_write(const messages *m, text_buffer *out)
+{
+    bool done = text_append(out, "[", 1);
+
+    for (size_t i = 0; done && i < m->n; i++)
+        done = text_append(out, i ? ",\n " : "\n ", i ? 3 : 2) &&
+               text_append(out, m->items[i].json, m->items[i].n);
+    return done && text_append(out, "\n]\n", 3) ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+void messages_cut(messages *m, size_t n)
+{
+    while (m->n > n) free(m->items[--m->n].json);
+}
+
+size_t messages_last(const messages *m, message_role role)
+{
+    for (size_t i = m->n; i-- > 0;)
+        if (m->items[i].role == role) return i;
+    return m->n;
+}
+
+void messages_free(messages *m)
+{
+    messages_cut(m, 0);
+    free(m->items);
+}

@@ -1,0 +1,64 @@
+/* sampling_set.c - options of a sampler by name, while a conversation goes on. */
+#include "sampling.h"
+
+#include <string.h>
+
+typedef enum kind { FLOAT, INT, SEED } kind;
+
+static const struct option { const char *name; kind kind; size_t offset; } options[] = {
+#define ROW(name, kind, member) { name, kind, offsetof(bamba_sampler_options, member) }
+    ROW("dry-allowed-length", INT, dry_allowed_length),
+    ROW("dry-base", FLOAT, dry_base),
+    ROW("dry-multiplier", FLOAT, dry_multiplier),
+    ROW("dry-penalty-last-n", INT, dry_penalty_last_n),
+    ROW("frequency-penalty", FLOAT, frequency_penalty),
+    ROW("min-p", FLOAT, min_p),
+    ROW("presence-penalty", FLOAT, presence_penalty),
+    ROW("repeat-last-n", INT, penalty_last_n),
+    ROW("repeat-penalty", FLOAT, repetition_penalty),
+    ROW("seed", SEED, seed),
+    ROW("temp", FLOAT, temperature),
+    ROW("temperature", FLOAT, temperature),
+    ROW("top-k", INT, top_k),
+    ROW("top-n-sigma", FLOAT, top_n_sigma),
+    ROW("top-p", FLOAT, top_p),
+    ROW("typical", FLOAT, typical_p),
+    ROW("xtc-probability", FLOAT, xtc_probability),
+    ROW("xtc-threshold", FLOAT, xtc_threshold),
+};
+
+/* '_' may stand for '-'. */
+static bool is_name(const char *text, const char *name)
+{
+    for (; *text && (*text == '_' ? '-' : *text) == *name; text++) name++;
+    return *text == '\0' && *name == '\0';
+}
+
+bool sampling_set(sampling *c, const char *name, const char *value)
+{
+    const size_t n = sizeof options / sizeof *options;
+    size_t i = 0;
+    double number;
+    int64_t whole = 0;
+
+    while (i < n && !is_name(name, options[i].name)) i++;
+    if (i == n || !args_parse_float(value, &number)) return false;
+    if (options[i].kind != FLOAT && !args_parse_int(value, &whole)) return false;
+
+    char *member = (char *)&c->options + options[i].offset;
+    const float real = (float)number;
+    const int   count = (int)whole;
+    const uint64_t seed = (uint64_t)whole;
+    switch (options[i].kind) {
+    case FLOAT: memcpy(member, &real, sizeof real); break;
+    case INT:
+        if (whole < INT_MIN || whole > INT_MAX) return false;
+        memcpy(member, &count, sizeof count);
+        break;
+    case SEED:
+        if (whole < 0) return false;
+        memcpy(member, &seed, sizeof seed);
+        break;
+    }
+    return true;
+}
