@@ -261,6 +261,10 @@ typedef void bb_relu2_fn(int n, const float *x, float *y);
    |y - exact| <= 6 · eps · |exact| + 1e-36 · |up|. */
 typedef void bb_silu_mul_fn(int n, const float *gate, const float *up, float *y);
 
+/* y[i] = gelu(gate[i]) · up[i], gelu(v) = v · (1 + erf(v / √2)) / 2.   [n]; y may be gate or up.
+   gelu is NaN at -infinity, as the formula says. |y - exact| <= 3 · eps · |gate · up|. */
+typedef void bb_gelu_mul_fn(int n, const float *gate, const float *up, float *y);
+
 /* y[i] = x[i] · w[i] / sqrt(mean(x²) + epsilon).   x, w, y [n]; y may be x. Mean in double.
    |y - exact| <= 3 · eps · |exact|. */
 typedef void bb_rmsnorm_fn(int n, const float *x, const float *w, float epsilon, float *y);
@@ -503,6 +507,7 @@ typedef struct bb_kernels {
     bb_rows               rows[BB_N_CACHES];       /* of BB_TYPE_BF16 and BB_TYPE_Q8 */
     bb_attend_join_fn    *attend_join;
     bb_axpy_fn           *axpy;
+    bb_gelu_mul_fn       *gelu_mul;
     bb_mul_fn            *mul;
     bb_relu2_fn          *relu2;
     bb_silu_mul_fn       *silu_mul;

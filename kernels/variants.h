@@ -53,10 +53,10 @@ bb_prepare_fn bb_prepare_c;
 /* Calls each(name, isa) for every kernel that is a function of its own at each of the levels c, avx2
    and avx512. */
 #define BB_EACH_KERNEL(each, isa)                                                                 \
-    each(attend_join, isa) each(axpy, isa) each(mul, isa) each(relu2, isa) each(silu_mul, isa)    \
-    each(rmsnorm, isa) each(gated_rmsnorm, isa) each(softplus_clamp, isa) each(rope, isa)         \
-    each(conv1d, isa) each(selective_scan, isa) each(ssd_step, isa) each(ssd_chunk, isa)          \
-    each(ssd_cb, isa) each(read, isa)
+    each(attend_join, isa) each(axpy, isa) each(gelu_mul, isa) each(mul, isa) each(relu2, isa)    \
+    each(silu_mul, isa) each(rmsnorm, isa) each(gated_rmsnorm, isa) each(softplus_clamp, isa)     \
+    each(rope, isa) each(conv1d, isa) each(selective_scan, isa) each(ssd_step, isa)               \
+    each(ssd_chunk, isa) each(ssd_cb, isa) each(read, isa)
 
 /* What exists at each of these levels. */
 #define BB_DECLARE(name, isa) bb_##name##_fn bb_##name##_##isa;

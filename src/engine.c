@@ -67,6 +67,8 @@ static void carve(bamba_engine *e, bb_arena *a)
     p->room     = bb_product_room_take(a, k, n_batch, g->widest, n_threads);
     p->x        = bb_take(a, T * D, sizeof(float));
     p->embedded = bb_graph_reads_embedding(g, g->first) ? bb_take(a, T * D, sizeof(float)) : NULL;
+    for (int i = 0; i < 2; i++)
+        p->side[i] = bb_graph_has_side(g) ? bb_take(a, T * D, sizeof(float)) : NULL;
     p->normed   = bb_take(a, T * width, sizeof(float));
     void *rest  = bb_take(a, scratch, 1);
     /* Each thread carves it for itself, and one that is late would guard what others write to. */

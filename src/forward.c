@@ -9,8 +9,11 @@
 struct job {
     const bb_graph *g;
     const bb_batch *b;
-    const float    *norm;                 /* [width] */
+    const float    *norm;                 /* [width]; NULL: none */
+    bb_input        input;
     size_t          width;                /* of the rows to be normed: D, or 2D */
+    int             side;                 /* which of the pass's two buffers holds the side stream */
+    const float    *written;              /* [T, D] by the last block: what a search looks at */
     int             n_blocks;             /* that have been run, while searching */
     const int      *wanted;               /* rows that the head reads */
 };
@@ -39,20 +42,36 @@ static void embed(const bb_exec *e, const struct job *j)
 
 /* -------------------------------------------------------------- blocks ------------------- */
 
-/* Row t of what a block's mixers read: the norm of the stream, or of the stream beside the token's
-   embedding. */
+/* Row t of a block's input before its norm; in `to` if it must be made. */
+static const float *input_row(const bb_exec *e, const struct job *j, int t, float *to)
+{
+    const size_t D = (size_t)j->g->d_model;
+    const size_t at = (size_t)t * D;
+    const float *x = e->pass->x + at;
+
+    switch (j->input) {
+    case BB_INPUT_BESIDE_EMBEDDING:
+        memcpy(to, x, D * sizeof *to);
+        memcpy(to + D, e->pass->embedded + at, D * sizeof *to);
+        return to;
+    case BB_INPUT_SIDE: return e->pass->side[j->side] + at;
+    case BB_INPUT_JOINED:
+        memcpy(to, x, D * sizeof *to);
+        e->pass->k->axpy((int)D, 1.0f, e->pass->side[j->side] + at, to);
+        return to;
+    case BB_INPUT_STREAM: break;
+    }
+    return x;
+}
+
+/* Row t of what a block's mixers read: its input, normed if the block has a norm. */
 static void make_norm(const bb_exec *e, const void *p, int t, float *to)
 {
     const struct job *j = p;
-    const size_t      D = (size_t)j->g->d_model;
-    const float      *row = e->pass->x + (size_t)t * D;
+    const float      *row = input_row(e, j, t, to);
 
-    if (j->width > D) {
-        memcpy(to, row, D * sizeof *to);
-        memcpy(to + D, e->pass->embedded + (size_t)t * D, D * sizeof *to);
-        row = to;
-    }
-    e->pass->k->rmsnorm((int)j->width, row, j->norm, j->g->epsilon, to);
+    if (j->norm) e->pass->k->rmsnorm((int)j->width, row, j->norm, j->g->epsilon, to);
+    else if (row != to) memcpy(to, row, j->width * sizeof *to);
 }
 
 /* For a block of several mixers, into memory: the first of them changes the stream. */
@@ -68,6 +87,7 @@ static bb_source norm(const bb_exec *e, const bb_block *k, struct job *j)
     const size_t D = (size_t)j->g->d_model;
 
     j->norm = k->norm;
+    j->input = k->input;
     j->width = k->input == BB_INPUT_BESIDE_EMBEDDING ? 2 * D : D;
     bb_source h = bb_source_of(e, e->pass->normed, j->width, (int)j->width);
     if (k->n_uses > 1) {
@@ -82,16 +102,23 @@ static bb_source norm(const bb_exec *e, const bb_block *k, struct job *j)
     return h;
 }
 
+/* The side stream is written to the buffer that it does not stand in: some mixers write while they
+   read. */
 static void run_block(const bb_exec *e, const bb_block *k, struct job *j)
 {
     const size_t D = (size_t)j->g->d_model;
-    bb_call      c = { .in = norm(e, k, j), .out = { .y = e->pass->x, .ld = D, .add = true } };
+    float       *to = k->to_side ? e->pass->side[!j->side] : e->pass->x;
+    bb_call      c = { .in = norm(e, k, j), .out = { .y = to, .ld = D } };
 
     for (int i = 0; i < k->n_uses; i++) {
+        c.out.add = !k->to_side || i > 0;
         c.out.alpha = k->use[i].alpha;
         c.slot = k->use[i].slot;
+        c.nth = k->use[i].nth;
         k->use[i].mixer->kind->forward(k->use[i].mixer, e, &c);
     }
+    if (k->to_side) j->side = !j->side;
+    j->written = to;
 }
 
 /* Thread 0 asks; the others leave when they see what it heard, and until then do work that nobody
@@ -123,8 +150,8 @@ static void run_search(const bb_exec *e, const void *p, int tile)
     const size_t      D = (size_t)j->g->d_model;
     bb_search        *s = j->b->search;
 
-    (void)tile;
-    if (!bb_is_finite(D, e->pass->x + (size_t)s->row * D)) atomic_store(&s->found, j->n_blocks);
+    (void)e, (void)tile;
+    if (!bb_is_finite(D, j->written + (size_t)s->row * D)) atomic_store(&s->found, j->n_blocks);
 }
 
 /* A stage of its own: all threads hear the same. */
@@ -161,6 +188,7 @@ static void head(const bb_exec *e, struct job *j)
     const size_t    V = (size_t)g->n_vocab;
 
     j->norm = g->norm;
+    j->input = BB_INPUT_STREAM;
     j->width = (size_t)g->d_model;
     for (int i = 0, n; i < b->n_wanted; i += n) {
         const bb_linear *l = head_of(e, j, b->wanted[i]);
@@ -178,7 +206,7 @@ static void head(const bb_exec *e, struct job *j)
 
 void bb_forward(const bb_graph *g, const bb_exec *e, const bb_batch *b)
 {
-    struct job j = { .g = g, .b = b };
+    struct job j = { .g = g, .b = b, .written = e->pass->x };
 
     if (bb_graph_has_embed(g)) embed(e, &j);                        /* x = embedding(token) */
     if (search(e, &j, 0)) return;

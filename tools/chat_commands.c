@@ -160,8 +160,7 @@ static const struct chat_command {
     { "save", "FILE", run_save, "write the conversation, as JSON" },
     { "load", "FILE", run_load, "go on with a conversation that was written" },
     { "stats", NULL, run_stats, "show tokens, tokens a second, how tokens are chosen" },
-    { "set", "NAME=VALUE", run_set, "change how tokens are chosen: temp=0.7, top-k=40, seed=1; "
-                                    "n=100: at most 100 tokens" },
+    { "set", "NAME=VALUE", run_set, "change how tokens are chosen: temp=0.7, seed=1, or n=100" },
     { "multi", NULL, run_multi, "write a turn of several lines; /end ends it" },
 };
 
@@ -171,11 +170,12 @@ static int run_help(dialogue *d, char *value)
     (void)value;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         char words[40];
-        snprintf(words, sizeof words, "/%s %s", table[i].name, table[i].value ? table[i].value : "");
+        const char *value_name = table[i].value ? table[i].value : "";
+        snprintf(words, sizeof words, "/%s %s", table[i].name, value_name);
         fprintf(stderr, "  %-16s %s\n", words, table[i].help);
     }
-    fputs("A backslash at the end of a line lets the turn go on in the next one; // stands for / at "
-          "its beginning.\n", stderr);
+    fputs("A backslash at the end of a line lets the turn go on in the next one.\n"
+          "A turn that begins with // begins with one slash.\n", stderr);
     return EXIT_SUCCESS;
 }
 

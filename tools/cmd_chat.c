@@ -52,7 +52,8 @@ static int answer(dialogue *d, const text_buffer *list)
     bamba_prompt_free(p);
     if (code == EXIT_SUCCESS) code = messages_add_list(&d->talk.messages, list->bytes, list->n);
     if (code == EXIT_SUCCESS) code = dialogue_answer(d);
-    if ((code == EXIT_SUCCESS || code == EXIT_INTERRUPTED) && !args_quiet()) dialogue_print_times(d);
+    if ((code == EXIT_SUCCESS || code == EXIT_INTERRUPTED) && !args_quiet())
+        dialogue_print_times(d);
     return code;
 }
 
@@ -61,8 +62,9 @@ static int talk(const command *self, const flags *f, setup *s, chat_format *form
 {
     sampling choice = SAMPLING;
     text_buffer system = { 0 };
-    dialogue d = { .setup = s, .format = format, .sampling = &choice, .seeded = f->sampling.seed >= 0,
-                   .colour = choose_colour(f), .perf = f->perf || args_verbose() };
+    dialogue d = { .setup = s, .format = format, .sampling = &choice,
+                   .seeded = f->sampling.seed >= 0, .colour = choose_colour(f),
+                   .perf = f->perf || args_verbose() };
 
     s->goes_back = !f->messages;
     int code = setup_open_tokenizer(s, &f->setup);
@@ -97,7 +99,8 @@ static int run_chat(const command *self, const flags *f, setup *s)
     if (f->render && !f->messages) return args_wrong(self, "--render: expected --messages FILE");
     if (f->chat.no_prompt && !f->messages)
         return args_wrong(self, "--no-generation-prompt: expected --messages FILE");
-    if (f->system && f->no_system) return args_wrong(self, "either --system or --no-system, not both");
+    if (f->system && f->no_system)
+        return args_wrong(self, "either --system or --no-system, not both");
     if ((f->system || f->no_system) && f->messages)
         return args_wrong(self, "either --messages or --system and --no-system, not both");
     console_catch_interrupt();
@@ -129,9 +132,10 @@ int cmd_chat(const command *self, int argc, char **argv)
         TEXT_ESCAPE_ROW(&f.escapes),
         CHAT_FORMAT_ROWS(&f.chat),
         ARG_HEAD("One conversation"),
-        ARG_TEXT_ROW("--messages", "FILE", &f.messages, "the conversation, to be answered once: JSON, "
-                     "a list of objects with role and content"),
-        ARG_FLAG_ROW("--no-generation-prompt", &f.chat.no_prompt, "do not begin the model's answer"),
+        ARG_TEXT_ROW("--messages", "FILE", &f.messages, "the conversation, to be answered once: "
+                     "JSON, a list of objects with role and content"),
+        ARG_FLAG_ROW("--no-generation-prompt", &f.chat.no_prompt,
+                     "do not begin the model's answer"),
         ARG_FLAG_ROW("--render", &f.render, "print the prompt's exact bytes and end"),
         SAMPLING_ROWS(&f.sampling),
         ARG_HEAD("Output"),

@@ -126,10 +126,11 @@ static int render_prompt(run *r)
     text_buffer list = { 0 };
     bamba_prompt *p = NULL;
 
-    int code = chat_format_open(&chat, r->self, &(const chat_flags){ NULL }, &r->setup,
+    int code = chat_format_open(&chat, r->self, &(const chat_flags){ .tools = NULL }, &r->setup,
                                 &r->flags->setup);
     if (code == EXIT_SUCCESS)
-        code = messages_add(&turn, MESSAGE_USER, r->prompt.bytes ? r->prompt.bytes : "", r->prompt.n);
+        code = messages_add(&turn, MESSAGE_USER, r->prompt.bytes ? r->prompt.bytes : "",
+                            r->prompt.n);
     if (code == EXIT_SUCCESS) code = messages_write(&turn, &list);
     if (code == EXIT_SUCCESS) code = chat_format_render(&chat, list.bytes, list.n, &p);
     if (code == EXIT_SUCCESS)
@@ -442,7 +443,8 @@ static int run_prompt(run *r)
     const double start = console_now_ms();
 
     int code = feed_prompt(r, &logits);
-    if (f->show_prompt && !f->chat && !f->json && (code == EXIT_SUCCESS || code == EXIT_INTERRUPTED)) {
+    if (f->show_prompt && !f->chat && !f->json &&
+        (code == EXIT_SUCCESS || code == EXIT_INTERRUPTED)) {
         fwrite(r->prompt.bytes, 1, r->prompt.n, stdout);
         if (console_flush() != EXIT_SUCCESS) return EXIT_FAILURE;
     }
@@ -505,9 +507,9 @@ int cmd_generate(const command *self, int argc, char **argv)
                      .usual = "standard input", .more = "One newline at the end is not part of "
                      "the prompt. Text must be UTF-8."),
         TEXT_ESCAPE_ROW(&f.escapes),
-        ARG_FLAG_ROW("--chat", &f.chat, "the prompt is one turn of a user, in the form of the model's "
-                     "chat template", .more = "Only the answer is printed. bamba chat goes on with "
-                     "the conversation."),
+        ARG_FLAG_ROW("--chat", &f.chat, "the prompt is one turn of a user, in the form of the "
+                     "model's chat template", .more = "Only the answer is printed. bamba chat "
+                     "goes on with the conversation."),
         ARG_INT_ROW("-n, --predict, --n-predict", "N", &f.n_predict, -2, INT_MAX,
                     "most tokens to generate; -1: until an end token or the context is full",
                     .usual = "max_new_tokens of generation_config.json, or -1"),

@@ -123,7 +123,7 @@ bool console_wait_input(int fd)
     sigprocmask(SIG_BLOCK, &interrupt, &before);
     while (!interrupted && (ready = ppoll(&wait, 1, NULL, &before)) < 0 && errno == EINTR) continue;
     const int problem = errno;
-    sigprocmask(SIG_SETMASK, &before, NULL);          /* one that came with the input is noted here */
+    sigprocmask(SIG_SETMASK, &before, NULL);          /* notes one that came with the input */
     errno = interrupted ? EINTR : problem;
     return ready > 0 && !interrupted;
 }

@@ -29,7 +29,8 @@ typedef struct dialogue {
     bamba_sampler   *sampler;             /* freed by the caller                             */
     const char      *system;              /* NULL: the template's own; empty: an empty one   */
     int              n_predict;           /* most tokens of an answer, negative: any number  */
-    bool             seeded;              /* the user chose the seed: each answer is drawn with it */
+    bool             seeded;              /* the user chose the seed: each answer is drawn
+                                             with it                                         */
     bool             colour;
     bool             perf;                /* say the times of each answer                    */
 

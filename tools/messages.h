@@ -9,7 +9,9 @@
 
 #include "text.h"
 
-typedef enum message_role { MESSAGE_OTHER, MESSAGE_SYSTEM, MESSAGE_USER, MESSAGE_ASSISTANT } message_role;
+typedef enum message_role {
+    MESSAGE_OTHER, MESSAGE_SYSTEM, MESSAGE_USER, MESSAGE_ASSISTANT
+} message_role;
 
 typedef struct message {
     char        *json;                    /* [n] an object */

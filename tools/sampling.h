@@ -104,8 +104,8 @@ typedef struct sampling {
 int sampling_resolve(sampling *out, const command *self, const sampling_flags *f, const setup *s,
                      bool escapes);
 
-/* Change one option, "temp" to "0.7"; names are those of the flags. False: there is no such option, or
-   the value is no number. Whether it is in range says sampling_create. */
+/* Change one option, "temp" to "0.7"; names are those of the flags. False: there is no such option,
+   or the value is no number. Whether it is in range says sampling_create. */
 bool sampling_set(sampling *c, const char *name, const char *value);
 
 /* A sampler that chooses no id without a token. */

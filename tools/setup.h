@@ -91,8 +91,8 @@ typedef struct setup {
     adapters          adapter;
 } setup;
 
-#define SETUP { NULL, "", NULL, BAMBA_MODEL_INFO, NULL, NULL, NULL, { NULL, 0 }, 0, false, 0,  \
-                { NULL, 0 } }
+#define SETUP                                                                                  \
+    { NULL, "", NULL, BAMBA_MODEL_INFO, NULL, NULL, NULL, { NULL, 0 }, 0, false, 0, { NULL, 0 } }
 
 /* The types that words of setup_kv_types and setup_state_types stand for. */
 bamba_type setup_kv_type(int word);

@@ -25,6 +25,12 @@ void bb_silu_mul_c(int n, const float *gate, const float *up, float *y)
     for (int i = 0; i < n; i++) y[i] = silu(gate[i]) * up[i];
 }
 
+void bb_gelu_mul_c(int n, const float *gate, const float *up, float *y)
+{
+    for (int i = 0; i < n; i++)
+        y[i] = gate[i] * (0.5f + 0.5f * erff(gate[i] * 0x1.6a09e6p-1f)) * up[i];
+}
+
 static float softplus(float v)
 {
     return v > 20.0f ? v : log1pf(expf(v));

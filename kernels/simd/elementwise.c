@@ -14,10 +14,35 @@ BB_INLINE vf relu2(vf x, vf same, const vf *zero)
 
 BB_INLINE vf silu_mul(vf gate, vf up, const vf *c) { return (void)c, vf_mul(vf_silu(gate), up); }
 
+/*
+ * v · Φ(v): with x = |v| / √2 and t = 1 / (1 + p·x), 1 - erf(x) = t · q(t) · exp(-x²), q of degree 4;
+ * the error is at most 1.5e-7. Abramowitz & Stegun 1964, 7.1.26.
+ */
+BB_INLINE vf gelu_mul(vf v, vf up, const vf *c)
+{
+    const vf zero = vf_zero(), one = vf_set1(1.0f);
+    const vf x = vf_mul(vf_max(v, vf_sub(zero, v)), vf_set1(0x1.6a09e6p-1f));
+    const vf t = vf_div(one, vf_fma(vf_set1(0.3275911f), x, one));
+    vf       q = vf_set1(0.5f * 1.061405429f);
+
+    (void)c;
+    q = vf_fma(q, t, vf_set1(0.5f * -1.453152027f));
+    q = vf_fma(q, t, vf_set1(0.5f * 1.421413741f));
+    q = vf_fma(q, t, vf_set1(0.5f * -0.284496736f));
+    q = vf_fma(q, t, vf_set1(0.5f * 0.254829592f));
+    const vf tail = vf_mul(vf_mul(t, q), vf_exp(vf_fnma(x, x, zero)));
+    return vf_mul(vf_mul(v, vf_choose(vf_less(v, zero), tail, vf_sub(one, tail))), up);
+}
+
 void BB_ISA(bb_axpy)(int n, float alpha, const float *x, float *y)
 {
     const vf a = vf_set1(alpha);
     vf_map(n, axpy, &a, x, y, y);
+}
+
+void BB_ISA(bb_gelu_mul)(int n, const float *gate, const float *up, float *y)
+{
+    vf_map(n, gelu_mul, NULL, gate, up, y);
 }
 
 void BB_ISA(bb_mul)(int n, const float *x, float *y) { vf_map(n, mul, NULL, x, y, y); }

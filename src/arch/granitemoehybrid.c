@@ -43,7 +43,7 @@ static void read(const bb_json *c, bb_facts *f)
         .gate_up = "input_linear.weight", .down = "output_linear",
     };
     read_experts(c, f);
-    bb_key_layer_kinds(c, f->n_layers, f->is_attention);
+    bb_key_layer_kinds(c, f->n_layers, "attention", f->is_attention);
     for (int l = 0; l < f->n_layers; l++) n_attention += f->is_attention[l];
     if (n_attention < f->n_layers) bb_key_mamba2(c, 0, f);
     known.no_rope = strcmp(bb_json_text_or(c, "position_embedding_type", ""), "rope") != 0;

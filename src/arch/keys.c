@@ -421,31 +421,45 @@ void bb_key_mark(const bb_json *config, const char *key, int n, bool *marked)
     }
 }
 
-void bb_key_layer_kinds(const bb_json *config, int n, bool *is_attention)
+/* "mamba" and "attention" have other names in files of transformers 5. */
+static bool is_kind(const char *name, const char *kind)
 {
-    static const struct { const char *name; bool is_attention; } known[] = {
-        { "mamba", false }, { "linear_attention", false }, { "attention", true },
-        { "full_attention", true },
-    };
+    return strcmp(name, kind) == 0
+        || (strcmp(kind, "mamba") == 0 && strcmp(name, "linear_attention") == 0)
+        || (strcmp(kind, "attention") == 0 && strcmp(name, "full_attention") == 0);
+}
+
+bool bb_key_layer_kinds(const bb_json *config, int n, const char *kind, bool *is_marked)
+{
     const char   *key = bb_json_has(config, "layer_types") ? "layer_types" : "layers_block_type";
     const bb_json list = bb_json_get(config, key);
     const size_t  count = bb_json_length(&list);
 
-    if (!list.node) return;
-    if (!bb_json_is_array(&list) || count != (size_t)n) {
+    if (!list.node) return false;
+    if (!bb_json_is_array(&list) || count != (size_t)n)
         bb_json_fail(&list, BAMBA_ERR_FORMAT, "expected a list of num_hidden_layers = %d names, "
                      "found %zu", n, count);
-        return;
-    }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && count == (size_t)n; i++) {
         const bb_json element = bb_json_at(&list, i);
         const char   *name = bb_json_value_text(&element, NULL);
-        size_t        k = 0;
-        while (k < 4 && name && strcmp(name, known[k].name) != 0) k++;
-        if (name && k < 4) is_attention[i] = known[k].is_attention;
-        else bb_json_fail(&element, BAMBA_ERR_UNSUPPORTED,
-                          "expected 'mamba' or 'attention', found '%.40s'", name ? name : "");
+        if (!name) name = "";
+        is_marked[i] = is_kind(name, kind);
+        if (!is_marked[i] && !is_kind(name, "mamba"))
+            bb_json_fail(&element, BAMBA_ERR_UNSUPPORTED, "expected 'mamba' or '%s', found '%.40s'",
+                         kind, name);
     }
+    return true;
+}
+
+bb_activation bb_key_gated_activation(const bb_json *config, const char *key, bb_activation fallback)
+{
+    const char *fallback_name = fallback == BB_ACT_GELU_GATED ? "gelu" : "silu";
+    const char *name = bb_json_text_or(config, key, fallback_name);
+
+    if (strcmp(name, "silu") != 0 && strcmp(name, "gelu") != 0)
+        bb_json_fail_key(config, key, BAMBA_ERR_UNSUPPORTED, "expected 'silu' or 'gelu', found '%.60s'",
+                         name);
+    return strcmp(name, "gelu") == 0 ? BB_ACT_GELU_GATED : BB_ACT_SILU_GATED;
 }
 
 void bb_key_expect(const bb_json *config, const char *key, const char *expected)

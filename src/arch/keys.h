@@ -30,8 +30,9 @@ void bb_key_attention(const bb_json *config, const bb_key_defaults *known, bb_fa
    mamba_d_ssm is missing; 0: the family has no such key, they are mamba_expand * hidden_size. */
 void bb_key_mamba2(const bb_json *config, int d_ssm, bb_facts *f);
 
-/* Mark the attention layers of n in layer_types, or layers_block_type; absent: all are Mamba. */
-void bb_key_layer_kinds(const bb_json *config, int n, bool *is_attention);
+/* Mark the layers of n that layer_types, or layers_block_type, calls `kind` ("attention", also by its new
+   name, or "hybrid"); the others are Mamba. Absent: false, and none is marked. */
+bool bb_key_layer_kinds(const bb_json *config, int n, const char *kind, bool *is_marked);
 
 /* A constant factor: finite and not 0; absent or null: 1. */
 double bb_key_multiplier(const bb_json *config, const char *key);
@@ -61,6 +62,9 @@ bb_rope_keys bb_key_rope(const bb_json *config, double partial_fallback);
 /* Set marked[v] for each v in a list of integers; an absent list has none. Elements outside
    [0, n) are errors. */
 void bb_key_mark(const bb_json *config, const char *key, int n, bool *marked);
+
+/* The activation of a gated MLP: "silu" or "gelu", the exact one; absent or null: fallback. */
+bb_activation bb_key_gated_activation(const bb_json *config, const char *key, bb_activation fallback);
 
 /* Refuse a text key, or a boolean one, that is there and is not `expected`. */
 void bb_key_expect(const bb_json *config, const char *key, const char *expected);

@@ -15,6 +15,7 @@ extern const bb_arch bb_arch_llama;
 extern const bb_arch bb_arch_mamba;
 extern const bb_arch bb_arch_mamba2;
 extern const bb_arch bb_arch_mistral;
+extern const bb_arch bb_arch_zamba;
 
 static const bb_arch *const known[] = {
     &bb_arch_bamba,
@@ -26,6 +27,7 @@ static const bb_arch *const known[] = {
     &bb_arch_mamba,
     &bb_arch_mamba2,
     &bb_arch_mistral,
+    &bb_arch_zamba,
 };
 
 enum { N_KNOWN = sizeof known / sizeof known[0] };

@@ -505,6 +505,11 @@ void bb_bind_map(bb_binder *b, const float *values, int n, float (*map)(float))
 
 /* -------------------------------------------------------------- the walk ----------------- */
 
+static bool begins(const char *name, const char *prefix, size_t n)
+{
+    return n > 0 && strncmp(name, prefix, n) == 0;
+}
+
 /* Settle what the checkpoint calls the embedding. Of a tied pair it may hold either matrix; if it
    holds two that differ, they are not tied, as in transformers. */
 static void settle_names(bb_binder *b)
@@ -530,14 +535,35 @@ static void settle_names(bb_binder *b)
     }
 }
 
+/* The block before number i that has bound the norm of both; NULL: none. A norm with the prefix of the
+   block's own layer is its own. */
+static const bb_block *find_norm(const bb_binder *b, size_t i)
+{
+    const bb_block *k = &b->g->block[i];
+
+    if (b->skip || begins(k->norm_name, k->prefix, strlen(k->prefix))) return NULL;
+    for (size_t j = b->g->first; j < i; j++)
+        if (strcmp(b->g->block[j].norm_name, k->norm_name) == 0) return &b->g->block[j];
+    return NULL;
+}
+
+static void bind_norm(bb_binder *b, size_t i)
+{
+    bb_block       *k = &b->g->block[i];
+    const bb_block *other = find_norm(b, i);
+    const int       width = b->g->d_model * (k->input == BB_INPUT_BESIDE_EMBEDDING ? 2 : 1);
+
+    b->prefix = "";
+    if (other) k->norm = other->norm;
+    else if (k->norm_name[0]) bb_bind_vector(b, &k->norm, k->norm_name, width, BB_RANGE_SCALE);
+}
+
 static void bind_block(bb_binder *b, size_t i)
 {
     bb_block *k = &b->g->block[i];
-    const int width = k->input == BB_INPUT_BESIDE_EMBEDDING ? 2 * b->g->d_model : b->g->d_model;
 
     b->skip = i < b->g->first || i >= b->g->end;
-    b->prefix = "";
-    bb_bind_vector(b, &k->norm, k->norm_name, width, BB_RANGE_SCALE);
+    bind_norm(b, i);
     for (int j = 0; j < k->n_uses; j++) {
         bb_mixer *m = k->use[j].mixer;
         if (m->bound_in == b->pass) continue;         /* another block uses it too */
@@ -587,11 +613,6 @@ static bool may_be_left_over(const bb_graph *g, const char *name)
         if (n >= m && strcmp(name + n - m, *end) == 0) return true;
     }
     return false;
-}
-
-static bool begins(const char *name, const char *prefix, size_t n)
-{
-    return n > 0 && strncmp(name, prefix, n) == 0;
 }
 
 /* Bytes of the prefix of the module that a tensor belongs to. */

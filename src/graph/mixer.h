@@ -29,6 +29,7 @@ typedef struct bb_call {
     bb_source in;
     bb_sink   out;
     int       slot;                       /* -1: the kind remembers nothing */
+    int       nth;                        /* of the mixer's uses, from 0: it may have weights of each */
 } bb_call;
 
 /* Verbs may be NULL where the comment says what that means. */
@@ -78,26 +79,32 @@ typedef struct bb_mixer {
     char                 prefix[BB_MAX_NAME];         /* "model.layers.3.mamba." */
     int                  op[BB_MIXER_OPS];            /* numbers of its operations in the graph */
     int                  bound_in;                    /* bind.c: the last pass that bound it; 0 */
+    int                  n_uses;                      /* so far, while planning; then all */
 } bb_mixer;
 
 typedef struct bb_use {                   /* a mixer in its place in a block */
     bb_mixer *mixer;                      /* the graph's: several uses may share one */
     int       slot;                       /* what this use remembers; -1: nothing */
+    int       nth;                        /* of the mixer's uses */
     float     alpha;                      /* factor of its output */
 } bb_use;
 
 enum { BB_MAX_USES = 2 };
 
+/* Beside the residual stream there is a side stream, which blocks of one layer pass on to each other. */
 typedef enum bb_input {
     BB_INPUT_STREAM,                      /* [T, D] */
-    BB_INPUT_BESIDE_EMBEDDING             /* [T, 2D]: the stream, then the token's embedding */
+    BB_INPUT_BESIDE_EMBEDDING,            /* [T, 2D]: the stream, then the token's embedding */
+    BB_INPUT_SIDE,                        /* [T, D]: the side stream */
+    BB_INPUT_JOINED                       /* [T, D]: the sum of the two streams */
 } bb_input;
 
 typedef struct bb_block {                 /* x += Σ alpha · mixer(norm(input)) */
     char         prefix[BB_MAX_NAME];     /* of its layer; "" */
-    char         norm_name[BB_MAX_NAME];
-    const float *norm;                    /* [D or 2D] */
+    char         norm_name[BB_MAX_NAME];  /* "": there is no norm */
+    const float *norm;                    /* [D or 2D]; NULL: none */
     bb_input     input;
+    bool         to_side;                 /* the sum becomes the side stream, and x stays */
     int          layer;                   /* that it belongs to */
     int          n_uses;
     bb_use       use[BB_MAX_USES];

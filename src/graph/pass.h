@@ -79,6 +79,7 @@ typedef struct bb_pass {
     int                     n_segments;
     float                  *x;            /* [T, D] residual stream */
     float                  *embedded;     /* [T, D] embeddings; NULL if no block reads them */
+    float                  *side[2];      /* [T, D] side stream, in turns; NULL if no block writes it */
     float                  *normed;       /* [T, 2D] norm of the input of a block of several mixers */
     bb_arena                scratch;      /* every mixer carves it from the start, on a copy */
     struct bb_product_room *room;

@@ -115,12 +115,34 @@ void bb_plan_block(bb_plan *p, const char *norm)
     *b = (bb_block){ .layer = p->layer };
     g->end = g->n_blocks;
     join(p, b->prefix, p->prefix, "");
-    join(p, b->norm_name, p->prefix, norm);
+    if (norm) join(p, b->norm_name, p->prefix, norm);
 }
 
 void bb_plan_input(bb_plan *p, bb_input input)
 {
-    if (p->g->n_blocks > 0) p->g->block[p->g->n_blocks - 1].input = input;
+    const bool is_sided = input == BB_INPUT_SIDE || input == BB_INPUT_JOINED;
+    bb_graph  *g = p->g;
+
+    if (g->n_blocks == 0) return;
+    g->block[g->n_blocks - 1].input = input;
+    for (size_t i = g->n_blocks - 1; is_sided && i-- > 0 && g->block[i].layer == p->layer;)
+        if (g->block[i].to_side) return;
+    if (is_sided)
+        bb_plan_fail(p, BAMBA_ERR_UNSUPPORTED, "plan: layer %d: expected a side stream that a block of "
+                     "this layer has written, found none", p->layer);
+}
+
+void bb_plan_to_side(bb_plan *p)
+{
+    if (p->g->n_blocks > 0) p->g->block[p->g->n_blocks - 1].to_side = true;
+}
+
+void bb_plan_norm_of(bb_plan *p, size_t block)
+{
+    bb_graph *g = p->g;
+
+    if (block + 1 < g->n_blocks)
+        memcpy(g->block[g->n_blocks - 1].norm_name, g->block[block].norm_name, BB_MAX_NAME);
 }
 
 bb_mixer *bb_plan_mixer(bb_plan *p, const bb_mixer_kind *kind, size_t bytes, const char *prefix)
@@ -153,7 +175,7 @@ void bb_plan_use(bb_plan *p, bb_mixer *m, double alpha)
         return;
     }
     bb_use *u = &b->use[b->n_uses];
-    *u = (bb_use){ .mixer = m, .slot = -1, .alpha = (float)alpha };
+    *u = (bb_use){ .mixer = m, .slot = -1, .nth = m->n_uses++, .alpha = (float)alpha };
     if (m->kind->state_bytes || m->kind->page_bytes) {
         if (!grow(p, &g->slot, &g->cap_slots, g->n_slots, sizeof m)) return;
         u->slot = (int)g->n_slots;
@@ -183,12 +205,14 @@ void bb_graph_free(bb_graph *g)
     bb_release(&a, g);
 }
 
-static void print_use(const bb_use *u, bb_printer *p)
+static void print_use(const bb_block *b, const bb_use *u, bb_printer *p)
 {
+    static const char *const input[] = { "", ", beside the embedding", ", of the side", ", joined" };
+
     bb_print(p, "%-8s %s ", u->mixer->kind->name, u->mixer->prefix);
     u->mixer->kind->print(u->mixer, p);
     if (u->alpha != 1.0f) bb_print(p, ", times %g", (double)u->alpha);
-    bb_print(p, "\n");
+    bb_print(p, "%s%s\n", input[b->input], b->to_side ? ", to the side" : "");
 }
 
 void bb_graph_print(const bb_graph *g, bb_printer *p)
@@ -196,7 +220,7 @@ void bb_graph_print(const bb_graph *g, bb_printer *p)
     if (bb_graph_has_embed(g))
         bb_print(p, "embed    %s [%d, %d]\n", g->embed_name, g->n_rows, g->d_model);
     for (size_t i = g->first; i < g->end; i++)
-        for (int j = 0; j < g->block[i].n_uses; j++) print_use(&g->block[i].use[j], p);
+        for (int j = 0; j < g->block[i].n_uses; j++) print_use(&g->block[i], &g->block[i].use[j], p);
     if (bb_graph_has_head(g))
         bb_print(p, "head     %s [%d, %d]%s\n", g->head_name[0] ? g->head_name : g->embed_name,
                  g->n_vocab, g->d_model, g->head_name[0] ? "" : ", tied");
@@ -221,6 +245,13 @@ bool bb_graph_reads_embedding(const bb_graph *g, size_t from)
 {
     for (size_t i = from; i < g->n_blocks; i++)
         if (g->block[i].input == BB_INPUT_BESIDE_EMBEDDING) return true;
+    return false;
+}
+
+bool bb_graph_has_side(const bb_graph *g)
+{
+    for (size_t i = g->first; i < g->end; i++)
+        if (g->block[i].to_side) return true;
     return false;
 }
 

@@ -95,10 +95,13 @@ void bb_plan_tied_head(bb_plan *p, const char *name);
 void bb_plan_leftovers(bb_plan *p, const char *const *endings);
 /* Prefix of everything that follows, until changed. format has one %d, the layer. */
 void bb_plan_layer(bb_plan *p, const char *format, int layer);
-/* Open the next block, whose input, the stream, is normed by prefix + norm. */
+/* Open the next block, whose input, the stream, is normed by prefix + norm (NULL: not normed). */
 void bb_plan_block(bb_plan *p, const char *norm);
-/* Another input for the block that is open. */
+/* For the block that is open: another input; the side stream as its output; and the norm of block
+   number `block`, its first being 0. */
 void bb_plan_input(bb_plan *p, bb_input input);
+void bb_plan_to_side(bb_plan *p);
+void bb_plan_norm_of(bb_plan *p, size_t block);
 /* A mixer for the graph: zeroed memory of `bytes` that begins with a bb_mixer. NULL on failure,
    which is remembered. No block uses it yet. */
 bb_mixer *bb_plan_mixer(bb_plan *p, const bb_mixer_kind *kind, size_t bytes, const char *prefix);
@@ -122,6 +125,8 @@ static inline bool bb_graph_has_head(const bb_graph *g)  { return g->end == g->n
 
 /* Whether block number `from` or one behind it reads the embeddings beside the stream. */
 bool      bb_graph_reads_embedding(const bb_graph *g, size_t from);
+/* Whether a block that this model runs has the side stream as its output. */
+bool      bb_graph_has_side(const bb_graph *g);
 /* Widest input of the blocks this model runs, in columns: D, or 2D. */
 int       bb_graph_input_width(const bb_graph *g);
 

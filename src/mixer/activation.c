@@ -7,6 +7,12 @@ static void silu_gated(const bb_kernels *k, int n, const float *gate, const floa
     k->silu_mul(n, gate, up, out);
 }
 
+/* gelu(gate) · up */
+static void gelu_gated(const bb_kernels *k, int n, const float *gate, const float *up, float *out)
+{
+    k->gelu_mul(n, gate, up, out);
+}
+
 /* relu(up)² */
 static void relu2(const bb_kernels *k, int n, const float *up, const float *none, float *out)
 {
@@ -18,4 +24,5 @@ static void relu2(const bb_kernels *k, int n, const float *up, const float *none
 const bb_activation_row bb_activations[BB_N_ACTIVATIONS] = {
     [BB_ACT_SILU_GATED] = { "", true, 5, silu_gated },
     [BB_ACT_RELU2]      = { ", relu2", false, 2, relu2 },
+    [BB_ACT_GELU_GATED] = { ", gelu", true, 16, gelu_gated },
 };

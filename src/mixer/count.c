@@ -38,7 +38,7 @@ void bb_count_pass(const bb_graph *g, const bb_work *w, bb_count *c)
         bb_count_add(&c[BB_OP_EMBED], w->T * g->embed.format->bytes(1, g->d_model), 0);
     for (size_t i = g->first; i < g->end; i++) {
         const bb_block *b = &g->block[i];
-        count_norm(b->input == BB_INPUT_BESIDE_EMBEDDING ? 2 * D : D, w->T, c);
+        if (b->norm_name[0]) count_norm(b->input == BB_INPUT_BESIDE_EMBEDDING ? 2 * D : D, w->T, c);
         for (int j = 0; j < b->n_uses; j++) {
             const bb_mixer *m = b->use[j].mixer;
             if (m->kind->count) m->kind->count(m, w, c);

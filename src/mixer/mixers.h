@@ -81,9 +81,11 @@ typedef struct bb_attention_dims {
 
 bb_mixer *bb_plan_attention(bb_plan *p, const char *prefix, const bb_attention_dims *dims);
 
-/* down(silu(gate(x)) · up(x)), or, without a gate, down(relu(up(x))²).
+/* down(silu(gate(x)) · up(x)), or with gelu, the exact one, or, without a gate, down(relu(up(x))²).
    Tensors: gate_proj, up_proj, down_proj; or as the dims name them. */
-typedef enum bb_activation { BB_ACT_SILU_GATED, BB_ACT_RELU2, BB_N_ACTIVATIONS } bb_activation;
+typedef enum bb_activation {
+    BB_ACT_SILU_GATED, BB_ACT_RELU2, BB_ACT_GELU_GATED, BB_N_ACTIVATIONS
+} bb_activation;
 
 typedef struct bb_mlp_dims {
     int           d_model, d_ff;
@@ -98,6 +100,10 @@ typedef struct bb_mlp_dims {
 } bb_mlp_dims;
 
 bb_mixer *bb_plan_mlp(bb_plan *p, const char *prefix, const bb_mlp_dims *dims);
+
+/* One linear map of d_in columns to d_out, without a bias.
+   Tensors: weight. */
+bb_mixer *bb_plan_linear(bb_plan *p, const char *prefix, int d_in, int d_out);
 
 /* A mixture of experts: Σ weight · expert(x), over the experts that a router chooses for each row. An
    expert is an MLP without biases. A shared expert, which all rows use, is an MLP beside it in the

@@ -16,15 +16,15 @@ enum { N = 64 };
 static const char    prompt[] = "Once upon a time";
 static const int32_t prompt_ids[] = { 2630, 666, 259, 541 };
 static const int32_t golden[N] = {
-    12, 260, 526, 464, 308, 360, 1861, 317, 279, 450, 359, 928, 1699, 290, 260, 526,
-    464, 14, 199, 199, 2, 41, 576, 359, 1339, 290, 309, 355, 352, 260, 526, 464,
-    12, 337, 41, 576, 359, 1339, 290, 309, 14, 313, 576, 259, 464, 12, 271, 313,
-    576, 259, 464, 12, 271, 313, 576, 259, 464, 12, 271, 313, 576, 259, 464, 12,
+    12, 271, 430, 260, 907, 308, 2456, 12, 260, 907, 308, 2456, 1391, 321, 12, 271,
+    260, 907, 2807, 1391, 321, 12, 271, 260, 907, 2807, 1391, 321, 12, 271, 260, 907,
+    2807, 1391, 321, 12, 271, 260, 907, 2807, 1391, 321, 12, 271, 260, 907, 2807, 1391,
+    321, 12, 271, 260, 907, 2807, 1391, 321, 12, 271, 260, 907, 2807, 1391, 321, 12,
 };
 static const char text[] =
-    ", the old man was so angry that he could not help thinking of the old man.\n\n"
-    "\"I am not afraid of you,\" said the old man, \"I am not afraid of you. I am a man, and I am "
-    "a man, and I am a man, and I am a man,";
+    ", and when the sun was shining, the sun was shining brightly, and the sun shone brightly, and "
+    "the sun shone brightly, and the sun shone brightly, and the sun shone brightly, and the sun "
+    "shone brightly, and the sun shone brightly, and the sun shone brightly,";
 
 static int32_t best_of(const float *logits, int n, float *gap)
 {

@@ -1,5 +1,6 @@
 /* test_forward.c - networks planned by hand, against double: two mixers side by side, a mixer that
- * two blocks share, multipliers everywhere, another activation, an input beside the embedding. */
+ * two blocks share, multipliers everywhere, another activation, an input beside the embedding, and
+ * blocks that pass a side stream on. */
 #include "forward.h"
 
 #include "mixer/blas.h"
@@ -23,6 +24,7 @@ enum { D = 24, V = 40, T = 45, LAYERS = 2, MOST_SLOTS = 8 };
 static const double EMBED_SCALE = 3, LOGIT_SCALE = 0.25, EPSILON = 1e-5;
 static const double SSM_ALPHA = 0.7, ATTENTION_ALPHA = -1.3, RESIDUAL = 0.22;
 static const double SHARED_ALPHA[LAYERS] = { 1, 0.5 };
+static const double SIDE_ALPHA[3] = { 0.8, 1.5, -0.6 };
 
 static const bb_mamba2_dims    ssm = {
     .d_model = D, .n_heads = 4, .d_head = 8, .d_state = 16, .n_groups = 2, .d_conv = 4, .conv_bias = true,
@@ -35,15 +37,36 @@ static const bb_attention_dims attention = {
 static const bb_attention_dims shared = {
     .d_model = 2 * D, .n_heads = 6, .n_kv_heads = 3, .d_head = 8, .rope = { .d = 4, .theta = 500 }, .d_out = D,
 };
+static const bb_mlp_dims       gelu = { .d_model = D, .d_ff = 34, .activation = BB_ACT_GELU_GATED };
 static const bb_mlp_dims       relu2 = {
     .d_model = D, .d_ff = 50, .bias = true, .activation = BB_ACT_RELU2,
 };
 
+/* Side stream: the sum of an MLP, with a norm that both layers share, and of a linear map, of the stream;
+   then a linear map of itself, without a norm; and its sum with the stream is read by another map. */
+static void plan_side(bb_plan *p, size_t *norm)
+{
+    bb_plan_block(p, "norm4");
+    if (*norm) bb_plan_norm_of(p, *norm);
+    else *norm = p->g->n_blocks - 1;
+    bb_plan_to_side(p);
+    bb_plan_use(p, bb_plan_mlp(p, "side.", &gelu), SIDE_ALPHA[0]);
+    bb_plan_use(p, bb_plan_linear(p, "side.map.", D, D), SIDE_ALPHA[1]);
+    bb_plan_block(p, NULL);
+    bb_plan_input(p, BB_INPUT_SIDE);
+    bb_plan_to_side(p);
+    bb_plan_use(p, bb_plan_linear(p, "turn.", D, D), 1.0);
+    bb_plan_block(p, "norm5");
+    bb_plan_input(p, BB_INPUT_JOINED);
+    bb_plan_use(p, bb_plan_linear(p, "back.", D, D), SIDE_ALPHA[2]);
+}
+
 /* Each layer: Mamba-2 and attention side by side; an attention that both layers share, on the
-   stream beside the embedding; an MLP with a residual multiplier. */
+   stream beside the embedding; an MLP with a residual multiplier; the side stream. */
 static void plan(bb_plan *p)
 {
     bb_mixer *both = NULL;
+    size_t    norm = 0;
 
     bb_plan_begin(p, D, V, EPSILON);
     bb_plan_embed(p, "embed");
@@ -59,6 +82,7 @@ static void plan(bb_plan *p)
         bb_plan_use(p, both, SHARED_ALPHA[l]);
         bb_plan_block(p, "norm3");
         bb_plan_use(p, bb_plan_mlp(p, "mlp.", &relu2), RESIDUAL);
+        plan_side(p, &norm);
     }
     bb_plan_head(p, "last", "head");
 }
@@ -133,6 +157,14 @@ static store make_weights(void)
         add_matrix(&s, prefix, "mlp.down_proj.weight", D, relu2.d_ff);
         add_vector(&s, prefix, "mlp.up_proj.bias", 0, 0.3, relu2.d_ff);
         add_vector(&s, prefix, "mlp.down_proj.bias", 0, 0.3, D);
+        if (l == 0) add_vector(&s, prefix, "norm4", 1, 0.2, D);
+        add_vector(&s, prefix, "norm5", 1, 0.2, D);
+        add_matrix(&s, prefix, "side.gate_proj.weight", gelu.d_ff, D);
+        add_matrix(&s, prefix, "side.up_proj.weight", gelu.d_ff, D);
+        add_matrix(&s, prefix, "side.down_proj.weight", D, gelu.d_ff);
+        add_matrix(&s, prefix, "side.map.weight", D, D);
+        add_matrix(&s, prefix, "turn.weight", D, D);
+        add_matrix(&s, prefix, "back.weight", D, D);
         snprintf(prefix, sizeof prefix, "l.%d.ssm.", l);
         add_mamba2(&s, prefix, &ssm);
         snprintf(prefix, sizeof prefix, "l.%d.attn.", l);
@@ -163,6 +195,36 @@ static void normed(const store *s, int layer, const char *name, const double *x,
     free(w);
 }
 
+/* out [T, D] = map of x [T, D]. out is not x. */
+static void refer_linear(const store *s, int layer, const char *name, const double *x, double *out)
+{
+    char full[40];
+
+    snprintf(full, sizeof full, "l.%d.%s.weight", layer, name);
+    double *w = lab_values(s, full);
+    for (int t = 0; t < T; t++) lab_multiply(w, NULL, D, D, x + t * D, out + t * D);
+    free(w);
+}
+
+static void refer_side(const store *s, int l, double *x)
+{
+    static double h[T * D], side[2][T * D], out[T * D];
+    char          prefix[32];
+
+    normed(s, 0, "norm4", x, D, h);
+    snprintf(prefix, sizeof prefix, "l.%d.side.", l);
+    memset(side[0], 0, sizeof side[0]);
+    refer_mlp(&gelu, s, prefix, h, T, out);
+    add_to(side[0], SIDE_ALPHA[0], out);
+    refer_linear(s, l, "side.map", h, out);
+    add_to(side[0], SIDE_ALPHA[1], out);
+    refer_linear(s, l, "turn", side[0], side[1]);
+    add_to(side[1], 1, x);
+    normed(s, l, "norm5", side[1], D, h);
+    refer_linear(s, l, "back", h, out);
+    add_to(x, SIDE_ALPHA[2], out);
+}
+
 static void refer_layer(const store *s, int l, const double *embedded, double *x)
 {
     static double h[T * 2 * D], beside[T * 2 * D], out[2][T * D];
@@ -188,6 +250,7 @@ static void refer_layer(const store *s, int l, const double *embedded, double *x
     snprintf(prefix, sizeof prefix, "l.%d.mlp.", l);
     refer_mlp(&relu2, s, prefix, h, T, out[0]);
     add_to(x, RESIDUAL, out[0]);
+    refer_side(s, l, x);
 }
 
 /* logits [T, V] */
@@ -290,7 +353,7 @@ static void run_forward(const bb_exec *e, void *context)
 static void run(network *n, int n_threads, const int32_t *token, int first, int n_rows, float *x,
                 float *embedded, float *logits)
 {
-    static float     normed_rows[T * 2 * D];
+    static float     normed_rows[T * 2 * D], side[2][T * D];
     static int       wanted[T];
     const bb_segment segment = { .slot = n->slot, .n_rows = n_rows, .pos = first, .length = T };
     bb_batch         b = { .token = token + first, .T = n_rows, .segment = &segment,
@@ -307,7 +370,7 @@ static void run(network *n, int n_threads, const int32_t *token, int first, int 
     }
     const bb_pass pass = { .k = &n->kernels, .T = n_rows, .many = bb_is_many(n_rows),
                            .segment = &segment, .n_segments = 1, .x = x, .embedded = embedded,
-                           .normed = normed_rows,
+                           .side = { side[0], side[1] }, .normed = normed_rows,
                            .scratch = { .base = zeros(bytes), .size = bytes, .plain = true } };
     lab_team(&pass, n_threads, n->g->widest, run_forward, &r);
     free(pass.scratch.base);
@@ -381,10 +444,11 @@ static void test_shared_is_one(void **unused)
 
     (void)unused;
     begin(&n, 0, LAYERS);
-    assert_int_equal(n.g->n_mixers, 3 * LAYERS + 1);
+    assert_int_equal(n.g->n_mixers, 7 * LAYERS + 1);
     assert_int_equal(n.g->n_slots, 3 * LAYERS);
-    assert_ptr_equal(n.g->block[1].use[0].mixer, n.g->block[4].use[0].mixer);
-    assert_int_not_equal(n.g->block[1].use[0].slot, n.g->block[4].use[0].slot);
+    assert_ptr_equal(n.g->block[1].use[0].mixer, n.g->block[7].use[0].mixer);
+    assert_int_not_equal(n.g->block[1].use[0].slot, n.g->block[7].use[0].slot);
+    assert_ptr_equal(n.g->block[3].norm, n.g->block[9].norm);
     end(&n);
 }
 

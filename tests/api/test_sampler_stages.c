@@ -59,7 +59,7 @@ static void mark_typical(char *kept, const float *logits, int n, double temperat
     }
     for (int i = 0; i < n; i++) list[i].score = fabs(-log(list[i].p) - entropy);
     qsort(list, (size_t)n, sizeof *list, compare_scores);
-    memset(kept, 0, (size_t)n);
+    for (int i = 0; i < n; i++) kept[i] = 0;
     for (int i = 0; i < n && sum <= mass; i++) {
         kept[list[i].id] = 1;
         sum += list[i].p;

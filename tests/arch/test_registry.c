@@ -58,7 +58,7 @@ static void test_found(void **unused)
 }
 
 #define KNOWN "; known are bamba, falcon_h1, falcon_mamba, granite, granitemoehybrid, llama, mamba, " \
-              "mamba2, mistral"
+              "mamba2, mistral, zamba"
 
 static void test_unknown(void **unused)
 {

@@ -230,6 +230,40 @@ if command -v python3 > /dev/null; then
     fi
 fi
 
+if command -v python3 > /dev/null; then
+    begin "bench: a phone book"
+    cat > reader << 'END'
+#!/bin/sh
+# The model that can do it: prints the number that the prompt has for the name asked for last.
+awk '/^Question/ { name = $0; sub(/.*number of /, "", name); sub(/[?]$/, "", name) }
+     /: [0-9]/ { i = index($0, ": "); book[substr($0, 1, i - 1)] = substr($0, i + 2) }
+     END { printf "{\"prompt_ids\": [1, 2, 3], \"text\": \" %s\"}\n", book[name] }'
+END
+    chmod +x reader
+    for reversed in "" --reversed; do
+        python3 "$here/../bench/phonebook.py" ./reader -n 3,5000 --trials 3 $reversed > out 2> err ||
+            wrong "exit code: $(cat err)"
+        out_has "| 3 | 3 | 100.0 % | 100.0 % |"
+        out_has "| 5000 | 3 | 100.0 % | 100.0 % |"
+        python3 "$here/../bench/phonebook.py" "$bamba" -m "$model" -n 3 --trials 2 $reversed -- \
+            -t 1 > out 2> err || wrong "exit code: $(cat err)"
+        grep -qE '^[|] 3 [|] [0-9]{3} [|] [0-9.]+ % [|] [0-9.]+ % [|]$' out || wrong "row: $(cat out)"
+    done
+
+    begin "bench: loops"
+    cat > parrot << 'END'
+#!/bin/sh
+printf '{"ids": [%s7], "text": "a b c\\na b c"}' "$(yes 7, | head -99 | tr -d '\n')"
+END
+    chmod +x parrot
+    python3 "$here/../bench/loops.py" ./parrot --samples 2 > out 2> err || wrong "exit code: $(cat err)"
+    [ "$(grep -c '| 0.010 | 0.010 | 0.010 | 50.0 % | 100.0 % | 100.0 % |$' out)" -eq 12 ] ||
+        wrong "rows: $(cat out)"
+    python3 "$here/../bench/loops.py" "$bamba" -m "$model" --samples 2 -n 60 -- --type q8 > out 2> err ||
+        wrong "exit code: $(cat err)"
+    [ "$(grep -c '^| [01][.0-9]* | .* % |$' out)" -eq 12 ] || wrong "rows: $(cat out)"
+fi
+
 begin "bench: beside another engine"
 printf '#!/bin/sh\nshift 3\nexec "%s" bench --shape ./tiny.json "$@"\n' "$bamba" > ours
 cat > theirs << 'END'

@@ -165,6 +165,7 @@ static void run_join(bench *b)
 static void run_axpy(bench *b) { b->k->axpy(D, 0.0f, b->a, b->out); }
 static void run_mul(bench *b) { b->k->mul(F, b->a + F, b->out); }
 static void run_relu2(bench *b) { b->k->relu2(F, b->a, b->out); }
+static void run_gelu_mul(bench *b) { b->k->gelu_mul(F, b->a, b->b, b->out); }
 static void run_silu_mul(bench *b) { b->k->silu_mul(F, b->a, b->b, b->out); }
 static void run_rmsnorm(bench *b) { b->k->rmsnorm(D, b->a, b->b, 1e-5f, b->out); }
 static void run_gated(bench *b)
@@ -364,6 +365,7 @@ static void bench_level(bench *b)
     time_kernel(b, "axpy 4096", run_axpy, 12.0 * D, "GB/s");
     time_kernel(b, "mul 14336", run_mul, 12.0 * F, "GB/s");
     time_kernel(b, "relu2 14336", run_relu2, 8.0 * F, "GB/s");
+    time_kernel(b, "gelu_mul 14336", run_gelu_mul, 12.0 * F, "GB/s");
     time_kernel(b, "silu_mul 14336", run_silu_mul, 12.0 * F, "GB/s");
     time_kernel(b, "rmsnorm 4096", run_rmsnorm, 12.0 * D, "GB/s");
     time_kernel(b, "gated_rmsnorm 8192", run_gated, 16.0 * I, "GB/s");

@@ -1,4 +1,4 @@
-/* elementwise.c - checks of axpy, products, squared ReLU, SiLU, softplus and rotation. */
+/* elementwise.c - checks of axpy, products, squared ReLU, GELU, SiLU, softplus and rotation. */
 #include "check.h"
 
 #include <math.h>
@@ -72,8 +72,20 @@ static void check_relu2_special(check *c)
 
 static double silu_of(double v) { return v / (1.0 + exp(-v)); }
 
+static double gelu_of(double v) { return 0.5 * v * erfc(-v * sqrt(0.5)); }
+
+/* What a kernel of gate and up should do: its function of the gate, and how far off a result may be. */
+typedef struct gating {
+    bb_silu_mul_fn *run;
+    double        (*exact)(double gate);
+    double          of_result, of_gate, of_up;
+} gating;
+
+static gating silu_gating(const check *c) { return (gating){ c->k->silu_mul, silu_of, 6 * eps, 0, 1e-36 }; }
+static gating gelu_gating(const check *c) { return (gating){ c->k->gelu_mul, gelu_of, 0, 3 * eps, 0 }; }
+
 /* alias: 0 none, 1 y is gate, 2 y is up */
-static void check_silu_mul(check *c, int n, int fill, double scale, int alias)
+static void check_gating(check *c, gating g, int n, int fill, double scale, int alias)
 {
     check_case(c, "n %d fill %d scale %g alias %d", n, fill, scale, alias);
     const size_t m = (size_t)n;
@@ -85,10 +97,36 @@ static void check_silu_mul(check *c, int n, int fill, double scale, int alias)
         gate0[i] = gate[i] *= (float)scale;
         up0[i]   = up[i];
     }
-    c->k->silu_mul(n, gate, up, y);
+    g.run(n, gate, up, y);
     for (size_t i = 0; i < m; i++) {
-        const double want = silu_of((double)gate0[i]) * (double)up0[i];
-        check_near(c, i, y[i], want, 6 * eps * fabs(want) + 1e-36 * fabs((double)up0[i]));
+        const double v = (double)gate0[i], u = (double)up0[i], want = g.exact(v) * u;
+        check_near(c, i, y[i], want,
+                   g.of_result * fabs(want) + g.of_gate * fabs(v * u) + g.of_up * fabs(u));
+    }
+    check_done(c);
+}
+
+static void check_gatings(check *c, gating g)
+{
+    for (int i = 0; i < N_LENGTHS; i++)
+        for (int alias = 0; alias < 3; alias++)
+            check_gating(c, g, length[i], FILL_RANDOM, alias == 1 ? 120.0 : 8.0, alias);
+    for (int fill = 0; fill < N_FILLS; fill++) check_gating(c, g, 77, fill, 1.0, 0);
+}
+
+static void check_gelu_special(check *c)
+{
+    static const float at[] = { 0.0f, -0.0f, 1e-30f, -1e-30f, 5.5f, -5.5f, 14.0f, -14.0f, 1e30f, -1e30f,
+                                INFINITY, NAN };
+    static const float ones[] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 };
+    enum { N = sizeof at / sizeof *at };
+    float              y[N];
+
+    check_case(c, "special");
+    c->k->gelu_mul(N, at, ones, y);
+    for (size_t i = 0; i < N; i++) {
+        const double v = (double)at[i];
+        check_near(c, i, y[i], isinf(v) ? (double)INFINITY : gelu_of(v), 3 * eps * fabs(v));
     }
     check_done(c);
 }
@@ -202,11 +240,13 @@ void check_elementwise(check *c)
         check_relu2_special(c);
         check_end(c);
     }
+    if (CHECK_BEGIN(c, "gelu_mul", gelu_mul)) {
+        check_gatings(c, gelu_gating(c));
+        check_gelu_special(c);
+        check_end(c);
+    }
     if (CHECK_BEGIN(c, "silu_mul", silu_mul)) {
-        for (int i = 0; i < N_LENGTHS; i++)
-            for (int alias = 0; alias < 3; alias++)
-                check_silu_mul(c, length[i], FILL_RANDOM, alias == 1 ? 120.0 : 8.0, alias);
-        for (int fill = 0; fill < N_FILLS; fill++) check_silu_mul(c, 77, fill, 1.0, 0);
+        check_gatings(c, silu_gating(c));
         check_silu_special(c);
         check_end(c);
     }

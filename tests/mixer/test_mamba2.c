@@ -340,8 +340,8 @@ static void test_print(void **unused)
         "20 -> 6 heads x 19, state 33, groups 2, conv 3, bias",
         "20 -> 6 heads x 19, state 33, groups 2, conv 3, bias",
         "20 -> 6 heads x 4, state 8, groups 2, conv 3 + bias, output bias, norm before gate",
-        "24 -> 4 heads x 9, state 8, groups 1, conv 4 + bias, input bias, no norm, input x 1.25, "
-        "z x 0.5, x x 2, B x 1.5, C x -0.75, dt x 0.6",
+        ("24 -> 4 heads x 9, state 8, groups 1, conv 4 + bias, input bias, no norm, input x 1.25, "
+         "z x 0.5, x x 2, B x 1.5, C x -0.75, dt x 0.6"),
     };
 
     (void)unused;

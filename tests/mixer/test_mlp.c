@@ -28,6 +28,7 @@ static const mlp_case cases[] = {
     { "wide",   DIMS(31, 150, .bias = true, .activation = BB_ACT_SILU_GATED),  BB_TYPE_F16 },
     { "narrow", DIMS(40, 1, .bias = false, .activation = BB_ACT_SILU_GATED),   BB_TYPE_BF16 },
     { "relu2",  DIMS(24, 40, .bias = true, .activation = BB_ACT_RELU2),  BB_TYPE_F32 },
+    { "gelu", DIMS(24, 70, .bias = true, .activation = BB_ACT_GELU_GATED), BB_TYPE_F16 },
     { "factor", DIMS(24, 40, .bias = true, .activation = BB_ACT_SILU_GATED, .times_gate = 0.6), BB_TYPE_F32 },
     { "fused", DIMS(24, 40, .activation = BB_ACT_SILU_GATED, .gate_up = "in.weight", .down = "out"),
       BB_TYPE_F32 },
@@ -59,7 +60,7 @@ static void add_weights(const mlp_case *c, store *s)
         lab_add(s, name, lab_dtype(c->type), 0, 1 / sqrt(d->d_ff), &seed, (const int[]){ d->d_model, d->d_ff, 0 });
         return;
     }
-    if (d->activation == BB_ACT_SILU_GATED)
+    if (d->activation != BB_ACT_RELU2)
         lab_add(s, "m.gate_proj.weight", lab_dtype(c->type), 0, 1 / sqrt(d->d_model), &seed,
             (const int[]){ d->d_ff, d->d_model, 0 });
     lab_add(s, "m.up_proj.weight", lab_dtype(c->type), 0, 1 / sqrt(d->d_model), &seed,
@@ -67,7 +68,7 @@ static void add_weights(const mlp_case *c, store *s)
     lab_add(s, "m.down_proj.weight", lab_dtype(c->type), 0, 1 / sqrt(d->d_ff), &seed,
             (const int[]){ d->d_model, d->d_ff, 0 });
     if (!d->bias) return;
-    if (d->activation == BB_ACT_SILU_GATED)
+    if (d->activation != BB_ACT_RELU2)
         lab_add(s, "m.gate_proj.bias", "F32", 0, 0.3, &seed, (const int[]){ d->d_ff, 0 });
     lab_add(s, "m.up_proj.bias", "BF16", 0, 0.3, &seed, (const int[]){ d->d_ff, 0 });
     lab_add(s, "m.down_proj.bias", "F16", 0, 0.3, &seed, (const int[]){ d->d_model, 0 });

@@ -9,9 +9,11 @@ model, which is repaired here. Bars:
     greedy   48 tokens as transformers chooses them
     answer   "What is the capital of France?" -> "The capital of France is Paris.", and there it ends
     command  the same answer through `bamba generate`, tokenizer included, if --command is given
+    chat     the same through `bamba chat` and `bamba generate --chat`, whose template makes the prompt
 """
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -108,6 +110,22 @@ def ask_command(command, folder, checks):
     checks.check("command", (result["text"], result["finish"]) == (ANSWER, "end"), repr(result["text"]))
 
 
+def chat_with_command(command, folder, checks):
+    """A dialogue of two turns: each answer ends by itself, and the second turn reads only what is new."""
+    run = subprocess.run([command, "chat", "-m", str(folder), "--temp", "0", "--perf"], capture_output=True, text=True,
+                         input="What is the capital of France?\nAnd of Italy?\n")
+    lines = run.stdout.splitlines()
+    ends = [line.rsplit("end: ", 1)[1] for line in run.stderr.splitlines() if "end: " in line]
+    read = re.findall(r"(\d+) tokens taken back, (\d+) read of (\d+)", run.stderr)
+    passed = lines[:1] == [ANSWER] and len(lines) == 2 and ends == ["end", "end"]
+    checks.check("chat", passed, repr(run.stdout if run.returncode == 0 else run.stderr))
+    passed = len(read) == 2 and read[1][0] == "0" and int(read[1][1]) < int(read[1][2]) - int(read[0][1])
+    checks.check("chat reads what is new", passed, repr(read))
+    run = subprocess.run([command, "generate", "--chat", "-m", str(folder), "--temp", "0", "-p",
+                          "What is the capital of France?"], capture_output=True, text=True)
+    checks.check("generate --chat", run.stdout == ANSWER + "\n" and "end: end" in run.stderr, repr(run.stdout))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--gguf", required=True, type=Path)
@@ -126,6 +144,7 @@ def main():
             compare(Library(options.lib), folder, model, checks)
         if options.command:
             ask_command(options.command, folder, checks)
+            chat_with_command(options.command, folder, checks)
     return 1 if checks.failed else 0
 
 

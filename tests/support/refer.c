@@ -41,6 +41,7 @@ static void *zeros(size_t n, size_t bytes)
 }
 
 static double silu(double v) { return v / (1 + exp(-v)); }
+static double gelu(double v) { return v * erfc(-v / sqrt(2)) / 2; }
 
 void refer_rmsnorm(const double *w, double epsilon, const double *x, int n, int width, double *out)
 {
@@ -375,7 +376,8 @@ void refer_mlp(const bb_mlp_dims *d, const store *s, const char *prefix, const d
                double *out)
 {
     const int  D = d->d_model, F = d->d_ff;
-    const bool is_gated = d->activation == BB_ACT_SILU_GATED;
+    const bool is_gated = d->activation != BB_ACT_RELU2;
+    double   (*const bend)(double) = d->activation == BB_ACT_GELU_GATED ? gelu : silu;
     linear     up = { NULL, NULL }, gate = { NULL, NULL };
     linear     down = read_linear(s, prefix, d->down ? d->down : "down_proj", d->bias);
     double    *both = d->gate_up ? values(s, prefix, d->gate_up) : NULL;
@@ -389,7 +391,7 @@ void refer_mlp(const bb_mlp_dims *d, const store *s, const char *prefix, const d
         if (is_gated)
             lab_multiply(both ? (d->up_first ? second : first) : gate.w, gate.b, F, D, x + t * D, g);
         for (int i = 0; i < F; i++)
-            u[i] = is_gated ? u[i] * silu(g[i] * times(d->times_gate)) : fmax(u[i], 0) * fmax(u[i], 0);
+            u[i] = is_gated ? u[i] * bend(g[i] * times(d->times_gate)) : fmax(u[i], 0) * fmax(u[i], 0);
         lab_multiply(down.w, down.b, D, F, u, out + t * D);
     }
     free_linear(&up), free_linear(&down), free_linear(&gate), free(u), free(g), free(both);

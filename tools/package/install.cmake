@@ -28,8 +28,9 @@ install(FILES ${PROJECT_BINARY_DIR}/bamba.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}
 
 if(BAMBA_TOOLS)
     install(TARGETS bamba_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT tools)
-    install(DIRECTORY models/fable DESTINATION ${CMAKE_INSTALL_DATADIR}/bamba/models
-            COMPONENT tools FILES_MATCHING PATTERN "*.json" PATTERN "*.safetensors" PATTERN "README.md")
+    install(DIRECTORY models/fable models/fable-verse DESTINATION ${CMAKE_INSTALL_DATADIR}/bamba/models
+            COMPONENT tools FILES_MATCHING PATTERN "*.json" PATTERN "*.safetensors" PATTERN "*.svg"
+            PATTERN "README.md")
     install(DIRECTORY models/shapes DESTINATION ${CMAKE_INSTALL_DATADIR}/bamba/models
             COMPONENT tools FILES_MATCHING PATTERN "*.json")
     if(help_files)                        # made by the command
