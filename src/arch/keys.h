@@ -59,6 +59,10 @@ typedef struct bb_rope_keys {
 
 bb_rope_keys bb_key_rope(const bb_json *config, double partial_fallback);
 
+/* Angles and their scaling for d rotated columns and a model made for n_context positions.
+   Unknown kinds of scaling are refused by name. */
+bb_rope_dims bb_key_rope_dims(const bb_json *config, int d, int n_context, bb_rope_factors *factors);
+
 /* Set marked[v] for each v in a list of integers; an absent list has none. Elements outside
    [0, n) are errors. */
 void bb_key_mark(const bb_json *config, const char *key, int n, bool *marked);
@@ -69,6 +73,9 @@ bb_activation bb_key_gated_activation(const bb_json *config, const char *key, bb
 /* Refuse a text key, or a boolean one, that is there and is not `expected`. */
 void bb_key_expect(const bb_json *config, const char *key, const char *expected);
 void bb_key_expect_switch(const bb_json *config, const char *key, bool expected);
+
+/* Inner columns of a Mamba-1 mixer: a whole number, 2 if it is missing, times d_model. */
+int bb_key_inner_width(const bb_json *config, const char *key, int d_model);
 
 /* Rank of Mamba-1's dt: a number, or "auto", as if it were missing: D / 16 rounded up. */
 int bb_key_dt_rank(const bb_json *config, const char *key, int d_model);
