@@ -11,6 +11,7 @@ void bb_plan_front(const bb_facts *f, bb_plan *p)
     bb_plan_scales(p, factor(f->times.embed), factor(f->times.logits));
     bb_plan_padded(p, f->n_rows);
     bb_plan_base(p, n->base);
+    if (n->base_alias) bb_plan_base_alias(p, n->base_alias);
     bb_plan_embed(p, n->embed);
     if (n->embed_alias) bb_plan_embed_alias(p, n->embed_alias);
 }
@@ -54,8 +55,10 @@ void bb_plan_layers(const bb_facts *f, bb_plan *p)
         use_mixer(f, p, l);
         if (!n->mlp) continue;
         bb_plan_block(p, n->mlp_norm);
-        if (moe.n_experts > 0) bb_plan_use(p, bb_plan_moe(p, n->moe, &moe), mlp_times);
-        bb_plan_use(p, bb_plan_mlp(p, n->mlp, &mlp), mlp_times);
+        const bool is_instead = f->moe_period > 0 && l % f->moe_period == f->moe_offset;
+        if (moe.n_experts > 0 && (is_instead || f->moe_period == 0))
+            bb_plan_use(p, bb_plan_moe(p, n->moe, &moe), mlp_times);
+        if (!is_instead) bb_plan_use(p, bb_plan_mlp(p, n->mlp, &mlp), mlp_times);
     }
     bb_plan_back(f, p);
 }

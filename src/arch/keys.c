@@ -266,6 +266,15 @@ void bb_key_attention(const bb_json *c, const bb_key_defaults *known, bb_facts *
 
 /* -------------------------------------------------------------- Mamba -------------------- */
 
+int bb_key_inner_width(const bb_json *config, const char *key, int d_model)
+{
+    const int64_t inner = (int64_t)bb_json_int_or(config, key, 1, 64, 2) * d_model;
+
+    if (inner <= BB_MAX_DIM / 2) return (int)inner;
+    bb_json_fail_key(config, key, BAMBA_ERR_UNSUPPORTED, "more than %d inner columns", BB_MAX_DIM / 2);
+    return 1;
+}
+
 int bb_key_dt_rank(const bb_json *config, const char *key, int d_model)
 {
     const bb_json rank = bb_json_get(config, key);

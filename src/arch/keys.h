@@ -74,6 +74,9 @@ bb_activation bb_key_gated_activation(const bb_json *config, const char *key, bb
 void bb_key_expect(const bb_json *config, const char *key, const char *expected);
 void bb_key_expect_switch(const bb_json *config, const char *key, bool expected);
 
+/* Inner columns of a Mamba-1 mixer: a whole number, 2 if it is missing, times d_model. */
+int bb_key_inner_width(const bb_json *config, const char *key, int d_model);
+
 /* Rank of Mamba-1's dt: a number, or "auto", as if it were missing: D / 16 rounded up. */
 int bb_key_dt_rank(const bb_json *config, const char *key, int d_model);
 

@@ -18,16 +18,6 @@ static const bb_names names = {
     .norm = "backbone.norm_f.weight", .head = "lm_head.weight",
 };
 
-/* expand · d_model columns. */
-static int inner_width(const bb_json *c, const char *key, int d_model)
-{
-    const int64_t inner = (int64_t)bb_json_int_or(c, key, 1, 64, 2) * d_model;
-
-    if (inner <= BB_MAX_DIM / 2) return (int)inner;
-    bb_json_fail_key(c, key, BAMBA_ERR_UNSUPPORTED, "more than %d inner columns", BB_MAX_DIM / 2);
-    return 1;
-}
-
 static void read_transformers(const bb_json *c, bb_facts *f)
 {
     const int  D = f->d_model = bb_json_int(c, "hidden_size", 1, BB_MAX_DIM);
@@ -39,7 +29,7 @@ static void read_transformers(const bb_json *c, bb_facts *f)
     f->epsilon = bb_key_epsilon(c, "layer_norm_epsilon", 1e-5);
     f->mamba1 = (bb_mamba1_dims){
         .d_inner   = is_said ? bb_json_int(c, "intermediate_size", 1, BB_MAX_DIM / 2)
-                             : inner_width(c, "expand", D),
+                             : bb_key_inner_width(c, "expand", D),
         .d_state   = bb_json_int_or(c, "state_size", 1, BB_MAX_DIM, 16),
         .d_conv    = bb_json_int_or(c, "conv_kernel", 1, 64, 4),
         .dt_rank   = bb_key_dt_rank(c, "time_step_rank", D),
@@ -60,7 +50,7 @@ static void read_mamba_ssm(const bb_json *c, bb_facts *f)
     f->tied = bb_json_bool_or(c, "tie_embeddings", true);
     f->epsilon = 1e-5;
     f->mamba1 = (bb_mamba1_dims){
-        .d_inner   = inner_width(&ssm, "expand", D),
+        .d_inner   = bb_key_inner_width(&ssm, "expand", D),
         .d_state   = bb_json_int_or(&ssm, "d_state", 1, BB_MAX_DIM, 16),
         .d_conv    = bb_json_int_or(&ssm, "d_conv", 1, 64, 4),
         .dt_rank   = bb_key_dt_rank(&ssm, "dt_rank", D),

@@ -11,10 +11,12 @@ extern const bb_arch bb_arch_falcon_h1;
 extern const bb_arch bb_arch_falcon_mamba;
 extern const bb_arch bb_arch_granite;
 extern const bb_arch bb_arch_granitemoehybrid;
+extern const bb_arch bb_arch_jamba;
 extern const bb_arch bb_arch_llama;
 extern const bb_arch bb_arch_mamba;
 extern const bb_arch bb_arch_mamba2;
 extern const bb_arch bb_arch_mistral;
+extern const bb_arch bb_arch_nemotron_h;
 extern const bb_arch bb_arch_zamba;
 extern const bb_arch bb_arch_zamba2;
 
@@ -24,10 +26,12 @@ static const bb_arch *const known[] = {
     &bb_arch_falcon_mamba,
     &bb_arch_granite,
     &bb_arch_granitemoehybrid,
+    &bb_arch_jamba,
     &bb_arch_llama,
     &bb_arch_mamba,
     &bb_arch_mamba2,
     &bb_arch_mistral,
+    &bb_arch_nemotron_h,
     &bb_arch_zamba,
     &bb_arch_zamba2,
 };

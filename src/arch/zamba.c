@@ -61,11 +61,11 @@ static void read_attention(const bb_json *c, bb_facts *f)
 
 static void read_mamba(const bb_json *c, bb_facts *f)
 {
-    const int64_t inner = (int64_t)bb_json_int_or(c, "mamba_expand", 1, 64, 2) * f->d_model;
-    const int     H = bb_json_int_or(c, "n_mamba_heads", 1, BB_MAX_DIM, 2);
+    const int inner = bb_key_inner_width(c, "mamba_expand", f->d_model);
+    const int H = bb_json_int_or(c, "n_mamba_heads", 1, BB_MAX_DIM, 2);
 
     f->mamba1 = (bb_mamba1_dims){
-        .d_inner   = inner <= BB_MAX_DIM / 2 ? (int)inner : H,
+        .d_inner   = inner,
         .d_state   = bb_json_int_or(c, "mamba_d_state", 1, BB_MAX_DIM, 16),
         .d_conv    = bb_json_int_or(c, "mamba_d_conv", 1, 64, 4),
         .dt_rank   = bb_key_dt_rank(c, "mamba_dt_rank", f->d_model),
@@ -73,12 +73,9 @@ static void read_mamba(const bb_json *c, bb_facts *f)
         .conv_bias = bb_json_bool_or(c, "mamba_conv_bias", true),
         .proj_bias = bb_json_bool_or(c, "mamba_proj_bias", false),
     };
-    if (inner > BB_MAX_DIM / 2)
-        bb_json_fail_key(c, "mamba_expand", BAMBA_ERR_UNSUPPORTED, "more than %d inner columns",
-                         BB_MAX_DIM / 2);
-    else if (inner % H != 0)
+    if (inner % H != 0)
         bb_json_fail_key(c, "n_mamba_heads", BAMBA_ERR_FORMAT,
-                         "expected a divisor of mamba_expand * hidden_size = %d, found %d", (int)inner, H);
+                         "expected a divisor of mamba_expand * hidden_size = %d, found %d", inner, H);
     bb_key_expect(c, "hidden_mamba_act", "silu");
 }
 

@@ -440,7 +440,7 @@ static void make_qkv(const bb_exec *e, const struct job *j, int nth, bb_source *
 {
     const bb_attention *m = j->m;
     const bb_linear    *in[3] = { &m->q, &m->k, &m->v };
-    const bb_term  *l = j->s.low ? &m->low_rank[3 * nth] : NULL;
+    const bb_use_term  *l = j->s.low ? &m->low_rank[3 * nth] : NULL;
     const size_t        rank = (size_t)m->dims.low_rank.rank;
     float              *to[3] = { j->s.q, j->s.k, j->s.v }, *raw = j->s.raw;
     const bb_epilogue   then = { .after = finish_qkv, .job = j };
@@ -552,7 +552,7 @@ static const bb_mixer_kind conv_kind = {
 bb_mixer *bb_plan_attention(bb_plan *p, const char *prefix, const bb_attention_dims *dims)
 {
     const size_t table = bb_rope_table_size(&dims->rope) * sizeof(double);
-    const size_t terms = 3 * (size_t)dims->low_rank.n_uses * sizeof(bb_term);
+    const size_t terms = 3 * (size_t)dims->low_rank.n_uses * sizeof(bb_use_term);
 
     if (dims->rope.d > 2 * BB_ROPE_PAIRS || (int64_t)dims->n_heads * dims->d_head > BB_MAX_DIM) {
         bb_plan_fail(p, BAMBA_ERR_UNSUPPORTED,

@@ -16,7 +16,7 @@ typedef struct bb_attention {
     bb_type           kv_type;            /* of the cache */
     bb_linear         q, k, v, o;
     const float      *conv_w, *conv_b;    /* [columns, d_conv], [columns]; NULL: no convolution */
-    bb_term       low_rank[];         /* [dims.low_rank.n_uses, 3] of q, k, v */
+    bb_use_term       low_rank[];         /* [dims.low_rank.n_uses, 3] of q, k, v */
 } bb_attention;
 
 /* Columns of q, k and v together. */

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-void bb_bind_term(bb_binder *b, bb_term *l, const char *list, const bb_low_rank_dims *d, int nth,
+void bb_bind_low_rank(bb_binder *b, bb_use_term *l, const char *list, const bb_low_rank_dims *d, int nth,
                       int cols, int rows, int n_parts)
 {
     const int number = d->first + nth * d->step, part = rows / n_parts;
@@ -16,7 +16,7 @@ void bb_bind_term(bb_binder *b, bb_term *l, const char *list, const bb_low_rank_
         bb_bind_slice(b, &l->up[i], name, part, d->rank, (bb_slice){ .first = i * part, .of = rows });
 }
 
-void bb_term_add(const bb_exec *e, int op, const bb_term *l, int n_parts, const float *low,
+void bb_low_rank_add(const bb_exec *e, int op, const bb_use_term *l, int n_parts, const float *low,
                      float *const *y)
 {
     const int  rank = l->down.w.rows;

@@ -10,7 +10,7 @@ typedef struct bb_mlp {
     bb_mixer    base;
     bb_mlp_dims dims;
     bb_linear   gate, up, down;           /* without a gate: gate is unbound */
-    bb_term low_rank[];               /* [dims.low_rank.n_uses] of gate and up */
+    bb_use_term low_rank[];               /* [dims.low_rank.n_uses] of gate and up */
 } bb_mlp;
 
 enum { MLP };                             /* its one operation */
@@ -95,7 +95,7 @@ static void run_activate(const bb_exec *e, const void *p, int tile)
 static void make_inner(const bb_exec *e, const bb_mlp *m, const bb_call *c, float *inner)
 {
     const size_t       F = (size_t)m->dims.d_ff, rank = (size_t)m->dims.low_rank.rank;
-    const bb_term *l = &m->low_rank[c->nth];
+    const bb_use_term *l = &m->low_rank[c->nth];
     float *const       y[2] = { inner, inner + (size_t)e->pass->T * F };
     float *const       low = y[1] + (size_t)e->pass->T * F;
     const bb_product   in[] = { { &m->gate, NULL, bb_sink_store(y[0], F) },
@@ -162,7 +162,7 @@ static const bb_mixer_kind kind = {
 
 bb_mixer *bb_plan_mlp(bb_plan *p, const char *prefix, const bb_mlp_dims *dims)
 {
-    const size_t terms = (size_t)dims->low_rank.n_uses * sizeof(bb_term);
+    const size_t terms = (size_t)dims->low_rank.n_uses * sizeof(bb_use_term);
     bb_mlp      *m = (bb_mlp *)bb_plan_mixer(p, &kind, sizeof *m + terms, prefix);
 
     if (!m) return NULL;

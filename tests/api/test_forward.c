@@ -45,10 +45,9 @@ static const bb_mlp_dims       relu2 = {
     .d_model = D, .d_ff = 50, .bias = true, .activation = BB_ACT_RELU2,
 };
 
-/* Side stream: the sum of an MLP, which both layers share with its norm and each changes by a low-rank
-   term, and of a linear map, of the stream; then a linear map of itself, without a norm; and its sum
-   with the stream is read by another map. */
-static void plan_side(bb_plan *p, size_t *norm, bb_mixer **mlp)
+/* Side stream: the sum of an MLP, with a norm that both layers share, and of a linear map, of the stream;
+   then a linear map of itself, without a norm; and its sum with the stream is read by another map. */
+static void plan_side(bb_plan *p, size_t *norm)
 {
     if (!*mlp) *mlp = bb_plan_mlp(p, "side.", &gelu);
     bb_plan_block(p, "norm4");
@@ -70,7 +69,7 @@ static void plan_side(bb_plan *p, size_t *norm, bb_mixer **mlp)
    stream beside the embedding; an MLP with a residual multiplier; the side stream. */
 static void plan(bb_plan *p)
 {
-    bb_mixer *both = NULL, *mlp = NULL;
+    bb_mixer *both = NULL;
     size_t    norm = 0;
 
     bb_plan_begin(p, D, V, EPSILON);
@@ -173,14 +172,6 @@ static store make_weights(void)
         add_attention(&s, prefix, &attention);
     }
     add_attention(&s, "l.0.shared.", &shared);
-    add_matrix(&s, "l.0.side.", "gate_up.weight", 2 * gelu.d_ff, D);
-    add_matrix(&s, "l.0.side.", "down_proj.weight", D, gelu.d_ff);
-    for (int l = 0; l < LAYERS; l++) {
-        char list[64];
-        snprintf(list, sizeof list, "l.0.side.gate_up_proj_adapter_list.%d.", l);
-        add_matrix(&s, list, "0.weight", gelu.low_rank.rank, D);
-        add_matrix(&s, list, "1.weight", 2 * gelu.d_ff, gelu.low_rank.rank);
-    }
     add_vector(&s, "", "last", 1, 0.2, D);
     add_matrix(&s, "", "head", V, D);
     return s;
@@ -454,13 +445,11 @@ static void test_shared_is_one(void **unused)
 
     (void)unused;
     begin(&n, 0, LAYERS);
-    assert_int_equal(n.g->n_mixers, 6 * LAYERS + 2);
+    assert_int_equal(n.g->n_mixers, 7 * LAYERS + 1);
     assert_int_equal(n.g->n_slots, 3 * LAYERS);
     assert_ptr_equal(n.g->block[1].use[0].mixer, n.g->block[7].use[0].mixer);
     assert_int_not_equal(n.g->block[1].use[0].slot, n.g->block[7].use[0].slot);
     assert_ptr_equal(n.g->block[3].norm, n.g->block[9].norm);
-    assert_int_equal(n.g->block[3].use[0].nth, 0);
-    assert_int_equal(n.g->block[9].use[0].nth, 1);
     end(&n);
 }
 

@@ -5,6 +5,7 @@
 #include "support/tempdir.h"
 #include "support/tiny.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -246,6 +247,11 @@ static const char mamba1[] =
     "{\"model_type\": \"mamba\", \"vocab_size\": 96, \"hidden_size\": 24, \"num_hidden_layers\": 2, "
     "\"state_size\": 8, \"conv_kernel\": 4, \"expand\": 2, \"time_step_rank\": 3}";
 
+static const char zamba[] =
+    "{\"model_type\": \"zamba\", \"vocab_size\": 96, \"hidden_size\": 24, \"intermediate_size\": 40, "
+    "\"num_hidden_layers\": 3, \"layers_block_type\": [\"hybrid\", \"mamba\", \"hybrid\"], "
+    "\"num_attention_heads\": 4, \"num_key_value_heads\": 2, \"mamba_d_state\": 8}";
+
 static void test_programs(void **unused)
 {
     static const struct {
@@ -264,6 +270,7 @@ static void test_programs(void **unused)
         { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 1, 0, 0, NULL },
         { BAMBA_TYPE_F16, BAMBA_TYPE_F32, 0, 512, 64, 0, 0, mamba1 },
         { BAMBA_TYPE_F16, BAMBA_TYPE_Q8, 0, 256, 20, 100, 100000, mamba1 },
+        { BAMBA_TYPE_F16, BAMBA_TYPE_BF16, 1, 256, 40, 100, 300000, zamba },
     };
 
     (void)unused;
@@ -303,6 +310,9 @@ static void go_back_in_company(size_t n_rewind)
 
     s.n_rewind = n_rewind;
     open_world(&w, &d, NULL, &o, &s, 512);
+    bamba_model_info info = BAMBA_MODEL_INFO;
+    bamba_model_info_get(w.model, &info);
+    const bool is_exact = strcmp(info.cpu, "c") != 0;     /* OpenBLAS's sums depend on the rows' number */
     for (int i = 0; i < 100; i++) tokens[i] = (i * 31 + 7) % V;
     for (int i = 0; i < 2; i++) {
         bamba_session  *other;
@@ -319,7 +329,8 @@ static void go_back_in_company(size_t n_rewind)
     assert_int_equal(bamba_feed(w.engine, w.session, tokens + 4, 2, &logits, &err), BAMBA_OK);
     memcpy(found, logits, sizeof found);
     assert_int_equal(bamba_feed(w.engine, w.fresh, tokens + 4, 2, &logits, &err), BAMBA_OK);
-    assert_memory_equal(found, logits, sizeof found);
+    if (is_exact) assert_memory_equal(found, logits, sizeof found);
+    for (int i = 0; i < V; i++) assert_true(fabsf(found[i] - logits[i]) < 1e-3f);
     close_world(&w);
 }
 

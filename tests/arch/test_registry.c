@@ -57,8 +57,8 @@ static void test_found(void **unused)
     expect_found("{\"architectures\": [], \"model_type\": \"bamba\"}", "bamba");
 }
 
-#define KNOWN "; known are bamba, falcon_h1, falcon_mamba, granite, granitemoehybrid, llama, mamba, " \
-              "mamba2, mistral, zamba, zamba2"
+#define KNOWN "; known are bamba, falcon_h1, falcon_mamba, granite, granitemoehybrid, jamba, llama, " \
+              "mamba, mamba2, mistral, nemotron_h, zamba, zamba2"
 
 static void test_unknown(void **unused)
 {
