@@ -74,7 +74,7 @@ static void bind(bb_mixer *base, bb_binder *b)
     bind_factors(b, m, d_q, d_kv);
     for (int i = 0; i < d->low_rank.n_uses; i++)
         for (int j = 0; j < 3; j++)
-            bb_bind_term(b, &m->low_rank[3 * i + j], lists[j], &d->low_rank, i, d->d_model,
+            bb_bind_low_rank(b, &m->low_rank[3 * i + j], lists[j], &d->low_rank, i, d->d_model,
                              j == 0 ? d_q : d_kv, 1);
     bb_bind_linear(b, &m->o, "o_proj", d->d_out, d_q, d->out_bias);
 }
@@ -455,7 +455,7 @@ static void make_qkv(const bb_exec *e, const struct job *j, int nth, bb_source *
     }
     bb_multiply(e, m->base.op[QKV], p, l ? 6 : 3, h, raw ? &then : NULL);
     for (size_t i = 0; l && i < 3; i++)
-        bb_term_add(e, m->base.op[QKV], &l[i], 1, p[3 + i].to.y, &to[i]);
+        bb_low_rank_add(e, m->base.op[QKV], &l[i], 1, p[3 + i].to.y, &to[i]);
 }
 
 static void forward(const bb_mixer *base, const bb_exec *e, const bb_call *c)

@@ -46,7 +46,7 @@ static void bind(bb_mixer *base, bb_binder *b)
         bb_bind_factors(b, &m->gate, (bb_factor[]){ { d->d_ff, d->times_gate, d->times_gate }, { 0 } });
     if (!d->gate_up) bb_bind_linear(b, &m->up, "up_proj", d->d_ff, d->d_model, d->bias);
     for (int i = 0; i < d->low_rank.n_uses; i++)
-        bb_bind_term(b, &m->low_rank[i], "gate_up_proj_adapter_list", &d->low_rank, i, d->d_model,
+        bb_bind_low_rank(b, &m->low_rank[i], "gate_up_proj_adapter_list", &d->low_rank, i, d->d_model,
                          2 * d->d_ff, 2);
     bb_bind_linear(b, &m->down, d->down ? d->down : "down_proj", d->d_model, d->d_ff, d->bias);
 }
@@ -105,7 +105,7 @@ static void make_inner(const bb_exec *e, const bb_mlp *m, const bb_call *c, floa
     bb_source          h = c->in;
 
     bb_multiply(e, m->base.op[MLP], in, 3, &h, NULL);
-    bb_term_add(e, m->base.op[MLP], l, 2, low, y);
+    bb_low_rank_add(e, m->base.op[MLP], l, 2, low, y);
     bb_each_tile(e, e->pass->T * count_chunks(m), run_activate, &j);
     bb_mark(e, m->base.op[MLP]);
 }

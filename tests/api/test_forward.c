@@ -37,10 +37,7 @@ static const bb_attention_dims attention = {
 static const bb_attention_dims shared = {
     .d_model = 2 * D, .n_heads = 6, .n_kv_heads = 3, .d_head = 8, .rope = { .d = 4, .theta = 500 }, .d_out = D,
 };
-static const bb_mlp_dims       gelu = {
-    .d_model = D, .d_ff = 34, .activation = BB_ACT_GELU_GATED, .gate_up = "gate_up",
-    .low_rank = { .rank = 3, .n_uses = LAYERS, .step = 1 },
-};
+static const bb_mlp_dims       gelu = { .d_model = D, .d_ff = 34, .activation = BB_ACT_GELU_GATED };
 static const bb_mlp_dims       relu2 = {
     .d_model = D, .d_ff = 50, .bias = true, .activation = BB_ACT_RELU2,
 };
@@ -49,12 +46,11 @@ static const bb_mlp_dims       relu2 = {
    then a linear map of itself, without a norm; and its sum with the stream is read by another map. */
 static void plan_side(bb_plan *p, size_t *norm)
 {
-    if (!*mlp) *mlp = bb_plan_mlp(p, "side.", &gelu);
     bb_plan_block(p, "norm4");
     if (*norm) bb_plan_norm_of(p, *norm);
     else *norm = p->g->n_blocks - 1;
     bb_plan_to_side(p);
-    bb_plan_use(p, *mlp, SIDE_ALPHA[0]);
+    bb_plan_use(p, bb_plan_mlp(p, "side.", &gelu), SIDE_ALPHA[0]);
     bb_plan_use(p, bb_plan_linear(p, "side.map.", D, D), SIDE_ALPHA[1]);
     bb_plan_block(p, NULL);
     bb_plan_input(p, BB_INPUT_SIDE);
@@ -86,7 +82,7 @@ static void plan(bb_plan *p)
         bb_plan_use(p, both, SHARED_ALPHA[l]);
         bb_plan_block(p, "norm3");
         bb_plan_use(p, bb_plan_mlp(p, "mlp.", &relu2), RESIDUAL);
-        plan_side(p, &norm, &mlp);
+        plan_side(p, &norm);
     }
     bb_plan_head(p, "last", "head");
 }
@@ -163,6 +159,9 @@ static store make_weights(void)
         add_vector(&s, prefix, "mlp.down_proj.bias", 0, 0.3, D);
         if (l == 0) add_vector(&s, prefix, "norm4", 1, 0.2, D);
         add_vector(&s, prefix, "norm5", 1, 0.2, D);
+        add_matrix(&s, prefix, "side.gate_proj.weight", gelu.d_ff, D);
+        add_matrix(&s, prefix, "side.up_proj.weight", gelu.d_ff, D);
+        add_matrix(&s, prefix, "side.down_proj.weight", D, gelu.d_ff);
         add_matrix(&s, prefix, "side.map.weight", D, D);
         add_matrix(&s, prefix, "turn.weight", D, D);
         add_matrix(&s, prefix, "back.weight", D, D);
@@ -210,12 +209,12 @@ static void refer_linear(const store *s, int layer, const char *name, const doub
 static void refer_side(const store *s, int l, double *x)
 {
     static double h[T * D], side[2][T * D], out[T * D];
-    bb_mlp_dims   dims = gelu;
+    char          prefix[32];
 
-    dims.low_rank.first = l;              /* the reference has the term of one use */
     normed(s, 0, "norm4", x, D, h);
+    snprintf(prefix, sizeof prefix, "l.%d.side.", l);
     memset(side[0], 0, sizeof side[0]);
-    refer_mlp(&dims, s, "l.0.side.", h, T, out);
+    refer_mlp(&gelu, s, prefix, h, T, out);
     add_to(side[0], SIDE_ALPHA[0], out);
     refer_linear(s, l, "side.map", h, out);
     add_to(side[0], SIDE_ALPHA[1], out);
