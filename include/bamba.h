@@ -353,6 +353,27 @@ BAMBA_API bamba_status bamba_quantize(const char *dir, const char *out,
                                       const bamba_model_options *model,
                                       const bamba_quantize_options *options, bamba_error *err);
 
+/** An adapter's directory as PEFT writes it, and the factor of what it adds. */
+typedef struct bamba_adapter_source {
+    const char *dir;
+    float       scale;
+} bamba_adapter_source;
+
+/**
+ * bamba_quantize of the model with adapters merged in: W + scale · alpha / r · B · A in float32, rounded
+ * to the type that is written; what modules_to_save names stands in place of the model's. Weights that
+ * no adapter changes are written as bamba_quantize writes them.
+ *
+ * @param adapter  [n], n > 0.
+ *
+ * @return what bamba_quantize returns; BAMBA_ERR_UNSUPPORTED: the model is quantized, or an adapter
+ *         changes one of two tied matrices, a bias with another scale than 1, or has a bias of B.
+ */
+BAMBA_API bamba_status bamba_merge(const char *dir, const char *out,
+                                   const bamba_adapter_source *adapter, size_t n,
+                                   const bamba_model_options *model,
+                                   const bamba_quantize_options *options, bamba_error *err);
+
 /* ---------------------------------------------------------------- adapters ---------------- */
 
 typedef struct bamba_adapter_options {

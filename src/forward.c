@@ -81,7 +81,8 @@ static void run_norm(const bb_exec *e, const void *p, int t)
     make_norm(e, p, t, e->pass->normed + (size_t)t * j->width);
 }
 
-/* What a block's mixers read: made where they need it, if there is only one. */
+/* What a block's mixers read: made where they need it, if there is only one, and if nothing of what it is
+   made from changes meanwhile. */
 static bb_source norm(const bb_exec *e, const bb_block *k, struct job *j)
 {
     const size_t D = (size_t)j->g->d_model;
@@ -90,7 +91,7 @@ static bb_source norm(const bb_exec *e, const bb_block *k, struct job *j)
     j->input = k->input;
     j->width = k->input == BB_INPUT_BESIDE_EMBEDDING ? 2 * D : D;
     bb_source h = bb_source_of(e, e->pass->normed, j->width, (int)j->width);
-    if (k->n_uses > 1) {
+    if (k->n_uses > 1 || (k->use[0].mixer->kind->writes_early && !k->to_side)) {
         bb_each_tile(e, e->pass->T, run_norm, j);
         bb_mark(e, BB_OP_NORM);
         return h;

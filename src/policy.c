@@ -24,6 +24,8 @@ static const struct { const char *part; where where; bool hybrid, transformer; }
     { "k_proj.",    ALL,    true,  true  },
     { "in_proj.",   ATTENTION, true, true },          /* of mamba_ssm: keys and values among others */
     { "in_proj.",   FIRST,  true,  false },
+    { "_adapter_list.", ALL, true, false },           /* of Zamba2: little, and read at each use */
+    { ".linear.",   ALL,    true,  false },           /* of Zamba2: its shared blocks' out_proj */
     { "down_proj.", SPREAD, false, true  },
     { "output_linear.", SPREAD, false, true },        /* a down_proj of Granite's */
     { "fc2.",       SPREAD, false, true  },           /* a down_proj of mamba_ssm's */

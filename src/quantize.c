@@ -13,6 +13,7 @@
 #include "base/sort.h"
 #include "base/threads.h"
 #include "load/safetensors_write.h"
+#include "merge.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -32,6 +33,7 @@ static const char KEY[] = "quantization_config", OLD_KEY[] = "compression_config
 typedef struct item {
     bb_need need;
     size_t  order;                        /* in which the binder named it */
+    bb_tensor changed;                    /* in place of the tensor, where adapters have another */
 } item;
 
 typedef struct work {
@@ -41,6 +43,7 @@ typedef struct work {
     const char                *dir, *out; /* out: as the caller names it, for messages */
     const char                *to;        /* where files are made */
     bamba_model               *model;
+    bb_merge                  *merge;     /* adapters to merge in; or NULL */
     item                      *item;      /* [n] by name */
     size_t                     n, capacity;
     bool                       is_short;  /* of memory for them */
@@ -79,7 +82,7 @@ static void note_need(void *context, const bb_need *need)
         w->is_short = true;
         return;
     }
-    w->item[w->n] = (item){ *need, w->n };
+    w->item[w->n] = (item){ .need = *need, .order = w->n };
     w->item[w->n++].need.recode.first = 0;            /* the whole tensor, of a slice too */
 }
 
@@ -105,6 +108,7 @@ static void sort_items(work *w)
 
 static bool is_copied(const bb_need *need)
 {
+    if (need->recode.change) return false;
     return need->rows == 0 || bb_format_is_like(need->recode.wanted, need->recode.stored);
 }
 
@@ -522,8 +526,27 @@ done:
     return status;
 }
 
-bamba_status bamba_quantize(const char *dir, const char *out, const bamba_model_options *model,
-                            const bamba_quantize_options *options, bamba_error *err)
+static bb_status merge_all(work *w, const bamba_adapter_source *adapter, size_t n, bamba_error *err)
+{
+    bb_status status = BAMBA_OK;
+
+    for (size_t i = 0; i < w->n; i++) {
+        const bb_need *need = &w->item[i].need;
+        if (need->rows > 0 && (w->model->quantization || need->recode.stored->block > 1))
+            return bb_fail(err, BAMBA_ERR_UNSUPPORTED, "%s: a quantized model: adapters are merged into "
+                           "the model that it was made from", w->dir);
+    }
+    BB_TRY(bb_merge_open(&w->merge, &w->a, w->model, adapter, n, err));
+    for (size_t i = 0; i < w->n; i++)
+        BB_TRY(bb_merge_change(w->merge, &w->item[i].need, &w->item[i].changed, err));
+    status = bb_merge_check(w->merge, err);
+done:
+    return status;
+}
+
+static bb_status write_model(const char *dir, const char *out, const bamba_adapter_source *adapter,
+                             size_t n, const bamba_model_options *model,
+                             const bamba_quantize_options *options, bamba_error *err)
 {
     bamba_model_options complete = BAMBA_MODEL_OPTIONS;
     work                w = { .options = &complete, .dir = dir, .out = out };
@@ -539,8 +562,10 @@ bamba_status bamba_quantize(const char *dir, const char *out, const bamba_model_
         goto done;
     }
     sort_items(&w);
+    if (n > 0) BB_TRY(merge_all(&w, adapter, n, err));
     BB_TRY(write_all(&w, err));
 done:
+    bb_merge_close(w.merge);
     bb_release(&w.a, w.room);
     bb_release(&w.a, w.shard_end);
     bb_release(&w.a, w.names);
@@ -548,4 +573,19 @@ done:
     bb_release(&w.a, w.item);
     bamba_model_free(w.model);
     return status;
+}
+
+bamba_status bamba_quantize(const char *dir, const char *out, const bamba_model_options *model,
+                            const bamba_quantize_options *options, bamba_error *err)
+{
+    return write_model(dir, out, NULL, 0, model, options, err);
+}
+
+bamba_status bamba_merge(const char *dir, const char *out, const bamba_adapter_source *adapter,
+                         size_t n, const bamba_model_options *model,
+                         const bamba_quantize_options *options, bamba_error *err)
+{
+    if (!adapter || n == 0)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "merge: expected adapters, found none");
+    return write_model(dir, out, adapter, n, model, options, err);
 }

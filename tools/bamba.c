@@ -57,6 +57,9 @@ const command commands[] = {
       "What is written is a model directory, tokenizer and all: it opens at once, where --type "
       "converts at each start, and gives the same result. It gets its name when it is whole; what an "
       "interrupted run leaves is DIR.tmp- and six digits, and may be deleted.", cmd_quantize },
+    { "merge", "Write a model with adapters merged into its weights.",
+      "[-m DIR] --adapter A[=SCALE] -o DIR [options]",
+      "What is written is a model directory, as quantize writes it, that needs no adapter.", cmd_merge },
     { "calibrate", "Find out what weights matter, for rounding them well.",
       "[-m DIR] [-f TEXT] -o FILE [options]",
       "The model reads the text in chunks of 512 tokens, as stored or as --type says; the mean squares "

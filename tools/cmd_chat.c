@@ -120,6 +120,7 @@ int cmd_chat(const command *self, int argc, char **argv)
                 .escapes = true };
     const arg args[] = {
         SETUP_MODEL_ROW(&f.setup),
+        ADAPTERS_ROW(&f.setup.adapter),
         ARG_TEXT_ROW("-sys, --system, --system-prompt", "TEXT", &f.system,
                      "what the model is told first", .usual = "the template's own text"),
         ARG_FLAG_ROW("--no-system", &f.no_system, "tell it nothing, not even the template's text"),

@@ -12,6 +12,7 @@ int cmd_perplexity(const command *self, int argc, char **argv);
 int cmd_compare(const command *self, int argc, char **argv);
 int cmd_logits(const command *self, int argc, char **argv);
 int cmd_bench(const command *self, int argc, char **argv);
+int cmd_merge(const command *self, int argc, char **argv);
 int cmd_quantize(const command *self, int argc, char **argv);
 int cmd_calibrate(const command *self, int argc, char **argv);
 int cmd_models(const command *self, int argc, char **argv);

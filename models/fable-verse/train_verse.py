@@ -21,8 +21,8 @@ import time
 
 import numpy as np
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
-from safetensors.torch import save_file
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors.torch import load_file, save_file
 
 from check import held_out, load
 from sample import pick
@@ -99,28 +99,38 @@ def export(model, out):
     print(f"{sum(w.numel() for w in state.values())} parameters in {len(state)} tensors")
 
 
+def adapted(base, folder):
+    """bamba.py's model with the adapter. PEFT's own loading would ask it for the methods of a model of transformers'."""
+    cfg = LoraConfig.from_pretrained(folder)
+    cfg.task_type = None
+    model = get_peft_model(base, cfg)
+    result = set_peft_model_state_dict(model, load_file(os.path.join(folder, "adapter_model.safetensors")))
+    assert not result.unexpected_keys
+    return model.eval().base_model.model
+
+
 def check(args, base, tok):
     from transformers import AutoModelForCausalLM
     other = AutoModelForCausalLM.from_pretrained(args.base, dtype=torch.float32).eval()
     other = PeftModel.from_pretrained(other, args.out).eval()
     for name, length in (("valid-verse", 256), ("valid-verse", 1024), ("valid-prose", 1024)):
-        print("without: ", end="")
+        print("without: ", end="", flush=True)
         held_out(base, tok, args.corpus, name, length)
-    model = PeftModel.from_pretrained(base, args.out).eval()
+    model = adapted(base, args.out)
     ids = torch.tensor([tok.encode("The Moon\n\n[Verse 1]\nThe moon was out, and on the hill").ids])
-    gap = (model.base_model.model(ids) - other(ids).logits).abs().max().item()
+    gap = (model(ids) - other(ids).logits).abs().max().item()
     assert gap < 1e-4, gap
     print(f"logits of PEFT over transformers' model: within {gap:.1e}")
     for name, length in (("valid-verse", 256), ("valid-verse", 1024), ("valid-prose", 1024)):
-        print("with: ", end="")
-        held_out(model.base_model.model, tok, args.corpus, name, length)
+        print("with: ", end="", flush=True)
+        held_out(model, tok, args.corpus, name, length)
 
 
 def sample(args, base, tok, count=150):
     """Text by the base's sampling settings, as ../fable/sample.py draws it."""
     with open(os.path.join(args.base, "generation_config.json"), encoding="utf-8") as f:
         settings = json.load(f)
-    model = PeftModel.from_pretrained(base, args.out).eval().base_model.model
+    model = adapted(base, args.out)
     generator = torch.Generator().manual_seed(args.seed)
     ids = tok.encode(args.sample.replace("\\n", "\n")).ids
     for _ in range(count):

@@ -11,6 +11,7 @@ void bb_plan_front(const bb_facts *f, bb_plan *p)
     bb_plan_scales(p, factor(f->times.embed), factor(f->times.logits));
     bb_plan_padded(p, f->n_rows);
     bb_plan_base(p, n->base);
+    if (n->base_alias) bb_plan_base_alias(p, n->base_alias);
     bb_plan_embed(p, n->embed);
     if (n->embed_alias) bb_plan_embed_alias(p, n->embed_alias);
 }

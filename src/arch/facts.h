@@ -12,6 +12,7 @@
 /* What a kind of file calls the tensors of a family. */
 typedef struct bb_names {
     const char *base;                     /* prefix of the base model, which files may lack */
+    const char *base_alias;               /* another that files may have in its place; NULL: none */
     const char *embed, *embed_alias;      /* the alias may be NULL */
     const char *layer;                    /* prefix of all names of a layer, with one %d */
     const char *mixer_norm;               /* a layer's first block: its norm */
@@ -31,6 +32,11 @@ typedef struct bb_rope_factors {
 /* What embeddings, the outputs of mixers and logits are multiplied by; 0: by 1. */
 typedef struct bb_multipliers { double embed, mamba2, attention, mlp, logits; } bb_multipliers;
 
+/* The mixer of a layer, in families whose layers are one mixer each. */
+typedef enum bb_layer_kind {
+    BB_LAYER_MAMBA2, BB_LAYER_ATTENTION, BB_LAYER_MLP, BB_LAYER_MOE
+} bb_layer_kind;
+
 /* A reader starts from zeros. d_model of the dims is left 0: it is that of the network. */
 typedef struct bb_facts {
     const bb_names   *names;
@@ -41,6 +47,8 @@ typedef struct bb_facts {
     bb_type           stored_type;        /* in which matrices are stored, as far as it is said */
     double            epsilon;            /* of the norms */
     bool              is_attention[BB_MAX_LAYERS];    /* [n_layers] the mixer of each layer */
+    unsigned char     kind[BB_MAX_LAYERS];            /* [n_layers] bb_layer_kind, in such a family */
+    int               n_shared;           /* blocks of attention that layers use in turn; 0: its own each */
     bb_mamba1_dims    mamba1;
     bb_mamba2_dims    mamba2;
     bb_attention_dims attention;
@@ -48,6 +56,7 @@ typedef struct bb_facts {
     bb_moe_dims       moe;                /* n_experts 0: there are none */
     int               moe_period, moe_offset;         /* experts stand in place of the MLP of layers
                                              moe_offset modulo moe_period; 0: beside every layer's */
+    bb_mlp_dims       shared;             /* an MLP beside the experts, if it is not `mlp` */
     bb_multipliers    times;
     bb_rope_factors   rope;
 } bb_facts;

@@ -40,7 +40,7 @@ static void read(const bb_json *c, bb_facts *f)
     bb_key_decoder(c, &known, f);
     f->mlp = (bb_mlp_dims){
         .d_ff = bb_json_int_or(c, "shared_intermediate_size", 1, BB_MAX_DIM / 2, 1024),
-        .gate_up = "input_linear.weight", .down = "output_linear",
+        .gate_up = "input_linear", .down = "output_linear",
     };
     read_experts(c, f);
     bb_key_layer_kinds(c, f->n_layers, "attention", f->is_attention);

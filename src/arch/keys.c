@@ -187,10 +187,7 @@ static double read_attention_factor(const bb_json *r)
     return attention;
 }
 
-/* Angles and their scaling for d rotated columns and a model made for n_context positions.
-   Unknown kinds of scaling are refused by name. */
-static bb_rope_dims read_rope(const bb_json *config, int d, int n_context,
-                              bb_rope_factors *factors)
+bb_rope_dims bb_key_rope_dims(const bb_json *config, int d, int n_context, bb_rope_factors *factors)
 {
     const bb_json object = rope_object(config);
     const bb_json *r = &object;
@@ -263,7 +260,8 @@ void bb_key_attention(const bb_json *c, const bb_key_defaults *known, bb_facts *
         bb_json_fail_key(c, "num_key_value_heads", BAMBA_ERR_FORMAT,
                          "expected a divisor of num_attention_heads = %d, found %d", A,
                          a->n_kv_heads);
-    if (!known->no_rope) a->rope = read_rope(c, read_rotary(c, known, a->d_head), f->n_context, &f->rope);
+    if (!known->no_rope)
+        a->rope = bb_key_rope_dims(c, read_rotary(c, known, a->d_head), f->n_context, &f->rope);
 }
 
 /* -------------------------------------------------------------- Mamba -------------------- */

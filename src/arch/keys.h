@@ -59,6 +59,10 @@ typedef struct bb_rope_keys {
 
 bb_rope_keys bb_key_rope(const bb_json *config, double partial_fallback);
 
+/* Angles and their scaling for d rotated columns and a model made for n_context positions.
+   Unknown kinds of scaling are refused by name. */
+bb_rope_dims bb_key_rope_dims(const bb_json *config, int d, int n_context, bb_rope_factors *factors);
+
 /* Set marked[v] for each v in a list of integers; an absent list has none. Elements outside
    [0, n) are errors. */
 void bb_key_mark(const bb_json *config, const char *key, int n, bool *marked);

@@ -155,7 +155,7 @@ static void read_hybrid(const bb_json *c, bb_facts *f)
     if (d_ff == 0) return;
     f->names = &hybrid_names;
     f->mlp = (bb_mlp_dims){ .d_ff = (d_ff + MULTIPLE - 1) / MULTIPLE * MULTIPLE,
-                            .gate_up = "fc1.weight", .up_first = true, .down = "fc2" };
+                            .gate_up = "fc1", .up_first = true, .down = "fc2" };
 }
 
 static void read_mamba_ssm(const bb_json *c, bb_facts *f)

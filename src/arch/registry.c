@@ -16,7 +16,9 @@ extern const bb_arch bb_arch_llama;
 extern const bb_arch bb_arch_mamba;
 extern const bb_arch bb_arch_mamba2;
 extern const bb_arch bb_arch_mistral;
+extern const bb_arch bb_arch_nemotron_h;
 extern const bb_arch bb_arch_zamba;
+extern const bb_arch bb_arch_zamba2;
 
 static const bb_arch *const known[] = {
     &bb_arch_bamba,
@@ -29,7 +31,9 @@ static const bb_arch *const known[] = {
     &bb_arch_mamba,
     &bb_arch_mamba2,
     &bb_arch_mistral,
+    &bb_arch_nemotron_h,
     &bb_arch_zamba,
+    &bb_arch_zamba2,
 };
 
 enum { N_KNOWN = sizeof known / sizeof known[0] };

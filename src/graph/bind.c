@@ -66,7 +66,13 @@ const bb_tensor *bb_find_tensor(const bb_graph *g, const bb_checkpoint *c, const
     char         longer[3 * BB_MAX_NAME];
     const bb_tensor *t = bb_checkpoint_find(c, name);
 
-    if (!t && n > 0 && strncmp(name, base, n) == 0) t = bb_checkpoint_find(c, name + n);
+    const bool is_of_base = n > 0 && strncmp(name, base, n) == 0;
+
+    if (!t && is_of_base) t = bb_checkpoint_find(c, name + n);
+    if (!t && is_of_base && g->base_alias[0]) {
+        snprintf(longer, sizeof longer, "%s%s", g->base_alias, name + n);
+        t = bb_checkpoint_find(c, longer);
+    }
     if (t || n == 0) return t;
     snprintf(longer, sizeof longer, "%s%s", base, name);
     return bb_checkpoint_find(c, longer);
@@ -549,7 +555,8 @@ static const bb_block *find_norm(const bb_binder *b, size_t i)
 
 static void bind_norm(bb_binder *b, size_t i)
 {
-    bb_block       *k = &b->g->block[i];
+    bb_block *k = &b->g->block[i];
+
     const bb_block *other = find_norm(b, i);
     const int       width = b->g->d_model * (k->input == BB_INPUT_BESIDE_EMBEDDING ? 2 : 1);
 
@@ -641,9 +648,10 @@ static bool is_used(const bb_graph *g, const char *name)
    base model, or without it. */
 static bool is_used_as_stored(const bb_graph *g, const char *name)
 {
-    const size_t n = strlen(g->base);
+    const size_t n = strlen(g->base), m = strlen(g->base_alias);
     char         longer[2 * BB_MAX_NAME];
 
+    if (begins(name, g->base_alias, m)) name += m;
     snprintf(longer, sizeof longer, "%s%s", g->base, name);
     return is_used(g, longer) || is_used(g, name)
         || (begins(name, g->base, n) && is_used(g, name + n));

@@ -83,7 +83,8 @@ bb_status bb_bind(bb_graph *g, bb_checkpoint *c, const bb_bind_options *options,
                   bb_bind_stats *stats, bamba_error *err);
 
 /* A tensor by its name; or, as transformers finds it, by its name without the prefix of the base
-   model, whose class may have saved it, or with one such prefix more. NULL if there is none. */
+   model, whose class may have saved it, with one such prefix more, or with the other prefix in its
+   place. NULL if there is none. */
 const bb_tensor *bb_find_tensor(const bb_graph *g, const bb_checkpoint *c, const char *name);
 
 /* ------------------------------------------------------------- for the bind verbs -------- */

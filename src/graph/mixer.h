@@ -42,6 +42,9 @@ typedef struct bb_mixer_kind {
     size_t (*scratch_bytes)(const struct bb_mixer *m, int T, int n_threads);
     /* Run by all threads together: c->out takes what the mixer makes of c->in. */
     void   (*forward)(const struct bb_mixer *m, const bb_exec *e, const bb_call *c);
+    /* Whether some of the output may be written before all threads have read the input: then the input
+       must not be made from what is written. */
+    bool   writes_early;
     /* count [of all operations of the graph, by m->op] grows by what a pass costs here. */
     void   (*count)(const struct bb_mixer *m, const struct bb_work *w, bb_count *count);
 

@@ -64,6 +64,8 @@ void bb_plan_base(bb_plan *p, const char *prefix) { join(p, p->g->base, "", pref
 
 void bb_plan_embed(bb_plan *p, const char *name) { join(p, p->g->embed_name, "", name); }
 
+void bb_plan_base_alias(bb_plan *p, const char *prefix) { join(p, p->g->base_alias, "", prefix); }
+
 void bb_plan_embed_alias(bb_plan *p, const char *name) { join(p, p->g->embed_alias, "", name); }
 
 void bb_plan_padded(bb_plan *p, int n_rows) { p->g->n_rows = n_rows; }

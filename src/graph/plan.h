@@ -43,6 +43,7 @@ typedef struct bb_graph {
     int          widest;                  /* most columns of any matrix; known once bound */
     char         base[BB_MAX_NAME];       /* prefix of names that a checkpoint may have without it,
                                              and other names with it: "model."; "" */
+    char         base_alias[BB_MAX_NAME]; /* a prefix that a checkpoint may have in its place; "" */
     char         embed_name[BB_MAX_NAME];
     char         embed_alias[BB_MAX_NAME];            /* where the checkpoint lacks embed_name; "" */
     bb_matrix    embed;                   /* [n_rows, D] */
@@ -78,6 +79,9 @@ typedef struct bb_plan {
 void bb_plan_begin(bb_plan *p, int d_model, int n_vocab, double epsilon);
 /* A prefix of tensor names that checkpoints of the base model alone lack. */
 void bb_plan_base(bb_plan *p, const char *prefix);
+
+/* A prefix that checkpoints may have in place of that one. */
+void bb_plan_base_alias(bb_plan *p, const char *prefix);
 void bb_plan_embed(bb_plan *p, const char *name);
 /* A name that the embedding has in files without the other. */
 void bb_plan_embed_alias(bb_plan *p, const char *name);

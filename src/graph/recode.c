@@ -54,12 +54,13 @@ void bb_recode_rows(const bb_recode *r, int first, int n, void *to, int at, void
     const bb_format *f = r->wanted;
     const int        row = r->first + first;
 
-    if (bb_format_is_like(r->stored, f) && row % f->rows_together == 0) {
+    if (!r->change && bb_format_is_like(r->stored, f) && row % f->rows_together == 0) {
         memcpy((unsigned char *)to + f->bytes(at, r->cols), r->from + f->bytes(row, r->cols),
                f->bytes(n, r->cols));
         return;
     }
     decode(r, row, n, scratch, (unsigned char *)scratch + count_float_bytes(r, n));
+    if (r->change) r->change(r->change_context, row, n, r->cols, scratch);
     if (r->carry && f->encode_carrying)
         f->encode_carrying(n, r->cols, scratch, (size_t)r->cols, r->importance, r->carry, to, at);
     else f->encode(n, r->cols, scratch, (size_t)r->cols, r->importance, to, at);

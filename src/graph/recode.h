@@ -8,6 +8,9 @@
 
 #include "kernels.h"
 
+/* Change decoded rows [n, cols], the first of them `row` of the stored matrix. */
+typedef void bb_change_fn(const void *context, int row, int n, int cols, float *rows);
+
 typedef struct bb_recode {
     const bb_format     *stored, *wanted;
     const unsigned char *from;            /* the whole stored matrix, at any address */
@@ -15,6 +18,8 @@ typedef struct bb_recode {
     int                  cols;
     const float         *importance;      /* [cols] of each input, or NULL (bb_encode_fn) */
     const float         *carry;           /* bb_encode_carrying_fn; or NULL */
+    bb_change_fn        *change;          /* between decoding and encoding; or NULL */
+    const void          *change_context;
 } bb_recode;
 
 /* n elements from element `at` of data of a format without scales, at any address, as float32. */

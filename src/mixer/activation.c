@@ -1,6 +1,8 @@
 /* activation.c - what stands between the two linear maps of an MLP or an expert. */
 #include "mixer/activation.h"
 
+#include <math.h>
+
 /* silu(gate) · up */
 static void silu_gated(const bb_kernels *k, int n, const float *gate, const float *up, float *out)
 {

@@ -57,6 +57,8 @@ static void bind_fused(bb_binder *b, bb_attention *m, int d_q, int d_kv)
 
 static void bind(bb_mixer *base, bb_binder *b)
 {
+    static const char *const lists[3] = { "linear_q_adapter_list", "linear_k_adapter_list",
+                                          "linear_v_adapter_list" };
     bb_attention            *m = (bb_attention *)base;
     const bb_attention_dims *d = &m->dims;
     const int                d_q = d->n_heads * d->d_head;
@@ -70,6 +72,10 @@ static void bind(bb_mixer *base, bb_binder *b)
     bb_bind_linear(b, &m->k, "k_proj", d_kv, d->d_model, d->bias);
     bb_bind_linear(b, &m->v, "v_proj", d_kv, d->d_model, d->bias);
     bind_factors(b, m, d_q, d_kv);
+    for (int i = 0; i < d->low_rank.n_uses; i++)
+        for (int j = 0; j < 3; j++)
+            bb_bind_low_rank(b, &m->low_rank[3 * i + j], lists[j], &d->low_rank, i, d->d_model,
+                             j == 0 ? d_q : d_kv, 1);
     bb_bind_linear(b, &m->o, "o_proj", d->d_out, d_q, d->out_bias);
 }
 
@@ -81,6 +87,7 @@ struct scratch {
     float *q;                             /* [T, heads · d], replaced by the attended values */
     float *k, *v;                         /* [T, kv_heads · d] */
     float *raw;                           /* [T, (heads + 2 kv_heads) · d] before a convolution */
+    float *low;                           /* [3, T, rank] on the way to low-rank terms */
     float *part;                          /* [min(T, 32), kv_heads, MOST_RANGES, share, PART] */
     unsigned char *own;                   /* [n_threads, own_bytes] */
 };
@@ -135,6 +142,8 @@ static struct scratch take_scratch(const bb_attention *m, int T, int n_threads, 
     s.k      = bb_take(a, t * (size_t)m->dims.n_kv_heads * d, sizeof(float));
     s.v      = bb_take(a, t * (size_t)m->dims.n_kv_heads * d, sizeof(float));
     s.raw    = m->dims.d_conv > 0 ? bb_take(a, t * (size_t)bb_attention_columns(m), sizeof(float)) : NULL;
+    s.low    = m->dims.low_rank.rank ? bb_take(a, 3 * t * (size_t)m->dims.low_rank.rank, sizeof(float))
+                                     : NULL;
     s.part   = bb_take(a, few * (size_t)m->dims.n_kv_heads * MOST_RANGES * part_size(m),
                        sizeof(float));
     s.own    = bb_take(a, (size_t)n_threads, own_bytes(m));
@@ -426,21 +435,27 @@ static void finish_qkv(const bb_exec *e, const void *p, int first, int n)
     bb_mark(e, m->base.op[CONV]);
 }
 
-static void make_qkv(const bb_exec *e, const struct job *j, bb_source *h)
+/* With low-rank terms, those of use number `nth`. */
+static void make_qkv(const bb_exec *e, const struct job *j, int nth, bb_source *h)
 {
     const bb_attention *m = j->m;
     const bb_linear    *in[3] = { &m->q, &m->k, &m->v };
-    float              *to[3] = { j->s.q, j->s.k, j->s.v };
+    const bb_use_term  *l = j->s.low ? &m->low_rank[3 * nth] : NULL;
+    const size_t        rank = (size_t)m->dims.low_rank.rank;
+    float              *to[3] = { j->s.q, j->s.k, j->s.v }, *raw = j->s.raw;
     const bb_epilogue   then = { .after = finish_qkv, .job = j };
-    float              *raw = j->s.raw;
-    bb_product          qkv[3];
+    bb_product          p[6];
 
-    for (int i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 3; i++) {
         const size_t rows = (size_t)in[i]->w.rows;
-        qkv[i] = (bb_product){ in[i], NULL, bb_sink_store(to[i], rows) };
-        if (raw) qkv[i].to = bb_sink_store(raw, (size_t)bb_attention_columns(m)), raw += rows;
+        p[i] = (bb_product){ in[i], NULL, bb_sink_store(to[i], rows) };
+        if (raw) p[i].to = bb_sink_store(raw, (size_t)bb_attention_columns(m)), raw += rows;
+        if (l) p[3 + i] = (bb_product){ &l[i].down, NULL,
+                                        bb_sink_store(j->s.low + i * (size_t)e->pass->T * rank, rank) };
     }
-    bb_multiply(e, m->base.op[QKV], qkv, 3, h, raw ? &then : NULL);
+    bb_multiply(e, m->base.op[QKV], p, l ? 6 : 3, h, raw ? &then : NULL);
+    for (size_t i = 0; l && i < 3; i++)
+        bb_low_rank_add(e, m->base.op[QKV], &l[i], 1, p[3 + i].to.y, &to[i]);
 }
 
 static void forward(const bb_mixer *base, const bb_exec *e, const bb_call *c)
@@ -460,7 +475,7 @@ static void forward(const bb_mixer *base, const bb_exec *e, const bb_call *c)
         n_parts += g.n_ranges;
     } while (next_group(e, &g));
 
-    make_qkv(e, &j, &h);
+    make_qkv(e, &j, c->nth, &h);
     if (!e->pass->many && n_groups == e->pass->n_segments) {
         bb_each_tile_after(e, make_angles, &j, n_parts * n_kv, run_store_and_attend, &j);
     } else {
@@ -486,6 +501,7 @@ static void print(const bb_mixer *base, bb_printer *p)
     else if (d->bias || d->out_bias) bb_print(p, d->bias ? ", input bias" : ", output bias");
     if (d->scale != 1.0f / sqrtf((float)d->d_head)) bb_print(p, ", scale %g", (double)d->scale);
     if (d->d_out != d->d_model) bb_print(p, ", -> %d", d->d_out);
+    if (d->low_rank.rank) bb_print(p, ", rank %d of %d uses", d->low_rank.rank, d->low_rank.n_uses);
     if (d->times_in != 1.0) bb_print(p, ", input x %g", d->times_in);
     if (d->times_key != 1.0) bb_print(p, ", keys x %g", d->times_key);
 }
@@ -506,6 +522,10 @@ static void count(const bb_mixer *base, const bb_work *w, bb_count *c)
     bb_count_add(&c[base->op[ATTEND]], kv_bytes * w->reached,
                  4 * heads * (uint64_t)m->dims.d_head * w->seen);
     bb_count_product(&m->o, w->T, &c[base->op[OUT_PROJ]]);
+    for (int i = 0; i < 3 && m->dims.low_rank.rank; i++) {        /* of one use, as of any */
+        bb_count_product(&m->low_rank[i].down, w->T, &c[base->op[QKV]]);
+        bb_count_product(m->low_rank[i].up, w->T, &c[base->op[QKV]]);
+    }
     if (taps > 0)
         bb_count_add(&c[base->op[CONV]], taps * sizeof(float) + 2 * bb_attention_window(m) * w->n_segments,
                      2 * taps * w->T);
@@ -532,6 +552,7 @@ static const bb_mixer_kind conv_kind = {
 bb_mixer *bb_plan_attention(bb_plan *p, const char *prefix, const bb_attention_dims *dims)
 {
     const size_t table = bb_rope_table_size(&dims->rope) * sizeof(double);
+    const size_t terms = 3 * (size_t)dims->low_rank.n_uses * sizeof(bb_use_term);
 
     if (dims->rope.d > 2 * BB_ROPE_PAIRS || (int64_t)dims->n_heads * dims->d_head > BB_MAX_DIM) {
         bb_plan_fail(p, BAMBA_ERR_UNSUPPORTED,
@@ -540,7 +561,7 @@ bb_mixer *bb_plan_attention(bb_plan *p, const char *prefix, const bb_attention_d
         return NULL;
     }
     bb_attention *m = (bb_attention *)bb_plan_mixer(p, dims->d_conv > 0 ? &conv_kind : &kind,
-                                                    sizeof *m + table, prefix);
+                                                    sizeof *m + terms + table, prefix);
     if (!m) return NULL;
     m->dims = *dims;
     if (dims->d_out == 0) m->dims.d_out = dims->d_model;
@@ -548,7 +569,7 @@ bb_mixer *bb_plan_attention(bb_plan *p, const char *prefix, const bb_attention_d
     if (dims->times_in == 0.0) m->dims.times_in = 1.0;
     if (dims->times_key == 0.0) m->dims.times_key = 1.0;
     m->dims.rope.shorter = m->dims.rope.longer = NULL;            /* the caller's, read here only */
-    bb_rope_init(&m->rope, &dims->rope, (double *)(void *)(m + 1));
+    bb_rope_init(&m->rope, &dims->rope, (double *)(void *)(m->low_rank + 3 * dims->low_rank.n_uses));
     m->kv_type = p->kv_type;
     return &m->base;
 }

@@ -7,15 +7,16 @@
 #ifndef BB_MIXER_ATTENTION_INTERNAL_H
 #define BB_MIXER_ATTENTION_INTERNAL_H
 
-#include "mixer/mixers.h"
+#include "mixer/low_rank.h"
 
 typedef struct bb_attention {
     bb_mixer          base;
     bb_attention_dims dims;
-    bb_rope           rope;               /* its table lies behind this struct */
+    bb_rope           rope;               /* its table lies behind low_rank */
     bb_type           kv_type;            /* of the cache */
     bb_linear         q, k, v, o;
     const float      *conv_w, *conv_b;    /* [columns, d_conv], [columns]; NULL: no convolution */
+    bb_use_term       low_rank[];         /* [dims.low_rank.n_uses, 3] of q, k, v */
 } bb_attention;
 
 /* Columns of q, k and v together. */

@@ -45,7 +45,7 @@ static void count(const bb_mixer *base, const bb_work *w, bb_count *c)
 
 static const bb_mixer_kind kind = {
     .name = "linear", .op_name = { "linear" }, .bind = bind, .scratch_bytes = scratch_bytes,
-    .forward = forward, .print = print, .count = count,
+    .forward = forward, .writes_early = true, .print = print, .count = count,
 };
 
 bb_mixer *bb_plan_linear(bb_plan *p, const char *prefix, int d_in, int d_out)

@@ -62,6 +62,13 @@ typedef struct bb_mamba2_dims {
 
 bb_mixer *bb_plan_mamba2(bb_plan *p, const char *prefix, const bb_mamba2_dims *dims);
 
+/* The uses of a shared mixer may each add a low-rank term to some of its maps: use number i has, for a
+   map, the tensors LIST.n.0.weight [rank, columns] and LIST.n.1.weight [rows, rank], n = first + i · step. */
+typedef struct bb_low_rank_dims {
+    int rank;                             /* 0: there are none */
+    int n_uses, first, step;
+} bb_low_rank_dims;
+
 /* Causal attention with grouped queries and rotary positions, and maybe, before these, a causal
    convolution over each column of queries, keys and values, with a bias and without an activation.
    Tensors: q_proj, k_proj, v_proj, o_proj; fused, as mamba_ssm has them: in_proj, with the rows of
@@ -77,6 +84,8 @@ typedef struct bb_attention_dims {
     double       times_in, times_key;     /* factors of the input and of the keys; 0: 1 */
     bool         is_fused;
     int          d_conv;                  /* taps of the convolution, of fused ones alone; 0: none */
+    /* linear_q_adapter_list and those of k and v; of maps that are not fused */
+    bb_low_rank_dims low_rank;
 } bb_attention_dims;
 
 bb_mixer *bb_plan_attention(bb_plan *p, const char *prefix, const bb_attention_dims *dims);
@@ -92,11 +101,11 @@ typedef struct bb_mlp_dims {
     bool          bias;
     bb_activation activation;
     double        times_gate;             /* factor of gate(x); 0: 1 */
-    /* One tensor [2·d_ff, d_model] with the gate's rows before those of up, or behind them, without a
-       bias; NULL: two tensors. */
-    const char   *gate_up;                /* "input_linear.weight" */
+    /* One map [2·d_ff, d_model] with the gate's rows before those of up, or behind them; NULL: two. */
+    const char   *gate_up;                /* "input_linear" */
     bool          up_first;
     const char   *down;                   /* "output_linear"; NULL: "down_proj" */
+    bb_low_rank_dims low_rank;            /* gate_up_proj_adapter_list, with the gate's rows first */
 } bb_mlp_dims;
 
 bb_mixer *bb_plan_mlp(bb_plan *p, const char *prefix, const bb_mlp_dims *dims);

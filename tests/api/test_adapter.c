@@ -324,6 +324,92 @@ static void test_they_go_with_the_session(void **unused)
     close_lab(&l);
 }
 
+/* -------------------------------------------------------------- merging ------------------ */
+
+/* The logits of the model of a directory without adapters. */
+static void run_directory(const char *model_dir, bamba_type type, int n_rows, float *out)
+{
+    bamba_model_options  mo = BAMBA_MODEL_OPTIONS;
+    bamba_engine_options eo = BAMBA_ENGINE_OPTIONS;
+    bamba_error          err;
+    lab                  l = { NULL };
+
+    mo.weight_type = type;
+    mo.n_threads = eo.n_threads = 1;
+    eo.n_logits = 256;
+    demand(bamba_model_open(&l.model, model_dir, &mo, &err), &err);
+    demand(bamba_engine_create(&l.engine, l.model, &eo, &err), &err);
+    feed_alone(&l, 0, 1, n_rows, false, out);
+    close_lab(&l);
+}
+
+enum { MERGED_ROWS = 12 };
+
+/* A directory of the tests' model with both adapters merged in, its weights of a type. */
+static char *merge_as(bamba_type type)
+{
+    const bamba_adapter_source source[] = { { adapter_dir[0], 1.0f }, { adapter_dir[1], -0.5f } };
+    bamba_model_options        mo = BAMBA_MODEL_OPTIONS;
+    bamba_error                err;
+    char                      *out = tempdir_make();
+
+    mo.weight_type = type;
+    mo.n_threads = 2;
+    demand(bamba_merge(dir, out, source, N_ADAPTERS, &mo, NULL, &err), &err);
+    return out;
+}
+
+static void run_with_both(bamba_type type, float *out)
+{
+    lab l = open_lab(type, 1);
+
+    feed_alone(&l, 3, 1, MERGED_ROWS, false, out);
+    close_lab(&l);
+}
+
+/* In float32 merging changes the order of additions only. In bfloat16 the sums are rounded once: the
+   weights are, to the bit, those of the float32 merge rounded; and that is about as far from adapters
+   at run time as rounding the model alone takes those. */
+static void test_merged(void **unused)
+{
+    enum { N = MERGED_ROWS * V };
+    static float with[N], none[N], merged[N], with_bf16[N], merged_bf16[N], rounded[N];
+    char        *f32 = merge_as(BAMBA_TYPE_F32), *bf16 = merge_as(BAMBA_TYPE_BF16);
+
+    (void)unused;
+    run_with_both(BAMBA_TYPE_F32, with);
+    run_with_both(BAMBA_TYPE_BF16, with_bf16);
+    run_directory(dir, BAMBA_TYPE_F32, MERGED_ROWS, none);
+    run_directory(f32, BAMBA_TYPE_DEFAULT, MERGED_ROWS, merged);
+    run_directory(bf16, BAMBA_TYPE_DEFAULT, MERGED_ROWS, merged_bf16);
+    run_directory(f32, BAMBA_TYPE_BF16, MERGED_ROWS, rounded);
+    assert_true(distance(with, none, N) > 0.1);
+    assert_true(distance(merged, with, N) < 1e-5);
+    assert_memory_equal(merged_bf16, rounded, sizeof rounded);
+    const double apart = distance(merged_bf16, with_bf16, N), rounding = distance(with, with_bf16, N);
+    if (!(apart < 4.0 * rounding))
+        fail_msg("merged is %g from run time, which rounding takes %g", apart, rounding);
+    tempdir_remove(f32);
+    tempdir_remove(bf16);
+}
+
+static void test_merging_is_refused(void **unused)
+{
+    const bamba_adapter_source source = { adapter_dir[0], 1.0f };
+    bamba_model_options        mo = BAMBA_MODEL_OPTIONS;
+    bamba_error                err;
+    char                      *q8 = tempdir_make(), *out = tempdir_make();
+
+    (void)unused;
+    assert_int_equal(bamba_merge(dir, out, NULL, 0, NULL, NULL, &err), BAMBA_ERR_ARGUMENT);
+    mo.weight_type = BAMBA_TYPE_Q8;
+    demand(bamba_quantize(dir, q8, &mo, NULL, &err), &err);
+    assert_int_equal(bamba_merge(q8, out, &source, 1, NULL, NULL, &err), BAMBA_ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "a quantized model"));
+    tempdir_remove(q8);
+    tempdir_remove(out);
+}
+
 /* -------------------------------------------------------------- embedding and head ------- */
 
 static void add_matrix(store *s, const char *name, int rows, int cols, uint64_t seed)
@@ -399,6 +485,8 @@ int main(void)
         cmocka_unit_test(test_rules),
         cmocka_unit_test(test_they_go_with_the_session),
         cmocka_unit_test(test_replaced_and_tied),
+        cmocka_unit_test(test_merged),
+        cmocka_unit_test(test_merging_is_refused),
     };
     return cmocka_run_group_tests(tests, set_up, clean_up);
 }

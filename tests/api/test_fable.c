@@ -1,7 +1,8 @@
-/* test_fable.c - the embedded model writes what transformers makes of the same weights.
+/* test_fable.c - the embedded model and its adapter write what transformers and PEFT make of them.
  *
- * The ids are transformers 5.23.0's greedy choice in float32. The C kernels make the same; other
- * levels may part from it where the two best logits lie within 0.05, and not before. */
+ * The ids are transformers 5.23.0's greedy choice in float32, the adapter's with PEFT 0.21.2. The C
+ * kernels make the same; other levels may part from it where the two best logits lie within 0.05, and
+ * not before. */
 #include "bamba.h"
 
 #include <setjmp.h>
@@ -24,8 +25,16 @@ static const int32_t golden[N] = {
 static const char text[] =
     ", and when the sun was shining, the sun was shining brightly, and the sun shone brightly, and "
     "the sun shone brightly, and the sun shone brightly, and the sun shone brightly, and the sun "
-    "shone brightly, and the sun shone brightly, and the sun shone brightly, and the sun shone "
-    "brightly,";
+    "shone brightly, and the sun shone brightly, and the sun shone brightly,";
+
+/* With the adapter, behind "[Verse 1]\n". */
+static const int32_t verse_ids[] = { 59, 501, 790, 61, 199 };
+static const int32_t verse[N] = {
+    327, 907, 308, 2456, 1391, 321, 12, 199, 327, 907, 308, 2456, 1391, 321, 12, 199,
+    488, 260, 907, 2807, 1391, 321, 12, 199, 488, 260, 907, 2807, 1391, 321, 12, 199,
+    488, 260, 907, 2807, 1391, 321, 12, 199, 488, 260, 907, 2807, 1391, 321, 12, 199,
+    488, 260, 907, 2807, 1391, 321, 12, 199, 488, 260, 907, 2807, 1391, 321, 12, 199,
+};
 
 static int32_t best_of(const float *logits, int n, float *gap)
 {
@@ -41,34 +50,52 @@ static int32_t best_of(const float *logits, int n, float *gap)
 }
 
 /* Steps whose choice is the golden one, up to the first where the level may choose otherwise. */
+static void check_steps(bamba_engine *e, bamba_session *s, const float *logits, int n_vocab,
+                        const int32_t *expected, float tolerance)
+{
+    float gap;
+
+    for (int i = 0; i < N; i++) {
+        const int32_t id = best_of(logits, n_vocab, &gap);
+        if (id != expected[i]) {
+            if (gap > tolerance) fail_msg("step %d: expected %d, found %d", i, expected[i], id);
+            break;
+        }
+        assert_int_equal(bamba_feed(e, s, &id, 1, &logits, NULL), BAMBA_OK);
+    }
+}
+
 static void check_level(const char *cpu, float tolerance)
 {
     bamba_model_options o = BAMBA_MODEL_OPTIONS;
     bamba_model_info    info = BAMBA_MODEL_INFO;
+    bamba_adapter_use   use = { NULL, 1.0f };
+    bamba_adapter      *a;
     bamba_model        *m;
     bamba_engine       *e;
     bamba_session      *s;
     const float        *logits;
     bamba_error         err;
-    float               gap;
 
     o.cpu = cpu;
     if (bamba_model_open(&m, BB_TEST_SOURCE_DIR "/models/fable", &o, &err) != BAMBA_OK)
+        fail_msg("%s", err.message);
+    if (bamba_adapter_open(&a, m, BB_TEST_SOURCE_DIR "/models/fable-verse", NULL, &err) != BAMBA_OK)
         fail_msg("%s", err.message);
     bamba_model_info_get(m, &info);
     assert_int_equal(bamba_engine_create(&e, m, NULL, NULL), BAMBA_OK);
     assert_int_equal(bamba_session_create(&s, m, NULL, NULL), BAMBA_OK);
     assert_int_equal(bamba_feed(e, s, prompt_ids, 4, &logits, NULL), BAMBA_OK);
-    for (int i = 0; i < N; i++) {
-        const int32_t id = best_of(logits, info.n_vocab, &gap);
-        if (id != golden[i]) {
-            if (gap > tolerance) fail_msg("step %d: expected %d, found %d", i, golden[i], id);
-            break;
-        }
-        assert_int_equal(bamba_feed(e, s, &id, 1, &logits, NULL), BAMBA_OK);
-    }
+    check_steps(e, s, logits, info.n_vocab, golden, tolerance);
+
+    bamba_session_reset(s);
+    use.adapter = a;
+    assert_int_equal(bamba_session_set_adapters(s, &use, 1, NULL), BAMBA_OK);
+    assert_int_equal(bamba_feed(e, s, verse_ids, 5, &logits, NULL), BAMBA_OK);
+    check_steps(e, s, logits, info.n_vocab, verse, tolerance);
     bamba_session_free(s);
     bamba_engine_free(e);
+    bamba_adapter_free(a);
     bamba_model_free(m);
 }
 

@@ -5,6 +5,7 @@
 #include "support/tempdir.h"
 #include "support/tiny.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -309,6 +310,9 @@ static void go_back_in_company(size_t n_rewind)
 
     s.n_rewind = n_rewind;
     open_world(&w, &d, NULL, &o, &s, 512);
+    bamba_model_info info = BAMBA_MODEL_INFO;
+    bamba_model_info_get(w.model, &info);
+    const bool is_exact = strcmp(info.cpu, "c") != 0;     /* OpenBLAS's sums depend on the rows' number */
     for (int i = 0; i < 100; i++) tokens[i] = (i * 31 + 7) % V;
     for (int i = 0; i < 2; i++) {
         bamba_session  *other;
@@ -325,7 +329,8 @@ static void go_back_in_company(size_t n_rewind)
     assert_int_equal(bamba_feed(w.engine, w.session, tokens + 4, 2, &logits, &err), BAMBA_OK);
     memcpy(found, logits, sizeof found);
     assert_int_equal(bamba_feed(w.engine, w.fresh, tokens + 4, 2, &logits, &err), BAMBA_OK);
-    assert_memory_equal(found, logits, sizeof found);
+    if (is_exact) assert_memory_equal(found, logits, sizeof found);
+    for (int i = 0; i < V; i++) assert_true(fabsf(found[i] - logits[i]) < 1e-3f);
     close_world(&w);
 }
 

@@ -58,7 +58,7 @@ static void test_found(void **unused)
 }
 
 #define KNOWN "; known are bamba, falcon_h1, falcon_mamba, granite, granitemoehybrid, jamba, llama, " \
-              "mamba, mamba2, mistral, zamba"
+              "mamba, mamba2, mistral, nemotron_h, zamba, zamba2"
 
 static void test_unknown(void **unused)
 {

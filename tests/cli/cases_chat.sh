@@ -118,10 +118,10 @@ err_has "not JSON"
 cmp -s kept.json still.json || wrong "a broken file changed the conversation"
 
 begin "reset, set, help, multi, unknown commands"
-talk "Once upon a time" "/reset" "/save empty.json" "Once upon a time" "/save new.json"
+talk "Once upon a time" "/reset" "/save empty.json" "Once upon a time" "/save after-reset.json"
 printf '[\n]\n' | cmp -s - empty.json || wrong "/reset leaves messages"
 talk "Once upon a time" "/save first.json"
-cmp -s new.json first.json || wrong "after /reset the answer differs"
+cmp -s after-reset.json first.json || wrong "after /reset the answer differs"
 talk "/set temp=0.25" "/set top_k=7" "/set n=3" "Once upon a time" "/stats"
 set -- $(stat 1)
 [ "$4" -le 3 ] || wrong "/set n"

@@ -106,7 +106,7 @@ count() {                                 # words in $*
 
 : > in
 for part in main help models use generate sessions sampling input info tokenize chat perplexity logits \
-            bench quantize calibrate; do
+            bench quantize merge calibrate; do
     . "$here/cases_$part.sh"
 done
 finish

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,6 +49,8 @@ static const attention_case cases[] = {
       DIMS(24, 4, 2, 8, 8, 1e4, NO_BIAS, .d_out = 24, .scale = 0.0625f) },
     { "factors", BB_TYPE_BF16, BB_TYPE_F32, 1e-5,
       DIMS(24, 4, 2, 8, 8, 1e4, BIASES, .times_in = 1.25, .times_key = 0.4) },
+    { "low rank", BB_TYPE_BF16, BB_TYPE_F32, 1e-5,
+      DIMS(24, 4, 2, 8, 8, 1e4, NO_BIAS, .low_rank = { 5, 2, 0, 1 }) },
     { "fused", BB_TYPE_BF16, BB_TYPE_F32, 1e-5,
       DIMS(24, 4, 2, 8, 8, 1e4, .bias = true, .is_fused = true) },
     { "convolution", BB_TYPE_F32, BB_TYPE_F32, 1e-5,
@@ -106,6 +109,13 @@ static void add_weights(const attention_case *c, store *s)
             (const int[]){ d_kv, d->d_model, 0 });
     lab_add(s, "m.o_proj.weight", type, 0, 1 / sqrt(d_q), &seed,
             (const int[]){ d->d_model, d_q, 0 });
+    for (int i = 0; i < 6 * d->low_rank.n_uses; i++) {
+        const int rows = i % 6 < 2 ? d_q : d_kv, rank = d->low_rank.rank, number = i / 6;
+        char      name[64];
+        snprintf(name, sizeof name, "m.linear_%c_adapter_list.%d.%d.weight", "qkv"[i % 6 / 2], number, i % 2);
+        lab_add(s, name, type, 0, i % 2 ? 1 / sqrt(rank) : 1 / sqrt(d->d_model), &seed,
+                i % 2 ? (const int[]){ rows, rank, 0 } : (const int[]){ rank, d->d_model, 0 });
+    }
     if (!d->bias) return;
     lab_add(s, "m.q_proj.bias", "F32", 0, 0.3, &seed, (const int[]){ d_q, 0 });
     lab_add(s, "m.k_proj.bias", "BF16", 0, 0.3, &seed, (const int[]){ d_kv, 0 });
@@ -516,7 +526,8 @@ static void test_print(void **unused)
         "32 -> 4 heads (2 kv) x 8, rope 4 of 8, theta 10000",
         "27 -> 6 heads (2 kv) x 10, rope 10 of 10, theta 500, bias",
         "24 -> 8 heads (1 kv) x 6, rope 2 of 6, theta 1e+06",
-        [N_CASES - 4] = "24 -> 4 heads (2 kv) x 8, rope 8 of 8, theta 10000, bias, input x 1.25, keys x 0.4",
+        [N_CASES - 4] = "24 -> 4 heads (2 kv) x 8, rope 8 of 8, theta 10000, rank 5 of 2 uses",
+        [N_CASES - 5] = "24 -> 4 heads (2 kv) x 8, rope 8 of 8, theta 10000, bias, input x 1.25, keys x 0.4",
         [N_CASES - 3] = "24 -> 4 heads (2 kv) x 8, rope 8 of 8, theta 10000, input bias",
         [N_CASES - 2] = "28 -> 6 heads (2 kv) x 10, rope 6 of 10, theta 500, conv 4 + bias, output bias",
         [N_CASES - 1] = "24 -> 3 heads (3 kv) x 12, conv 1 + bias, bias",

@@ -3,8 +3,8 @@
     families_oracle.py --lib libbamba.so [--seeds 20] [--only NAME ...] [--cpu LEVEL]
 
 Groups of checkpoints, --seeds of each: granite-KIND; rope-KIND (Llama; rope-default also Mistral), bamba-rope-KIND (a
-quarter as many), falcon-h1, jamba, mamba-ssm-hybrid, mamba1-LAYOUT, mamba2-LAYOUT-g1 and -gn, zamba. Bars, with M the
-largest logit of the double forward, as in bamba_oracle.py:
+quarter as many), falcon-h1, jamba, mamba-ssm-hybrid, nemotron-h-KIND, mamba1-LAYOUT, mamba2-LAYOUT-g1 and -gn, zamba,
+zamba2. Bars, with M the largest logit of the double forward, as in bamba_oracle.py:
     reference  the double forward and transformers' float32 differ by at most 3e-4 M
     float32    ours and the double forward: 2e-5 M, or three times transformers' own float32 error; the whole prompt,
                pieces, token by token, and the stored 16-bit types used in place
@@ -33,8 +33,10 @@ import llama_family
 import mamba1_family
 import mamba2_family
 import mamba_ssm_family
+import nemotron_h_family
 import rope_reference
 import zamba_family
+import zamba2_family
 from bamba_oracle import FLOAT_BAR, GREEDY, MAX_EARLY_ENDS, REFERENCE_BAR, Oracle, Result, relative, summarize
 from engine import Engine, Library, Model, Session, cut
 from teeth import BITE, GAIN_PROMPT, MAX_DRAWS, MAX_GAIN, PROMPT
@@ -172,7 +174,8 @@ def all_groups():
     groups += [Group("granite-" + kind, granite_family, kind) for kind in granite_family.KINDS]
     groups += [Group("bamba-rope-" + kind, bamba_rope_family, kind) for kind in rope_reference.KINDS[1:]]
     groups += [Group("falcon-h1", falcon_h1_family), Group("mamba-ssm-hybrid", mamba_ssm_family)]
-    groups += [Group("jamba", jamba_family), Group("zamba", zamba_family)]
+    groups += [Group("jamba", jamba_family), Group("zamba", zamba_family), Group("zamba2", zamba2_family)]
+    groups += [Group("nemotron-h-" + kind, nemotron_h_family, kind) for kind in nemotron_h_family.KINDS]
     groups += [Group("mamba1-" + layout, mamba1_family, layout) for layout in mamba1_family.LAYOUTS]
     return groups + [Group(f"mamba2-{layout}-{name}", mamba2_family, layout, many)
                      for layout in mamba2_family.LAYOUTS for name, many in (("g1", False), ("gn", True))]

@@ -21,7 +21,7 @@ typedef struct linear { double *w, *b; } linear;
 
 static linear read_linear(const store *s, const char *prefix, const char *name, bool has_bias)
 {
-    char   full[64];
+    char   full[80];
     linear l = { NULL, NULL };
 
     snprintf(full, sizeof full, "%s.weight", name);
@@ -41,7 +41,6 @@ static void *zeros(size_t n, size_t bytes)
 }
 
 static double silu(double v) { return v / (1 + exp(-v)); }
-static double gelu(double v) { return v * erfc(-v / sqrt(2)) / 2; }
 
 void refer_rmsnorm(const double *w, double epsilon, const double *x, int n, int width, double *out)
 {
@@ -293,6 +292,7 @@ static void attend(const bb_attention_dims *d, int h, int t, const double *q,
 /* The maps of attention: three or one, and that of its output. */
 typedef struct maps {
     linear  in[3], out;
+    linear  low[3][2];                    /* low-rank terms of the first use */
     int     n, rows[3];
     double *conv, *conv_b;
 } maps;
@@ -307,6 +307,11 @@ static maps read_maps(const bb_attention_dims *d, const store *s, const char *pr
     for (int i = 0; i < m.n; i++)
         m.in[i] = read_linear(s, prefix, d->is_fused ? "in_proj" : names[i], d->bias);
     m.out = read_linear(s, prefix, d->is_fused ? "out_proj" : "o_proj", d->out_bias);
+    for (int i = 0; i < 6 && d->low_rank.rank; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "linear_%c_adapter_list.%d.%d", "qkv"[i / 2], d->low_rank.first, i % 2);
+        m.low[i / 2][i % 2] = read_linear(s, prefix, name, false);
+    }
     if (d->d_conv > 0) m.conv = values(s, prefix, "conv1d.weight");
     if (d->d_conv > 0) m.conv_b = values(s, prefix, "conv1d.bias");
     return m;
@@ -315,6 +320,7 @@ static maps read_maps(const bb_attention_dims *d, const store *s, const char *pr
 static void free_maps(maps *m)
 {
     for (int i = 0; i < m->n; i++) free_linear(&m->in[i]);
+    for (int i = 0; i < 6; i++) free_linear(&m->low[i / 2][i % 2]);
     free_linear(&m->out), free(m->conv), free(m->conv_b);
 }
 
@@ -328,6 +334,13 @@ static void make_qkv(const bb_attention_dims *d, const maps *m, int C, const dou
     for (int i = 0; i < d->d_model; i++) u[i] = x[i] * times(d->times_in);
     for (int i = 0, at = 0; i < m->n; at += m->rows[i++])
         lab_multiply(m->in[i].w, m->in[i].b, m->rows[i], d->d_model, u, row + at);
+    for (int i = 0, at = 0; i < 3 && d->low_rank.rank; at += m->rows[i++]) {
+        double *low = zeros((size_t)d->low_rank.rank, sizeof *low), *term = zeros((size_t)C, sizeof *term);
+        lab_multiply(m->low[i][0].w, NULL, d->low_rank.rank, d->d_model, u, low);
+        lab_multiply(m->low[i][1].w, NULL, m->rows[i], d->low_rank.rank, low, term);
+        for (int r = 0; r < m->rows[i]; r++) row[at + r] += term[r];
+        free(low), free(term);
+    }
     for (int i = d_q; i < d_q + d_kv; i++) row[i] *= times(d->times_key);
     for (int c = 0; c < C; c++) {
         qkv[c] = d->d_conv > 0 ? m->conv_b[c] : row[c];
@@ -372,29 +385,63 @@ void refer_attention(const bb_attention_dims *d, bb_type kv_type, const store *s
 
 /* -------------------------------------------------------------- MLP ---------------------- */
 
+/* out [2, F]: gate and up of one row. In one map either may come first; the low-rank term of the first
+   use is that of both. */
+static void make_pair(const bb_mlp_dims *d, const linear *gate, const linear *up, const linear low[2],
+                      const double *x, double *out)
+{
+    const int D = d->d_model, F = d->d_ff, rank = d->low_rank.rank;
+    double   *both = zeros((size_t)(2 * F), sizeof *both), *inner = zeros((size_t)rank, sizeof *inner);
+
+    if (d->gate_up) {
+        lab_multiply(gate->w, gate->b, 2 * F, D, x, both);
+        memcpy(out, both + (d->up_first ? F : 0), (size_t)F * sizeof *out);
+        memcpy(out + F, both + (d->up_first ? 0 : F), (size_t)F * sizeof *out);
+    } else {
+        if (gate->w) lab_multiply(gate->w, gate->b, F, D, x, out);
+        lab_multiply(up->w, up->b, F, D, x, out + F);
+    }
+    if (rank > 0) {
+        lab_multiply(low[0].w, NULL, rank, D, x, inner);
+        lab_multiply(low[1].w, NULL, 2 * F, rank, inner, both);
+        for (int i = 0; i < 2 * F; i++) out[i] += both[i];
+    }
+    free(both), free(inner);
+}
+
+static double activate(bb_activation kind, double gate, double up)
+{
+    switch (kind) {
+    case BB_ACT_SILU_GATED: return silu(gate) * up;
+    case BB_ACT_GELU_GATED: return 0.5 * gate * erfc(-gate / sqrt(2)) * up;
+    default: return fmax(up, 0) * fmax(up, 0);
+    }
+}
+
 void refer_mlp(const bb_mlp_dims *d, const store *s, const char *prefix, const double *x, int n,
                double *out)
 {
-    const int  D = d->d_model, F = d->d_ff;
-    const bool is_gated = d->activation != BB_ACT_RELU2;
-    double   (*const bend)(double) = d->activation == BB_ACT_GELU_GATED ? gelu : silu;
-    linear     up = { NULL, NULL }, gate = { NULL, NULL };
-    linear     down = read_linear(s, prefix, d->down ? d->down : "down_proj", d->bias);
-    double    *both = d->gate_up ? values(s, prefix, d->gate_up) : NULL;
-    const double *first = both, *second = both ? both + (size_t)F * (size_t)D : NULL;
-    double    *u = zeros((size_t)F, sizeof *u), *g = zeros((size_t)F, sizeof *g);
+    const int D = d->d_model, F = d->d_ff;
+    linear    up = { NULL, NULL }, gate = { NULL, NULL }, low[2] = { { NULL, NULL }, { NULL, NULL } };
+    linear    down = read_linear(s, prefix, d->down ? d->down : "down_proj", d->bias);
+    double   *pair = zeros((size_t)(2 * F), sizeof *pair), *y = zeros((size_t)F, sizeof *y);
+    char      name[64];
 
-    if (!both) up = read_linear(s, prefix, "up_proj", d->bias);
-    if (!both && is_gated) gate = read_linear(s, prefix, "gate_proj", d->bias);
-    for (int t = 0; t < n; t++) {
-        lab_multiply(both ? (d->up_first ? first : second) : up.w, up.b, F, D, x + t * D, u);
-        if (is_gated)
-            lab_multiply(both ? (d->up_first ? second : first) : gate.w, gate.b, F, D, x + t * D, g);
-        for (int i = 0; i < F; i++)
-            u[i] = is_gated ? u[i] * bend(g[i] * times(d->times_gate)) : fmax(u[i], 0) * fmax(u[i], 0);
-        lab_multiply(down.w, down.b, D, F, u, out + t * D);
+    for (int i = 0; i < 2 && d->low_rank.rank; i++) {
+        snprintf(name, sizeof name, "gate_up_proj_adapter_list.%d.%d", d->low_rank.first, i);
+        low[i] = read_linear(s, prefix, name, false);
     }
-    free_linear(&up), free_linear(&down), free_linear(&gate), free(u), free(g), free(both);
+    if (d->gate_up) gate = read_linear(s, prefix, d->gate_up, d->bias);
+    else if (d->activation != BB_ACT_RELU2) gate = read_linear(s, prefix, "gate_proj", d->bias);
+    if (!d->gate_up) up = read_linear(s, prefix, "up_proj", d->bias);
+    for (int t = 0; t < n; t++) {
+        make_pair(d, &gate, &up, low, x + t * D, pair);
+        for (int i = 0; i < F; i++)
+            y[i] = activate(d->activation, pair[i] * times(d->times_gate), pair[F + i]);
+        lab_multiply(down.w, down.b, D, F, y, out + t * D);
+    }
+    for (int i = 0; i < 2; i++) free_linear(&low[i]);
+    free_linear(&up), free_linear(&down), free_linear(&gate), free(pair), free(y);
 }
 
 /* -------------------------------------------------------------- experts ------------------ */
