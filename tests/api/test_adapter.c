@@ -332,7 +332,7 @@ static void run_directory(const char *model_dir, bamba_type type, int n_rows, fl
     bamba_model_options  mo = BAMBA_MODEL_OPTIONS;
     bamba_engine_options eo = BAMBA_ENGINE_OPTIONS;
     bamba_error          err;
-    lab                  l = { NULL };
+    lab                  l = { 0 };
 
     mo.weight_type = type;
     mo.n_threads = eo.n_threads = 1;
