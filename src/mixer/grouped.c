@@ -316,6 +316,16 @@ static int count_tile_rows(const bb_exec *e, int rows, int groups, int together,
     return divide_up(divide_up(rows, n), together) * together;
 }
 
+/* Whether a thread may cut tiles as it likes: not for BLAS. */
+static bool is_free(const bb_exec *e, const job *j)
+{
+    for (int i = 0; i < j->g->n_experts && j->many; i++) {
+        if (!bb_product_has_many(e->pass->k, j->linear[i].w.format)) return false;
+        if (j->pair && !bb_product_has_many(e->pass->k, j->pair[i].w.format)) return false;
+    }
+    return true;
+}
+
 static void run(const bb_exec *e, job *j, bool is_in)
 {
     enum { TOGETHER = 16, MANY_TOGETHER = BB_MANY_MOST_NR };
@@ -327,6 +337,7 @@ static void run(const bb_exec *e, job *j, bool is_in)
     j->own = bb_product_own_of(e->pass->room, e->thread);
     j->tile_rows = count_tile_rows(e, j->rows, groups, j->many ? MANY_TOGETHER : TOGETHER,
                                    j->many ? BB_MANY_TILE : BB_FEW_TILE);
+    if (!is_free(e, j)) j->tile_rows = BB_MANY_TILE;
     const int n_tiles = groups * divide_up(j->rows, j->tile_rows);
 
     if (e->pass->observer)

@@ -127,8 +127,7 @@ static int few_tile_rows(const bb_exec *e, const job *j)
     return divide_up(divide_up(share, divide_up(share, FEW_TILE)), together) * together;
 }
 
-/* Whether there are kernels for many rows, of the format or of what it is decoded to; BLAS otherwise. */
-static bool has_many(const bb_kernels *k, const bb_format *f)
+bool bb_product_has_many(const bb_kernels *k, const bb_format *f)
 {
     return f->many || (!f->few && k->format[BB_FORMAT_F32].many);
 }
@@ -141,8 +140,8 @@ static int many_tile_rows(const bb_exec *e, const job *j)
 
     for (int i = 0; i < j->n; i++) {
         const bb_product *p = &j->product[i];
-        if (!has_many(e->pass->k, p->linear->w.format)) return MANY_TILE;
-        if (p->pair && !has_many(e->pass->k, p->pair->w.format)) return MANY_TILE;
+        if (!bb_product_has_many(e->pass->k, p->linear->w.format)) return MANY_TILE;
+        if (p->pair && !bb_product_has_many(e->pass->k, p->pair->w.format)) return MANY_TILE;
         rows += p->linear->w.rows;
     }
     const int share = divide_up(rows, e->pass->n_threads);
@@ -334,7 +333,7 @@ void bb_product_tile(const bb_kernels *k, const bb_product_own *o, const bb_line
 
     if (!x->many)
         multiply_few(k, w, T, first, n, x->x, (float *)(void *)o->scratch, y, ldy);
-    else if (has_many(k, f))
+    else if (bb_product_has_many(k, f))
         multiply_many(k, o, w, T, first, n, x->x, y, ldy);
     else multiply_without(k, o, w, T, first, n, x->x, y, ldy);
     for (int t = 0; l->row_scale && t < T; t++)

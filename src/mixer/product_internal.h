@@ -23,6 +23,10 @@ typedef struct bb_product_own {
     unsigned char *scratch;               /* of bb_many_fn, or decoded weights for BLAS or few rows */
 } bb_product_own;
 
+/* Whether there are kernels for many rows, of the format or of what it is decoded to; BLAS otherwise,
+   whose bits depend on the tile. */
+bool bb_product_has_many(const bb_kernels *k, const bb_format *f);
+
 bb_product_own bb_product_own_of(const bb_product_room *room, int thread);
 
 /* Rows that the format of the matrix they meet has prepared: T <= BB_FEW_ROWS by prepare_few, or,

@@ -167,6 +167,42 @@ static void test_shared_mixer(void **unused)
     end(&b);
 }
 
+/* A side stream lives within a layer, so that no cut between layers parts who writes it from who reads
+   it. */
+static void test_side_stream(void **unused)
+{
+    bench       b;
+    bamba_error err;
+
+    (void)unused;
+    begin(&b);
+    bb_plan_begin(&b.plan, 16, 100, 1e-5);
+    for (int l = 0; l < 2; l++) {
+        bb_plan_layer(&b.plan, "l%d.", l);
+        bb_plan_block(&b.plan, "first");
+        if (l == 1) bb_plan_norm_of(&b.plan, 0);
+        bb_plan_to_side(&b.plan);
+        add_toy(&b.plan, "x.", 1, false);
+        bb_plan_block(&b.plan, NULL);
+        bb_plan_input(&b.plan, BB_INPUT_JOINED);
+        add_toy(&b.plan, "y.", 1, false);
+    }
+    const bb_graph *g = b.plan.g;
+    assert_int_equal(bb_plan_status(&b.plan, NULL), BAMBA_OK);
+    assert_string_equal(g->block[2].norm_name, "l0.first");
+    assert_string_equal(g->block[3].norm_name, "");
+    assert_true(bb_graph_has_side(g));
+    assert_int_equal(bb_graph_input_width(g), 16);
+
+    bb_plan_layer(&b.plan, "l%d.", 2);
+    bb_plan_block(&b.plan, "late");
+    bb_plan_input(&b.plan, BB_INPUT_SIDE);
+    assert_int_equal(bb_plan_status(&b.plan, &err), BAMBA_ERR_UNSUPPORTED);
+    assert_string_equal(err.message, "plan: layer 2: expected a side stream that a block of this layer has "
+                        "written, found none");
+    end(&b);
+}
+
 static void test_too_many_uses(void **unused)
 {
     bench       b;
@@ -349,6 +385,7 @@ int main(void)
         cmocka_unit_test(test_names_and_order),
         cmocka_unit_test(test_slots),
         cmocka_unit_test(test_shared_mixer),
+        cmocka_unit_test(test_side_stream),
         cmocka_unit_test(test_too_many_uses),
         cmocka_unit_test(test_long_names),
         cmocka_unit_test(test_cut),

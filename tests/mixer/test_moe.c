@@ -46,6 +46,8 @@ static const moe_case cases[] = {
                   .names = CORRECTED }, BB_TYPE_BF16 },
     { "relu2 stacks", { .d_model = 20, .d_ff = 48, .n_experts = 4, .n_used = 2,
                         .activation = BB_ACT_RELU2, .names = STACKS }, BB_TYPE_F32 },
+    { "wide", { .d_model = 72, .d_ff = 56, .n_experts = 4, .n_used = 3, .router = BB_ROUTER_SOFTMAX,
+                .names = SINGLE }, BB_TYPE_BF16 },
 };
 enum { N_CASES = sizeof cases / sizeof cases[0] };
 
