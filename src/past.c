@@ -12,7 +12,7 @@ void bb_past_plan(bb_past *p, const bb_graph *g, size_t n_context, size_t n_rewi
 {
     p->state_bytes = 0;
     for (size_t i = 0; i < g->n_slots; i++)
-        p->state_bytes += (bb_graph_state_bytes(g, i) + 63) / 64 * 64;
+        p->state_bytes += bb_whole_lines(bb_graph_state_bytes(g, i));
     p->capacity = n_context == SIZE_MAX ? 0 : n_context;
     p->n_rewind = n_rewind;
     p->cap = n_rewind == 0 ? 0 : n_rewind > SLACK ? 2 * n_rewind : n_rewind + SLACK;
@@ -41,7 +41,7 @@ void bb_past_carve(bb_past *p, const bb_graph *g, bb_arena *a)
     p->at = bb_take(a, g->n_slots, sizeof *p->at);
     for (size_t i = 0; i < g->n_slots && !measuring; i++) {
         p->at[i] = at;
-        at += (bb_graph_state_bytes(g, i) + 63) / 64 * 64;
+        at += bb_whole_lines(bb_graph_state_bytes(g, i));
     }
     p->snapshot = bb_take(a, p->n_snapshots, sizeof *p->snapshot);
     for (size_t i = 0; i < p->n_snapshots; i++)

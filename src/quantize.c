@@ -5,6 +5,7 @@
  * where they belong; config.json, without which nothing opens, comes last. */
 #include "objects.h"
 
+#include "base/arena.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/json_text.h"
@@ -206,7 +207,7 @@ static int count_tile_rows(const bb_recode *r)
 /* Bytes of the rows of a tile in the wanted format, and what they are made with behind them. */
 static size_t count_codes(const bb_recode *r, int n)
 {
-    return (r->wanted->bytes(n, r->cols) + 63) / 64 * 64;
+    return bb_whole_lines(r->wanted->bytes(n, r->cols));
 }
 
 static void make_some(void *context, int worker)
@@ -286,7 +287,7 @@ static bb_status make_room(work *w, bamba_error *err)
         const bb_recode *r = &need->recode;
         if (is_copied(need)) continue;
         const int    rows = count_tile_rows(r);
-        const size_t n = count_codes(r, rows) + (bb_recode_bytes(r, rows) + 63) / 64 * 64;
+        const size_t n = count_codes(r, rows) + bb_whole_lines(bb_recode_bytes(r, rows));
         if (n > w->n_room) w->n_room = n;
     }
     w->n_workers = w->options->n_threads ? w->options->n_threads : bb_threads_default();

@@ -19,12 +19,14 @@ enum { ALIGN = 64 };
 enum { GAP = 64 };                        /* a poisoned line between takes */
 #endif
 
+size_t bb_whole_lines(size_t bytes) { return (bytes + ALIGN - 1) / ALIGN * ALIGN; }
+
 void *bb_take(bb_arena *a, size_t n, size_t elem_bytes)
 {
     size_t bytes = 0;
 
     if (elem_bytes && n > (SIZE_MAX / 2) / elem_bytes) a->overflow = true;
-    else bytes = (n * elem_bytes + ALIGN - 1) / ALIGN * ALIGN;
+    else bytes = bb_whole_lines(n * elem_bytes);
 #ifdef BB_POISON
     if (!a->plain) bytes += GAP;
 #endif

@@ -276,7 +276,7 @@ size_t bb_graph_page_bytes(const bb_graph *g, size_t slot)
 
     for (size_t i = 0; i < slot; i++) {
         const bb_mixer *m = g->slot[i];
-        if (m && m->kind->page_bytes) at += (m->kind->page_bytes(m) + 63) / 64 * 64;
+        if (m && m->kind->page_bytes) at += bb_whole_lines(m->kind->page_bytes(m));
     }
     return at;
 }

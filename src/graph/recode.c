@@ -1,6 +1,8 @@
 /* recode.c - rows of a stored matrix in the format that is wanted. */
 #include "graph/recode.h"
 
+#include "base/arena.h"
+
 #include <stdbool.h>
 #include <string.h>
 
@@ -24,7 +26,7 @@ void bb_recode_elements(const bb_format *f, const unsigned char *data, size_t at
 /* Bytes of n rows as float32, rounded up so that what follows is aligned. */
 static size_t count_float_bytes(const bb_recode *r, int n)
 {
-    return ((size_t)n * (size_t)r->cols * sizeof(float) + 63) / 64 * 64;
+    return bb_whole_lines((size_t)n * (size_t)r->cols * sizeof(float));
 }
 
 size_t bb_recode_bytes(const bb_recode *r, int n)

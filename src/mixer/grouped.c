@@ -13,7 +13,6 @@
 static int    smaller(int a, int b) { return a < b ? a : b; }
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 static int    divide_up(int a, int b) { return (a + b - 1) / b; }
-static size_t round_up(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 /* -------------------------------------------------------------- groups ------------------- */
 
@@ -71,13 +70,13 @@ static size_t count_prepared(const bb_linear *l, const bb_linear *pair, int n, i
         bytes = larger(bytes, (many ? f->many_bytes : f->few_bytes)(rows, l[i].w.cols));
         if (f != g) partner = larger(partner, (many ? g->many_bytes : g->few_bytes)(rows, l[i].w.cols));
     }
-    return round_up(bytes + partner + 2 * 64 * (size_t)most);
+    return bb_whole_lines(bytes + partner + 2 * 64 * (size_t)most);
 }
 
 /* Where each expert's rows are prepared, and its partner's: before a thread's prepared rows. */
 static size_t count_offsets(const bb_groups *g)
 {
-    return round_up(2 * (size_t)g->most * sizeof(size_t));
+    return bb_whole_lines(2 * (size_t)g->most * sizeof(size_t));
 }
 
 void bb_groups_room_take(bb_groups_room *r, const bb_groups *g, const bb_experts *x, int n_threads,
@@ -136,7 +135,7 @@ static bool has_apart(const job *j, int group)
 static size_t prepared_bytes(const job *j, int group, bool partner)
 {
     const bb_format *f = format_of(j, group, partner);
-    return round_up((j->many ? f->many_bytes : f->few_bytes)(count_rows(j, group), j->cols));
+    return bb_whole_lines((j->many ? f->many_bytes : f->few_bytes)(count_rows(j, group), j->cols));
 }
 
 /* Where the prepared rows of an expert begin, many rows. */
