@@ -10,10 +10,10 @@
  * Source: Gu & Dao 2023, arXiv:2312.00752; state-spaces/mamba modules/mamba_simple.py; of the norms
  *         transformers models/{falcon_mamba,jamba}, of the heads models/zamba. */
 #include "graph/bind.h"
-#include "graph/random.h"
 #include "mixer/count.h"
 #include "mixer/mixers.h"
 #include "mixer/product.h"
+#include "mixer/recurrent.h"
 
 #include <math.h>
 #include <string.h>
@@ -27,7 +27,7 @@ typedef struct bb_mamba1 {
     bb_mamba1_dims dims;
     int            n_heads, d_head;       /* heads of x_proj and dt_proj; I = n_heads · d_head */
     int            d_proj;                /* columns of a head's x_proj: R + 2N */
-    bb_type        state_type;            /* of S */
+    bb_recurrent   state;
     bb_linear      in_proj, out_proj;
     const float   *conv_w;                /* [I, K] */
     const float   *conv_b;                /* [I] or NULL */
@@ -98,38 +98,11 @@ static void bind(bb_mixer *base, bb_binder *b)
 
 /* -------------------------------------------------------------- memory ------------------- */
 
-struct state {
-    float         *window;                /* [K-1, I] raw columns, oldest first */
-    unsigned char *S;                     /* [I] rows of N elements of the state's type */
-};
-
-/* To whole cache lines. */
-static size_t round_up(size_t bytes) { return (bytes + 63) / 64 * 64; }
-
-static size_t window_bytes(const bb_mamba1 *m)
-{
-    return (size_t)(m->dims.d_conv - 1) * (size_t)m->dims.d_inner * sizeof(float);
-}
-
-static size_t row_bytes(const bb_mamba1 *m) { return bb_row_bytes(m->state_type, m->dims.d_state); }
-
-static size_t ssm_bytes(const bb_mamba1 *m) { return (size_t)m->dims.d_inner * row_bytes(m); }
-
-static size_t ssm_elements(const bb_mamba1 *m)
-{
-    return (size_t)m->dims.d_inner * (size_t)m->dims.d_state;
-}
-
-static struct state state_in(const bb_mamba1 *m, const void *memory)
-{
-    unsigned char *p = (unsigned char *)(uintptr_t)memory;
-    return (struct state){ (float *)(void *)p, p + round_up(window_bytes(m)) };
-}
+static size_t row_bytes(const bb_mamba1 *m) { return bb_recurrent_row_bytes(&m->state); }
 
 static size_t state_bytes(const bb_mixer *base)
 {
-    const bb_mamba1 *m = (const bb_mamba1 *)base;
-    return round_up(window_bytes(m)) + round_up(ssm_bytes(m));
+    return bb_recurrent_bytes(&((const bb_mamba1 *)base)->state);
 }
 
 struct scratch {
@@ -152,7 +125,7 @@ static size_t n_ones(const bb_mamba1 *m)
 static size_t own_floats(const bb_mamba1 *m)
 {
     const size_t wide = PIECE * (size_t)m->dims.d_state;
-    return (m->state_type == BB_TYPE_F32 ? 0 : wide) + n_ones(m);
+    return (m->state.type == BB_TYPE_F32 ? 0 : wide) + n_ones(m);
 }
 
 static struct scratch take_scratch(const bb_mamba1 *m, int T, int n_threads, bb_arena *a)
@@ -188,14 +161,14 @@ struct job {
 
 static int smaller(int a, int b) { return a < b ? a : b; }
 
-static struct state state_before(const struct job *j, const bb_segment *seg)
+static bb_recurrent_state state_before(const struct job *j, const bb_segment *seg)
 {
-    return state_in(j->m, seg->slot[j->slot].state[seg->from]);
+    return bb_recurrent_at(&j->m->state, seg->slot[j->slot].state[seg->from]);
 }
 
-static struct state state_after(const struct job *j, const bb_segment *seg)
+static bb_recurrent_state state_after(const struct job *j, const bb_segment *seg)
 {
-    return state_in(j->m, seg->slot[j->slot].state[seg->to]);
+    return bb_recurrent_at(&j->m->state, seg->slot[j->slot].state[seg->to]);
 }
 
 static float *own_of(const bb_exec *e, const struct job *j)
@@ -214,19 +187,11 @@ static size_t log_floats(const bb_mixer *base)
     return 2 * (size_t)m->dims.d_inner + (size_t)m->n_heads * (size_t)m->dims.d_state;
 }
 
-/* n floats from `first` on of each row's log, for the sessions that keep one. values [T rows, ld] */
+/* n floats from `first` on of each row's log. values [T rows, ld] */
 static void log_columns(const bb_exec *e, const struct job *j, size_t first, int n,
                         const float *values, size_t ld)
 {
-    const size_t width = log_floats(&j->m->base);
-
-    for (int i = 0; i < e->pass->n_segments; i++) {
-        const bb_segment *seg = &e->pass->segment[i];
-        float            *log = seg->slot[j->slot].log;
-        for (int r = 0; log && r < seg->n_rows; r++)
-            memcpy(log + (size_t)r * width + first, values + (size_t)(seg->row + r) * ld,
-                   (size_t)n * sizeof *log);
-    }
+    bb_recurrent_log(e->pass, j->slot, log_floats(&j->m->base), first, n, values, ld);
 }
 
 /* Channels c … end - 1, all segments: convolve, keep the window. */
@@ -318,7 +283,7 @@ struct input {
 static void scan_narrow(const bb_mamba1 *m, const bb_kernels *k, const struct input *in,
                         const unsigned char *S_in, unsigned char *S_out, float *wide)
 {
-    const bb_rows *r = &k->rows[m->state_type];
+    const bb_rows *r = &k->rows[m->state.type];
     const int      N = m->dims.d_state;
 
     for (int i = 0, n; i < in->n; i += n) {
@@ -339,11 +304,11 @@ static void scan_narrow(const bb_mamba1 *m, const bb_kernels *k, const struct in
 }
 
 static void scan(const bb_mamba1 *m, const bb_kernels *k, const struct input *in,
-                 const struct state *before, const struct state *after, float *wide)
+                 const bb_recurrent_state *before, const bb_recurrent_state *after, float *wide)
 {
     const size_t at = (size_t)in->c * (size_t)m->dims.d_state;
 
-    if (m->state_type != BB_TYPE_F32) {
+    if (m->state.type != BB_TYPE_F32) {
         scan_narrow(m, k, in, before->S, after->S, wide);
         return;
     }
@@ -373,7 +338,7 @@ static void finish_dt_proj(const bb_exec *e, const void *p, int first, int n)
         const bb_segment  *seg = &e->pass->segment[i];
         const size_t       row = (size_t)seg->row;
         const float       *B = proj_of(e, j, j->h) + row * ldb + m->dims.dt_rank;
-        const struct state before = state_before(j, seg), after = state_after(j, seg);
+        const bb_recurrent_state before = state_before(j, seg), after = state_after(j, seg);
         const struct input in = {
             .c = c, .n = n, .T = seg->n_rows, .pos = seg->pos, .x = j->s.x + row * I + c, .ldx = I,
             .dt = j->s.dt + row * I + c, .ld_dt = I, .B = B, .C = B + m->dims.d_state, .ldb = ldb,
@@ -445,13 +410,10 @@ static void forward(const bb_mixer *base, const bb_exec *e, const bb_call *c)
 
 /* -------------------------------------------------------------- saving and replaying ----- */
 
-/* A saved state is the window [K-1, I], then S [I, N] in float32, without a gap. */
 static size_t saved_bytes(const bb_mixer *base, size_t n_positions)
 {
-    const bb_mamba1 *m = (const bb_mamba1 *)base;
-
     (void)n_positions;
-    return window_bytes(m) + ssm_elements(m) * sizeof(float);
+    return bb_recurrent_saved_bytes(&((const bb_mamba1 *)base)->state);
 }
 
 static int parts(const bb_mixer *base, size_t n_positions, bb_part part[BB_MIXER_PARTS])
@@ -467,28 +429,15 @@ static int parts(const bb_mixer *base, size_t n_positions, bb_part part[BB_MIXER
 static void save(const bb_mixer *base, const bb_kernels *k, const void *state,
                  const bb_pages *cache, size_t first, size_t end, void *out, float *scratch)
 {
-    const bb_mamba1   *m = (const bb_mamba1 *)base;
-    const struct state s = state_in(m, state);
-
     (void)cache, (void)first, (void)end, (void)scratch;
-    memcpy(out, s.window, window_bytes(m));
-    void *const to = (unsigned char *)out + window_bytes(m);
-    if (m->state_type == BB_TYPE_F32) memcpy(to, s.S, ssm_bytes(m));
-    else k->rows[m->state_type].get(m->dims.d_inner, m->dims.d_state, s.S, to);
+    bb_recurrent_save(&((const bb_mamba1 *)base)->state, k, state, out);
 }
 
 static void load(const bb_mixer *base, const bb_kernels *k, const void *in, size_t first, size_t end,
                  void *state, const bb_pages *cache, float *scratch)
 {
-    const bb_mamba1   *m = (const bb_mamba1 *)base;
-    const struct state s = state_in(m, state);
-
     (void)cache, (void)first, (void)end, (void)scratch;
-    if (!state) return;
-    memcpy(s.window, in, window_bytes(m));
-    const void *const from = (const unsigned char *)in + window_bytes(m);
-    if (m->state_type == BB_TYPE_F32) memcpy(s.S, from, ssm_bytes(m));
-    else k->rows[m->state_type].put(m->dims.d_inner, m->dims.d_state, from, 0, s.S);
+    if (state) bb_recurrent_load(&((const bb_mamba1 *)base)->state, k, in, state);
 }
 
 /* Of replay: x and y of STRETCH rows, and channels widened. */
@@ -503,7 +452,8 @@ static size_t scratch_floats(const bb_mixer *base)
 /* The kernels that the pass ran, on what these were given: the bits are equal. C is not in the log,
    and y is not wanted: B serves as both. */
 static void replay_stretch(const bb_mamba1 *m, const bb_kernels *k, const float *log, int pos, int n,
-                           const struct state *before, const struct state *after, float *scratch)
+                           const bb_recurrent_state *before, const bb_recurrent_state *after,
+                           float *scratch)
 {
     const bb_mamba1_dims *d = &m->dims;
     const size_t          I = (size_t)d->d_inner, width = log_floats(&m->base);
@@ -524,9 +474,9 @@ static void replay_stretch(const bb_mamba1 *m, const bb_kernels *k, const float 
 static void replay(const bb_mixer *base, const bb_kernels *k, const float *log, int pos, int n,
                    bool is_part_of_long, const void *from, void *to, float *scratch)
 {
-    const bb_mamba1   *m = (const bb_mamba1 *)base;
-    struct state       before = state_in(m, from);
-    const struct state after = state_in(m, to);
+    const bb_mamba1         *m = (const bb_mamba1 *)base;
+    bb_recurrent_state       before = bb_recurrent_at(&m->state, from);
+    const bb_recurrent_state after = bb_recurrent_at(&m->state, to);
 
     (void)is_part_of_long;                /* any cut gives the same bits */
     for (int i = 0; i < n; i += STRETCH, before = after)
@@ -534,23 +484,11 @@ static void replay(const bb_mixer *base, const bb_kernels *k, const float *log, 
                        &before, &after, scratch);
 }
 
-/* One row at random, over and over. */
 static void fill(const bb_mixer *base, const bb_kernels *k, uint64_t seed, size_t n_positions,
                  void *state, const bb_pages *cache, float *scratch)
 {
-    const bb_mamba1   *m = (const bb_mamba1 *)base;
-    const struct state s = state_in(m, state);
-    const size_t       N = (size_t)m->dims.d_state, I = (size_t)m->dims.d_inner;
-
     (void)cache, (void)n_positions;
-    for (int t = 0; t < m->dims.d_conv - 1; t++)
-        bb_random_fill(0.5f, seed, (size_t)t * I, I, s.window + (size_t)t * I);
-    for (size_t i = 0; i < I; i++) {
-        unsigned char *row = s.S + i * row_bytes(m);
-        bb_random_fill(0.5f, seed, i * N, N, scratch);
-        if (m->state_type == BB_TYPE_F32) memcpy(row, scratch, row_bytes(m));
-        else k->rows[m->state_type].put(1, (int)N, scratch, 0, row);
-    }
+    bb_recurrent_fill(&((const bb_mamba1 *)base)->state, k, seed, state, scratch);
 }
 
 /* -------------------------------------------------------------- print, count ------------- */
@@ -570,17 +508,19 @@ static void print(const bb_mixer *base, bb_printer *p)
 static void count(const bb_mixer *base, const bb_work *w, bb_count *c)
 {
     const bb_mamba1 *m = (const bb_mamba1 *)base;
-    const uint64_t   inner = (uint64_t)m->dims.d_inner, elements = ssm_elements(m);
+    const uint64_t   inner = (uint64_t)m->dims.d_inner, elements = bb_recurrent_elements(&m->state);
     const uint64_t   taps = inner * (uint64_t)m->dims.d_conv * sizeof(float);
+    const uint64_t   window = bb_recurrent_window_bytes(&m->state);
+    const uint64_t   ssm = bb_recurrent_ssm_bytes(&m->state);
 
     bb_count_product(&m->in_proj, w->T, &c[base->op[IN_PROJ]]);
-    bb_count_add(&c[base->op[CONV]], taps + 2 * window_bytes(m) * w->n_segments,
+    bb_count_add(&c[base->op[CONV]], taps + 2 * window * w->n_segments,
                  2 * taps / sizeof(float) * w->T);
     for (int h = 0; h < m->n_heads; h++) {
         bb_count_product(&m->head[h].x_proj, w->T, &c[base->op[X_PROJ]]);
         bb_count_product(&m->head[h].dt_proj, w->T, &c[base->op[DT_PROJ]]);
     }
-    bb_count_add(&c[base->op[SCAN]], elements * sizeof(float) + 2 * ssm_bytes(m) * w->n_segments,
+    bb_count_add(&c[base->op[SCAN]], elements * sizeof(float) + 2 * ssm * w->n_segments,
                  7 * elements * w->T);
     bb_count_add(&c[base->op[GATE]], 0, 5 * inner * w->T);
     bb_count_product(&m->out_proj, w->T, &c[base->op[OUT_PROJ]]);
@@ -613,6 +553,7 @@ bb_mixer *bb_plan_mamba1(bb_plan *p, const char *prefix, const bb_mamba1_dims *d
     m->n_heads = H;
     m->d_head = dims->d_inner / H;
     m->d_proj = (int)low;
-    m->state_type = p->state_type ? p->state_type : BB_TYPE_F32;
+    m->state = (bb_recurrent){ dims->d_conv, dims->d_inner, dims->d_inner, dims->d_state,
+                               p->state_type ? p->state_type : BB_TYPE_F32 };
     return &m->base;
 }

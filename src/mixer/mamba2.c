@@ -10,10 +10,10 @@
  * noise of the rounding depends on the last token's position and on the row's place in S alone.
  * Source: Dao & Gu 2024, arXiv:2405.21060; state-spaces/mamba modules/mamba2.py. */
 #include "graph/bind.h"
-#include "graph/random.h"
 #include "mixer/count.h"
 #include "mixer/mixers.h"
 #include "mixer/product.h"
+#include "mixer/recurrent.h"
 
 #include <math.h>
 #include <string.h>
@@ -25,7 +25,7 @@ typedef struct bb_mamba2 {
     bb_mixer       base;
     bb_mamba2_dims dims;
     int            d_inner, d_xbc, d_proj;            /* I, C = I + 2GN, 2I + 2GN + H */
-    bb_type        state_type;            /* of S */
+    bb_recurrent   state;
     bb_linear      in_proj, out_proj;
     const float   *conv_w;                /* [C, K] */
     const float   *conv_b;                /* [C] or NULL */
@@ -72,38 +72,11 @@ static void bind(bb_mixer *base, bb_binder *b)
 
 /* -------------------------------------------------------------- memory ------------------- */
 
-struct state {
-    float         *window;                /* [K-1, C] raw columns, oldest first */
-    unsigned char *S;                     /* [H, P] rows of N elements of the state's type */
-};
-
-/* To whole cache lines. */
-static size_t round_up(size_t bytes) { return (bytes + 63) / 64 * 64; }
-
-static size_t window_bytes(const bb_mamba2 *m)
-{
-    return (size_t)(m->dims.d_conv - 1) * (size_t)m->d_xbc * sizeof(float);
-}
-
-static size_t row_bytes(const bb_mamba2 *m) { return bb_row_bytes(m->state_type, m->dims.d_state); }
-
-static size_t ssm_bytes(const bb_mamba2 *m) { return (size_t)m->d_inner * row_bytes(m); }
-
-static size_t ssm_elements(const bb_mamba2 *m)
-{
-    return (size_t)m->d_inner * (size_t)m->dims.d_state;
-}
-
-static struct state state_in(const bb_mamba2 *m, const void *memory)
-{
-    unsigned char *p = (unsigned char *)(uintptr_t)memory;
-    return (struct state){ (float *)(void *)p, p + round_up(window_bytes(m)) };
-}
+static size_t row_bytes(const bb_mamba2 *m) { return bb_recurrent_row_bytes(&m->state); }
 
 static size_t state_bytes(const bb_mixer *base)
 {
-    const bb_mamba2 *m = (const bb_mamba2 *)base;
-    return round_up(window_bytes(m)) + round_up(ssm_bytes(m));
+    return bb_recurrent_bytes(&((const bb_mamba2 *)base)->state);
 }
 
 struct scratch {
@@ -123,7 +96,7 @@ static size_t chunk_floats(const bb_mamba2 *m)
 static size_t own_floats(const bb_mamba2 *m)
 {
     const size_t head = (size_t)m->dims.d_head * (size_t)m->dims.d_state;
-    return chunk_floats(m) + (m->state_type == BB_TYPE_F32 ? 0 : head);
+    return chunk_floats(m) + (m->state.type == BB_TYPE_F32 ? 0 : head);
 }
 
 /* Most chunks that segments of more than BB_FEW_ROWS rows can have in T rows: a segment of n rows
@@ -164,14 +137,14 @@ static bool is_long(const bb_segment *seg) { return seg->n_rows > BB_FEW_ROWS; }
 static int larger(int a, int b) { return a > b ? a : b; }
 static int smaller(int a, int b) { return a < b ? a : b; }
 
-static struct state state_before(const struct job *j, const bb_segment *seg)
+static bb_recurrent_state state_before(const struct job *j, const bb_segment *seg)
 {
-    return state_in(j->m, seg->slot[j->slot].state[seg->from]);
+    return bb_recurrent_at(&j->m->state, seg->slot[j->slot].state[seg->from]);
 }
 
-static struct state state_after(const struct job *j, const bb_segment *seg)
+static bb_recurrent_state state_after(const struct job *j, const bb_segment *seg)
 {
-    return state_in(j->m, seg->slot[j->slot].state[seg->to]);
+    return bb_recurrent_at(&j->m->state, seg->slot[j->slot].state[seg->to]);
 }
 
 static size_t log_floats(const bb_mixer *base)
@@ -180,20 +153,11 @@ static size_t log_floats(const bb_mixer *base)
     return (size_t)m->d_xbc + (size_t)m->dims.n_heads;
 }
 
-/* n columns from `first` on of what the state space is fed, values [T rows, ld], into the logs of
-   the sessions that keep one. */
+/* n columns from `first` on of what the state space is fed. values [T rows, ld] */
 static void log_columns(const bb_exec *e, const struct job *j, int first, int n, const float *values,
                         size_t ld)
 {
-    const size_t width = log_floats(&j->m->base);
-
-    for (int i = 0; i < e->pass->n_segments; i++) {
-        const bb_segment *seg = &e->pass->segment[i];
-        float            *log = seg->slot[j->slot].log;
-        for (int r = 0; log && r < seg->n_rows; r++)
-            memcpy(log + (size_t)r * width + first, values + (size_t)(seg->row + r) * ld,
-                   (size_t)n * sizeof *log);
-    }
+    bb_recurrent_log(e->pass, j->slot, log_floats(&j->m->base), (size_t)first, n, values, ld);
 }
 
 /* Channels first … end - 1 of xBC, all segments: convolve, keep the window. */
@@ -323,7 +287,7 @@ static void advance_narrow(const bb_mamba2 *m, const bb_kernels *k, const struct
                            float *scratch)
 {
     enum { PIECE = 16 };
-    const bb_rows *r = &k->rows[m->state_type];
+    const bb_rows *r = &k->rows[m->state.type];
     const int      P = m->dims.d_head, N = m->dims.d_state;
     const uint32_t noise = (uint32_t)in->pos * 0x9e3779b1u + (uint32_t)(in->h * P);
 
@@ -338,7 +302,7 @@ static void advance_narrow(const bb_mamba2 *m, const bb_kernels *k, const struct
 static void advance_head(const bb_mamba2 *m, const bb_kernels *k, const struct input *in,
                          const unsigned char *S_in, unsigned char *S_out, float *own)
 {
-    if (m->state_type == BB_TYPE_F32)
+    if (m->state.type == BB_TYPE_F32)
         advance(m, k, in, 0, m->dims.d_head, (const float *)(const void *)S_in,
                 (float *)(void *)S_out, own);
     else advance_narrow(m, k, in, S_in, S_out, own + chunk_floats(m), own);
@@ -429,13 +393,10 @@ static void forward(const bb_mixer *base, const bb_exec *e, const bb_call *c)
 
 /* -------------------------------------------------------------- saving and replaying ----- */
 
-/* A saved state is the window [K-1, C], then S [H, P, N] in float32, without a gap. */
 static size_t saved_bytes(const bb_mixer *base, size_t n_positions)
 {
-    const bb_mamba2 *m = (const bb_mamba2 *)base;
-
     (void)n_positions;
-    return window_bytes(m) + ssm_elements(m) * sizeof(float);
+    return bb_recurrent_saved_bytes(&((const bb_mamba2 *)base)->state);
 }
 
 static int parts(const bb_mixer *base, size_t n_positions, bb_part part[BB_MIXER_PARTS])
@@ -453,28 +414,15 @@ static int parts(const bb_mixer *base, size_t n_positions, bb_part part[BB_MIXER
 static void save(const bb_mixer *base, const bb_kernels *k, const void *state,
                  const bb_pages *cache, size_t first, size_t end, void *out, float *scratch)
 {
-    const bb_mamba2   *m = (const bb_mamba2 *)base;
-    const struct state s = state_in(m, state);
-
     (void)cache, (void)first, (void)end, (void)scratch;
-    memcpy(out, s.window, window_bytes(m));
-    void *const to = (unsigned char *)out + window_bytes(m);
-    if (m->state_type == BB_TYPE_F32) memcpy(to, s.S, ssm_bytes(m));
-    else k->rows[m->state_type].get(m->d_inner, m->dims.d_state, s.S, to);
+    bb_recurrent_save(&((const bb_mamba2 *)base)->state, k, state, out);
 }
 
 static void load(const bb_mixer *base, const bb_kernels *k, const void *in, size_t first, size_t end,
                  void *state, const bb_pages *cache, float *scratch)
 {
-    const bb_mamba2   *m = (const bb_mamba2 *)base;
-    const struct state s = state_in(m, state);
-
     (void)cache, (void)first, (void)end, (void)scratch;
-    if (!state) return;
-    memcpy(s.window, in, window_bytes(m));
-    const void *const from = (const unsigned char *)in + window_bytes(m);
-    if (m->state_type == BB_TYPE_F32) memcpy(s.S, from, ssm_bytes(m));
-    else k->rows[m->state_type].put(m->d_inner, m->dims.d_state, from, 0, s.S);
+    if (state) bb_recurrent_load(&((const bb_mamba2 *)base)->state, k, in, state);
 }
 
 /* Of replay: xBC of a chunk, its C·Bᵀ, and what a thread has. */
@@ -493,8 +441,8 @@ struct stretch {
 
 /* The state of head h over a stretch, from before to after; xbc [n, C] is its convolved rows. */
 static void replay_head(const bb_mamba2 *m, const bb_kernels *k, const struct stretch *s, int h,
-                        float *xbc, const float *cb, const struct state *before,
-                        const struct state *after, float *own)
+                        float *xbc, const float *cb, const bb_recurrent_state *before,
+                        const bb_recurrent_state *after, float *own)
 {
     const size_t         C = (size_t)m->d_xbc, N = (size_t)m->dims.d_state, width = log_floats(&m->base);
     const size_t         G = (size_t)m->dims.n_groups;
@@ -514,7 +462,8 @@ static void replay_head(const bb_mamba2 *m, const bb_kernels *k, const struct st
 }
 
 static void replay_stretch(const bb_mamba2 *m, const bb_kernels *k, const struct stretch *s,
-                           const struct state *before, const struct state *after, float *scratch)
+                           const bb_recurrent_state *before, const bb_recurrent_state *after,
+                           float *scratch)
 {
     const bb_mamba2_dims *d = &m->dims;
     const size_t          C = (size_t)m->d_xbc, N = (size_t)d->d_state, G = (size_t)d->n_groups;
@@ -534,9 +483,9 @@ static void replay_stretch(const bb_mamba2 *m, const bb_kernels *k, const struct
 static void replay(const bb_mixer *base, const bb_kernels *k, const float *log, int pos, int n,
                    bool is_part_of_long, const void *from, void *to, float *scratch)
 {
-    const bb_mamba2   *m = (const bb_mamba2 *)base;
-    struct state       before = state_in(m, from);
-    const struct state after = state_in(m, to);
+    const bb_mamba2         *m = (const bb_mamba2 *)base;
+    bb_recurrent_state       before = bb_recurrent_at(&m->state, from);
+    const bb_recurrent_state after = bb_recurrent_at(&m->state, to);
 
     for (struct stretch s = { log, pos, 0, is_part_of_long }; n > 0; n -= s.n, before = after) {
         s.n = smaller(Q - s.pos % Q, n);
@@ -546,22 +495,11 @@ static void replay(const bb_mixer *base, const bb_kernels *k, const float *log, 
     }
 }
 
-/* One row at random, over and over. */
 static void fill(const bb_mixer *base, const bb_kernels *k, uint64_t seed, size_t n_positions,
                  void *state, const bb_pages *cache, float *scratch)
 {
-    const bb_mamba2   *m = (const bb_mamba2 *)base;
-    const struct state s = state_in(m, state);
-    const size_t       N = (size_t)m->dims.d_state, C = (size_t)m->d_xbc;
-
     (void)cache, (void)n_positions;
-    for (int t = 0; t < m->dims.d_conv - 1; t++)
-        bb_random_fill(0.5f, seed, (size_t)t * C, C, s.window + (size_t)t * C);
-    for (int i = 0; i < m->d_inner; i++) {
-        bb_random_fill(0.5f, seed, (size_t)i * N, N, scratch);
-        if (m->state_type == BB_TYPE_F32) memcpy(s.S + (size_t)i * row_bytes(m), scratch, row_bytes(m));
-        else k->rows[m->state_type].put(1, (int)N, scratch, 0, s.S + (size_t)i * row_bytes(m));
-    }
+    bb_recurrent_fill(&((const bb_mamba2 *)base)->state, k, seed, state, scratch);
 }
 
 /* -------------------------------------------------------------- print, count ------------- */
@@ -591,12 +529,14 @@ static void count(const bb_mixer *base, const bb_work *w, bb_count *c)
     const bb_mamba2 *m = (const bb_mamba2 *)base;
     const uint64_t   taps = (uint64_t)m->d_xbc * (uint64_t)m->dims.d_conv * sizeof(float);
     const uint64_t   inner = (uint64_t)m->d_inner;
+    const uint64_t   window = bb_recurrent_window_bytes(&m->state);
+    const uint64_t   ssm = bb_recurrent_ssm_bytes(&m->state);
 
     bb_count_product(&m->in_proj, w->T, &c[base->op[IN_PROJ]]);
-    bb_count_add(&c[base->op[CONV]], taps + 2 * window_bytes(m) * w->n_segments,
+    bb_count_add(&c[base->op[CONV]], taps + 2 * window * w->n_segments,
                  2 * taps / sizeof(float) * w->T);
-    bb_count_add(&c[base->op[SCAN]], 2 * ssm_bytes(m) * w->n_segments,
-                 5 * ssm_elements(m) * w->T);
+    bb_count_add(&c[base->op[SCAN]], 2 * ssm * w->n_segments,
+                 5 * bb_recurrent_elements(&m->state) * w->T);
     bb_count_add(&c[base->op[GATED_NORM]], m->dims.gate == BB_GATE_ALONE ? 0 : inner * sizeof(float),
                  (m->dims.gate == BB_GATE_ALONE ? 5 : 9) * inner * w->T);
     bb_count_product(&m->out_proj, w->T, &c[base->op[OUT_PROJ]]);
@@ -626,9 +566,10 @@ bb_mixer *bb_plan_mamba2(bb_plan *p, const char *prefix, const bb_mamba2_dims *d
     if (dims->times_in == 0.0) m->dims.times_in = 1.0;
     for (int i = 0; i < BB_MAMBA2_PARTS; i++)
         if (dims->times[i] == 0.0) m->dims.times[i] = 1.0;
-    m->state_type = p->state_type ? p->state_type : BB_TYPE_F32;
     m->d_inner = (int)inner;
     m->d_xbc = (int)xbc;
     m->d_proj = (int)(inner + xbc) + dims->n_heads;
+    m->state = (bb_recurrent){ dims->d_conv, m->d_xbc, m->d_inner, dims->d_state,
+                               p->state_type ? p->state_type : BB_TYPE_F32 };
     return &m->base;
 }
