@@ -1,7 +1,7 @@
 /* test_falcon_h1.c - Falcon-H1: plans, multipliers, gates, refusals. */
 #include "bamba.h"
 
-#include "support/config.h"
+#include "support/plans.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -47,38 +47,30 @@ static void test_plan(void **unused)
     free(text);
 }
 
-static void expect_in_plan(const char *key, const char *value, const char *words)
-{
-    char *text = config_describe(base, (const config_member[]){ { key, value }, { NULL, NULL } });
-
-    if (!strstr(text, words)) fail_msg("%s: expected \"%s\" in:\n%s", key, words, text);
-    free(text);
-}
-
 static void test_defaults_and_switches(void **unused)
 {
     (void)unused;
-    expect_in_plan("mamba_d_ssm", "null", "'mamba_n_heads'");             /* 64 is no multiple of 6 */
-    expect_in_plan("mamba_d_head", "\"auto\"", "6 heads x 8");
-    expect_in_plan("mamba_d_head", NULL, "6 heads x 8");
-    expect_in_plan("mamba_n_groups", NULL, "groups 1");
-    expect_in_plan("mamba_conv_bias", "false", "conv 4, no norm");
-    expect_in_plan("mamba_proj_bias", "true", "conv 4 + bias, input bias");
-    expect_in_plan("projectors_bias", "true", "conv 4 + bias, output bias");
-    expect_in_plan("attention_bias", "true", "theta 1e+11, bias");
-    expect_in_plan("mlp_bias", "true", "32 -> 48 -> 32, bias");
-    expect_in_plan("time_step_limit", "[0.5, 2]", "dt 0.5 ... 2");
-    expect_in_plan("mamba_rms_norm", "true", "conv 4 + bias, input x");
-    expect_in_plan("rope_theta", NULL, "theta 10000");
-    expect_in_plan("rope_parameters", "{\"rope_theta\": 500, \"rope_type\": \"default\"}", "theta 500");
-    expect_in_plan("head_dim", NULL, "4 heads (2 kv) x 8, rope 8 of 8");
-    expect_in_plan("num_key_value_heads", "null", "4 heads (4 kv)");
-    expect_in_plan("ssm_multipliers", "null", "input x 1.25, times 0.375");
-    expect_in_plan("ssm_multipliers", NULL, "input x 1.25, times 0.375");
-    expect_in_plan("mlp_multipliers", NULL, "32 -> 48 -> 32\n");
-    expect_in_plan("ssm_out_multiplier", "null", "dt x 0.125\n");
-    expect_in_plan("attention_in_multiplier", "-2", "theta 1e+11, input x -2, keys x 0.5");
-    expect_in_plan("tie_word_embeddings", "true", "model.embed_tokens.weight [96, 32], tied");
+    expect_in_plan(base, "mamba_d_ssm", "null", "'mamba_n_heads'");             /* 64 is no multiple of 6 */
+    expect_in_plan(base, "mamba_d_head", "\"auto\"", "6 heads x 8");
+    expect_in_plan(base, "mamba_d_head", NULL, "6 heads x 8");
+    expect_in_plan(base, "mamba_n_groups", NULL, "groups 1");
+    expect_in_plan(base, "mamba_conv_bias", "false", "conv 4, no norm");
+    expect_in_plan(base, "mamba_proj_bias", "true", "conv 4 + bias, input bias");
+    expect_in_plan(base, "projectors_bias", "true", "conv 4 + bias, output bias");
+    expect_in_plan(base, "attention_bias", "true", "theta 1e+11, bias");
+    expect_in_plan(base, "mlp_bias", "true", "32 -> 48 -> 32, bias");
+    expect_in_plan(base, "time_step_limit", "[0.5, 2]", "dt 0.5 ... 2");
+    expect_in_plan(base, "mamba_rms_norm", "true", "conv 4 + bias, input x");
+    expect_in_plan(base, "rope_theta", NULL, "theta 10000");
+    expect_in_plan(base, "rope_parameters", "{\"rope_theta\": 500, \"rope_type\": \"default\"}", "theta 500");
+    expect_in_plan(base, "head_dim", NULL, "4 heads (2 kv) x 8, rope 8 of 8");
+    expect_in_plan(base, "num_key_value_heads", "null", "4 heads (4 kv)");
+    expect_in_plan(base, "ssm_multipliers", "null", "input x 1.25, times 0.375");
+    expect_in_plan(base, "ssm_multipliers", NULL, "input x 1.25, times 0.375");
+    expect_in_plan(base, "mlp_multipliers", NULL, "32 -> 48 -> 32\n");
+    expect_in_plan(base, "ssm_out_multiplier", "null", "dt x 0.125\n");
+    expect_in_plan(base, "attention_in_multiplier", "-2", "theta 1e+11, input x -2, keys x 0.5");
+    expect_in_plan(base, "tie_word_embeddings", "true", "model.embed_tokens.weight [96, 32], tied");
 }
 
 /* A norm comes before the gate unless the file says otherwise. */
@@ -112,10 +104,7 @@ static void test_inner_width(void **unused)
 
 /* -------------------------------------------------------------- refusals ----------------- */
 
-#define BAD    BAMBA_ERR_FORMAT
-#define CANNOT BAMBA_ERR_UNSUPPORTED
-
-static const struct { config_member change; const char *name; bamba_status status; } refusals[] = {
+static const refusal refusals[] = {
     { { "model_type", "\"falcon_h2\"" }, "'model_type'", CANNOT },
     { { "vocab_size", "0" }, "'vocab_size'", BAD },
     { { "vocab_size", "\"96\"" }, "'vocab_size'", BAD },
@@ -186,11 +175,7 @@ enum { N_REFUSALS = sizeof refusals / sizeof refusals[0] };
 static void test_refusals_name_the_key(void **unused)
 {
     (void)unused;
-    for (size_t i = 0; i < N_REFUSALS; i++) {
-        const char *why = config_not_refused(base, refusals[i].change, refusals[i].name,
-                                             refusals[i].status);
-        if (why) fail_msg("%s", why);
-    }
+    expect_refusals(base, refusals, N_REFUSALS);
     assert_true(N_REFUSALS >= 50);
 }
 

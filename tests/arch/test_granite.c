@@ -1,13 +1,12 @@
 /* test_granite.c - Granite from config.json: plans, spellings, refusals. */
 #include "bamba.h"
 
-#include "support/config.h"
+#include "support/plans.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
 
@@ -62,14 +61,6 @@ static void test_plan(void **unused)
     free(text);
 }
 
-static void expect_in_plan(const config_member *base, config_member change, const char *words)
-{
-    char *text = config_describe(base, (const config_member[]){ change, { NULL, NULL } });
-
-    if (!strstr(text, words)) fail_msg("expected \"%s\" in:\n%s", words, text);
-    free(text);
-}
-
 static void test_defaults_and_switches(void **unused)
 {
     static const struct {
@@ -99,23 +90,14 @@ static void test_defaults_and_switches(void **unused)
     };
     (void)unused;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        expect_in_plan(hybrid, cases[i].change, cases[i].words);
-    expect_in_plan(dense, (config_member){ "mlp_bias", "true" }, "48 -> 32, bias, times");
-    expect_in_plan(dense, (config_member){ "num_key_value_heads", NULL }, "4 heads (4 kv)");
-    expect_in_plan(dense, (config_member){ "attention_multiplier", "-1.5" }, "scale -1.5");
-    expect_in_plan(dense, (config_member){ "residual_multiplier", "1" }, "48 -> 32\n");
+        expect_in_plan(hybrid, cases[i].change.key, cases[i].change.value, cases[i].words);
+    expect_in_plan(dense, "mlp_bias", "true", "48 -> 32, bias, times");
+    expect_in_plan(dense, "num_key_value_heads", NULL, "4 heads (4 kv)");
+    expect_in_plan(dense, "attention_multiplier", "-1.5", "scale -1.5");
+    expect_in_plan(dense, "residual_multiplier", "1", "48 -> 32\n");
 }
 
 /* -------------------------------------------------------------- refusals ----------------- */
-
-typedef struct refusal {
-    config_member change;
-    const char   *name;                   /* in the message */
-    bamba_status  status;
-} refusal;
-
-#define BAD    BAMBA_ERR_FORMAT
-#define CANNOT BAMBA_ERR_UNSUPPORTED
 
 static const refusal hybrids[] = {
     { { "model_type", "\"granitemoe\"" }, "'model_type'", CANNOT },
@@ -234,12 +216,8 @@ static void test_refusals_name_the_key(void **unused)
     enum { N_HYBRIDS = sizeof hybrids / sizeof *hybrids, N_DENSES = sizeof denses / sizeof *denses };
 
     (void)unused;
-    for (size_t i = 0; i < N_HYBRIDS + N_DENSES; i++) {
-        const refusal *r = i < N_HYBRIDS ? &hybrids[i] : &denses[i - N_HYBRIDS];
-        const char    *why = config_not_refused(i < N_HYBRIDS ? hybrid : dense, r->change, r->name,
-                                                r->status);
-        if (why) fail_msg("%s", why);
-    }
+    expect_refusals(hybrid, hybrids, N_HYBRIDS);
+    expect_refusals(dense, denses, N_DENSES);
     assert_true(N_HYBRIDS >= 50 && N_DENSES >= 50);
 }
 

@@ -1,7 +1,7 @@
 /* test_jamba.c - Jamba from config.json: plans, defaults, refusals. */
 #include "bamba.h"
 
-#include "support/config.h"
+#include "support/plans.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -47,14 +47,6 @@ static void test_plan(void **unused)
     free(text);
 }
 
-static void expect_in_plan(const char *key, const char *value, const char *words)
-{
-    char *text = config_describe(jamba, (const config_member[]){ { key, value }, { NULL, NULL } });
-
-    if (!strstr(text, words)) fail_msg("%s: expected \"%s\" in:\n%s", key, words, text);
-    free(text);
-}
-
 static void test_defaults_and_switches(void **unused)
 {
     static const char *const left_out[] = {
@@ -65,41 +57,32 @@ static void test_defaults_and_switches(void **unused)
 
     (void)unused;
     for (size_t i = 0; i < sizeof left_out / sizeof left_out[0]; i++) {
-        expect_in_plan(left_out[i], NULL, "model.layers.2.mamba." MAMBA "mlp      ");
-        expect_in_plan(left_out[i], NULL, "moe      model.layers.3.feed_forward." MOE "head");
+        expect_in_plan(jamba, left_out[i], NULL, "model.layers.2.mamba." MAMBA "mlp      ");
+        expect_in_plan(jamba, left_out[i], NULL, "moe      model.layers.3.feed_forward." MOE "head");
     }
-    expect_in_plan("num_experts", NULL, "2 of 16 experts");
-    expect_in_plan("num_experts", "1", "model.layers.3.feed_forward." MLP "head");
-    expect_in_plan("num_experts_per_tok", "6", "6 of 6 experts");
-    expect_in_plan("expert_layer_offset", "0", "moe      model.layers.0.feed_forward.");
-    expect_in_plan("expert_layer_period", "5", "mlp      model.layers.3.feed_forward.");
-    expect_in_plan("attn_layer_period", NULL, "mamba1   model.layers.2.mamba.");
-    expect_in_plan("attn_layer_offset", "0", "attention model.layers.3.self_attn.");
-    expect_in_plan("attn_layer_offset", "2", "attention model.layers.2.self_attn.");
-    expect_in_plan("num_key_value_heads", "null", "4 heads (4 kv) x 10\n");
-    expect_in_plan("num_key_value_heads", "4", "4 heads (4 kv) x 10\n");
-    expect_in_plan("head_dim", "12", "4 heads (2 kv) x 12\n");
-    expect_in_plan("rope_theta", "10000", "4 heads (2 kv) x 10\n");
-    expect_in_plan("tie_word_embeddings", "true", ", tied");
-    expect_in_plan("tie_word_embeddings", NULL, "head     lm_head.weight");
-    expect_in_plan("vocab_size", NULL, "[65536, 40]");
-    expect_in_plan("intermediate_size", NULL, "40 -> 14336 -> 40");
-    expect_in_plan("mamba_dt_rank", "7", "dt rank 7");
-    expect_in_plan("mamba_expand", "3", "40 -> 120,");
-    expect_in_plan("mamba_conv_bias", "false", "conv 4, inner norms\n");
-    expect_in_plan("mamba_proj_bias", "true", "conv 4 + bias, bias, inner norms\n");
+    expect_in_plan(jamba, "num_experts", NULL, "2 of 16 experts");
+    expect_in_plan(jamba, "num_experts", "1", "model.layers.3.feed_forward." MLP "head");
+    expect_in_plan(jamba, "num_experts_per_tok", "6", "6 of 6 experts");
+    expect_in_plan(jamba, "expert_layer_offset", "0", "moe      model.layers.0.feed_forward.");
+    expect_in_plan(jamba, "expert_layer_period", "5", "mlp      model.layers.3.feed_forward.");
+    expect_in_plan(jamba, "attn_layer_period", NULL, "mamba1   model.layers.2.mamba.");
+    expect_in_plan(jamba, "attn_layer_offset", "0", "attention model.layers.3.self_attn.");
+    expect_in_plan(jamba, "attn_layer_offset", "2", "attention model.layers.2.self_attn.");
+    expect_in_plan(jamba, "num_key_value_heads", "null", "4 heads (4 kv) x 10\n");
+    expect_in_plan(jamba, "num_key_value_heads", "4", "4 heads (4 kv) x 10\n");
+    expect_in_plan(jamba, "head_dim", "12", "4 heads (2 kv) x 12\n");
+    expect_in_plan(jamba, "rope_theta", "10000", "4 heads (2 kv) x 10\n");
+    expect_in_plan(jamba, "tie_word_embeddings", "true", ", tied");
+    expect_in_plan(jamba, "tie_word_embeddings", NULL, "head     lm_head.weight");
+    expect_in_plan(jamba, "vocab_size", NULL, "[65536, 40]");
+    expect_in_plan(jamba, "intermediate_size", NULL, "40 -> 14336 -> 40");
+    expect_in_plan(jamba, "mamba_dt_rank", "7", "dt rank 7");
+    expect_in_plan(jamba, "mamba_expand", "3", "40 -> 120,");
+    expect_in_plan(jamba, "mamba_conv_bias", "false", "conv 4, inner norms\n");
+    expect_in_plan(jamba, "mamba_proj_bias", "true", "conv 4 + bias, bias, inner norms\n");
 }
 
 /* -------------------------------------------------------------- refusals ----------------- */
-
-typedef struct refusal {
-    config_member change;
-    const char   *name;                   /* in the message */
-    bamba_status  status;
-} refusal;
-
-#define BAD    BAMBA_ERR_FORMAT
-#define CANNOT BAMBA_ERR_UNSUPPORTED
 
 static const refusal refusals[] = {
     { { "model_type", "\"jamba2\"" }, "'model_type'", CANNOT },
@@ -178,11 +161,7 @@ static void test_refusals_name_the_key(void **unused)
 
     (void)unused;
     assert_true(N >= 50);
-    for (size_t i = 0; i < N; i++) {
-        const char *why = config_not_refused(jamba, refusals[i].change, refusals[i].name,
-                                             refusals[i].status);
-        if (why) fail_msg("%s", why);
-    }
+    expect_refusals(jamba, refusals, N);
     char *text = config_describe(jamba, wide);
     assert_non_null(strstr(text, "'mamba_expand': more than 8388608 inner columns"));
     free(text);

@@ -1,7 +1,7 @@
 /* test_llama.c - Llama and Mistral from config.json: plans, spellings of rotary scaling, refusals. */
 #include "bamba.h"
 
-#include "support/config.h"
+#include "support/plans.h"
 #include "support/store.h"
 #include "support/tempdir.h"
 
@@ -44,15 +44,6 @@ static void test_plan(void **unused)
     free(text);
 }
 
-static void expect_in_plan(const config_member *base, const config_member *changes,
-                           const char *words)
-{
-    char *text = config_describe(base, changes);
-
-    if (!strstr(text, words)) fail_msg("expected \"%s\" in:\n%s", words, text);
-    free(text);
-}
-
 static void test_defaults_and_switches(void **unused)
 {
     static const struct {
@@ -76,10 +67,10 @@ static void test_defaults_and_switches(void **unused)
     };
     (void)unused;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        expect_in_plan(llama, (const config_member[]){ cases[i].change, { NULL, NULL } },
-                       cases[i].words);
-    expect_in_plan(mistral, NULL, "64 -> 16 heads (8 kv) x 4, rope 4 of 4, theta 10000\n");
-    expect_in_plan(mistral, NULL, "64 -> 14336");
+        expect_in_changed_plan(llama, (const config_member[]){ cases[i].change, { NULL, NULL } },
+                               cases[i].words);
+    expect_in_changed_plan(mistral, NULL, "64 -> 16 heads (8 kv) x 4, rope 4 of 4, theta 10000\n");
+    expect_in_changed_plan(mistral, NULL, "64 -> 14336");
 }
 
 /* -------------------------------------------------------------- scaling ------------------ */
@@ -121,8 +112,8 @@ static void test_scalings(void **unused)
     (void)unused;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         for (size_t k = 0; k < 2; k++)
-            expect_in_plan(llama, (const config_member[]){ { keys[k], cases[i].settings },
-                                                           { NULL, NULL } }, cases[i].words);
+            expect_in_changed_plan(llama, (const config_member[]){ { keys[k], cases[i].settings },
+                                                                   { NULL, NULL } }, cases[i].words);
 }
 
 static void test_which_settings_win(void **unused)
@@ -132,31 +123,22 @@ static void test_which_settings_win(void **unused)
     const char *const linear = "{\"rope_type\": \"linear\", \"factor\": 2, \"rope_theta\": 30}";
 
     (void)unused;
-    expect_in_plan(llama, (const config_member[]){
+    expect_in_changed_plan(llama, (const config_member[]){
         { "rope_scaling", yarn }, { "rope_parameters", linear }, { NULL, NULL } },
         "theta 500, yarn x 8 from 64\n");
-    expect_in_plan(llama, (const config_member[]){
+    expect_in_changed_plan(llama, (const config_member[]){
         { "rope_scaling", "{}" }, { "rope_parameters", linear }, { NULL, NULL } },
         "theta 30, linear x 2\n");
-    expect_in_plan(llama, (const config_member[]){
+    expect_in_changed_plan(llama, (const config_member[]){
         { "rope_scaling", yarn }, { "original_max_position_embeddings", "128" }, { NULL, NULL } },
         "yarn x 8 from 128\n");
 }
 
 /* -------------------------------------------------------------- refusals ----------------- */
 
-typedef struct refusal {
-    config_member change;
-    const char   *name;                   /* in the message */
-    bamba_status  status;
-} refusal;
-
 #define LLAMA3(members) "{\"rope_type\": \"llama3\"" members "}"
 #define YARN(members) "{\"rope_type\": \"yarn\"" members "}"
 #define LONG(members) "{\"rope_type\": \"longrope\"" members "}"
-
-#define BAD    BAMBA_ERR_FORMAT
-#define CANNOT BAMBA_ERR_UNSUPPORTED
 
 static const refusal refusals[] = {
     { { "model_type", "\"lama\"" }, "'model_type'", CANNOT },
@@ -253,11 +235,7 @@ static const refusal refusals[] = {
 static void test_refusals_name_the_key(void **unused)
 {
     (void)unused;
-    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
-        const refusal *r = &refusals[i];
-        const char    *why = config_not_refused(llama, r->change, r->name, r->status);
-        if (why) fail_msg("%s", why);
-    }
+    expect_refusals(llama, refusals, sizeof refusals / sizeof refusals[0]);
     assert_true(sizeof refusals / sizeof refusals[0] >= 50);
 }
 
@@ -269,9 +247,9 @@ static void test_assumed_window(void **unused)
 
     (void)unused;
     if (why) fail_msg("%s", why);
-    expect_in_plan(mistral, (const config_member[]){ { "sliding_window", NULL },
-                                                     { "max_position_embeddings", "4096" },
-                                                     { NULL, NULL } }, "lm_head");
+    expect_in_changed_plan(mistral, (const config_member[]){ { "sliding_window", NULL },
+                                                             { "max_position_embeddings", "4096" },
+                                                             { NULL, NULL } }, "lm_head");
 }
 
 /* -------------------------------------------------------------- length of a session ------ */

@@ -1,12 +1,11 @@
 /* test_mamba.c - pure Mamba-1 in its layouts, and Falcon-Mamba: plans, refusals. */
 #include "bamba.h"
 
-#include "support/config.h"
+#include "support/plans.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
 
@@ -58,15 +57,6 @@ static void test_plans(void **unused)
                            "head     backbone.embeddings.weight [93, 40], tied\n");
 }
 
-static void expect_in_plan(const config_member *base, const char *key, const char *value,
-                           const char *words)
-{
-    char *text = config_describe(base, (const config_member[]){ { key, value }, { NULL, NULL } });
-
-    if (!strstr(text, words)) fail_msg("%s: expected \"%s\" in:\n%s", key, words, text);
-    free(text);
-}
-
 static void test_defaults_and_switches(void **unused)
 {
     static const char *const left_out[] = {
@@ -98,15 +88,6 @@ static void test_defaults_and_switches(void **unused)
 }
 
 /* -------------------------------------------------------------- refusals ----------------- */
-
-typedef struct refusal {
-    config_member change;
-    const char   *name;                   /* in the message */
-    bamba_status  status;
-} refusal;
-
-#define BAD    BAMBA_ERR_FORMAT
-#define CANNOT BAMBA_ERR_UNSUPPORTED
 
 /* Of both families of transformers. */
 static const refusal shared[] = {
@@ -199,14 +180,6 @@ static const refusal of_mamba_ssm[] = {
     { { "rms_norm", "false" }, "'rms_norm'", CANNOT },
     { { "tie_embeddings", "1" }, "'tie_embeddings'", BAD },
 };
-
-static void expect_refusals(const config_member *base, const refusal *list, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        const char *why = config_not_refused(base, list[i].change, list[i].name, list[i].status);
-        if (why) fail_msg("%s", why);
-    }
-}
 
 static void test_refusals_name_the_key(void **unused)
 {

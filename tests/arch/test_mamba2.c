@@ -1,7 +1,7 @@
 /* test_mamba2.c - pure Mamba-2 in its three layouts: plans, padded vocabularies, refusals. */
 #include "bamba.h"
 
-#include "support/config.h"
+#include "support/plans.h"
 #include "support/store.h"
 #include "support/tempdir.h"
 
@@ -64,15 +64,6 @@ static void test_plans(void **unused)
         "head     model.lm_head.weight [90, 128]\n");
 }
 
-static void expect_in_plan(const config_member *base, const char *key, const char *value,
-                           const char *words)
-{
-    char *text = config_describe(base, (const config_member[]){ { key, value }, { NULL, NULL } });
-
-    if (!strstr(text, words)) fail_msg("%s: expected \"%s\" in:\n%s", key, words, text);
-    free(text);
-}
-
 static void test_defaults_and_switches(void **unused)
 {
     (void)unused;
@@ -98,18 +89,18 @@ static void test_defaults_and_switches(void **unused)
 
 /* -------------------------------------------------------------- refusals ----------------- */
 
-typedef struct refusal {
+typedef struct refusal_of {
     const config_member *base;
     config_member        change;
     const char          *name;            /* in the message */
     bamba_status         status;
-} refusal;
+} refusal_of;
 
 #define BAD    BAMBA_ERR_FORMAT
 #define CANNOT BAMBA_ERR_UNSUPPORTED
 #define SSM(members) "{\"layer\": \"Mamba2\", \"headdim\": 8" members "}"
 
-static const refusal refusals[] = {
+static const refusal_of refusals[] = {
     { hf, { "model_type", "\"mamba3\"" }, "'model_type'", CANNOT },
     { hf, { "vocab_size", NULL }, "'vocab_size'", BAD },
     { hf, { "vocab_size", "0" }, "'vocab_size'", BAD },
@@ -182,8 +173,8 @@ static void test_refusals_name_the_key(void **unused)
 {
     (void)unused;
     for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
-        const refusal *r = &refusals[i];
-        const char    *why = config_not_refused(r->base, r->change, r->name, r->status);
+        const refusal_of *r = &refusals[i];
+        const char       *why = config_not_refused(r->base, r->change, r->name, r->status);
         if (why) fail_msg("%s", why);
     }
     assert_true(sizeof refusals / sizeof refusals[0] >= 50);

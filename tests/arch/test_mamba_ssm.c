@@ -1,7 +1,7 @@
 /* test_mamba_ssm.c - mamba_ssm's hybrids: attention with a convolution, MLPs; plans, refusals. */
 #include "bamba.h"
 
-#include "support/config.h"
+#include "support/plans.h"
 #include "support/tempdir.h"
 
 #include <setjmp.h>
@@ -9,7 +9,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
 
@@ -43,35 +42,27 @@ static void test_plan(void **unused)
     free(text);
 }
 
-static void expect_in_plan(const char *key, const char *value, const char *words)
-{
-    char *text = config_describe(base, (const config_member[]){ { key, value }, { NULL, NULL } });
-
-    if (!strstr(text, words)) fail_msg("%s: expected \"%s\" in:\n%s", key, words, text);
-    free(text);
-}
-
 /* Defaults are those of the modules. */
 static void test_defaults_and_switches(void **unused)
 {
     (void)unused;
-    expect_in_plan("attn_cfg", ATTENTION(""), "6 heads (6 kv) x 4, bias\n");
-    expect_in_plan("attn_cfg", ATTENTION(", \"out_proj_bias\": false"), "6 heads (6 kv) x 4, input bias\n");
-    expect_in_plan("attn_cfg", ATTENTION(", \"qkv_proj_bias\": false"), "6 heads (6 kv) x 4, output bias\n");
-    expect_in_plan("attn_cfg", ATTENTION(", \"num_heads_kv\": 2"), "6 heads (2 kv) x 4");
-    expect_in_plan("attn_cfg", ATTENTION(", \"rotary_emb_dim\": 4, \"rotary_emb_base\": 500"),
+    expect_in_plan(base, "attn_cfg", ATTENTION(""), "6 heads (6 kv) x 4, bias\n");
+    expect_in_plan(base, "attn_cfg", ATTENTION(", \"out_proj_bias\": false"), "6 heads (6 kv) x 4, input bias\n");
+    expect_in_plan(base, "attn_cfg", ATTENTION(", \"qkv_proj_bias\": false"), "6 heads (6 kv) x 4, output bias\n");
+    expect_in_plan(base, "attn_cfg", ATTENTION(", \"num_heads_kv\": 2"), "6 heads (2 kv) x 4");
+    expect_in_plan(base, "attn_cfg", ATTENTION(", \"rotary_emb_dim\": 4, \"rotary_emb_base\": 500"),
                    "rope 4 of 4, theta 500");
-    expect_in_plan("attn_cfg", ATTENTION(", \"d_conv\": 1"), "conv 1 + bias");
-    expect_in_plan("d_intermediate", "0", "conv 4 + bias\nattention");
-    expect_in_plan("d_intermediate", NULL, "conv 4 + bias\nattention");
-    expect_in_plan("d_intermediate", "256", "24 -> 256 -> 24");
-    expect_in_plan("d_intermediate", "257", "24 -> 384 -> 24");
-    expect_in_plan("attn_layer_idx", "[]", "mamba2   backbone.layers.1");
-    expect_in_plan("attn_layer_idx", NULL, "mamba2   backbone.layers.1");
-    expect_in_plan("attn_layer_idx", "[0, 1]", "attention backbone.layers.0");
-    expect_in_plan("moe_layer_idx", "[]", "24 -> 256");
-    expect_in_plan("ssm_cfg", SSM(", \"rmsnorm\": false"), "conv 4 + bias, no norm");
-    expect_in_plan("ssm_cfg", SSM(", \"norm_before_gate\": true"), "conv 4 + bias, norm before gate");
+    expect_in_plan(base, "attn_cfg", ATTENTION(", \"d_conv\": 1"), "conv 1 + bias");
+    expect_in_plan(base, "d_intermediate", "0", "conv 4 + bias\nattention");
+    expect_in_plan(base, "d_intermediate", NULL, "conv 4 + bias\nattention");
+    expect_in_plan(base, "d_intermediate", "256", "24 -> 256 -> 24");
+    expect_in_plan(base, "d_intermediate", "257", "24 -> 384 -> 24");
+    expect_in_plan(base, "attn_layer_idx", "[]", "mamba2   backbone.layers.1");
+    expect_in_plan(base, "attn_layer_idx", NULL, "mamba2   backbone.layers.1");
+    expect_in_plan(base, "attn_layer_idx", "[0, 1]", "attention backbone.layers.0");
+    expect_in_plan(base, "moe_layer_idx", "[]", "24 -> 256");
+    expect_in_plan(base, "ssm_cfg", SSM(", \"rmsnorm\": false"), "conv 4 + bias, no norm");
+    expect_in_plan(base, "ssm_cfg", SSM(", \"norm_before_gate\": true"), "conv 4 + bias, norm before gate");
 }
 
 /* -------------------------------------------------------------- the mix behind q4 -------- */
@@ -128,10 +119,7 @@ static void test_mix(void **unused)
 
 /* -------------------------------------------------------------- refusals ----------------- */
 
-#define BAD    BAMBA_ERR_FORMAT
-#define CANNOT BAMBA_ERR_UNSUPPORTED
-
-static const struct { config_member change; const char *name; bamba_status status; } refusals[] = {
+static const refusal refusals[] = {
     { { "d_model", "0" }, "'d_model'", BAD },
     { { "d_model", "25" }, "'ssm_cfg.headdim'", BAD },
     { { "d_model", "\"24\"" }, "'d_model'", BAD },
@@ -197,11 +185,7 @@ enum { N_REFUSALS = sizeof refusals / sizeof refusals[0] };
 static void test_refusals_name_the_key(void **unused)
 {
     (void)unused;
-    for (size_t i = 0; i < N_REFUSALS; i++) {
-        const char *why = config_not_refused(base, refusals[i].change, refusals[i].name,
-                                             refusals[i].status);
-        if (why) fail_msg("%s", why);
-    }
+    expect_refusals(base, refusals, N_REFUSALS);
     assert_true(N_REFUSALS >= 50);
 }
 

@@ -1,7 +1,7 @@
 /* test_zamba.c - Zamba from config.json: plans, defaults, refusals. */
 #include "bamba.h"
 
-#include "support/config.h"
+#include "support/plans.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -67,14 +67,6 @@ static void test_sizes(void **unused)
     bamba_model_free(model);
 }
 
-static void expect_in_plan(const char *key, const char *value, const char *words)
-{
-    char *text = config_describe(zamba, (const config_member[]){ { key, value }, { NULL, NULL } });
-
-    if (!strstr(text, words)) fail_msg("%s: expected \"%s\" in:\n%s", key, words, text);
-    free(text);
-}
-
 /* By period and offset: the third layer, and of those behind it the second of every four. */
 static void test_period(void **unused)
 {
@@ -110,35 +102,26 @@ static void test_defaults_and_switches(void **unused)
 
     (void)unused;
     for (size_t i = 0; i < sizeof left_out / sizeof left_out[0]; i++)
-        expect_in_plan(left_out[i], NULL, "model.layers.1.mamba." MAMBA "\n");
-    expect_in_plan("hidden_act", NULL, "40 -> 56 -> 40, gelu, of");
-    expect_in_plan("hidden_act", "\"silu\"", "40 -> 56 -> 40, of the side");
-    expect_in_plan("tie_word_embeddings", NULL, ", tied");
-    expect_in_plan("tie_word_embeddings", "false", "head     lm_head.weight [96, 40]\n");
-    expect_in_plan("vocab_size", NULL, "[32000, 40]");
-    expect_in_plan("intermediate_size", NULL, "40 -> 14848 -> 40");
-    expect_in_plan("attention_head_dim", "12", "80 -> 4 heads (2 kv) x 12, scale 0.408248, -> 40,");
-    expect_in_plan("attention_head_dim", "null", "heads (2 kv) x 20");
-    expect_in_plan("attention_hidden_size", "80", "attn. 80 -> 4 heads");
-    expect_in_plan("n_mamba_heads", "1", ", heads 1\n");
-    expect_in_plan("mamba_dt_rank", "7", "dt rank 7");
-    expect_in_plan("mamba_expand", "3", "40 -> 120,");
-    expect_in_plan("mamba_conv_bias", "false", "conv 4, heads 2\n");
-    expect_in_plan("mamba_proj_bias", "true", "conv 4 + bias, bias, heads 2\n");
-    expect_in_plan("layers_block_type", "[\"linear_attention\", \"mamba\", \"hybrid\"]", "layers.0.mamba. 40");
-    expect_in_plan("layer_types", "[\"mamba\", \"mamba\", \"mamba\"]", "layers.2.mamba. 40");
+        expect_in_plan(zamba, left_out[i], NULL, "model.layers.1.mamba." MAMBA "\n");
+    expect_in_plan(zamba, "hidden_act", NULL, "40 -> 56 -> 40, gelu, of");
+    expect_in_plan(zamba, "hidden_act", "\"silu\"", "40 -> 56 -> 40, of the side");
+    expect_in_plan(zamba, "tie_word_embeddings", NULL, ", tied");
+    expect_in_plan(zamba, "tie_word_embeddings", "false", "head     lm_head.weight [96, 40]\n");
+    expect_in_plan(zamba, "vocab_size", NULL, "[32000, 40]");
+    expect_in_plan(zamba, "intermediate_size", NULL, "40 -> 14848 -> 40");
+    expect_in_plan(zamba, "attention_head_dim", "12", "80 -> 4 heads (2 kv) x 12, scale 0.408248, -> 40,");
+    expect_in_plan(zamba, "attention_head_dim", "null", "heads (2 kv) x 20");
+    expect_in_plan(zamba, "attention_hidden_size", "80", "attn. 80 -> 4 heads");
+    expect_in_plan(zamba, "n_mamba_heads", "1", ", heads 1\n");
+    expect_in_plan(zamba, "mamba_dt_rank", "7", "dt rank 7");
+    expect_in_plan(zamba, "mamba_expand", "3", "40 -> 120,");
+    expect_in_plan(zamba, "mamba_conv_bias", "false", "conv 4, heads 2\n");
+    expect_in_plan(zamba, "mamba_proj_bias", "true", "conv 4 + bias, bias, heads 2\n");
+    expect_in_plan(zamba, "layers_block_type", "[\"linear_attention\", \"mamba\", \"hybrid\"]", "layers.0.mamba. 40");
+    expect_in_plan(zamba, "layer_types", "[\"mamba\", \"mamba\", \"mamba\"]", "layers.2.mamba. 40");
 }
 
 /* -------------------------------------------------------------- refusals ----------------- */
-
-typedef struct refusal {
-    config_member change;
-    const char   *name;                   /* in the message */
-    bamba_status  status;
-} refusal;
-
-#define BAD    BAMBA_ERR_FORMAT
-#define CANNOT BAMBA_ERR_UNSUPPORTED
 
 static const refusal refusals[] = {
     { { "model_type", "\"zamba3\"" }, "'model_type'", CANNOT },
@@ -219,11 +202,7 @@ static void test_refusals_name_the_key(void **unused)
 
     (void)unused;
     assert_true(N >= 50);
-    for (size_t i = 0; i < N; i++) {
-        const char *why = config_not_refused(zamba, refusals[i].change, refusals[i].name,
-                                             refusals[i].status);
-        if (why) fail_msg("%s", why);
-    }
+    expect_refusals(zamba, refusals, N);
     char *text = config_describe(zamba, two);
     assert_non_null(strstr(text, "'num_hidden_layers': expected at least 3 without a list of their kinds"));
     free(text);

@@ -1,7 +1,7 @@
 /* test_zamba2.c - Zamba2: shared blocks in rotation, low-rank terms; plans, the mix, refusals. */
 #include "bamba.h"
 
-#include "support/config.h"
+#include "support/plans.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -52,39 +52,31 @@ static void test_plan(void **unused)
     free(text);
 }
 
-static void expect_in_plan(const char *key, const char *value, const char *words)
-{
-    char *text = config_describe(base, (const config_member[]){ { key, value }, { NULL, NULL } });
-
-    if (!strstr(text, words)) fail_msg("%s: expected \"%s\" in:\n%s", key, words, text);
-    free(text);
-}
-
 static void test_defaults_and_switches(void **unused)
 {
     (void)unused;
-    expect_in_plan("layers_block_type", "[\"linear_attention\", \"mamba\", \"mamba\", \"hybrid\"]",
+    expect_in_plan(base, "layers_block_type", "[\"linear_attention\", \"mamba\", \"mamba\", \"hybrid\"]",
                    "layers.3.shared_transformer");
-    expect_in_plan("num_mem_blocks", "1", "rank 4 of 3 uses");
-    expect_in_plan("num_mem_blocks", NULL, "rank 4 of 3 uses");
-    expect_in_plan("num_mem_blocks", "9", "layers.3.shared_transformer.self_attn.");
-    expect_in_plan("use_shared_attention_adapter", "false", "scale 0.408248, -> 24, beside");
-    expect_in_plan("use_shared_attention_adapter", NULL, "scale 0.408248, -> 24, beside");
-    expect_in_plan("use_mem_rope", "false", "x 12, scale 0.408248, -> 24");
-    expect_in_plan("use_mem_rope", NULL, "x 12, scale 0.408248, -> 24");
-    expect_in_plan("rope_parameters", "{\"rope_theta\": 500}", "theta 500");
-    expect_in_plan("num_key_value_heads", "2", "4 heads (2 kv) x 12");
-    expect_in_plan("num_key_value_heads", NULL, "4 heads (4 kv) x 12");
-    expect_in_plan("adapter_rank", NULL, "rank 128 of 2 uses");
-    expect_in_plan("intermediate_size", NULL, "24 -> 96 -> 24");
-    expect_in_plan("hidden_act", "\"silu\"", "24 -> 40 -> 24, rank");
-    expect_in_plan("add_bias_linear", "true", "24 -> 40 -> 24, bias, gelu");
-    expect_in_plan("add_bias_linear", "true", "conv 4 + bias, bias");
-    expect_in_plan("time_step_limit", "[0.5, 2]", "dt 0.5 ... 2");
-    expect_in_plan("mamba_headdim", NULL, "6 heads x 8");
-    expect_in_plan("mamba_ngroups", NULL, "groups 1");
-    expect_in_plan("tie_word_embeddings", "false", "lm_head.weight [96, 24]\n");
-    expect_in_plan("use_conv_bias", "false", "conv 4 + bias");
+    expect_in_plan(base, "num_mem_blocks", "1", "rank 4 of 3 uses");
+    expect_in_plan(base, "num_mem_blocks", NULL, "rank 4 of 3 uses");
+    expect_in_plan(base, "num_mem_blocks", "9", "layers.3.shared_transformer.self_attn.");
+    expect_in_plan(base, "use_shared_attention_adapter", "false", "scale 0.408248, -> 24, beside");
+    expect_in_plan(base, "use_shared_attention_adapter", NULL, "scale 0.408248, -> 24, beside");
+    expect_in_plan(base, "use_mem_rope", "false", "x 12, scale 0.408248, -> 24");
+    expect_in_plan(base, "use_mem_rope", NULL, "x 12, scale 0.408248, -> 24");
+    expect_in_plan(base, "rope_parameters", "{\"rope_theta\": 500}", "theta 500");
+    expect_in_plan(base, "num_key_value_heads", "2", "4 heads (2 kv) x 12");
+    expect_in_plan(base, "num_key_value_heads", NULL, "4 heads (4 kv) x 12");
+    expect_in_plan(base, "adapter_rank", NULL, "rank 128 of 2 uses");
+    expect_in_plan(base, "intermediate_size", NULL, "24 -> 96 -> 24");
+    expect_in_plan(base, "hidden_act", "\"silu\"", "24 -> 40 -> 24, rank");
+    expect_in_plan(base, "add_bias_linear", "true", "24 -> 40 -> 24, bias, gelu");
+    expect_in_plan(base, "add_bias_linear", "true", "conv 4 + bias, bias");
+    expect_in_plan(base, "time_step_limit", "[0.5, 2]", "dt 0.5 ... 2");
+    expect_in_plan(base, "mamba_headdim", NULL, "6 heads x 8");
+    expect_in_plan(base, "mamba_ngroups", NULL, "groups 1");
+    expect_in_plan(base, "tie_word_embeddings", "false", "lm_head.weight [96, 24]\n");
+    expect_in_plan(base, "use_conv_bias", "false", "conv 4 + bias");
 }
 
 /* Without a list of kinds a list of indices counts, and without both the layers of Zamba2-2.7B. */
@@ -109,10 +101,7 @@ static void test_layers(void **unused)
 
 /* -------------------------------------------------------------- refusals ----------------- */
 
-#define BAD    BAMBA_ERR_FORMAT
-#define CANNOT BAMBA_ERR_UNSUPPORTED
-
-static const struct { config_member change; const char *name; bamba_status status; } refusals[] = {
+static const refusal refusals[] = {
     { { "model_type", "\"zamba3\"" }, "'model_type'", CANNOT },
     { { "vocab_size", "0" }, "'vocab_size'", BAD },
     { { "vocab_size", "[96]" }, "'vocab_size'", BAD },
@@ -178,11 +167,7 @@ enum { N_REFUSALS = sizeof refusals / sizeof refusals[0] };
 static void test_refusals_name_the_key(void **unused)
 {
     (void)unused;
-    for (size_t i = 0; i < N_REFUSALS; i++) {
-        const char *why = config_not_refused(base, refusals[i].change, refusals[i].name,
-                                             refusals[i].status);
-        if (why) fail_msg("%s", why);
-    }
+    expect_refusals(base, refusals, N_REFUSALS);
     assert_true(N_REFUSALS >= 50);
 }
 
