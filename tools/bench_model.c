@@ -119,7 +119,8 @@ void bench_close(bench_model *m)
     m->model = NULL;
 }
 
-/* Those that are named, and behind them the one of random numbers. */
+/* Open the adapters that --adapter names, and behind them the one of random numbers that
+   --adapter-rank asks for. */
 static int open_adapters(bench_model *m)
 {
     const bench_options *o = m->options;

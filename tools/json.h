@@ -45,7 +45,7 @@ void json_add(json *j, const char *key, struct json_object *value);
 /* Free the object. EXIT_SUCCESS, or, if a member is missing, an exit code (reported). */
 int json_finish(json *j);
 
-/* The same, and write the object as a line to stdout if it is whole. */
+/* Write the object as a line to stdout if it is whole, and free it; returns as json_finish does. */
 int json_print(json *j);
 
 /* Write a value, in one line or with a line for each member of an object, without a newline behind

@@ -123,8 +123,9 @@ void setup_free_flags(setup_flags *f);
 int  setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used,
                   int n_logits);
 
-/* The same for a text whose prompt has n_prompt tokens and that grows by at most `limit`, negative:
-   any number. length: the context that was asked for; 0: the model's, or what fits into memory. */
+/* setup_create for a text whose prompt has n_prompt tokens and that grows by at most `limit` tokens
+   (negative: any number), for s->n_logits rows of logits a call, at least one. length: the context
+   that was asked for; 0: the model's, or what fits into memory. */
 enum { SETUP_MOST_CONTEXT = 1 << 30 };
 int  setup_create_for_text(setup *s, const setup_flags *f, int length, size_t n_prompt, int limit);
 void setup_close(setup *s);

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-/* Those of the chat templates of DeepSeek, Qwen, Granite, Nemotron, Command, Magistral, Seed,
-   MiniMax and Gemma; none is longer than THINKING_HELD. */
+/* The marks around a thought in the chat templates of DeepSeek, Qwen, Granite, Nemotron, Command,
+   Magistral, Seed, MiniMax and Gemma; none is longer than THINKING_HELD. */
 static const struct mark { const char *begin, *end; } marks[] = {
     { "<think>", "</think>" }, { "<thinking>", "</thinking>" }, { "[THINK]", "[/THINK]" },
     { "<|START_THINKING|>", "<|END_THINKING|>" }, { "<seed:think>", "</seed:think>" },

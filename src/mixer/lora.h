@@ -41,7 +41,8 @@ void bb_lora_add(const bb_exec *e, const bb_lora *l, const bb_linear *at, int fi
                  size_t ldy);
 enum { BB_LORA_TILE = 128 };
 
-/* The same for the embedding x [D] of a token, in row t of the pass, before it is scaled. */
+/* x [D], the embedding of a token in row t of the pass, += the adapters' low-rank term for that token.
+   Before the embedding is scaled. */
 void bb_lora_embed(const bb_exec *e, int t, int token, int D, float *x);
 
 /* What stands in place of the embedding in row t of the pass, or of the head. */

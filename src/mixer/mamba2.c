@@ -280,8 +280,8 @@ static void advance(const bb_mamba2 *m, const bb_kernels *k, const struct input 
                      S_out, in->x + p);
 }
 
-/* The same where S is kept in fewer bits: widened to `wide` [P, N], and rounded. A token goes by
-   PIECE rows, which stay in the first-level cache. */
+/* Tokens forward where S is kept in fewer bits: its rows are widened to `wide` [P, N], advanced there,
+   and rounded back. A token goes by PIECE rows, which stay in the first-level cache. */
 static void advance_narrow(const bb_mamba2 *m, const bb_kernels *k, const struct input *in,
                            const unsigned char *S_in, unsigned char *S_out, float *wide,
                            float *scratch)
