@@ -29,10 +29,10 @@ fail() {
     bad=1
 }
 
-# An answer that never ends by itself.
+# An answer that never ends by itself. The shell of script(1) would die of a Ctrl-C that bamba survives.
 begin() {
     : > shown
-    (timeout $GUARD script -qefc "$bamba chat -m talker -c 1000000 -n -1 --ignore-eos -s 3" shown < keys > /dev/null 2>&1
+    (timeout $GUARD script -qefc "exec $bamba chat -m talker -c 1000000 -n -1 --ignore-eos -s 3" shown < keys > /dev/null 2>&1
      echo $? > code) &
     exec 3> keys
 }

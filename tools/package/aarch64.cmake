@@ -18,5 +18,13 @@ set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
 set(ENV{PKG_CONFIG_SYSROOT_DIR} ${libraries})
 set(ENV{PKG_CONFIG_LIBDIR} ${libraries}/usr/lib/aarch64-linux-gnu/pkgconfig)
 
+# What the libraries themselves need (libedit: libtinfo, which Debian keeps under /lib) is found by the
+# linker and by the emulated loader in the same two folders.
+set(folders ${libraries}/usr/lib/aarch64-linux-gnu ${libraries}/lib/aarch64-linux-gnu)
+set(CMAKE_EXE_LINKER_FLAGS_INIT "-Wl,--disable-new-dtags")
+foreach(folder IN LISTS folders)
+    string(APPEND CMAKE_EXE_LINKER_FLAGS_INIT " -Wl,-rpath,${folder} -Wl,-rpath-link,${folder}")
+endforeach()
+
 # The oldest kind of core, so that nothing beyond the baseline of the architecture goes unnoticed.
 set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64 -cpu cortex-a53 -L /usr/aarch64-linux-gnu)
