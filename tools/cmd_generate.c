@@ -445,7 +445,7 @@ static int run_prompt(run *r)
     int code = feed_prompt(r, &logits);
     if (f->show_prompt && !f->chat && !f->json &&
         (code == EXIT_SUCCESS || code == EXIT_INTERRUPTED)) {
-        fwrite(r->prompt.bytes, 1, r->prompt.n, stdout);
+        if (r->prompt.n > 0) fwrite(r->prompt.bytes, 1, r->prompt.n, stdout);
         if (console_flush() != EXIT_SUCCESS) return EXIT_FAILURE;
     }
     if (code == EXIT_SUCCESS) code = decoding_run(&r->decoding, logits);

@@ -367,13 +367,14 @@ static void run_with_both(bamba_type type, float *out)
     close_lab(&l);
 }
 
-/* In float32 merging changes the order of additions only. In bfloat16 the sums are rounded once: the
+/* In float32 merging changes the order of additions only: the bound is that of the comparisons with
+   transformers, 2e-5 of the largest logit (tests/oracle). In bfloat16 the sums are rounded once: the
    weights are, to the bit, those of the float32 merge rounded; and that is about as far from adapters
    at run time as rounding the model alone takes those. */
 static void test_merged(void **unused)
 {
     enum { N = MERGED_ROWS * V };
-    static float with[N], none[N], merged[N], with_bf16[N], merged_bf16[N], rounded[N];
+    static float with[N], none[N], merged[N], with_bf16[N], merged_bf16[N], rounded[N], zeros[N];
     char        *f32 = merge_as(BAMBA_TYPE_F32), *bf16 = merge_as(BAMBA_TYPE_BF16);
 
     (void)unused;
@@ -384,7 +385,7 @@ static void test_merged(void **unused)
     run_directory(bf16, BAMBA_TYPE_DEFAULT, MERGED_ROWS, merged_bf16);
     run_directory(f32, BAMBA_TYPE_BF16, MERGED_ROWS, rounded);
     assert_true(distance(with, none, N) > 0.1);
-    assert_true(distance(merged, with, N) < 1e-5);
+    assert_true(distance(merged, with, N) < 2e-5 * distance(with, zeros, N));
     assert_memory_equal(merged_bf16, rounded, sizeof rounded);
     const double apart = distance(merged_bf16, with_bf16, N), rounding = distance(with, with_bf16, N);
     if (!(apart < 4.0 * rounding))
