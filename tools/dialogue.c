@@ -41,6 +41,7 @@ typedef struct view {
 
 static void write_text(view *v, const char *text, size_t n)
 {
+    if (n == 0) return;
     if (v->dialogue->colour) thinking_write(&v->thinking, text, n);
     else fwrite(text, 1, n, stdout);
 }
