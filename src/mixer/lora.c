@@ -215,9 +215,10 @@ void bb_lora_embed(const bb_exec *e, int t, int token, int D, float *x)
 
     for (int i = 0; i < s->n_adapters; i++) {
         const bb_low_rank *m = &s->adapter[i].adapter->embed;
-        const float       *a = m->A + (size_t)token * (size_t)m->rank;
+        const size_t       at = (size_t)token * (size_t)m->rank;
+        const float        scale = s->adapter[i].scale * m->scale;
         for (int r = 0; r < m->rank; r++)
-            e->pass->k->axpy(D, s->adapter[i].scale * m->scale * a[r], m->B + (size_t)r * (size_t)D, x);
+            e->pass->k->axpy(D, scale * m->A[at + (size_t)r], m->B + (size_t)r * (size_t)D, x);
     }
 }
 

@@ -3,7 +3,6 @@
 
 #include "support/fault.h"
 #include "support/tempdir.h"
-#include "support/tiny.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,7 +61,7 @@ const char *target_dir(void)
     return dir;
 }
 
-void target_write_model(int n_shards)
+tiny_dims target_dims(void)
 {
     tiny_dims d = TINY_DIMS;
 
@@ -75,6 +74,13 @@ void target_write_model(int n_shards)
     d.ssm_heads = d.ssm_head_dim = d.ssm_state = 4;
     d.ssm_groups = 1;
     d.dtype = "BF16";
+    return d;
+}
+
+void target_write_model(int n_shards)
+{
+    tiny_dims d = target_dims();
+
     d.n_shards = n_shards;
     tiny_write(&d, target_dir());
 }
@@ -141,3 +147,32 @@ void target_run_model(const bamba_allocator *a)
     bamba_engine_free(engine);
     bamba_model_free(model);
 }
+
+#ifdef BAMBA_LIBFUZZER
+enum { LENGTH = 8 };                      /* bytes of a header's length */
+
+size_t target_mutate_memory(uint8_t *data, size_t n, unsigned seed)
+{
+    data[0] = (uint8_t)(seed >> 8);
+    data[1] = (uint8_t)(seed >> 16);
+    return n;
+}
+
+size_t target_mutate_tensors(uint8_t *data, size_t n, size_t most)
+{
+    uint64_t header = 0;
+
+    if (n < LENGTH) return LLVMFuzzerMutate(data, n, most);
+    for (int i = LENGTH; i-- > 0;) header = header << 8 | data[i];
+    if (header > n - LENGTH) header = n - LENGTH;
+    const size_t behind = n - LENGTH - (size_t)header;
+    uint8_t     *tail = malloc(behind + 1);
+    if (!tail) return n;
+    memcpy(tail, data + n - behind, behind);
+    const size_t changed = LLVMFuzzerMutate(data + LENGTH, (size_t)header, most - LENGTH - behind);
+    memcpy(data + LENGTH + changed, tail, behind);
+    free(tail);
+    for (int i = 0; i < LENGTH; i++) data[i] = (uint8_t)((uint64_t)changed >> 8 * i);
+    return LENGTH + changed + behind;
+}
+#endif

@@ -11,6 +11,8 @@
 
 #include "bamba.h"
 
+#include "support/tiny.h"
+
 #include <stdbool.h>
 
 typedef struct input {
@@ -26,7 +28,9 @@ void target_end(void);
 
 /* A directory of this process, removed at its end. */
 const char *target_dir(void);
-/* A small Bamba model in it. n_shards as tiny.h has it. */
+/* A smaller Bamba than tiny.h's own. */
+tiny_dims target_dims(void);
+/* Such a model in the directory. n_shards as tiny.h has it. */
 void target_write_model(int n_shards);
 
 /* Take the bytes up to the next NUL, or the rest. */
@@ -43,5 +47,16 @@ void target_run_model(const bamba_allocator *a);
 
 /* What libFuzzer calls. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+#ifdef BAMBA_LIBFUZZER
+size_t LLVMFuzzerMutate(uint8_t *data, size_t n, size_t most);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t n, size_t most, unsigned seed);
+
+/* Change which allocation fails. */
+size_t target_mutate_memory(uint8_t *data, size_t n, unsigned seed);
+/* Change the header of a safetensors file [n] and keep its length right, else nearly every input
+   would be refused there. Returns the file's new size, up to `most`. */
+size_t target_mutate_tensors(uint8_t *data, size_t n, size_t most);
+#endif
 
 #endif
