@@ -29,6 +29,7 @@ struct bb_adapter_config {
     double       alpha;
     bool         by_root;                 /* rsLoRA: alpha / sqrt(r) */
     bool         has_bias;
+    bool         ties;                    /* the head's term to the embedding's */
     patterns     ranks, alphas;
     patterns     targets;                 /* target_modules as one expression; none: a list */
 };
@@ -174,7 +175,7 @@ static void check_layers(const bb_json *root)
 static void read_keys(bb_adapter_config *c, const bb_json *root, const bb_log *log)
 {
     const char *type = bb_json_text(root, "peft_type");
-    const bb_json alpha = bb_json_get(root, "lora_alpha"), tying = bb_json_get(root, "ensure_weight_tying");
+    const bb_json alpha = bb_json_get(root, "lora_alpha");
 
     if (strcmp(type, "LORA") != 0)
         bb_json_fail_key(root, "peft_type", BAMBA_ERR_UNSUPPORTED, "expected LORA, found '%.40s'", type);
@@ -191,8 +192,7 @@ static void read_keys(bb_adapter_config *c, const bb_json *root, const bb_log *l
     c->has_bias = bb_json_bool_or(root, "lora_bias", false);
     if (bb_json_bool_or(root, "fan_in_fan_out", false))
         bb_log_line(log, "%s: 'fan_in_fan_out' does not hold for linear layers, as in PEFT", c->file);
-    if (says_something(&tying))
-        bb_json_log(&tying, log, "tensors are used as they are stored");
+    c->ties = bb_json_bool_or(root, "ensure_weight_tying", false);
 }
 
 /* -------------------------------------------------------------- patterns ----------------- */
@@ -357,8 +357,9 @@ bb_status bb_adapter_config_terms(const bb_adapter_config *c, const char *module
     bool          found = false;
     double        rank = c->rank, alpha = c->alpha;
 
+    terms->has_other_rank = is_head && c->ties;
     BB_TRY(find_target(c, &root, module, is_head, &found, err));
-    if (!found)
+    if (!found && !terms->has_other_rank)
         return bb_fail(err, BAMBA_ERR_FORMAT, "%s: 'target_modules': expected '%.100s' among them, "
                        "which has tensors", c->file, module);
     if (!is_layer_chosen(&root, module))

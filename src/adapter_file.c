@@ -153,6 +153,13 @@ static bb_status expect_shape(const bb_tensor *t, int n_dims, int rows, int cols
                    bb_shape_show(t->dtype, t->n_dims, t->dim).s);
 }
 
+/* The rank of A or B as it is stored. */
+static int rank_of(const bb_tensor *t, part_kind k)
+{
+    const size_t rank = t->n_dims == 2 ? t->dim[k == A ? 0 : 1] : 0;
+    return rank >= 1 && rank <= BB_MOST_RANK ? (int)rank : 1;
+}
+
 static bb_status set(const bb_tensor **place, const bb_tensor *t, bamba_error *err)
 {
     if (*place)
@@ -179,8 +186,9 @@ static bb_status take_matrix(const reading *r, const bb_tensor *t, part_kind k, 
     if (rows == 0)
         return bb_adapter_fail(err, BAMBA_ERR_UNSUPPORTED, t, "adapters of experts are not supported");
     BB_TRY(bb_adapter_config_terms(r->config, path, map + 1 == (size_t)r->g->n_linears, &terms, err));
+    if (terms.has_other_rank && (k == A || k == B)) terms.rank = rank_of(t, k);
     bb_adapted *m = &r->f->map[map];
-    m->rank = terms.rank;
+    if (k != B_BIAS) m->rank = terms.rank;
     m->scale = (float)terms.scale;
     if (k == A) BB_TRY(expect_shape(t, 2, terms.rank, cols, err));
     if (k == B) BB_TRY(expect_shape(t, 2, rows, terms.rank, err));
@@ -252,13 +260,16 @@ static bb_status take(const reading *r, const bb_tensor *t, bamba_error *err)
     return take_matrix(r, t, k, path, map, err);
 }
 
-/* Each A has its B. */
+/* Each A has its B, of the same rank. */
 static bb_status check_pairs(const bb_adapter_file *f, bamba_error *err)
 {
     for (size_t i = 0; i < f->n_maps; i++) {
         const bb_adapted *m = &f->map[i];
         const bb_tensor  *alone = !m->A && m->B ? m->B : !m->B && m->A ? m->A : NULL;
         if (!m->A && m->B_bias) alone = m->B_bias;
+        if (m->A && m->B && m->A->dim[0] != m->B->dim[1])
+            return bb_adapter_fail(err, BAMBA_ERR_FORMAT, m->B, "the tensor 'lora_A' beside it has "
+                                   "another rank");
         if (alone)
             return bb_adapter_fail(err, BAMBA_ERR_FORMAT, alone, m->A ? "the tensor 'lora_B' beside it "
                                    "is missing" : "the tensor 'lora_A' beside it is missing");

@@ -50,6 +50,7 @@ static void demand(bamba_status status, const bamba_error *err)
 typedef struct tied_case {
     const char *what;
     bool        embed, head;              /* a low-rank term of them, the head's the embedding's own */
+    int         rank;                     /* of these; 0: 2, which config.json says */
     bool        other_head;               /* a term of the head that is not the embedding's */
     bool        own_embed, own_head, both_same;
     bool        base;                     /* the model's own matrix, saved along */
@@ -63,6 +64,8 @@ static const tied_case tied_cases[] = {
     { .what = "embedding and head", .embed = true, .other_head = true },
     { .what = "tied terms", .embed = true, .head = true, .stays_tied = true,
       .members = "\"ensure_weight_tying\": true" },
+    { .what = "tied terms of a rank of the embedding", .embed = true, .head = true, .rank = 3,
+      .members = "\"ensure_weight_tying\": true, \"rank_pattern\": {\"embed_tokens\": 3}" },
     { .what = "base beside a term", .embed = true, .base = true },
     { .what = "own embedding", .own_embed = true, .members = "\"modules_to_save\": [\"embed_tokens\"]" },
     { .what = "own head", .own_head = true, .members = "\"modules_to_save\": [\"lm_head\"]" },
@@ -99,13 +102,13 @@ static void add_transposed(store *s, const char *module, const char *ending, con
 
 static void make_adapter(const tied_case *c, const tiny_dims *d, store *s)
 {
-    const int D = d->d_model;
+    const int D = d->d_model, rank = c->rank ? c->rank : 2;
     store     model = { NULL, 0, 0 };
 
     lora_add_all(s, d, 2, 21);
     if (c->embed) {
-        add_named(s, EMBED, "lora_embedding_A", 2, V, 0.7f, 31);
-        add_named(s, EMBED, "lora_embedding_B", D, 2, 0.5f, 32);
+        add_named(s, EMBED, "lora_embedding_A", rank, V, 0.7f, 31);
+        add_named(s, EMBED, "lora_embedding_B", D, rank, 0.5f, 32);
     }
     if (c->head) {
         add_transposed(s, HEAD, "lora_A.weight", "base_model.model.model.embed_tokens.lora_embedding_B");
@@ -282,6 +285,33 @@ static void test_types(void **unused)
     assert_true(says("model.safetensors", "\"lm_head.weight_q8"));
 }
 
+/* Of a tied pair PEFT names the embedding alone, and writes tensors for both. */
+static void test_targets(void **unused)
+{
+    static const char text[] = "{\"peft_type\": \"LORA\", \"r\": 2, \"lora_alpha\": 4, "
+                               "\"target_modules\": \".*\\\\.embed_tokens|.*_proj\"%s}";
+    static float      logits[N];
+    char              config[200];
+    bamba_error       err;
+    store             s = { NULL, 0, 0 };
+    tiny_dims         d = TINY_DIMS;
+    fault             f = { 0 };
+
+    (void)unused;
+    write_parted();
+    tempdir_empty(adapter_dir);
+    make_adapter(&tied_cases[3], &d, &s);
+    lora_write(&s, 2, NULL, adapter_dir);
+    store_free(&s);
+    snprintf(config, sizeof config, text, ", \"ensure_weight_tying\": true");
+    tempdir_write_text(adapter_dir, "adapter_config.json", config);
+    run(dir, true, logits);
+    snprintf(config, sizeof config, text, "");
+    tempdir_write_text(adapter_dir, "adapter_config.json", config);
+    assert_int_equal(try_merge(BAMBA_TYPE_F32, &f, &err), BAMBA_ERR_FORMAT);
+    assert_non_null(strstr(err.message, "'target_modules': expected 'lm_head' among them"));
+}
+
 /* Each allocation fails once; nothing stays behind. */
 static void test_out_of_memory(void **unused)
 {
@@ -305,6 +335,7 @@ int main(void)
         cmocka_unit_test(test_under_the_embeddings_name),
         cmocka_unit_test(test_under_the_heads_name),
         cmocka_unit_test(test_types),
+        cmocka_unit_test(test_targets),
         cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, set_up, clean_up);

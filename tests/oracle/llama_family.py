@@ -127,7 +127,7 @@ def config_dict(s, rng, dtype):
         c["head_dim"] = s.head_dim
     elif rng.integers(2):
         c["head_dim"] = None if rng.integers(2) else s.head_dim
-    if s.kv_heads == s.q_heads:
+    if s.kv_heads == s.q_heads and s.model_type == "llama":           # Mistral's class takes no null
         c["num_key_value_heads"] = None
     if s.model_type == "mistral":
         c["sliding_window"] = None if rng.integers(2) else s.max_positions
