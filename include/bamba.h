@@ -793,7 +793,8 @@ typedef struct bamba_cache_options {
  * before. Any number of processes may use a directory at once, with any models: files belong to a model
  * (told as in bamba_session_open), its types, and, where rotary positions are scaled by length, the
  * session's context. When they exceed max_bytes those go that save the fewest tokens a byte and were
- * not used for long; one that is damaged is removed, with a line to the log.
+ * not used for long; one that is damaged is removed, with a line to the log. A process that is killed
+ * while it writes leaves a file "….tmp-" and six digits, which is removed when an hour has passed.
  *
  * @param dir  Its parent must exist.
  * @return BAMBA_OK; BAMBA_ERR_IO; BAMBA_ERR_MEMORY; BAMBA_ERR_ARGUMENT.
