@@ -778,7 +778,7 @@ typedef struct bamba_cache_options {
     size_t        struct_bytes;
     uint64_t      max_bytes;              /* of the files in the directory; 0 = 4 GiB            */
     size_t        interval;               /* tokens of a prompt between two states, rounded up to
-                                             a multiple of 64; 0 = 1024                          */
+                                             a multiple of 64; 0 = 512                           */
     bamba_log_fn *log;                    /* told of files that are damaged or cannot be written */
     void         *log_context;
 } bamba_cache_options;

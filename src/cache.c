@@ -22,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ID = 16, INTERVAL = 1024, NAME = 160 };        /* digits of an id; … ; bytes of a name */
+enum { ID = 16, INTERVAL = 512, NAME = 160 };        /* digits of an id; … ; bytes of a name */
 static const uint64_t MOST_BYTES = UINT64_C(4) << 30;
 static const int64_t  STALE_NS = INT64_C(3600) * 1000000000;
 static const char     SUFFIX[] = ".state.safetensors";
