@@ -93,7 +93,7 @@ static int begin_chunk(const setup *s, const int32_t *ids, size_t n)
 static int feed_rows(const setup *s, const int32_t *ids, size_t n, const float **logits)
 {
     bamba_error err = { BAMBA_OK, "" };
-    bamba_feed_item item = { s->session, ids, n, n, NULL };
+    bamba_feed_item item = { .session = s->session, .tokens = ids, .n = n, .n_logits = n };
 
     const bamba_status status = bamba_feed_batch(s->engine, &item, 1, &err);
     *logits = item.logits;

@@ -129,7 +129,8 @@ static int feed_all(const job *j, size_t rows)
 
     for (size_t at = 0; at < j->n_ids && code == EXIT_SUCCESS;) {
         const size_t piece = j->n_ids - at < rows ? j->n_ids - at : rows;
-        bamba_feed_item item = { j->setup.session, j->ids + at, piece, piece, NULL };
+        bamba_feed_item item = { .session = j->setup.session, .tokens = j->ids + at, .n = piece,
+                                 .n_logits = piece };
         setup_begin_prompt(piece);
         const bamba_status status = bamba_feed_batch(j->setup.engine, &item, 1, &err);
         if (status != BAMBA_OK) return console_fail_library(status, &err);

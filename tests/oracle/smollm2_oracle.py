@@ -87,7 +87,7 @@ def compare(lib, folder, model, checks):
     ids = tokenizer.encode(prose).ids[:N_PROSE]
     with torch.inference_mode():
         want = model(torch.tensor([ids])).logits[0].numpy()
-    with Model(lib, folder, "F32", "F32") as ours, Engine(ours, n_threads=2, n_logits=N_PROSE) as engine:
+    with Model(lib, folder, "F32", "F32") as ours, Engine(ours, n_threads=2, n_rows=N_PROSE) as engine:
         info = ours.info()
         checks.check("parameters", info.n_params == 134_515_008, str(info.n_params))
         found = engine.run(ours, ids)
