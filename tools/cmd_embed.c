@@ -64,7 +64,7 @@ static int read_text(job *j)
 static int add_text(job *j)
 {
     const unsigned how = (j->flags->add_special ? (unsigned)BAMBA_TOKENIZE_ADD_SPECIAL : 0u) |
-                           (j->flags->parse_special ? (unsigned)BAMBA_TOKENIZE_PARSE_SPECIAL : 0u);
+                         (j->flags->parse_special ? (unsigned)BAMBA_TOKENIZE_PARSE_SPECIAL : 0u);
     const int32_t *bos = &j->setup.info.bos;
     int32_t       *ids = NULL;
     size_t         n = 0;

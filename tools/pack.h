@@ -36,6 +36,7 @@ typedef struct pack {
     size_t           n, n_tokens, n_rows;
     size_t           n_live;              /* sessions                                         */
     uint64_t         live_bytes, most_bytes;          /* of them                              */
+    bool             has_warned;          /* of a text longer than the model was made for     */
 } pack;
 
 /* Create the engine; the setup has a model. */

@@ -127,6 +127,13 @@ static int add_context(requests *r, const int32_t *ids, size_t n)
     return EXIT_SUCCESS;
 }
 
+static bool are_known(const requests *r, const int32_t *ids, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] >= r->setup->info.n_vocab) return false;
+    return true;
+}
+
 /* Add what r->text has behind the n_context tokens of its context, begin token aside. */
 static int add_continuation(requests *r, size_t n_context)
 {
@@ -140,14 +147,16 @@ static int add_continuation(requests *r, size_t n_context)
     const int code = setup_tokenize(r->setup, r->text.bytes, r->text.n, r->flags, &c.all, &n);
     if (code != EXIT_SUCCESS) return code;
     if (n_context == 0 && n > 0 && c.all[0] == r->prefix) n_skipped = 1;
-    if (n > n_skipped) {
+    const bool fits = are_known(r, c.all, n);
+    if (fits && n > n_skipped) {
         c.ids = c.all + n_skipped;
         c.n = n - n_skipped;
         c.ln = calloc(c.n, sizeof *c.ln);
     }
     if (!c.ln) {
         bamba_tokens_free(r->setup->tokenizer, c.all);
-        return c.n ? console_fail("out of memory")
+        return !fits ? fail(r, "expected tokens that the model knows: it has fewer than its tokenizer")
+             : c.n ? console_fail("out of memory")
                    : fail(r, "expected a continuation that adds a token to its context");
     }
     r->continuations[r->n_continuations++] = c;
@@ -158,7 +167,7 @@ static int add_continuation(requests *r, size_t n_context)
 
 static int add_list(requests *r, json_slice list, size_t n_context)
 {
-    const size_t before = r->text.n;
+    const size_t before = r->text.n, first = r->n_continuations;
     json_walk    w = JSON_WALK(list.at, list.n);
     json_slice   value;
     const char  *problem;
@@ -169,6 +178,8 @@ static int add_list(requests *r, json_slice list, size_t n_context)
         code = append_string(r, value);
         if (code == EXIT_SUCCESS) code = add_continuation(r, n_context);
     }
+    if (code == EXIT_SUCCESS && !problem && r->n_continuations == first)
+        problem = "expected a continuation in the list";
     return code == EXIT_SUCCESS && problem ? fail(r, problem) : code;
 }
 
