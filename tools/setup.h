@@ -128,6 +128,9 @@ int  setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_use
    that was asked for; 0: the model's, or what fits into memory. */
 enum { SETUP_MOST_CONTEXT = 1 << 30 };
 int  setup_create_for_text(setup *s, const setup_flags *f, int length, size_t n_prompt, int limit);
+
+/* Open a session file as a session like the one there is, in context, adapters and ways back. */
+int  setup_open_session(const setup *s, const char *path, bamba_session **out);
 void setup_close(setup *s);
 
 /* The largest number of positions, up to `most`, whose state fits into free memory. */
