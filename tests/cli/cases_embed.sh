@@ -60,12 +60,12 @@ out_same expected
 begin "an empty line is the begin token"
 printf 'a\n\nb\n' > in
 run 0 embed -m "$model"
-sed -n 2p out > empty
+sed -n 2p out > empty_line
 run 0 info -m "$model" --json
 bos=$(json_number bos)
 run 0 tokenize -m "$model" --decode -p "${bos:-0}"
 run 0 embed -m "$model" -p "$(cat out)"
-sed 's/"index": 1/"index": 0/' empty | cmp -s - out || wrong "another vector"
+sed 's/"index": 1/"index": 0/' empty_line | cmp -s - out || wrong "another vector"
 : > in
 
 begin "pooling and lengths"
