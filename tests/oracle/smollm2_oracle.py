@@ -153,7 +153,7 @@ def main():
         if options.command:
             ask_command(options.command, folder, checks)
             chat_with_command(options.command, folder, checks)
-            compare_texts(options.command, folder, model, 1, 20, checks)
+            compare_texts(options.command, folder, model, 1, 8, checks)
             fable = Path(__file__).parents[2] / "models" / "fable"
             model = AutoModelForCausalLM.from_pretrained(fable, dtype=torch.float32).eval()
             compare_texts(options.command, fable, model, 0, 40, checks)
