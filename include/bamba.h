@@ -6,7 +6,7 @@
  *
  * Objects     bamba_model      weights and graph; immutable; share between threads
  *             bamba_tokenizer  text <-> token ids; immutable; share between threads
- *             bamba_engine     threads, scratch and logits for running a model; one call at a time
+ *             bamba_engine     threads, scratch and results for running a model; one call at a time
  *             bamba_session    what one sequence remembers; runs on any engine of its model
  *             bamba_adapter    what training added to a model; immutable; share between threads
  *             bamba_sampler    logits -> token id; one call at a time
@@ -21,8 +21,8 @@
  *             when it is denied memory, or a thread that could be started just before. A mapped file that another program shortens while a model
  *             is open raises SIGBUS.
  * Memory      Who creates frees; free functions accept NULL. "Borrowed" results belong to the
- *             object and live until the next call on it: logits until the engine's next call,
- *             whatever session that feeds. Generating allocates nothing.
+ *             object and live until the next call on it: logits and hidden rows until the
+ *             engine's next call, whatever session that feeds. Generating allocates nothing.
  * Globals     None but one: the number of OpenBLAS's threads belongs to the process; the first
  *             engine that needs OpenBLAS loads it and sets it to 1.
  * Stack       A thread that calls in needs 128 KiB of stack, and what its own callbacks and allocator
@@ -42,7 +42,8 @@
  * Units       Lengths count elements, sizes ending in _bytes count bytes, times ending in _ns
  *             are nanoseconds, shapes are row-major.
  * Text        is UTF-8 in byte ranges; no terminating NUL is needed, and NUL bytes are text.
- * Bits        The same model, build, CPU level and types give the same logits to the last bit
+ * Bits        (What is said of logits holds for hidden rows.)
+ *             The same model, build, CPU level and types give the same logits to the last bit
  *             for any number of threads, any other load, and whatever other rows share a call of
  *             up to 32 rows. A prompt cut differently into calls gives logits that agree within
  *             1e-4 of the largest logit, and so does another CPU level, compiler or BLAS, with
@@ -464,13 +465,15 @@ typedef struct bamba_engine_options {
     int               pin;                /* non-zero: each thread on a processor of its own
                                              while it runs                                       */
     bamba_link        link;               /* for a model of some layers; NULLs: none             */
+    int               n_hidden;           /* hidden rows one call may ask for, 4 · d_model bytes
+                                             each; 0 = none                                      */
 } bamba_engine_options;
 
 #define BAMBA_ENGINE_OPTIONS { sizeof(bamba_engine_options), 0, 0, 0, NULL, NULL, NULL, NULL,      \
-                               { NULL, NULL, NULL }, 0, { NULL, NULL, NULL } }
+                               { NULL, NULL, NULL }, 0, { NULL, NULL, NULL }, 0 }
 
 /**
- * Create what running a model takes: threads, scratch memory for n_batch rows, logits.
+ * Create what running a model takes: threads, scratch memory for n_batch rows, logits, hidden rows.
  *
  * Its n_threads - 1 threads start here, with all signals blocked, and sleep while nothing is fed.
  * They do not survive fork(): in the child the engine runs on the caller alone and must not be
@@ -479,8 +482,8 @@ typedef struct bamba_engine_options {
  * where OMP_PROC_BIND, OMP_PLACES or pin put it. The caller's affinity changes with pin alone.
  *
  * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (n_batch outside 1 … 65536, n_threads outside 1 … 1024,
- *         n_logits outside 1 … 1048576, a model without weights, or one of some layers without the
- *         link it needs); BAMBA_ERR_MEMORY (no memory, or no threads).
+ *         n_logits outside 1 … 1048576, n_hidden outside 0 … 1048576, a model without weights, or one
+ *         of some layers without the link it needs); BAMBA_ERR_MEMORY (no memory, or no threads).
  */
 BAMBA_API bamba_status bamba_engine_create(bamba_engine **out, const bamba_model *model,
                                            const bamba_engine_options *options, bamba_error *err);
@@ -756,18 +759,27 @@ typedef struct bamba_feed_item {
     size_t         n_logits;              /* 0 .. n: logits are wanted after each of the last
                                              n_logits tokens                                     */
     const float   *logits;                /* out: [n_logits, n_vocab], borrowed; NULL if none    */
+    size_t         n_hidden;              /* 0 .. n: hidden rows are wanted of each of the last
+                                             n_hidden tokens                                     */
+    const float   *hidden;                /* out: [n_hidden, d_model] float32, all finite, borrowed;
+                                             NULL if none. What the model makes of a token: the sum
+                                             of all blocks after the final norm, which the head
+                                             would multiply; last_hidden_state in transformers   */
 } bamba_feed_item;
 
 /**
  * Feed many sessions at once: prompt pieces and single tokens mixed, nothing padded. Rows of all
- * items share the matrix products, which is what makes decoding many sequences cheap.
+ * items share the matrix products, which is what makes decoding many sequences cheap. Logits are
+ * computed after the tokens alone that n_logits counts: where it is 0, for hidden rows or none, the
+ * head is not multiplied.
  *
- * @param items    [n_items], in and out.
- * @param n_items  >= 1; the n_logits of all items together at most the engine's n_logits.
+ * @param items    [n_items], in and out. Members that are left out of an initialiser are 0: none.
+ * @param n_items  >= 1; the n_logits of all items together at most the engine's n_logits, the
+ *                 n_hidden together at most its n_hidden.
  *
  * @return as bamba_feed; on BAMBA_ERR_CANCELLED each session stands at the end of its last
- *         finished piece, and no logits are returned. On BAMBA_ERR_NUMBER items whose numbers are
- *         finite are done, with their logits; those of the others are NULL.
+ *         finished piece, and no rows are returned. On BAMBA_ERR_NUMBER items whose numbers are
+ *         finite are done, with their rows; those of the others are NULL.
  */
 BAMBA_API bamba_status bamba_feed_batch(bamba_engine *e, bamba_feed_item *items, size_t n_items,
                                         bamba_error *err);

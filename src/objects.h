@@ -74,10 +74,12 @@ struct bamba_engine {
     void                *block;
     size_t               block_bytes;
     float               *logits;          /* [n_logits, V] */
+    float               *hidden;          /* [n_hidden, D] */
     int32_t             *tokens;          /* [n_batch] of the piece */
     bb_segment          *segments;        /* [n_batch] */
     bamba_session      **sessions;        /* [n_batch] of the segments */
     int                 *wanted;          /* [n_batch] rows whose logits are wanted */
+    int                 *shown;           /* [n_batch] rows that are wanted themselves */
     struct bb_lora_room *lora;            /* NULL before adapters are met … */
     void                *lora_block;
     size_t               lora_bytes;

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { CONTEXT_IF_UNSAID = 4096 };
+enum { CONTEXT_IF_UNSAID = 4096, MOST_LOGITS_BYTES = 64 << 20, MOST_LOGITS_ROWS = 512 };
 
 /* For sessions that go back. */
 enum { REWIND_TOKENS = 32, SNAPSHOT_TOKENS = 256, SNAPSHOT_BYTES = 1 << 29 };
@@ -251,4 +251,26 @@ int setup_tokenize(const setup *s, const char *bytes, size_t n, unsigned flags, 
     const bamba_status status = bamba_tokenize(s->tokenizer, bytes ? bytes : "", n, flags, ids,
                                                n_ids, &err);
     return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
+}
+
+int setup_find_begin(const setup *s, int32_t *begin)
+{
+    int32_t *plain = NULL, *with = NULL;
+    size_t n_plain = 0, n_with = 0;
+
+    *begin = -1;
+    int code = setup_tokenize(s, "a", 1, 0, &plain, &n_plain);
+    if (code == EXIT_SUCCESS)
+        code = setup_tokenize(s, "a", 1, BAMBA_TOKENIZE_ADD_SPECIAL, &with, &n_with);
+    if (code == EXIT_SUCCESS && n_with > n_plain && n_plain > 0 && with[0] != plain[0])
+        *begin = with[0];
+    bamba_tokens_free(s->tokenizer, plain);
+    bamba_tokens_free(s->tokenizer, with);
+    return code;
+}
+
+size_t setup_logits_rows(const setup *s)
+{
+    const size_t fit = MOST_LOGITS_BYTES / sizeof(float) / (size_t)s->info.n_vocab;
+    return fit < 1 ? 1 : fit > MOST_LOGITS_ROWS ? MOST_LOGITS_ROWS : fit;
 }

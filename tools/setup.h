@@ -140,4 +140,10 @@ size_t setup_fitting(const setup *s, size_t most);
 int setup_tokenize(const setup *s, const char *bytes, size_t n, unsigned flags, int32_t **ids,
                    size_t *n_ids);
 
+/* The begin token that the tokenizer puts before a text; -1 if it puts none. */
+int setup_find_begin(const setup *s, int32_t *begin);
+
+/* Rows of logits that a call can give in 64 MiB, at most 512. */
+size_t setup_logits_rows(const setup *s);
+
 #endif

@@ -371,7 +371,8 @@ static void test_forks(void **unused)
         size_t          n = 0;
         for (int f = 0; f < N_FORKS; f++) {
             token[f] = (i * (f + 3) + f) % V;
-            if (fork[f]) item[n++] = (bamba_feed_item){ fork[f], &token[f], 1, 1, NULL };
+            if (fork[f]) item[n++] = (bamba_feed_item){ .session = fork[f], .tokens = &token[f],
+                                                      .n = 1, .n_logits = 1 };
         }
         assert_int_equal(bamba_feed_batch(w.engine, item, n, &err), BAMBA_OK);
         for (int f = 0, at = 0; f < N_FORKS; f++)
