@@ -337,7 +337,7 @@ static void attend(const bb_exec *e, const struct job *j, const struct tile *til
     (e->pass->many ? c->attend_many : c->attend)(
         g->n_rows, share, d, m->dims.scale, q, ldq,
         (const void *const *)cache->page, cache->at + (size_t)tile->h * bb_attention_block(m),
-        g->seg->pos + g->first, tile->begin, tile->end, part, ld_part, own->attend);
+        g->seg->pos + g->first, tile->begin, tile->end, INT_MAX, part, ld_part, own->attend);
     for (int r = 0; whole && r < g->n_rows; r++)
         k->attend_join(1, share, d, part + (size_t)r * ld_part, 0, queries_at(j, t + r, tile->h));
     bb_mark(e, m->base.op[ATTEND]);
