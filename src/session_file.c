@@ -8,10 +8,14 @@
  *                            values, in canonical order whatever the CPU level
  *     checksum   U8 [16]     XXH3, 128 bits, of the other tensors in the order of their names: name,
  *                            type, shape, bytes
+ * With a window the arrays of keys and values hold the positions that rows to come see, filled up to whole
+ * pages: the first ones for the sink, then the last ones. A file that is part of a longer text, from
+ * position `first` on, has them all.
  * Nothing of a file is believed before its checksum is right. */
 #include "session_file.h"
 
 #include "fingerprint.h"
+#include "window.h"
 
 #include "base/json.h"
 #include "base/json_text.h"
@@ -24,7 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERSION = 1 };
+enum { VERSION = 2 };                     /* 1 where attention has no window */
 
 /* -------------------------------------------------------------- tensors ------------------ */
 
@@ -97,19 +101,30 @@ static int compare_items(const void *a, const void *b)
 /* The first position whose token a file that begins with position `first` has. */
 static size_t first_token(size_t first, size_t known) { return first > known ? first : known; }
 
+/* The positions of its caches, as their places in them (window.h), that a file of a session has. */
+typedef struct held {
+    size_t first, end;
+} held;
+
+static held held_by_file(const bamba_session *s, size_t first)
+{
+    return (held){ s->window > 0 ? 0 : first, bb_window_held(s, s->position) };
+}
+
 /* The tensors of a session's positions from `first` on: with what is said of them in *text. */
 static bool list_tensors(listing *l, const bamba_session *s, size_t first, const char *text)
 {
     const bb_graph *g = s->model->graph;
     const bb_past  *p = &s->past;
     const size_t    from = first_token(first, p->known), n = s->position - from;
+    const held      h = held_by_file(s, first);
 
     *l = (listing){ .item = bb_new(&s->alloc, 3 + BB_MIXER_PARTS * g->n_slots, sizeof *l->item) };
     if (!l->item) return false;
     add_bytes(l, "session", BB_TYPE_U8, text, strlen(text));
     add_bytes(l, "tokens", BB_TYPE_I32, n > 0 ? p->token + (from - p->known) : NULL, n);
     add_bytes(l, "fed", BB_TYPE_U8, n > 0 ? p->fed + (from - p->known) : NULL, n);
-    for (size_t i = 0; i < g->n_slots; i++) add_slot(l, g, i, s->position - first);
+    for (size_t i = 0; i < g->n_slots; i++) add_slot(l, g, i, h.end - h.first);
     bb_sort(l->item, l->n, sizeof *l->item, compare_items);
     for (size_t i = 0; i < l->n; i++) l->item[i].t.name = l->item[i].name;    /* they have moved */
     return true;
@@ -140,12 +155,13 @@ static void print_facts(bb_printer *p, const bamba_session *s, size_t first, con
     char name[BB_HASH_TEXT];
 
     bb_fingerprint(s->model, name);
-    bb_print(p, "{\"format\":\"bamba session\",\"version\":%d,\"model\":\"%s\",\"architecture\":", VERSION,
-             name);
+    bb_print(p, "{\"format\":\"bamba session\",\"version\":%d,\"model\":\"%s\",\"architecture\":",
+             s->window > 0 ? VERSION : 1, name);
     bb_print_quoted(p, s->model->architecture);
     bb_print(p, ",\"first\":\"%zu\",\"position\":\"%zu\",\"known\":\"%zu\",\"rotary_length\":%d,"
              "\"kv_type\":\"%s\",\"state_type\":\"%s\"", first, s->position, s->past.known, s->length,
              type_name(s->model->kv_type), type_name(s->model->state_type));
+    if (s->window > 0) bb_print(p, ",\"window\":\"%zu\",\"sink\":\"%zu\"", s->window, s->sink);
     if (s->n_adapters > 0) bb_print(p, ",\"adapters\":\"%s\"", s->adapters_name);
     if (parent) bb_print(p, ",\"parent\":\"%s\"", parent);
     if (extras) {
@@ -166,25 +182,44 @@ static char *make_facts(const bamba_session *s, size_t first, const char *parent
     return p.buffer;
 }
 
-/* What a slot saves, into memory [listing.most], unless it was the last. */
-static const unsigned char *save_slot(const bamba_session *s, size_t first, size_t slot, size_t *last,
-                                      unsigned char *memory, float *scratch)
-{
-    const bb_mixer *m = s->model->graph->slot[slot];
+/* A session that is being written. */
+typedef struct writing {
+    const bamba_session *s;
+    held           h;
+    void         **page;                  /* those of the positions held */
+    unsigned char *memory;                /* [listing.most] what a slot saves */
+    float         *scratch;
+    size_t         last;                  /* the slot in memory; SIZE_MAX: none */
+} writing;
 
-    if (*last != slot)
-        m->kind->save(m, &s->model->kernels, s->slot[slot].state[s->current], &s->slot[slot].cache,
-                      first, s->position, memory, scratch);
-    *last = slot;
-    return memory;
+/* What a slot saves, unless it was the last. */
+static const unsigned char *save_slot(writing *w, size_t slot)
+{
+    const bamba_session *s = w->s;
+    const bb_mixer      *m = s->model->graph->slot[slot];
+    const bb_pages       cache = { w->page, s->slot[slot].cache.at };
+
+    if (w->last != slot)
+        m->kind->save(m, &s->model->kernels, s->slot[slot].state[s->current], &cache, w->h.first,
+                      w->h.end, w->memory, w->scratch);
+    w->last = slot;
+    return w->memory;
 }
 
-static bb_status write_tensors(const bamba_session *s, size_t first, const listing *l,
-                               const bb_safetensors_writer *w, unsigned char *memory, float *scratch,
+/* The pages that the file has, which may be fewer than the session has. */
+static void find_pages(writing *w)
+{
+    const bb_page_table *t = &w->s->pages;
+    const size_t         skip = bb_window_gone(w->s, w->s->position) - t->n_gone;
+
+    for (size_t i = 0; t->n_pages > 0 && i < bb_graph_n_pages(w->h.end); i++)
+        w->page[i] = t->page[i < t->n_fixed ? i : i + skip];
+}
+
+static bb_status write_tensors(writing *job, const listing *l, const bb_safetensors_writer *w,
                                bamba_error *err)
 {
     bb_status     status = BAMBA_OK;
-    size_t        last = SIZE_MAX;
     unsigned char sum[BB_HASH_BYTES];
     bb_hash       h;
 
@@ -192,7 +227,7 @@ static bb_status write_tensors(const bamba_session *s, size_t first, const listi
     for (size_t i = 0; i < l->n; i++) {
         const item *it = &l->item[i];
         const void *data = it->t.data;
-        if (!data && it->t.bytes > 0) data = save_slot(s, first, it->slot, &last, memory, scratch) + it->at;
+        if (!data && it->t.bytes > 0) data = save_slot(job, it->slot) + it->at;
         hash_tensor(&h, &it->t, data);
         if (it->t.bytes > 0) BB_TRY(bb_safetensors_put(w, i, 0, data, it->t.bytes, err));
     }
@@ -208,24 +243,28 @@ static bb_status write_file(const bamba_session *s, size_t first, const listing 
     bb_status              status = BAMBA_OK;
     bb_safetensors_writer *w = NULL;
     bb_tensor             *tensor = bb_allocate(&s->alloc, l->n + 1, sizeof *tensor);
-    unsigned char         *memory = bb_allocate(&s->alloc, l->most + 1, 1);
-    float *scratch = bb_allocate(&s->alloc, bb_graph_scratch_floats(s->model->graph) + 1, sizeof *scratch);
+    writing                job = { .s = s, .h = held_by_file(s, first), .last = SIZE_MAX };
 
-    if (!tensor || !memory || !scratch) {
+    job.page = bb_allocate(&s->alloc, bb_graph_n_pages(job.h.end) + 1, sizeof *job.page);
+    job.memory = bb_allocate(&s->alloc, l->most + 1, 1);
+    job.scratch = bb_allocate(&s->alloc, bb_graph_scratch_floats(s->model->graph) + 1, sizeof *job.scratch);
+    if (!tensor || !job.page || !job.memory || !job.scratch) {
         status = bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", path);
         goto done;
     }
+    find_pages(&job);
     for (size_t i = 0; i < l->n; i++) tensor[i] = l->item[i].t;
     tensor[l->n] = (bb_tensor){ .name = "checksum", .dtype = BB_TYPE_U8, .n_dims = 1,
                                 .dim = { BB_HASH_BYTES } };
     BB_TRY(bb_safetensors_create(&w, &s->alloc, path, tensor, l->n + 1, err));
-    BB_TRY(write_tensors(s, first, l, w, memory, scratch, err));
+    BB_TRY(write_tensors(&job, l, w, err));
     BB_TRY(bb_safetensors_finish(w, err));
 done:
     bb_safetensors_free(w);
     bb_release(&s->alloc, tensor);
-    bb_release(&s->alloc, memory);
-    bb_release(&s->alloc, scratch);
+    bb_release(&s->alloc, job.page);
+    bb_release(&s->alloc, job.memory);
+    bb_release(&s->alloc, job.scratch);
     return status;
 }
 
@@ -293,6 +332,12 @@ static size_t read_size(const bb_json *j, const char *key)
     return (size_t)n;
 }
 
+/* 0 if the key is not there. */
+static size_t read_size_or_none(const bb_json *j, const char *key)
+{
+    return bb_json_get(j, key).node ? read_size(j, key) : 0;
+}
+
 static void expect_text(const bb_json *j, const char *key, const char *what, const char *expected)
 {
     const char *found = bb_json_text(j, key);
@@ -320,9 +365,13 @@ static void read_facts(const bb_json *j, const bamba_model *m, bb_session_facts 
     f->position = read_size(j, "position");
     f->known = read_size(j, "known");
     f->length = bb_json_int(j, "rotary_length", 0, INT32_MAX);
+    f->window = read_size_or_none(j, "window");
+    f->sink = read_size_or_none(j, "sink");
     f->adapters = bb_json_text_or(j, "adapters", "");
     f->extras = extras.node ? bb_json_value_text(&extras, NULL) : NULL;
     f->parent = parent.node ? bb_json_value_text(&parent, NULL) : NULL;
+    if (f->window > BB_MOST_POSITIONS || f->sink > BB_MOST_POSITIONS)
+        bb_json_fail_key(j, "window", BAMBA_ERR_FORMAT, "expected at most %d", BB_MOST_POSITIONS);
     if (f->known > f->position || f->first > f->position || (f->first > 0) != (f->parent != NULL))
         bb_json_fail_key(j, "position", BAMBA_ERR_FORMAT, "expected at least first and known, and a "
                          "parent if first is not 0");
@@ -395,19 +444,20 @@ static bb_status load_slots(bamba_session *s, size_t first, const bb_container *
     const bb_graph *g = s->model->graph;
     unsigned char  *memory = bb_allocate(&s->alloc, l->most + 1, 1);
     float          *scratch = bb_allocate(&s->alloc, bb_graph_scratch_floats(g) + 1, sizeof *scratch);
+    const held      h = held_by_file(s, first);
     bb_status       status = BAMBA_OK;
 
     if (!memory || !scratch)
         status = bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", c->file);
     for (size_t slot = 0; status == BAMBA_OK && slot < g->n_slots; slot++) {
         const bb_mixer *m = g->slot[slot];
-        if (!m || (!with_state && !m->kind->page_bytes)) continue;
+        if (!m || (!with_state && (!m->kind->page_bytes || s->window > 0))) continue;
         for (size_t i = 0; i < l->n; i++) {
             const item *it = &l->item[i];
             if (it->t.data || it->slot != slot || it->t.bytes == 0) continue;
             memcpy(memory + it->at, bb_tensors_find(c->tensor, c->n, it->name)->data, it->t.bytes);
         }
-        m->kind->load(m, &s->model->kernels, memory, first, s->position,
+        m->kind->load(m, &s->model->kernels, memory, h.first, h.end,
                       with_state ? s->slot[slot].state[s->current] : NULL, &s->slot[slot].cache, scratch);
     }
     bb_release(&s->alloc, memory);
@@ -415,8 +465,19 @@ static bb_status load_slots(bamba_session *s, size_t first, const bb_container *
     return status;
 }
 
+/* See that the session may write the keys and values that a file has. With a window those of a whole
+   path come from its last file. */
+static bool write_pages(bamba_session *s, size_t first, size_t position, bool is_last)
+{
+    if (s->window == 0)
+        return bb_pages_write(&s->pages, first / BB_KV_BLOCK, bb_graph_n_pages(position), true);
+    if (!is_last) return true;
+    bb_pages_begin(&s->pages, bb_window_gone(s, position));
+    return bb_pages_write(&s->pages, 0, bb_graph_n_pages(bb_window_held(s, position)), false);
+}
+
 /* Room for what the file holds, and its tokens. */
-static bb_status take_tokens(bamba_session *s, const bb_session_reader *r, bamba_error *err)
+static bb_status take_tokens(bamba_session *s, const bb_session_reader *r, bool is_last, bamba_error *err)
 {
     const bb_session_facts *f = &r->facts;
     bb_past                *p = &s->past;
@@ -430,7 +491,7 @@ static bb_status take_tokens(bamba_session *s, const bb_session_reader *r, bamba
     if (!fed || fed->bytes != n || p->known != f->known)
         return bb_fail(err, BAMBA_ERR_FORMAT, "%s: 'fed': expected U8 [%zu]", r->file->file, n);
     if (!bb_past_reserve(p, &s->alloc, f->position)
-        || !bb_pages_write(&s->pages, f->first / BB_KV_BLOCK, bb_graph_n_pages(f->position), true))
+        || !write_pages(s, f->first, f->position, is_last))
         return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", r->file->file);
     if (n > 0) memcpy(bb_past_tokens(p, from), r->tokens, n * sizeof *r->tokens);
     if (n > 0) memcpy(p->fed + (from - p->known), fed->data, n);
@@ -450,7 +511,11 @@ bb_status bb_session_read(bamba_session *s, const bb_session_reader *r, bool wit
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "%s: 'adapters': the session was saved with %s",
                        r->file->file, !r->facts.adapters[0] ? "no adapters" : s->n_adapters > 0
                        ? "other adapters, or scales" : "adapters: expected them in the options");
-    BB_TRY(take_tokens(s, r, err));
+    if (r->facts.window != s->window || r->facts.sink != s->sink)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "%s: 'window': the session was saved with a window of %zu "
+                       "and a sink of %zu (0: it sees all), expected %zu and %zu", r->file->file,
+                       r->facts.window, r->facts.sink, s->window, s->sink);
+    BB_TRY(take_tokens(s, r, with_state, err));
     if (!list_tensors(&l, s, r->facts.first, "")) {
         status = bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", r->file->file);
         goto done;
@@ -471,12 +536,18 @@ bamba_status bamba_session_open(bamba_session **out, const bamba_model *m, const
     bb_status         status = BAMBA_OK;
     bamba_session    *s = NULL;
     bb_session_reader r = { 0 };
+    bamba_session_options o = BAMBA_SESSION_OPTIONS;
 
     if (!out || !path)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "session: %s is NULL", out ? "path" : "out");
     *out = NULL;
-    BB_TRY(bamba_session_create(&s, m, options, err));
-    BB_TRY(bb_session_reader_open(&r, &s->alloc, m, path, true, err));
+    BB_TRY(bb_session_options_read(&o, options, err));
+    if (m && m->block) BB_TRY(bb_session_reader_open(&r, &m->alloc, m, path, true, err));
+    if (o.n_window == 0) {                /* as it was */
+        o.n_window = r.facts.window;
+        o.n_sink = r.facts.sink > 0 ? (int)r.facts.sink : -1;
+    }
+    BB_TRY(bamba_session_create(&s, m, &o, err));
     if (r.facts.first > 0) {
         status = bb_fail(err, BAMBA_ERR_FORMAT, "%s: expected a whole session, found positions from "
                          "%zu on", path, r.facts.first);

@@ -102,6 +102,12 @@ int setup_model_options(setup *s, const setup_flags *f, bamba_model_options *o)
     return code;
 }
 
+void setup_set_window(const setup_flags *f, bamba_session_options *o)
+{
+    o->n_window = (size_t)f->n_window;
+    o->n_sink = f->n_sink > 0 ? f->n_sink : -1;
+}
+
 void setup_free_flags(setup_flags *f)
 {
     free(f->type_of.items);
@@ -150,12 +156,22 @@ static int show_feeding(void *context, uint64_t done, uint64_t total)
     return total > 1 ? console_progress(context, done, total) : console_cancel(NULL);
 }
 
+/* Bytes of what a session remembers at its end. */
+static uint64_t state_bytes(const setup *s, const setup_flags *f, size_t n_used)
+{
+    bamba_session_options o = BAMBA_SESSION_OPTIONS;
+
+    if (f->n_window == 0) return bamba_model_state_bytes(s->model, n_used);
+    setup_set_window(f, &o);
+    return bamba_session_bytes(s->model, &o, n_used);
+}
+
 int setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used, int n_logits)
 {
     bamba_engine_options e = BAMBA_ENGINE_OPTIONS;
     bamba_session_options o = BAMBA_SESSION_OPTIONS;
     bamba_error err = { BAMBA_OK, "" };
-    const uint64_t needed = bamba_model_state_bytes(s->model, n_used);
+    const uint64_t needed = state_bytes(s, f, n_used);
     const uint64_t free_bytes = bamba_free_memory();
 
     if (needed > free_bytes)
@@ -169,6 +185,7 @@ int setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used
     e.progress = show_feeding;
     e.progress_context = reading;
     o.n_context = n_context;
+    setup_set_window(f, &o);
     o.adapters = s->adapter.use;
     o.n_adapters = s->adapter.n;
     o.n_rewind = s->n_rewind;
@@ -194,9 +211,10 @@ int setup_create_for_text(setup *s, const setup_flags *f, int length, size_t n_p
     size_t n_used = n_context;
 
     /* A state that does not grow has no limit but the one that is asked for. */
-    if (length == 0 && bamba_model_state_bytes(s->model, 1) == bamba_model_state_bytes(s->model, 0))
+    if (length == 0 && (bamba_model_state_bytes(s->model, 1) == bamba_model_state_bytes(s->model, 0)
+                        || f->n_window > 0))
         return setup_create(s, f, 0, 0, n_logits);
-    if (n_context > said && s->info.n_context)
+    if (n_context > said && s->info.n_context && f->n_window == 0)
         console_warn("-c %zu: the model was made for %zu tokens; beyond them text may be poor",
                      n_context, said);
     if (n_prompt > n_context)
