@@ -797,7 +797,7 @@ typedef struct bamba_cache_options {
     size_t        struct_bytes;
     uint64_t      max_bytes;              /* of the files in the directory; 0 = 4 GiB            */
     size_t        interval;               /* tokens of a prompt between two states, rounded up to
-                                             a multiple of 64; 0 = 1024                          */
+                                             a multiple of 64; 0 = 512                           */
     bamba_log_fn *log;                    /* told of files that are damaged or cannot be written */
     void         *log_context;
 } bamba_cache_options;
@@ -812,7 +812,8 @@ typedef struct bamba_cache_options {
  * before. Any number of processes may use a directory at once, with any models: files belong to a model
  * (told as in bamba_session_open), its types, and, where rotary positions are scaled by length, the
  * session's context. When they exceed max_bytes those go that save the fewest tokens a byte and were
- * not used for long; one that is damaged is removed, with a line to the log.
+ * not used for long; one that is damaged is removed, with a line to the log. A process that is killed
+ * while it writes leaves a file "….tmp-" and six digits, which is removed when an hour has passed.
  *
  * @param dir  Its parent must exist.
  * @return BAMBA_OK; BAMBA_ERR_IO; BAMBA_ERR_MEMORY; BAMBA_ERR_ARGUMENT.

@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/folder.h"
 #include "base/options.h"
+#include "base/outfile.h"
 #include "fingerprint.h"
 
 #include <inttypes.h>
@@ -23,8 +24,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ID = 16, INTERVAL = 1024, NAME = 160 };        /* digits of an id; … ; bytes of a name */
+enum { ID = 16, INTERVAL = 512, NAME = 160 };        /* digits of an id; … ; bytes of a name */
 static const uint64_t MOST_BYTES = UINT64_C(4) << 30;
+static const int64_t  STALE_NS = INT64_C(3600) * 1000000000;
 static const char     SUFFIX[] = ".state.safetensors";
 static const char     ROOT[] = "0000000000000000";    /* parent of nodes that begin at 0 */
 
@@ -35,7 +37,8 @@ typedef struct named {
     char     name[NAME];
     uint64_t bytes;
     int64_t  time_ns;
-    bool     has_child;                   /* while files are chosen to go */
+    size_t   n_children;                  /* while files are chosen to go */
+    bool     is_gone;
 } named;
 
 typedef struct node {
@@ -354,33 +357,83 @@ static double worth(const named *f, int64_t now)
     return (double)(f->position - f->first) / (double)(f->bytes + 1) / (1.0 + (hours > 0 ? hours : 0));
 }
 
-/* Let files without children go, the least worth first, until the rest fits. One process at a time; if
-   another does it, it does it for all. */
+static int compare_ids(const void *a, const void *b)
+{
+    const named *x = a, *y = b;
+    const int    keys = strcmp(x->key, y->key);
+    return keys != 0 ? keys : strcmp(x->id, y->id);
+}
+
+static named *find_parent(const files *f, const named *child)
+{
+    named wanted;
+
+    if (child->first == 0) return NULL;
+    memcpy(wanted.key, child->key, sizeof wanted.key);
+    memcpy(wanted.id, child->parent, sizeof wanted.id);
+    return bsearch(&wanted, f->file, f->n, sizeof wanted, compare_ids);
+}
+
+/* Count the children of each file; files without a parent are roots, or can no longer be reached. */
+static void count_children(files *f)
+{
+    qsort(f->file, f->n, sizeof *f->file, compare_ids);
+    for (size_t i = 0; i < f->n; i++) f->file[i].n_children = 0;
+    for (size_t i = 0; i < f->n; i++) {
+        named *parent = find_parent(f, &f->file[i]);
+        if (parent) parent->n_children++;
+    }
+}
+
+/* Let files without children go, the least worth first, until the rest fits. */
+static void drop_least(files *f)
+{
+    const int64_t now = bb_time_ns();
+
+    count_children(f);
+    while (f->bytes > f->c->max_bytes) {
+        named *least = NULL;
+        for (size_t i = 0; i < f->n; i++)
+            if (!f->file[i].is_gone && f->file[i].n_children == 0
+                && (!least || worth(&f->file[i], now) < worth(least, now))) least = &f->file[i];
+        if (!least) return;
+        named *parent = find_parent(f, least);
+        if (parent) parent->n_children--;
+        remove_file(f->c, least->name);
+        f->bytes -= least->bytes;
+        least->is_gone = true;
+    }
+}
+
+/* What a process that was ended while it wrote has left behind. A file that is being written is
+   changed more often than once in STALE_NS. */
+static bool drop_stale(void *context, const char *name, uint64_t bytes, int64_t time_ns)
+{
+    const bamba_cache *c = context;
+    const char        *suffix = strstr(name, BB_OUTFILE_SUFFIX);
+    const size_t       n = suffix ? (size_t)(suffix - name) : NAME;
+    char               whole[NAME];
+    named              f;
+
+    (void)bytes;
+    if (n >= NAME || bb_time_ns() - time_ns < STALE_NS) return true;
+    memcpy(whole, name, n);
+    whole[n] = '\0';
+    if (read_name(whole, &f)) remove_file(c, name);
+    return true;
+}
+
+/* One process at a time keeps the directory within its bytes; what it does serves all. */
 static void keep_room(bamba_cache *c)
 {
-    files         f = { .c = c };
-    char         *path = path_of(c, "lock");
-    const int     lock = path ? bb_lock_try(path) : -1;
-    const int64_t now = bb_time_ns();
+    files     f = { .c = c };
+    char     *path = path_of(c, "lock");
+    const int lock = path ? bb_lock_try(path) : -1;
 
     bb_release(&c->alloc, path);
     if (lock < 0) return;
-    bool ok = bb_folder_list(c->dir, SUFFIX, see_any, &f);
-    while (ok && f.bytes > c->max_bytes && f.n > 0) {
-        size_t least = SIZE_MAX;
-        for (size_t i = 0; i < f.n; i++) f.file[i].has_child = false;
-        for (size_t i = 0; i < f.n; i++)
-            for (size_t j = 0; j < f.n; j++)
-                if (f.file[j].first > 0 && strcmp(f.file[i].id, f.file[j].parent) == 0
-                    && strcmp(f.file[i].key, f.file[j].key) == 0) f.file[i].has_child = true;
-        for (size_t i = 0; i < f.n; i++)
-            if (!f.file[i].has_child
-                && (least == SIZE_MAX || worth(&f.file[i], now) < worth(&f.file[least], now))) least = i;
-        if (least == SIZE_MAX) break;
-        remove_file(c, f.file[least].name);
-        f.bytes -= f.file[least].bytes;
-        f.file[least] = f.file[--f.n];
-    }
+    if (bb_folder_list(c->dir, SUFFIX, see_any, &f) && f.bytes > c->max_bytes) drop_least(&f);
+    (void)bb_folder_list(c->dir, "", drop_stale, c);
     bb_release(&c->alloc, f.file);
     bb_lock_drop(lock);
 }

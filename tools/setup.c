@@ -166,10 +166,26 @@ static uint64_t state_bytes(const setup *s, const setup_flags *f, size_t n_used)
     return bamba_session_bytes(s->model, &o, n_used);
 }
 
+static bamba_session_options make_session_options(const setup *s, size_t n_context)
+{
+    const uint64_t free_bytes = bamba_free_memory();
+    bamba_session_options o = BAMBA_SESSION_OPTIONS;
+
+    o.n_context = n_context;
+    o.adapters = s->adapter.use;
+    o.n_adapters = s->adapter.n;
+    o.n_rewind = s->n_rewind;
+    if (s->goes_back) {
+        o.n_rewind = REWIND_TOKENS;
+        o.snapshot_tokens = SNAPSHOT_TOKENS;
+        o.snapshot_bytes = free_bytes / 8 < SNAPSHOT_BYTES ? free_bytes / 8 : SNAPSHOT_BYTES;
+    }
+    return o;
+}
+
 int setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used, int n_logits)
 {
     bamba_engine_options e = BAMBA_ENGINE_OPTIONS;
-    bamba_session_options o = BAMBA_SESSION_OPTIONS;
     bamba_error err = { BAMBA_OK, "" };
     const uint64_t needed = state_bytes(s, f, n_used);
     const uint64_t free_bytes = bamba_free_memory();
@@ -184,16 +200,9 @@ int setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used
     e.cancel = console_cancel;
     e.progress = show_feeding;
     e.progress_context = reading;
-    o.n_context = n_context;
+    bamba_session_options o = make_session_options(s, n_context);
     setup_set_window(f, &o);
-    o.adapters = s->adapter.use;
-    o.n_adapters = s->adapter.n;
-    o.n_rewind = s->n_rewind;
-    if (s->goes_back) {
-        o.n_rewind = REWIND_TOKENS;
-        o.snapshot_tokens = SNAPSHOT_TOKENS;
-        o.snapshot_bytes = free_bytes / 8 < SNAPSHOT_BYTES ? free_bytes / 8 : SNAPSHOT_BYTES;
-    }
+    s->n_context = n_context;
     bamba_status status = bamba_engine_create(&s->engine, s->model, &e, &err);
     if (status == BAMBA_OK && !s->session) status = bamba_session_create(&s->session, s->model, &o, &err);
     return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
@@ -232,6 +241,15 @@ int setup_create_for_text(setup *s, const setup_flags *f, int length, size_t n_p
         n_context = n_used;
     }
     return setup_create(s, f, n_context, n_used, n_logits);
+}
+
+int setup_open_session(const setup *s, const char *path, bamba_session **out)
+{
+    const bamba_session_options o = make_session_options(s, s->n_context);
+    bamba_error err = { BAMBA_OK, "" };
+    const bamba_status status = bamba_session_open(out, s->model, path, &o, &err);
+
+    return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
 }
 
 void setup_close(setup *s)

@@ -100,10 +100,11 @@ typedef struct setup {
                                              taken back, so it keeps earlier states         */
     int               n_logits;           /* rows of logits a call for a text; 0: 1         */
     adapters          adapter;
+    size_t            n_context;          /* asked for by setup_create */
 } setup;
 
 #define SETUP                                                                                  \
-    { NULL, "", NULL, BAMBA_MODEL_INFO, NULL, NULL, NULL, { NULL, 0 }, 0, false, 0, { NULL, 0 } }
+    { NULL, "", NULL, BAMBA_MODEL_INFO, NULL, NULL, NULL, { NULL, 0 }, 0, false, 0, { NULL, 0 }, 0 }
 
 /* The types that words of setup_kv_types and setup_state_types stand for. */
 bamba_type setup_kv_type(int word);
@@ -142,6 +143,10 @@ int  setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_use
    that was asked for; 0: the model's, or what fits into memory. */
 enum { SETUP_MOST_CONTEXT = 1 << 30 };
 int  setup_create_for_text(setup *s, const setup_flags *f, int length, size_t n_prompt, int limit);
+
+/* Open a session file as a session like the one there is, in context, adapters and ways back; its window
+   is that of the file. */
+int  setup_open_session(const setup *s, const char *path, bamba_session **out);
 void setup_close(setup *s);
 
 /* The largest number of positions, up to `most`, whose state fits into free memory; without a window. */
