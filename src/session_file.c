@@ -15,11 +15,10 @@
 #include "session_file.h"
 
 #include "fingerprint.h"
-#include "window.h"
+#include "session_tensors.h"
 
 #include "base/json.h"
 #include "base/json_text.h"
-#include "base/sort.h"
 #include "base/utf8.h"
 #include "load/safetensors.h"
 #include "load/safetensors_write.h"
@@ -29,117 +28,6 @@
 #include <string.h>
 
 enum { VERSION = 2 };                     /* 1 where attention has no window */
-
-/* -------------------------------------------------------------- tensors ------------------ */
-
-/* A tensor of the file and what it holds: a part of a slot, or bytes. */
-typedef struct item {
-    char        name[BB_MAX_NAME];
-    bb_tensor   t;                        /* t.data: bytes; NULL: part … */
-    size_t      slot, at;                 /* … of this slot, from this byte of what it saves on */
-} item;
-
-typedef struct listing {
-    item     *item;                       /* [n] by name, `checksum` not among them */
-    size_t    n;
-    uint64_t  most;                       /* bytes that any slot saves */
-} listing;
-
-static void set_shape(item *i, bb_type type, const size_t *dim, int n_dims)
-{
-    i->t.name = i->name;
-    i->t.dtype = type;
-    i->t.n_dims = n_dims;
-    i->t.n_elements = 1;
-    for (int d = 0; d < n_dims; d++) i->t.n_elements *= i->t.dim[d] = dim[d];
-    i->t.bytes = i->t.n_elements * bb_type_bits(type) / 8;
-}
-
-static void add_bytes(listing *l, const char *name, bb_type type, const void *data, size_t n)
-{
-    item *i = &l->item[l->n++];
-
-    snprintf(i->name, sizeof i->name, "%s", name);
-    set_shape(i, type, &n, 1);
-    i->t.data = data;
-}
-
-/* The first block that uses the slot names it: a mixer may have several uses. */
-static const bb_block *block_of(const bb_graph *g, size_t slot)
-{
-    for (size_t i = g->first; i < g->end; i++)
-        for (int j = 0; j < g->block[i].n_uses; j++)
-            if (g->block[i].use[j].slot == (int)slot) return &g->block[i];
-    return NULL;
-}
-
-static void add_slot(listing *l, const bb_graph *g, size_t slot, size_t n_positions)
-{
-    const bb_mixer *m = g->slot[slot];
-    const bb_block *b = m ? block_of(g, slot) : NULL;
-    bb_part         part[BB_MIXER_PARTS];
-    size_t          at = 0;
-
-    if (!b) return;
-    const int n = m->kind->parts(m, n_positions, part);
-    for (int i = 0; i < n; i++) {
-        item *to = &l->item[l->n++];
-        snprintf(to->name, sizeof to->name, "layers.%d.%s.%s", b->layer, m->kind->name, part[i].name);
-        set_shape(to, part[i].type, part[i].dim, part[i].dim[2] > 0 ? 3 : 2);
-        to->slot = slot;
-        to->at = at;
-        at += to->t.bytes;
-    }
-    if (at > l->most) l->most = at;
-}
-
-static int compare_items(const void *a, const void *b)
-{
-    return strcmp(((const item *)a)->name, ((const item *)b)->name);
-}
-
-/* The first position whose token a file that begins with position `first` has. */
-static size_t first_token(size_t first, size_t known) { return first > known ? first : known; }
-
-/* The positions of its caches, as their places in them (window.h), that a file of a session has. */
-typedef struct held {
-    size_t first, end;
-} held;
-
-static held held_by_file(const bamba_session *s, size_t first)
-{
-    return (held){ s->window > 0 ? 0 : first, bb_window_held(s, s->position) };
-}
-
-/* The tensors of a session's positions from `first` on: with what is said of them in *text. */
-static bool list_tensors(listing *l, const bamba_session *s, size_t first, const char *text)
-{
-    const bb_graph *g = s->model->graph;
-    const bb_past  *p = &s->past;
-    const size_t    from = first_token(first, p->known), n = s->position - from;
-    const held      h = held_by_file(s, first);
-
-    *l = (listing){ .item = bb_new(&s->alloc, 3 + BB_MIXER_PARTS * g->n_slots, sizeof *l->item) };
-    if (!l->item) return false;
-    add_bytes(l, "session", BB_TYPE_U8, text, strlen(text));
-    add_bytes(l, "tokens", BB_TYPE_I32, n > 0 ? p->token + (from - p->known) : NULL, n);
-    add_bytes(l, "fed", BB_TYPE_U8, n > 0 ? p->fed + (from - p->known) : NULL, n);
-    for (size_t i = 0; i < g->n_slots; i++) add_slot(l, g, i, h.end - h.first);
-    bb_sort(l->item, l->n, sizeof *l->item, compare_items);
-    for (size_t i = 0; i < l->n; i++) l->item[i].t.name = l->item[i].name;    /* they have moved */
-    return true;
-}
-
-static void hash_tensor(bb_hash *h, const bb_tensor *t, const void *data)
-{
-    bb_hash_add_text(h, t->name);
-    bb_hash_add_text(h, bb_type_name(t->dtype));
-    for (int i = 0; i < t->n_dims; i++) {
-        const uint64_t dim = t->dim[i];
-        bb_hash_add(h, &dim, sizeof dim);
-    }
-    bb_hash_add(h, data, t->bytes);
-}
 
 /* -------------------------------------------------------------- saving ------------------- */
 
@@ -185,9 +73,9 @@ static char *make_facts(const bamba_session *s, size_t first, const char *parent
 /* A session that is being written. */
 typedef struct writing {
     const bamba_session *s;
-    held           h;
+    bb_session_held h;
     void         **page;                  /* those of the positions held */
-    unsigned char *memory;                /* [listing.most] what a slot saves */
+    unsigned char *memory;                /* [tensors' most] what a slot saves */
     float         *scratch;
     size_t         last;                  /* the slot in memory; SIZE_MAX: none */
 } writing;
@@ -216,7 +104,7 @@ static void find_pages(writing *w)
         w->page[i] = t->page[i < t->n_fixed ? i : i + skip];
 }
 
-static bb_status write_tensors(writing *job, const listing *l, const bb_safetensors_writer *w,
+static bb_status write_tensors(writing *job, const bb_session_tensors *l, const bb_safetensors_writer *w,
                                bamba_error *err)
 {
     bb_status     status = BAMBA_OK;
@@ -225,10 +113,10 @@ static bb_status write_tensors(writing *job, const listing *l, const bb_safetens
 
     bb_hash_begin(&h);
     for (size_t i = 0; i < l->n; i++) {
-        const item *it = &l->item[i];
+        const bb_session_item *it = &l->item[i];
         const void *data = it->t.data;
         if (!data && it->t.bytes > 0) data = save_slot(job, it->slot) + it->at;
-        hash_tensor(&h, &it->t, data);
+        bb_session_hash_tensor(&h, &it->t, data);
         if (it->t.bytes > 0) BB_TRY(bb_safetensors_put(w, i, 0, data, it->t.bytes, err));
     }
     bb_hash_end(&h, sum);
@@ -237,13 +125,13 @@ done:
     return status;
 }
 
-static bb_status write_file(const bamba_session *s, size_t first, const listing *l, const char *path,
-                            bamba_error *err)
+static bb_status write_file(const bamba_session *s, size_t first, const bb_session_tensors *l,
+                            const char *path, bamba_error *err)
 {
     bb_status              status = BAMBA_OK;
     bb_safetensors_writer *w = NULL;
     bb_tensor             *tensor = bb_allocate(&s->alloc, l->n + 1, sizeof *tensor);
-    writing                job = { .s = s, .h = held_by_file(s, first), .last = SIZE_MAX };
+    writing                job = { .s = s, .h = bb_session_holds(s, first), .last = SIZE_MAX };
 
     job.page = bb_allocate(&s->alloc, bb_graph_n_pages(job.h.end) + 1, sizeof *job.page);
     job.memory = bb_allocate(&s->alloc, l->most + 1, 1);
@@ -272,10 +160,10 @@ bb_status bb_session_write(const bamba_session *s, const char *path, size_t firs
                            const char *extras, bamba_error *err)
 {
     bb_status status = BAMBA_OK;
-    listing   l = { 0 };
+    bb_session_tensors l = { 0 };
     char     *facts = make_facts(s, first, parent, extras);
 
-    if (!facts || !list_tensors(&l, s, first, facts)) {
+    if (!facts || !bb_session_list(&l, s, first, facts)) {
         status = bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", path);
         goto done;
     }
@@ -315,7 +203,7 @@ static bb_status check_sum(const bb_container *c, bool all, bamba_error *err)
     if (!all) return BAMBA_OK;
     bb_hash_begin(&h);
     for (size_t i = 0; i < c->n; i++)
-        if (&c->tensor[i] != stored) hash_tensor(&h, &c->tensor[i], c->tensor[i].data);
+        if (&c->tensor[i] != stored) bb_session_hash_tensor(&h, &c->tensor[i], c->tensor[i].data);
     bb_hash_end(&h, sum);
     if (memcmp(sum, stored->data, sizeof sum) == 0) return BAMBA_OK;
     return bb_fail(err, BAMBA_ERR_FORMAT, "%s: damaged: its checksum is not that of its content",
@@ -381,7 +269,7 @@ static void read_facts(const bb_json *j, const bamba_model *m, bb_session_facts 
 static bb_status find_tokens(bb_session_reader *r, int n_vocab, bamba_error *err)
 {
     const bb_tensor *t = bb_tensors_find(r->file->tensor, r->file->n, "tokens");
-    const size_t     n = r->facts.position - first_token(r->facts.first, r->facts.known);
+    const size_t     n = r->facts.position - bb_session_first_token(r->facts.first, r->facts.known);
 
     if (!t || t->dtype != BB_TYPE_I32 || t->n_elements != n || (uintptr_t)t->data % sizeof(int32_t))
         return bb_fail(err, BAMBA_ERR_FORMAT, "%s: 'tokens': expected I32 [%zu], aligned", r->file->file, n);
@@ -420,7 +308,7 @@ void bb_session_reader_close(bb_session_reader *r)
 }
 
 /* The tensors are just those that the session has at its position. */
-static bb_status check_tensors(const bb_container *c, const listing *l, bamba_error *err)
+static bb_status check_tensors(const bb_container *c, const bb_session_tensors *l, bamba_error *err)
 {
     if (c->n != l->n + 1)
         return bb_fail(err, BAMBA_ERR_FORMAT, "%s: expected %zu tensors, found %zu", c->file, l->n + 1,
@@ -438,13 +326,13 @@ static bb_status check_tensors(const bb_container *c, const listing *l, bamba_er
 }
 
 /* The arrays of each slot put together again, and loaded. */
-static bb_status load_slots(bamba_session *s, size_t first, const bb_container *c, const listing *l,
-                            bool with_state, bamba_error *err)
+static bb_status load_slots(bamba_session *s, size_t first, const bb_container *c,
+                            const bb_session_tensors *l, bool with_state, bamba_error *err)
 {
     const bb_graph *g = s->model->graph;
     unsigned char  *memory = bb_allocate(&s->alloc, l->most + 1, 1);
     float          *scratch = bb_allocate(&s->alloc, bb_graph_scratch_floats(g) + 1, sizeof *scratch);
-    const held      h = held_by_file(s, first);
+    const bb_session_held h = bb_session_holds(s, first);
     bb_status       status = BAMBA_OK;
 
     if (!memory || !scratch)
@@ -453,7 +341,7 @@ static bb_status load_slots(bamba_session *s, size_t first, const bb_container *
         const bb_mixer *m = g->slot[slot];
         if (!m || (!with_state && (!m->kind->page_bytes || s->window > 0))) continue;
         for (size_t i = 0; i < l->n; i++) {
-            const item *it = &l->item[i];
+            const bb_session_item *it = &l->item[i];
             if (it->t.data || it->slot != slot || it->t.bytes == 0) continue;
             memcpy(memory + it->at, bb_tensors_find(c->tensor, c->n, it->name)->data, it->t.bytes);
         }
@@ -487,7 +375,7 @@ static bb_status take_tokens(bamba_session *s, const bb_session_reader *r, bool 
         return bb_fail(err, BAMBA_ERR_FULL, "%s: expected a context of at least %zu tokens, found %zu",
                        r->file->file, f->position, s->n_context);
     if (f->first == 0) p->known = f->known;
-    const size_t from = first_token(f->first, f->known), n = f->position - from;
+    const size_t from = bb_session_first_token(f->first, f->known), n = f->position - from;
     if (!fed || fed->bytes != n || p->known != f->known)
         return bb_fail(err, BAMBA_ERR_FORMAT, "%s: 'fed': expected U8 [%zu]", r->file->file, n);
     if (!bb_past_reserve(p, &s->alloc, f->position)
@@ -505,7 +393,7 @@ bb_status bb_session_read(bamba_session *s, const bb_session_reader *r, bool wit
                           bamba_error *err)
 {
     bb_status status = BAMBA_OK;
-    listing   l = { 0 };
+    bb_session_tensors l = { 0 };
 
     if (strcmp(r->facts.adapters, s->adapters_name) != 0)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "%s: 'adapters': the session was saved with %s",
@@ -516,7 +404,7 @@ bb_status bb_session_read(bamba_session *s, const bb_session_reader *r, bool wit
                        "and a sink of %zu (0: it sees all), expected %zu and %zu", r->file->file,
                        r->facts.window, r->facts.sink, s->window, s->sink);
     BB_TRY(take_tokens(s, r, with_state, err));
-    if (!list_tensors(&l, s, r->facts.first, "")) {
+    if (!bb_session_list(&l, s, r->facts.first, "")) {
         status = bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", r->file->file);
         goto done;
     }
