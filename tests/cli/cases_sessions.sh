@@ -113,9 +113,9 @@ wrong_use "--window" generate -m "$model" -p "$prompt" --window -1
 begin "a saved session keeps its window"
 run 0 generate -m "$model" -p "$prompt" -n 200 --ignore-eos --temp 0 --no-display-prompt --window 40
 cp out whole
-run 0 generate -m "$model" -p "$prompt" -n 150 --ignore-eos --temp 0 --no-display-prompt --window 40 --save session
+run 0 generate -m "$model" -p "$prompt" -n 140 --ignore-eos --temp 0 --no-display-prompt --window 40 --save session
 head -c -1 out > parts
-run 0 generate -m "$model" --session session -n 50 --ignore-eos
+run 0 generate -m "$model" --session session -n 60 --ignore-eos
 cat out >> parts
 cmp -s parts whole || wrong "another text"
 run 1 generate -m "$model" --session session -n 5 --window 41
