@@ -541,7 +541,8 @@ BAMBA_API void bamba_calibration_free(bamba_calibration *calibration);
 typedef struct bamba_session_options {
     size_t          struct_bytes;
     size_t          n_context;            /* most tokens it can absorb; 0 = the model's, or 4096;
-                                             without attention in the network: 0 = no limit      */
+                                             with a window: 0 = 2^30; without attention in the
+                                             network: 0 = no limit                               */
     bamba_allocator allocator;            /* members NULL: the model's                           */
     size_t          n_rewind;             /* the last so many tokens can be taken back without a
                                              matrix product (bamba_session_rewind); 0: none      */
@@ -551,10 +552,13 @@ typedef struct bamba_session_options {
                                              goes, and the others lie twice as far apart         */
     const bamba_adapter_use *adapters;    /* [n_adapters], see bamba_session_set_adapters        */
     size_t          n_adapters;
+    size_t          n_window;             /* attention sees the last so many tokens and a sink, so that
+                                             its memory has a bound; up to 2^29. 0: it sees all   */
+    int             n_sink;               /* the first so many tokens; 0 = 4, -1 = none           */
 } bamba_session_options;
 
 #define BAMBA_SESSION_OPTIONS { sizeof(bamba_session_options), 0, { NULL, NULL, NULL }, 0, 0, 0,   \
-                                NULL, 0 }
+                                NULL, 0, 0, 0 }
 
 /**
  * Create an empty session at position 0.
@@ -566,13 +570,26 @@ typedef struct bamba_session_options {
  * With the built-in allocator, address space for n_context tokens is reserved and memory is used
  * only as positions are reached; the caller's own allocator is asked for all of it at once.
  *
+ * A window (n_window) is an approximation: a hybrid's state-space layers still take in the whole text,
+ * each token's attention sees the n_sink first tokens and the last n_window, itself among them, and
+ * nothing between. Until n_window + n_sink tokens are absorbed nothing is hidden, and the bits are those
+ * of a session without a window. From there on the sink lies, to rotary positions, just before the
+ * window; relative positions within the window stay as they are. So a text of any length never asks for
+ * a distance beyond n_window + n_sink, whatever length the model was made for. What is promised about
+ * bits holds as it does without. Pages of 64 tokens between sink and window are let go of: but for 5
+ * bytes a token, which the text itself takes (bamba_session_tokens), memory stops growing.
+ * docs/window.md has a table of what that costs.
+ *
+ * (Shifting the context, as programs for transformers do, would not be sound: a recurrent state has seen
+ * what is shifted out, and cannot forget it.)
+ *
  * Models whose rotary positions are scaled by length (dynamic, longrope) are scaled for n_context
- * tokens from the first one on, since keys already in the cache cannot be rotated again: ask for
+ * tokens, with a window for at most n_window + n_sink, from the first one on, since keys already in the cache cannot be rotated again: ask for
  * the length you need. Logits then equal those of one call of transformers over n_context tokens
  * (dynamic), or over any number on the same side of the model's original length (longrope).
  *
- * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (n_context above 2^30 where the network has attention, or a
- *         model without weights);
+ * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (n_context above 2^30 where the network has attention, a window
+ *         or sink beyond its range, or a model without weights);
  *         BAMBA_ERR_MEMORY.
  */
 BAMBA_API bamba_status bamba_session_create(bamba_session **out, const bamba_model *model,
@@ -634,7 +651,8 @@ BAMBA_API uint64_t bamba_session_bytes(const bamba_model *model,
  * (options of the session) that takes scans alone, and for the last 8 of them few: within a call of
  * more than 32 tokens up to 32 may be fed again. Further back the tokens since the last snapshot
  * before `position`, or since the first token, are fed again, with the calls' cuts if the engine's n_batch
- * is not smaller than it was.
+ * is not smaller than it was. With a window, snapshots lead back as long as what attention saw there is
+ * still held, which is so within n_rewind tokens.
  *
  * @param e         An engine of the session's model.
  * @param position  0 … bamba_session_position(session).
@@ -672,9 +690,10 @@ BAMBA_API bamba_status bamba_session_save(const bamba_session *session, const ch
  * values and states of the same types.
  *
  * @param options  As in bamba_session_create; a context length below the saved position is
- *                 BAMBA_ERR_FULL.
+ *                 BAMBA_ERR_FULL. n_window 0: window and sink are those of the file, as any other must be.
  *
- * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (another model, or other types: the message says which);
+ * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (another model, other types or another window: the message says
+ *         which);
  *         BAMBA_ERR_FORMAT (damaged, cut off, or no session); BAMBA_ERR_UNSUPPORTED (a newer version's);
  *         BAMBA_ERR_FULL; BAMBA_ERR_IO; BAMBA_ERR_MEMORY.
  */
@@ -690,7 +709,7 @@ BAMBA_API const char *bamba_session_extras(const bamba_session *session);
  * the copy only tokens that are fed again lead. The context length of `to` stays as it is; its rotary
  * positions are scaled as those of `from` until `to` is reset.
  *
- * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (another model); BAMBA_ERR_FULL (the position of `from` is
+ * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (another model, or another window); BAMBA_ERR_FULL (the position of `from` is
  *         beyond the context length of `to`).
  * Cost     a copy of what is used: constant state + the attention cache up to the position.
  * Threads  no other call on either session meanwhile.
@@ -704,8 +723,8 @@ BAMBA_API bamba_status bamba_session_copy(bamba_session *to, const bamba_session
  * continuations of one prompt take its memory once. Both go on by themselves, either may be freed
  * first, and different threads may use them at the same time.
  *
- * @param options  As in bamba_session_create; NULL, or an n_context of 0: the context length of `from`.
- *                 The way back begins here.
+ * @param options  As in bamba_session_create; NULL, or an n_context of 0: the context length of `from`;
+ *                 an n_window of 0: its window and sink, as any other must be. The way back begins here.
  *
  * @return As bamba_session_create; BAMBA_ERR_FULL (the position of `from` is beyond n_context).
  * Cost     a copy of the constant state.

@@ -1,8 +1,10 @@
 /* cache.c - prompts that need not be fed again: a tree of states on disk, by their tokens.
  *
  * A node is a file: the keys and values of positions first … position - 1, and the state at
- * `position`. Its parent holds the positions before. A file is bb_cache_file KEY-ID-PARENT-FIRST-POSITION:
- * KEY of the model, its types, the session's adapters and, where rotary angles depend on it, its length; ID of its
+ * `position`. Its parent holds the positions before. (Where attention has a window a node holds all keys
+ * and values that are left at `position`, and needs its parents for their tokens alone.)
+ * A file is named KEY-ID-PARENT-FIRST-POSITION: KEY of the model, its types, the session's adapters, its
+ * window and, where rotary angles depend on it, its length; ID of its
  * parent and its tokens; so a listing of the directory is the tree, for any number of processes.
  * Files come whole and go whole: one that is gone, or damaged, ends a path to it.
  *
@@ -69,6 +71,8 @@ static void make_key(bamba_cache *c, const bamba_session *s)
     bb_hash_add_text(&h, c->fingerprint);
     if (s->n_adapters > 0) bb_hash_add_text(&h, s->adapters_name);
     bb_hash_add(&h, types, sizeof types);
+    if (s->window > 0) bb_hash_add(&h, &s->window, sizeof s->window);
+    if (s->window > 0) bb_hash_add(&h, &s->sink, sizeof s->sink);
     show_id(&h, c->key);
 }
 

@@ -10,6 +10,7 @@
 #include "mixer/count.h"
 #include "mixer/product.h"
 #include "rewind.h"
+#include "window.h"
 
 #include <string.h>
 
@@ -177,6 +178,7 @@ static bb_batch next_piece(bamba_engine *e, cursor *c)
             .to = item->session->current, .row = b.T, .n_rows = (int)n,
             .pos = (int)(item->session->position % BB_MOST_POSITIONS),
             .length = item->session->length,
+            .window = (int)item->session->window, .sink = (int)item->session->sink,
             .adapter = item->session->adapter, .n_adapters = item->session->n_adapters };
         for (size_t t = c->offset; t < c->offset + n; t++, b.T++) {
             if (t >= item->n - item->n_logits) e->wanted[b.n_wanted++] = b.T;
@@ -219,7 +221,8 @@ static void count_piece(const bamba_engine *e, const bb_batch *b)
     bb_work w = { .n_wanted = (uint64_t)b->n_wanted };
 
     for (int i = 0; i < b->n_segments; i++)
-        bb_work_add(&w, (uint64_t)b->segment[i].pos, (uint64_t)b->segment[i].n_rows);
+        bb_work_add(&w, (uint64_t)b->segment[i].pos, (uint64_t)b->segment[i].n_rows,
+                    (uint64_t)b->segment[i].window, (uint64_t)b->segment[i].sink);
     bb_count_pass(e->model->graph, &w, e->pass.profile->count);
 }
 
@@ -329,11 +332,13 @@ static bb_status finish_piece(bamba_engine *e, const bb_batch *b, bool overflow,
     return report_number(e, *seg, b->many, first, position, err);
 }
 
-/* See that the session may write the keys and values of n rows more. */
-static bool write_pages(bamba_session *s, int n)
+/* See that the session may write the keys and values of a segment. */
+static bool write_pages(bamba_session *s, bb_segment *seg)
 {
-    const size_t first = s->position / BB_KV_BLOCK, end = bb_graph_n_pages(s->position + (size_t)n);
-    return bb_pages_write(&s->pages, first, end, s->position % BB_KV_BLOCK > 0);
+    bb_window_slide(s);
+    const size_t at = bb_window_place(s, s->position), end = bb_graph_n_pages(at + (size_t)seg->n_rows);
+    seg->gone = (int)(s->position - at);
+    return bb_pages_write(&s->pages, at / BB_KV_BLOCK, end, at % BB_KV_BLOCK > 0);
 }
 
 /* Run a piece. One that may be undone leaves the states it begins with as they are, and writes the
@@ -359,7 +364,7 @@ static bb_status run_piece(bamba_engine *e, bb_batch *b, bamba_error *err)
     }
     BB_TRY(bb_adapters_prepare(e, e->sessions, b->n_segments, &pass, err));
     for (int i = 0; i < b->n_segments; i++)
-        if (!write_pages(e->sessions[i], b->segment[i].n_rows))
+        if (!write_pages(e->sessions[i], &e->segments[i]))
             return bb_fail(err, BAMBA_ERR_MEMORY, "feed: out of memory for a page of keys and values");
     for (int i = 0; i < b->n_segments; i++) {
         if (may_stop || !bb_graph_has_head(g)) e->segments[i].to = !e->segments[i].from;

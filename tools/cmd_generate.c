@@ -187,6 +187,7 @@ static int open_session(run *r, sampling_flags *how)
 
     if (!f->session) return EXIT_SUCCESS;
     o.n_context = (size_t)f->n_context;
+    setup_set_window(&f->setup, &o);
     o.n_rewind = r->setup.n_rewind;
     o.adapters = r->setup.adapter.use;
     o.n_adapters = r->setup.adapter.n;
@@ -516,7 +517,8 @@ int cmd_generate(const command *self, int argc, char **argv)
         ARG_INT_ROW("-c, --ctx-size", "N", &f.n_context, 0, SETUP_MOST_CONTEXT, "context length",
                     .usual = "0, the model's", .more = "A model without attention has no limit. "
                     "The model's length is lowered if there is not memory for it. A length "
-                    "given that cannot be had is an error."),
+                    "given that cannot be had is an error. With --window 0 is no limit."),
+        SETUP_WINDOW_ROWS(&f.setup),
         ARG_LIST_ROW("--stop", "TEXT", &f.stops, "end before this text; may be repeated",
                      .more = "The text itself is not printed."),
         ARG_LIST_ROW("--ban", "TEXT", &f.bans, "go back where this text appears, and on without the "

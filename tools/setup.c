@@ -102,6 +102,12 @@ int setup_model_options(setup *s, const setup_flags *f, bamba_model_options *o)
     return code;
 }
 
+void setup_set_window(const setup_flags *f, bamba_session_options *o)
+{
+    o->n_window = (size_t)f->n_window;
+    o->n_sink = f->n_sink > 0 ? f->n_sink : -1;
+}
+
 void setup_free_flags(setup_flags *f)
 {
     free(f->type_of.items);
@@ -150,28 +156,38 @@ static int show_feeding(void *context, uint64_t done, uint64_t total)
     return total > 1 ? console_progress(context, done, total) : console_cancel(NULL);
 }
 
-static bamba_session_options make_session_options(const setup *s, size_t n_context)
+/* Bytes of what a session remembers at its end. */
+static uint64_t state_bytes(const setup *s, const setup_flags *f, size_t n_used)
 {
-    const uint64_t free_bytes = bamba_free_memory();
     bamba_session_options o = BAMBA_SESSION_OPTIONS;
 
-    o.n_context = n_context;
-    o.adapters = s->adapter.use;
-    o.n_adapters = s->adapter.n;
-    o.n_rewind = s->n_rewind;
+    if (f->n_window == 0) return bamba_model_state_bytes(s->model, n_used);
+    setup_set_window(f, &o);
+    return bamba_session_bytes(s->model, &o, n_used);
+}
+
+static void set_session_options(setup *s, const setup_flags *f, size_t n_context)
+{
+    const uint64_t free_bytes = bamba_free_memory();
+    bamba_session_options *o = &s->session_options;
+
+    o->n_context = n_context;
+    o->adapters = s->adapter.use;
+    o->n_adapters = s->adapter.n;
+    o->n_rewind = s->n_rewind;
     if (s->goes_back) {
-        o.n_rewind = REWIND_TOKENS;
-        o.snapshot_tokens = SNAPSHOT_TOKENS;
-        o.snapshot_bytes = free_bytes / 8 < SNAPSHOT_BYTES ? free_bytes / 8 : SNAPSHOT_BYTES;
+        o->n_rewind = REWIND_TOKENS;
+        o->snapshot_tokens = SNAPSHOT_TOKENS;
+        o->snapshot_bytes = free_bytes / 8 < SNAPSHOT_BYTES ? free_bytes / 8 : SNAPSHOT_BYTES;
     }
-    return o;
+    setup_set_window(f, o);
 }
 
 int setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used, int n_logits)
 {
     bamba_engine_options e = BAMBA_ENGINE_OPTIONS;
     bamba_error err = { BAMBA_OK, "" };
-    const uint64_t needed = bamba_model_state_bytes(s->model, n_used);
+    const uint64_t needed = state_bytes(s, f, n_used);
     const uint64_t free_bytes = bamba_free_memory();
 
     if (needed > free_bytes)
@@ -184,9 +200,10 @@ int setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used
     e.cancel = console_cancel;
     e.progress = show_feeding;
     e.progress_context = reading;
-    const bamba_session_options o = make_session_options(s, n_context);
+    set_session_options(s, f, n_context);
     bamba_status status = bamba_engine_create(&s->engine, s->model, &e, &err);
-    if (status == BAMBA_OK && !s->session) status = bamba_session_create(&s->session, s->model, &o, &err);
+    if (status == BAMBA_OK && !s->session)
+        status = bamba_session_create(&s->session, s->model, &s->session_options, &err);
     return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
 }
 
@@ -202,9 +219,10 @@ int setup_create_for_text(setup *s, const setup_flags *f, int length, size_t n_p
     size_t n_used = n_context;
 
     /* A state that does not grow has no limit but the one that is asked for. */
-    if (length == 0 && bamba_model_state_bytes(s->model, 1) == bamba_model_state_bytes(s->model, 0))
+    if (length == 0 && (bamba_model_state_bytes(s->model, 1) == bamba_model_state_bytes(s->model, 0)
+                        || f->n_window > 0))
         return setup_create(s, f, 0, 0, n_logits);
-    if (n_context > said && s->info.n_context)
+    if (n_context > said && s->info.n_context && f->n_window == 0)
         console_warn("-c %zu: the model was made for %zu tokens; beyond them text may be poor",
                      n_context, said);
     if (n_prompt > n_context)
@@ -226,10 +244,8 @@ int setup_create_for_text(setup *s, const setup_flags *f, int length, size_t n_p
 
 int setup_open_session(const setup *s, const char *path, bamba_session **out)
 {
-    const size_t n_context = bamba_session_position(s->session) + bamba_session_room(s->session);
-    const bamba_session_options o = make_session_options(s, n_context);
     bamba_error err = { BAMBA_OK, "" };
-    const bamba_status status = bamba_session_open(out, s->model, path, &o, &err);
+    const bamba_status status = bamba_session_open(out, s->model, path, &s->session_options, &err);
 
     return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
 }

@@ -27,6 +27,7 @@ static char        *root;                 /* of the model, and of cache director
 static char         dir[300];
 static bamba_error  err;
 static bamba_model *model;
+static size_t       n_window;             /* of sessions; 0: none */
 static int          n_lines;              /* that the log was told */
 static char         line[300];
 
@@ -68,6 +69,7 @@ static int begin(void **unused)
     (void)unused;
     snprintf(dir, sizeof dir, "%s/cache%d", root, number++);
     n_lines = 0;
+    n_window = 0;
     open_model(1);
     return 0;
 }
@@ -115,7 +117,9 @@ static run feed(bamba_cache *c, int kind, int shared, int n)
     o.n_threads = 1;
     for (int t = 0; t < n; t++) token[t] = token_of(kind, shared, t);
     assert_int_equal(bamba_engine_create(&e, model, &o, &err), BAMBA_OK);
-    assert_int_equal(bamba_session_create(&s, model, NULL, &err), BAMBA_OK);
+    bamba_session_options so = BAMBA_SESSION_OPTIONS;
+    so.n_window = n_window;
+    assert_int_equal(bamba_session_create(&s, model, &so, &err), BAMBA_OK);
     const bamba_status status = c ? bamba_cache_feed(c, e, s, token, (size_t)n, &logits, &r.reused, &err)
                                   : bamba_feed(e, s, token, (size_t)n, &logits, &err);
     if (status != BAMBA_OK) fail_msg("%s", err.message);
@@ -164,6 +168,28 @@ static int count_in(const char *where, const char *part, uint64_t *bytes)
 }
 
 static int count_files(const char *part, uint64_t *bytes) { return count_in(dir, part, bytes); }
+
+/* Sessions of another window have states of their own, of which each is enough. */
+static void test_windows(void **unused)
+{
+    (void)unused;
+    if (!is_exact()) skip();
+    bamba_cache *c = open_cache(0);
+    expect(c, 1, 0, 600, 0);
+    n_window = 100;
+    expect(c, 1, 0, 600, 0);
+    expect(c, 1, 0, 700, 512);
+    expect(c, 2, 450, 600, 0);
+    expect(c, 3, 450, 600, 384);
+    n_window = 101;
+    expect(c, 1, 0, 700, 0);
+    n_window = 100;
+    expect(c, 1, 0, 700, 640);
+    n_window = 0;
+    expect(c, 1, 0, 700, 512);
+    assert_int_equal(n_lines, 0);
+    bamba_cache_free(c);
+}
 
 static void test_goes_on(void **unused)
 {
@@ -564,6 +590,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_goes_on, begin, end),
+        cmocka_unit_test_setup_teardown(test_windows, begin, end),
         cmocka_unit_test_setup_teardown(test_turns, begin, end),
         cmocka_unit_test_setup_teardown(test_damage, begin, end),
         cmocka_unit_test_setup_teardown(test_budget, begin, end),
