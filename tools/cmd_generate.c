@@ -5,6 +5,7 @@
  */
 #include "generate.h"
 
+#include "batch.h"
 #include "console.h"
 #include "loops.h"
 
@@ -102,33 +103,41 @@ static int create_session(generate_run *r)
          : setup_create_for_text(&r->setup, &f->setup, f->n_context, r->n_prompt, r->out.limit);
 }
 
-static int prepare(generate_run *r)
+int generate_open(generate_run *r)
 {
-    enum { REWIND = 64 };                 /* for guesses, and for what is saved */
     const generate_flags *f = r->flags;
-    const double start = console_now_ms();
     sampling_flags how = f->sampling;
-    bamba_error err = { BAMBA_OK, "" };
-
-    if (f->session && f->cache) return args_wrong(r->self, "either --session or --cache, not both");
-    if (f->session && f->chat) return args_wrong(r->self, "either --session or --chat, not both");
-    if (f->n_lookup > 0 || f->save || f->loop_guard || r->out.n_bans > 0) r->setup.n_rewind = REWIND;
-    if (speculation_open(&r->guesses, f->n_lookup, &err) != BAMBA_OK)
-        return console_fail_library(err.code, &err);
 
     int code = setup_open_tokenizer(&r->setup, &f->setup);
     if (code == EXIT_SUCCESS) code = setup_open_model(&r->setup, &f->setup);
     if (code == EXIT_SUCCESS) code = open_session(r, &how);
     if (code == EXIT_SUCCESS)
         code = sampling_resolve(&r->sampling, r->self, &how, &r->setup, f->escapes);
-    if (code != EXIT_SUCCESS) return code;
-
     r->out.tokenizer = r->setup.tokenizer;
     r->out.model = r->setup.model;
     r->out.special = f->special;
     r->out.limit = f->n_predict != UNSAID ? f->n_predict
                    : r->setup.info.max_new_tokens ? r->setup.info.max_new_tokens : -1;
-    code = generate_tokenize_prompt(r);
+    return code;
+}
+
+static int prepare(generate_run *r)
+{
+    enum { REWIND = 64 };                 /* for guesses, and for what is saved */
+    const generate_flags *f = r->flags;
+    const double start = console_now_ms();
+    bamba_error err = { BAMBA_OK, "" };
+
+    if (f->n_lookup > 0 || f->save || f->loop_guard || r->out.n_bans > 0) r->setup.n_rewind = REWIND;
+    if (speculation_open(&r->guesses, f->n_lookup, &err) != BAMBA_OK)
+        return console_fail_library(err.code, &err);
+
+    int code = generate_open(r);
+    if (code == EXIT_SUCCESS) code = generate_tokenize_prompt(r);
+    if (f->n_texts > 1) {
+        r->times.load = console_now_ms() - start;
+        return code;
+    }
     if (code == EXIT_SUCCESS) code = create_session(r);
     if (code == EXIT_SUCCESS) code = open_cache(r);
     if (code == EXIT_SUCCESS) code = sampling_create(&r->sampler, &r->sampling, &r->setup);
@@ -222,21 +231,53 @@ static int run_prompt(generate_run *r)
     return code;
 }
 
+/* What cannot be had together. */
+static int check_flags(const command *self, const generate_flags *f)
+{
+    const char *many = f->jsonl ? "--jsonl" : f->n_texts > 1 ? "-np" : NULL;
+    const struct { const char *name; bool given; } alone[] = {
+        { "--session", f->session != NULL }, { "--save", f->save != NULL },
+        { "--cache", f->cache != NULL }, { "--lookup", f->n_lookup > 0 },
+        { "--ban", f->bans.n > 0 }, { "--loop-guard", f->loop_guard },
+    };
+
+    if (f->session && f->cache) return args_wrong(self, "either --session or --cache, not both");
+    if (f->session && f->chat) return args_wrong(self, "either --session or --chat, not both");
+    for (size_t i = 0; many && i < sizeof alone / sizeof *alone; i++)
+        if (alone[i].given) return args_wrong(self, "either %s or %s, not both", many, alone[i].name);
+    if (f->jsonl && (f->prompt || f->file || f->best))
+        return args_wrong(self, "either --jsonl or %s, not both",
+                          f->prompt ? "-p" : f->file ? "-f" : "--best");
+    if (f->output && !f->jsonl) return args_wrong(self, "-o is where results of --jsonl go");
+    if (f->jsonl && f->n_texts > BATCH_MOST)
+        return args_wrong(self, "-np: expected at most %d with --jsonl, found %d", BATCH_MOST,
+                          f->n_texts);
+    return EXIT_SUCCESS;
+}
+
+static int run_text(generate_run *r)
+{
+    int code = generate_read_prompt(r);
+
+    if (code == EXIT_SUCCESS) code = prepare(r);
+    if (code != EXIT_SUCCESS) return code;
+    return r->flags->n_texts > 1 ? generate_many(r) : run_prompt(r);
+}
+
 static int generate_text(const command *self, const generate_flags *f)
 {
     generate_run r = { .self = self, .flags = f, .setup = SETUP, .sampling = SAMPLING,
-              .out = GENERATION };
+                       .out = GENERATION };
 
     console_catch_interrupt();
-    int code = option_texts_read(&r.stops, self, "--stop", &f->stops, f->escapes);
+    int code = check_flags(self, f);
+    if (code == EXIT_SUCCESS) code = option_texts_read(&r.stops, self, "--stop", &f->stops, f->escapes);
     r.out.stops = r.stops.items;
     r.out.n_stops = r.stops.n;
     if (code == EXIT_SUCCESS) code = option_texts_read(&r.bans, self, "--ban", &f->bans, f->escapes);
     r.out.bans = r.bans.items;
     r.out.n_bans = r.bans.n;
-    if (code == EXIT_SUCCESS) code = generate_read_prompt(&r);
-    if (code == EXIT_SUCCESS) code = prepare(&r);
-    if (code == EXIT_SUCCESS) code = run_prompt(&r);
+    if (code == EXIT_SUCCESS) code = f->jsonl ? generate_lines(&r) : run_text(&r);
 
     sampling_free(&r.sampling);
     bamba_sampler_free(r.sampler);
@@ -285,6 +326,25 @@ int cmd_generate(const command *self, int argc, char **argv)
         ARG_INT_ROW("--lookup, --draft-max", "N", &f.n_lookup, 0, SPECULATION_MOST,
                     "guess up to N tokens a pass from what followed the last ones before", .usual = "0",
                     .more = "The text is the same. Guessing stops by itself where it does not pay."),
+        ARG_HEAD("Many texts"),
+        ARG_INT_ROW("-np, --parallel, --n-best", "N", &f.n_texts, 1, 1024, "continue the prompt N "
+                    "times, all together; with --jsonl: texts at once", .usual = "1; 16 with --jsonl",
+                    .more = "The prompt is fed once. The first text is drawn with the seed, each "
+                    "one behind it with the next number. Before each stands a line about it, and no "
+                    "prompt. With --json they are a list, continuations."),
+        ARG_FLAG_ROW("--best", &f.best, "of these print only the one with the greatest mean "
+                     "log-probability"),
+        ARG_TEXT_ROW("--jsonl", "FILE", &f.jsonl, "continue the prompts of a file, an object a line, - "
+                     "for standard input", .more = "{\"prompt\": TEXT} or {\"messages\": LIST}, which go "
+                     "through the model's chat template; with them id (text or integer), n_predict, "
+                     "stop (text or list) and what chooses tokens, named as its options are: "
+                     "temperature, top_k, seed ... What a line does not say is as the options say; "
+                     "the seed is theirs plus the number of lines before it. A result has the members "
+                     "of --json, without timings, and mean_log_probability. Each text is the one that "
+                     "its prompt alone gives."),
+        ARG_TEXT_ROW("-o, --output", "FILE", &f.output, "where the results of --jsonl go, a line each, "
+                     "in order", .usual = "standard output", .more = "Lines that are there are checked "
+                     "against --jsonl and not made again: a run that was ended is continued."),
         ARG_HEAD("Sessions"),
         ARG_TEXT_ROW("--save", "FILE", &f.save, "write the session at the end, to go on from",
                      .more = "With it how tokens are chosen, but for logit biases and sequence "

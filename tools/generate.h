@@ -7,6 +7,7 @@
 #ifndef BAMBA_TOOLS_GENERATE_H
 #define BAMBA_TOOLS_GENERATE_H
 
+#include "chat_format.h"
 #include "commands.h"
 #include "decoding.h"
 #include "generation.h"
@@ -20,12 +21,12 @@
 typedef struct generate_flags {
     setup_flags    setup;
     sampling_flags sampling;
-    const char    *prompt, *file, *session, *save, *cache;
-    int            n_predict, n_context, n_lookup;
+    const char    *prompt, *file, *session, *save, *cache, *jsonl, *output;
+    int            n_predict, n_context, n_lookup, n_texts;           /* n_texts 0: not given */
     int64_t        cache_bytes;
     arg_list       stops, bans;
     bool           loop_guard;
-    bool           escapes, show_prompt, special, json, perf, chat;
+    bool           escapes, show_prompt, special, json, perf, chat, best;
 } generate_flags;
 
 typedef struct generate_times {           /* milliseconds */
@@ -59,6 +60,23 @@ int generate_read_prompt(generate_run *r);
 
 /* Make the tokens to be fed of it: as it stands, or as a user's turn. The tokenizer is open. */
 int generate_tokenize_prompt(generate_run *r);
+
+/* A list of messages, JSON, as the template writes it: the text in place of what was there, and ids for
+   bamba_tokens_free. */
+int generate_render(const chat_format *chat, const setup *s, const char *list, size_t n,
+                    text_buffer *text, int32_t **ids, size_t *n_ids);
+
+/* Append a list of one message, of a user. */
+int generate_write_turn(const char *text, size_t n, text_buffer *list);
+
+/* Open what the options name, and find how tokens are chosen; r->out is ready to begin. */
+int generate_open(generate_run *r);
+
+/* Continue the prompts of --jsonl. */
+int generate_lines(generate_run *r);
+
+/* Continue the prompt -np times over. The model is open, the prompt tokenized. */
+int generate_many(generate_run *r);
 
 /* Say on stderr what was done, how fast: one line, or with --perf and -v a table. */
 void generate_print_report(const generate_run *r);

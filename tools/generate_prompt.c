@@ -1,7 +1,6 @@
 /* generate_prompt.c - the text to continue, from the options to tokens. */
 #include "generate.h"
 
-#include "chat_format.h"
 #include "console.h"
 #include "messages.h"
 
@@ -62,33 +61,46 @@ static int tokenize_text(generate_run *r)
     return EXIT_SUCCESS;
 }
 
+int generate_write_turn(const char *text, size_t n, text_buffer *list)
+{
+    messages turn = { 0 };
+
+    int code = messages_add(&turn, MESSAGE_USER, text ? text : "", n);
+    if (code == EXIT_SUCCESS) code = messages_write(&turn, list);
+    messages_free(&turn);
+    return code;
+}
+
+int generate_render(const chat_format *chat, const setup *s, const char *list, size_t n,
+                    text_buffer *text, int32_t **ids, size_t *n_ids)
+{
+    bamba_prompt *p = NULL;
+
+    int code = chat_format_render(chat, list, n, &p);
+    if (code == EXIT_SUCCESS) code = chat_format_tokenize(s, p, 0, ids, n_ids);
+    text->n = 0;
+    if (code == EXIT_SUCCESS && !text_append(text, p->text, p->n_bytes)) code = EXIT_FAILURE;
+    if (code == EXIT_SUCCESS && *n_ids == 0)
+        code = console_fail("the template makes an empty prompt");
+    bamba_prompt_free(p);
+    return code;
+}
+
 /* The prompt as a user's turn. */
 static int render_prompt(generate_run *r)
 {
     chat_format chat = CHAT_FORMAT;
-    messages turn = { 0 };
     text_buffer list = { 0 };
-    bamba_prompt *p = NULL;
 
     int code = chat_format_open(&chat, r->self, &(const chat_flags){ .tools = NULL }, &r->setup,
                                 &r->flags->setup);
+    if (code == EXIT_SUCCESS) code = generate_write_turn(r->prompt.bytes, r->prompt.n, &list);
     if (code == EXIT_SUCCESS)
-        code = messages_add(&turn, MESSAGE_USER, r->prompt.bytes ? r->prompt.bytes : "",
-                            r->prompt.n);
-    if (code == EXIT_SUCCESS) code = messages_write(&turn, &list);
-    if (code == EXIT_SUCCESS) code = chat_format_render(&chat, list.bytes, list.n, &p);
-    if (code == EXIT_SUCCESS)
-        code = chat_format_tokenize(&r->setup, p, 0, &r->prompt_ids, &r->n_prompt);
-    if (code == EXIT_SUCCESS) {
-        r->prompt.n = 0;
-        if (!text_append(&r->prompt, p->text, p->n_bytes)) code = EXIT_FAILURE;
-        r->out.turn_end = chat_format_turn_end(&chat, &r->setup);
-        r->fed = r->prompt_ids;
-        if (r->n_prompt == 0) code = console_fail("the template makes an empty prompt");
-    }
-    bamba_prompt_free(p);
+        code = generate_render(&chat, &r->setup, list.bytes, list.n, &r->prompt, &r->prompt_ids,
+                               &r->n_prompt);
+    if (code == EXIT_SUCCESS) r->out.turn_end = chat_format_turn_end(&chat, &r->setup);
+    r->fed = r->prompt_ids;
     free(list.bytes);
-    messages_free(&turn);
     chat_format_close(&chat);
     return code;
 }

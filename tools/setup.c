@@ -150,9 +150,25 @@ static int show_feeding(void *context, uint64_t done, uint64_t total)
     return total > 1 ? console_progress(context, done, total) : console_cancel(NULL);
 }
 
-int setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used, int n_logits)
+int setup_create_engine(setup *s, const setup_flags *f, int n_logits, bool shows_prompts)
 {
     bamba_engine_options e = BAMBA_ENGINE_OPTIONS;
+    bamba_error err = { BAMBA_OK, "" };
+
+    e.n_threads = f->n_threads;
+    e.n_batch = f->n_batch;
+    e.n_logits = n_logits;
+    e.cancel = console_cancel;
+    if (shows_prompts) {
+        e.progress = show_feeding;
+        e.progress_context = reading;
+    }
+    const bamba_status status = bamba_engine_create(&s->engine, s->model, &e, &err);
+    return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
+}
+
+int setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used, int n_logits)
+{
     bamba_session_options o = BAMBA_SESSION_OPTIONS;
     bamba_error err = { BAMBA_OK, "" };
     const uint64_t needed = bamba_model_state_bytes(s->model, n_used);
@@ -162,12 +178,6 @@ int setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used
         return console_fail("out of memory: a context of %zu tokens needs %.1f MiB, %.1f MiB are "
                             "free; a shorter one needs less", n_used,
                             (double)needed / 0x1p20, (double)free_bytes / 0x1p20);
-    e.n_threads = f->n_threads;
-    e.n_batch = f->n_batch;
-    e.n_logits = n_logits;
-    e.cancel = console_cancel;
-    e.progress = show_feeding;
-    e.progress_context = reading;
     o.n_context = n_context;
     o.adapters = s->adapter.use;
     o.n_adapters = s->adapter.n;
@@ -177,41 +187,71 @@ int setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used
         o.snapshot_tokens = SNAPSHOT_TOKENS;
         o.snapshot_bytes = free_bytes / 8 < SNAPSHOT_BYTES ? free_bytes / 8 : SNAPSHOT_BYTES;
     }
-    bamba_status status = bamba_engine_create(&s->engine, s->model, &e, &err);
-    if (status == BAMBA_OK && !s->session) status = bamba_session_create(&s->session, s->model, &o, &err);
+    const int code = setup_create_engine(s, f, n_logits, true);
+    if (code != EXIT_SUCCESS || s->session) return code;
+    const bamba_status status = bamba_session_create(&s->session, s->model, &o, &err);
     return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
+}
+
+/* The most tokens a text should have: what the model was made for, or what is usual. Models without
+   attention keep a constant state: only -c bounds them. */
+static size_t find_length(const setup *s)
+{
+    const bool grows = bamba_model_state_bytes(s->model, SETUP_MOST_CONTEXT) >
+                       bamba_model_state_bytes(s->model, 1);
+    return (size_t)(s->info.n_context ? s->info.n_context
+                    : grows ? CONTEXT_IF_UNSAID : SETUP_MOST_CONTEXT);
+}
+
+/* A state that does not grow has no limit but the one that is asked for. */
+static bool is_endless(const setup *s, int length)
+{
+    return length == 0
+           && bamba_model_state_bytes(s->model, 1) == bamba_model_state_bytes(s->model, 0);
+}
+
+static void warn_of_length(const setup *s, size_t n_context)
+{
+    if (s->info.n_context && n_context > (size_t)s->info.n_context)
+        console_warn("-c %zu: the model was made for %d tokens; beyond them text may be poor",
+                     n_context, s->info.n_context);
+}
+
+/* The model's length, lowered to what fits into memory and holds n_least tokens. */
+static size_t lower_length(const setup *s, size_t n_context, size_t n_least)
+{
+    size_t n = setup_fitting(s, n_context);
+
+    if (n < n_least) n = n_least;
+    if (n < n_context)
+        console_warn("context lowered from %zu to %zu tokens, for want of memory", n_context, n);
+    return n;
+}
+
+size_t setup_find_context(const setup *s, int length)
+{
+    if (is_endless(s, length)) return 0;
+    if (length == 0) return lower_length(s, find_length(s), 1);
+    warn_of_length(s, (size_t)length);
+    return (size_t)length;
 }
 
 int setup_create_for_text(setup *s, const setup_flags *f, int length, size_t n_prompt, int limit)
 {
-    /* A model without attention keeps a constant state: only -c bounds it. */
-    const bool grows = bamba_model_state_bytes(s->model, SETUP_MOST_CONTEXT) >
-                       bamba_model_state_bytes(s->model, 1);
-    const size_t said = (size_t)(s->info.n_context ? s->info.n_context
-                                 : grows ? CONTEXT_IF_UNSAID : SETUP_MOST_CONTEXT);
     const int n_logits = s->n_logits > 0 ? s->n_logits : 1;
-    size_t n_context = length ? (size_t)length : said;
+    size_t n_context = length ? (size_t)length : find_length(s);
     size_t n_used = n_context;
 
-    /* A state that does not grow has no limit but the one that is asked for. */
-    if (length == 0 && bamba_model_state_bytes(s->model, 1) == bamba_model_state_bytes(s->model, 0))
-        return setup_create(s, f, 0, 0, n_logits);
-    if (n_context > said && s->info.n_context)
-        console_warn("-c %zu: the model was made for %zu tokens; beyond them text may be poor",
-                     n_context, said);
+    if (is_endless(s, length)) return setup_create(s, f, 0, 0, n_logits);
+    warn_of_length(s, n_context);
     if (n_prompt > n_context)
         return console_fail("the prompt has %zu tokens, the context holds %zu; -c N makes it "
                             "longer", n_prompt, n_context);
     if (limit >= 0 && (size_t)limit < n_context - n_prompt) {
         n_used = n_prompt + (size_t)limit;
         if (length == 0) n_context = n_used;          /* some models scale rotary positions by it */
-    } else if (length == 0) {             /* the length is the model's: lower it to what fits */
-        n_used = setup_fitting(s, n_context);
-        if (n_used < n_prompt) n_used = n_prompt;
-        if (n_used < n_context)
-            console_warn("context lowered from %zu to %zu tokens, for want of memory", n_context,
-                         n_used);
-        n_context = n_used;
+    } else if (length == 0) {
+        n_context = n_used = lower_length(s, n_context, n_prompt);
     }
     return setup_create(s, f, n_context, n_used, n_logits);
 }
