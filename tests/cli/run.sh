@@ -105,7 +105,7 @@ count() {                                 # words in $*
 }
 
 : > in
-for part in main help models use generate sessions sampling input info tokenize chat perplexity logits \
+for part in main help models use generate sessions bulk sampling input info tokenize chat perplexity logits \
             bench quantize merge calibrate; do
     . "$here/cases_$part.sh"
 done
