@@ -290,6 +290,19 @@ int json_print(json *j)
     return json_finish(j);
 }
 
+void json_write_members(FILE *to, json_object *value)
+{
+    const char *before = "";
+
+    json_object_object_foreach(value, key, member) {
+        fputs(before, to);
+        put_text(to, key, strlen(key));
+        fputs(": ", to);
+        json_write(to, member, false);
+        before = ", ";
+    }
+}
+
 void json_write_text(FILE *to, const char *bytes, size_t n)
 {
     put_text(to, bytes, n);

@@ -56,7 +56,8 @@ static bool step(json_walk *w, char open, char close, const char **problem)
         w->i = json_skip_spaces(s, n, w->i + 1);
     }
     if (w->i < n && s[w->i] == close) {
-        *problem = json_skip_spaces(s, n, w->i + 1) == n ? NULL : "expected nothing behind the end";
+        w->i = json_skip_spaces(s, n, w->i + 1);
+        *problem = w->i == n ? NULL : "expected nothing behind the end";
         return false;
     }
     if (!first) {

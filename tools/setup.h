@@ -100,7 +100,7 @@ typedef struct setup {
                                              taken back, so it keeps earlier states         */
     int               n_logits;           /* rows of logits a call for a text; 0: 1         */
     adapters          adapter;
-    bamba_session_options session_options;            /* by setup_create: of the session, and of
+    bamba_session_options session_options;            /* set with the engine: of the session, and of
                                              others like it; they point into the setup       */
 } setup;
 
@@ -133,6 +133,14 @@ void setup_set_window(const setup_flags *f, bamba_session_options *o);
 
 /* Free what reading the options allocated. */
 void setup_free_flags(setup_flags *f);
+
+/* Create an engine for up to n_logits rows of logits a call. shows_prompts: the progress of feeding
+   prompts is shown. */
+int  setup_create_engine(setup *s, const setup_flags *f, int n_logits, bool shows_prompts);
+
+/* The context of each of many sessions: length if it is not 0; else the model's, or what fits into
+   memory; 0: no limit. */
+size_t setup_find_context(const setup *s, const setup_flags *f, int length);
 
 /* Create an engine for up to n_logits rows of logits a call, and, unless there is one, a session of
    n_context tokens with the flags' adapters. Fails if the state of n_used tokens does not fit into
