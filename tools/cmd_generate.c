@@ -30,7 +30,8 @@ typedef struct flags {
     setup_flags    setup;
     sampling_flags sampling;
     const char    *prompt, *file, *session, *save, *cache;
-    int            n_predict, n_context, n_lookup;
+    int            n_predict, n_context;
+    speculation_flags guesses;
     int64_t        cache_bytes;
     arg_list       stops, bans;
     bool           loop_guard;
@@ -175,7 +176,7 @@ static int create_engine(run *r)
         return console_fail("%s: %zu tokens, and %zu of the prompt, exceed the context; -c N makes it "
                             "longer", r->flags->session, position, r->n_prompt);
     return setup_create(&r->setup, &r->flags->setup, 0, position + r->n_prompt + more,
-                        1 + r->guesses.most);
+                        1 + r->guesses.most_rows);
 }
 
 /* Open the session file: how tokens are chosen is as it was, where options do not say. */
@@ -233,7 +234,7 @@ static int create_session(run *r)
 {
     const flags *f = r->flags;
 
-    r->setup.n_logits = 1 + r->guesses.most;
+    r->setup.n_logits = 1 + r->guesses.most_rows;
     return f->session ? create_engine(r)
          : setup_create_for_text(&r->setup, &f->setup, f->n_context, r->n_prompt, r->out.limit);
 }
@@ -248,9 +249,10 @@ static int prepare(run *r)
 
     if (f->session && f->cache) return args_wrong(r->self, "either --session or --cache, not both");
     if (f->session && f->chat) return args_wrong(r->self, "either --session or --chat, not both");
-    if (f->n_lookup > 0 || f->save || f->loop_guard || r->out.n_bans > 0) r->setup.n_rewind = REWIND;
-    if (speculation_open(&r->guesses, f->n_lookup, &err) != BAMBA_OK)
+    if (speculation_open(&r->guesses, &f->guesses, &err) != BAMBA_OK)
         return console_fail_library(err.code, &err);
+    if (r->guesses.most_rows > 0 || f->save || f->loop_guard || r->out.n_bans > 0)
+        r->setup.n_rewind = REWIND;
 
     int code = setup_open_tokenizer(&r->setup, &f->setup);
     if (code == EXIT_SUCCESS) code = setup_open_model(&r->setup, &f->setup);
@@ -269,6 +271,9 @@ static int prepare(run *r)
     if (code == EXIT_SUCCESS) code = open_cache(r);
     if (code == EXIT_SUCCESS) code = sampling_create(&r->sampler, &r->sampling, &r->setup);
     if (code == EXIT_SUCCESS) code = create_strict(r);
+    if (code == EXIT_SUCCESS)
+        code = speculation_open_draft(&r->guesses, &f->guesses, &r->setup, &f->setup, &r->sampling,
+                                      f->sampling.seed >= 0 || f->session);
     r->decoding = (decoding){ .setup = &r->setup, .sampler = r->sampler, .out = &r->out,
                               .show = show, .context = r, .guesses = &r->guesses,
                               .strict = r->strict };
@@ -327,7 +332,7 @@ static double per_second(size_t n, double ms)
 static const char *format_seed(const run *r, char *out, size_t size)
 {
     *out = '\0';
-    if (sampling_draws(&r->sampling))
+    if (sampling_draws(&r->sampling) && !r->guesses.draft.q)      /* it gives the text again */
         snprintf(out, size, "seed = %llu, ", (unsigned long long)r->sampling.options.seed);
     return out;
 }
@@ -336,17 +341,6 @@ static const char *format_cached(const run *r, char *out, size_t size)
 {
     *out = '\0';
     if (r->cache) snprintf(out, size, ", %zu of them from the cache", r->n_cached);
-    return out;
-}
-
-static const char *format_guesses(const run *r, char *out, size_t size)
-{
-    const speculation *g = &r->guesses;
-
-    *out = '\0';
-    if (g->most > 0)
-        snprintf(out, size, ", %zu of %zu guesses right in %zu passes", g->n_right, g->n_guessed,
-                 g->n_passes);
     return out;
 }
 
@@ -359,7 +353,7 @@ static void print_summary(const run *r)
     console_say("%sprompt: %zu tokens, %.1f per second%s; text: %zu tokens, %.1f per second%s; end: %s",
                 format_seed(r, seed, sizeof seed), r->n_prompt, per_second(r->n_prompt, t->prompt),
                 format_cached(r, cached, sizeof cached), r->out.n_ids,
-                per_second(d->n_eval, d->eval_ms), format_guesses(r, guesses, sizeof guesses),
+                per_second(d->n_eval, d->eval_ms), speculation_summary(&r->guesses, guesses, sizeof guesses),
                 generation_end_name(r->out.end));
 }
 
@@ -379,9 +373,7 @@ static void print_times(const run *r)
                 per_second(r->n_prompt, t->prompt));
     console_say("eval time        = %10.2f ms / %5zu runs   (%8.2f ms per token, %8.2f tokens "
                 "per second)", d->eval_ms, d->n_eval, per_run, per_second(d->n_eval, d->eval_ms));
-    if (r->guesses.most > 0)
-        console_say("guesses          = %zu right of %zu in %zu passes", r->guesses.n_right,
-                    r->guesses.n_guessed, r->guesses.n_passes);
+    speculation_print(&r->guesses);
     console_say("sampling time    = %10.2f ms / %5zu runs", d->sampling_ms, r->out.n_ids);
     console_say("total time       = %10.2f ms / %5zu tokens", t->total,
                 r->n_prompt + d->n_eval);
@@ -406,11 +398,7 @@ static int print_json(const run *r)
     json_add_uint(&timings, "n_prompt", r->n_prompt);
     json_add_uint(&timings, "n_eval", d->n_eval);
     if (r->cache) json_add_uint(&timings, "n_cached", r->n_cached);
-    if (r->guesses.most > 0) {
-        json_add_uint(&timings, "n_passes", r->guesses.n_passes);
-        json_add_uint(&timings, "n_guessed", r->guesses.n_guessed);
-        json_add_uint(&timings, "n_right", r->guesses.n_right);
-    }
+    speculation_add_json(&r->guesses, &timings);
     json_add_fixed(&timings, "load_ms", t->load, 3);
     json_add_fixed(&timings, "prompt_ms", t->prompt, 3);
     json_add_fixed(&timings, "eval_ms", d->eval_ms, 3);
@@ -498,7 +486,7 @@ static int generate_text(const command *self, const flags *f)
 int cmd_generate(const command *self, int argc, char **argv)
 {
     flags f = { .setup = SETUP_FLAGS, .sampling = SAMPLING_FLAGS, .n_predict = UNSAID,
-                .show_prompt = true, .escapes = true };
+                .guesses = SPECULATION_FLAGS, .show_prompt = true, .escapes = true };
     const arg args[] = {
         SETUP_MODEL_ROW(&f.setup),
         ADAPTERS_ROW(&f.setup.adapter),
@@ -524,9 +512,8 @@ int cmd_generate(const command *self, int argc, char **argv)
         ARG_FLAG_ROW("--loop-guard", &f.loop_guard, "where the text goes round in circles, go back to "
                      "the second round, and on with DRY", .more = "Circles of up to 64 tokens, three "
                      "times over. The last 192 tokens are shown at the end."),
-        ARG_INT_ROW("--lookup, --draft-max", "N", &f.n_lookup, 0, SPECULATION_MOST,
-                    "guess up to N tokens a pass from what followed the last ones before", .usual = "0",
-                    .more = "The text is the same. Guessing stops by itself where it does not pay."),
+        ARG_HEAD("Guesses"),
+        SPECULATION_ROWS(&f.guesses),
         ARG_HEAD("Sessions"),
         ARG_TEXT_ROW("--save", "FILE", &f.save, "write the session at the end, to go on from",
                      .more = "With it how tokens are chosen, but for logit biases and sequence "
