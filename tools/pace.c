@@ -89,8 +89,9 @@ void pace_learn(pace *p, pace_source *s, int n, int n_right, double pass_ms, dou
     p->n_passes++;
     if (!s) return;
 
-    const double one = cost_of(p, 1);
-    s->balance = fmin(s->balance + 1.0 + n_right - (pass_ms + guess_ms) / one, MOST_BALANCE);
+    /* By what such passes cost on average: one that was held up does not count for all. */
+    const double spent = (cost_of(p, n + 1) + guess_ms) / cost_of(p, 1);
+    s->balance = fmin(s->balance + 1.0 + n_right - spent, MOST_BALANCE);
     for (int i = 0; i < n && i <= n_right; i++) {
         s->weight = fmin(s->weight + 1.0, MEMORY_GUESSES);
         s->right += ((i < n_right ? 1.0 : 0.0) - s->right) / s->weight;
