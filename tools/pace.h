@@ -14,6 +14,8 @@ enum { PACE_MOST = 31 };                  /* guesses: with the token before them
 
 typedef struct pace {
     double cost[PACE_MOST + 2];           /* [rows] of a pass; 0: not measured */
+    size_t n_measured[PACE_MOST + 2];     /* [rows] so often … */
+    size_t measured_at[PACE_MOST + 2];    /* … and at this number of passes last */
     size_t n_passes;
 } pace;
 
