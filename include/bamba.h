@@ -1240,6 +1240,40 @@ BAMBA_API int32_t bamba_sample(bamba_sampler *sampler, const float *logits);
 /* ---------------------------------------------------------------- speculation ------------- */
 
 /**
+ * Choose the next token as bamba_sample does, the same one, and say what it was drawn from.
+ *
+ * @param p  Out: [n_vocab] probabilities behind the last stage, 0 for what the stages dropped; each
+ *           rounded to float32. One of them is 1 where the choice is greedy.
+ */
+BAMBA_API int32_t bamba_sample_distribution(bamba_sampler *sampler, const float *logits, float *p);
+
+/**
+ * Choose the next token where another, cheaper distribution has guessed one: rejection sampling, as
+ * speculative decoding has it. With p the probabilities that bamba_sample would draw from, the guess is
+ * returned with probability min(1, p/q) of it, else a token drawn in proportion to max(0, p - q). If the
+ * guess was drawn from q, and q did not depend on it, the result has exactly the probabilities p, whatever
+ * q is, within the rounding of q; how often the guess stands is the sum of min(p, q). Does not accept
+ * the token.
+ *
+ * A draft model is used so: let it choose k guesses with a sampler of its own, whose generator has
+ * another seed, by bamba_sample_distribution, feeding each to its own session; feed the last token
+ * and the guesses to the model; go through the rows with this function as long as it returns the guess;
+ * rewind both sessions to where the text stands. Whether to guess, and how many, may depend on
+ * anything but the guess in question.
+ *
+ * @param logits  [n_vocab] of the model at this place, not changed.
+ * @param guess   A token.
+ * @param q       [n_vocab] probabilities that guess was drawn from, over the same ids. NULL: the guess
+ *                is certain, and so the result is what bamba_sample returns, with the same draws. A
+ *                guess out of range, or whose q is not positive, counts as none.
+ * @return the id. It is guess if, and with q only if, the guess stands.
+ * Cost     as bamba_sample.
+ * Source   Leviathan et al. 2023, arXiv:2211.17192.
+ */
+BAMBA_API int32_t bamba_sample_guess(bamba_sampler *sampler, const float *logits, int32_t guess,
+                                     const float *q);
+
+/**
  * Guesses what comes next from what came before: the tokens that followed the last ones where they
  * stood earlier in the text. Texts that copy from their prompt come several tokens a pass this way:
  * feed the last token with k guesses behind it and ask for k + 1 rows of logits (the weights are read

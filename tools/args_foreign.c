@@ -64,7 +64,6 @@ const arg args_foreign[] = {
                 "no chat template is applied; see bamba chat, and bamba generate --chat"),
     ARG_IGNORED_ROW("--jinja", NULL, "chat templates are Jinja in any case"),
     REFUSED_ROW("--grammar, --grammar-file, -j, --json-schema", "TEXT", "there are no grammars"),
-    REFUSED_ROW("-md, --model-draft, --draft", "DIR", "there is no draft model; --lookup N guesses from the text"),
     ONLY_ROW("--mirostat", "N", zero, "mirostat is off",
              "mirostat is not implemented; --typical and --top-n-sigma bound surprise as well, "
              "without a state"),

@@ -40,7 +40,7 @@ static int create_engine(generate_run *r)
         return console_fail("%s: %zu tokens, and %zu of the prompt, exceed the context; -c N makes it "
                             "longer", r->flags->session, position, r->n_prompt);
     return setup_create(&r->setup, &r->flags->setup, 0, position + r->n_prompt + more,
-                        1 + r->guesses.most);
+                        1 + r->guesses.most_rows);
 }
 
 /* Open the session file: how tokens are chosen is as it was, where options do not say. */
@@ -99,7 +99,7 @@ static int create_session(generate_run *r)
 {
     const generate_flags *f = r->flags;
 
-    r->setup.n_logits = 1 + r->guesses.most;
+    r->setup.n_logits = 1 + r->guesses.most_rows;
     return f->session ? create_engine(r)
          : setup_create_for_text(&r->setup, &f->setup, f->n_context, r->n_prompt, r->out.limit);
 }
@@ -129,9 +129,10 @@ static int prepare(generate_run *r)
     const double start = console_now_ms();
     bamba_error err = { BAMBA_OK, "" };
 
-    if (f->n_lookup > 0 || f->save || f->loop_guard || r->out.n_bans > 0) r->setup.n_rewind = REWIND;
-    if (speculation_open(&r->guesses, f->n_lookup, &err) != BAMBA_OK)
+    if (speculation_open(&r->guesses, &f->guesses, &err) != BAMBA_OK)
         return console_fail_library(err.code, &err);
+    if (r->guesses.most_rows > 0 || f->save || f->loop_guard || r->out.n_bans > 0)
+        r->setup.n_rewind = REWIND;
 
     int code = generate_open(r);
     if (code == EXIT_SUCCESS) code = generate_tokenize_prompt(r);
@@ -143,6 +144,9 @@ static int prepare(generate_run *r)
     if (code == EXIT_SUCCESS) code = open_cache(r);
     if (code == EXIT_SUCCESS) code = sampling_create(&r->sampler, &r->sampling, &r->setup);
     if (code == EXIT_SUCCESS) code = create_strict(r);
+    if (code == EXIT_SUCCESS)
+        code = speculation_open_draft(&r->guesses, &f->guesses, &r->setup, &f->setup, &r->sampling,
+                                      f->sampling.seed >= 0 || f->session);
     r->decoding = (decoding){ .setup = &r->setup, .sampler = r->sampler, .out = &r->out,
                               .show = show, .context = r, .guesses = &r->guesses,
                               .strict = r->strict };
@@ -238,7 +242,8 @@ static int check_flags(const command *self, const generate_flags *f)
     const char *many = f->jsonl ? "--jsonl" : f->n_texts > 1 ? "-np" : NULL;
     const struct { const char *name; bool given; } alone[] = {
         { "--session", f->session != NULL }, { "--save", f->save != NULL },
-        { "--cache", f->cache != NULL }, { "--lookup", f->n_lookup > 0 },
+        { "--cache", f->cache != NULL }, { "--lookup", f->guesses.n_lookup > 0 },
+        { "--draft", f->guesses.draft.dir != NULL },
         { "--ban", f->bans.n > 0 }, { "--loop-guard", f->loop_guard },
     };
 
@@ -298,7 +303,7 @@ static int generate_text(const command *self, const generate_flags *f)
 int cmd_generate(const command *self, int argc, char **argv)
 {
     generate_flags f = { .setup = SETUP_FLAGS, .sampling = SAMPLING_FLAGS, .n_predict = UNSAID,
-                .show_prompt = true, .escapes = true };
+                         .guesses = SPECULATION_FLAGS, .show_prompt = true, .escapes = true };
     const arg args[] = {
         SETUP_MODEL_ROW(&f.setup),
         ADAPTERS_ROW(&f.setup.adapter),
@@ -325,9 +330,8 @@ int cmd_generate(const command *self, int argc, char **argv)
         ARG_FLAG_ROW("--loop-guard", &f.loop_guard, "where the text goes round in circles, go back to "
                      "the second round, and on with DRY", .more = "Circles of up to 64 tokens, three "
                      "times over. The last 192 tokens are shown at the end."),
-        ARG_INT_ROW("--lookup, --draft-max", "N", &f.n_lookup, 0, SPECULATION_MOST,
-                    "guess up to N tokens a pass from what followed the last ones before", .usual = "0",
-                    .more = "The text is the same. Guessing stops by itself where it does not pay."),
+        ARG_HEAD("Guesses"),
+        SPECULATION_ROWS(&f.guesses),
         ARG_HEAD("Many texts"),
         ARG_INT_ROW("-np, --parallel, --n-best", "N", &f.n_texts, 1, 1024, "continue the prompt N "
                     "times, all together; with --jsonl: texts at once", .usual = "1; 16 with --jsonl",

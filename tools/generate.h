@@ -22,7 +22,8 @@ typedef struct generate_flags {
     setup_flags    setup;
     sampling_flags sampling;
     const char    *prompt, *file, *session, *save, *cache, *jsonl, *output;
-    int            n_predict, n_context, n_lookup, n_texts;           /* n_texts 0: not given */
+    int            n_predict, n_context, n_texts;     /* n_texts 0: not given */
+    speculation_flags guesses;
     int64_t        cache_bytes;
     arg_list       stops, bans;
     bool           loop_guard;

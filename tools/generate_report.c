@@ -15,7 +15,7 @@ static double per_second(size_t n, double ms)
 static const char *format_seed(const generate_run *r, char *out, size_t size)
 {
     *out = '\0';
-    if (sampling_draws(&r->sampling))
+    if (sampling_draws(&r->sampling) && !r->guesses.draft.q)      /* it gives the text again */
         snprintf(out, size, "seed = %llu, ", (unsigned long long)r->sampling.options.seed);
     return out;
 }
@@ -24,17 +24,6 @@ static const char *format_cached(const generate_run *r, char *out, size_t size)
 {
     *out = '\0';
     if (r->cache) snprintf(out, size, ", %zu of them from the cache", r->n_cached);
-    return out;
-}
-
-static const char *format_guesses(const generate_run *r, char *out, size_t size)
-{
-    const speculation *g = &r->guesses;
-
-    *out = '\0';
-    if (g->most > 0)
-        snprintf(out, size, ", %zu of %zu guesses right in %zu passes", g->n_right, g->n_guessed,
-                 g->n_passes);
     return out;
 }
 
@@ -47,7 +36,7 @@ static void print_summary(const generate_run *r)
     console_say("%sprompt: %zu tokens, %.1f per second%s; text: %zu tokens, %.1f per second%s; end: %s",
                 format_seed(r, seed, sizeof seed), r->n_prompt, per_second(r->n_prompt, t->prompt),
                 format_cached(r, cached, sizeof cached), r->out.n_ids,
-                per_second(d->n_eval, d->eval_ms), format_guesses(r, guesses, sizeof guesses),
+                per_second(d->n_eval, d->eval_ms), speculation_summary(&r->guesses, guesses, sizeof guesses),
                 generation_end_name(r->out.end));
 }
 
@@ -67,9 +56,7 @@ static void print_times(const generate_run *r)
                 per_second(r->n_prompt, t->prompt));
     console_say("eval time        = %10.2f ms / %5zu runs   (%8.2f ms per token, %8.2f tokens "
                 "per second)", d->eval_ms, d->n_eval, per_run, per_second(d->n_eval, d->eval_ms));
-    if (r->guesses.most > 0)
-        console_say("guesses          = %zu right of %zu in %zu passes", r->guesses.n_right,
-                    r->guesses.n_guessed, r->guesses.n_passes);
+    speculation_print(&r->guesses);
     console_say("sampling time    = %10.2f ms / %5zu runs", d->sampling_ms, r->out.n_ids);
     console_say("total time       = %10.2f ms / %5zu tokens", t->total,
                 r->n_prompt + d->n_eval);
@@ -100,11 +87,7 @@ int generate_print_json(const generate_run *r)
     json_add_uint(&timings, "n_prompt", r->n_prompt);
     json_add_uint(&timings, "n_eval", d->n_eval);
     if (r->cache) json_add_uint(&timings, "n_cached", r->n_cached);
-    if (r->guesses.most > 0) {
-        json_add_uint(&timings, "n_passes", r->guesses.n_passes);
-        json_add_uint(&timings, "n_guessed", r->guesses.n_guessed);
-        json_add_uint(&timings, "n_right", r->guesses.n_right);
-    }
+    speculation_add_json(&r->guesses, &timings);
     json_add_fixed(&timings, "load_ms", t->load, 3);
     json_add_fixed(&timings, "prompt_ms", t->prompt, 3);
     json_add_fixed(&timings, "eval_ms", d->eval_ms, 3);
