@@ -363,12 +363,14 @@ typedef struct bamba_adapter_source {
 /**
  * bamba_quantize of the model with adapters merged in: W + scale · alpha / r · B · A in float32, rounded
  * to the type that is written; what modules_to_save names stands in place of the model's. Weights that
- * no adapter changes are written as bamba_quantize writes them.
+ * no adapter changes are written as bamba_quantize writes them. Where adapters part an embedding from the
+ * head that was tied to it, as PEFT lets them do unless ensure_weight_tying is set, both are written,
+ * and config.json says that they are not tied.
  *
  * @param adapter  [n], n > 0.
  *
  * @return what bamba_quantize returns; BAMBA_ERR_UNSUPPORTED: the model is quantized, or an adapter
- *         changes one of two tied matrices, a bias with another scale than 1, or has a bias of B.
+ *         replaces a matrix or a bias with another scale than 1, or has a bias of B.
  */
 BAMBA_API bamba_status bamba_merge(const char *dir, const char *out,
                                    const bamba_adapter_source *adapter, size_t n,

@@ -478,7 +478,7 @@ static void add_expert(const bb_moe_dims *d, const store *s, const char *prefix,
                        const double *x, double *out)
 {
     const bb_moe_names *n = &d->names;
-    const int           D = d->d_model, F = d->d_ff;
+    const int           D = d->d_latent ? d->d_latent : d->d_model, F = d->d_ff;
     const bool          is_gated = d->activation == BB_ACT_SILU_GATED;
     const size_t        size = (size_t)D * (size_t)F;
     double *in = read_expert(s, prefix, n->in_stack, n->up, i, is_gated && n->in_stack ? 2 * size : size);
@@ -544,20 +544,39 @@ static void refer_router(const bb_moe_dims *d, const double *correction, const d
     free(choice);
 }
 
+/* y [rows] of the map `name` to or from the experts' latent space. */
+static void map_latent(const bb_moe_dims *d, const store *s, const char *prefix, const char *name,
+                       int rows, int cols, const double *x, double *y)
+{
+    char full[64];
+
+    snprintf(full, sizeof full, "%s.weight", name);
+    double *w = values(s, prefix, full);
+    snprintf(full, sizeof full, "%s.bias", name);
+    double *bias = d->latent_bias ? values(s, prefix, full) : NULL;
+    lab_multiply(w, bias, rows, cols, x, y);
+    free(w), free(bias);
+}
+
 void refer_moe(const bb_moe_dims *d, const store *s, const char *prefix, const double *x, int n,
                double *out)
 {
-    const int D = d->d_model, E = d->n_experts;
+    const int D = d->d_model, E = d->n_experts, L = d->d_latent;
     double   *router = values(s, prefix, d->names.router);
     double   *correction = d->names.correction ? values(s, prefix, d->names.correction) : NULL;
     double   *score = zeros((size_t)E, sizeof *score), *weight = zeros((size_t)E, sizeof *weight);
+    double   *in = zeros((size_t)L + 1, sizeof *in), *sum = zeros((size_t)L + 1, sizeof *sum);
 
     for (int t = 0; t < n; t++) {
-        lab_multiply(router, NULL, E, D, x + t * D, score);
+        const double *u = x + t * D;
+        double       *y = L ? sum : out + t * D;
+        lab_multiply(router, NULL, E, D, u, score);
         refer_router(d, correction, score, weight);
-        for (int i = 0; i < D; i++) out[t * D + i] = 0;
+        if (L) map_latent(d, s, prefix, d->names.latent_in, L, D, u, in);
+        for (int i = 0; i < (L ? L : D); i++) y[i] = 0;
         for (int i = 0; i < E; i++)
-            if (weight[i] != 0) add_expert(d, s, prefix, i, weight[i], x + t * D, out + t * D);
+            if (weight[i] != 0) add_expert(d, s, prefix, i, weight[i], L ? in : u, y);
+        if (L) map_latent(d, s, prefix, d->names.latent_out, D, L, sum, out + t * D);
     }
-    free(router), free(correction), free(score), free(weight);
+    free(router), free(correction), free(score), free(weight), free(in), free(sum);
 }

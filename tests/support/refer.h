@@ -22,8 +22,6 @@ void refer_attention(const bb_attention_dims *d, bb_type kv_type, const store *s
                      const char *prefix, const double *x, int n, double *out);
 void refer_mlp(const bb_mlp_dims *d, const store *s, const char *prefix, const double *x, int n,
                double *out);
-
-/* Without a latent space. */
 void refer_moe(const bb_moe_dims *d, const store *s, const char *prefix, const double *x, int n,
                double *out);
 
