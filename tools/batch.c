@@ -294,7 +294,10 @@ int batch_step(batch *b)
     if (reads) code = admit_all(b);
     if (code != EXIT_SUCCESS) return code;
     if (reads) gather_prompts(b, &p);
-    if (p.n > 0) return feed(b, &p, 0, &b->prompt_ms);
+    if (p.n > 0) {
+        b->n_many += p.n_rows;
+        return feed(b, &p, 0, &b->prompt_ms);
+    }
     gather_tokens(b, &p);
     return p.n > 0 ? feed(b, &p, least(b->going.n, b->n_parallel), &b->eval_ms) : EXIT_SUCCESS;
 }

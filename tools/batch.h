@@ -66,6 +66,7 @@ typedef struct batch {
 
     /* For reading. */
     size_t       n_prompt, n_shared;      /* tokens of prompts fed; others had fed           */
+    size_t       n_many;                  /* tokens of prompts fed in passes of many rows    */
     size_t       n_eval;                  /* tokens fed behind prompts                       */
     double       prompt_ms, eval_ms;      /* of passes of many rows; of few                  */
 

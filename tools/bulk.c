@@ -291,16 +291,18 @@ static void show_progress(bulk *b)
 static void say_end(const bulk *b, int code)
 {
     const batch *x = &b->batch;
+    char rate[40] = "";
 
     if (code == EXIT_INTERRUPTED)
         console_say("interrupted: %zu of %zu texts are written%s", b->n_written, b->n,
                     b->out.file == stdout ? "" : "; the same command goes on");
-    else if (code == EXIT_SUCCESS)
-        console_say("%zu texts%s; prompts: %zu tokens, %.1f per second, %zu more were shared; texts: "
-                    "%zu tokens, %.1f per second", b->n - b->n_before,
-                    b->n_before > 0 ? " more" : "", x->n_prompt,
-                    per_second(x->n_prompt, x->prompt_ms), x->n_shared, x->n_eval,
-                    per_second(x->n_eval, x->eval_ms));
+    if (code != EXIT_SUCCESS) return;
+    /* The ends of prompts are fed with the tokens of other texts, and have no time of their own. */
+    if (x->prompt_ms > 0.0)
+        snprintf(rate, sizeof rate, ", %.1f per second", per_second(x->n_many, x->prompt_ms));
+    console_say("%zu texts%s; prompts: %zu tokens%s, %zu more were shared; texts: %zu tokens, %.1f per "
+                "second", b->n - b->n_before, b->n_before > 0 ? " more" : "", x->n_prompt, rate,
+                x->n_shared, x->n_eval, per_second(x->n_eval, x->eval_ms));
 }
 
 static int run(bulk *b)
