@@ -4,6 +4,8 @@
  */
 #include "candidates.h"
 
+#include <string.h>
+
 static bool is_above(bb_candidate a, bb_candidate b, bb_heap_root root)
 {
     return root == BB_BEST_FIRST ? bb_is_better(a, b) : bb_is_better(b, a);
@@ -83,4 +85,45 @@ int32_t bb_pool_draw(const bb_pool *pool, bb_xoshiro *random)
         if (sum > target) break;
     }
     return last;
+}
+
+void bb_pool_probabilities(const bb_pool *pool, float *p, size_t n_vocab)
+{
+    memset(p, 0, n_vocab * sizeof *p);
+    if (pool->n == 0) return;
+    const float  best = bb_pool_best(pool).logit;
+    const double total = bb_pool_total(pool, best);
+    for (size_t i = 0; i < pool->n; i++)
+        p[pool->c[i].id] = (float)(bb_weigh(pool->c[i].logit, best, pool->temperature) / total);
+}
+
+/* What a candidate's probability exceeds q by, which is what remains of it when a guess is refused. */
+static double find_excess(const bb_pool *pool, size_t i, float best, double total, const float *q)
+{
+    const double p = bb_weigh(pool->c[i].logit, best, pool->temperature) / total;
+    return fmax(0.0, p - (double)q[pool->c[i].id]);
+}
+
+int32_t bb_pool_check(const bb_pool *pool, bb_xoshiro *random, int32_t guess, const float *q)
+{
+    const float  best = bb_pool_best(pool).logit;
+    const double total = bb_pool_total(pool, best), u = bb_xoshiro_unit(random);
+    double       p = 0.0, rest = 0.0, sum = 0.0;
+    int32_t      last = -1;
+
+    for (size_t i = 0; i < pool->n; i++) {
+        if (pool->c[i].id == guess)
+            p = bb_weigh(pool->c[i].logit, best, pool->temperature) / total;
+        rest += find_excess(pool, i, best, total, q);
+    }
+    if (u * (double)q[guess] < p) return guess;
+
+    const double target = bb_xoshiro_unit(random) * rest;
+    for (size_t i = 0; i < pool->n && sum <= target; i++) {
+        const double excess = find_excess(pool, i, best, total, q);
+        if (excess == 0.0) continue;
+        last = pool->c[i].id;
+        sum += excess;
+    }
+    return last >= 0 ? last : bb_pool_draw(pool, random);     /* rounding alone leaves no excess */
 }

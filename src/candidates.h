@@ -60,4 +60,17 @@ void bb_pool_drop_impossible(bb_pool *pool);
 /* Draw from a pool that is not empty, with the probabilities of its temperature. */
 int32_t bb_pool_draw(const bb_pool *pool, bb_xoshiro *random);
 
+/* The probabilities with which it draws, 0 for ids that are not in the pool. p [n_vocab] */
+void bb_pool_probabilities(const bb_pool *pool, float *p, size_t n_vocab);
+
+/*
+ * The guess, with probability min(1, p/q) of it; else a draw in proportion to max(0, p - q), where that
+ * of the guess is 0. Over guesses drawn from q the result has the pool's probabilities p.
+ *
+ *     q [V] probabilities by id; q[guess] > 0
+ *
+ * Source: Leviathan et al. 2023, arXiv:2211.17192; Chen et al. 2023, arXiv:2302.01318.
+ */
+int32_t bb_pool_check(const bb_pool *pool, bb_xoshiro *random, int32_t guess, const float *q);
+
 #endif

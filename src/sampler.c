@@ -291,9 +291,9 @@ static void run_stage(bamba_sampler *s, bamba_sampler_stage stage, bb_pool *pool
     }
 }
 
-int32_t bamba_sample(bamba_sampler *sampler, const float *logits)
+/* What the stages leave; it may be empty. */
+static bb_pool run_stages(bamba_sampler *s, const float *logits)
 {
-    bamba_sampler *s = sampler;
     const bamba_sampler_options *o = &s->options;
 
     memcpy(s->logits, logits, (size_t)s->n_vocab * sizeof *logits);
@@ -301,5 +301,31 @@ int32_t bamba_sample(bamba_sampler *sampler, const float *logits)
 
     bb_pool pool = collect_candidates(s);
     for (size_t i = 0; i < s->n_stages && pool.n > 0; i++) run_stage(s, s->stages[i], &pool);
-    return pool.n > 0 ? bb_pool_draw(&pool, &s->random) : s->lowest;
+    return pool;
+}
+
+int32_t bamba_sample(bamba_sampler *sampler, const float *logits)
+{
+    const bb_pool pool = run_stages(sampler, logits);
+    return pool.n > 0 ? bb_pool_draw(&pool, &sampler->random) : sampler->lowest;
+}
+
+int32_t bamba_sample_distribution(bamba_sampler *sampler, const float *logits, float *p)
+{
+    const bb_pool pool = run_stages(sampler, logits);
+
+    bb_pool_probabilities(&pool, p, (size_t)sampler->n_vocab);
+    if (pool.n > 0) return bb_pool_draw(&pool, &sampler->random);
+    p[sampler->lowest] = 1.0f;
+    return sampler->lowest;
+}
+
+int32_t bamba_sample_guess(bamba_sampler *sampler, const float *logits, int32_t guess, const float *q)
+{
+    const bb_pool pool = run_stages(sampler, logits);
+
+    if (pool.n == 0) return sampler->lowest;
+    if (!q || guess < 0 || guess >= sampler->n_vocab || !(q[guess] > 0.0f))
+        return bb_pool_draw(&pool, &sampler->random);
+    return bb_pool_check(&pool, &sampler->random, guess, q);
 }

@@ -30,7 +30,7 @@ enum {
     BENCH_LOAD, BENCH_TYPE, BENCH_KV, BENCH_STATE,
     BENCH_BATCH, BENCH_UBATCH, BENCH_THREADS, BENCH_PIN,
     BENCH_DEPTH, BENCH_SEQS, BENCH_SETTINGS,
-    BENCH_PROMPT = BENCH_SETTINGS, BENCH_GEN, BENCH_LISTS
+    BENCH_PROMPT = BENCH_SETTINGS, BENCH_GEN, BENCH_GUESS, BENCH_ACCEPT, BENCH_LISTS
 };
 enum { BENCH_USUAL_BATCH = 2048, BENCH_USUAL_UBATCH = 512 };  /* as llama-bench */
 enum { BENCH_OF_MODEL = BENCH_BATCH, BENCH_OF_ENGINE = BENCH_DEPTH }; /* how many concern it */
@@ -45,6 +45,7 @@ typedef struct bench_options {
     int64_t    seed;
     int        real_fill;                 /* 0: depths get random values; 1: tokens are fed   */
     bool       ops, wide, progress, no_warmup;
+    bool       guesses, adapt;            /* measure guesses; make as many as pay             */
     const char *cpu;
     arg_list   adapter;                   /* for adapters_open                                */
     int        adapter_rank;              /* of an adapter of random numbers; 0: none         */
@@ -156,6 +157,10 @@ int  bench_print_object(const bench_options *o, json *row, bool first);
 void bench_cpu_name(char out[96]);
 /* Writes "1.20 GiB" to out and returns it. */
 const char *bench_bytes(double bytes, char *out, size_t size);
+
+/* Measures decoding with guesses beside decoding without, and prints a row for each number of tokens,
+   number of guesses and share of them that is right. *n_rows: of the table, before and after. */
+int bench_guesses(bench_model *m, size_t *n_rows);
 
 /* Prints what the machine can do. */
 int bench_limits(const bench_options *o, const command *self);

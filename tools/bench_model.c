@@ -168,7 +168,9 @@ static int start_engine(bench_model *m)
     eo.n_threads = po.n_threads = m->setting[BENCH_THREADS];
     eo.pin = po.pin = m->setting[BENCH_PIN];
     eo.n_batch = b < ub ? b : ub;
-    eo.n_logits = m->options->list[BENCH_SEQS].largest;
+    const int n_seqs = m->options->list[BENCH_SEQS].largest;
+    const int n_rows = m->options->guesses ? m->options->list[BENCH_GUESS].largest + 1 : 0;
+    eo.n_logits = n_seqs > n_rows ? n_seqs : n_rows;
     eo.cancel = console_cancel;
     bamba_status status = bamba_engine_create(&m->engine, m->model, &eo, &err);
     if (status == BAMBA_OK) status = bamba_probe_create(&m->probe, &po, &err);

@@ -3,6 +3,7 @@
 
 #include "bench.h"
 #include "console.h"
+#include "pace.h"
 #include "setup.h"
 
 #include <stdlib.h>
@@ -31,6 +32,10 @@ static const struct list_flag {
                    setup_kv_types },
     [BENCH_STATE] = { "--state-type", "states of state-space layers", "f32", 0, 0,
                       setup_state_types },
+    [BENCH_GUESS] = { "--draft-max, --draft-n", "guesses a pass, for --accept", "8", 1, PACE_MOST,
+                      NULL },
+    [BENCH_ACCEPT] = { "--accept", "time decoding with guesses, of which so many per cent stand where "
+                       "those before do, beside decoding without", "0", 0, 100, NULL },
     [BENCH_LOAD] = { "-lm, --load-mode, --load", "weights of -m, none = copied, else mapped",
                      "auto", 0, 0, bench_loads },
 };
@@ -184,7 +189,8 @@ static int run_table(flags *f)
             continue;
         }
         code = bench_open(&m, &f->source[rest], o, setting);
-        if (code == EXIT_SUCCESS) code = run_tests(f, &m);
+        if (code == EXIT_SUCCESS)
+            code = o->guesses ? bench_guesses(&m, &f->n_rows) : run_tests(f, &m);
     }
     bench_close(&m);
     if (f->n_rows) bench_print_end(o);
@@ -199,6 +205,11 @@ static int run(const command *self, flags *f)
         return args_wrong(self, "--ops needs md, json or jsonl");
     console_catch_interrupt();
     if (f->limits) return bench_limits(o, self);
+    f->o.guesses = f->given[BENCH_ACCEPT].n > 0;
+    if (o->guesses && (o->format == BENCH_SQL || o->format == BENCH_NONE || o->format_err != BENCH_NONE))
+        return args_wrong(self, "--accept: expected -o md, csv, json or jsonl, and no -oe");
+    if (!o->guesses && (f->o.adapt || f->given[BENCH_GUESS].n))
+        return args_wrong(self, "--draft-max and --adapt need --accept");
     if (o->list[BENCH_PROMPT].largest + o->list[BENCH_GEN].largest + o->both[0].largest +
             o->both[1].largest == 0)
         return args_wrong(self, "expected a length above 0 in -p, -n or -pg");
@@ -237,6 +248,8 @@ int cmd_bench(const command *self, int argc, char **argv)
         TYPE_RULES_ROW(&f.o.type_of),
         LIST_ROW(BENCH_STATE), LIST_ROW(BENCH_LOAD),
         ARG_LIST_ROW("-mmp, --mmap", "LIST", &f.mmap, "1 as -lm mmap, 0 as -lm none"),
+        LIST_ROW(BENCH_ACCEPT), LIST_ROW(BENCH_GUESS),
+        ARG_FLAG_ROW("--adapt", &f.o.adapt, "for --accept: as many guesses as pay, up to --draft-max"),
         ARG_INT_ROW("-r, --repetitions", "N", &f.o.repetitions, 1, BENCH_REPETITIONS,
                     "samples of a test, after a warm-up", .usual = "5"),
         ARG_FLAG_ROW("--no-warmup", &f.o.no_warmup, "no run before the first sample"),

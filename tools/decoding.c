@@ -34,15 +34,25 @@ int decoding_tell(decoding *d, const int32_t *ids, size_t n)
     return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
 }
 
-/* Choose a token, put it into the text and show that. n_guessed: tokens fed that may be taken back. */
-static int choose(decoding *d, const float *logits, size_t n_guessed, int32_t *id)
+static bamba_sampler *chooser(const decoding *d)
+{
+    return d->out->n_ids < d->back.strict_until ? d->strict : d->sampler;
+}
+
+enum { NO_GUESS = -1 };
+
+/* Choose a token, put it into the text and show that. row: the number of the guess that stands there. */
+static int choose(decoding *d, const float *logits, int row, int32_t *id)
 {
     const double start = console_now_ms();
-    const size_t place = d->out->n_ids, room = bamba_session_room(d->setup->session) + n_guessed;
+    const size_t place = d->out->n_ids;
+    const size_t n_guessed = row == NO_GUESS ? 0 : (size_t)(d->guesses->n - row);
+    const size_t room = bamba_session_room(d->setup->session) + n_guessed;   /* may be taken back */
 
     if (d->allowed && backtrack_apply(&d->back, place, logits, (size_t)d->setup->info.n_vocab, d->allowed))
         logits = d->allowed;
-    *id = bamba_sample(place < d->back.strict_until ? d->strict : d->sampler, logits);
+    *id = row == NO_GUESS ? bamba_sample(chooser(d), logits)
+                          : speculation_choose(d->guesses, chooser(d), logits, row);
     accept(d, id, 1);
     d->sampling_ms += console_now_ms() - start;
 
@@ -52,18 +62,19 @@ static int choose(decoding *d, const float *logits, size_t n_guessed, int32_t *i
 
 /* ---- guesses ---- */
 
-/* Feed the token with the guesses behind it; logits: of each of them. */
+/* Feed the token with the guesses behind it; logits: of each of them. *ms: what that took, without
+   guessing. */
 static int feed_chosen(decoding *d, int32_t id, const float **logits, double *ms)
 {
     size_t      room = bamba_session_room(d->setup->session) - 1;
-    int32_t     tokens[1 + SPECULATION_MOST] = { id };
+    int32_t     tokens[1 + PACE_MOST] = { id };
     bamba_error err = { BAMBA_OK, "" };
     bamba_feed_item item = { .session = d->setup->session, .tokens = tokens, .n = 1 };
     bamba_status status = BAMBA_OK;
 
     if (d->out->limit >= 0 && (size_t)d->out->limit - d->out->n_ids - 1 < room)
         room = (size_t)d->out->limit - d->out->n_ids - 1;     /* one is chosen behind the last guess */
-    if (d->guesses) status = speculation_guess(d->guesses, id, room, &err);
+    if (d->guesses) status = speculation_guess(d->guesses, item.session, id, chooser(d), room, &err);
     if (d->guesses) item.n += (size_t)d->guesses->n;
     if (item.n > 1) memcpy(tokens + 1, d->guesses->guess, (item.n - 1) * sizeof *tokens);
     item.n_logits = item.n;
@@ -72,12 +83,20 @@ static int feed_chosen(decoding *d, int32_t id, const float **logits, double *ms
     if (status == BAMBA_OK) status = bamba_feed_batch(d->setup->engine, &item, 1, &err);
     *logits = item.logits;
     *ms = console_now_ms() - start;
-    d->eval_ms += *ms;
     return status == BAMBA_OK ? EXIT_SUCCESS : fail_library(status, &err);
 }
 
+/* Let the session forget the last n guesses. */
+static bamba_status take_back(decoding *d, size_t n, bamba_error *err)
+{
+    bamba_session *s = d->setup->session;
+
+    return n == 0 ? BAMBA_OK
+         : bamba_session_rewind(d->setup->engine, s, bamba_session_position(s) - n, err);
+}
+
 /* Choose tokens from the rows of logits, as long as they are the guesses; then the session forgets
-   the guesses that are not. *id: the last one chosen. */
+   the guesses that are not. ms: the pass took. *id: the last one chosen. */
 static int choose_all(decoding *d, const float *logits, double ms, int32_t *id)
 {
     speculation *g = d->guesses;
@@ -87,18 +106,19 @@ static int choose_all(decoding *d, const float *logits, double ms, int32_t *id)
     int          row = 0, code;
 
     for (;; row++) {
-        code = choose(d, logits + (size_t)row * V, (size_t)(n - row), id);
+        code = choose(d, logits + (size_t)row * V, n > 0 ? row : NO_GUESS, id);
         if (code != EXIT_SUCCESS || row == n || d->out->end != GENERATION_RUNNING || d->out->is_banned
             || *id != g->guess[row]) break;
         const bamba_status status = speculation_accept(g, id, 1, &err);
         if (status != BAMBA_OK) return console_fail_library(status, &err);
     }
     d->n_eval += 1 + (size_t)row;
+    const double start = console_now_ms();
+    const bamba_status status = take_back(d, (size_t)(n - row), &err);
+    ms += console_now_ms() - start;
+    d->eval_ms += ms + (g ? g->guess_ms : 0.0);
     if (g) speculation_learn(g, row, ms);
-    if (row == n || code != EXIT_SUCCESS) return code;
-    const bamba_status status = bamba_session_rewind(
-        d->setup->engine, d->setup->session,
-        bamba_session_position(d->setup->session) - (size_t)(n - row), &err);
+    if (code != EXIT_SUCCESS) return code;
     return status == BAMBA_OK ? EXIT_SUCCESS : fail_library(status, &err);
 }
 
@@ -146,7 +166,7 @@ static int go_back(decoding *d, size_t place, int32_t *id)
     if (status == BAMBA_OK) status = bamba_feed(d->setup->engine, s, &last, 1, &logits, &err);
     if (status != BAMBA_OK) return fail_library(status, &err);
     const int code = tell_again(d);
-    return code == EXIT_SUCCESS ? choose(d, logits, 0, id) : code;
+    return code == EXIT_SUCCESS ? choose(d, logits, NO_GUESS, id) : code;
 }
 
 /* The place to go back to if a banned text or a circle stands at the end; else the end. */
@@ -187,11 +207,15 @@ static int leave_bad_ways(decoding *d, int32_t *id)
 
 static int run(decoding *d, const float *logits)
 {
-    int32_t id;
-    double  ms;
+    bamba_error  err = { BAMBA_OK, "" };
+    bamba_status status = BAMBA_OK;
+    int32_t      id;
+    double       ms;
 
     if (console_interrupted()) return EXIT_INTERRUPTED;
-    int code = choose(d, logits, 0, &id);
+    if (d->guesses) status = speculation_begin(d->guesses, d->setup->session, &err);
+    if (status != BAMBA_OK) return fail_library(status, &err);
+    int code = choose(d, logits, NO_GUESS, &id);
     if (code == EXIT_SUCCESS) code = leave_bad_ways(d, &id);
     while (code == EXIT_SUCCESS && d->out->end == GENERATION_RUNNING) {
         if (console_interrupted()) return EXIT_INTERRUPTED;

@@ -114,6 +114,8 @@ static void open_world(world *w, const tiny_dims *d, const char *config, const b
     assert_int_equal(bamba_session_create(&w->session, w->model, s, &err), BAMBA_OK);
     bamba_session_options plain = BAMBA_SESSION_OPTIONS;
     plain.n_context = s->n_context;
+    plain.n_window = s->n_window;
+    plain.n_sink = s->n_sink;
     assert_int_equal(bamba_session_create(&w->fresh, w->model, &plain, &err), BAMBA_OK);
 }
 
@@ -291,24 +293,31 @@ static void test_programs(void **unused)
         size_t     n_rewind, snapshot_tokens;
         uint64_t   snapshot_bytes;
         const char *config;
+        size_t     n_window;
+        int        n_sink;
     } kinds[] = {
-        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 64, 0, 0, NULL },
-        { BAMBA_TYPE_F16, BAMBA_TYPE_BF16, 1, 128, 64, 100, 200000, NULL },
-        { BAMBA_TYPE_Q8, BAMBA_TYPE_Q8, 1, 512, 8, 50, 100000, NULL },
-        { BAMBA_TYPE_BF16, BAMBA_TYPE_F32, 0, 192, 200, 64, 100000, NULL },
-        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 3, 512, 16, 0, 0, NULL },
-        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 0, 100, 1000000, NULL },
-        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 1, 0, 0, NULL },
-        { BAMBA_TYPE_F16, BAMBA_TYPE_F32, 0, 512, 64, 0, 0, mamba1 },
-        { BAMBA_TYPE_F16, BAMBA_TYPE_Q8, 0, 256, 20, 100, 100000, mamba1 },
-        { BAMBA_TYPE_F16, BAMBA_TYPE_BF16, 1, 256, 40, 100, 300000, zamba },
-        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 32, 0, 0, zamba },
-        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 64, 0, 0, zamba2 },
-        { BAMBA_TYPE_Q8, BAMBA_TYPE_BF16, 1, 128, 24, 100, 300000, zamba2 },
-        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 64, 0, 0, nemotron },
-        { BAMBA_TYPE_F16, BAMBA_TYPE_Q8, 1, 256, 16, 100, 300000, nemotron },
-        { BAMBA_TYPE_BF16, BAMBA_TYPE_F32, 1, 512, 40, 70, 200000, jamba },
-        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 64, 100, 300000, falcon_h1 },
+        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 64, 0, 0, NULL, 0, 0 },
+        { BAMBA_TYPE_F16, BAMBA_TYPE_BF16, 1, 128, 64, 100, 200000, NULL, 0, 0 },
+        { BAMBA_TYPE_Q8, BAMBA_TYPE_Q8, 1, 512, 8, 50, 100000, NULL, 0, 0 },
+        { BAMBA_TYPE_BF16, BAMBA_TYPE_F32, 0, 192, 200, 64, 100000, NULL, 0, 0 },
+        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 3, 512, 16, 0, 0, NULL, 0, 0 },
+        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 0, 100, 1000000, NULL, 0, 0 },
+        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 1, 0, 0, NULL, 0, 0 },
+        { BAMBA_TYPE_F16, BAMBA_TYPE_F32, 0, 512, 64, 0, 0, mamba1, 0, 0 },
+        { BAMBA_TYPE_F16, BAMBA_TYPE_Q8, 0, 256, 20, 100, 100000, mamba1, 0, 0 },
+        { BAMBA_TYPE_F16, BAMBA_TYPE_BF16, 1, 256, 40, 100, 300000, zamba, 0, 0 },
+        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 64, 0, 0, NULL, 100, 0 },
+        { BAMBA_TYPE_Q8, BAMBA_TYPE_Q8, 1, 128, 8, 50, 100000, NULL, 33, 70 },
+        { BAMBA_TYPE_F16, BAMBA_TYPE_F32, 1, 1024, 0, 100, 300000, NULL, 200, -1 },
+        { BAMBA_TYPE_BF16, BAMBA_TYPE_F32, 3, 512, 16, 0, 0, NULL, 64, 64 },
+        { BAMBA_TYPE_F16, BAMBA_TYPE_BF16, 1, 256, 40, 100, 300000, zamba, 90, 4 },
+        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 32, 0, 0, zamba, 0, 0 },
+        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 64, 0, 0, zamba2, 0, 0 },
+        { BAMBA_TYPE_Q8, BAMBA_TYPE_BF16, 1, 128, 24, 100, 300000, zamba2, 0, 0 },
+        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 64, 0, 0, nemotron, 0, 0 },
+        { BAMBA_TYPE_F16, BAMBA_TYPE_Q8, 1, 256, 16, 100, 300000, nemotron, 0, 0 },
+        { BAMBA_TYPE_BF16, BAMBA_TYPE_F32, 1, 512, 40, 70, 200000, jamba, 0, 0 },
+        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 64, 100, 300000, falcon_h1, 0, 0 },
     };
 
     (void)unused;
@@ -327,6 +336,8 @@ static void test_programs(void **unused)
         s.n_rewind = kinds[i].n_rewind;
         s.snapshot_tokens = kinds[i].snapshot_tokens;
         s.snapshot_bytes = kinds[i].snapshot_bytes;
+        s.n_window = kinds[i].n_window;
+        s.n_sink = kinds[i].n_sink;
         open_world(&w, &d, kinds[i].config, &o, &s, kinds[i].n_batch);
         for (int n = 0; n < count_programs(); n++)
             run_program(&w, &s, (uint64_t)(1000 * i + (size_t)n));
@@ -409,7 +420,8 @@ static void test_forks(void **unused)
         size_t          n = 0;
         for (int f = 0; f < N_FORKS; f++) {
             token[f] = (i * (f + 3) + f) % V;
-            if (fork[f]) item[n++] = (bamba_feed_item){ fork[f], &token[f], 1, 1, NULL };
+            if (fork[f]) item[n++] = (bamba_feed_item){ .session = fork[f], .tokens = &token[f],
+                                                      .n = 1, .n_logits = 1 };
         }
         assert_int_equal(bamba_feed_batch(w.engine, item, n, &err), BAMBA_OK);
         for (int f = 0, at = 0; f < N_FORKS; f++)

@@ -266,9 +266,10 @@ void refer_rotate(const bb_attention_dims *d, int heads, int pos, double *x)
         }
 }
 
-/* out [d_head] of query head h at position t; keys, value [t + 1, kv heads, d]; score: [t + 1]. */
-static void attend(const bb_attention_dims *d, int h, int t, const double *q,
-                   const double *keys, const double *value, double *score, double *out)
+/* out [d_head] of query head h at position t, which sees positions 0 … sink - 1 with the query q_sink
+   and those from `first` on with q; keys, value [t + 1, kv heads, d]; score: [t + 1]. */
+static void attend(const bb_attention_dims *d, int h, int t, int sink, int first, const double *q_sink,
+                   const double *q, const double *keys, const double *value, double *score, double *out)
 {
     const int width = d->n_kv_heads * d->d_head;
     const int at = h / (d->n_heads / d->n_kv_heads) * d->d_head;
@@ -276,9 +277,9 @@ static void attend(const bb_attention_dims *d, int h, int t, const double *q,
     double    sum = 0;
 
     for (int s = 0; s <= t; s++) {
-        score[s] = 0;
+        score[s] = s < sink || s >= first ? 0 : -INFINITY;
         for (int i = 0; i < d->d_head; i++)
-            score[s] += q[h * d->d_head + i] * keys[s * width + at + i];
+            score[s] += (s < sink ? q_sink : q)[h * d->d_head + i] * keys[s * width + at + i];
         score[s] *= d->scale != 0.0f ? (double)d->scale : 1 / sqrt(d->d_head);
         most = fmax(most, score[s]);
     }
@@ -355,12 +356,19 @@ static void make_qkv(const bb_attention_dims *d, const maps *m, int C, const dou
 void refer_attention(const bb_attention_dims *d, bb_type kv_type, const store *s,
                      const char *prefix, const double *x, int n, double *out)
 {
+    refer_windowed(d, kv_type, s, prefix, x, n, n, 0, out);
+}
+
+void refer_windowed(const bb_attention_dims *d, bb_type kv_type, const store *s, const char *prefix,
+                    const double *x, int n, int window, int sink, double *out)
+{
     const int D = d->d_model, d_q = d->n_heads * d->d_head, d_kv = d->n_kv_heads * d->d_head;
     const int d_out = d->d_out ? d->d_out : D, C = d_q + 2 * d_kv;
     double   *keys = zeros((size_t)(n * d_kv), sizeof *keys);
     double   *value = zeros((size_t)(n * d_kv), sizeof *value);
     double   *score = zeros((size_t)n, sizeof *score), *y = zeros((size_t)d_q, sizeof *y);
     double   *raw = zeros((size_t)(n * C), sizeof *raw), *q = zeros((size_t)C, sizeof *q);
+    double   *q_sink = zeros((size_t)C, sizeof *q_sink);
     maps      m = read_maps(d, s, prefix);
 
     for (int t = 0; t < n; t++) {
@@ -369,18 +377,20 @@ void refer_attention(const bb_attention_dims *d, bb_type kv_type, const store *s
         make_qkv(d, &m, C, x + t * D, raw, t, q);
         memcpy(k, q + d_q, (size_t)d_kv * sizeof *k);
         memcpy(v, q + d_q + d_kv, (size_t)d_kv * sizeof *v);
+        memcpy(q_sink, q, (size_t)C * sizeof *q);
         refer_rotate(d, d->n_heads, t, q);
+        refer_rotate(d, d->n_heads, t < sink + window ? t : sink + window - 1, q_sink);
         refer_rotate(d, d->n_kv_heads, t, k);
         for (int h = 0; h < d->n_kv_heads; h++) {
             lab_round_row(kv_type, d->d_head, k + h * d->d_head);
             lab_round_row(kv_type, d->d_head, v + h * d->d_head);
         }
         for (int j = 0; j < d->n_heads; j++)
-            attend(d, j, t, q, keys, value, score, y + j * d->d_head);
+            attend(d, j, t, sink, t - window + 1, q_sink, q, keys, value, score, y + j * d->d_head);
         lab_multiply(m.out.w, m.out.b, d_out, d_q, y, out + t * d_out);
     }
     free_maps(&m);
-    free(keys), free(value), free(score), free(q), free(y), free(raw);
+    free(keys), free(value), free(score), free(q), free(q_sink), free(y), free(raw);
 }
 
 /* -------------------------------------------------------------- MLP ---------------------- */
