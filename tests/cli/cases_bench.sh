@@ -192,6 +192,20 @@ run 0 $bench -p 40 -n 0 --ops -o jsonl
 out_has '"ops": [ { "name": "embedding", "ns": '
 wrong_use "--ops needs" $bench --ops -o csv
 
+begin "bench --accept"
+run 0 $bench -n 12 -d 0,70 --accept 0,60,100 --draft-max 3
+[ "$(grep -c '^| tiny BF16 ' out)" -eq 6 ] || wrong "rows"
+run 0 $bench -n 12 --accept 100,0 --draft-max 3 -o jsonl
+out_has '"right_share": 1.0000, "tokens_per_pass": 4.0000'
+out_has '"right_share": 0.0000, "tokens_per_pass": 1.0000'
+run 0 $bench -n 100 --accept 50 --draft-max 1 -o jsonl
+out_has '"tokens_per_pass": 1.5'
+run 0 $bench -n 12 --accept 50 --adapt -o csv
+[ "$(wc -l < out)" -eq 2 ] || wrong "lines"
+wrong_use "need --accept" $bench --adapt
+wrong_use "--accept: expected -o" $bench --accept 50 -o sql
+wrong_use "--accept" $bench --accept 101
+
 begin "bench --limits"
 run 0 bench --limits -r 1 -t 1
 for word in processor "cpu quota" caches kernels "read GB/s" "f32 GFLOP/s" "bf16 dot" "int8 dot"; do

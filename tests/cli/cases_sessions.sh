@@ -46,7 +46,7 @@ cp out whole
 run 0 generate -m "$model" -p "one two three four, one two three four, one two" -n 120 --ignore-eos $how \
     --lookup 8
 out_same whole
-err_has "guesses right in"
+err_has "guesses right ("
 run 0 generate -m "$model" -p "one two three four, one two three four, one two" -n 120 --ignore-eos $how \
     --lookup 31 --json
 grep -q '"n_guessed"' out || wrong "no number of guesses"
@@ -57,6 +57,79 @@ run 0 generate -m "$model" --session session -n 40 --ignore-eos
 cat out >> parts
 run 0 generate -m "$model" -p "$prompt" -n 80 --ignore-eos --temp 0
 cmp -s parts out || wrong "a session saved after guesses goes on otherwise"
+
+# Guesses that are often wrong: of the model with its weights in 4 bits, whether they pay or not.
+draft="--draft $model --draft-type q4 --draft-min 5 --draft-max 5"
+
+begin "a draft model changes no greedy text"
+for from in 1 400 900 1500 2100 2900 3300 4100; do
+    tail -c +$from "$here/../oracle/prose.txt" | head -c 150 | iconv -c -f UTF-8 -t UTF-8 > passage
+    for how in "--temp 0" "--temp 0 --repeat-penalty 1.3" "-s $from --temp 0.8"; do
+        run 0 generate -m "$model" -f passage -n 50 --ignore-eos $how
+        cp out whole
+        run 0 generate -m "$model" -f passage -n 50 --ignore-eos $how $draft
+        out_same whole
+        run 0 generate -m "$model" -f passage -n 50 --ignore-eos $how $draft --lookup 6 -t 1
+        out_same whole
+    done
+done
+run 0 generate -m "$model" -p "$prompt" -n 90 --temp 0 --stop "e t" --ban " fox"
+cp out whole
+run 0 generate -m "$model" -p "$prompt" -n 90 --temp 0 --stop "e t" --ban " fox" $draft
+out_same whole
+run 0 generate -m "$model" -p "$prompt" -n 300 --temp 0 --ignore-eos --loop-guard
+cp out whole
+run 0 generate -m "$model" -p "$prompt" -n 300 --temp 0 --ignore-eos --loop-guard $draft
+out_same whole
+run 0 generate -m "$model" -p "$prompt" -n 30 --ignore-eos --temp 0 $draft --save session
+head -c -1 out > parts
+run 0 generate -m "$model" --session session -n 40 --ignore-eos $draft
+cat out >> parts
+run 0 generate -m "$model" -p "$prompt" -n 70 --ignore-eos --temp 0
+cmp -s parts out || wrong "a session saved behind a draft goes on otherwise"
+
+begin "what came of the guesses of a draft"
+run 0 generate -m "$model" -p "$prompt" -n 60 --ignore-eos --temp 0 $draft --json
+out_has '"draft": { "n_passes": '
+for key in acceptance draft_ms draft_prompt_ms; do out_has "\"$key\": "; done
+python3 - << 'END' || wrong "the numbers do not go together"
+import json
+t = json.load(open("out"))["timings"]
+assert t["n_guessed"] >= t["n_right"] > 0 and t["n_passes"] + t["n_right"] == t["n_eval"] == 59
+assert abs(t["acceptance"] - t["n_right"] / t["n_guessed"]) < 1e-4
+assert t["draft"]["n_guessed"] == t["n_guessed"] and "lookup" not in t
+END
+run 0 generate -m "$model" -p "$prompt" -n 60 --ignore-eos --temp 0 $draft --perf
+for line in "draft guesses" passes "draft time"; do err_has "$line"; done
+run 0 generate -m "$model" -p "$prompt" -n 60 --ignore-eos --temp 0 $draft
+err_has "%) in "
+run 0 generate -m "$model" -p "$prompt" -n 60 --ignore-eos --temp 0 $draft --draft-p-min 1 --json
+out_has '"n_guessed": 0'
+
+begin "drawn texts by rejection sampling"
+run 0 generate -m "$model" -p "$prompt" -n 60 --ignore-eos -s 7
+cp out whole
+run 0 generate -m "$model" -p "$prompt" -n 60 --ignore-eos -s 7 $draft --draft-sampling rejection
+cmp -s out whole && wrong "the text of the seed without a draft: nothing was sampled by rejection"
+cp out whole
+run 0 generate -m "$model" -p "$prompt" -n 60 --ignore-eos -s 7 $draft --draft-sampling rejection -t 1
+out_same whole
+run 0 generate -m "$model" -p "$prompt" -n 60 --ignore-eos $draft --loop-guard --ban " the" \
+    --no-display-prompt
+out_lacks " the"
+! grep -q seed err || wrong "a seed that does not give the text again"
+
+begin "a draft model of another vocabulary"
+mkdir -p other
+cp "$model"/*.json other
+sed 's/"the"/"thee"/' "$model/tokenizer.json" > other/tokenizer.json
+run 1 generate -m "$model" -p "$prompt" -n 5 --draft other
+one_line
+err_has "a draft model needs the model's vocabulary"
+run 1 generate -m "$model" -p "$prompt" -n 5 --draft nowhere
+one_line
+err_has "nowhere"
+wrong_use "--draft-max" generate -m "$model" -p "$prompt" --draft "$model" --draft-max 0
 
 begin "a prompt from the cache"
 for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
