@@ -6,7 +6,7 @@
  *
  * Objects     bamba_model      weights and graph; immutable; share between threads
  *             bamba_tokenizer  text <-> token ids; immutable; share between threads
- *             bamba_engine     threads, scratch and logits for running a model; one call at a time
+ *             bamba_engine     threads, scratch and results for running a model; one call at a time
  *             bamba_session    what one sequence remembers; runs on any engine of its model
  *             bamba_adapter    what training added to a model; immutable; share between threads
  *             bamba_sampler    logits -> token id; one call at a time
@@ -21,8 +21,8 @@
  *             when it is denied memory, or a thread that could be started just before. A mapped file that another program shortens while a model
  *             is open raises SIGBUS.
  * Memory      Who creates frees; free functions accept NULL. "Borrowed" results belong to the
- *             object and live until the next call on it: logits until the engine's next call,
- *             whatever session that feeds. Generating allocates nothing.
+ *             object and live until the next call on it: logits and hidden rows until the
+ *             engine's next call, whatever session that feeds. Generating allocates nothing.
  * Globals     None but one: the number of OpenBLAS's threads belongs to the process; the first
  *             engine that needs OpenBLAS loads it and sets it to 1.
  * Stack       A thread that calls in needs 128 KiB of stack, and what its own callbacks and allocator
@@ -42,7 +42,8 @@
  * Units       Lengths count elements, sizes ending in _bytes count bytes, times ending in _ns
  *             are nanoseconds, shapes are row-major.
  * Text        is UTF-8 in byte ranges; no terminating NUL is needed, and NUL bytes are text.
- * Bits        The same model, build, CPU level and types give the same logits to the last bit
+ * Bits        (What is said of logits holds for hidden rows.)
+ *             The same model, build, CPU level and types give the same logits to the last bit
  *             for any number of threads, any other load, and whatever other rows share a call of
  *             up to 32 rows. A prompt cut differently into calls gives logits that agree within
  *             1e-4 of the largest logit, and so does another CPU level, compiler or BLAS, with
@@ -362,12 +363,14 @@ typedef struct bamba_adapter_source {
 /**
  * bamba_quantize of the model with adapters merged in: W + scale · alpha / r · B · A in float32, rounded
  * to the type that is written; what modules_to_save names stands in place of the model's. Weights that
- * no adapter changes are written as bamba_quantize writes them.
+ * no adapter changes are written as bamba_quantize writes them. Where adapters part an embedding from the
+ * head that was tied to it, as PEFT lets them do unless ensure_weight_tying is set, both are written,
+ * and config.json says that they are not tied.
  *
  * @param adapter  [n], n > 0.
  *
  * @return what bamba_quantize returns; BAMBA_ERR_UNSUPPORTED: the model is quantized, or an adapter
- *         changes one of two tied matrices, a bias with another scale than 1, or has a bias of B.
+ *         replaces a matrix or a bias with another scale than 1, or has a bias of B.
  */
 BAMBA_API bamba_status bamba_merge(const char *dir, const char *out,
                                    const bamba_adapter_source *adapter, size_t n,
@@ -464,13 +467,15 @@ typedef struct bamba_engine_options {
     int               pin;                /* non-zero: each thread on a processor of its own
                                              while it runs                                       */
     bamba_link        link;               /* for a model of some layers; NULLs: none             */
+    int               n_hidden;           /* hidden rows one call may ask for, 4 · d_model bytes
+                                             each; 0 = none                                      */
 } bamba_engine_options;
 
 #define BAMBA_ENGINE_OPTIONS { sizeof(bamba_engine_options), 0, 0, 0, NULL, NULL, NULL, NULL,      \
-                               { NULL, NULL, NULL }, 0, { NULL, NULL, NULL } }
+                               { NULL, NULL, NULL }, 0, { NULL, NULL, NULL }, 0 }
 
 /**
- * Create what running a model takes: threads, scratch memory for n_batch rows, logits.
+ * Create what running a model takes: threads, scratch memory for n_batch rows, logits, hidden rows.
  *
  * Its n_threads - 1 threads start here, with all signals blocked, and sleep while nothing is fed.
  * They do not survive fork(): in the child the engine runs on the caller alone and must not be
@@ -479,8 +484,8 @@ typedef struct bamba_engine_options {
  * where OMP_PROC_BIND, OMP_PLACES or pin put it. The caller's affinity changes with pin alone.
  *
  * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (n_batch outside 1 … 65536, n_threads outside 1 … 1024,
- *         n_logits outside 1 … 1048576, a model without weights, or one of some layers without the
- *         link it needs); BAMBA_ERR_MEMORY (no memory, or no threads).
+ *         n_logits outside 1 … 1048576, n_hidden outside 0 … 1048576, a model without weights, or one
+ *         of some layers without the link it needs); BAMBA_ERR_MEMORY (no memory, or no threads).
  */
 BAMBA_API bamba_status bamba_engine_create(bamba_engine **out, const bamba_model *model,
                                            const bamba_engine_options *options, bamba_error *err);
@@ -538,7 +543,8 @@ BAMBA_API void bamba_calibration_free(bamba_calibration *calibration);
 typedef struct bamba_session_options {
     size_t          struct_bytes;
     size_t          n_context;            /* most tokens it can absorb; 0 = the model's, or 4096;
-                                             without attention in the network: 0 = no limit      */
+                                             with a window: 0 = 2^30; without attention in the
+                                             network: 0 = no limit                               */
     bamba_allocator allocator;            /* members NULL: the model's                           */
     size_t          n_rewind;             /* the last so many tokens can be taken back without a
                                              matrix product (bamba_session_rewind); 0: none      */
@@ -548,10 +554,13 @@ typedef struct bamba_session_options {
                                              goes, and the others lie twice as far apart         */
     const bamba_adapter_use *adapters;    /* [n_adapters], see bamba_session_set_adapters        */
     size_t          n_adapters;
+    size_t          n_window;             /* attention sees the last so many tokens and a sink, so that
+                                             its memory has a bound; up to 2^29. 0: it sees all   */
+    int             n_sink;               /* the first so many tokens; 0 = 4, -1 = none           */
 } bamba_session_options;
 
 #define BAMBA_SESSION_OPTIONS { sizeof(bamba_session_options), 0, { NULL, NULL, NULL }, 0, 0, 0,   \
-                                NULL, 0 }
+                                NULL, 0, 0, 0 }
 
 /**
  * Create an empty session at position 0.
@@ -563,13 +572,26 @@ typedef struct bamba_session_options {
  * With the built-in allocator, address space for n_context tokens is reserved and memory is used
  * only as positions are reached; the caller's own allocator is asked for all of it at once.
  *
+ * A window (n_window) is an approximation: a hybrid's state-space layers still take in the whole text,
+ * each token's attention sees the n_sink first tokens and the last n_window, itself among them, and
+ * nothing between. Until n_window + n_sink tokens are absorbed nothing is hidden, and the bits are those
+ * of a session without a window. From there on the sink lies, to rotary positions, just before the
+ * window; relative positions within the window stay as they are. So a text of any length never asks for
+ * a distance beyond n_window + n_sink, whatever length the model was made for. What is promised about
+ * bits holds as it does without. Pages of 64 tokens between sink and window are let go of: but for 5
+ * bytes a token, which the text itself takes (bamba_session_tokens), memory stops growing.
+ * docs/window.md has a table of what that costs.
+ *
+ * (Shifting the context, as programs for transformers do, would not be sound: a recurrent state has seen
+ * what is shifted out, and cannot forget it.)
+ *
  * Models whose rotary positions are scaled by length (dynamic, longrope) are scaled for n_context
- * tokens from the first one on, since keys already in the cache cannot be rotated again: ask for
+ * tokens, with a window for at most n_window + n_sink, from the first one on, since keys already in the cache cannot be rotated again: ask for
  * the length you need. Logits then equal those of one call of transformers over n_context tokens
  * (dynamic), or over any number on the same side of the model's original length (longrope).
  *
- * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (n_context above 2^30 where the network has attention, or a
- *         model without weights);
+ * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (n_context above 2^30 where the network has attention, a window
+ *         or sink beyond its range, or a model without weights);
  *         BAMBA_ERR_MEMORY.
  */
 BAMBA_API bamba_status bamba_session_create(bamba_session **out, const bamba_model *model,
@@ -631,7 +653,8 @@ BAMBA_API uint64_t bamba_session_bytes(const bamba_model *model,
  * (options of the session) that takes scans alone, and for the last 8 of them few: within a call of
  * more than 32 tokens up to 32 may be fed again. Further back the tokens since the last snapshot
  * before `position`, or since the first token, are fed again, with the calls' cuts if the engine's n_batch
- * is not smaller than it was.
+ * is not smaller than it was. With a window, snapshots lead back as long as what attention saw there is
+ * still held, which is so within n_rewind tokens.
  *
  * @param e         An engine of the session's model.
  * @param position  0 … bamba_session_position(session).
@@ -669,9 +692,10 @@ BAMBA_API bamba_status bamba_session_save(const bamba_session *session, const ch
  * values and states of the same types.
  *
  * @param options  As in bamba_session_create; a context length below the saved position is
- *                 BAMBA_ERR_FULL.
+ *                 BAMBA_ERR_FULL. n_window 0: window and sink are those of the file, as any other must be.
  *
- * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (another model, or other types: the message says which);
+ * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (another model, other types or another window: the message says
+ *         which);
  *         BAMBA_ERR_FORMAT (damaged, cut off, or no session); BAMBA_ERR_UNSUPPORTED (a newer version's);
  *         BAMBA_ERR_FULL; BAMBA_ERR_IO; BAMBA_ERR_MEMORY.
  */
@@ -687,7 +711,7 @@ BAMBA_API const char *bamba_session_extras(const bamba_session *session);
  * the copy only tokens that are fed again lead. The context length of `to` stays as it is; its rotary
  * positions are scaled as those of `from` until `to` is reset.
  *
- * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (another model); BAMBA_ERR_FULL (the position of `from` is
+ * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (another model, or another window); BAMBA_ERR_FULL (the position of `from` is
  *         beyond the context length of `to`).
  * Cost     a copy of what is used: constant state + the attention cache up to the position.
  * Threads  no other call on either session meanwhile.
@@ -701,8 +725,8 @@ BAMBA_API bamba_status bamba_session_copy(bamba_session *to, const bamba_session
  * continuations of one prompt take its memory once. Both go on by themselves, either may be freed
  * first, and different threads may use them at the same time.
  *
- * @param options  As in bamba_session_create; NULL, or an n_context of 0: the context length of `from`.
- *                 The way back begins here.
+ * @param options  As in bamba_session_create; NULL, or an n_context of 0: the context length of `from`;
+ *                 an n_window of 0: its window and sink, as any other must be. The way back begins here.
  *
  * @return As bamba_session_create; BAMBA_ERR_FULL (the position of `from` is beyond n_context).
  * Cost     a copy of the constant state.
@@ -756,18 +780,27 @@ typedef struct bamba_feed_item {
     size_t         n_logits;              /* 0 .. n: logits are wanted after each of the last
                                              n_logits tokens                                     */
     const float   *logits;                /* out: [n_logits, n_vocab], borrowed; NULL if none    */
+    size_t         n_hidden;              /* 0 .. n: hidden rows are wanted of each of the last
+                                             n_hidden tokens                                     */
+    const float   *hidden;                /* out: [n_hidden, d_model] float32, all finite, borrowed;
+                                             NULL if none. What the model makes of a token: the sum
+                                             of all blocks after the final norm, which the head
+                                             would multiply; last_hidden_state in transformers   */
 } bamba_feed_item;
 
 /**
  * Feed many sessions at once: prompt pieces and single tokens mixed, nothing padded. Rows of all
- * items share the matrix products, which is what makes decoding many sequences cheap.
+ * items share the matrix products, which is what makes decoding many sequences cheap. Logits are
+ * computed after the tokens alone that n_logits counts: where it is 0, for hidden rows or none, the
+ * head is not multiplied.
  *
- * @param items    [n_items], in and out.
- * @param n_items  >= 1; the n_logits of all items together at most the engine's n_logits.
+ * @param items    [n_items], in and out. Members that are left out of an initialiser are 0: none.
+ * @param n_items  >= 1; the n_logits of all items together at most the engine's n_logits, the
+ *                 n_hidden together at most its n_hidden.
  *
  * @return as bamba_feed; on BAMBA_ERR_CANCELLED each session stands at the end of its last
- *         finished piece, and no logits are returned. On BAMBA_ERR_NUMBER items whose numbers are
- *         finite are done, with their logits; those of the others are NULL.
+ *         finished piece, and no rows are returned. On BAMBA_ERR_NUMBER items whose numbers are
+ *         finite are done, with their rows; those of the others are NULL.
  */
 BAMBA_API bamba_status bamba_feed_batch(bamba_engine *e, bamba_feed_item *items, size_t n_items,
                                         bamba_error *err);
@@ -778,7 +811,7 @@ typedef struct bamba_cache_options {
     size_t        struct_bytes;
     uint64_t      max_bytes;              /* of the files in the directory; 0 = 4 GiB            */
     size_t        interval;               /* tokens of a prompt between two states, rounded up to
-                                             a multiple of 64; 0 = 1024                          */
+                                             a multiple of 64; 0 = 512                           */
     bamba_log_fn *log;                    /* told of files that are damaged or cannot be written */
     void         *log_context;
 } bamba_cache_options;
@@ -793,7 +826,8 @@ typedef struct bamba_cache_options {
  * before. Any number of processes may use a directory at once, with any models: files belong to a model
  * (told as in bamba_session_open), its types, and, where rotary positions are scaled by length, the
  * session's context. When they exceed max_bytes those go that save the fewest tokens a byte and were
- * not used for long; one that is damaged is removed, with a line to the log.
+ * not used for long; one that is damaged is removed, with a line to the log. A process that is killed
+ * while it writes leaves a file "….tmp-" and six digits, which is removed when an hour has passed.
  *
  * @param dir  Its parent must exist.
  * @return BAMBA_OK; BAMBA_ERR_IO; BAMBA_ERR_MEMORY; BAMBA_ERR_ARGUMENT.

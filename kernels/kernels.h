@@ -434,12 +434,15 @@ typedef void bb_kv_get_fn(int d, const void *block, int at, float *k, float *v);
  *
  *     m = max x[s]     p[s] = exp(x[s] - m)     x[s] = scale · q[r, h] · k[s]
  *     part = Σ p[s] · v[s] [BB_KV_WIDTH(d), the first d of use], m, Σ p[s]
- *                                              begin <= s < end, s <= pos + r
+ *                                              begin <= s < end, pos + r - window < s <= pos + r
  *
  *     q      [n_rows, heads, d] row stride ldq, heads contiguous (stride d)
  *     kv     block b, positions 64·b … 64·b + 63 of this kv head, `at` bytes behind kv[b]
  *     pos    position of row 0
  *     begin  a multiple of BB_KV_BLOCK; end >= begin may lie beyond the last row's position
+ *     window positions that a row looks back on, its own among them, >= 1; INT_MAX: on all. Blocks
+ *            that no row sees are not read, their kv[b] neither; in a block that a row sees, all
+ *            positions up to its own have been put, with finite values
  *     part   [n_rows, heads, BB_ATTEND_PART(d)] row stride ld_part; of no positions: 0, -inf, 0
  *     scratch BB_ATTEND_SCRATCH(heads, d) floats
  *
@@ -450,7 +453,7 @@ typedef void bb_kv_get_fn(int d, const void *block, int at, float *k, float *v);
  */
 typedef void bb_attend_fn(int n_rows, int heads, int d, float scale, const float *q, size_t ldq,
                           const void *const *kv, size_t at, int pos, int begin, int end,
-                          float *part, size_t ld_part, float *scratch);
+                          int window, float *part, size_t ld_part, float *scratch);
 enum { BB_ATTEND_ROWS = 16 };             /* most query rows of one call */
 #define BB_ATTEND_PART(d) (BB_KV_WIDTH(d) + 2)
 #define BB_ATTEND_SCRATCH(heads, d) \

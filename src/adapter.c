@@ -36,37 +36,19 @@ static bb_low_rank carve_embed(const bb_adapted *m, const bb_graph *g, bb_arena 
     return l;
 }
 
-static bb_matrix carve_own(const bb_adapted *m, const bamba_model *model, bb_arena *a)
+static bb_matrix carve_own(const bb_tensor *t, const bamba_model *model, bb_arena *a)
 {
     const bb_graph *g = model->graph;
 
-    if (!m->weight) return (bb_matrix){ 0 };
-    return (bb_matrix){ g->n_rows, g->d_model, bb_format_of(&model->kernels, m->weight->dtype),
-                        bb_take(a, m->weight->bytes, 1) };
-}
-
-/* The matrices that stand in place of others, of a file. A matrix that config.json ties to another,
-   and that training has not parted from it, stands for both. */
-typedef struct own {
-    const bb_adapted *embed, *head;
-} own;
-
-static own own_of(const bb_graph *g, const bb_adapter_file *f)
-{
-    const bb_adapted *head = &f->map[f->n_maps - 2], *embed = &f->map[f->n_maps - 1];
-    own               o = { embed, head };
-
-    if (g->head_name[0]) return o;
-    if (!head->weight && embed->weight && embed->is_base) o.head = embed;
-    if (!embed->weight && head->weight && head->is_base) o.embed = head;
-    return o;
+    if (!t) return (bb_matrix){ 0 };
+    return (bb_matrix){ g->n_rows, g->d_model, bb_format_of(&model->kernels, t->dtype),
+                        bb_take(a, t->bytes, 1) };
 }
 
 static void carve(bamba_adapter *d, const bb_adapter_file *f, bb_arena *a)
 {
     const bb_graph *g = d->model->graph;
     const size_t    n = f->n_maps - 1;
-    const own       o = own_of(g, f);
 
     d->map = bb_take(a, n, sizeof *d->map);
     for (size_t i = 0; i < n; i++) {
@@ -76,8 +58,8 @@ static void carve(bamba_adapter *d, const bb_adapter_file *f, bb_arena *a)
     }
     d->base.map = d->map;
     d->base.embed = carve_embed(&f->map[n], g, a);
-    d->base.own_embed = carve_own(o.embed, d->model, a);
-    d->base.own_head.w = carve_own(o.head, d->model, a);
+    d->base.own_embed = carve_own(f->own_embed, d->model, a);
+    d->base.own_head.w = carve_own(f->own_head, d->model, a);
     d->base.own_head.w.rows = g->n_vocab;
     d->base.own_head.id = g->head.id;
 }
@@ -170,7 +152,6 @@ static bb_status fill(const bamba_adapter *d, const bb_adapter_file *f, bamba_er
 {
     const bb_kernels *k = &d->model->kernels;
     const size_t      n = f->n_maps - 1;
-    const own         o = own_of(d->model->graph, f);
     bb_status         status = BAMBA_OK;
 
     for (size_t i = 0; i < n; i++) BB_TRY(fill_map(d, &f->map[i], i, err));
@@ -178,29 +159,13 @@ static bb_status fill(const bamba_adapter *d, const bb_adapter_file *f, bamba_er
         transpose(k, f->map[n].A, writable(d->base.embed.A));
         transpose(k, f->map[n].B, writable(d->base.embed.B));
     }
-    if (o.embed->weight) copy_own(&d->base.own_embed, o.embed->weight);
-    if (o.head->weight) copy_own(&d->base.own_head.w, o.head->weight);
+    if (f->own_embed) copy_own(&d->base.own_embed, f->own_embed);
+    if (f->own_head) copy_own(&d->base.own_head.w, f->own_head);
 done:
     return status;
 }
 
 /* -------------------------------------------------------------- what is refused ---------- */
-
-/* Whether a tensor of the model has the same numbers. */
-static bool is_the_same(const bb_kernels *k, const bb_tensor *a, const bb_tensor *b)
-{
-    float x[CHUNK], y[CHUNK];
-
-    if (!b || a->n_elements != b->n_elements || b->dtype >= BB_N_FLOATS) return false;
-    for (size_t i = 0; i < a->n_elements; i += CHUNK) {
-        const size_t n = a->n_elements - i < CHUNK ? a->n_elements - i : CHUNK;
-        bb_adapter_floats(k, a, i, n, x);
-        bb_adapter_floats(k, b, i, n, y);
-        for (size_t j = 0; j < n; j++)
-            if (!(x[j] == y[j])) return false;
-    }
-    return true;
-}
 
 /* Only linear maps, embedding and head can be other ones than the model's. */
 static bb_status check_replaced(const bamba_model *m, const bb_adapter_file *f, bamba_error *err)
@@ -210,15 +175,12 @@ static bb_status check_replaced(const bamba_model *m, const bb_adapter_file *f, 
 
     for (size_t i = 0; i + 2 < f->n_maps; i++) {
         const bb_tensor *t = f->map[i].weight;
-        const bb_tensor *base = t && m->checkpoint
-                              ? bb_find_tensor(m->graph, m->checkpoint, m->graph->linear[i].name) : NULL;
-        if (t && !is_the_same(&m->kernels, t, base))
+        if (t && !bb_adapter_is_base(m, t, m->graph->linear[i].name))
             return bb_adapter_fail(err, BAMBA_ERR_UNSUPPORTED, t, why);
     }
     for (size_t i = 0; i < f->n_replaced; i++) {
         const bb_replaced *r = &f->replaced[i];
-        const bb_tensor   *base = m->checkpoint ? bb_find_tensor(m->graph, m->checkpoint, r->name) : NULL;
-        if (!is_the_same(&m->kernels, r->tensor, base))
+        if (!bb_adapter_is_base(m, r->tensor, r->name))
             return bb_adapter_fail(err, BAMBA_ERR_UNSUPPORTED, r->tensor, why);
     }
     return BAMBA_OK;
@@ -294,7 +256,7 @@ bamba_status bamba_adapter_open(bamba_adapter **out, const bamba_model *model, c
     *out = NULL;
     BB_TRY(begin(&d, model, options, &o, err));
     const bb_log log = { o.log, o.log_context };
-    BB_TRY(bb_adapter_file_open(&f, &d->alloc, model->graph, dir, &log, err));
+    BB_TRY(bb_adapter_file_open(&f, &d->alloc, model, dir, &log, err));
     BB_TRY(check_replaced(model, f, err));
     BB_TRY(allocate_block(d, f, err));
     BB_TRY(fill(d, f, err));

@@ -13,7 +13,10 @@ static const char CONFIG[] = "adapter_config.json";
 static const char TENSORS[] = "adapter_model.safetensors", OLD_TENSORS[] = "adapter_model.bin";
 static const char PREFIX[] = "base_model.model.";
 
-enum { MOST_PATH = 2 * BB_MAX_NAME };     /* bytes of a module's path, with its NUL */
+enum {
+    MOST_PATH = 2 * BB_MAX_NAME,          /* bytes of a module's path, with its NUL */
+    CHUNK     = 256                       /* elements that are compared at a time */
+};
 
 bb_status bb_adapter_fail(bamba_error *err, bb_status code, const bb_tensor *t, const char *message)
 {
@@ -23,6 +26,27 @@ bb_status bb_adapter_fail(bamba_error *err, bb_status code, const bb_tensor *t, 
 void bb_adapter_floats(const bb_kernels *k, const bb_tensor *t, size_t at, size_t n, float *to)
 {
     bb_recode_elements(bb_format_of(k, t->dtype), t->data, at, n, to);
+}
+
+bool bb_adapter_are_equal(const bb_kernels *k, const bb_tensor *a, const bb_tensor *b)
+{
+    float x[CHUNK], y[CHUNK];
+
+    if (!b || a->n_elements != b->n_elements || b->dtype >= BB_N_FLOATS) return false;
+    for (size_t i = 0; i < a->n_elements; i += CHUNK) {
+        const size_t n = a->n_elements - i < CHUNK ? a->n_elements - i : CHUNK;
+        bb_adapter_floats(k, a, i, n, x);
+        bb_adapter_floats(k, b, i, n, y);
+        for (size_t j = 0; j < n; j++)
+            if (!(x[j] == y[j])) return false;
+    }
+    return true;
+}
+
+bool bb_adapter_is_base(const bamba_model *m, const bb_tensor *t, const char *name)
+{
+    if (!m->checkpoint) return false;
+    return bb_adapter_are_equal(&m->kernels, t, bb_find_tensor(m->graph, m->checkpoint, name));
 }
 
 /* -------------------------------------------------------------- names -------------------- */
@@ -242,6 +266,28 @@ static bb_status check_pairs(const bb_adapter_file *f, bamba_error *err)
     return BAMBA_OK;
 }
 
+/* -------------------------------------------------------------- embedding and head ------- */
+
+/* What has been trained of a map's matrix, or was another one than the model's all along. */
+static const bb_tensor *own_of(const bamba_model *model, const bb_adapted *m, const char *name)
+{
+    return m->weight && m->is_base && bb_adapter_is_base(model, m->weight, name) ? NULL : m->weight;
+}
+
+/* Of a tied pair a matrix that training has not parted from the other one stands for both. */
+static void settle_own(bb_adapter_file *f, const bamba_model *model)
+{
+    const bb_graph   *g = model->graph;
+    const bb_adapted *head = &f->map[f->n_maps - 2], *embed = &f->map[f->n_maps - 1];
+    const bool        is_tied = !g->head_name[0];
+
+    f->own_embed = own_of(model, embed, g->embed_name);
+    f->own_head = own_of(model, head, is_tied ? g->embed_name : g->head_name);
+    if (!is_tied) return;
+    if (!head->weight && f->own_embed && embed->is_base) f->own_head = f->own_embed;
+    if (!embed->weight && f->own_head && head->is_base) f->own_embed = f->own_head;
+}
+
 /* -------------------------------------------------------------- open --------------------- */
 
 static bb_status open_tensors(bb_adapter_file *f, const char *dir, bamba_error *err)
@@ -285,7 +331,7 @@ done:
     return status;
 }
 
-bb_status bb_adapter_file_open(bb_adapter_file **out, const bb_allocator *a, const bb_graph *g,
+bb_status bb_adapter_file_open(bb_adapter_file **out, const bb_allocator *a, const bamba_model *model,
                                const char *dir, const bb_log *log, bamba_error *err)
 {
     bb_status          status = BAMBA_OK;
@@ -302,7 +348,8 @@ bb_status bb_adapter_file_open(bb_adapter_file **out, const bb_allocator *a, con
     BB_TRY(bb_directory_check(a, dir, CONFIG, err));
     BB_TRY(bb_adapter_config_open(&config, a, path, log, err));
     BB_TRY(open_tensors(f, dir, err));
-    BB_TRY(read_tensors(f, config, g, err));
+    BB_TRY(read_tensors(f, config, model->graph, err));
+    settle_own(f, model);
     *out = f;
     f = NULL;
 done:

@@ -7,8 +7,7 @@
 #ifndef BB_ADAPTER_FILE_H
 #define BB_ADAPTER_FILE_H
 
-#include "graph/bind.h"
-#include "load/tensor.h"
+#include "objects.h"
 
 /* Tensors for one linear map, or for the embedding. NULL: there is none. */
 typedef struct bb_adapted {
@@ -35,10 +34,12 @@ typedef struct bb_adapter_file {
     size_t          n_maps;
     bb_replaced    *replaced;             /* [n_replaced] */
     size_t          n_replaced;
+    const bb_tensor *own_embed, *own_head;            /* in place of the model's matrices; NULL: these
+                                             stand. Base weights that are the model's are not own. */
 } bb_adapter_file;
 
-/* Open the directory for a graph that is bound. */
-bb_status bb_adapter_file_open(bb_adapter_file **out, const bb_allocator *a, const bb_graph *g,
+/* Open the directory for a model that is bound. */
+bb_status bb_adapter_file_open(bb_adapter_file **out, const bb_allocator *a, const bamba_model *model,
                                const char *dir, const bb_log *log, bamba_error *err);
 void      bb_adapter_file_close(bb_adapter_file *f);
 
@@ -47,6 +48,12 @@ bb_status bb_adapter_fail(bamba_error *err, bb_status code, const bb_tensor *t, 
 
 /* n elements of a tensor of floats, from element `at` on. */
 void bb_adapter_floats(const bb_kernels *k, const bb_tensor *t, size_t at, size_t n, float *to);
+
+/* Whether two tensors have the same numbers; b may be NULL. */
+bool bb_adapter_are_equal(const bb_kernels *k, const bb_tensor *a, const bb_tensor *b);
+
+/* Whether the model's own tensor `name` has the numbers of t. */
+bool bb_adapter_is_base(const bamba_model *m, const bb_tensor *t, const char *name);
 
 /* Whether two names are those of the same tensor, whatever base model they stand under. */
 bool bb_adapter_is_same_name(const char *a, const char *b);

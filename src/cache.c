@@ -1,14 +1,17 @@
 /* cache.c - prompts that need not be fed again: a tree of states on disk, by their tokens.
  *
  * A node is a file: the keys and values of positions first … position - 1, and the state at
- * `position`. Its parent holds the positions before. A file is named KEY-ID-PARENT-FIRST-POSITION:
- * KEY of the model, its types, the session's adapters and, where rotary angles depend on it, its length; ID of its
+ * `position`. Its parent holds the positions before. (Where attention has a window a node holds all keys
+ * and values that are left at `position`, and needs its parents for their tokens alone.)
+ * A file is named KEY-ID-PARENT-FIRST-POSITION: KEY of the model, its types, the session's adapters, its
+ * window and, where rotary angles depend on it, its length; ID of its
  * parent and its tokens; so a listing of the directory is the tree, for any number of processes.
  * Files come whole and go whole: one that is gone, or damaged, ends a path to it.
  *
  * Nodes lie at edges of chunks (BB_EDGE), with more than BB_FEW_ROWS tokens of the prompt behind them:
  * what is fed from there on has the bits it has when the prompt is fed whole. Only what the caller
  * stores itself may end elsewhere. */
+#include "cache_files.h"
 #include "session_file.h"
 
 #include "base/file.h"
@@ -21,25 +24,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ID = 16, INTERVAL = 1024, NAME = 160 };        /* digits of an id; … ; bytes of a name */
+enum { ID = BB_CACHE_ID, INTERVAL = 512 };
 static const uint64_t MOST_BYTES = UINT64_C(4) << 30;
-static const char     SUFFIX[] = ".state.safetensors";
 static const char     ROOT[] = "0000000000000000";    /* parent of nodes that begin at 0 */
 
-/* What a name says. */
-typedef struct named {
-    char     key[ID + 1], id[ID + 1], parent[ID + 1];
-    size_t   first, position;
-    char     name[NAME];
-    uint64_t bytes;
-    int64_t  time_ns;
-    bool     has_child;                   /* while files are chosen to go */
-} named;
-
 typedef struct node {
-    named    file;
-    int32_t *token;                       /* [position - first] */
-    bool     is_listed;                   /* by the last listing */
+    bb_cache_file file;
+    int32_t      *token;                  /* [position - first] */
+    bool          is_listed;              /* by the last listing */
 } node;
 
 struct bamba_cache {
@@ -51,7 +43,7 @@ struct bamba_cache {
     bb_log             log;
     char               fingerprint[BB_HASH_TEXT];
     bool               minds_length;
-    node              *node;              /* [n] those of `key` */
+    node              *node;              /* [n] those of `key`, by name */
     size_t             n, capacity;
     char               key[ID + 1];       /* of the session in hand */
 };
@@ -79,6 +71,8 @@ static void make_key(bamba_cache *c, const bamba_session *s)
     bb_hash_add_text(&h, c->fingerprint);
     if (s->n_adapters > 0) bb_hash_add_text(&h, s->adapters_name);
     bb_hash_add(&h, types, sizeof types);
+    if (s->window > 0) bb_hash_add(&h, &s->window, sizeof s->window);
+    if (s->window > 0) bb_hash_add(&h, &s->sink, sizeof s->sink);
     show_id(&h, c->key);
 }
 
@@ -90,20 +84,6 @@ static void make_id(const char *parent, const int32_t *token, size_t n, char out
     bb_hash_add_text(&h, parent);
     bb_hash_add(&h, token, n * sizeof *token);
     show_id(&h, out);
-}
-
-/* KEY-ID-PARENT-FIRST-POSITION.state.safetensors */
-static bool read_name(const char *name, named *f)
-{
-    int n = 0;
-
-    *f = (named){ .bytes = 0 };
-    if (strlen(name) >= NAME
-        || sscanf(name, "%16[0-9a-f]-%16[0-9a-f]-%16[0-9a-f]-%zu-%zu%n", f->key, f->id, f->parent,
-                  &f->first, &f->position, &n) != 5 || strcmp(name + n, SUFFIX) != 0) return false;
-    memcpy(f->name, name, strlen(name) + 1);
-    return strlen(f->key) == ID && strlen(f->id) == ID && strlen(f->parent) == ID
-        && f->first < f->position;
 }
 
 static char *path_of(const bamba_cache *c, const char *name) { return bb_path_join(&c->alloc, c->dir, name); }
@@ -120,7 +100,8 @@ static void remove_file(const bamba_cache *c, const char *name)
 static void drop_node(bamba_cache *c, size_t i)
 {
     bb_release(&c->alloc, c->node[i].token);
-    c->node[i] = c->node[--c->n];
+    c->n--;
+    memmove(c->node + i, c->node + i + 1, (c->n - i) * sizeof *c->node);
 }
 
 static void drop_all(bamba_cache *c)
@@ -131,25 +112,34 @@ static void drop_all(bamba_cache *c)
 /* A node and all that go on from it: without it they cannot be reached, and may be stored again. */
 static void drop_tree(bamba_cache *c, const node *t)
 {
-    const named gone = t->file;
+    const bb_cache_file gone = t->file;
 
     drop_node(c, (size_t)(t - c->node));
     for (size_t i = 0; i < c->n;) {
-        const named *f = &c->node[i].file;
+        const bb_cache_file *f = &c->node[i].file;
         if (f->first == gone.position && strcmp(f->parent, gone.id) == 0) drop_tree(c, &c->node[i]), i = 0;
         else i++;
     }
 }
 
-static node *find_name(bamba_cache *c, const char *name)
+static int compare_names(const void *a, const void *b)
 {
-    for (size_t i = 0; i < c->n; i++)
-        if (strcmp(c->node[i].file.name, name) == 0) return &c->node[i];
-    return NULL;
+    const node *x = a, *y = b;
+    return strcmp(x->file.name, y->file.name);
 }
 
-/* A node whose tokens are in memory; they are copied. Without memory it is left out. */
-static void add_node(bamba_cache *c, const named *f, const int32_t *token)
+/* Among the first n nodes, which are sorted. */
+static node *find_name(bamba_cache *c, const char *name, size_t n)
+{
+    node wanted;
+
+    snprintf(wanted.file.name, sizeof wanted.file.name, "%s", name);
+    return n > 0 ? bsearch(&wanted, c->node, n, sizeof wanted, compare_names) : NULL;
+}
+
+/* Add a node whose tokens are in memory behind all others; they are copied. Without memory it is left
+   out. */
+static void add_node(bamba_cache *c, const bb_cache_file *f, const int32_t *token)
 {
     const size_t n = f->position - f->first;
     int32_t     *copy = bb_allocate(&c->alloc, n, sizeof *copy);
@@ -164,7 +154,7 @@ static void add_node(bamba_cache *c, const named *f, const int32_t *token)
 
 /* Read the tokens of a file that another run, or another process, has written. A file that is not what
    its name says is removed. */
-static void learn_node(bamba_cache *c, const named *f)
+static void learn_node(bamba_cache *c, const bb_cache_file *f)
 {
     char             *path = path_of(c, f->name);
     bb_session_reader r = { 0 };
@@ -183,27 +173,45 @@ static void learn_node(bamba_cache *c, const named *f)
     bb_release(&c->alloc, path);
 }
 
+typedef struct listing {
+    bamba_cache *c;
+    size_t       n_before;                /* nodes that were known */
+} listing;
+
 static bool see_file(void *context, const char *name, uint64_t bytes, int64_t time_ns)
 {
-    bamba_cache *c = context;
-    named        f;
+    const listing *l = context;
+    bamba_cache   *c = l->c;
+    bb_cache_file          f;
 
-    if (!read_name(name, &f) || strcmp(f.key, c->key) != 0) return true;
+    if (!bb_cache_file_read(name, &f) || strcmp(f.key, c->key) != 0) return true;
     f.bytes = bytes;
     f.time_ns = time_ns;
-    node *known = find_name(c, name);
+    node *known = find_name(c, name, l->n_before);
     if (known) known->is_listed = true;
     else learn_node(c, &f);
     return true;
 }
 
+static void sort_nodes(bamba_cache *c)
+{
+    if (c->n > 1) qsort(c->node, c->n, sizeof *c->node, compare_names);
+}
+
 /* Let the tree be what the directory has now. */
 static void list_nodes(bamba_cache *c)
 {
+    listing l = { c, c->n };
+    size_t  n = 0;
+
     for (size_t i = 0; i < c->n; i++) c->node[i].is_listed = false;
-    (void)bb_folder_list(c->dir, SUFFIX, see_file, c);
-    for (size_t i = c->n; i-- > 0;)
-        if (!c->node[i].is_listed) drop_node(c, i);
+    (void)bb_folder_list(c->dir, BB_CACHE_SUFFIX, see_file, &l);
+    for (size_t i = 0; i < c->n; i++) {
+        if (c->node[i].is_listed) c->node[n++] = c->node[i];
+        else bb_release(&c->alloc, c->node[i].token);
+    }
+    c->n = n;
+    sort_nodes(c);
 }
 
 /* -------------------------------------------------------------- search ------------------- */
@@ -320,74 +328,13 @@ static bb_status load_best(bamba_cache *c, bamba_session *s, search *p, char at[
     }
 }
 
-/* -------------------------------------------------------------- room --------------------- */
-
-typedef struct files {
-    bamba_cache *c;
-    named       *file;                    /* [n] of all models */
-    size_t       n, capacity;
-    uint64_t     bytes;
-} files;
-
-static bool see_any(void *context, const char *name, uint64_t bytes, int64_t time_ns)
-{
-    files *f = context;
-    named  it;
-
-    if (!read_name(name, &it)) return true;
-    it.bytes = bytes;
-    it.time_ns = time_ns;
-    f->bytes += bytes;
-    if (!bb_reserve(&f->c->alloc, &f->file, &f->capacity, f->n + 1, sizeof *f->file)) return false;
-    f->file[f->n++] = it;
-    return true;
-}
-
-/* Tokens saved a byte, halved by each hour that nobody used it. */
-static double worth(const named *f, int64_t now)
-{
-    const double hours = (double)(now - f->time_ns) / 3.6e12;
-    return (double)(f->position - f->first) / (double)(f->bytes + 1) / (1.0 + (hours > 0 ? hours : 0));
-}
-
-/* Let files without children go, the least worth first, until the rest fits. One process at a time; if
-   another does it, it does it for all. */
-static void keep_room(bamba_cache *c)
-{
-    files         f = { .c = c };
-    char         *path = path_of(c, "lock");
-    const int     lock = path ? bb_lock_try(path) : -1;
-    const int64_t now = bb_time_ns();
-
-    bb_release(&c->alloc, path);
-    if (lock < 0) return;
-    bool ok = bb_folder_list(c->dir, SUFFIX, see_any, &f);
-    while (ok && f.bytes > c->max_bytes && f.n > 0) {
-        size_t least = SIZE_MAX;
-        for (size_t i = 0; i < f.n; i++) f.file[i].has_child = false;
-        for (size_t i = 0; i < f.n; i++)
-            for (size_t j = 0; j < f.n; j++)
-                if (f.file[j].first > 0 && strcmp(f.file[i].id, f.file[j].parent) == 0
-                    && strcmp(f.file[i].key, f.file[j].key) == 0) f.file[i].has_child = true;
-        for (size_t i = 0; i < f.n; i++)
-            if (!f.file[i].has_child
-                && (least == SIZE_MAX || worth(&f.file[i], now) < worth(&f.file[least], now))) least = i;
-        if (least == SIZE_MAX) break;
-        remove_file(c, f.file[least].name);
-        f.bytes -= f.file[least].bytes;
-        f.file[least] = f.file[--f.n];
-    }
-    bb_release(&c->alloc, f.file);
-    bb_lock_drop(lock);
-}
-
 /* -------------------------------------------------------------- storing ------------------ */
 
 /* The session's positions from `first` on, where node `at` ends, become a node: *at is that one then.
    What cannot be written is left out: the text does not depend on it. */
 static void store(bamba_cache *c, const bamba_session *s, size_t first, char at[ID + 1])
 {
-    named         f = { .first = first, .position = s->position };
+    bb_cache_file         f = { .first = first, .position = s->position };
     const int32_t *token = bb_past_tokens(&s->past, first);
     bamba_error   err;
     int           n;
@@ -397,13 +344,17 @@ static void store(bamba_cache *c, const bamba_session *s, size_t first, char at[
     make_id(at, token, s->position - first, f.id);
     memcpy(at, f.id, sizeof f.id);
     n = snprintf(f.name, sizeof f.name, "%s-%s-%s-%zu-%zu%s", f.key, f.id, f.parent, first, s->position,
-                 SUFFIX);
-    if (n < 0 || n >= NAME || find_name(c, f.name)) return;
+                 BB_CACHE_SUFFIX);
+    if (n < 0 || n >= BB_CACHE_NAME || find_name(c, f.name, c->n)) return;
     char *path = path_of(c, f.name);
     if (!path) return;
     const bb_status status = bb_session_write(s, path, first, first > 0 ? f.parent : NULL, NULL, &err);
-    if (status == BAMBA_OK) add_node(c, &f, token);
-    else bb_log_line(&c->log, "cache: not stored: %s", err.message);
+    if (status == BAMBA_OK) {
+        add_node(c, &f, token);
+        sort_nodes(c);
+    } else {
+        bb_log_line(&c->log, "cache: not stored: %s", err.message);
+    }
     bb_release(&c->alloc, path);
 }
 
@@ -506,7 +457,7 @@ bamba_status bamba_cache_feed(bamba_cache *c, bamba_engine *e, bamba_session *s,
             store(c, s, from, at);
             from = s->position;
         }
-        keep_room(c);
+        bb_cache_files_keep(&c->alloc, c->dir, c->max_bytes);
     }
     BB_TRY(bamba_feed(e, s, tokens + s->position, n - s->position, logits, err));
 done:
@@ -530,6 +481,6 @@ bamba_status bamba_cache_store(bamba_cache *c, const bamba_session *s, bamba_err
     search_from(c, ROOT, 0, &p);
     if (p.best) memcpy(at, p.best->file.id, ID + 1);
     store(c, s, p.best ? p.best->file.position : 0, at);
-    keep_room(c);
+    bb_cache_files_keep(&c->alloc, c->dir, c->max_bytes);
     return BAMBA_OK;
 }

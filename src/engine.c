@@ -1,4 +1,4 @@
-/* engine.c - what running a model costs: a thread team, scratch, logits. */
+/* engine.c - what running a model costs: a thread team, scratch, logits, hidden rows. */
 #include "objects.h"
 
 #include "base/options.h"
@@ -11,11 +11,11 @@
 
 enum { DEFAULT_BATCH = 512, DEFAULT_LOGITS = 32 };
 
-static bb_status check_range(const char *name, int value, int hi, bamba_error *err)
+static bb_status check_range(const char *name, int value, int lo, int hi, bamba_error *err)
 {
-    if (value >= 1 && value <= hi) return BAMBA_OK;
-    return bb_fail(err, BAMBA_ERR_ARGUMENT, "engine: expected %s from 1 to %d, found %d", name, hi,
-                   value);
+    if (value >= lo && value <= hi) return BAMBA_OK;
+    return bb_fail(err, BAMBA_ERR_ARGUMENT, "engine: expected %s from %d to %d, found %d", name, lo,
+                   hi, value);
 }
 
 static bb_status read_options(bamba_engine_options *o, const bamba_engine_options *given,
@@ -28,9 +28,10 @@ static bb_status read_options(bamba_engine_options *o, const bamba_engine_option
     if (o->n_batch == 0) o->n_batch = DEFAULT_BATCH;
     if (o->n_logits == 0) o->n_logits = DEFAULT_LOGITS;
     if (o->n_threads == 0) o->n_threads = bb_threads_default();
-    if ((status = check_range("n_batch", o->n_batch, 65536, err)) != BAMBA_OK) return status;
-    if ((status = check_range("n_logits", o->n_logits, 1 << 20, err)) != BAMBA_OK) return status;
-    return check_range("n_threads", o->n_threads, 1024, err);
+    if ((status = check_range("n_batch", o->n_batch, 1, 65536, err)) != BAMBA_OK) return status;
+    if ((status = check_range("n_logits", o->n_logits, 1, 1 << 20, err)) != BAMBA_OK) return status;
+    if ((status = check_range("n_hidden", o->n_hidden, 0, 1 << 20, err)) != BAMBA_OK) return status;
+    return check_range("n_threads", o->n_threads, 1, 1024, err);
 }
 
 /* Of a pass, and of a replay between passes. */
@@ -59,11 +60,13 @@ static void carve(bamba_engine *e, bb_arena *a)
     const size_t      scratch = most_scratch(g, n_batch, n_threads);
 
     e->logits   = bb_take(a, (size_t)e->options.n_logits * (size_t)g->n_vocab, sizeof(float));
+    e->hidden   = bb_take(a, (size_t)e->options.n_hidden * D, sizeof(float));
     e->profile  = bb_take(a, (size_t)n_threads, sizeof *e->profile);
     e->tokens   = bb_take(a, T, sizeof *e->tokens);
     e->segments = bb_take(a, T, sizeof *e->segments);
     e->sessions = bb_take(a, T, sizeof *e->sessions);
     e->wanted   = bb_take(a, T, sizeof *e->wanted);
+    e->shown    = bb_take(a, T, sizeof *e->shown);
     p->room     = bb_product_room_take(a, k, n_batch, g->widest, n_threads);
     p->x        = bb_take(a, T * D, sizeof(float));
     p->embedded = bb_graph_reads_embedding(g, g->first) ? bb_take(a, T * D, sizeof(float)) : NULL;
@@ -92,8 +95,8 @@ static bb_status allocate_block(bamba_engine *e, bamba_error *err)
 
     carve(e, &a);
     if (a.overflow)
-        return bb_fail(err, BAMBA_ERR_MEMORY, "engine: n_batch %d or n_logits %d is too large",
-                       e->options.n_batch, e->options.n_logits);
+        return bb_fail(err, BAMBA_ERR_MEMORY, "engine: n_batch %d, n_logits %d or n_hidden %d is "
+                       "too large", e->options.n_batch, e->options.n_logits, e->options.n_hidden);
     const size_t bytes = a.used;
     bb_status    status = bb_system_check_memory("engine", bytes, err);
     if (status != BAMBA_OK) return status;

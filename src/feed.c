@@ -10,6 +10,7 @@
 #include "mixer/count.h"
 #include "mixer/product.h"
 #include "rewind.h"
+#include "window.h"
 
 #include <string.h>
 
@@ -34,9 +35,12 @@ static bb_status check_item(const bamba_engine *e, const bamba_feed_item *item, 
     if (item->n_logits > item->n)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "feed: expected n_logits <= n = %zu, found %zu",
                        item->n, item->n_logits);
-    if (item->n_logits > 0 && !bb_graph_has_head(e->model->graph))
+    if (item->n_hidden > item->n)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "feed: expected n_hidden <= n = %zu, found %zu",
+                       item->n, item->n_hidden);
+    if ((item->n_logits > 0 || item->n_hidden > 0) && !bb_graph_has_head(e->model->graph))
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "feed: expected %s, the model ends before the head",
-                       "no logits");
+                       item->n_logits > 0 ? "no logits" : "no hidden rows");
     if (item->n > bamba_session_room(s))
         return bb_fail(err, BAMBA_ERR_FULL,
                        "feed: expected at most %zu tokens (context %zu, position %zu), found %zu",
@@ -60,9 +64,9 @@ static void name_item(bamba_error *err, size_t i)
 static bb_status check_items(const bamba_engine *e, const bamba_feed_item *items, size_t n_items,
                              bool single, bamba_error *err)
 {
-    const size_t most = (size_t)e->options.n_logits;
+    const size_t most = (size_t)e->options.n_logits, most_hidden = (size_t)e->options.n_hidden;
     bb_status    status = BAMBA_OK;
-    size_t       n_logits = 0;
+    size_t       n_logits = 0, n_hidden = 0;
     size_t       seen = 0;
 
     for (; seen < n_items && status == BAMBA_OK; seen++) {
@@ -77,6 +81,11 @@ static bb_status check_items(const bamba_engine *e, const bamba_feed_item *items
             status = bb_fail(err, BAMBA_ERR_ARGUMENT,
                              "feed: expected at most %zu rows of logits (n_logits of the engine)",
                              most);
+        n_hidden += items[seen].n_hidden;
+        if (n_hidden > most_hidden)
+            status = bb_fail(err, BAMBA_ERR_ARGUMENT,
+                             "feed: expected at most %zu hidden rows (n_hidden of the engine)",
+                             most_hidden);
     }
     while (seen > 0)
         if (items[--seen].session) items[seen].session->in_call = false;
@@ -94,6 +103,7 @@ typedef struct cursor {
     size_t                 n_items;
     size_t                 item, offset;
     size_t                 n_logits;      /* rows of logits made so far */
+    size_t                 n_hidden;      /* hidden rows likewise */
     uint64_t               done, total;   /* tokens */
     int                    window;        /* rows left of a full piece */
     int                    wish;          /* rows of the next piece; 0: a full one */
@@ -135,6 +145,7 @@ static void skip_spoilt(cursor *c)
         const size_t           left = item->n - c->offset;
 
         c->n_logits += left < item->n_logits ? left : item->n_logits;
+        c->n_hidden += left < item->n_hidden ? left : item->n_hidden;
         c->done += left;
     }
 }
@@ -143,7 +154,9 @@ static void skip_spoilt(cursor *c)
 static bb_batch next_piece(bamba_engine *e, cursor *c)
 {
     bb_batch b = { .token = e->tokens, .segment = e->segments, .wanted = e->wanted,
-                   .logits = e->logits + c->n_logits * (size_t)e->model->graph->n_vocab };
+                   .logits = e->logits + c->n_logits * (size_t)e->model->graph->n_vocab,
+                   .shown = e->shown,
+                   .hidden = e->hidden + c->n_hidden * (size_t)e->model->graph->d_model };
 
     bool cut = false;
 
@@ -165,9 +178,12 @@ static bb_batch next_piece(bamba_engine *e, cursor *c)
             .to = item->session->current, .row = b.T, .n_rows = (int)n,
             .pos = (int)(item->session->position % BB_MOST_POSITIONS),
             .length = item->session->length,
+            .window = (int)item->session->window, .sink = (int)item->session->sink,
             .adapter = item->session->adapter, .n_adapters = item->session->n_adapters };
-        for (size_t t = c->offset; t < c->offset + n; t++, b.T++)
+        for (size_t t = c->offset; t < c->offset + n; t++, b.T++) {
             if (t >= item->n - item->n_logits) e->wanted[b.n_wanted++] = b.T;
+            if (t >= item->n - item->n_hidden) e->shown[b.n_shown++] = b.T;
+        }
         c->offset += n;
         if (c->offset == item->n) {
             c->item++;
@@ -176,6 +192,7 @@ static bb_batch next_piece(bamba_engine *e, cursor *c)
     }
     b.many = c->many || bb_is_many(b.T);
     c->n_logits += (size_t)b.n_wanted;
+    c->n_hidden += (size_t)b.n_shown;
     c->done += (uint64_t)b.T;
     c->window -= b.T;
     b.is_inside = c->is_inside;
@@ -204,7 +221,8 @@ static void count_piece(const bamba_engine *e, const bb_batch *b)
     bb_work w = { .n_wanted = (uint64_t)b->n_wanted };
 
     for (int i = 0; i < b->n_segments; i++)
-        bb_work_add(&w, (uint64_t)b->segment[i].pos, (uint64_t)b->segment[i].n_rows);
+        bb_work_add(&w, (uint64_t)b->segment[i].pos, (uint64_t)b->segment[i].n_rows,
+                    (uint64_t)b->segment[i].window, (uint64_t)b->segment[i].sink);
     bb_count_pass(e->model->graph, &w, e->pass.profile->count);
 }
 
@@ -228,20 +246,27 @@ static bb_status pass_on(const bamba_engine *e, const bb_pass *p, bool receive, 
 
 /* ---- numbers that are not finite ---- */
 
-/* The first of a segment's rows that is not finite at the end of the pass, or whose logits are not;
-   -1: none. */
+/* Whether what was made of row t is finite, or nothing was: made [n, width] of the rows `of` [n],
+   ascending; *at is where to look in them for this row or a later one. */
+static bool is_made_finite(const float *made, size_t width, const int *of, int n, int t, int *at)
+{
+    while (*at < n && of[*at] < t) ++*at;
+    return *at == n || of[*at] != t || bb_is_finite(width, made + (size_t)*at * width);
+}
+
+/* The first of a segment's rows that is not finite at the end of the pass, or whose logits or hidden
+   row are not; -1: none. */
 static int find_bad_row(const bb_graph *g, const bb_batch *b, const float *x, const bb_segment *seg)
 {
     const size_t D = (size_t)g->d_model, V = (size_t)g->n_vocab;
     const int    end = seg->row + seg->n_rows;
-    int          i = 0;
+    int          wanted = 0, shown = 0;
 
-    for (int t = seg->row; t < end; t++) {
-        while (i < b->n_wanted && b->wanted[i] < t) i++;
-        const bool wanted = i < b->n_wanted && b->wanted[i] == t;
-        if (!bb_is_finite(D, x + (size_t)t * D)) return t;
-        if (wanted && !bb_is_finite(V, b->logits + (size_t)i * V)) return t;
-    }
+    for (int t = seg->row; t < end; t++)
+        if (!bb_is_finite(D, x + (size_t)t * D)
+            || !is_made_finite(b->logits, V, b->wanted, b->n_wanted, t, &wanted)
+            || !is_made_finite(b->hidden, D, b->shown, b->n_shown, t, &shown))
+            return t;
     return -1;
 }
 
@@ -274,7 +299,8 @@ static bb_status report_number(const bamba_engine *e, bb_segment seg, bool many,
                        "infinity: its weights may be damaged", position, at->layer,
                        at->use[0].mixer->kind->name);
     return bb_fail(err, BAMBA_ERR_NUMBER, "feed: position %zu: the %s gives NaN or infinity: its "
-                   "weights may be damaged", position, found == 0 ? "embedding" : "head");
+                   "weights may be damaged", position,
+                   found == 0 ? "embedding" : "head or its norm");
 }
 
 /* The piece has run: sessions move on, but for those whose numbers are not finite. */
@@ -306,11 +332,13 @@ static bb_status finish_piece(bamba_engine *e, const bb_batch *b, bool overflow,
     return report_number(e, *seg, b->many, first, position, err);
 }
 
-/* See that the session may write the keys and values of n rows more. */
-static bool write_pages(bamba_session *s, int n)
+/* See that the session may write the keys and values of a segment. */
+static bool write_pages(bamba_session *s, bb_segment *seg)
 {
-    const size_t first = s->position / BB_KV_BLOCK, end = bb_graph_n_pages(s->position + (size_t)n);
-    return bb_pages_write(&s->pages, first, end, s->position % BB_KV_BLOCK > 0);
+    bb_window_slide(s);
+    const size_t at = bb_window_place(s, s->position), end = bb_graph_n_pages(at + (size_t)seg->n_rows);
+    seg->gone = (int)(s->position - at);
+    return bb_pages_write(&s->pages, at / BB_KV_BLOCK, end, at % BB_KV_BLOCK > 0);
 }
 
 /* Run a piece. One that may be undone leaves the states it begins with as they are, and writes the
@@ -336,7 +364,7 @@ static bb_status run_piece(bamba_engine *e, bb_batch *b, bamba_error *err)
     }
     BB_TRY(bb_adapters_prepare(e, e->sessions, b->n_segments, &pass, err));
     for (int i = 0; i < b->n_segments; i++)
-        if (!write_pages(e->sessions[i], b->segment[i].n_rows))
+        if (!write_pages(e->sessions[i], &e->segments[i]))
             return bb_fail(err, BAMBA_ERR_MEMORY, "feed: out of memory for a page of keys and values");
     for (int i = 0; i < b->n_segments; i++) {
         if (may_stop || !bb_graph_has_head(g)) e->segments[i].to = !e->segments[i].from;
@@ -439,13 +467,15 @@ static bb_status feed(bamba_engine *e, bamba_feed_item *items, size_t n_items, b
     e->in_call = true;
     status = run_pieces(e, &c, err);
     e->in_call = false;
-    const float *logits = e->logits;
+    const float *logits = e->logits, *hidden = e->hidden;
     bool         named = single || status != BAMBA_ERR_NUMBER;
     for (size_t i = 0; i < n_items; i++) {
         const bool spoilt = items[i].session->spoilt;
         const bool done = status == BAMBA_OK || (status == BAMBA_ERR_NUMBER && !spoilt);
         items[i].logits = done && items[i].n_logits ? logits : NULL;
+        items[i].hidden = done && items[i].n_hidden ? hidden : NULL;
         logits += items[i].n_logits * (size_t)e->model->graph->n_vocab;
+        hidden += items[i].n_hidden * (size_t)e->model->graph->d_model;
         if (spoilt && !named) name_item(err, i);
         named |= spoilt;
     }

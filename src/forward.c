@@ -188,9 +188,6 @@ static void head(const bb_exec *e, struct job *j)
     const bb_batch *b = j->b;
     const size_t    V = (size_t)g->n_vocab;
 
-    j->norm = g->norm;
-    j->input = BB_INPUT_STREAM;
-    j->width = (size_t)g->d_model;
     for (int i = 0, n; i < b->n_wanted; i += n) {
         const bb_linear *l = head_of(e, j, b->wanted[i]);
         for (n = 1; i + n < b->n_wanted && head_of(e, j, b->wanted[i + n]) == l;) n++;
@@ -201,6 +198,25 @@ static void head(const bb_exec *e, struct job *j)
         h.row = j->wanted = b->wanted + i;
         bb_multiply(e, BB_OP_HEAD, &logits, 1, &h, NULL);
     }
+}
+
+static void run_hidden(const bb_exec *e, const void *p, int i)
+{
+    const struct job *j = p;
+    make_norm(e, p, j->b->shown[i], j->b->hidden + (size_t)i * j->width);
+}
+
+/* What is wanted of the stream behind the last block. */
+static void finish(const bb_exec *e, struct job *j)
+{
+    j->norm = j->g->norm;
+    j->input = BB_INPUT_STREAM;
+    j->width = (size_t)j->g->d_model;
+    if (j->b->n_shown > 0) {
+        bb_each_tile(e, j->b->n_shown, run_hidden, j);              /* hidden = norm(x) */
+        bb_mark(e, BB_OP_NORM);
+    }
+    head(e, j);                                                     /* logits = W · norm(x) */
 }
 
 /* -------------------------------------------------------------- the pass ----------------- */
@@ -215,5 +231,5 @@ void bb_forward(const bb_graph *g, const bb_exec *e, const bb_batch *b)
         run_block(e, &g->block[i], &j);                             /* x += Σ α · mixer(norm(x)) */
         if (is_cancelled(e, b) || search(e, &j, i + 1)) return;
     }
-    if (bb_graph_has_head(g)) head(e, &j);                          /* logits = W · norm(x) */
+    if (bb_graph_has_head(g)) finish(e, &j);
 }

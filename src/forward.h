@@ -26,6 +26,9 @@ typedef struct bb_batch {                 /* T rows of one or more sessions, in 
     const int        *wanted;             /* [n_wanted] rows whose logits are wanted, ascending */
     int               n_wanted;
     float            *logits;             /* [n_wanted, V] */
+    const int        *shown;              /* [n_shown] rows that are wanted themselves, ascending */
+    int               n_shown;
+    float            *hidden;             /* [n_shown, D] as the head reads them */
     bamba_cancel_fn  *cancel;             /* polled once a block by thread 0; may be NULL */
     void             *cancel_context;
     atomic_bool      *cancelled;          /* out: the pass stopped half-way */

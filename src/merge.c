@@ -22,7 +22,12 @@ struct bb_merge {
     change            *change;            /* [n_maps] */
     size_t             n, n_maps;
     size_t             n_parts, n_used;   /* tensors, or pairs, of adapters; those that were found */
+    bool               unties;            /* the model's embedding from the head that was tied to it */
+    bb_tensor          twin;              /* then the one of them that the model has no tensor for */
 };
+
+static bool is_embed(const bb_merge *m, size_t map) { return map + 1 == m->n_maps; }
+static bool is_head(const bb_merge *m, size_t map) { return map + 2 == m->n_maps; }
 
 /* -------------------------------------------------------------- sums --------------------- */
 
@@ -54,7 +59,7 @@ static void change_rows(const void *context, int row, int n, int cols, float *ro
     for (size_t i = 0; i < m->n; i++) {
         const bb_adapted *p = &m->file[i]->map[c->map];
         for (int first = 0; p->A && first < cols; first += CHUNK)
-            add_columns(&m->model->kernels, p, m->scale[i] * p->scale, c->map + 1 == m->n_maps, row, n,
+            add_columns(&m->model->kernels, p, m->scale[i] * p->scale, is_embed(m, c->map), row, n,
                         cols, first, cols - first < CHUNK ? cols - first : CHUNK, rows);
     }
 }
@@ -62,6 +67,19 @@ static void change_rows(const void *context, int row, int n, int cols, float *ro
 /* -------------------------------------------------------------- what is changed ---------- */
 
 static bool is_tied(const bb_merge *m) { return !m->model->graph->head_name[0]; }
+
+/* Whether an adapter's part for a map is merged: of a pair that stays tied, the embedding's stands for
+   that of the head, which is the same. */
+static bool is_merged(const bb_merge *m, size_t map)
+{
+    return !is_head(m, map) || !is_tied(m) || m->unties;
+}
+
+/* What stands in place of a map's matrix; NULL: the model's does. */
+static const bb_tensor *own_weight(const bb_merge *m, const bb_adapter_file *f, size_t map)
+{
+    return is_embed(m, map) ? f->own_embed : is_head(m, map) ? f->own_head : f->map[map].weight;
+}
 
 static bool is_named(const bb_merge *m, const bb_tensor *t, const char *name)
 {
@@ -72,8 +90,13 @@ static bool is_of_map(const bb_merge *m, const bb_tensor *t, size_t map)
 {
     const bb_graph *g = m->model->graph;
 
-    if (map + 1 == m->n_maps) return is_named(m, t, g->embed_name) || is_named(m, t, g->embed_alias);
-    if (map + 2 == m->n_maps) return is_named(m, t, g->head_name);
+    if (m->unties && (is_embed(m, map) || is_head(m, map))) {
+        const bool has_head = strcmp(g->embed_name, g->head_alias) == 0;
+        if (t == &m->twin) return is_head(m, map) != has_head;
+        return is_named(m, t, g->embed_name) && is_head(m, map) == has_head;
+    }
+    if (is_embed(m, map)) return is_named(m, t, g->embed_name) || is_named(m, t, g->embed_alias);
+    if (is_head(m, map)) return is_named(m, t, g->head_name);
     return is_named(m, t, g->linear[map].name);
 }
 
@@ -116,9 +139,10 @@ static bb_status change_by(bb_merge *m, size_t i, const bb_tensor *t, bb_need *n
 
     for (size_t j = 0; j < m->n_maps; j++) {
         const bb_adapted *p = &f->map[j];
+        const bb_tensor  *own = own_weight(m, f, j);
         if (p->bias && is_bias_of(m, t, j)) BB_TRY(replace(m, need, p->bias, place, err));
-        if ((!p->A && !p->weight) || !is_of_map(m, t, j)) continue;
-        if (p->weight) BB_TRY(replace(m, need, p->weight, place, err));
+        if ((!p->A && !own) || !is_merged(m, j) || !is_of_map(m, t, j)) continue;
+        if (own) BB_TRY(replace(m, need, own, place, err));
         if (!p->A) continue;
         need->recode.change = change_rows;
         need->recode.change_context = &m->change[j];
@@ -148,26 +172,71 @@ bb_status bb_merge_check(const bb_merge *m, bamba_error *err)
                    "for %zu of them", m->n_parts, m->n_used);
 }
 
+/* -------------------------------------------------------------- a tied pair -------------- */
+
+/* Whether a [n, m] is b [m, n] transposed. */
+static bool are_transposed(const bb_kernels *k, const bb_tensor *a, const bb_tensor *b)
+{
+    const size_t rows = a->dim[0], cols = a->dim[1];
+    float        x[CHUNK], y;
+
+    if (b->dim[0] != cols || b->dim[1] != rows) return false;
+    for (size_t at = 0; at < rows * cols; at += CHUNK) {
+        const size_t n = rows * cols - at < CHUNK ? rows * cols - at : CHUNK;
+        bb_adapter_floats(k, a, at, n, x);
+        for (size_t i = 0; i < n; i++) {
+            bb_adapter_floats(k, b, (at + i) % cols * rows + (at + i) / cols, 1, &y);
+            if (!(x[i] == y)) return false;
+        }
+    }
+    return true;
+}
+
+/* Whether an adapter leaves the tied pair one matrix: it changes both in the same way, or neither, as
+   PEFT's ensure_weight_tying has it. */
+static bool keeps_tied(const bb_merge *m, const bb_adapter_file *f)
+{
+    const bb_kernels *k = &m->model->kernels;
+    const bb_adapted *head = &f->map[m->n_maps - 2], *embed = &f->map[m->n_maps - 1];
+    const bb_tensor  *a = f->own_embed, *b = f->own_head;
+
+    if (a != b && (!a || !b || !bb_adapter_are_equal(k, a, b))) return false;
+    if (!embed->A && !head->A) return true;
+    return embed->A && head->A && embed->scale == head->scale && are_transposed(k, head->A, embed->B)
+        && are_transposed(k, head->B, embed->A);
+}
+
+bool bb_merge_unties(const bb_merge *m) { return m->unties; }
+
+bb_need bb_merge_twin(bb_merge *m, const bb_need *need)
+{
+    bb_need twin = *need;
+
+    m->twin = *need->tensor;
+    m->twin.name = m->model->graph->twin_name;
+    twin.tensor = &m->twin;
+    twin.n_name = strlen(m->twin.name);
+    return twin;
+}
+
 /* -------------------------------------------------------------- open --------------------- */
 
 /* Count what an adapter changes, and refuse what cannot be written. */
 static bb_status look_over(bb_merge *m, size_t file, bamba_error *err)
 {
     const bb_adapter_file *f = m->file[file];
-    static const char tied[] = "the model's embedding is its output layer too: a merged model cannot "
-                               "have one of them changed";
+    static const char      one[] = "it is merged with scale 1 only";
 
     m->n_parts += f->n_replaced;
     for (size_t i = 0; i < m->n_maps; i++) {
         const bb_adapted *p = &f->map[i];
-        const bb_tensor  *t = p->A ? p->A : p->weight;
+        const bb_tensor  *own = own_weight(m, f, i), *fixed = p->bias ? p->bias : own;
         if (p->B_bias)
             return bb_adapter_fail(err, BAMBA_ERR_UNSUPPORTED, p->B_bias, "a bias of B is not merged");
-        if (p->bias && m->scale[file] != 1.0f)
-            return bb_adapter_fail(err, BAMBA_ERR_UNSUPPORTED, p->bias, "a bias is merged with scale 1 only");
-        if (t && i + 2 >= m->n_maps && is_tied(m) && (p->A || i + 2 == m->n_maps || !p->is_base))
-            return bb_adapter_fail(err, BAMBA_ERR_UNSUPPORTED, t, tied);
-        m->n_parts += (size_t)(p->A != NULL) + (size_t)(p->weight != NULL) + (size_t)(p->bias != NULL);
+        if (fixed && m->scale[file] != 1.0f)
+            return bb_adapter_fail(err, BAMBA_ERR_UNSUPPORTED, fixed, one);
+        if (!is_merged(m, i)) continue;
+        m->n_parts += (size_t)(p->A != NULL) + (size_t)(own != NULL) + (size_t)(p->bias != NULL);
     }
     return BAMBA_OK;
 }
@@ -191,7 +260,8 @@ bb_status bb_merge_open(bb_merge **out, const bb_allocator *a, const bamba_model
     for (; m->n < n; m->n++) {
         if (!source[m->n].dir) return bb_fail(err, BAMBA_ERR_ARGUMENT, "merge: adapter %zu: dir is NULL", m->n);
         m->scale[m->n] = source[m->n].scale;
-        BB_TRY(bb_adapter_file_open(&m->file[m->n], a, model->graph, source[m->n].dir, &log, err));
+        BB_TRY(bb_adapter_file_open(&m->file[m->n], a, model, source[m->n].dir, &log, err));
+        if (is_tied(m) && !keeps_tied(m, m->file[m->n])) m->unties = true;
     }
     for (size_t i = 0; i < n; i++) BB_TRY(look_over(m, i, err));
 done:

@@ -353,7 +353,7 @@ size_t bamba_model_count(const bamba_model *m, size_t n_sessions, size_t n_token
     bb_work  w = { .n_wanted = n_logits };
 
     if (!m) return 0;
-    bb_work_add(&w, position, n_tokens);
+    bb_work_add(&w, position, n_tokens, 0, 0);
     w.T *= n_sessions, w.n_segments *= n_sessions, w.seen *= n_sessions, w.reached *= n_sessions;
     bb_count_pass(m->graph, &w, count);
     const size_t n_ops = (size_t)m->graph->n_ops;

@@ -55,8 +55,10 @@ struct bamba_session {
     int                current;           /* which of a slot's two states stands */
     bb_past            past;
     size_t             position, n_context;           /* n_context SIZE_MAX: no limit */
-    int                length;            /* what rotary angles are scaled for: n_context, or that
-                                             of the session this one was copied from */
+    size_t             window, sink;      /* what attention sees (window.h); window 0: all */
+    int                length;            /* what rotary angles are scaled for: n_context, or, where
+                                             they are less, sink and window; or that of the session
+                                             this one was copied from */
     bb_adapter_use    *adapter;           /* [n_adapters] */
     int                n_adapters;
     int                n_inputs;          /* of all of them together */
@@ -74,10 +76,12 @@ struct bamba_engine {
     void                *block;
     size_t               block_bytes;
     float               *logits;          /* [n_logits, V] */
+    float               *hidden;          /* [n_hidden, D] */
     int32_t             *tokens;          /* [n_batch] of the piece */
     bb_segment          *segments;        /* [n_batch] */
     bamba_session      **sessions;        /* [n_batch] of the segments */
     int                 *wanted;          /* [n_batch] rows whose logits are wanted */
+    int                 *shown;           /* [n_batch] rows that are wanted themselves */
     struct bb_lora_room *lora;            /* NULL before adapters are met … */
     void                *lora_block;
     size_t               lora_bytes;
@@ -90,6 +94,10 @@ struct bamba_engine {
 /* Copy the caller's options (NULL: none) over ours, *o, and check them. */
 bb_status bb_model_options_read(bamba_model_options *o, const bamba_model_options *given,
                                 bamba_error *err);
+
+/* Likewise. */
+bb_status bb_session_options_read(bamba_session_options *o, const bamba_session_options *given,
+                                  bamba_error *err);
 
 /* As bamba_model_open, but the weights are not attached: visit is told of each tensor that the model
    needs and of the format that the options give it. What it is told of lives as long as the model,

@@ -13,7 +13,8 @@ void bb_past_plan(bb_past *p, const bb_graph *g, size_t n_context, size_t n_rewi
     p->state_bytes = 0;
     for (size_t i = 0; i < g->n_slots; i++)
         p->state_bytes += bb_whole_lines(bb_graph_state_bytes(g, i));
-    p->capacity = n_context == SIZE_MAX ? 0 : n_context;
+    p->grows = n_context == SIZE_MAX;
+    p->capacity = p->grows ? 0 : n_context;
     p->n_rewind = n_rewind;
     p->cap = n_rewind == 0 ? 0 : n_rewind > SLACK ? 2 * n_rewind : n_rewind + SLACK;
     p->interval = p->every = snapshot_every;

@@ -38,6 +38,7 @@ typedef struct bb_past {
     int32_t  *token;                      /* [capacity] from position `known` on                  */
     uint8_t  *fed;                        /* [capacity] BB_FED_… of each                          */
     size_t    capacity;
+    bool      grows;                      /* with the text, out of memory of its own              */
 
     size_t    n_rewind;                   /* tokens that can be taken back by the log; 0: no log  */
     size_t    cap;                        /* rows that the log holds                              */
@@ -55,7 +56,8 @@ typedef struct bb_past {
     size_t    state_bytes;
 } bb_past;
 
-/* Sizes from a session's options; then memory, by a measuring arena first. */
+/* Sizes from a session's options (n_context SIZE_MAX: the room for tokens grows); then memory, by a
+   measuring arena first. */
 void bb_past_plan(bb_past *p, const bb_graph *g, size_t n_context, size_t n_rewind,
                   size_t snapshot_every, uint64_t snapshot_bytes);
 void bb_past_carve(bb_past *p, const bb_graph *g, bb_arena *a);

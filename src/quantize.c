@@ -7,14 +7,15 @@
 
 #include "base/arena.h"
 #include "base/file.h"
-#include "base/json.h"
 #include "base/json_text.h"
 #include "base/options.h"
 #include "base/outfile.h"
 #include "base/sort.h"
 #include "base/threads.h"
 #include "load/safetensors_write.h"
+#include "companions.h"
 #include "merge.h"
+#include "policy.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -28,7 +29,6 @@ enum {
 };
 static const uint64_t SHARD_BYTES = 5000000000;
 
-static const char CONFIG[] = "config.json";
 static const char KEY[] = "quantization_config", OLD_KEY[] = "compression_config";
 
 typedef struct item {
@@ -328,16 +328,6 @@ done:
     return status;
 }
 
-static bb_status put(const work *w, const char *name, const void *data, size_t n, bamba_error *err)
-{
-    char *path = bb_path_join(&w->a, w->to, name);
-
-    if (!path) return no_memory(w, err);
-    const bb_status status = bb_outfile_put(&w->a, path, data, n, err);
-    bb_release(&w->a, path);
-    return status;
-}
-
 /* What print writes, as text to be released; NULL without memory. */
 static char *print_text(const work *w, void (*print)(const work *w, bb_printer *p), size_t *n)
 {
@@ -373,48 +363,9 @@ static bb_status write_weights(work *w, bamba_error *err)
     if (w->n_shards == 1) return BAMBA_OK;
     index = print_text(w, print_index, &n);
     if (!index) return no_memory(w, err);
-    status = put(w, "model.safetensors.index.json", index, n, err);
+    status = bb_companion_put(&w->a, w->to, "model.safetensors.index.json", index, n, err);
 done:
     bb_release(&w->a, index);
-    return status;
-}
-
-/* -------------------------------------------------------------- files beside ------------- */
-
-/* Beginnings of the names of files that belong to a model and hold no weights. */
-static const char *const companions[] = {
-    "LICENSE", "NOTICE", "README", "added_tokens.json", "chat_template", "generation_config.json",
-    "merges", "special_tokens_map.json", "tokenizer", "vocab",
-};
-
-static bb_status copy_companion(const work *w, const char *name, bamba_error *err)
-{
-    bb_map       map = { 0 };
-    bb_path_kind kind;
-    bb_status    status = BAMBA_OK;
-    char        *path = bb_path_join(&w->a, w->dir, name);
-
-    if (!path) return no_memory(w, err);
-    BB_TRY(bb_path_find(path, &kind, err));
-    if (kind != BB_PATH_FILE) goto done;
-    BB_TRY(bb_map_open(&map, path, err));
-    BB_TRY(put(w, name, map.data, map.size, err));
-done:
-    bb_map_close(&map);
-    bb_release(&w->a, path);
-    return status;
-}
-
-static bb_status copy_companions(const work *w, bamba_error *err)
-{
-    bb_status status = BAMBA_OK;
-
-    for (size_t i = 0; i < sizeof companions / sizeof *companions; i++) {
-        char name[256] = "";              /* the longest name that a file can have */
-        while (bb_dir_next(w->dir, companions[i], "", name, sizeof name))
-            BB_TRY(copy_companion(w, name, err));
-    }
-done:
     return status;
 }
 
@@ -445,48 +396,17 @@ static void print_policy(const work *w, bb_printer *p)
     bb_print(p, "%s]\n    }\n  }", o->n_type_rules ? "\n      " : "");
 }
 
-/* An object with another value of a member, or without it (NULL), as text to be released. */
-static char *change(const work *w, const char *text, size_t n, const char *key, const char *value,
-                    size_t *n_changed)
-{
-    bb_printer p = { .size = n + strlen(key) + (value ? strlen(value) : 0) + 16 };
-
-    p.buffer = bb_allocate(&w->a, p.size, 1);
-    if (p.buffer) bb_print_with_member(&p, text, n, key, value);
-    *n_changed = p.used;
-    return p.buffer;
-}
-
+/* config.json with the policy, and without the key that ties what the adapters have parted. */
 static bb_status write_config(const work *w, bamba_error *err)
 {
-    bb_status    status = BAMBA_OK;
-    bb_map       map = { 0 };
-    bb_json_doc *doc = NULL;
-    size_t       n = 0;
-    char        *path = bb_path_join(&w->a, w->dir, CONFIG), *plain = NULL, *text = NULL;
-    char        *policy = path && has_blocks(w) ? print_text(w, print_policy, &n) : NULL;
+    const char *tie_key = w->merge && bb_merge_unties(w->merge) ? w->model->graph->tie_key : NULL;
+    size_t      n = 0;
+    char       *policy = has_blocks(w) ? print_text(w, print_policy, &n) : NULL;
 
-    if (!path || (has_blocks(w) && !policy)) {
-        status = no_memory(w, err);
-        goto done;
-    }
-    BB_TRY(bb_map_open(&map, path, err));
-    plain = change(w, (const char *)map.data, map.size, OLD_KEY, NULL, &n);
-    text = plain ? change(w, plain, n, KEY, policy, &n) : NULL;
-    if (!text) {
-        status = no_memory(w, err);
-        goto done;
-    }
-    /* The file may have changed since it was read, or spell the key with escapes. */
-    BB_TRY(bb_json_parse(&doc, &w->a, CONFIG, text, n, BB_JSON_INFINITY, err));
-    BB_TRY(put(w, CONFIG, text, n, err));
-done:
-    bb_json_close(doc);
-    bb_release(&w->a, text);
-    bb_release(&w->a, plain);
-    bb_map_close(&map);
+    if (has_blocks(w) && !policy) return no_memory(w, err);
+    const bb_config_change change[] = { { OLD_KEY, NULL }, { KEY, policy }, { tie_key, "false" } };
+    const bb_status status = bb_companions_config(&w->a, w->dir, w->to, change, tie_key ? 3 : 2, err);
     bb_release(&w->a, policy);
-    bb_release(&w->a, path);
     return status;
 }
 
@@ -519,11 +439,37 @@ static bb_status write_all(work *w, bamba_error *err)
     BB_TRY(bb_outdir_create(&dir, &w->a, w->out, err));
     w->to = bb_outdir_path(dir);
     BB_TRY(write_weights(w, err));
-    BB_TRY(copy_companions(w, err));
+    BB_TRY(bb_companions_copy(&w->a, w->dir, w->to, err));
     BB_TRY(write_config(w, err));
     BB_TRY(bb_outdir_finish(dir, err));
 done:
     bb_outdir_close(dir);
+    return status;
+}
+
+/* The matrix that a parted pair lacks, in the format that the options give a matrix of its name. */
+static bb_status add_twin(work *w, bamba_error *err)
+{
+    const bamba_model_options *o = w->options;
+    const bb_graph            *g = w->model->graph;
+    const bb_tensor           *stored = bb_find_tensor(g, w->model->checkpoint, g->embed_name);
+    const bool                 is_head = strcmp(g->twin_name, g->head_alias) == 0;
+    bb_status                  status = BAMBA_OK;
+    bb_policy                  policy;
+    size_t                     i = 0;
+
+    while (w->item[i].need.tensor != stored) i++;
+    if (!bb_reserve(&w->a, &w->item, &w->capacity, w->n + 1, sizeof *w->item)) return no_memory(w, err);
+    BB_TRY(bb_policy_init(&policy, &w->a, &w->model->kernels, g, (bb_type)o->weight_type, o->type_rules,
+                          o->n_type_rules, err));
+    bb_need need = bb_merge_twin(w->merge, &w->item[i].need);
+    need.recode.wanted = bb_policy_choose(&policy, is_head ? BB_ROLE_HEAD : BB_ROLE_EMBEDDING, g->twin_name,
+                                          need.rows, need.recode.cols, need.recode.stored);
+    w->item[w->n] = (item){ .need = need, .order = w->n };
+    w->n++;
+    sort_items(w);
+done:
+    bb_policy_free(&policy);
     return status;
 }
 
@@ -538,6 +484,7 @@ static bb_status merge_all(work *w, const bamba_adapter_source *adapter, size_t 
                            "the model that it was made from", w->dir);
     }
     BB_TRY(bb_merge_open(&w->merge, &w->a, w->model, adapter, n, err));
+    if (bb_merge_unties(w->merge)) BB_TRY(add_twin(w, err));
     for (size_t i = 0; i < w->n; i++)
         BB_TRY(bb_merge_change(w->merge, &w->item[i].need, &w->item[i].changed, err));
     status = bb_merge_check(w->merge, err);

@@ -2,6 +2,7 @@
 #include "rewind.h"
 
 #include "feed.h"
+#include "window.h"
 
 #include <string.h>
 
@@ -252,15 +253,15 @@ static bool go_by_log(const bamba_engine *e, bamba_session *s, size_t pos)
     return true;
 }
 
-/* By the last snapshot that is not behind `pos`, or the empty state, to where the rest must be fed
-   again from: *at. False: there the tokens are not known. */
+/* By the last snapshot that is not behind `pos`, and whose rows to come have what they see, or the empty
+   state, to where the rest must be fed again from: *at. False: there the tokens are not known. */
 static bool go_by_snapshot(bamba_session *s, size_t pos, size_t *at)
 {
     bb_past    *p = &s->past;
     const place current = { .which = s->current };
     size_t      i = p->n_taken;
 
-    while (i > 0 && p->snapshot[i - 1].pos > pos) i--;
+    while (i > 0 && (p->snapshot[i - 1].pos > pos || !bb_window_reaches(s, p->snapshot[i - 1].pos))) i--;
     *at = i > 0 ? p->snapshot[i - 1].pos : 0;
     if (*at < p->known && pos > 0) return false;
     if (i > 0) copy_state(s, (place){ .kept = &p->snapshot[i - 1] }, current);
@@ -274,7 +275,7 @@ static void stand_at(bamba_session *s, size_t pos, bool by_log)
     bb_past *p = &s->past;
 
     s->position = pos;
-    bb_pages_keep(&s->pages, bb_graph_n_pages(pos));
+    bb_pages_keep(&s->pages, pos > 0 ? bb_graph_n_pages(bb_window_place(s, pos)) : 0);
     while (p->n_taken > 0 && p->snapshot[p->n_taken - 1].pos > pos)
         p->snapshot[--p->n_taken].is_valid = false;
     if (!by_log) {
@@ -309,7 +310,7 @@ bamba_status bamba_session_rewind(bamba_engine *e, bamba_session *s, size_t posi
 
     if (status != BAMBA_OK || position == s->position) return status;
     size_t     at = replay_end(s, position);
-    const bool by_log = s->past.state_bytes == 0 || go_by_log(e, s, at);
+    const bool by_log = bb_window_reaches(s, at) && (s->past.state_bytes == 0 || go_by_log(e, s, at));
     if (!by_log && !go_by_snapshot(s, position, &at))
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "rewind: expected a position from %zu on, since the "
                        "session was filled without tokens, found %zu", s->past.begin, position);

@@ -1,6 +1,7 @@
 /* session.c - what one sequence remembers: a block of states, a slot for each stateful mixer, and pages
  * for what attention remembers. */
 #include "adapters.h"
+#include "window.h"
 
 #include "base/options.h"
 #include "base/system.h"
@@ -35,17 +36,12 @@ static bb_status no_memory(size_t bytes, bamba_error *err)
     return bb_fail(err, BAMBA_ERR_MEMORY, "session: out of memory: expected %zu MiB", bytes >> 20);
 }
 
-/* Pages of a context; none where the network has no attention, and no limit. */
-static size_t count_pages(const bb_graph *g, size_t n_context)
-{
-    return bb_graph_page_bytes(g, g->n_slots) > 0 ? bb_graph_n_pages(n_context) : 0;
-}
-
 static bb_status allocate_block(bamba_session *s, bamba_error *err)
 {
     const bb_graph *g = s->model->graph;
     const size_t    page_bytes = bb_graph_page_bytes(g, g->n_slots);
-    const size_t    n_pages = count_pages(g, s->n_context), in_pages = bb_pages_bytes(n_pages, page_bytes);
+    const bb_page_plan plan = bb_window_plan(s, s->n_context);
+    const size_t    in_pages = bb_pages_bytes(&plan, page_bytes);
     bb_arena        a = BB_MEASURE;
 
     a.plain = true;
@@ -55,7 +51,7 @@ static bb_status allocate_block(bamba_session *s, bamba_error *err)
                        s->n_context);
     const size_t bytes = a.used;
     s->block = bb_allocate(&s->alloc, bytes, 1);
-    if (!s->block || !bb_pages_create(&s->pages, &s->alloc, n_pages, page_bytes))
+    if (!s->block || !bb_pages_create(&s->pages, &s->alloc, &plan, page_bytes))
         return no_memory(bytes + in_pages, err);
     bb_advise_huge(&s->alloc, s->block, bytes);
     a = (bb_arena){ .base = s->block, .size = bytes, .plain = true };
@@ -72,24 +68,49 @@ static bool has_limit(const bb_graph *g)
     return false;
 }
 
-static bb_status read_options(bamba_session_options *o, const bamba_session_options *given,
-                              bamba_error *err)
+bb_status bb_session_options_read(bamba_session_options *o, const bamba_session_options *given,
+                                  bamba_error *err)
 {
-    return bb_read_options(o, sizeof *o, offsetof(bamba_session_options, n_rewind), given,
-                           "session options", err);
+    const bb_status status = bb_read_options(o, sizeof *o, offsetof(bamba_session_options, n_rewind), given,
+                                             "session options", err);
+    if (status != BAMBA_OK) return status;
+    if (o->n_window > BB_MOST_POSITIONS / 2 || o->n_sink < -1 || o->n_sink > BB_MOST_POSITIONS / 2)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "session: expected n_window <= %d and n_sink from -1 to %d, "
+                       "found %zu and %d", BB_MOST_POSITIONS / 2, BB_MOST_POSITIONS / 2, o->n_window,
+                       o->n_sink);
+    return BAMBA_OK;
 }
 
-static void plan_past(bamba_session *s, const bamba_session_options *o)
+static void plan_past(bamba_session *s, const bamba_session_options *o, size_t n_context)
 {
-    bb_past_plan(&s->past, s->model->graph, s->n_context, o->n_rewind, o->snapshot_tokens,
+    bb_past_plan(&s->past, s->model->graph, n_context, o->n_rewind, o->snapshot_tokens,
                  o->snapshot_bytes);
 }
 
-static size_t context_of(const bamba_model *m, size_t wanted)
+/* What attention is to see; a network without any sees no less. */
+static void set_window(bamba_session *s, const bamba_session_options *o)
 {
+    if (o->n_window == 0 || !has_limit(s->model->graph)) return;
+    s->window = o->n_window;
+    s->sink = o->n_sink == 0 ? BB_USUAL_SINK : o->n_sink < 0 ? 0 : (size_t)o->n_sink;
+}
+
+static size_t context_of(const bamba_session *s, size_t wanted)
+{
+    const bamba_model *m = s->model;
+
     return wanted ? wanted
          : !has_limit(m->graph) ? SIZE_MAX
+         : s->window > 0 ? BB_MOST_POSITIONS
          : m->n_context ? (size_t)m->n_context : DEFAULT_CONTEXT;
+}
+
+/* Fix the sizes that the options give. */
+static void plan_session(bamba_session *s, const bamba_session_options *o)
+{
+    set_window(s, o);
+    s->n_context = context_of(s, o->n_context);
+    plan_past(s, o, o->n_context == 0 && s->window > 0 ? SIZE_MAX : s->n_context);
 }
 
 bamba_status bamba_session_create(bamba_session **out, const bamba_model *model,
@@ -105,7 +126,7 @@ bamba_status bamba_session_create(bamba_session **out, const bamba_model *model,
     if (!model) return bb_fail(err, BAMBA_ERR_ARGUMENT, "session: model is NULL");
     if (!model->block)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "session: the model was opened without weights");
-    BB_TRY(read_options(&o, options, err));
+    BB_TRY(bb_session_options_read(&o, options, err));
     const bool limited = has_limit(model->graph);
     if (limited && o.n_context > BB_MOST_POSITIONS) {
         status = bb_fail(err, BAMBA_ERR_ARGUMENT, "session: expected n_context <= %d, found %zu",
@@ -124,8 +145,7 @@ bamba_status bamba_session_create(bamba_session **out, const bamba_model *model,
     }
     s->alloc = a;
     s->model = model;
-    s->n_context = context_of(model, o.n_context);
-    plan_past(s, &o);
+    plan_session(s, &o);
     BB_TRY(allocate_block(s, err));
     bamba_session_reset(s);
     BB_TRY(bb_adapters_give(s, o.adapters, o.n_adapters, err));
@@ -140,7 +160,7 @@ void bamba_session_free(bamba_session *s)
 {
     if (!s) return;
     const bb_allocator a = s->alloc;
-    if (s->n_context == SIZE_MAX) {
+    if (s->past.grows) {
         bb_release(&a, s->past.token);
         bb_release(&a, s->past.fed);
     }
@@ -164,6 +184,7 @@ void bamba_session_reset(bamba_session *s)
     s->past.known = 0;
     s->position = 0;
     s->length = s->n_context < INT_MAX ? (int)s->n_context : INT_MAX;
+    if (s->window > 0 && s->sink + s->window < s->n_context) s->length = (int)(s->sink + s->window);
     s->spoilt = false;
 }
 
@@ -174,14 +195,14 @@ uint64_t bamba_session_bytes(const bamba_model *model, const bamba_session_optio
     bamba_session         s = { .model = model };
     bb_arena              a = BB_MEASURE;
 
-    if (!model || read_options(&o, options, NULL) != BAMBA_OK) return 0;
-    s.n_context = n_positions;
-    plan_past(&s, &o);
+    if (!model || bb_session_options_read(&o, options, NULL) != BAMBA_OK) return 0;
+    set_window(&s, &o);
+    plan_past(&s, &o, n_positions);
     a.plain = true;
     carve(&s, &a);
-    const bb_graph *g = model->graph;
-    const size_t    in_pages = bb_pages_bytes(count_pages(g, n_positions),
-                                              bb_graph_page_bytes(g, g->n_slots));
+    const bb_graph    *g = model->graph;
+    const bb_page_plan plan = bb_window_plan(&s, n_positions);
+    const size_t       in_pages = bb_pages_bytes(&plan, bb_graph_page_bytes(g, g->n_slots));
     return a.overflow || in_pages > SIZE_MAX - a.used - sizeof s ? UINT64_MAX
          : a.used + in_pages + sizeof s;
 }
@@ -221,16 +242,22 @@ bamba_status bamba_session_copy(bamba_session *to, const bamba_session *from, ba
     if (from->position > to->n_context)
         return bb_fail(err, BAMBA_ERR_FULL, "session copy: expected a context of at least %zu, "
                        "found %zu", from->position, to->n_context);
+    if (to->window != from->window || to->sink != from->sink)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "session copy: expected a window of %zu and a sink of %zu, "
+                       "found %zu and %zu", from->window, from->sink, to->window, to->sink);
     if (to == from) return BAMBA_OK;
     to->past.known = from->past.known;
-    const size_t n_pages = bb_graph_n_pages(from->position);
+    const size_t n_pages = bb_graph_n_pages(bb_window_held(from, from->position));
+    bb_pages_begin(&to->pages, bb_window_gone(from, from->position));
     if (!bb_adapters_copy(to, from) || !bb_past_reserve(&to->past, &to->alloc, from->position)
         || !bb_pages_write(&to->pages, 0, n_pages, false)) {
         bamba_session_reset(to);
         return bb_fail(err, BAMBA_ERR_MEMORY, "session copy: out of memory");
     }
+    const size_t skip = to->pages.n_gone - from->pages.n_gone;
     for (size_t i = 0; to->pages.n_pages > 0 && i < n_pages; i++)
-        memcpy(to->pages.page[i], from->pages.page[i], to->pages.page_bytes);
+        memcpy(to->pages.page[i], from->pages.page[i < to->pages.n_fixed ? i : i + skip],
+               to->pages.page_bytes);
     remember(to, from);
     return BAMBA_OK;
 }
@@ -245,19 +272,27 @@ bamba_status bamba_session_fork(bamba_session **out, const bamba_session *from,
     if (!out || !from)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "session fork: %s is NULL", out ? "from" : "out");
     *out = NULL;
-    BB_TRY(read_options(&o, options, err));
-    if (o.n_context == 0) o.n_context = from->n_context == SIZE_MAX ? 0 : from->n_context;
+    BB_TRY(bb_session_options_read(&o, options, err));
+    if (o.n_context == 0) o.n_context = from->past.grows ? 0 : from->n_context;
+    if (o.n_window == 0) {
+        o.n_window = from->window;
+        o.n_sink = from->sink > 0 ? (int)from->sink : -1;
+    }
     BB_TRY(bamba_session_create(&s, from->model, &o, err));
     if (from->position > s->n_context)
         status = bb_fail(err, BAMBA_ERR_FULL, "session fork: expected a context of at least %zu, found "
                          "%zu", from->position, s->n_context);
+    else if (s->window != from->window || s->sink != from->sink)
+        status = bb_fail(err, BAMBA_ERR_ARGUMENT, "session fork: expected a window of %zu and a sink of "
+                         "%zu, found %zu and %zu", from->window, from->sink, s->window, s->sink);
     else if (o.n_adapters > 0)
         status = bb_fail(err, BAMBA_ERR_ARGUMENT, "session fork: expected no adapters: it has those of "
                          "the session it comes from");
     else if (!bb_adapters_copy(s, from) || !bb_past_reserve(&s->past, &s->alloc, from->position))
         status = bb_fail(err, BAMBA_ERR_MEMORY, "session fork: out of memory");
     if (status != BAMBA_OK) goto done;
-    bb_pages_share(&s->pages, &from->pages, bb_graph_n_pages(from->position));
+    bb_pages_share(&s->pages, &from->pages, bb_window_gone(from, from->position) - from->pages.n_gone,
+                   bb_graph_n_pages(bb_window_held(from, from->position)));
     remember(s, from);
     *out = s;
     s = NULL;
@@ -275,21 +310,24 @@ bamba_status bamba_session_fill(bamba_session *s, size_t n_positions, uint64_t s
                        "%zu", s->n_context, n_positions);
 
     const bb_graph   *g = s->model->graph;
-    const uint64_t    needed = bb_graph_session_bytes(g, n_positions);
-    const uint64_t    held = bb_graph_session_bytes(g, s->position);
+    const size_t      n_held = bb_window_held(s, n_positions);
+    const uint64_t    needed = bb_graph_session_bytes(g, n_held);
+    const uint64_t    held = bb_graph_session_bytes(g, bb_window_held(s, s->position));
     const bb_status   status = needed <= held ? BAMBA_OK
                              : bb_system_check_memory("session fill", needed - held, err);
 
     if (status != BAMBA_OK) return status;
     float *scratch = bb_allocate(&s->alloc, bb_graph_scratch_floats(g) + 1, sizeof *scratch);
     bamba_session_reset(s);
-    if (!scratch || !bb_pages_write(&s->pages, 0, bb_graph_n_pages(n_positions), false)) {
+    bb_pages_begin(&s->pages, bb_window_gone(s, n_positions));
+    if (!scratch || !bb_pages_write(&s->pages, 0, bb_graph_n_pages(n_held), false)) {
+        bamba_session_reset(s);
         bb_release(&s->alloc, scratch);
         return bb_fail(err, BAMBA_ERR_MEMORY, "session fill: out of memory");
     }
     for (size_t i = 0; n_positions > 0 && i < g->n_slots; i++)
         if (g->slot[i])
-            g->slot[i]->kind->fill(g->slot[i], &s->model->kernels, seed, n_positions,
+            g->slot[i]->kind->fill(g->slot[i], &s->model->kernels, seed, n_held,
                                    s->slot[i].state[s->current], &s->slot[i].cache, scratch);
     bb_release(&s->alloc, scratch);
     s->past.known = n_positions;

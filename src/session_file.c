@@ -8,14 +8,17 @@
  *                            values, in canonical order whatever the CPU level
  *     checksum   U8 [16]     XXH3, 128 bits, of the other tensors in the order of their names: name,
  *                            type, shape, bytes
+ * With a window the arrays of keys and values hold the positions that rows to come see, filled up to whole
+ * pages: the first ones for the sink, then the last ones. A file that is part of a longer text, from
+ * position `first` on, has them all.
  * Nothing of a file is believed before its checksum is right. */
 #include "session_file.h"
 
 #include "fingerprint.h"
+#include "session_tensors.h"
 
 #include "base/json.h"
 #include "base/json_text.h"
-#include "base/sort.h"
 #include "base/utf8.h"
 #include "load/safetensors.h"
 #include "load/safetensors_write.h"
@@ -24,107 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERSION = 1 };
-
-/* -------------------------------------------------------------- tensors ------------------ */
-
-/* A tensor of the file and what it holds: a part of a slot, or bytes. */
-typedef struct item {
-    char        name[BB_MAX_NAME];
-    bb_tensor   t;                        /* t.data: bytes; NULL: part … */
-    size_t      slot, at;                 /* … of this slot, from this byte of what it saves on */
-} item;
-
-typedef struct listing {
-    item     *item;                       /* [n] by name, `checksum` not among them */
-    size_t    n;
-    uint64_t  most;                       /* bytes that any slot saves */
-} listing;
-
-static void set_shape(item *i, bb_type type, const size_t *dim, int n_dims)
-{
-    i->t.name = i->name;
-    i->t.dtype = type;
-    i->t.n_dims = n_dims;
-    i->t.n_elements = 1;
-    for (int d = 0; d < n_dims; d++) i->t.n_elements *= i->t.dim[d] = dim[d];
-    i->t.bytes = i->t.n_elements * bb_type_bits(type) / 8;
-}
-
-static void add_bytes(listing *l, const char *name, bb_type type, const void *data, size_t n)
-{
-    item *i = &l->item[l->n++];
-
-    snprintf(i->name, sizeof i->name, "%s", name);
-    set_shape(i, type, &n, 1);
-    i->t.data = data;
-}
-
-/* The first block that uses the slot names it: a mixer may have several uses. */
-static const bb_block *block_of(const bb_graph *g, size_t slot)
-{
-    for (size_t i = g->first; i < g->end; i++)
-        for (int j = 0; j < g->block[i].n_uses; j++)
-            if (g->block[i].use[j].slot == (int)slot) return &g->block[i];
-    return NULL;
-}
-
-static void add_slot(listing *l, const bb_graph *g, size_t slot, size_t n_positions)
-{
-    const bb_mixer *m = g->slot[slot];
-    const bb_block *b = m ? block_of(g, slot) : NULL;
-    bb_part         part[BB_MIXER_PARTS];
-    size_t          at = 0;
-
-    if (!b) return;
-    const int n = m->kind->parts(m, n_positions, part);
-    for (int i = 0; i < n; i++) {
-        item *to = &l->item[l->n++];
-        snprintf(to->name, sizeof to->name, "layers.%d.%s.%s", b->layer, m->kind->name, part[i].name);
-        set_shape(to, part[i].type, part[i].dim, part[i].dim[2] > 0 ? 3 : 2);
-        to->slot = slot;
-        to->at = at;
-        at += to->t.bytes;
-    }
-    if (at > l->most) l->most = at;
-}
-
-static int compare_items(const void *a, const void *b)
-{
-    return strcmp(((const item *)a)->name, ((const item *)b)->name);
-}
-
-/* The first position whose token a file that begins with position `first` has. */
-static size_t first_token(size_t first, size_t known) { return first > known ? first : known; }
-
-/* The tensors of a session's positions from `first` on: with what is said of them in *text. */
-static bool list_tensors(listing *l, const bamba_session *s, size_t first, const char *text)
-{
-    const bb_graph *g = s->model->graph;
-    const bb_past  *p = &s->past;
-    const size_t    from = first_token(first, p->known), n = s->position - from;
-
-    *l = (listing){ .item = bb_new(&s->alloc, 3 + BB_MIXER_PARTS * g->n_slots, sizeof *l->item) };
-    if (!l->item) return false;
-    add_bytes(l, "session", BB_TYPE_U8, text, strlen(text));
-    add_bytes(l, "tokens", BB_TYPE_I32, n > 0 ? p->token + (from - p->known) : NULL, n);
-    add_bytes(l, "fed", BB_TYPE_U8, n > 0 ? p->fed + (from - p->known) : NULL, n);
-    for (size_t i = 0; i < g->n_slots; i++) add_slot(l, g, i, s->position - first);
-    bb_sort(l->item, l->n, sizeof *l->item, compare_items);
-    for (size_t i = 0; i < l->n; i++) l->item[i].t.name = l->item[i].name;    /* they have moved */
-    return true;
-}
-
-static void hash_tensor(bb_hash *h, const bb_tensor *t, const void *data)
-{
-    bb_hash_add_text(h, t->name);
-    bb_hash_add_text(h, bb_type_name(t->dtype));
-    for (int i = 0; i < t->n_dims; i++) {
-        const uint64_t dim = t->dim[i];
-        bb_hash_add(h, &dim, sizeof dim);
-    }
-    bb_hash_add(h, data, t->bytes);
-}
+enum { VERSION = 2 };                     /* 1 where attention has no window */
 
 /* -------------------------------------------------------------- saving ------------------- */
 
@@ -140,12 +43,13 @@ static void print_facts(bb_printer *p, const bamba_session *s, size_t first, con
     char name[BB_HASH_TEXT];
 
     bb_fingerprint(s->model, name);
-    bb_print(p, "{\"format\":\"bamba session\",\"version\":%d,\"model\":\"%s\",\"architecture\":", VERSION,
-             name);
+    bb_print(p, "{\"format\":\"bamba session\",\"version\":%d,\"model\":\"%s\",\"architecture\":",
+             s->window > 0 ? VERSION : 1, name);
     bb_print_quoted(p, s->model->architecture);
     bb_print(p, ",\"first\":\"%zu\",\"position\":\"%zu\",\"known\":\"%zu\",\"rotary_length\":%d,"
              "\"kv_type\":\"%s\",\"state_type\":\"%s\"", first, s->position, s->past.known, s->length,
              type_name(s->model->kv_type), type_name(s->model->state_type));
+    if (s->window > 0) bb_print(p, ",\"window\":\"%zu\",\"sink\":\"%zu\"", s->window, s->sink);
     if (s->n_adapters > 0) bb_print(p, ",\"adapters\":\"%s\"", s->adapters_name);
     if (parent) bb_print(p, ",\"parent\":\"%s\"", parent);
     if (extras) {
@@ -166,34 +70,53 @@ static char *make_facts(const bamba_session *s, size_t first, const char *parent
     return p.buffer;
 }
 
-/* What a slot saves, into memory [listing.most], unless it was the last. */
-static const unsigned char *save_slot(const bamba_session *s, size_t first, size_t slot, size_t *last,
-                                      unsigned char *memory, float *scratch)
-{
-    const bb_mixer *m = s->model->graph->slot[slot];
+/* A session that is being written. */
+typedef struct writing {
+    const bamba_session *s;
+    bb_session_held h;
+    void         **page;                  /* those of the positions held */
+    unsigned char *memory;                /* [tensors' most] what a slot saves */
+    float         *scratch;
+    size_t         last;                  /* the slot in memory; SIZE_MAX: none */
+} writing;
 
-    if (*last != slot)
-        m->kind->save(m, &s->model->kernels, s->slot[slot].state[s->current], &s->slot[slot].cache,
-                      first, s->position, memory, scratch);
-    *last = slot;
-    return memory;
+/* What a slot saves, unless it was the last. */
+static const unsigned char *save_slot(writing *w, size_t slot)
+{
+    const bamba_session *s = w->s;
+    const bb_mixer      *m = s->model->graph->slot[slot];
+    const bb_pages       cache = { w->page, s->slot[slot].cache.at };
+
+    if (w->last != slot)
+        m->kind->save(m, &s->model->kernels, s->slot[slot].state[s->current], &cache, w->h.first,
+                      w->h.end, w->memory, w->scratch);
+    w->last = slot;
+    return w->memory;
 }
 
-static bb_status write_tensors(const bamba_session *s, size_t first, const listing *l,
-                               const bb_safetensors_writer *w, unsigned char *memory, float *scratch,
+/* The pages that the file has, which may be fewer than the session has. */
+static void find_pages(writing *w)
+{
+    const bb_page_table *t = &w->s->pages;
+    const size_t         skip = bb_window_gone(w->s, w->s->position) - t->n_gone;
+
+    for (size_t i = 0; t->n_pages > 0 && i < bb_graph_n_pages(w->h.end); i++)
+        w->page[i] = t->page[i < t->n_fixed ? i : i + skip];
+}
+
+static bb_status write_tensors(writing *job, const bb_session_tensors *l, const bb_safetensors_writer *w,
                                bamba_error *err)
 {
     bb_status     status = BAMBA_OK;
-    size_t        last = SIZE_MAX;
     unsigned char sum[BB_HASH_BYTES];
     bb_hash       h;
 
     bb_hash_begin(&h);
     for (size_t i = 0; i < l->n; i++) {
-        const item *it = &l->item[i];
+        const bb_session_item *it = &l->item[i];
         const void *data = it->t.data;
-        if (!data && it->t.bytes > 0) data = save_slot(s, first, it->slot, &last, memory, scratch) + it->at;
-        hash_tensor(&h, &it->t, data);
+        if (!data && it->t.bytes > 0) data = save_slot(job, it->slot) + it->at;
+        bb_session_hash_tensor(&h, &it->t, data);
         if (it->t.bytes > 0) BB_TRY(bb_safetensors_put(w, i, 0, data, it->t.bytes, err));
     }
     bb_hash_end(&h, sum);
@@ -202,30 +125,34 @@ done:
     return status;
 }
 
-static bb_status write_file(const bamba_session *s, size_t first, const listing *l, const char *path,
-                            bamba_error *err)
+static bb_status write_file(const bamba_session *s, size_t first, const bb_session_tensors *l,
+                            const char *path, bamba_error *err)
 {
     bb_status              status = BAMBA_OK;
     bb_safetensors_writer *w = NULL;
     bb_tensor             *tensor = bb_allocate(&s->alloc, l->n + 1, sizeof *tensor);
-    unsigned char         *memory = bb_allocate(&s->alloc, l->most + 1, 1);
-    float *scratch = bb_allocate(&s->alloc, bb_graph_scratch_floats(s->model->graph) + 1, sizeof *scratch);
+    writing                job = { .s = s, .h = bb_session_holds(s, first), .last = SIZE_MAX };
 
-    if (!tensor || !memory || !scratch) {
+    job.page = bb_allocate(&s->alloc, bb_graph_n_pages(job.h.end) + 1, sizeof *job.page);
+    job.memory = bb_allocate(&s->alloc, l->most + 1, 1);
+    job.scratch = bb_allocate(&s->alloc, bb_graph_scratch_floats(s->model->graph) + 1, sizeof *job.scratch);
+    if (!tensor || !job.page || !job.memory || !job.scratch) {
         status = bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", path);
         goto done;
     }
+    find_pages(&job);
     for (size_t i = 0; i < l->n; i++) tensor[i] = l->item[i].t;
     tensor[l->n] = (bb_tensor){ .name = "checksum", .dtype = BB_TYPE_U8, .n_dims = 1,
                                 .dim = { BB_HASH_BYTES } };
     BB_TRY(bb_safetensors_create(&w, &s->alloc, path, tensor, l->n + 1, err));
-    BB_TRY(write_tensors(s, first, l, w, memory, scratch, err));
+    BB_TRY(write_tensors(&job, l, w, err));
     BB_TRY(bb_safetensors_finish(w, err));
 done:
     bb_safetensors_free(w);
     bb_release(&s->alloc, tensor);
-    bb_release(&s->alloc, memory);
-    bb_release(&s->alloc, scratch);
+    bb_release(&s->alloc, job.page);
+    bb_release(&s->alloc, job.memory);
+    bb_release(&s->alloc, job.scratch);
     return status;
 }
 
@@ -233,10 +160,10 @@ bb_status bb_session_write(const bamba_session *s, const char *path, size_t firs
                            const char *extras, bamba_error *err)
 {
     bb_status status = BAMBA_OK;
-    listing   l = { 0 };
+    bb_session_tensors l = { 0 };
     char     *facts = make_facts(s, first, parent, extras);
 
-    if (!facts || !list_tensors(&l, s, first, facts)) {
+    if (!facts || !bb_session_list(&l, s, first, facts)) {
         status = bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", path);
         goto done;
     }
@@ -276,7 +203,7 @@ static bb_status check_sum(const bb_container *c, bool all, bamba_error *err)
     if (!all) return BAMBA_OK;
     bb_hash_begin(&h);
     for (size_t i = 0; i < c->n; i++)
-        if (&c->tensor[i] != stored) hash_tensor(&h, &c->tensor[i], c->tensor[i].data);
+        if (&c->tensor[i] != stored) bb_session_hash_tensor(&h, &c->tensor[i], c->tensor[i].data);
     bb_hash_end(&h, sum);
     if (memcmp(sum, stored->data, sizeof sum) == 0) return BAMBA_OK;
     return bb_fail(err, BAMBA_ERR_FORMAT, "%s: damaged: its checksum is not that of its content",
@@ -291,6 +218,12 @@ static size_t read_size(const bb_json *j, const char *key)
 
     if (*end || n > SIZE_MAX / 2) bb_json_fail_key(j, key, BAMBA_ERR_FORMAT, "expected a number");
     return (size_t)n;
+}
+
+/* 0 if the key is not there. */
+static size_t read_size_or_none(const bb_json *j, const char *key)
+{
+    return bb_json_get(j, key).node ? read_size(j, key) : 0;
 }
 
 static void expect_text(const bb_json *j, const char *key, const char *what, const char *expected)
@@ -320,9 +253,13 @@ static void read_facts(const bb_json *j, const bamba_model *m, bb_session_facts 
     f->position = read_size(j, "position");
     f->known = read_size(j, "known");
     f->length = bb_json_int(j, "rotary_length", 0, INT32_MAX);
+    f->window = read_size_or_none(j, "window");
+    f->sink = read_size_or_none(j, "sink");
     f->adapters = bb_json_text_or(j, "adapters", "");
     f->extras = extras.node ? bb_json_value_text(&extras, NULL) : NULL;
     f->parent = parent.node ? bb_json_value_text(&parent, NULL) : NULL;
+    if (f->window > BB_MOST_POSITIONS || f->sink > BB_MOST_POSITIONS)
+        bb_json_fail_key(j, "window", BAMBA_ERR_FORMAT, "expected at most %d", BB_MOST_POSITIONS);
     if (f->known > f->position || f->first > f->position || (f->first > 0) != (f->parent != NULL))
         bb_json_fail_key(j, "position", BAMBA_ERR_FORMAT, "expected at least first and known, and a "
                          "parent if first is not 0");
@@ -332,7 +269,7 @@ static void read_facts(const bb_json *j, const bamba_model *m, bb_session_facts 
 static bb_status find_tokens(bb_session_reader *r, int n_vocab, bamba_error *err)
 {
     const bb_tensor *t = bb_tensors_find(r->file->tensor, r->file->n, "tokens");
-    const size_t     n = r->facts.position - first_token(r->facts.first, r->facts.known);
+    const size_t     n = r->facts.position - bb_session_first_token(r->facts.first, r->facts.known);
 
     if (!t || t->dtype != BB_TYPE_I32 || t->n_elements != n || (uintptr_t)t->data % sizeof(int32_t))
         return bb_fail(err, BAMBA_ERR_FORMAT, "%s: 'tokens': expected I32 [%zu], aligned", r->file->file, n);
@@ -371,7 +308,7 @@ void bb_session_reader_close(bb_session_reader *r)
 }
 
 /* The tensors are just those that the session has at its position. */
-static bb_status check_tensors(const bb_container *c, const listing *l, bamba_error *err)
+static bb_status check_tensors(const bb_container *c, const bb_session_tensors *l, bamba_error *err)
 {
     if (c->n != l->n + 1)
         return bb_fail(err, BAMBA_ERR_FORMAT, "%s: expected %zu tensors, found %zu", c->file, l->n + 1,
@@ -389,25 +326,26 @@ static bb_status check_tensors(const bb_container *c, const listing *l, bamba_er
 }
 
 /* The arrays of each slot put together again, and loaded. */
-static bb_status load_slots(bamba_session *s, size_t first, const bb_container *c, const listing *l,
-                            bool with_state, bamba_error *err)
+static bb_status load_slots(bamba_session *s, size_t first, const bb_container *c,
+                            const bb_session_tensors *l, bool with_state, bamba_error *err)
 {
     const bb_graph *g = s->model->graph;
     unsigned char  *memory = bb_allocate(&s->alloc, l->most + 1, 1);
     float          *scratch = bb_allocate(&s->alloc, bb_graph_scratch_floats(g) + 1, sizeof *scratch);
+    const bb_session_held h = bb_session_holds(s, first);
     bb_status       status = BAMBA_OK;
 
     if (!memory || !scratch)
         status = bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", c->file);
     for (size_t slot = 0; status == BAMBA_OK && slot < g->n_slots; slot++) {
         const bb_mixer *m = g->slot[slot];
-        if (!m || (!with_state && !m->kind->page_bytes)) continue;
+        if (!m || (!with_state && (!m->kind->page_bytes || s->window > 0))) continue;
         for (size_t i = 0; i < l->n; i++) {
-            const item *it = &l->item[i];
+            const bb_session_item *it = &l->item[i];
             if (it->t.data || it->slot != slot || it->t.bytes == 0) continue;
             memcpy(memory + it->at, bb_tensors_find(c->tensor, c->n, it->name)->data, it->t.bytes);
         }
-        m->kind->load(m, &s->model->kernels, memory, first, s->position,
+        m->kind->load(m, &s->model->kernels, memory, h.first, h.end,
                       with_state ? s->slot[slot].state[s->current] : NULL, &s->slot[slot].cache, scratch);
     }
     bb_release(&s->alloc, memory);
@@ -415,8 +353,19 @@ static bb_status load_slots(bamba_session *s, size_t first, const bb_container *
     return status;
 }
 
+/* See that the session may write the keys and values that a file has. With a window those of a whole
+   path come from its last file. */
+static bool write_pages(bamba_session *s, size_t first, size_t position, bool is_last)
+{
+    if (s->window == 0)
+        return bb_pages_write(&s->pages, first / BB_KV_BLOCK, bb_graph_n_pages(position), true);
+    if (!is_last) return true;
+    bb_pages_begin(&s->pages, bb_window_gone(s, position));
+    return bb_pages_write(&s->pages, 0, bb_graph_n_pages(bb_window_held(s, position)), false);
+}
+
 /* Room for what the file holds, and its tokens. */
-static bb_status take_tokens(bamba_session *s, const bb_session_reader *r, bamba_error *err)
+static bb_status take_tokens(bamba_session *s, const bb_session_reader *r, bool is_last, bamba_error *err)
 {
     const bb_session_facts *f = &r->facts;
     bb_past                *p = &s->past;
@@ -426,11 +375,11 @@ static bb_status take_tokens(bamba_session *s, const bb_session_reader *r, bamba
         return bb_fail(err, BAMBA_ERR_FULL, "%s: expected a context of at least %zu tokens, found %zu",
                        r->file->file, f->position, s->n_context);
     if (f->first == 0) p->known = f->known;
-    const size_t from = first_token(f->first, f->known), n = f->position - from;
+    const size_t from = bb_session_first_token(f->first, f->known), n = f->position - from;
     if (!fed || fed->bytes != n || p->known != f->known)
         return bb_fail(err, BAMBA_ERR_FORMAT, "%s: 'fed': expected U8 [%zu]", r->file->file, n);
     if (!bb_past_reserve(p, &s->alloc, f->position)
-        || !bb_pages_write(&s->pages, f->first / BB_KV_BLOCK, bb_graph_n_pages(f->position), true))
+        || !write_pages(s, f->first, f->position, is_last))
         return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", r->file->file);
     if (n > 0) memcpy(bb_past_tokens(p, from), r->tokens, n * sizeof *r->tokens);
     if (n > 0) memcpy(p->fed + (from - p->known), fed->data, n);
@@ -444,14 +393,18 @@ bb_status bb_session_read(bamba_session *s, const bb_session_reader *r, bool wit
                           bamba_error *err)
 {
     bb_status status = BAMBA_OK;
-    listing   l = { 0 };
+    bb_session_tensors l = { 0 };
 
     if (strcmp(r->facts.adapters, s->adapters_name) != 0)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "%s: 'adapters': the session was saved with %s",
                        r->file->file, !r->facts.adapters[0] ? "no adapters" : s->n_adapters > 0
                        ? "other adapters, or scales" : "adapters: expected them in the options");
-    BB_TRY(take_tokens(s, r, err));
-    if (!list_tensors(&l, s, r->facts.first, "")) {
+    if (r->facts.window != s->window || r->facts.sink != s->sink)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "%s: 'window': the session was saved with a window of %zu "
+                       "and a sink of %zu (0: it sees all), expected %zu and %zu", r->file->file,
+                       r->facts.window, r->facts.sink, s->window, s->sink);
+    BB_TRY(take_tokens(s, r, with_state, err));
+    if (!bb_session_list(&l, s, r->facts.first, "")) {
         status = bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", r->file->file);
         goto done;
     }
@@ -471,12 +424,18 @@ bamba_status bamba_session_open(bamba_session **out, const bamba_model *m, const
     bb_status         status = BAMBA_OK;
     bamba_session    *s = NULL;
     bb_session_reader r = { 0 };
+    bamba_session_options o = BAMBA_SESSION_OPTIONS;
 
     if (!out || !path)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "session: %s is NULL", out ? "path" : "out");
     *out = NULL;
-    BB_TRY(bamba_session_create(&s, m, options, err));
-    BB_TRY(bb_session_reader_open(&r, &s->alloc, m, path, true, err));
+    BB_TRY(bb_session_options_read(&o, options, err));
+    if (m && m->block) BB_TRY(bb_session_reader_open(&r, &m->alloc, m, path, true, err));
+    if (o.n_window == 0) {                /* as it was */
+        o.n_window = r.facts.window;
+        o.n_sink = r.facts.sink > 0 ? (int)r.facts.sink : -1;
+    }
+    BB_TRY(bamba_session_create(&s, m, &o, err));
     if (r.facts.first > 0) {
         status = bb_fail(err, BAMBA_ERR_FORMAT, "%s: expected a whole session, found positions from "
                          "%zu on", path, r.facts.first);

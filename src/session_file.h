@@ -16,6 +16,7 @@ typedef struct bb_session_facts {
                                              `position` */
     size_t      known;                    /* tokens before it are not known (bb_past) */
     int         length;                   /* rotary angles are scaled for it */
+    size_t      window, sink;             /* of the session */
     const char *parent;                   /* name of what holds the positions before; NULL: nothing */
     const char *extras;                   /* NULL: none */
     const char *adapters;                 /* bamba_session.adapters_name */

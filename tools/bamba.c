@@ -47,6 +47,20 @@ const command commands[] = {
       "[-m DIR] (-p TEXT | -f FILE | --ids LIST) [options]",
       "A line has the position, the id, its logit, the natural logarithm of its "
       "probability, and its text.", cmd_logits },
+    { "embed", "Turn texts into vectors.", "[-m DIR] [-p TEXT | -f FILE] [options]",
+      "A text's vector is made of its tokens' hidden rows, the model's last ones after the final "
+      "norm. Texts are run many at a time. Of each comes a line: a JSON object with its index from 0, "
+      "its number of tokens, and its embedding. An empty line is a text: the begin token.", cmd_embed },
+    { "score", "Give the probabilities of continuations.", "[-m DIR] [-f FILE] [options]",
+      "Each line of FILE is a JSON object with a text \"context\" and either \"continuation\", a text, or "
+      "\"continuations\", a list of them; other members are not looked at. Of each comes a line: an object "
+      "with \"logprob\", the sum of the natural logarithms of the probabilities of the continuation's "
+      "tokens; \"is_greedy\", whether each was the likeliest; \"n_tokens\"; or the list \"results\" of "
+      "such objects. The contexts of a list, or of equal ones in lines that follow each other, are read "
+      "once. Tokens are lm-eval's: spaces at the end of the context begin the continuation, whose tokens "
+      "are those that the context and it have together behind as many as the context has alone. "
+      "An empty context is the begin token, or the end token where there is none, which makes a text's "
+      "rolling log-likelihood. Nothing is cut off.", cmd_score },
     { "bench", "Measure how fast a model is here, beside what this machine can do.",
       "[--shape NAME,... | -m DIR] [-p LIST] [-n LIST] [-d LIST] [options]",
       "Lists are 1,2,4 or 0-8192+1024 or 1-64*2. Rows and field names are llama-bench's; reading "

@@ -54,7 +54,8 @@ static int draw_right(guess_run *r, int k)
 static int run_pass(guess_run *r, int k, int *n_right, double *ns)
 {
     int32_t         tokens[1 + PACE_MOST];
-    bamba_feed_item item = { r->session, tokens, (size_t)k + 1, (size_t)k + 1, NULL };
+    bamba_feed_item item = { .session = r->session, .tokens = tokens, .n = (size_t)k + 1,
+                             .n_logits = (size_t)k + 1 };
     bamba_error     err = { BAMBA_OK, "" };
 
     for (int i = 0; i <= k; i++) tokens[i] = (int32_t)(draw(r) % (uint64_t)r->m->info.n_vocab);

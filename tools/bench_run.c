@@ -108,7 +108,8 @@ static int run_steps(bench_run *r, size_t steps, double *ns)
     for (size_t k = 0; k < steps; k++) {
         const size_t n = k == 0 && r->test.n_prompt ? (size_t)r->test.n_prompt : 1;
         for (size_t i = 0; i < seqs; i++, tokens += n)
-            r->item[i] = (bamba_feed_item){ r->session[i], tokens, n, 1, NULL };
+            r->item[i] = (bamba_feed_item){ .session = r->session[i], .tokens = tokens, .n = n,
+                                           .n_logits = 1 };
         const double start = console_now_ms();
         const bamba_status status = bamba_feed_batch(r->m->engine, r->item, seqs, &err);
         ns[k] = round(1e6 * (console_now_ms() - start));

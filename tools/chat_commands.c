@@ -2,6 +2,7 @@
 #include "chat_commands.h"
 
 #include "console.h"
+#include "conversation_file.h"
 #include "output.h"
 
 #include <stdio.h>
@@ -50,11 +51,16 @@ static int run_regen(dialogue *d, char *value)
     return code;
 }
 
+/* As JSON, or with the session. */
 static int run_save(dialogue *d, char *value)
 {
     text_buffer list = { 0 };
     output o;
 
+    if (conversation_file_is(value)) {
+        conversation_save(&d->talk, value);
+        return EXIT_SUCCESS;
+    }
     int code = messages_write(&d->talk.messages, &list);
     if (code == EXIT_SUCCESS) code = output_open(&o, value);
     if (code == EXIT_SUCCESS) {
@@ -72,6 +78,12 @@ static int run_load(dialogue *d, char *value)
     messages loaded = { 0 };
     bamba_prompt *p = NULL;
 
+    if (conversation_file_is(value)) {
+        if (conversation_load(&d->talk, value) == EXIT_SUCCESS)
+            console_say("%zu messages, %zu tokens", d->talk.messages.n,
+                        bamba_session_position(d->setup->session));
+        return EXIT_SUCCESS;
+    }
     int code = text_read(&list, value);
     if (code == EXIT_SUCCESS) code = chat_format_render(d->format, list.bytes, list.n, &p);
     if (code == EXIT_SUCCESS) code = messages_add_list(&loaded, list.bytes, list.n);
@@ -157,7 +169,8 @@ static const struct chat_command {
     { "reset", NULL, run_reset, "begin a new conversation" },
     { "regen", NULL, run_regen, "answer the last turn again" },
     { "undo", NULL, run_undo, "take the last turn and its answer back" },
-    { "save", "FILE", run_save, "write the conversation, as JSON" },
+    { "save", "FILE", run_save, "write the conversation, as JSON; with what the model has read, if "
+      "FILE ends with .safetensors" },
     { "load", "FILE", run_load, "go on with a conversation that was written" },
     { "stats", NULL, run_stats, "show tokens, tokens a second, how tokens are chosen" },
     { "set", "NAME=VALUE", run_set, "change how tokens are chosen: temp=0.7, seed=1, or n=100" },

@@ -7,26 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_LOGITS_BYTES = 64 << 20, MOST_ROWS = 512 };
-
 /* ---- the text ---- */
-
-/* Find the begin token that the tokenizer puts before a text; -1 if it puts none. */
-static int find_begin(const setup *s, int32_t *begin)
-{
-    int32_t *plain = NULL, *with = NULL;
-    size_t n_plain = 0, n_with = 0;
-
-    *begin = -1;
-    int code = setup_tokenize(s, "a", 1, 0, &plain, &n_plain);
-    if (code == EXIT_SUCCESS)
-        code = setup_tokenize(s, "a", 1, BAMBA_TOKENIZE_ADD_SPECIAL, &with, &n_with);
-    if (code == EXIT_SUCCESS && n_with > n_plain && n_plain > 0 && with[0] != plain[0])
-        *begin = with[0];
-    bamba_tokens_free(s->tokenizer, plain);
-    bamba_tokens_free(s->tokenizer, with);
-    return code;
-}
 
 int chunks_cut(chunks *c, const setup *s, const chunks_flags *f, const char *text, size_t n_bytes,
                size_t n)
@@ -35,7 +16,7 @@ int chunks_cut(chunks *c, const setup *s, const chunks_flags *f, const char *tex
     size_t n_ids = 0;
 
     *c = (chunks){ .n = n };
-    int code = find_begin(s, &begin);
+    int code = setup_find_begin(s, &begin);
     if (code == EXIT_SUCCESS)
         code = setup_tokenize(s, text, n_bytes, BAMBA_TOKENIZE_ADD_SPECIAL, &ids, &n_ids);
     if (code != EXIT_SUCCESS) return code;
@@ -66,16 +47,9 @@ int chunks_expect(chunks *c, const int32_t *ids, size_t n_chunks, const char *na
 
 /* ---- feeding ---- */
 
-/* Rows of logits that a call gives. */
-static size_t most_rows(const setup *s)
-{
-    const size_t fit = MOST_LOGITS_BYTES / sizeof(float) / (size_t)s->info.n_vocab;
-    return fit < 1 ? 1 : fit > MOST_ROWS ? MOST_ROWS : fit;
-}
-
 int chunks_prepare(setup *s, const setup_flags *f, size_t n)
 {
-    return setup_create(s, f, n, n, (int)most_rows(s));
+    return setup_create(s, f, n, n, (int)setup_logits_rows(s));
 }
 
 /* Begin a chunk with n tokens whose logits are not needed. */
@@ -93,7 +67,7 @@ static int begin_chunk(const setup *s, const int32_t *ids, size_t n)
 static int feed_rows(const setup *s, const int32_t *ids, size_t n, const float **logits)
 {
     bamba_error err = { BAMBA_OK, "" };
-    bamba_feed_item item = { s->session, ids, n, n, NULL };
+    bamba_feed_item item = { .session = s->session, .tokens = ids, .n = n, .n_logits = n };
 
     const bamba_status status = bamba_feed_batch(s->engine, &item, 1, &err);
     *logits = item.logits;
@@ -147,7 +121,7 @@ static int score_chunk(const chunks_job *j, const int32_t *ids, size_t rows, flo
 static int score_all(const chunks_job *j, float *room, score *s)
 {
     const chunks *c = j->chunks;
-    const size_t rows = most_rows(j->model);
+    const size_t rows = setup_logits_rows(j->model);
     const double start = console_now_ms();
     int code = EXIT_SUCCESS;
 
@@ -174,7 +148,7 @@ int chunks_score(const chunks_job *j)
 {
     const chunks *c = j->chunks;
     const size_t row_bytes = (size_t)j->model->info.n_vocab * sizeof(float);
-    float *room = j->from ? malloc(most_rows(j->model) * row_bytes) : NULL;
+    float *room = j->from ? malloc(setup_logits_rows(j->model) * row_bytes) : NULL;
     score s;
 
     const bool there = score_create(&s, c->n_chunks * (c->n - 1 - c->n / 2),

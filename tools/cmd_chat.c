@@ -129,6 +129,7 @@ int cmd_chat(const command *self, int argc, char **argv)
                     .usual = "max_new_tokens of generation_config.json, or -1"),
         ARG_INT_ROW("-c, --ctx-size", "N", &f.n_context, 0, SETUP_MOST_CONTEXT, "context length",
                     .usual = "0, the model's"),
+        SETUP_WINDOW_ROWS(&f.setup),
         TEXT_ESCAPE_ROW(&f.escapes),
         CHAT_FORMAT_ROWS(&f.chat),
         ARG_HEAD("One conversation"),

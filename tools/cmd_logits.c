@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_LOGITS_BYTES = 64 << 20, MOST_ROWS = 512, MOST_SHOWN = 1000 };
+enum { MOST_SHOWN = 1000 };
 
 typedef struct flags {
     setup_flags setup;
@@ -129,7 +129,8 @@ static int feed_all(const job *j, size_t rows)
 
     for (size_t at = 0; at < j->n_ids && code == EXIT_SUCCESS;) {
         const size_t piece = j->n_ids - at < rows ? j->n_ids - at : rows;
-        bamba_feed_item item = { j->setup.session, j->ids + at, piece, piece, NULL };
+        bamba_feed_item item = { .session = j->setup.session, .tokens = j->ids + at, .n = piece,
+                                 .n_logits = piece };
         setup_begin_prompt(piece);
         const bamba_status status = bamba_feed_batch(j->setup.engine, &item, 1, &err);
         if (status != BAMBA_OK) return console_fail_library(status, &err);
@@ -156,8 +157,7 @@ static int run_model(job *j)
 {
     const flags *f = j->flags;
     const size_t n_vocab = (size_t)j->setup.info.n_vocab;
-    const size_t fit = MOST_LOGITS_BYTES / sizeof(float) / n_vocab;
-    const size_t rows = !f->all || fit < 1 ? 1 : fit > MOST_ROWS ? MOST_ROWS : fit;
+    const size_t rows = f->all ? setup_logits_rows(&j->setup) : 1;
 
     int code = setup_create(&j->setup, &f->setup, j->n_ids, j->n_ids, (int)rows);
     if (code != EXIT_SUCCESS) return code;

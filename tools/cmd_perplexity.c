@@ -83,6 +83,7 @@ int cmd_perplexity(const command *self, int argc, char **argv)
             "Kullback-Leibler divergence from the base (KLD), the ratio of the perplexities, the "
             "change of the probability of the right token (\xCE\x94p) and how often the likeliest "
             "token is the same, under llama-perplexity's names."),
+        SETUP_WINDOW_ROWS(&f.setup),
         SETUP_TYPE_ROWS(&f.setup),
         SETUP_BATCH_ROW(&f.setup),
         ARG_END

@@ -63,17 +63,12 @@ static int encode(const setup *s, const flags *f, const char *bytes, size_t n)
 static int encode_lines(const setup *s, const flags *f, const text_buffer *in)
 {
     text_buffer line = { NULL, 0, 0 };
-    size_t number = 0;
+    const char *start, *problem;
+    size_t number = 0, at = 0, n;
     int code = EXIT_SUCCESS;
 
-    for (size_t at = 0; at < in->n && code == EXIT_SUCCESS;) {
-        const char *start = in->bytes + at;
-        const char *newline = memchr(start, '\n', in->n - at);
-        const size_t n = newline ? (size_t)(newline - start) : in->n - at;
-        const char *problem;
-
+    while (code == EXIT_SUCCESS && text_next_line(in, &at, &start, &n)) {
         number++;
-        at += n + 1;
         line.n = 0;
         if (!json_read_string(&line, start, n, &problem))
             code = problem ? console_fail("line %zu: %s", number, problem) : EXIT_FAILURE;

@@ -11,6 +11,8 @@ int cmd_tokenize(const command *self, int argc, char **argv);
 int cmd_perplexity(const command *self, int argc, char **argv);
 int cmd_compare(const command *self, int argc, char **argv);
 int cmd_logits(const command *self, int argc, char **argv);
+int cmd_embed(const command *self, int argc, char **argv);
+int cmd_score(const command *self, int argc, char **argv);
 int cmd_bench(const command *self, int argc, char **argv);
 int cmd_merge(const command *self, int argc, char **argv);
 int cmd_quantize(const command *self, int argc, char **argv);

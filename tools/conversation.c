@@ -43,6 +43,19 @@ void conversation_close(conversation *c)
     free(c->logits);
 }
 
+int conversation_begin(conversation *c, const char *text, size_t n, size_t position)
+{
+    text_buffer copy = { 0 };
+
+    if (n > 0 && !text_append(&copy, text, n)) return EXIT_FAILURE;
+    free(c->text.bytes);
+    c->text = copy;
+    c->n_marks = 1;
+    c->logits_position = 0;
+    c->changed = true;
+    return position > 0 ? add_mark(c, n, position) : EXIT_SUCCESS;
+}
+
 void conversation_cut(conversation *c, size_t n)
 {
     messages_cut(&c->messages, n);

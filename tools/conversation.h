@@ -42,6 +42,10 @@ typedef struct conversation {
 int  conversation_open(conversation *c, setup *s, const chat_format *format);
 void conversation_close(conversation *c);
 
+/* The session is about to be another one, whose first `position` tokens stand for text [n]. Changes
+   nothing where it fails. */
+int conversation_begin(conversation *c, const char *text, size_t n, size_t position);
+
 /* Drop all but the first n messages, or all and what was read. */
 void conversation_cut(conversation *c, size_t n);
 

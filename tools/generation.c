@@ -36,7 +36,7 @@ static bamba_status decode(generation *g, const int32_t *ids, size_t n, unsigned
 
 /* What stood before a token. */
 typedef struct generation_mark {
-    size_t        n_text;
+    size_t        n_text, n_safe;
     bamba_decoder decoder;
 } generation_mark;
 
@@ -92,10 +92,10 @@ void generation_cut(generation *g, size_t n)
 {
     if (n < g->n_ids) {
         g->n_text = g->mark[n].n_text;
+        g->n_safe = g->mark[n].n_safe;    /* what follows may be the rest of a stop or banned string */
         g->decoder = g->mark[n].decoder;
         g->n_ids = n;
     }
-    if (g->n_safe > g->n_text) g->n_safe = g->n_text;
     g->is_banned = false;
     g->end = GENERATION_RUNNING;
 }
@@ -128,7 +128,7 @@ bamba_status generation_put(generation *g, int32_t id, size_t room)
     generation_mark *mark = grow(g->mark, g->n_ids + 1, &g->mark_capacity, sizeof *mark);
     if (!mark) return BAMBA_ERR_MEMORY;
     g->mark = mark;
-    g->mark[g->n_ids] = (generation_mark){ g->n_text, g->decoder };
+    g->mark[g->n_ids] = (generation_mark){ g->n_text, g->n_safe, g->decoder };
     g->ids[g->n_ids++] = id;
 
     if (is_end) g->end = GENERATION_END;
@@ -154,15 +154,24 @@ bamba_status generation_finish(generation *g, generation_end why)
     return BAMBA_OK;
 }
 
+/* Bytes that stay if token i is taken back. Where text before it was waiting to become a banned string, it
+   may become one with another token, and the token where that begins is taken back too. */
+static size_t find_certain_before(const generation *g, size_t i)
+{
+    while (i > 0 && g->mark[i].n_safe < g->mark[i].n_text) i = token_at(g, g->mark[i].n_safe);
+    return g->mark[i].n_text;
+}
+
 /* Bytes that nothing can take back: tokens that are taken back are so as a whole. */
 static size_t find_certain(const generation *g)
 {
     size_t certain = g->n_safe;
 
     if (g->n_bans > 0 && g->n_ids > 0 && certain < g->n_text)
-        certain = g->mark[token_at(g, certain)].n_text;
+        certain = find_certain_before(g, token_at(g, certain));
     if (g->n_open > 0 && g->n_ids > 0) {
-        const size_t open = g->mark[g->n_ids > g->n_open ? g->n_ids - g->n_open : 0].n_text;
+        const size_t first_open = g->n_ids > g->n_open ? g->n_ids - g->n_open : 0;
+        const size_t open = find_certain_before(g, first_open);
         if (open < certain) certain = open;
     }
     return certain > g->n_taken ? certain : g->n_taken;

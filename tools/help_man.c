@@ -52,6 +52,8 @@ static const char tail[] =
     "bamba generate \\-m ibm\\-ai\\-platform/Bamba\\-9B\\-v2 \\-f letter.txt \\-n 200\n"
     "bamba info \\-\\-config config.json\n"
     "bamba perplexity \\-m Bamba\\-9B\\-v2 \\-f wiki.test.raw\n"
+    "bamba embed \\-f texts.txt \\-o vectors.npy\n"
+    "bamba score \\-f requests.jsonl > scores.jsonl\n"
     ".fi\n";
 
 /* Print text as it is to appear, on one line: roff's own characters are escaped. */

@@ -169,18 +169,23 @@ void json_add_ids(json *j, const char *key, const int32_t *ids, size_t n)
     json_add(j, key, make_ids(ids, n));
 }
 
+static void shorten(float value, char shortest[JSON_NUMBER])
+{
+    for (int digits = 1; digits <= 9; digits++) {
+        snprintf(shortest, JSON_NUMBER, "%.*g", digits, (double)value);
+        if (strtof(shortest, NULL) == value) break;
+    }
+}
+
 void json_add_float(json *j, const char *key, float value)
 {
-    char shortest[24] = "";
+    char shortest[JSON_NUMBER] = "";
 
     if (!isfinite(value)) {
         json_add_null(j, key);
         return;
     }
-    for (int digits = 1; digits <= 9; digits++) {
-        snprintf(shortest, sizeof shortest, "%.*g", digits, (double)value);
-        if (strtof(shortest, NULL) == value) break;
-    }
+    shorten(value, shortest);
     json_add(j, key, json_object_new_double_s((double)value, shortest));
 }
 
@@ -285,6 +290,19 @@ int json_print(json *j)
     return json_finish(j);
 }
 
+void json_write_members(FILE *to, json_object *value)
+{
+    const char *before = "";
+
+    json_object_object_foreach(value, key, member) {
+        fputs(before, to);
+        put_text(to, key, strlen(key));
+        fputs(": ", to);
+        json_write(to, member, false);
+        before = ", ";
+    }
+}
+
 void json_write_text(FILE *to, const char *bytes, size_t n)
 {
     put_text(to, bytes, n);
@@ -293,5 +311,16 @@ void json_write_text(FILE *to, const char *bytes, size_t n)
 void json_write_ids(FILE *to, const int32_t *ids, size_t n)
 {
     for (size_t i = 0; i < n; i++) fprintf(to, "%s%d", i ? ", " : "[ ", (int)ids[i]);
+    fputs(n ? " ]" : "[ ]", to);
+}
+
+void json_write_floats(FILE *to, const float *values, size_t n)
+{
+    char shortest[JSON_NUMBER];
+
+    for (size_t i = 0; i < n; i++) {
+        shorten(values[i], shortest);
+        fprintf(to, "%s%s", i ? ", " : "[ ", shortest);
+    }
     fputs(n ? " ]" : "[ ]", to);
 }

@@ -3,6 +3,7 @@
 
 #include "console.h"
 #include "json.h"
+#include "json_walk.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,39 +12,6 @@
 static const char *const names[] = { "", "system", "user", "assistant" };
 
 /* ---- reading well-formed JSON ---- */
-
-static size_t skip_spaces(const char *s, size_t n, size_t i)
-{
-    while (i < n && strchr(" \t\r\n", s[i])) i++;
-    return i;
-}
-
-static size_t skip_string(const char *s, size_t n, size_t i)
-{
-    for (i++; i < n && s[i] != '"'; i++)
-        if (s[i] == '\\') i++;
-    return i < n ? i + 1 : n;
-}
-
-/* The end of the value at i: before a comma, colon or bracket that is not inside it. */
-static size_t skip_value(const char *s, size_t n, size_t i)
-{
-    int depth = 0;
-
-    while (i < n) {
-        const char c = s[i];
-        if (depth == 0 && strchr(",:]}", c)) break;
-        if (c == '"') {
-            i = skip_string(s, n, i);
-            continue;
-        }
-        depth += c == '[' || c == '{';
-        depth -= c == ']' || c == '}';
-        i++;
-    }
-    while (i > 0 && strchr(" \t\r\n", s[i - 1])) i--;
-    return i;
-}
 
 static bool is_text(const char *s, size_t n, const char *word)
 {
@@ -54,14 +22,14 @@ static bool is_text(const char *s, size_t n, const char *word)
 static message_role find_role(const char *s, size_t n)
 {
     for (size_t i = 1; i < n; i++) {
-        const size_t key = skip_spaces(s, n, i), key_end = skip_value(s, n, key);
-        const size_t colon = skip_spaces(s, n, key_end);
-        const size_t value = skip_spaces(s, n, colon + 1), end = skip_value(s, n, value);
+        const size_t key = json_skip_spaces(s, n, i), key_end = json_skip_value(s, n, key);
+        const size_t colon = json_skip_spaces(s, n, key_end);
+        const size_t value = json_skip_spaces(s, n, colon + 1), end = json_skip_value(s, n, value);
 
         if (is_text(s + key, key_end - key, "role"))
             for (int role = MESSAGE_SYSTEM; role <= MESSAGE_ASSISTANT; role++)
                 if (is_text(s + value, end - value, names[role])) return (message_role)role;
-        i = skip_spaces(s, n, end);
+        i = json_skip_spaces(s, n, end);
     }
     return MESSAGE_OTHER;
 }
@@ -107,8 +75,8 @@ int messages_add_list(messages *m, const char *object, size_t n)
 {
     int code = EXIT_SUCCESS;
 
-    for (size_t i = skip_spaces(object, n, 0) + 1; i < n && code == EXIT_SUCCESS; i++) {
-        const size_t start = skip_spaces(object, n, i), end = skip_value(object, n, start);
+    for (size_t i = json_skip_spaces(object, n, 0) + 1; i < n && code == EXIT_SUCCESS; i++) {
+        const size_t start = json_skip_spaces(object, n, i), end = json_skip_value(object, n, start);
 
         if (end > start) {
             char *copy = malloc(end - start + 1);
@@ -117,7 +85,7 @@ int messages_add_list(messages *m, const char *object, size_t n)
             copy[end - start] = '\0';
             code = append(m, copy, end - start, find_role(copy, end - start));
         }
-        i = skip_spaces(object, n, end);
+        i = json_skip_spaces(object, n, end);
     }
     return code;
 }

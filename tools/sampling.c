@@ -136,16 +136,22 @@ int sampling_resolve(sampling *c, const command *self, const sampling_flags *f, 
     return code;
 }
 
-int sampling_create(bamba_sampler **out, const sampling *c, const setup *s)
+bamba_status sampling_try(bamba_sampler **out, const sampling *c, const setup *s, bamba_error *err)
 {
     /* Rows of the model's matrices beyond the tokenizer's ids are padding: never to be chosen. */
     const int n_tokens = bamba_tokenizer_size(s->tokenizer);
     bamba_sampler_options o = c->options;
-    bamba_error err = { BAMBA_OK, "" };
 
     o.tokenizer = s->tokenizer;
-    const bamba_status status = bamba_sampler_create(
-        out, n_tokens < s->info.n_vocab ? n_tokens : s->info.n_vocab, &o, &err);
+    return bamba_sampler_create(out, n_tokens < s->info.n_vocab ? n_tokens : s->info.n_vocab, &o,
+                                err);
+}
+
+int sampling_create(bamba_sampler **out, const sampling *c, const setup *s)
+{
+    bamba_error err = { BAMBA_OK, "" };
+    const bamba_status status = sampling_try(out, c, s, &err);
+
     return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
 }
 

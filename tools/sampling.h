@@ -108,8 +108,12 @@ int sampling_resolve(sampling *out, const command *self, const sampling_flags *f
    or the value is no number. Whether it is in range says sampling_create. */
 bool sampling_set(sampling *c, const char *name, const char *value);
 
-/* A sampler that chooses no id without a token. */
+/* Whether there is an option of that name. */
+bool sampling_has(const char *name);
+
+/* A sampler that chooses no id without a token. sampling_try leaves it to the caller to report errors. */
 int sampling_create(bamba_sampler **out, const sampling *c, const setup *s);
+bamba_status sampling_try(bamba_sampler **out, const sampling *c, const setup *s, bamba_error *err);
 
 /* A random seed. */
 uint64_t sampling_make_seed(void);

@@ -34,22 +34,30 @@ static bool is_name(const char *text, const char *name)
     return *text == '\0' && *name == '\0';
 }
 
+/* NULL: there is no such option. */
+static const struct option *find(const char *name)
+{
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        if (is_name(name, options[i].name)) return &options[i];
+    return NULL;
+}
+
+bool sampling_has(const char *name) { return find(name) != NULL; }
+
 bool sampling_set(sampling *c, const char *name, const char *value)
 {
-    const size_t n = sizeof options / sizeof *options;
-    size_t i = 0;
+    const struct option *o = find(name);
     double number;
     int64_t whole = 0;
 
-    while (i < n && !is_name(name, options[i].name)) i++;
-    if (i == n || !args_parse_float(value, &number)) return false;
-    if (options[i].kind != FLOAT && !args_parse_int(value, &whole)) return false;
+    if (!o || !args_parse_float(value, &number)) return false;
+    if (o->kind != FLOAT && !args_parse_int(value, &whole)) return false;
 
-    char *member = (char *)&c->options + options[i].offset;
+    char *member = (char *)&c->options + o->offset;
     const float real = (float)number;
     const int   count = (int)whole;
     const uint64_t seed = (uint64_t)whole;
-    switch (options[i].kind) {
+    switch (o->kind) {
     case FLOAT: memcpy(member, &real, sizeof real); break;
     case INT:
         if (whole < INT_MIN || whole > INT_MAX) return false;

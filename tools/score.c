@@ -51,6 +51,14 @@ static double log_probability(const distribution *d, int id)
     return (double)d->logits[id] - d->largest - d->log_sum;
 }
 
+double score_log_probability(const float *logits, int n_vocab, int32_t id, int32_t *top)
+{
+    const distribution d = distribute(logits, n_vocab);
+
+    *top = d.top;
+    return log_probability(&d, id);
+}
+
 /* The Kullback-Leibler divergence. Rounding could make it negative, which no divergence is. */
 static double diverge(const distribution *q, const distribution *base)
 {

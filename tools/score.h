@@ -38,6 +38,9 @@ void score_free(score *s);
 /* Add token id, predicted by logits [n_vocab], and by base [n_vocab] if the score compares. */
 void score_add(score *s, const float *logits, const float *base, int n_vocab, int32_t id);
 
+/* ln of the probability of token id in logits [n_vocab], and the likeliest token. */
+double score_log_probability(const float *logits, int n_vocab, int32_t id, int32_t *top);
+
 typedef struct score_value {
     double mean, error;                   /* the standard error                              */
 } score_value;

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { CONTEXT_IF_UNSAID = 4096 };
+enum { CONTEXT_IF_UNSAID = 4096, MOST_LOGITS_BYTES = 64 << 20, MOST_LOGITS_ROWS = 512 };
 
 /* For sessions that go back. */
 enum { REWIND_TOKENS = 32, SNAPSHOT_TOKENS = 256, SNAPSHOT_BYTES = 1 << 29 };
@@ -102,6 +102,12 @@ int setup_model_options(setup *s, const setup_flags *f, bamba_model_options *o)
     return code;
 }
 
+void setup_set_window(const setup_flags *f, bamba_session_options *o)
+{
+    o->n_window = (size_t)f->n_window;
+    o->n_sink = f->n_sink > 0 ? f->n_sink : -1;
+}
+
 void setup_free_flags(setup_flags *f)
 {
     free(f->type_of.items);
@@ -150,70 +156,138 @@ static int show_feeding(void *context, uint64_t done, uint64_t total)
     return total > 1 ? console_progress(context, done, total) : console_cancel(NULL);
 }
 
-int setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used, int n_logits)
+/* Bytes of what a session remembers at its end. */
+static uint64_t state_bytes(const setup *s, const setup_flags *f, size_t n_used)
+{
+    bamba_session_options o = BAMBA_SESSION_OPTIONS;
+
+    if (f->n_window == 0) return bamba_model_state_bytes(s->model, n_used);
+    setup_set_window(f, &o);
+    return bamba_session_bytes(s->model, &o, n_used);
+}
+
+static void set_session_options(setup *s, const setup_flags *f)
+{
+    const uint64_t free_bytes = bamba_free_memory();
+    bamba_session_options *o = &s->session_options;
+
+    o->adapters = s->adapter.use;
+    o->n_adapters = s->adapter.n;
+    o->n_rewind = s->n_rewind;
+    if (s->goes_back) {
+        o->n_rewind = REWIND_TOKENS;
+        o->snapshot_tokens = SNAPSHOT_TOKENS;
+        o->snapshot_bytes = free_bytes / 8 < SNAPSHOT_BYTES ? free_bytes / 8 : SNAPSHOT_BYTES;
+    }
+    setup_set_window(f, o);
+}
+
+int setup_create_engine(setup *s, const setup_flags *f, int n_logits, bool shows_prompts)
 {
     bamba_engine_options e = BAMBA_ENGINE_OPTIONS;
-    bamba_session_options o = BAMBA_SESSION_OPTIONS;
     bamba_error err = { BAMBA_OK, "" };
-    const uint64_t needed = bamba_model_state_bytes(s->model, n_used);
+
+    set_session_options(s, f);
+    e.n_threads = f->n_threads;
+    e.n_batch = f->n_batch;
+    e.n_logits = n_logits;
+    e.cancel = console_cancel;
+    if (shows_prompts) {
+        e.progress = show_feeding;
+        e.progress_context = reading;
+    }
+    const bamba_status status = bamba_engine_create(&s->engine, s->model, &e, &err);
+    return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
+}
+
+int setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used, int n_logits)
+{
+    bamba_error err = { BAMBA_OK, "" };
+    const uint64_t needed = state_bytes(s, f, n_used);
     const uint64_t free_bytes = bamba_free_memory();
 
     if (needed > free_bytes)
         return console_fail("out of memory: a context of %zu tokens needs %.1f MiB, %.1f MiB are "
                             "free; a shorter one needs less", n_used,
                             (double)needed / 0x1p20, (double)free_bytes / 0x1p20);
-    e.n_threads = f->n_threads;
-    e.n_batch = f->n_batch;
-    e.n_logits = n_logits;
-    e.cancel = console_cancel;
-    e.progress = show_feeding;
-    e.progress_context = reading;
-    o.n_context = n_context;
-    o.adapters = s->adapter.use;
-    o.n_adapters = s->adapter.n;
-    o.n_rewind = s->n_rewind;
-    if (s->goes_back) {
-        o.n_rewind = REWIND_TOKENS;
-        o.snapshot_tokens = SNAPSHOT_TOKENS;
-        o.snapshot_bytes = free_bytes / 8 < SNAPSHOT_BYTES ? free_bytes / 8 : SNAPSHOT_BYTES;
-    }
-    bamba_status status = bamba_engine_create(&s->engine, s->model, &e, &err);
-    if (status == BAMBA_OK && !s->session) status = bamba_session_create(&s->session, s->model, &o, &err);
+    const int code = setup_create_engine(s, f, n_logits, true);
+    s->session_options.n_context = n_context;
+    if (code != EXIT_SUCCESS || s->session) return code;
+    const bamba_status status = bamba_session_create(&s->session, s->model, &s->session_options,
+                                                     &err);
     return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
+}
+
+/* The most tokens a text should have: what the model was made for, or what is usual. Models without
+   attention keep a constant state: only -c bounds them. */
+static size_t find_length(const setup *s)
+{
+    const bool grows = bamba_model_state_bytes(s->model, SETUP_MOST_CONTEXT) >
+                       bamba_model_state_bytes(s->model, 1);
+    return (size_t)(s->info.n_context ? s->info.n_context
+                    : grows ? CONTEXT_IF_UNSAID : SETUP_MOST_CONTEXT);
+}
+
+/* A state that does not grow has no limit but the one that is asked for. */
+static bool is_endless(const setup *s, const setup_flags *f, int length)
+{
+    return length == 0
+           && (bamba_model_state_bytes(s->model, 1) == bamba_model_state_bytes(s->model, 0)
+               || f->n_window > 0);
+}
+
+static void warn_of_length(const setup *s, const setup_flags *f, size_t n_context)
+{
+    if (f->n_window == 0 && s->info.n_context && n_context > (size_t)s->info.n_context)
+        console_warn("-c %zu: the model was made for %d tokens; beyond them text may be poor",
+                     n_context, s->info.n_context);
+}
+
+/* The model's length, lowered to what fits into memory and holds n_least tokens. */
+static size_t lower_length(const setup *s, size_t n_context, size_t n_least)
+{
+    size_t n = setup_fitting(s, n_context);
+
+    if (n < n_least) n = n_least;
+    if (n < n_context)
+        console_warn("context lowered from %zu to %zu tokens, for want of memory", n_context, n);
+    return n;
+}
+
+size_t setup_find_context(const setup *s, const setup_flags *f, int length)
+{
+    if (is_endless(s, f, length)) return 0;
+    if (length == 0) return lower_length(s, find_length(s), 1);
+    warn_of_length(s, f, (size_t)length);
+    return (size_t)length;
 }
 
 int setup_create_for_text(setup *s, const setup_flags *f, int length, size_t n_prompt, int limit)
 {
-    /* A model without attention keeps a constant state: only -c bounds it. */
-    const bool grows = bamba_model_state_bytes(s->model, SETUP_MOST_CONTEXT) >
-                       bamba_model_state_bytes(s->model, 1);
-    const size_t said = (size_t)(s->info.n_context ? s->info.n_context
-                                 : grows ? CONTEXT_IF_UNSAID : SETUP_MOST_CONTEXT);
     const int n_logits = s->n_logits > 0 ? s->n_logits : 1;
-    size_t n_context = length ? (size_t)length : said;
+    size_t n_context = length ? (size_t)length : find_length(s);
     size_t n_used = n_context;
 
-    /* A state that does not grow has no limit but the one that is asked for. */
-    if (length == 0 && bamba_model_state_bytes(s->model, 1) == bamba_model_state_bytes(s->model, 0))
-        return setup_create(s, f, 0, 0, n_logits);
-    if (n_context > said && s->info.n_context)
-        console_warn("-c %zu: the model was made for %zu tokens; beyond them text may be poor",
-                     n_context, said);
+    if (is_endless(s, f, length)) return setup_create(s, f, 0, 0, n_logits);
+    warn_of_length(s, f, n_context);
     if (n_prompt > n_context)
         return console_fail("the prompt has %zu tokens, the context holds %zu; -c N makes it "
                             "longer", n_prompt, n_context);
     if (limit >= 0 && (size_t)limit < n_context - n_prompt) {
         n_used = n_prompt + (size_t)limit;
         if (length == 0) n_context = n_used;          /* some models scale rotary positions by it */
-    } else if (length == 0) {             /* the length is the model's: lower it to what fits */
-        n_used = setup_fitting(s, n_context);
-        if (n_used < n_prompt) n_used = n_prompt;
-        if (n_used < n_context)
-            console_warn("context lowered from %zu to %zu tokens, for want of memory", n_context,
-                         n_used);
-        n_context = n_used;
+    } else if (length == 0) {
+        n_context = n_used = lower_length(s, n_context, n_prompt);
     }
     return setup_create(s, f, n_context, n_used, n_logits);
+}
+
+int setup_open_session(const setup *s, const char *path, bamba_session **out)
+{
+    bamba_error err = { BAMBA_OK, "" };
+    const bamba_status status = bamba_session_open(out, s->model, path, &s->session_options, &err);
+
+    return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
 }
 
 void setup_close(setup *s)
@@ -233,4 +307,26 @@ int setup_tokenize(const setup *s, const char *bytes, size_t n, unsigned flags, 
     const bamba_status status = bamba_tokenize(s->tokenizer, bytes ? bytes : "", n, flags, ids,
                                                n_ids, &err);
     return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
+}
+
+int setup_find_begin(const setup *s, int32_t *begin)
+{
+    int32_t *plain = NULL, *with = NULL;
+    size_t n_plain = 0, n_with = 0;
+
+    *begin = -1;
+    int code = setup_tokenize(s, "a", 1, 0, &plain, &n_plain);
+    if (code == EXIT_SUCCESS)
+        code = setup_tokenize(s, "a", 1, BAMBA_TOKENIZE_ADD_SPECIAL, &with, &n_with);
+    if (code == EXIT_SUCCESS && n_with > n_plain && n_plain > 0 && with[0] != plain[0])
+        *begin = with[0];
+    bamba_tokens_free(s->tokenizer, plain);
+    bamba_tokens_free(s->tokenizer, with);
+    return code;
+}
+
+size_t setup_logits_rows(const setup *s)
+{
+    const size_t fit = MOST_LOGITS_BYTES / sizeof(float) / (size_t)s->info.n_vocab;
+    return fit < 1 ? 1 : fit > MOST_LOGITS_ROWS ? MOST_LOGITS_ROWS : fit;
 }

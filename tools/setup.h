@@ -23,11 +23,13 @@ typedef struct setup_flags {
     int         compute_type;             /* likewise: default or float32                 */
     int         kv_type, state_type;      /* numbers in the lists of words                */
     int         n_threads, n_batch;       /* 0: the library's defaults                    */
+    int         n_window, n_sink;         /* of attention; n_window 0: it sees all        */
     bool        strict;                   /* no tensors that nothing needs                */
     bool        copy;                     /* weights into memory                          */
 } setup_flags;
 
-#define SETUP_FLAGS { .dir = NULL }
+enum { SETUP_USUAL_SINK = 4 };
+#define SETUP_FLAGS { .dir = NULL, .n_sink = SETUP_USUAL_SINK }
 
 extern const char *const setup_weight_types[], *const setup_kv_types[], *const setup_state_types[];
 extern const char *const setup_compute_types[], *const setup_cpu_levels[];
@@ -70,6 +72,15 @@ const char *setup_type_name(bamba_type type);
     ARG_FLAG_ROW("--no-mmap", &(f)->copy, "read the weights into memory, map no files"),       \
     ARG_FLAG_ROW("--strict", &(f)->strict, "refuse weights that hold tensors the model does "  \
       "not need")
+/* Of commands that have sessions longer than a model may be good for. */
+enum { SETUP_MOST_WINDOW = 1 << 29 };
+#define SETUP_WINDOW_ROWS(f)                                                                   \
+    ARG_INT_ROW("--window", "N", &(f)->n_window, 0, SETUP_MOST_WINDOW, "attention sees the "   \
+      "last N tokens and a sink alone; 0: all", .usual = "0", .more = "An approximation: "     \
+      "attention's memory stops growing, and a text may go on beyond the model's length. "     \
+      "State-space layers still take in the whole text."),                                     \
+    ARG_INT_ROW("--sink", "N", &(f)->n_sink, 0, SETUP_MOST_WINDOW, "the first tokens, which "  \
+      "--window keeps in sight", .usual = "4")
 #define SETUP_BATCH_ROW(f)                                                                     \
     ARG_INT_ROW("-b, --batch-size", "N", &(f)->n_batch, 1, 65536,                              \
       "tokens of a prompt run at once", .usual = "512")
@@ -89,10 +100,13 @@ typedef struct setup {
                                              taken back, so it keeps earlier states         */
     int               n_logits;           /* rows of logits a call for a text; 0: 1         */
     adapters          adapter;
+    bamba_session_options session_options;            /* set with the engine: of the session, and of
+                                             others like it; they point into the setup       */
 } setup;
 
 #define SETUP                                                                                  \
-    { NULL, "", NULL, BAMBA_MODEL_INFO, NULL, NULL, NULL, { NULL, 0 }, 0, false, 0, { NULL, 0 } }
+    { NULL, "", NULL, BAMBA_MODEL_INFO, NULL, NULL, NULL, { NULL, 0 }, 0, false, 0, { NULL, 0 },       \
+      BAMBA_SESSION_OPTIONS }
 
 /* The types that words of setup_kv_types and setup_state_types stand for. */
 bamba_type setup_kv_type(int word);
@@ -114,8 +128,19 @@ int  setup_open_model(setup *s, const setup_flags *f);       /* and its adapters
 /* The options that the flags make, for a model that is opened otherwise; they point into s and f. */
 int  setup_model_options(setup *s, const setup_flags *f, bamba_model_options *o);
 
+/* What the flags say of a session's window. */
+void setup_set_window(const setup_flags *f, bamba_session_options *o);
+
 /* Free what reading the options allocated. */
 void setup_free_flags(setup_flags *f);
+
+/* Create an engine for up to n_logits rows of logits a call. shows_prompts: the progress of feeding
+   prompts is shown. */
+int  setup_create_engine(setup *s, const setup_flags *f, int n_logits, bool shows_prompts);
+
+/* The context of each of many sessions: length if it is not 0; else the model's, or what fits into
+   memory; 0: no limit. */
+size_t setup_find_context(const setup *s, const setup_flags *f, int length);
 
 /* Create an engine for up to n_logits rows of logits a call, and, unless there is one, a session of
    n_context tokens with the flags' adapters. Fails if the state of n_used tokens does not fit into
@@ -128,13 +153,23 @@ int  setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_use
    that was asked for; 0: the model's, or what fits into memory. */
 enum { SETUP_MOST_CONTEXT = 1 << 30 };
 int  setup_create_for_text(setup *s, const setup_flags *f, int length, size_t n_prompt, int limit);
+
+/* Open a session file as a session like the one there is, in context, adapters and ways back; its window
+   is that of the file. */
+int  setup_open_session(const setup *s, const char *path, bamba_session **out);
 void setup_close(setup *s);
 
-/* The largest number of positions, up to `most`, whose state fits into free memory. */
+/* The largest number of positions, up to `most`, whose state fits into free memory; without a window. */
 size_t setup_fitting(const setup *s, size_t most);
 
 /* Turn bytes [n] into ids; the caller frees them with bamba_tokens_free. */
 int setup_tokenize(const setup *s, const char *bytes, size_t n, unsigned flags, int32_t **ids,
                    size_t *n_ids);
+
+/* The begin token that the tokenizer puts before a text; -1 if it puts none. */
+int setup_find_begin(const setup *s, int32_t *begin);
+
+/* Rows of logits that a call can give in 64 MiB, at most 512. */
+size_t setup_logits_rows(const setup *s);
 
 #endif

@@ -82,6 +82,48 @@ int text_read_plain(text_buffer *t, const char *path)
     return code;
 }
 
+bool text_next_line(const text_buffer *t, size_t *at, const char **line, size_t *n)
+{
+    if (*at >= t->n) return false;
+    *line = t->bytes + *at;
+    const char *end = memchr(*line, '\n', t->n - *at);
+    *n = end ? (size_t)(end - *line) : t->n - *at;
+    *at += *n + 1;
+    return true;
+}
+
+size_t text_count_lines(const text_buffer *t)
+{
+    const char *line;
+    size_t      n_lines = 0, at = 0, n;
+
+    while (text_next_line(t, &at, &line, &n)) n_lines++;
+    return n_lines;
+}
+
+size_t text_strip_end(const char *bytes, size_t n)
+{
+    /* U+0085, 00A0, 1680, 2000 to 200A, 2028, 2029, 202F, 205F, 3000; U+0009 to 000D, 001C to 0020 */
+    static const char *const wide[] = {
+        "\xC2\x85", "\xC2\xA0", "\xE1\x9A\x80", "\xE2\x80\x80", "\xE2\x80\x81", "\xE2\x80\x82",
+        "\xE2\x80\x83", "\xE2\x80\x84", "\xE2\x80\x85", "\xE2\x80\x86", "\xE2\x80\x87",
+        "\xE2\x80\x88", "\xE2\x80\x89", "\xE2\x80\x8A", "\xE2\x80\xA8", "\xE2\x80\xA9",
+        "\xE2\x80\xAF", "\xE2\x81\x9F", "\xE3\x80\x80",
+    };
+    size_t drop;
+
+    do {
+        const unsigned char c = n ? (unsigned char)bytes[n - 1] : 0;
+        drop = (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20);
+        for (size_t i = 0; c >= 0x80 && !drop && i < sizeof wide / sizeof *wide; i++) {
+            const size_t length = strlen(wide[i]);
+            if (length <= n && memcmp(bytes + n - length, wide[i], length) == 0) drop = length;
+        }
+        n -= drop;
+    } while (drop);
+    return n;
+}
+
 void text_chomp(text_buffer *t)
 {
     if (t->n == 0 || t->bytes[t->n - 1] != '\n') return;

@@ -27,6 +27,15 @@ int text_read(text_buffer *t, const char *path);
    said; UTF-16 is refused. */
 int text_read_plain(text_buffer *t, const char *path);
 
+/* The next line of the text from *at on, without its newline, and *at behind it; false at the end. */
+bool text_next_line(const text_buffer *t, size_t *at, const char **line, size_t *n);
+
+size_t text_count_lines(const text_buffer *t);
+
+/* How many of n bytes of UTF-8 are left without the white space at their end, as Python's rstrip()
+   has it. */
+size_t text_strip_end(const char *bytes, size_t n);
+
 /* Drop one newline at the end, "\n" or "\r\n". */
 void text_chomp(text_buffer *t);
 

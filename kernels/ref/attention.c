@@ -117,7 +117,7 @@ static void add_values(int n, int d, const float *restrict p, const float *restr
     }
 }
 
-/* The first n positions of a block.   k, v [n, d]; p [64]: scores, then probabilities */
+/* n positions of a block.   k, v [n, d]; p [64]: scores, then probabilities */
 static void attend_block(const struct part *u, int n, int d, float scale, const float *q,
                          const float *k, const float *v, float *p)
 {
@@ -143,9 +143,16 @@ static void attend_block(const struct part *u, int n, int d, float scale, const 
 
 /* -------------------------------------------------------------- kernels ------------------ */
 
+/* The first position of the first block that a row at pos or behind it sees. */
+static int first_block(int pos, int begin, int window)
+{
+    const int first = pos >= window ? (pos - window + 1) / BB_KV_BLOCK * BB_KV_BLOCK : 0;
+    return begin > first ? begin : first;
+}
+
 static inline void attend(int type, int n_rows, int heads, int d, float scale, const float *q,
                           size_t ldq, const void *const *kv, size_t at, int pos, int begin,
-                          int end, float *part, size_t ld_part, float *scratch)
+                          int end, int window, float *part, size_t ld_part, float *scratch)
 {
     const size_t width  = (size_t)d, values = (size_t)BB_KV_BLOCK * BB_KV_WIDTH(d);
     const int    last   = pos + n_rows < end ? pos + n_rows : end;
@@ -160,7 +167,7 @@ static inline void attend(int type, int n_rows, int heads, int d, float scale, c
             *u.weight  = 0.0f;
         }
 
-    for (int s0 = begin; s0 < last; s0 += BB_KV_BLOCK) {
+    for (int s0 = first_block(pos, begin, window); s0 < last; s0 += BB_KV_BLOCK) {
         const int    seen = last - s0;                    /* by the last row */
         const int    n    = seen < BB_KV_BLOCK ? seen : BB_KV_BLOCK;
         const char  *block = (const char *)kv[s0 / BB_KV_BLOCK] + at;
@@ -169,11 +176,14 @@ static inline void attend(int type, int n_rows, int heads, int d, float scale, c
 
         for (int i = 0; i < n_rows * heads; i++) {
             const size_t r = (size_t)(i / heads), h = (size_t)(i % heads);
-            const int    visible = (pos + (int)r + 1 < end ? pos + (int)r + 1 : end) - s0;
+            const int    back = pos + (int)r - s0;        /* of the row, from the block's start */
+            const int    here = back < end - s0 ? back + 1 : end - s0;
+            const int    stop = here < BB_KV_BLOCK ? here : BB_KV_BLOCK;
+            const int    start = back >= window ? back - window + 1 : 0;
             const struct part u = part_at(part + r * ld_part + h * BB_ATTEND_PART(d), d);
-            if (visible <= 0) continue;
-            attend_block(&u, visible < BB_KV_BLOCK ? visible : BB_KV_BLOCK, d, scale,
-                         q + r * ldq + h * width, k, v, p);
+            if (stop <= start) continue;
+            attend_block(&u, stop - start, d, scale, q + r * ldq + h * width,
+                         k + (size_t)start * width, v + (size_t)start * width, p);
         }
     }
 }
@@ -215,11 +225,11 @@ void bb_attend_join_c(int n_parts, int heads, int d, const float *part, size_t l
     }                                                                                          \
     static void bb_attend_##name##_c(int n_rows, int heads, int d, float scale,                \
                                      const float *q, size_t ldq, const void *const *kv,        \
-                                     size_t at, int pos, int begin, int end, float *part,      \
-                                     size_t ld_part, float *scratch)                           \
+                                     size_t at, int pos, int begin, int end, int window,       \
+                                     float *part, size_t ld_part, float *scratch)              \
     {                                                                                          \
-        attend(type, n_rows, heads, d, scale, q, ldq, kv, at, pos, begin, end, part, ld_part,  \
-               scratch);                                                                       \
+        attend(type, n_rows, heads, d, scale, q, ldq, kv, at, pos, begin, end, window, part,   \
+               ld_part, scratch);                                                                       \
     }                                                                                          \
     const bb_cache bb_cache_##name##_c = { bb_kv_put_##name##_c, bb_kv_get_##name##_c,         \
                                            bb_attend_##name##_c, bb_attend_##name##_c };

@@ -209,12 +209,14 @@ BB_INLINE running running_at(float *p, int d)
 }
 
 /* The scores p [n] become probabilities relative to the largest score so far, in bfloat16 for
-   DOT; zeros behind. Returns what sums made before shrink by.   p [64] */
-BB_INLINE vf weigh(int type, int n, float *p, const running *u)
+   DOT; zeros behind, and before the position `first`, which is not seen. Returns what sums made
+   before shrink by.   p [64] */
+BB_INLINE vf weigh(int type, int first, int n, float *p, const running *u)
 {
     const vf before = vf_set1(*u->largest);
     vf       most = before, weight = vf_zero();
 
+    for (int s = 0; s < first; s++) p[s] = -INFINITY;
     for (int s = n; s % VL != 0; s++) p[s] = -INFINITY;
     for (int s = 0; s < n; s += VL) most = vf_max(vf_load(p + s), most);
     const vf largest = vf_set1(vf_largest(most)), fade = vf_exp(vf_sub(before, largest));
@@ -239,7 +241,7 @@ BB_INLINE vf weigh(int type, int n, float *p, const running *u)
 
 /* A call of attend. */
 typedef struct call {
-    int             n_rows, heads, d, pos, end;
+    int             n_rows, heads, d, pos, end, window;
     float           scale;
     const float    *q;
     size_t          ldq;
@@ -250,9 +252,9 @@ typedef struct call {
     size_t          key_panel, value_panel;               /* bytes */
 } call;
 
-/* Up to QUERIES neighbouring queries that see the same n positions of a block. */
+/* Up to QUERIES neighbouring queries that see the same positions first … n - 1 of a block. */
 typedef struct tile {
-    int         n;
+    int         first, n;
     const void *q[QUERIES];               /* [d] */
     vf          factor[QUERIES];          /* of whole numbers */
     running     sums[QUERIES];
@@ -329,7 +331,7 @@ BB_INLINE void attend_tile(int type, int Q, const call *a, const tile *t, const 
         score(type, Q, N, a, t, block + at, scales + s, next ? next + at : NULL, p + s);
     }
     for (int j = 0; j < Q; j++) {
-        fade[j] = weigh(type, t->n, p + j * BB_KV_BLOCK, &t->sums[j]);
+        fade[j] = weigh(type, t->first, t->n, p + j * BB_KV_BLOCK, &t->sums[j]);
         if (is_whole(type))
             factor[j] = scale_values(t->n, scales + BB_KV_BLOCK, p + j * BB_KV_BLOCK);
     }
@@ -347,11 +349,14 @@ BB_INLINE void attend_tile(int type, int Q, const call *a, const tile *t, const 
     }
 }
 
-/* Positions of the block from s0 on that query i sees; may be <= 0. */
-BB_INLINE int visible(const call *a, int i, int s0)
+/* Query i sees positions first … n - 1 of the block from s0 on; none if n <= first. */
+BB_INLINE void look(const call *a, int i, int s0, int *first, int *n)
 {
-    const int own = a->pos + i / a->heads + 1, n = (own < a->end ? own : a->end) - s0;
-    return n < BB_KV_BLOCK ? n : BB_KV_BLOCK;
+    const int back = a->pos + i / a->heads - s0, most = a->end - s0;
+
+    *n = back < most ? back + 1 : most;
+    if (*n > BB_KV_BLOCK) *n = BB_KV_BLOCK;
+    *first = back >= a->window ? back - a->window + 1 : 0;
 }
 
 /* All queries and the block from position s0 on. */
@@ -361,8 +366,11 @@ BB_INLINE void attend_block(int type, const call *a, int s0, const char *block, 
     tile      t;
 
     for (int i = 0, Q; i < n_queries; i += Q) {
-        t.n = visible(a, i, s0);
-        for (Q = 0; Q < QUERIES && i + Q < n_queries && visible(a, i + Q, s0) == t.n; Q++) {
+        look(a, i, s0, &t.first, &t.n);
+        for (Q = 0; Q < QUERIES && i + Q < n_queries; Q++) {
+            int first, n;
+            look(a, i + Q, s0, &first, &n);
+            if (n != t.n || first != t.first) break;
             const size_t r = (size_t)((i + Q) / a->heads), h = (size_t)((i + Q) % a->heads);
             t.q[Q] = takes_halves(type)
                    ? (const void *)(a->halves + (size_t)(i + Q) * BB_KV_WIDTH(a->d))
@@ -370,7 +378,7 @@ BB_INLINE void attend_block(int type, const call *a, int s0, const char *block, 
             if (is_whole(type)) t.factor[Q] = vf_set1(a->factors[i + Q]);
             t.sums[Q] = running_at(a->part + r * a->ld_part + h * BB_ATTEND_PART(a->d), a->d);
         }
-        if (t.n <= 0) continue;
+        if (t.n <= t.first) continue;
         switch (Q) {
         case 4:  attend_tile(type, 4, a, &t, block, next); break;
         case 3:  attend_tile(type, 3, a, &t, block, next); break;
@@ -405,6 +413,7 @@ BB_INLINE void begin_call(int type, const call *a, uint16_t *halves, float *fact
 BB_INLINE void attend(int type, call a, const void *const *kv, size_t at, int begin, float *scratch)
 {
     const int    last = a.pos + a.n_rows < a.end ? a.pos + a.n_rows : a.end;
+    const int    first = a.pos >= a.window ? (a.pos - a.window + 1) / BB_KV_BLOCK * BB_KV_BLOCK : 0;
     uint16_t    *halves = (uint16_t *)(void *)(scratch + a.n_rows * a.heads);
 
     a.halves      = halves;
@@ -412,7 +421,7 @@ BB_INLINE void attend(int type, call a, const void *const *kv, size_t at, int be
     a.key_panel   = BB_KV_WIDTH(a.d) * row_bytes(type);
     a.value_panel = BB_KV_BLOCK * row_bytes(type);
     begin_call(type, &a, halves, scratch);
-    for (int s0 = begin; s0 < last; s0 += BB_KV_BLOCK) {
+    for (int s0 = begin > first ? begin : first; s0 < last; s0 += BB_KV_BLOCK) {
         const void *const *b = kv + s0 / BB_KV_BLOCK;
         const void *const *next = s0 + BB_KV_BLOCK < last ? b + 1 : b;
         attend_block(type, &a, s0, (const char *)*b + at, (const char *)*next + at);
@@ -422,11 +431,11 @@ BB_INLINE void attend(int type, call a, const void *const *kv, size_t at, int be
 /* Defines a bb_attend_fn. */
 #define DEFINE_ATTEND(name, type)                                                              \
     void name(int n_rows, int heads, int d, float scale, const float *q, size_t ldq,           \
-              const void *const *kv, size_t at, int pos, int begin, int end, float *part,      \
-              size_t ld_part, float *scratch)                                                  \
+              const void *const *kv, size_t at, int pos, int begin, int end, int window,       \
+              float *part, size_t ld_part, float *scratch)                                     \
     {                                                                                          \
         attend(type, (call){ .n_rows = n_rows, .heads = heads, .d = d, .pos = pos, .end = end, \
-                             .scale = scale, .q = q, .ldq = ldq, .part = part,                 \
+                             .window = window, .scale = scale, .q = q, .ldq = ldq, .part = part,                 \
                              .ld_part = ld_part }, kv, at, begin, scratch);                    \
     }
 

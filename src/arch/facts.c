@@ -21,7 +21,7 @@ void bb_plan_back(const bb_facts *f, bb_plan *p)
     const bb_names *n = f->names;
 
     bb_plan_head(p, n->norm, f->tied ? NULL : n->head);
-    if (f->tied) bb_plan_tied_head(p, n->head);
+    if (f->tied) bb_plan_tied_head(p, n->head, f->tie_key);
     bb_plan_leftovers(p, n->unused);
 }
 

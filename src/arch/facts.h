@@ -44,6 +44,8 @@ typedef struct bb_facts {
     int               n_vocab, n_rows;    /* rows of the embedding: n_vocab and padding */
     int               n_context;          /* positions the model was made for; 0 = not said */
     bool              tied;               /* the head is the embedding */
+    const char       *tie_key;            /* of config.json, which says so and nothing else; NULL:
+                                             there is none */
     bb_type           stored_type;        /* in which matrices are stored, as far as it is said */
     double            epsilon;            /* of the norms */
     bool              is_attention[BB_MAX_LAYERS];    /* [n_layers] the mixer of each layer */

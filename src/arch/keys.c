@@ -211,6 +211,12 @@ bb_rope_dims bb_key_rope_dims(const bb_json *config, int d, int n_context, bb_ro
 
 /* -------------------------------------------------------------- decoders ----------------- */
 
+void bb_key_tied(const bb_json *config, const char *key, bool fallback, bb_facts *f)
+{
+    f->tied = bb_json_bool_or(config, key, fallback);
+    f->tie_key = key;
+}
+
 void bb_key_decoder(const bb_json *c, const bb_key_defaults *known, bb_facts *f)
 {
     f->d_model = bb_json_int_or(c, "hidden_size", 1, BB_MAX_DIM, 4096);
@@ -218,7 +224,7 @@ void bb_key_decoder(const bb_json *c, const bb_key_defaults *known, bb_facts *f)
     f->n_layers = bb_json_int_or(c, "num_hidden_layers", 1, BB_MAX_LAYERS, 32);
     f->n_context = bb_json_int_or(c, "max_position_embeddings", 1, INT_MAX, known->n_context);
     f->epsilon = bb_key_epsilon(c, "rms_norm_eps", known->epsilon);
-    f->tied = bb_json_bool_or(c, "tie_word_embeddings", false);
+    bb_key_tied(c, "tie_word_embeddings", false, f);
     f->mlp.d_ff = bb_json_int_or(c, "intermediate_size", 1, BB_MAX_DIM, known->d_ff);
     f->mlp.bias = bb_json_bool_or(c, "mlp_bias", false);
     bb_key_expect(c, "hidden_act", "silu");

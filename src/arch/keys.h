@@ -23,6 +23,9 @@ typedef struct bb_key_defaults {
 /* The facts of a decoder in transformers' usual words, save its mixers: sizes, norms, the MLP. */
 void bb_key_decoder(const bb_json *config, const bb_key_defaults *known, bb_facts *f);
 
+/* Whether the head is the embedding, by a key that is a literal. */
+void bb_key_tied(const bb_json *config, const char *key, bool fallback, bb_facts *f);
+
 /* The attention of such a decoder, after bb_key_decoder. */
 void bb_key_attention(const bb_json *config, const bb_key_defaults *known, bb_facts *f);
 

@@ -25,7 +25,7 @@ static void read_transformers(const bb_json *c, bb_facts *f)
 
     f->n_vocab = f->n_rows = bb_json_int(c, "vocab_size", 1, BB_MAX_DIM);
     f->n_layers = bb_json_int(c, "num_hidden_layers", 1, BB_MAX_LAYERS);
-    f->tied = bb_json_bool_or(c, "tie_word_embeddings", true);
+    bb_key_tied(c, "tie_word_embeddings", true, f);
     f->epsilon = bb_key_epsilon(c, "layer_norm_epsilon", 1e-5);
     f->mamba1 = (bb_mamba1_dims){
         .d_inner   = is_said ? bb_json_int(c, "intermediate_size", 1, BB_MAX_DIM / 2)
@@ -47,7 +47,7 @@ static void read_mamba_ssm(const bb_json *c, bb_facts *f)
 
     bb_key_padded_vocabulary(c, f);
     f->n_layers = bb_json_int(c, "n_layer", 1, BB_MAX_LAYERS);
-    f->tied = bb_json_bool_or(c, "tie_embeddings", true);
+    bb_key_tied(c, "tie_embeddings", true, f);
     f->epsilon = 1e-5;
     f->mamba1 = (bb_mamba1_dims){
         .d_inner   = bb_key_inner_width(&ssm, "expand", D),

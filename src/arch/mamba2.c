@@ -62,7 +62,7 @@ static void read_transformers(const bb_json *c, bb_facts *f)
 
     f->n_vocab = f->n_rows = bb_json_int(c, "vocab_size", 1, BB_MAX_DIM);
     f->n_layers = bb_json_int(c, "num_hidden_layers", 1, BB_MAX_LAYERS);
-    f->tied = bb_json_bool_or(c, "tie_word_embeddings", false);
+    bb_key_tied(c, "tie_word_embeddings", false, f);
     f->epsilon = bb_key_epsilon(c, "layer_norm_epsilon", f->epsilon);
     f->mamba2 = (bb_mamba2_dims){
         .n_heads   = bb_json_int(c, "num_heads", 1, BB_MAX_DIM),
@@ -168,7 +168,7 @@ static void read_mamba_ssm(const bb_json *c, bb_facts *f)
     bb_key_expect(ssm, "layer", "Mamba2");
     bb_key_padded_vocabulary(c, f);
     f->n_layers = bb_json_int(c, "n_layer", 1, BB_MAX_LAYERS);
-    f->tied = bb_json_bool_or(c, "tie_embeddings", true);
+    bb_key_tied(c, "tie_embeddings", true, f);
     f->mamba2 = (bb_mamba2_dims){
         .d_head    = bb_json_int_or(ssm, "headdim", 1, BB_MAX_DIM, 64),
         .d_state   = bb_json_int_or(ssm, "d_state", 1, BB_MAX_DIM, 128),
@@ -196,7 +196,7 @@ static void read_mistral(const bb_json *c, bb_facts *f)
     bb_key_padded_vocabulary(c, f);
     f->d_model = bb_json_int(c, "dim", 1, BB_MAX_DIM);
     f->n_layers = bb_json_int(c, "n_layers", 1, BB_MAX_LAYERS);
-    f->tied = bb_json_bool_or(c, "tie_embeddings", false);
+    bb_key_tied(c, "tie_embeddings", false, f);
     f->mamba2 = (bb_mamba2_dims){
         .d_head    = HEAD,
         .d_state   = 128,

@@ -196,7 +196,7 @@ static void read(const bb_json *c, bb_facts *f)
     f->n_vocab = f->n_rows = bb_json_int_or(c, "vocab_size", 1, BB_MAX_DIM, 131072);
     f->n_context = bb_json_int_or(c, "max_position_embeddings", 1, INT_MAX, 4096);
     f->epsilon = bb_key_epsilon(c, epsilon, 1e-5);
-    f->tied = bb_json_bool_or(c, "tie_word_embeddings", false);
+    bb_key_tied(c, "tie_word_embeddings", false, f);
     f->mlp = (bb_mlp_dims){
         .d_ff = bb_json_int_or(c, "intermediate_size", 1, BB_MAX_DIM, 21504),
         .bias = bb_json_bool_or(c, "mlp_bias", false), .activation = BB_ACT_RELU2,

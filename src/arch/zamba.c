@@ -87,7 +87,7 @@ static void read(const bb_json *c, bb_facts *f)
     f->n_layers = bb_json_int_or(c, "num_hidden_layers", 1, BB_MAX_LAYERS, 76);
     f->n_context = bb_json_int_or(c, "max_position_embeddings", 1, INT_MAX, 4096);
     f->epsilon = bb_key_epsilon(c, "rms_norm_eps", 1e-5);
-    f->tied = bb_json_bool_or(c, "tie_word_embeddings", true);
+    f->tied = bb_json_bool_or(c, "tie_word_embeddings", true);        /* and the shared blocks */
     f->mlp.d_model = f->d_model;
     f->mlp.d_ff = bb_json_int_or(c, "intermediate_size", 1, BB_MAX_DIM, 14848);
     f->mlp.activation = bb_key_gated_activation(c, "hidden_act", BB_ACT_GELU_GATED);

@@ -126,7 +126,7 @@ static void read(const bb_json *c, bb_facts *f)
     f->n_vocab = f->n_rows = bb_json_int_or(c, "vocab_size", 1, BB_MAX_DIM, 32000);
     f->n_context = bb_json_int_or(c, "max_position_embeddings", 1, INT_MAX, 4096);
     f->epsilon = bb_key_epsilon(c, "rms_norm_eps", 1e-5);
-    f->tied = bb_json_bool_or(c, "tie_word_embeddings", true);
+    f->tied = bb_json_bool_or(c, "tie_word_embeddings", true);        /* and the shared blocks */
     f->n_shared = bb_json_int_or(c, "num_mem_blocks", 1, BB_MAX_LAYERS, 1);
     read_layers(c, f);
     read_mamba(c, f);

@@ -31,7 +31,6 @@ static bb_status fail(const char *path, int code, bamba_error *err)
 
 /* -------------------------------------------------------------- temporary names ---------- */
 
-static const char SUFFIX[] = ".tmp-";
 enum { SUFFIX_DIGITS = 6, ATTEMPTS = 100 };
 
 static void release_names(target *t)
@@ -47,7 +46,7 @@ static bb_status set_names(target *t, const bb_allocator *a, const char *path, s
 {
     t->a = *a;
     t->path = bb_copy_text(a, path, n);
-    t->temporary = bb_allocate(a, n + sizeof SUFFIX + SUFFIX_DIGITS, 1);
+    t->temporary = bb_allocate(a, n + sizeof BB_OUTFILE_SUFFIX + SUFFIX_DIGITS, 1);
     if (t->path && t->temporary) {
         const size_t n_parent = (size_t)(bb_path_name(t->path) - t->path);
         memcpy(t->temporary, t->path, n + 1);
@@ -66,7 +65,7 @@ static int make_unique(target *t, int (*make)(const char *path))
 
     for (int i = 0; i < ATTEMPTS; i++) {
         x = x * 6364136223846793005u + 1442695040888963407u;
-        snprintf(suffix, sizeof SUFFIX + SUFFIX_DIGITS, "%s%06x", SUFFIX,
+        snprintf(suffix, sizeof BB_OUTFILE_SUFFIX + SUFFIX_DIGITS, "%s%06x", BB_OUTFILE_SUFFIX,
                  (unsigned)(x >> 40) & 0xFFFFFFu);
         made = make(t->temporary);
         if (made >= 0 || errno != EEXIST) break;

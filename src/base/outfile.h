@@ -14,6 +14,9 @@
 
 #include <stdint.h>
 
+/* Between a target's name and six digits, in its temporary name. */
+#define BB_OUTFILE_SUFFIX ".tmp-"
+
 typedef struct bb_outfile bb_outfile;
 
 /* Begin the file `path` of `bytes` bytes, zeros until they are written. Fails at once where the

@@ -529,6 +529,7 @@ static void settle_names(bb_binder *b)
         memcpy(g->embed_name, g->embed_alias, sizeof g->embed_name);
     if (!head) return;
     if (!embed) {
+        memcpy(g->twin_name, g->embed_name, sizeof g->twin_name);
         memcpy(g->embed_name, g->head_alias, sizeof g->embed_name);
     } else if (head->dtype == embed->dtype && head->bytes == embed->bytes
                && memcmp(head->data, embed->data, head->bytes) == 0) {

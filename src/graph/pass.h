@@ -30,7 +30,8 @@ enum { BB_EDGE = 64 };
 static inline bool bb_is_many(int T) { return T > BB_FEW_ROWS; }
 
 /* A cache: what one use of a mixer remembers of positions BB_KV_BLOCK · i … lies `at` bytes behind
-   page[i]. Sessions may share a page; one that they do is not written. */
+   page[i]; of sessions that have let go of pages, i counts those that are left. Sessions may share a
+   page; one that they do is not written. */
 typedef struct bb_pages {
     void *const *page;                    /* [pages of the session] */
     size_t       at;
@@ -52,6 +53,10 @@ typedef struct bb_segment {               /* consecutive tokens of one session *
     int            pos;                   /* tokens the session has absorbed; less a multiple of
                                              2^30 in networks without a cache */
     int            length;                /* positions it is made for: scales rotary angles */
+    int            window, sink;          /* attention sees the last `window` positions, a row's own
+                                             among them, and the first `sink`; window 0: all */
+    int            gone;                  /* positions whose pages the session has let go of, behind
+                                             those of the sink: later ones lie in earlier places */
     const bb_adapter_use *adapter;        /* [n_adapters] */
     int            n_adapters;
 } bb_segment;

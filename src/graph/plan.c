@@ -82,7 +82,12 @@ void bb_plan_head(bb_plan *p, const char *norm, const char *head)
     join(p, p->g->head_name, "", head ? head : "");
 }
 
-void bb_plan_tied_head(bb_plan *p, const char *name) { join(p, p->g->head_alias, "", name); }
+void bb_plan_tied_head(bb_plan *p, const char *name, const char *tie_key)
+{
+    join(p, p->g->head_alias, "", name);
+    memcpy(p->g->twin_name, p->g->head_alias, sizeof p->g->twin_name);
+    p->g->tie_key = tie_key;
+}
 
 void bb_plan_leftovers(bb_plan *p, const char *const *endings) { p->g->leftovers = endings; }
 

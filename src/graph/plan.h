@@ -51,6 +51,8 @@ typedef struct bb_graph {
     const float *norm;                    /* [D] before the head */
     char         head_name[BB_MAX_NAME];  /* "" = tied to the embedding */
     char         head_alias[BB_MAX_NAME]; /* name of a tied head in checkpoints that have one; "" */
+    char         twin_name[BB_MAX_NAME];  /* of the tied pair: the one that is not embed_name; "" */
+    const char  *tie_key;                 /* of config.json, which ties them and nothing else; NULL */
     bb_linear    head;                    /* [V, D]; padding cut off */
     bb_block    *block;                   /* [n_blocks] */
     size_t       n_blocks, cap_blocks;
@@ -93,7 +95,7 @@ void bb_plan_scales(bb_plan *p, double embed, double logits);
 void bb_plan_head(bb_plan *p, const char *norm, const char *head);
 /* What a checkpoint of a tied model calls the head, if it has it in place of the embedding, or
    beside it: a head that differs is used as it is. */
-void bb_plan_tied_head(bb_plan *p, const char *name);
+void bb_plan_tied_head(bb_plan *p, const char *name, const char *tie_key);
 /* Endings of tensor names that may belong to no part of the model. Static; ends with NULL; may
    be NULL. */
 void bb_plan_leftovers(bb_plan *p, const char *const *endings);

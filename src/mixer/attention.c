@@ -8,9 +8,7 @@
  * enough. Applying RoPE and storing keys is a stage of its own, or, where no tile needs a key that
  * another tile stores (decoding), part of the tile that attends.
  * Source: Ainslie et al. 2023, arXiv:2305.13245 (GQA); Su et al. 2021, arXiv:2104.09864 (RoPE). */
-#include "graph/bind.h"
 #include "mixer/attention_internal.h"
-#include "mixer/count.h"
 #include "mixer/product.h"
 
 #include <float.h>
@@ -18,77 +16,17 @@
 #include <math.h>
 #include <string.h>
 
-enum { QKV, ROPE, ATTEND, OUT_PROJ, CONV };           /* operations, as named below */
 enum { RANGE = 1024, MOST_RANGES = 16 };  /* positions of a range at least; ranges of a row */
-
-/* -------------------------------------------------------------- weights ------------------ */
-
-/* The factors of q, of k and of v, of d_q and twice d_kv rows. */
-static void bind_factors(bb_binder *b, bb_attention *m, int d_q, int d_kv)
-{
-    const double in = m->dims.times_in, key = m->dims.times_key;
-
-    bb_bind_factors(b, &m->q, (bb_factor[]){ { d_q, in, 1.0 }, { 0 } });
-    bb_bind_factors(b, &m->k, (bb_factor[]){ { d_kv, in * key, key }, { 0 } });
-    bb_bind_factors(b, &m->v, (bb_factor[]){ { d_kv, in, 1.0 }, { 0 } });
-}
-
-/* Rows of q, k and v one behind the other in in_proj, and maybe a convolution over their columns. */
-static void bind_fused(bb_binder *b, bb_attention *m, int d_q, int d_kv)
-{
-    const bb_attention_dims *d = &m->dims;
-    const int                C = d_q + 2 * d_kv;
-    const float              tap = 1.0f / sqrtf((float)(d->d_conv + 1));
-    const float             *bias = NULL;
-
-    bb_bind_slice(b, &m->q, "in_proj.weight", d_q, d->d_model, (bb_slice){ .of = C });
-    bb_bind_slice(b, &m->k, "in_proj.weight", d_kv, d->d_model, (bb_slice){ .first = d_q, .of = C });
-    bb_bind_slice(b, &m->v, "in_proj.weight", d_kv, d->d_model,
-                  (bb_slice){ .first = d_q + d_kv, .of = C });
-    if (d->bias) bb_bind_vector(b, &bias, "in_proj.bias", C, BB_RANGE_BIAS);
-    if (bias) m->q.bias = bias, m->k.bias = bias + d_q, m->v.bias = bias + d_q + d_kv;
-    bind_factors(b, m, d_q, d_kv);
-    bb_bind_linear(b, &m->o, "out_proj", d->d_out, d_q, d->out_bias);
-    if (d->d_conv == 0) return;
-    bb_bind_small(b, &m->conv_w, "conv1d.weight", (const int[]){ C, 1, d->d_conv, 0 },
-                  (bb_range){ -tap, tap });
-    bb_bind_vector(b, &m->conv_b, "conv1d.bias", C, BB_RANGE_BIAS);
-}
-
-static void bind(bb_mixer *base, bb_binder *b)
-{
-    static const char *const lists[3] = { "linear_q_adapter_list", "linear_k_adapter_list",
-                                          "linear_v_adapter_list" };
-    bb_attention            *m = (bb_attention *)base;
-    const bb_attention_dims *d = &m->dims;
-    const int                d_q = d->n_heads * d->d_head;
-    const int                d_kv = d->n_kv_heads * d->d_head;
-
-    if (d->is_fused) {
-        bind_fused(b, m, d_q, d_kv);
-        return;
-    }
-    bb_bind_linear(b, &m->q, "q_proj", d_q, d->d_model, d->bias);
-    bb_bind_linear(b, &m->k, "k_proj", d_kv, d->d_model, d->bias);
-    bb_bind_linear(b, &m->v, "v_proj", d_kv, d->d_model, d->bias);
-    bind_factors(b, m, d_q, d_kv);
-    for (int i = 0; i < d->low_rank.n_uses; i++)
-        for (int j = 0; j < 3; j++)
-            bb_bind_low_rank(b, &m->low_rank[3 * i + j], lists[j], &d->low_rank, i, d->d_model,
-                             j == 0 ? d_q : d_kv, 1);
-    bb_bind_linear(b, &m->o, "o_proj", d->d_out, d_q, d->out_bias);
-}
+enum { PARTS = 1 + MOST_RANGES };         /* of a row's softmax: of the sink, then of each range */
 
 /* -------------------------------------------------------------- memory ------------------- */
-
-static size_t page_bytes(const bb_mixer *base) { return bb_attention_page((const bb_attention *)base); }
 
 struct scratch {
     float *q;                             /* [T, heads · d], replaced by the attended values */
     float *k, *v;                         /* [T, kv_heads · d] */
     float *raw;                           /* [T, (heads + 2 kv_heads) · d] before a convolution */
     float *low;                           /* [3, T, rank] on the way to low-rank terms */
-    float *part;                          /* [min(T, 32), kv_heads, MOST_RANGES, share, PART] */
+    float *part;                          /* [min(T, 32), kv_heads, PARTS, share, PART] */
     unsigned char *own;                   /* [n_threads, own_bytes] */
 };
 
@@ -103,7 +41,7 @@ static size_t part_size(const bb_attention *m)
 
 /* Memory that a thread does not share. */
 struct own {
-    float *part;                          /* [BB_ATTEND_ROWS, share, PART] of a group of one range */
+    float *part;                          /* [BB_ATTEND_ROWS, 2, share, PART] of a group of one range */
     float *q;                             /* [BB_ATTEND_ROWS, share, d] queries after RoPE */
     float *cosine, *sine;                 /* [BB_FEW_ROWS, d/2] of few rows */
     float *attend;                        /* [BB_ATTEND_SCRATCH] */
@@ -115,7 +53,7 @@ static struct own take_own(const bb_attention *m, bb_arena *a)
     const size_t pairs = (size_t)m->dims.rope.d / 2;
     struct own   o;
 
-    o.part   = bb_take(a, rows * part_size(m), sizeof(float));
+    o.part   = bb_take(a, 2 * rows * part_size(m), sizeof(float));
     o.q      = bb_take(a, rows * (size_t)share_of(m) * (size_t)m->dims.d_head, sizeof(float));
     o.cosine = bb_take(a, BB_FEW_ROWS * pairs, sizeof(float));
     o.sine   = bb_take(a, BB_FEW_ROWS * pairs, sizeof(float));
@@ -144,13 +82,13 @@ static struct scratch take_scratch(const bb_attention *m, int T, int n_threads, 
     s.raw    = m->dims.d_conv > 0 ? bb_take(a, t * (size_t)bb_attention_columns(m), sizeof(float)) : NULL;
     s.low    = m->dims.low_rank.rank ? bb_take(a, 3 * t * (size_t)m->dims.low_rank.rank, sizeof(float))
                                      : NULL;
-    s.part   = bb_take(a, few * (size_t)m->dims.n_kv_heads * MOST_RANGES * part_size(m),
+    s.part   = bb_take(a, few * (size_t)m->dims.n_kv_heads * PARTS * part_size(m),
                        sizeof(float));
     s.own    = bb_take(a, (size_t)n_threads, own_bytes(m));
     return s;
 }
 
-static size_t scratch_bytes(const bb_mixer *base, int T, int n_threads)
+size_t bb_attention_scratch_bytes(const bb_mixer *base, int T, int n_threads)
 {
     bb_arena a = BB_MEASURE;
 
@@ -173,22 +111,36 @@ static struct own own_of(const bb_exec *e, const struct job *j)
     return take_own(j->m, &a);
 }
 
-/* Neighbouring rows of a segment that a tile takes together, and the ranges of positions they cut
-   what they see into. */
+/* How what a row sees is cut: the last `window` positions (INT_MAX: all) into ranges of so many,
+   beginning with number `first`; and beside them, if the window hides anything, the sink. */
+struct cut {
+    int  range, first, window;
+    bool has_sink;
+};
+
+/* Neighbouring rows of a segment that are cut alike, which a tile takes together. */
 struct group {
     const bb_segment *seg;
     int               first, n_rows;      /* rows of the segment */
-    int               range, n_ranges;    /* positions of a range; ranges of the last row */
+    struct cut        cut;
+    int               n_ranges;           /* of the last row */
 };
 
-/* Positions of a range for a row at pos: doubled until MOST_RANGES are enough. */
-static int range_at(const bb_exec *e, int pos)
+/* Ranges of a row at pos are doubled until MOST_RANGES are enough. */
+static struct cut cut_at(const bb_exec *e, const bb_segment *seg, int pos)
 {
-    int range = RANGE;
+    const bool windowed = seg->window > 0 && pos - seg->sink >= seg->window;
+    const int  least = windowed ? pos - seg->window + 1 : 0;
+    int        range = e->pass->many ? INT_MAX : RANGE;
 
-    if (e->pass->many) return INT_MAX;
-    while (pos / range >= MOST_RANGES) range *= 2;
-    return range;
+    while (pos / range - least / range >= MOST_RANGES) range *= 2;
+    return (struct cut){ range, least / range, windowed ? seg->window : INT_MAX,
+                         windowed && seg->sink > 0 };
+}
+
+static bool is_cut_alike(struct cut a, struct cut b)
+{
+    return a.range == b.range && a.first == b.first && a.window == b.window;
 }
 
 static struct group group_from(const bb_exec *e, const bb_segment *seg, int first)
@@ -196,10 +148,10 @@ static struct group group_from(const bb_exec *e, const bb_segment *seg, int firs
     const int    left = seg->n_rows - first;
     const int    pos = seg->pos + first;
     struct group g = { seg, first, left < BB_ATTEND_ROWS ? left : BB_ATTEND_ROWS,
-                       range_at(e, pos), 1 };
+                       cut_at(e, seg, pos), 1 };
 
-    while (range_at(e, pos + g.n_rows - 1) != g.range) g.n_rows--;
-    g.n_ranges = (pos + g.n_rows - 1) / g.range + 1;
+    while (!is_cut_alike(g.cut, cut_at(e, seg, pos + g.n_rows - 1))) g.n_rows--;
+    g.n_ranges = (pos + g.n_rows - 1) / g.cut.range - g.cut.first + 1;
     return g;
 }
 
@@ -256,10 +208,12 @@ static void store_key(const bb_exec *e, const struct job *j, const bb_segment *s
 
     if (m->kv_type == BB_TYPE_F16) check_f16(e, m->dims.d_head, k, v);
     e->pass->k->cache[m->kv_type].put(m->dims.d_head, k, v, pos % BB_KV_BLOCK,
-                                      bb_attention_at(m, &seg->slot[j->slot].cache, (size_t)pos, h));
+                                      bb_attention_at(m, &seg->slot[j->slot].cache,
+                                                      (size_t)(pos - seg->gone), h));
 }
 
-/* One tile a group: RoPE on its queries and keys, keys and values into the cache. */
+/* One tile a group: RoPE on its queries and keys, keys and values into the cache. Queries that attend to
+   a sink are turned in two ways, later. */
 static void run_store(const bb_exec *e, const void *p, int tile)
 {
     const struct job        *j = p;
@@ -273,8 +227,9 @@ static void run_store(const bb_exec *e, const void *p, int tile)
         const int t = g.seg->row + r;
         if (d->rope.d > 0) {
             bb_rope_angles(&m->rope, g.seg->pos + r, g.seg->length, cosine, sine);
-            e->pass->k->rope(d->n_heads, d->d_head, d->rope.d, cosine, sine,
-                             j->s.q + (size_t)t * (size_t)d->n_heads * (size_t)d->d_head);
+            if (!g.cut.has_sink)
+                e->pass->k->rope(d->n_heads, d->d_head, d->rope.d, cosine, sine,
+                                 j->s.q + (size_t)t * (size_t)d->n_heads * (size_t)d->d_head);
             e->pass->k->rope(d->n_kv_heads, d->d_head, d->rope.d, cosine, sine, key_at(j, t, 0));
         }
         for (int h = 0; h < d->n_kv_heads; h++) store_key(e, j, g.seg, r, h);
@@ -289,10 +244,10 @@ static float *queries_at(const struct job *j, int t, int h)
                   * (size_t)d->d_head;
 }
 
-/* What the ranges of row t and kv head h make: [MOST_RANGES, share, PART]. */
+/* What the sink and the ranges of row t and kv head h make: [PARTS, share, PART]. */
 static float *parts_at(const struct job *j, int t, int h)
 {
-    return j->s.part + ((size_t)t * (size_t)j->m->dims.n_kv_heads + (size_t)h) * MOST_RANGES
+    return j->s.part + ((size_t)t * (size_t)j->m->dims.n_kv_heads + (size_t)h) * PARTS
                      * part_size(j->m);
 }
 
@@ -300,7 +255,7 @@ static float *parts_at(const struct job *j, int t, int h)
 struct tile {
     struct group g;
     int          h, begin, end;           /* positions begin … end - 1; end may lie beyond the last */
-    int          range;                   /* number of the range */
+    int          range;                   /* of the group's ranges */
 };
 
 static struct tile tile_of(const bb_exec *e, const struct job *j, int number)
@@ -311,9 +266,30 @@ static struct tile tile_of(const bb_exec *e, const struct job *j, int number)
     for (; number >= t.g.n_ranges * n_kv; next_group(e, &t.g)) number -= t.g.n_ranges * n_kv;
     t.h = number % n_kv;
     t.range = number / n_kv;
-    t.begin = t.range * t.g.range;
-    t.end = t.begin > INT_MAX - t.g.range ? INT_MAX : t.begin + t.g.range;
+    t.begin = (t.g.cut.first + t.range) * t.g.cut.range;
+    t.end = t.begin > INT_MAX - t.g.cut.range ? INT_MAX : t.begin + t.g.cut.range;
     return t;
+}
+
+/* Where the parts of a tile's rows are made, [rows, n_parts, share, PART], row stride *ld: in memory of
+   the thread's own if the group has one range. */
+static float *parts_of(const struct job *j, const struct tile *tile, const struct own *own, size_t *ld)
+{
+    const bool whole = tile->g.n_ranges == 1;
+
+    *ld = part_size(j->m) * (whole ? 2 : (size_t)(j->m->dims.n_kv_heads * PARTS));
+    return whole ? own->part : parts_at(j, tile->g.seg->row + tile->g.first, tile->h);
+}
+
+/* Row r of a segment, from the parts of kv head h: the attended values replace the queries. */
+static void join(const bb_exec *e, const struct job *j, const struct group *g, int r, int h,
+                 const float *part)
+{
+    const int n = (g->seg->pos + r) / g->cut.range - g->cut.first + 1;
+
+    if (!g->cut.has_sink) part += part_size(j->m);
+    e->pass->k->attend_join(n + g->cut.has_sink, share_of(j->m), j->m->dims.d_head, part,
+                            part_size(j->m), queries_at(j, g->seg->row + r, h));
 }
 
 /* Attend with the queries q [rows of the group, share, d] row stride ldq, into parts; a group of one
@@ -322,25 +298,67 @@ static void attend(const bb_exec *e, const struct job *j, const struct tile *til
                    size_t ldq, const struct own *own)
 {
     const bb_attention *m = j->m;
-    const bb_kernels   *k = e->pass->k;
-    const bb_cache     *c = &k->cache[m->kv_type];
+    const bb_cache     *c = &e->pass->k->cache[m->kv_type];
     const struct group *g = &tile->g;
     const bb_pages     *cache = &g->seg->slot[j->slot].cache;
-    const int           d = m->dims.d_head, share = share_of(m);
-    const int           t = g->seg->row + g->first;
-    const bool          whole = g->n_ranges == 1;
-    float              *part = whole ? own->part
-                             : parts_at(j, t, tile->h) + (size_t)tile->range * part_size(m);
-    const size_t        ld_part = whole ? part_size(m)
-                                : (size_t)(m->dims.n_kv_heads * MOST_RANGES) * part_size(m);
+    const int           gone = g->seg->gone, pos = g->seg->pos + g->first;
+    size_t              ld_part;
+    float              *part = parts_of(j, tile, own, &ld_part);
 
     (e->pass->many ? c->attend_many : c->attend)(
-        g->n_rows, share, d, m->dims.scale, q, ldq,
+        g->n_rows, share_of(m), m->dims.d_head, m->dims.scale, q, ldq,
         (const void *const *)cache->page, cache->at + (size_t)tile->h * bb_attention_block(m),
-        g->seg->pos + g->first, tile->begin, tile->end, part, ld_part, own->attend);
-    for (int r = 0; whole && r < g->n_rows; r++)
-        k->attend_join(1, share, d, part + (size_t)r * ld_part, 0, queries_at(j, t + r, tile->h));
-    bb_mark(e, m->base.op[ATTEND]);
+        pos - gone, tile->begin > gone ? tile->begin - gone : 0,
+        tile->end == INT_MAX ? INT_MAX : tile->end - gone, g->cut.window,
+        part + (size_t)(1 + tile->range) * part_size(m), ld_part, own->attend);
+    for (int r = 0; g->n_ranges == 1 && r < g->n_rows; r++)
+        join(e, j, g, g->first + r, tile->h, part + (size_t)r * ld_part);
+    bb_mark(e, m->base.op[BB_ATTENTION_ATTEND]);
+}
+
+/* Copies of the tile's queries, [rows, share, d], into own.q, turned by RoPE: to their positions, or
+   if `as_last` to the last one of a text that just fills sink and window. */
+static void turn_queries(const bb_exec *e, const struct job *j, const struct tile *tile, bool as_last,
+                         const struct own *own)
+{
+    const bb_attention_dims *d = &j->m->dims;
+    const struct group      *g = &tile->g;
+    const bb_segment        *seg = g->seg;
+    const int                share = share_of(j->m);
+    const size_t             size = (size_t)share * (size_t)d->d_head;
+    float                    cosine[BB_ROPE_PAIRS], sine[BB_ROPE_PAIRS];
+
+    for (int i = 0; i < g->n_rows; i++) {
+        const int r = g->first + i;
+        memcpy(own->q + (size_t)i * size, queries_at(j, seg->row + r, tile->h), size * sizeof(float));
+        if (d->rope.d == 0) continue;
+        if (!as_last || i == 0)
+            bb_rope_angles(&j->m->rope, as_last ? seg->sink + seg->window - 1 : seg->pos + r, seg->length,
+                           cosine, sine);
+        e->pass->k->rope(share, d->d_head, d->rope.d, cosine, sine, own->q + (size_t)i * size);
+    }
+}
+
+/* Attend to the sink, if it is this tile's task. To rotary positions it lies where it lay when sink and
+   window just held the text: further away than the window is long no key has been seen in training.
+   Source: Xiao et al. 2023, arXiv:2309.17453. */
+static void attend_sink(const bb_exec *e, const struct job *j, const struct tile *tile,
+                        const struct own *own)
+{
+    const bb_attention *m = j->m;
+    const bb_cache     *c = &e->pass->k->cache[m->kv_type];
+    const struct group *g = &tile->g;
+    const bb_pages     *cache = &g->seg->slot[j->slot].cache;
+    const int           share = share_of(m), d = m->dims.d_head, sink = g->seg->sink;
+    size_t              ld_part;
+    float              *part = parts_of(j, tile, own, &ld_part);
+
+    if (!g->cut.has_sink || tile->range > 0) return;
+    turn_queries(e, j, tile, true, own);
+    (e->pass->many ? c->attend_many : c->attend)(
+        g->n_rows, share, d, m->dims.scale, own->q, (size_t)share * (size_t)d,
+        (const void *const *)cache->page, cache->at + (size_t)tile->h * bb_attention_block(m), sink, 0,
+        sink, INT_MAX, part, ld_part, own->attend);
 }
 
 /* Queries and cache are ready, by run_store. */
@@ -351,8 +369,14 @@ static void run_attend(const bb_exec *e, const void *p, int number)
     const struct tile        tile = tile_of(e, j, number);
     const struct own         own = own_of(e, j);
 
-    attend(e, j, &tile, queries_at(j, tile.g.seg->row + tile.g.first, tile.h),
-           (size_t)d->n_heads * (size_t)d->d_head, &own);
+    if (!tile.g.cut.has_sink) {
+        attend(e, j, &tile, queries_at(j, tile.g.seg->row + tile.g.first, tile.h),
+               (size_t)d->n_heads * (size_t)d->d_head, &own);
+        return;
+    }
+    attend_sink(e, j, &tile, &own);
+    turn_queries(e, j, &tile, false, &own);
+    attend(e, j, &tile, own.q, (size_t)share_of(j->m) * (size_t)d->d_head, &own);
 }
 
 /* Before a thread's first run_store_and_attend: the angles of every row. */
@@ -384,6 +408,7 @@ static void run_store_and_attend(const bb_exec *e, const void *p, int number)
     const size_t             size = (size_t)share * (size_t)d->d_head;
     const size_t             pairs = (size_t)d->rope.d / 2;
 
+    attend_sink(e, j, &tile, &own);
     for (int i = 0; i < g->n_rows; i++) {
         const int    pos = g->seg->pos + g->first + i;
         const int    t = g->seg->row + g->first + i;
@@ -400,7 +425,7 @@ static void run_store_and_attend(const bb_exec *e, const void *p, int number)
         }
         if (is_here) store_key(e, j, g->seg, g->first + i, tile.h);
     }
-    bb_mark(e, j->m->base.op[ROPE]);
+    bb_mark(e, j->m->base.op[BB_ATTENTION_ROPE]);
     attend(e, j, &tile, own.q, size, &own);
 }
 
@@ -415,9 +440,7 @@ static void run_join(const bb_exec *e, const void *p, int tile)
     for (int i = tile / n_kv; i > 0; i--) next_group(e, &g);
     if (g.n_ranges == 1) return;
     for (int r = g.first; r < g.first + g.n_rows; r++)
-        e->pass->k->attend_join((g.seg->pos + r) / g.range + 1, share_of(j->m), j->m->dims.d_head,
-                                parts_at(j, g.seg->row + r, h), part_size(j->m),
-                                queries_at(j, g.seg->row + r, h));
+        join(e, j, &g, r, h, parts_at(j, g.seg->row + r, h));
 }
 
 /* Columns first … first + n - 1 of q, k and v stand, of one of the three: convolve them. */
@@ -432,7 +455,7 @@ static void finish_qkv(const bb_exec *e, const void *p, int first, int n)
 
     bb_attention_convolve(m, e, j->slot, first, n, j->s.raw, to[which] + (first - before),
                           which == 0 ? (size_t)d_q : (size_t)d_kv);
-    bb_mark(e, m->base.op[CONV]);
+    bb_mark(e, m->base.op[BB_ATTENTION_CONV]);
 }
 
 /* With low-rank terms, those of use number `nth`. */
@@ -453,12 +476,12 @@ static void make_qkv(const bb_exec *e, const struct job *j, int nth, bb_source *
         if (l) p[3 + i] = (bb_product){ &l[i].down, NULL,
                                         bb_sink_store(j->s.low + i * (size_t)e->pass->T * rank, rank) };
     }
-    bb_multiply(e, m->base.op[QKV], p, l ? 6 : 3, h, raw ? &then : NULL);
+    bb_multiply(e, m->base.op[BB_ATTENTION_QKV], p, l ? 6 : 3, h, raw ? &then : NULL);
     for (size_t i = 0; l && i < 3; i++)
-        bb_low_rank_add(e, m->base.op[QKV], &l[i], 1, p[3 + i].to.y, &to[i]);
+        bb_low_rank_add(e, m->base.op[BB_ATTENTION_QKV], &l[i], 1, p[3 + i].to.y, &to[i]);
 }
 
-static void forward(const bb_mixer *base, const bb_exec *e, const bb_call *c)
+void bb_attention_forward(const bb_mixer *base, const bb_exec *e, const bb_call *c)
 {
     const bb_attention *m = (const bb_attention *)base;
     bb_arena            arena = e->pass->scratch;
@@ -480,96 +503,10 @@ static void forward(const bb_mixer *base, const bb_exec *e, const bb_call *c)
         bb_each_tile_after(e, make_angles, &j, n_parts * n_kv, run_store_and_attend, &j);
     } else {
         bb_each_tile(e, n_groups, run_store, &j);
-        bb_mark(e, base->op[ROPE]);
+        bb_mark(e, base->op[BB_ATTENTION_ROPE]);
         bb_each_tile(e, n_parts * n_kv, run_attend, &j);
     }
     if (n_parts > n_groups) bb_each_tile(e, n_groups * n_kv, run_join, &j);
-    bb_mark(e, base->op[ATTEND]);
-    bb_multiply(e, base->op[OUT_PROJ], &out, 1, &attended, NULL);
-}
-
-/* -------------------------------------------------------------- print, count ------------- */
-
-static void print(const bb_mixer *base, bb_printer *p)
-{
-    const bb_attention_dims *d = &((const bb_attention *)base)->dims;
-
-    bb_print(p, "%d -> %d heads (%d kv) x %d", d->d_model, d->n_heads, d->n_kv_heads, d->d_head);
-    bb_rope_print(&d->rope, d->d_head, p);
-    if (d->d_conv > 0) bb_print(p, ", conv %d + bias", d->d_conv);
-    if (d->bias && d->out_bias) bb_print(p, ", bias");
-    else if (d->bias || d->out_bias) bb_print(p, d->bias ? ", input bias" : ", output bias");
-    if (d->scale != 1.0f / sqrtf((float)d->d_head)) bb_print(p, ", scale %g", (double)d->scale);
-    if (d->d_out != d->d_model) bb_print(p, ", -> %d", d->d_out);
-    if (d->low_rank.rank) bb_print(p, ", rank %d of %d uses", d->low_rank.rank, d->low_rank.n_uses);
-    if (d->times_in != 1.0) bb_print(p, ", input x %g", d->times_in);
-    if (d->times_key != 1.0) bb_print(p, ", keys x %g", d->times_key);
-}
-
-/* RoPE counts 3 operations a rotated element, attention 4·d for each position a row sees. */
-static void count(const bb_mixer *base, const bb_work *w, bb_count *c)
-{
-    const bb_attention *m = (const bb_attention *)base;
-    const uint64_t      heads = (uint64_t)m->dims.n_heads, n_kv = (uint64_t)m->dims.n_kv_heads;
-    const uint64_t      kv_bytes = bb_attention_page(m) / BB_KV_BLOCK;        /* of a position */
-    const uint64_t      taps = (uint64_t)bb_attention_columns(m) * (uint64_t)m->dims.d_conv;
-
-    bb_count_product(&m->q, w->T, &c[base->op[QKV]]);
-    bb_count_product(&m->k, w->T, &c[base->op[QKV]]);
-    bb_count_product(&m->v, w->T, &c[base->op[QKV]]);
-    bb_count_add(&c[base->op[ROPE]], kv_bytes * w->T,
-                 3 * (heads + n_kv) * (uint64_t)m->dims.rope.d * w->T);
-    bb_count_add(&c[base->op[ATTEND]], kv_bytes * w->reached,
-                 4 * heads * (uint64_t)m->dims.d_head * w->seen);
-    bb_count_product(&m->o, w->T, &c[base->op[OUT_PROJ]]);
-    for (int i = 0; i < 3 && m->dims.low_rank.rank; i++) {        /* of one use, as of any */
-        bb_count_product(&m->low_rank[i].down, w->T, &c[base->op[QKV]]);
-        bb_count_product(m->low_rank[i].up, w->T, &c[base->op[QKV]]);
-    }
-    if (taps > 0)
-        bb_count_add(&c[base->op[CONV]], taps * sizeof(float) + 2 * bb_attention_window(m) * w->n_segments,
-                     2 * taps * w->T);
-}
-
-#define SHARED                                                                                     \
-    .bind = bind, .print = print, .count = count, .scratch_bytes = scratch_bytes,                  \
-    .forward = forward, .page_bytes = page_bytes, .saved_bytes = bb_attention_saved_bytes,         \
-    .parts = bb_attention_parts, .save = bb_attention_save, .load = bb_attention_load,             \
-    .minds_length = bb_attention_minds_length, .fill = bb_attention_fill,                          \
-    .scratch_floats = bb_attention_scratch_floats
-
-static const bb_mixer_kind kind = {
-    .name = "attention", .op_name = { "q/k/v", "rope", "attention", "out_proj" }, SHARED,
-};
-
-/* With a convolution: it remembers a window of columns too. */
-static const bb_mixer_kind conv_kind = {
-    .name = "attention", .op_name = { "q/k/v", "rope", "attention", "out_proj", "conv" }, SHARED,
-    .state_bytes = bb_attention_state_bytes, .log_floats = bb_attention_log_floats,
-    .replay = bb_attention_replay,
-};
-
-bb_mixer *bb_plan_attention(bb_plan *p, const char *prefix, const bb_attention_dims *dims)
-{
-    const size_t table = bb_rope_table_size(&dims->rope) * sizeof(double);
-    const size_t terms = 3 * (size_t)dims->low_rank.n_uses * sizeof(bb_use_term);
-
-    if (dims->rope.d > 2 * BB_ROPE_PAIRS || (int64_t)dims->n_heads * dims->d_head > BB_MAX_DIM) {
-        bb_plan_fail(p, BAMBA_ERR_UNSUPPORTED,
-                     "'%.80s%s': attention of %d heads x %d, %d rotated: too wide", p->prefix,
-                     prefix, dims->n_heads, dims->d_head, dims->rope.d);
-        return NULL;
-    }
-    bb_attention *m = (bb_attention *)bb_plan_mixer(p, dims->d_conv > 0 ? &conv_kind : &kind,
-                                                    sizeof *m + terms + table, prefix);
-    if (!m) return NULL;
-    m->dims = *dims;
-    if (dims->d_out == 0) m->dims.d_out = dims->d_model;
-    if (dims->scale == 0.0f) m->dims.scale = 1.0f / sqrtf((float)dims->d_head);
-    if (dims->times_in == 0.0) m->dims.times_in = 1.0;
-    if (dims->times_key == 0.0) m->dims.times_key = 1.0;
-    m->dims.rope.shorter = m->dims.rope.longer = NULL;            /* the caller's, read here only */
-    bb_rope_init(&m->rope, &dims->rope, (double *)(void *)(m->low_rank + 3 * dims->low_rank.n_uses));
-    m->kv_type = p->kv_type;
-    return &m->base;
+    bb_mark(e, base->op[BB_ATTENTION_ATTEND]);
+    bb_multiply(e, base->op[BB_ATTENTION_OUT_PROJ], &out, 1, &attended, NULL);
 }

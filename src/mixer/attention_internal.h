@@ -1,13 +1,16 @@
 /* attention_internal.h - the attention mixer, for its own files.
  *
- * Owns:    its layout; what it remembers of a session (attention_memory.c): the cache of keys and
- *          values, and, behind a convolution, the window of columns before it.
- * Not:     attending (attention.c).
+ * Owns:    its layout and verbs; what it remembers of a session (attention_memory.c): the cache of keys
+ *          and values, and, behind a convolution, the window of columns before it.
+ * Not:     attending (attention.c); dimensions, weights and costs (attention_plan.c).
  */
 #ifndef BB_MIXER_ATTENTION_INTERNAL_H
 #define BB_MIXER_ATTENTION_INTERNAL_H
 
 #include "mixer/low_rank.h"
+
+/* Operations, as named in attention_plan.c. */
+enum { BB_ATTENTION_QKV, BB_ATTENTION_ROPE, BB_ATTENTION_ATTEND, BB_ATTENTION_OUT_PROJ, BB_ATTENTION_CONV };
 
 typedef struct bb_attention {
     bb_mixer          base;
@@ -52,7 +55,11 @@ size_t bb_attention_window(const bb_attention *m);
 void bb_attention_convolve(const bb_attention *m, const bb_exec *e, int slot, int first, int n,
                            const float *raw, float *out, size_t ld);
 
-/* Verbs (graph/mixer.h); a saved state is the window, if there is one, then keys, then values. */
+/* Verbs (graph/mixer.h): of attention.c, and … */
+size_t bb_attention_scratch_bytes(const bb_mixer *base, int T, int n_threads);
+void   bb_attention_forward(const bb_mixer *base, const bb_exec *e, const bb_call *c);
+
+/* … of attention_memory.c; a saved state is the window, if there is one, then keys, then values. */
 size_t bb_attention_state_bytes(const bb_mixer *base);
 size_t bb_attention_saved_bytes(const bb_mixer *base, size_t n_positions);
 int    bb_attention_parts(const bb_mixer *base, size_t n_positions, bb_part part[BB_MIXER_PARTS]);

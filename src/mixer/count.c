@@ -1,12 +1,15 @@
 /* count.c - what a pass costs. */
 #include "mixer/count.h"
 
-void bb_work_add(bb_work *w, uint64_t pos, uint64_t n_rows)
+void bb_work_add(bb_work *w, uint64_t pos, uint64_t n_rows, uint64_t window, uint64_t sink)
 {
+    const uint64_t most = window > 0 ? window + sink : UINT64_MAX;        /* that a row sees */
+    const uint64_t first = most <= pos ? 0 : most - pos < n_rows ? most - pos : n_rows;
+
     w->T += n_rows;
     w->n_segments++;
-    w->seen += n_rows * pos + n_rows * (n_rows + 1) / 2;
-    w->reached += pos + n_rows;
+    w->seen += first * pos + first * (first + 1) / 2 + (n_rows - first) * most;
+    w->reached += pos < most ? pos + n_rows : most + n_rows;
 }
 
 void bb_count_add(bb_count *c, uint64_t bytes, uint64_t flops)

@@ -25,7 +25,8 @@ typedef struct bb_work {
     uint64_t n_wanted;                    /* rows of logits                                   */
 } bb_work;
 
-void bb_work_add(bb_work *w, uint64_t pos, uint64_t n_rows);          /* one more segment */
+/* One more segment; window and sink as in bb_segment. */
+void bb_work_add(bb_work *w, uint64_t pos, uint64_t n_rows, uint64_t window, uint64_t sink);
 
 /* Of the blocks that g runs: c [BB_MAX_OPS] grows by what the pass costs. */
 void bb_count_pass(const bb_graph *g, const bb_work *w, bb_count *c);

@@ -94,7 +94,7 @@ std::vector<int32_t> generate(const Model &model, const std::vector<int32_t> &pr
     while (static_cast<int>(out.size()) < n_tokens) {
         out.push_back(bamba_sample(sampler.get(), logits));
         bamba_sampler_accept(sampler.get(), out.back());
-        bamba_feed_item item = { session.get(), &out.back(), 1, 1, nullptr };
+        bamba_feed_item item = { session.get(), &out.back(), 1, 1, nullptr, 0, nullptr };
         if (bamba_feed_batch(engine.get(), &item, 1, &err) != BAMBA_OK)
             throw Failure{ err.code, err.message };
         logits = item.logits;

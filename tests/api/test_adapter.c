@@ -109,7 +109,8 @@ static void feed(const lab *l, bamba_session *const *s, const int *session, cons
 
     for (int i = 0; i < n; i++) {
         for (int t = 0; t < n_rows[i]; t++) tokens[i][t] = token_at(session[i], first + t);
-        item[i] = (bamba_feed_item){ s[i], tokens[i], (size_t)n_rows[i], (size_t)n_rows[i], NULL };
+        item[i] = (bamba_feed_item){ .session = s[i], .tokens = tokens[i], .n = (size_t)n_rows[i],
+                                     .n_logits = (size_t)n_rows[i] };
     }
     demand(bamba_feed_batch(l->engine, item, (size_t)n, &err), &err);
     for (int i = 0; i < n; i++)

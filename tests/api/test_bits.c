@@ -113,7 +113,8 @@ static void feed_in_pieces(bamba_engine *e, bamba_session *s, int n, int piece, 
 {
     for (int at = 0; at < n; at += piece) {
         const int       m = n - at < piece ? n - at : piece;
-        bamba_feed_item item = { s, prompt + at, (size_t)m, (size_t)m, NULL };
+        bamba_feed_item item = { .session = s, .tokens = prompt + at, .n = (size_t)m,
+                                 .n_logits = (size_t)m };
         assert_int_equal(bamba_feed_batch(e, &item, 1, NULL), BAMBA_OK);
         memcpy(out + (size_t)at * V, item.logits, (size_t)m * V * sizeof *out);
     }
@@ -195,7 +196,9 @@ static void test_company_up_to_32_rows(void **unused)
         feed_in_pieces(e, alone[i], before[i], before[i], other);
     }
     for (int i = 0; i < SESSIONS; i++)
-        items[i] = (bamba_feed_item){ s[i], prompt + i, (size_t)lengths[i], (size_t)lengths[i], NULL };
+        items[i] = (bamba_feed_item){ .session = s[i], .tokens = prompt + i,
+                                      .n = (size_t)lengths[i],
+                                      .n_logits = (size_t)lengths[i] };
     assert_int_equal(bamba_feed_batch(e, items, SESSIONS, NULL), BAMBA_OK);
 
     float *together = other;
@@ -252,7 +255,8 @@ static void test_ragged_batches(void **unused)
     (void)unused;
     for (int i = 0; i < 3; i++) {
         s[i] = make_session();
-        items[i] = (bamba_feed_item){ s[i], prompt, (size_t)lengths[i], (size_t)lengths[i], NULL };
+        items[i] = (bamba_feed_item){ .session = s[i], .tokens = prompt, .n = (size_t)lengths[i],
+                                      .n_logits = (size_t)lengths[i] };
     }
     assert_int_equal(bamba_feed_batch(e, items, 3, NULL), BAMBA_OK);
     memcpy(other, items[0].logits, N * V * sizeof(float));

@@ -140,7 +140,7 @@ static void test_damaged_weights(void **unused)
             char where[60];               /* the head makes logits of the last row alone */
             if (embeds) snprintf(where, sizeof where, "position 0: the embedding gives");
             else if (layer) snprintf(where, sizeof where, "position 0: layer %c", layer[7]);
-            else snprintf(where, sizeof where, "position %zu: the head gives", n - 1);
+            else snprintf(where, sizeof where, "position %zu: the head or its norm gives", n - 1);
             assert_says(where);
         }
         bamba_model_free(m);
@@ -195,13 +195,15 @@ static void test_others_go_on(void **unused)
     for (int n_batch = 16; n_batch <= 128; n_batch += 112) {
         bamba_engine_options o = BAMBA_ENGINE_OPTIONS;
         o.n_batch = n_batch;
+        o.n_hidden = 120;
         bamba_engine   *e = make_engine(m, o);
         bamba_session  *s[3];
         const float    *logits;
         bamba_feed_item item[3];
         for (int i = 0; i < 3; i++) {
             s[i] = make_session(m);
-            item[i] = (bamba_feed_item){ s[i], i == 1 ? bad : prompt + i, 40, 1, NULL };
+            item[i] = (bamba_feed_item){ .session = s[i], .tokens = i == 1 ? bad : prompt + i,
+                                         .n = 40, .n_logits = 1, .n_hidden = 40 };
             if (i == 1) continue;
             assert_int_equal(bamba_feed(e, s[i], prompt + i, 40, &logits, NULL), BAMBA_OK);
             memcpy(alone[i / 2], logits, sizeof alone[0]);
@@ -210,7 +212,9 @@ static void test_others_go_on(void **unused)
         assert_int_equal(bamba_feed_batch(e, item, 3, &err), BAMBA_ERR_NUMBER);
         assert_says("item 1: position 7: the embedding");
         assert_null(item[1].logits);
+        assert_null(item[1].hidden);
         for (int i = 0; i < 3; i += 2) {
+            for (int j = 0; j < 40 * 32; j++) assert_true(isfinite(item[i].hidden[j]));
             assert_int_equal(bamba_session_position(s[i]), 40);
             for (int j = 0; j < V; j++)
                 assert_true(fabsf(item[i].logits[j] - alone[i / 2][j]) < 1e-3f);
@@ -325,7 +329,8 @@ static void assert_same_watched(const bamba_model *m, int n_batch, const size_t 
         bamba_engine   *e = make_engine(m, o);
         bamba_feed_item item[3];
         for (int i = 0; i < n_items; i++) {
-            item[i] = (bamba_feed_item){ make_session(m), prompt, lengths[i], 1, NULL };
+            item[i] = (bamba_feed_item){ .session = make_session(m), .tokens = prompt,
+                                         .n = lengths[i], .n_logits = 1 };
             if (before[i])
                 assert_int_equal(bamba_feed(e, item[i].session, prompt, before[i], NULL, NULL),
                                  BAMBA_OK);
@@ -424,7 +429,8 @@ static void test_messages(void **unused)
     assert_int_equal(bamba_feed(NULL, s, wrong, 2, NULL, &err), BAMBA_ERR_ARGUMENT);
     assert_string_equal(err.message, "feed: the engine is NULL");
 
-    bamba_feed_item item[2] = { { s, prompt, 1, 0, NULL }, { s, prompt, 1, 0, NULL } };
+    bamba_feed_item item[2] = { { .session = s, .tokens = prompt, .n = 1 },
+                                { .session = s, .tokens = prompt, .n = 1 } };
     assert_int_equal(bamba_feed_batch(e, item, 2, &err), BAMBA_ERR_ARGUMENT);
     assert_string_equal(err.message, "feed: item 1: repeats a session");
     item[0].n = 2000;
@@ -475,7 +481,7 @@ static void test_error_is_untouched(void **unused)
     assert_int_equal(bamba_sampler_create(&sampler, V, NULL, &err), BAMBA_OK);
     assert_int_equal(bamba_feed(e, s, prompt, 100, &logits, &err), BAMBA_OK);
     assert_int_equal(bamba_session_copy(t, s, &err), BAMBA_OK);
-    bamba_feed_item item = { t, prompt, 3, 3, NULL };
+    bamba_feed_item item = { .session = t, .tokens = prompt, .n = 3, .n_logits = 3 };
     assert_int_equal(bamba_feed_batch(e, &item, 1, &err), BAMBA_OK);
     assert_memory_equal(&err, &before, sizeof err);
     bamba_sampler_free(sampler);

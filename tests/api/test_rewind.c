@@ -114,6 +114,8 @@ static void open_world(world *w, const tiny_dims *d, const char *config, const b
     assert_int_equal(bamba_session_create(&w->session, w->model, s, &err), BAMBA_OK);
     bamba_session_options plain = BAMBA_SESSION_OPTIONS;
     plain.n_context = s->n_context;
+    plain.n_window = s->n_window;
+    plain.n_sink = s->n_sink;
     assert_int_equal(bamba_session_create(&w->fresh, w->model, &plain, &err), BAMBA_OK);
 }
 
@@ -252,6 +254,37 @@ static const char zamba[] =
     "\"num_hidden_layers\": 3, \"layers_block_type\": [\"hybrid\", \"mamba\", \"hybrid\"], "
     "\"num_attention_heads\": 4, \"num_key_value_heads\": 2, \"mamba_d_state\": 8}";
 
+static const char zamba2[] =
+    "{\"model_type\": \"zamba2\", \"vocab_size\": 96, \"hidden_size\": 24, \"intermediate_size\": 40, "
+    "\"num_hidden_layers\": 4, \"layers_block_type\": [\"hybrid\", \"mamba\", \"hybrid\", \"hybrid\"], "
+    "\"num_attention_heads\": 4, \"num_key_value_heads\": 4, \"mamba_d_state\": 16, "
+    "\"mamba_ngroups\": 2, \"n_mamba_heads\": 6, \"mamba_headdim\": 8, \"num_mem_blocks\": 2, "
+    "\"adapter_rank\": 4, \"use_shared_attention_adapter\": true, \"use_mem_rope\": true, "
+    "\"max_position_embeddings\": 2048}";
+
+static const char nemotron[] =
+    "{\"model_type\": \"nemotron_h\", \"vocab_size\": 96, \"hidden_size\": 24, "
+    "\"hybrid_override_pattern\": \"ME*M-E\", \"num_attention_heads\": 4, "
+    "\"num_key_value_heads\": 2, \"head_dim\": 8, \"mamba_num_heads\": 6, \"mamba_head_dim\": 8, "
+    "\"n_groups\": 2, \"ssm_state_size\": 16, \"intermediate_size\": 40, \"n_routed_experts\": 8, "
+    "\"num_experts_per_tok\": 3, \"n_group\": 4, \"topk_group\": 2, \"moe_intermediate_size\": 20, "
+    "\"moe_shared_expert_intermediate_size\": 28, \"moe_latent_size\": 12, "
+    "\"max_position_embeddings\": 2048}";
+
+static const char jamba[] =
+    "{\"model_type\": \"jamba\", \"vocab_size\": 96, \"hidden_size\": 24, \"intermediate_size\": 40, "
+    "\"num_hidden_layers\": 4, \"attn_layer_period\": 3, \"attn_layer_offset\": 1, "
+    "\"expert_layer_period\": 2, \"expert_layer_offset\": 1, \"num_experts\": 6, "
+    "\"num_experts_per_tok\": 2, \"num_attention_heads\": 4, \"num_key_value_heads\": 2, "
+    "\"mamba_d_state\": 8, \"max_position_embeddings\": 2048}";
+
+static const char falcon_h1[] =
+    "{\"model_type\": \"falcon_h1\", \"vocab_size\": 96, \"hidden_size\": 24, "
+    "\"intermediate_size\": 40, \"num_hidden_layers\": 2, \"num_attention_heads\": 4, "
+    "\"num_key_value_heads\": 2, \"head_dim\": 8, \"mamba_d_ssm\": 48, \"mamba_n_heads\": 6, "
+    "\"mamba_d_head\": 8, \"mamba_n_groups\": 2, \"mamba_d_state\": 16, "
+    "\"max_position_embeddings\": 2048}";
+
 static void test_programs(void **unused)
 {
     static const struct {
@@ -260,17 +293,31 @@ static void test_programs(void **unused)
         size_t     n_rewind, snapshot_tokens;
         uint64_t   snapshot_bytes;
         const char *config;
+        size_t     n_window;
+        int        n_sink;
     } kinds[] = {
-        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 64, 0, 0, NULL },
-        { BAMBA_TYPE_F16, BAMBA_TYPE_BF16, 1, 128, 64, 100, 200000, NULL },
-        { BAMBA_TYPE_Q8, BAMBA_TYPE_Q8, 1, 512, 8, 50, 100000, NULL },
-        { BAMBA_TYPE_BF16, BAMBA_TYPE_F32, 0, 192, 200, 64, 100000, NULL },
-        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 3, 512, 16, 0, 0, NULL },
-        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 0, 100, 1000000, NULL },
-        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 1, 0, 0, NULL },
-        { BAMBA_TYPE_F16, BAMBA_TYPE_F32, 0, 512, 64, 0, 0, mamba1 },
-        { BAMBA_TYPE_F16, BAMBA_TYPE_Q8, 0, 256, 20, 100, 100000, mamba1 },
-        { BAMBA_TYPE_F16, BAMBA_TYPE_BF16, 1, 256, 40, 100, 300000, zamba },
+        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 64, 0, 0, NULL, 0, 0 },
+        { BAMBA_TYPE_F16, BAMBA_TYPE_BF16, 1, 128, 64, 100, 200000, NULL, 0, 0 },
+        { BAMBA_TYPE_Q8, BAMBA_TYPE_Q8, 1, 512, 8, 50, 100000, NULL, 0, 0 },
+        { BAMBA_TYPE_BF16, BAMBA_TYPE_F32, 0, 192, 200, 64, 100000, NULL, 0, 0 },
+        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 3, 512, 16, 0, 0, NULL, 0, 0 },
+        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 0, 100, 1000000, NULL, 0, 0 },
+        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 1, 0, 0, NULL, 0, 0 },
+        { BAMBA_TYPE_F16, BAMBA_TYPE_F32, 0, 512, 64, 0, 0, mamba1, 0, 0 },
+        { BAMBA_TYPE_F16, BAMBA_TYPE_Q8, 0, 256, 20, 100, 100000, mamba1, 0, 0 },
+        { BAMBA_TYPE_F16, BAMBA_TYPE_BF16, 1, 256, 40, 100, 300000, zamba, 0, 0 },
+        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 64, 0, 0, NULL, 100, 0 },
+        { BAMBA_TYPE_Q8, BAMBA_TYPE_Q8, 1, 128, 8, 50, 100000, NULL, 33, 70 },
+        { BAMBA_TYPE_F16, BAMBA_TYPE_F32, 1, 1024, 0, 100, 300000, NULL, 200, -1 },
+        { BAMBA_TYPE_BF16, BAMBA_TYPE_F32, 3, 512, 16, 0, 0, NULL, 64, 64 },
+        { BAMBA_TYPE_F16, BAMBA_TYPE_BF16, 1, 256, 40, 100, 300000, zamba, 90, 4 },
+        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 32, 0, 0, zamba, 0, 0 },
+        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 64, 0, 0, zamba2, 0, 0 },
+        { BAMBA_TYPE_Q8, BAMBA_TYPE_BF16, 1, 128, 24, 100, 300000, zamba2, 0, 0 },
+        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 64, 0, 0, nemotron, 0, 0 },
+        { BAMBA_TYPE_F16, BAMBA_TYPE_Q8, 1, 256, 16, 100, 300000, nemotron, 0, 0 },
+        { BAMBA_TYPE_BF16, BAMBA_TYPE_F32, 1, 512, 40, 70, 200000, jamba, 0, 0 },
+        { BAMBA_TYPE_F32, BAMBA_TYPE_F32, 1, 512, 64, 100, 300000, falcon_h1, 0, 0 },
     };
 
     (void)unused;
@@ -289,6 +336,8 @@ static void test_programs(void **unused)
         s.n_rewind = kinds[i].n_rewind;
         s.snapshot_tokens = kinds[i].snapshot_tokens;
         s.snapshot_bytes = kinds[i].snapshot_bytes;
+        s.n_window = kinds[i].n_window;
+        s.n_sink = kinds[i].n_sink;
         open_world(&w, &d, kinds[i].config, &o, &s, kinds[i].n_batch);
         for (int n = 0; n < count_programs(); n++)
             run_program(&w, &s, (uint64_t)(1000 * i + (size_t)n));
@@ -371,7 +420,8 @@ static void test_forks(void **unused)
         size_t          n = 0;
         for (int f = 0; f < N_FORKS; f++) {
             token[f] = (i * (f + 3) + f) % V;
-            if (fork[f]) item[n++] = (bamba_feed_item){ fork[f], &token[f], 1, 1, NULL };
+            if (fork[f]) item[n++] = (bamba_feed_item){ .session = fork[f], .tokens = &token[f],
+                                                      .n = 1, .n_logits = 1 };
         }
         assert_int_equal(bamba_feed_batch(w.engine, item, n, &err), BAMBA_OK);
         for (int f = 0, at = 0; f < N_FORKS; f++)

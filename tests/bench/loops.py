@@ -24,7 +24,8 @@ OPENINGS = ("Once upon a time there was a {}", "The {} and the", "There was once
 SUBJECTS = ("fox", "king", "little girl", "crow", "miller", "giant", "princess", "old woman", "wolf", "tailor", "frog",
             "fairy", "sailor", "hare", "witch", "lion", "shepherd", "mouse", "soldier", "moon")
 TEMPERATURES = (0, 0.5, 0.8, 1)
-PENALTIES = {"none": (), "repeat 1.1": ("--repeat-penalty", "1.1"), "DRY 0.8": ("--dry-multiplier", "0.8")}
+PENALTIES = {"none": (), "repeat 1.1": ("--repeat-penalty", "1.1"), "DRY 0.8": ("--dry-multiplier", "0.8"),
+             "loop guard": ("--loop-guard",)}
 SHORT_LOOP = 48
 
 

@@ -271,11 +271,11 @@ printf '{"ids": [%s7], "text": "a b c\\na b c"}' "$(yes 7, | head -99 | tr -d '\
 END
     chmod +x parrot
     python3 "$here/../bench/loops.py" ./parrot --samples 2 > out 2> err || wrong "exit code: $(cat err)"
-    [ "$(grep -c '| 0.010 | 0.010 | 0.010 | 50.0 % | 100.0 % | 100.0 % |$' out)" -eq 12 ] ||
+    [ "$(grep -c '| 0.010 | 0.010 | 0.010 | 50.0 % | 100.0 % | 100.0 % |$' out)" -eq 16 ] ||
         wrong "rows: $(cat out)"
     python3 "$here/../bench/loops.py" "$bamba" -m "$model" --samples 2 -n 60 -- --type q8 > out 2> err ||
         wrong "exit code: $(cat err)"
-    [ "$(grep -c '^| [01][.0-9]* | .* % |$' out)" -eq 12 ] || wrong "rows: $(cat out)"
+    [ "$(grep -c '^| [01][.0-9]* | .* % |$' out)" -eq 16 ] || wrong "rows: $(cat out)"
 fi
 
 begin "bench: beside another engine"

@@ -117,6 +117,27 @@ talk "Once upon a time" "/load broken.json" "/save still.json"
 err_has "not JSON"
 cmp -s kept.json still.json || wrong "a broken file changed the conversation"
 
+begin "save, load with what was read"
+talk "Once upon a time" "What then?" "/save kept.safetensors" "Who?" "/save whole.json"
+tail -n +3 out > later
+talk "/load kept.safetensors" "Who?" "/stats" "/save resumed.json" "/regen" "/save regen.json"
+cmp -s resumed.json whole.json || wrong "the conversation differs"
+cmp -s regen.json whole.json || wrong "answered again, it differs"
+set -- $(stat 1)
+[ "$1" -eq 0 ] || wrong "tokens were taken back"
+[ "$2" -lt "$3" ] || wrong "all was read again"
+talk "Once upon a time" "/save empty-turn.safetensors" "/undo" "/save undone.safetensors" "What?" "/save a.json"
+talk "/load undone.safetensors" "What?" "/save b.json"
+cmp -s a.json b.json || wrong "after /undo it differs"
+talk "/load nowhere.safetensors" "/load resumed.json" "/save c.json"
+err_has "nowhere.safetensors"
+cmp -s c.json whole.json || wrong "a file that cannot be opened changed the conversation"
+run 0 generate -m "$model" -p "Once upon" -n 4 --save generated.safetensors
+talk "/load generated.safetensors" "/save d.json"
+err_has "was not saved by 'bamba chat'"
+printf '[\n]\n' | cmp -s - d.json || wrong "what was not loaded is there"
+fails "was not saved by 'bamba generate'" generate -m "$model" --session kept.safetensors
+
 begin "reset, set, help, multi, unknown commands"
 talk "Once upon a time" "/reset" "/save empty.json" "Once upon a time" "/save after-reset.json"
 printf '[\n]\n' | cmp -s - empty.json || wrong "/reset leaves messages"

@@ -8,7 +8,7 @@ err_has "usage: bamba COMMAND"
 begin "--help"
 run 0 --help
 out_has "usage: bamba COMMAND"
-for command in generate info tokenize perplexity compare logits; do out_has "  $command "; done
+for command in generate info tokenize perplexity compare logits embed score; do out_has "  $command "; done
 
 begin "--version"
 run 0 --version
@@ -21,7 +21,7 @@ run 0 help info
 cp out expected
 run 0 info --help
 out_same expected
-for command in generate info tokenize perplexity compare logits bench models help; do
+for command in generate info tokenize perplexity compare logits embed score bench models help; do
     run 0 $command --version
     [ "$(grep -cE '^bamba [0-9]+\.[0-9]+\.[0-9]+$' out)" -eq 1 ] || wrong "no version: $command"
 done
@@ -31,7 +31,7 @@ wrong_use "did you mean tokenize?" tokenise
 wrong_use "unknown command 'frobnicate'" help frobnicate
 wrong_use "unknown command 'frobnicate'" frobnicate
 
-for command in generate info tokenize perplexity compare logits bench models help; do
+for command in generate info tokenize perplexity compare logits embed score bench models help; do
     begin "$command --help"
     run 0 $command --help
     out_has "usage: bamba $command"

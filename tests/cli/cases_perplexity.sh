@@ -140,3 +140,9 @@ run 0 compare -m "$model" -f long.txt -c 64 --chunks 4 --type-of '.*=q8' --compu
 positive kld 1e-7 0.1
 run 0 compare -m "$model" -f long.txt -c 64 --chunks 4 --base-type f32 --type f32 --compute f32 --kv-type f32 --json
 [ "$(json_number kld)" = 0.000000000 ] || wrong "kld is $(json_number kld)"
+
+begin "perplexity with a window"
+run 0 perplexity -m "$model" -f long.txt -c 64 --window 60 --sink 4
+out_same whole
+run 0 perplexity -m "$model" -f long.txt -c 64 --window 8
+! cmp -s out whole || wrong "a window of 8 hides nothing"

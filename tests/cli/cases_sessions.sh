@@ -122,7 +122,14 @@ out_lacks " the"
 begin "a draft model of another vocabulary"
 mkdir -p other
 cp "$model"/*.json other
-sed 's/"the"/"thee"/' "$model/tokenizer.json" > other/tokenizer.json
+cp "$model/model.safetensors" other
+python3 - "$model/tokenizer.json" << 'END' > other/tokenizer.json || wrong "a tokenizer to be made"
+import json, sys
+t = json.load(open(sys.argv[1]))
+v = t["model"]["vocab"]
+v["the"], v["in"] = v["in"], v["the"]
+print(json.dumps(t))
+END
 run 1 generate -m "$model" -p "$prompt" -n 5 --draft other
 one_line
 err_has "a draft model needs the model's vocabulary"
@@ -166,3 +173,56 @@ n=$(tr -s ' \n' '\n\n' < out | awk '{ w[NR] = $0 } END {
         for (j = 0; j < 3 * p && w[i - j] == w[i - j - p]; j++);
         if (j == 3 * p && 4 * p >= 24) { print p; exit } } }')
 [ -z "$n" ] || wrong "the same $n words four times over"
+
+begin "a window goes on beyond the model's length"
+run 0 generate -m "$model" -p "$prompt" -n 4300 --ignore-eos -s 1 --temp 0.8
+err_has "end: context"
+run 0 generate -m "$model" -p "$prompt" -n 4300 --ignore-eos -s 1 --temp 0.8 --window 64 --sink 10
+err_has "text: 4300 tokens"
+err_has "end: length"
+run 0 generate -m "$model" -p "$prompt" -n 60 --ignore-eos -s 1 --temp 0.8
+cp out whole
+run 0 generate -m "$model" -p "$prompt" -n 60 --ignore-eos -s 1 --temp 0.8 --window 100
+out_same whole
+run 0 generate -m "$model" -p "$prompt" -n 60 --ignore-eos -s 1 --temp 0.8 --window 3 --sink 0
+! cmp -s out whole || wrong "a window of 3 hides nothing"
+run 0 generate -m "$model" -p "$prompt" -n 300 -c 50 --ignore-eos --window 16
+err_has "end: context"
+wrong_use "--window" generate -m "$model" -p "$prompt" --window -1
+
+begin "a saved session keeps its window"
+run 0 generate -m "$model" -p "$prompt" -n 200 --ignore-eos --temp 0 --no-display-prompt --window 40
+cp out whole
+run 0 generate -m "$model" -p "$prompt" -n 140 --ignore-eos --temp 0 --no-display-prompt --window 40 --save session
+head -c -1 out > parts
+run 0 generate -m "$model" --session session -n 60 --ignore-eos
+cat out >> parts
+cmp -s parts whole || wrong "another text"
+run 1 generate -m "$model" --session session -n 5 --window 41
+one_line
+err_has "saved with a window of 40 and a sink of 4"
+
+begin "windows with guesses, bans and the cache"
+run 0 generate -m "$model" -p "one two three four, one two three four, one two" -n 160 --ignore-eos --temp 0 --window 30
+cp out whole
+run 0 generate -m "$model" -p "one two three four, one two three four, one two" -n 160 --ignore-eos --temp 0 --window 30 \
+    --lookup 8
+out_same whole
+run 0 generate -m "$model" -f long -n 90 --ignore-eos -s 1 --window 50 --ban " the" --no-display-prompt
+! grep -q " the" out || wrong "a banned text"
+run 0 generate -m "$model" -f long -n 20 -s 1 --window 50
+cp out whole
+run 0 generate -m "$model" -f long -n 20 -s 1 --window 50 --cache states
+err_has " 0 of them from the cache"
+run 0 generate -m "$model" -f long -n 20 -s 1 --window 50 --cache states
+! grep -q " 0 of them from the cache" err || wrong "nothing came from the cache"
+out_same whole
+
+begin "a context is not shifted"
+run 2 generate -m "$model" -p "$prompt" -n 3 --context-shift
+one_line
+err_has "--context-shift: a recurrent state cannot forget the tokens that are shifted out; --window N"
+run 2 generate -m "$model" -p "$prompt" -n 3 --keep 5
+one_line
+err_has "--window N"
+run 0 generate -m "$model" -p "$prompt" -n 3 --keep 0 --no-context-shift

@@ -1,6 +1,7 @@
 /* attention.c - checks of attention: against softmax in double, weights that sum to one, no
    interest in a shift of the scores, rows keeping the bits they have alone, ranges of positions
-   that joined are the whole. What was never put into a cache is NaN. */
+   that joined are the whole, windows. What was never put into a cache is NaN; a block that no row
+   sees is nowhere. */
 #include "check.h"
 
 #include <limits.h>
@@ -10,7 +11,7 @@
 
 static const double eps = (double)FLT_EPSILON;
 
-typedef struct shape { int n_rows, heads, d, pos; } shape;
+typedef struct shape { int n_rows, heads, d, pos, window; } shape;      /* window 0: all */
 
 /* What values are: inputs, or 1 everywhere. What keys begin with: inputs, or 3 everywhere. */
 enum { PLAIN = 0, ONES = 1, SHIFTED = 2 };
@@ -144,14 +145,14 @@ static void check_get(check *c, const kernel *f, int d)
 
 /* -------------------------------------------------------------- reference ---------------- */
 
-/* One query over S positions: want [d], bound [d]. */
-static void attend_exactly(const kernel *f, const memory *m, const float *q, int d, int S,
+/* One query over positions first … S - 1: want [d], bound [d]. */
+static void attend_exactly(const kernel *f, const memory *m, const float *q, int d, int first, int S,
                            double scale, double *want, double *bound)
 {
     double largest = -INFINITY, size = 0.0, sum = 0.0, most_q = 0.0, keys = 0.0, most_v = 0.0;
 
     for (int i = 0; i < d; i++) most_q = fmax(most_q, fabs((double)q[i]));
-    for (int s = 0; s < S; s++) {
+    for (int s = first; s < S; s++) {
         double score = 0.0, part = 0.0, key = 0.0;
         for (int i = 0; i < d; i++) {
             const double p = scale * (double)q[i] * m->k[s * d + i];
@@ -164,7 +165,7 @@ static void attend_exactly(const kernel *f, const memory *m, const float *q, int
         keys    = fmax(keys, key);
     }
     for (int i = 0; i < d; i++) want[i] = bound[i] = 0.0;
-    for (int s = 0; s < S; s++) {
+    for (int s = first; s < S; s++) {
         double score = 0.0;
         for (int i = 0; i < d; i++) score += scale * (double)q[i] * m->k[s * d + i];
         const double p = exp(score - largest);
@@ -204,7 +205,15 @@ static void attend(const kernel *f, const setting *t, int row, int n_rows, int b
                    float *part)
 {
     f->attend(n_rows, t->s.heads, t->s.d, t->scale, t->q + (size_t)row * t->ldq, t->ldq,
-              (const void *const *)t->m.block, AT, t->s.pos + row, begin, end, part, t->ld_part, t->scratch);
+              (const void *const *)t->m.block, AT, t->s.pos + row, begin, end,
+              t->s.window ? t->s.window : INT_MAX, part, t->ld_part, t->scratch);
+}
+
+/* The first position that row r sees. */
+static int first_of(const setting *t, int r)
+{
+    const int pos = t->s.pos + r;
+    return t->s.window > 0 && pos >= t->s.window ? pos - t->s.window + 1 : 0;
 }
 
 /* All rows over begin … end - 1: parts with the bits each row has alone, empty where it sees
@@ -222,7 +231,7 @@ static void check_parts(check *c, const kernel *f, const setting *t, int begin, 
             const float *a = t->alone + (size_t)h * BB_ATTEND_PART(d);
             check_bits(c, d, u, a);
             check_bits(c, 2, u + W, a + W);
-            if (begin <= t->s.pos + r && begin < end) continue;
+            if (begin <= t->s.pos + r && begin < end && first_of(t, r) < end) continue;
             for (size_t i = 0; i < d; i++) check_near(c, i, u[i], 0.0, 0.0);
             check_near(c, W, u[W], -INFINITY, 0.0);
             check_near(c, W + 1, u[W + 1], 0.0, 0.0);
@@ -246,8 +255,8 @@ static void check_joined(check *c, const kernel *f, const setting *t, int r, int
                parts + (size_t)i * t->ld_part);
     c->k->attend_join(n, t->s.heads, t->s.d, parts, t->ld_part, out);
     for (size_t h = 0; h < (size_t)t->s.heads; h++) {
-        attend_exactly(f, &t->m, t->q + (size_t)r * t->ldq + h * d, t->s.d, S, (double)t->scale,
-                       want, bound);
+        attend_exactly(f, &t->m, t->q + (size_t)r * t->ldq + h * d, t->s.d, first_of(t, r), S,
+                       (double)t->scale, want, bound);
         for (size_t i = 0; i < d; i++) {
             check_near(c, h * d + i, out[h * d + i], want[i], bound[i]);
             if (what == ONES)
@@ -265,9 +274,10 @@ static void check_shape(check *c, const kernel *f, shape s, double spread, int w
     setting          t = { .s = s, .scale = (float)(1.0 / sqrt(s.d)), .ldq = width + 3,
                            .ld_part = (size_t)s.heads * BB_ATTEND_PART(s.d) + GAP };
 
-    check_case(c, "rows %d heads %d d %d pos %d spread %g what %d", s.n_rows, s.heads, s.d,
-               s.pos, spread, what);
+    check_case(c, "rows %d heads %d d %d pos %d window %d spread %g what %d", s.n_rows, s.heads, s.d,
+               s.pos, s.window, spread, what);
     t.m       = make_memory(c, f, s.d, s.pos + s.n_rows, what);
+    for (int b = 0; b < first_of(&t, 0) / 64; b++) t.m.block[b] = NULL;
     t.q       = check_input(c, FILL_RANDOM, (size_t)s.n_rows * t.ldq);
     t.part    = check_floats(c, (size_t)s.n_rows * t.ld_part);
     t.alone   = check_floats(c, t.ld_part);
@@ -277,6 +287,7 @@ static void check_shape(check *c, const kernel *f, shape s, double spread, int w
     check_parts(c, f, &t, 0, INT_MAX);
     check_parts(c, f, &t, 64, 128);
     check_parts(c, f, &t, 64, 64);
+    check_parts(c, f, &t, 0, 5);
     check_parts(c, f, &t, (s.pos + 64) / 64 * 64, INT_MAX);       /* seen by the later rows only */
     for (int r = 0; r < s.n_rows; r += r < 3 ? 1 : 6)
         check_joined(c, f, &t, r, ranges[(s.pos + r) % 4], what);
@@ -299,7 +310,8 @@ static void check_shift(check *c, const kernel *f, int d, int S, float by)
         out[i]  = check_floats(c, width);
         q[i]    = q[0];
         q[i][0] = i ? by : 0.0f;
-        f->attend(1, 1, d, 1.0f, q[i], width, (const void *const *)m.block, AT, S - 1, 0, S, part, 0, scratch);
+        f->attend(1, 1, d, 1.0f, q[i], width, (const void *const *)m.block, AT, S - 1, 0, S,
+                  INT_MAX, part, 0, scratch);
         c->k->attend_join(1, 1, d, part, 0, out[i]);
     }
     const double size = 3 * fabs((double)by) + d;
@@ -341,7 +353,8 @@ static void check_special(check *c, const kernel *f)
         }
         for (int j = 0; j < 2 * D && whole && !finite; j++)
             check_true(c, isnan(back[j]), "is not NaN");
-        f->attend(1, 1, D, 1.0f, q, D, (const void *const *)&block, 0, 0, 0, 1, part, 0, scratch);
+        f->attend(1, 1, D, 1.0f, q, D, (const void *const *)&block, 0, 0, 0, 1, INT_MAX, part, 0,
+                  scratch);
         c->k->attend_join(1, 1, D, part, 0, out);
         check_true(c, finite ? isfinite(out[3]) : !isfinite(out[3]), "finite or not");
         free(block);
@@ -355,18 +368,26 @@ static void check_kernel(check *c, const kernel *f)
     static const int heads[] = { 1, 3, 4, 6 };
     static const int d[]     = { 1, 2, 15, 16, 17, 64, 80, 128 };
     static const int pos[]   = { 0, 1, 14, 15, 47, 48, 62, 63, 64, 65, 200 };
+    static const int far[]   = { 0, 63, 64, 120, 190, 255, 256, 300 };
+    static const int window[] = { 1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 200, 1 << 20 };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         for (size_t j = 0; j < sizeof d / sizeof *d; j++)
             for (size_t l = 0; l < sizeof pos / sizeof *pos; l++)
-                check_shape(c, f, (shape){ rows[i], heads[(i + j + l) % 4], d[j], pos[l] },
+                check_shape(c, f, (shape){ rows[i], heads[(i + j + l) % 4], d[j], pos[l], 0 },
                             l % 2 ? 1.0 : 20.0, PLAIN);
+    for (size_t i = 1; i < sizeof rows / sizeof *rows; i++)
+        for (size_t j = 0; j < sizeof window / sizeof *window; j++)
+            for (size_t l = 0; l < sizeof far / sizeof *far; l++)
+                check_shape(c, f, (shape){ rows[i], heads[(i + j + l) % 4], d[(i + 2 * j + l) % 8], far[l],
+                                           window[j] }, l % 2 ? 1.0 : 20.0, PLAIN);
     for (int i = 1; i <= 130; i = i * 2 + i % 3) check_get(c, f, i);
     check_special(c, f);
-    check_shape(c, f, (shape){ 16, 2, 80, 300 }, 0.0, PLAIN);           /* equal scores */
-    check_shape(c, f, (shape){ 3, 2, 33, 150 }, 1e4, PLAIN);            /* one position wins */
-    check_shape(c, f, (shape){ 5, 2, 33, 150 }, 1.0, ONES);
-    check_shape(c, f, (shape){ 1, 4, 128, 8191 }, 3.0, PLAIN);
+    check_shape(c, f, (shape){ 16, 2, 80, 300, 0 }, 0.0, PLAIN);           /* equal scores */
+    check_shape(c, f, (shape){ 3, 2, 33, 150, 0 }, 1e4, PLAIN);            /* one position wins */
+    check_shape(c, f, (shape){ 5, 2, 33, 150, 0 }, 1.0, ONES);
+    check_shape(c, f, (shape){ 5, 2, 33, 150, 40 }, 1.0, ONES);
+    check_shape(c, f, (shape){ 1, 4, 128, 8191, 0 }, 3.0, PLAIN);
     check_shift(c, f, 24, 101, 100.0f);
     check_shift(c, f, 24, 101, -100.0f);
 }

@@ -2,6 +2,7 @@
    warm as they are in a model: weights and states from memory, the rest from cache. */
 #include "check.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,13 +151,14 @@ static void run_decode(bench *b)
     for (int at = 0; at < b->depth; at += RANGE)
         for (int h = 0; h < b->kv_heads; h++)
             b->k->cache[b->type].attend(1, HEADS, WIDTH, 0.088f, b->a, HEADS * WIDTH, b->pages,
-                                        (size_t)h * block, b->depth - 1, at, at + RANGE, b->out, 0,
-                                        b->scratch);
+                                        (size_t)h * block, b->depth - 1, at, at + RANGE, INT_MAX,
+                                        b->out, 0, b->scratch);
 }
 static void run_prefill(bench *b)
 {
     b->k->cache[b->type].attend_many(b->T, HEADS, WIDTH, 0.088f, b->a, HEADS * WIDTH, b->pages, 0,
-                                     b->depth - b->T, 0, b->depth, b->out, HEADS * BB_ATTEND_PART(WIDTH), b->scratch);
+                                     b->depth - b->T, 0, b->depth, INT_MAX, b->out,
+                                     HEADS * BB_ATTEND_PART(WIDTH), b->scratch);
 }
 static void run_join(bench *b)
 {

@@ -123,6 +123,11 @@ static void add_weights(const attention_case *c, store *s)
     lab_add(s, "m.o_proj.bias", "F32", 0, 0.3, &seed, (const int[]){ d->d_model, 0 });
 }
 
+/* Windows and sinks: none; in one block of positions and across many; of a position; longer than a
+   block; as long as a session, so that the sink is hidden from some rows alone. */
+static const int windows[][2] = { { 0, 0 }, { 40, 4 }, { 130, 0 }, { 1, 70 }, { 64, 64 }, { 280, 3 } };
+enum { N_WINDOWS = sizeof windows / sizeof windows[0] };
+
 /* -------------------------------------------------------------- tests -------------------- */
 
 static void begin(lab *l, const attention_case *c, store *s)
@@ -140,12 +145,15 @@ static void begin(lab *l, const attention_case *c, store *s)
 static void test_formula(void **unused)
 {
     (void)unused;
-    for (int i = 0; i < N_CASES; i++) {
-        const attention_case *c = &cases[i];
+    for (int i = 0; i < N_CASES * N_WINDOWS; i++) {
+        const attention_case *c = &cases[i % N_CASES];
+        const int            *window = windows[i / N_CASES];
         store s;
         lab   l;
 
         begin(&l, c, &s);
+        l.window = window[0];
+        l.sink = window[1];
         double *expected = calloc((size_t)(LENGTH * c->dims.d_model), sizeof *expected);
         assert_non_null(expected);
         const bb_cache *cache = &l.kernels.cache[c->kv_type];
@@ -154,11 +162,13 @@ static void test_formula(void **unused)
         assert_int_equal(l.session[3].pos, 290);
         for (int j = 0; j < SESSIONS; j++) {
             double *h = lab_doubles(l.session[j].h, (size_t)(LENGTH * c->dims.d_model));
-            refer_attention(&c->dims, c->kv_type, &s, "m.", h, l.session[j].pos, expected);
+            refer_windowed(&c->dims, c->kv_type, &s, "m.", h, l.session[j].pos,
+                           window[0] ? window[0] : LENGTH, window[1], expected);
             free(h);
             const double error = lab_error(&l, j, expected);
             if (!(error < lab_bound(&l, c->type, bound)))
-                fail_msg("%s: session %d: error %g", c->what, j, error);
+                fail_msg("%s: window %d, sink %d: session %d: error %g", c->what, window[0], window[1], j,
+                         error);
         }
         free(expected);
         lab_close(&l);
@@ -169,12 +179,14 @@ static void test_formula(void **unused)
 static void test_any_number_of_threads(void **unused)
 {
     (void)unused;
-    for (int i = 0; i < N_CASES; i++) {
+    for (int i = 0; i < N_CASES * 2; i++) {
         store  s;
         lab    l;
         size_t n;
 
-        begin(&l, &cases[i], &s);
+        begin(&l, &cases[i % N_CASES], &s);
+        l.window = windows[i / N_CASES][0];
+        l.sink = windows[i / N_CASES][1];
         lab_run(&l, 1, script[0], N_SCRIPT);
         unsigned char *bits = lab_bits(&l, &n);
         assert_true(lab_repeats(&l, 2, script[0], N_SCRIPT, bits, n));
@@ -201,12 +213,14 @@ static void test_company_up_to_32_rows(void **unused)
         for (int j = 0; j < (int)(sizeof together / sizeof together[0]); j++)
             for (int r = 0; r < together[j][i]; r++) one_by_one[n_lines++][i] = 1;
 
-    for (int i = 0; i < N_CASES; i++) {
+    for (int i = 0; i < N_CASES * 2; i++) {
         store  s;
         lab    l;
         size_t n;
 
-        begin(&l, &cases[i], &s);
+        begin(&l, &cases[i % N_CASES], &s);
+        l.window = windows[i / N_CASES][0];
+        l.sink = windows[i / N_CASES][1];
         lab_run(&l, 1, one_by_one[0], n_lines);
         unsigned char *bits = lab_bits(&l, &n);
         assert_true(lab_repeats(&l, 2, together[0], sizeof together / sizeof together[0], bits,
@@ -307,6 +321,7 @@ typedef struct deep {
     bb_slot   slot[DEEP];
     double   *k[DEEP], *v[DEEP];          /* [pos + rows, 8] */
     float    *h[DEEP];                    /* [33, 16] rows to come */
+    int       window, sink;
 } deep;
 
 static void remember(deep *d, int i, int pos, const float *k, const float *v)
@@ -375,7 +390,8 @@ static void run_deep(deep *d, int n_threads, int first, const int *n, float *out
     for (int i = 0; i < DEEP; i++) {
         if (n[i] == 0) continue;
         segment[e.n_segments++] = (bb_segment){ .slot = &d->slot[i], .row = e.T, .n_rows = n[i],
-                                                .pos = deep_pos[i] + first, .length = 1 << 20 };
+                                                .pos = deep_pos[i] + first, .length = 1 << 20,
+                                                .window = d->window, .sink = d->sink };
         memcpy(h + e.T * DEEP_D, d->h[i] + first * DEEP_D, (size_t)(n[i] * DEEP_D) * sizeof *h);
         e.T += n[i];
     }
@@ -405,7 +421,7 @@ static void assert_exact(deep *d, int i, int row, const float *out)
     for (int head = 0; head < 4; head++) {
         double most = -INFINITY, sum = 0, value[4] = { 0 };
         for (int t = 0; t <= pos; t++) {
-            p[t] = 0;
+            p[t] = d->window && t >= d->sink && t <= pos - d->window ? -INFINITY : 0;
             for (int j = 0; j < 4; j++)
                 p[t] += (double)h[head * 4 + j] * d->k[i][t * DEEP_KV + head / 2 * 4 + j] / 2;
             most = fmax(most, p[t]);
@@ -423,7 +439,7 @@ static void assert_exact(deep *d, int i, int row, const float *out)
 
 /* Ranges of positions are cut by a row's own position: the bits of rows together, across the edges
    of ranges and where ranges double, are those of each row alone, for any number of threads. */
-static void test_depth(void **unused)
+static void go_deep(int window, int sink)
 {
     static const int together[DEEP] = { 2, 1, 3, 10, 9, 1, 2 };
     static const int many[DEEP] = { 0, DEEP_ROWS, 0, 0, DEEP_ROWS, 1, 0 };
@@ -432,8 +448,9 @@ static void test_depth(void **unused)
     deep  d;
     int   row = 0;
 
-    (void)unused;
     deepen(&d, &s);
+    d.window = window;
+    d.sink = sink;
     run_deep(&d, 1, 0, together, out);
     run_deep(&d, 3, 0, together, again);
     assert_memory_equal(out, again, 28 * DEEP_D * sizeof *out);
@@ -455,6 +472,15 @@ static void test_depth(void **unused)
         for (int r = 0; r < many[i]; r++, row++) assert_exact(&d, i, r, out + row * DEEP_D);
     free_deep(&d);
     store_free(&s);
+}
+
+static void test_depth(void **unused)
+{
+    (void)unused;
+    go_deep(0, 0);
+    go_deep(1000, 4);                     /* across ranges, of a block of the first position too */
+    go_deep(20000, 1100);                 /* in wider ranges */
+    go_deep(16390, 0);                    /* as long as some are deep */
 }
 
 static void test_memory(void **unused)

@@ -22,6 +22,9 @@ enum { SESSIONS = 3, LENGTH = 100 };
                  .up = "experts.%d.up_proj.weight", .down = "experts.%d.down_proj.weight" }
 #define CORRECTED { .router = "gate.weight", .correction = "gate.bias",                           \
                     .up = "experts.%d.up_proj.weight", .down = "experts.%d.down_proj.weight" }
+#define LATENT { .router = "gate.weight", .correction = "gate.bias",                              \
+                 .up = "experts.%d.up_proj.weight", .down = "experts.%d.down_proj.weight",        \
+                 .latent_in = "fc1_latent_proj", .latent_out = "fc2_latent_proj" }
 
 typedef struct moe_case {
     const char *what;
@@ -48,6 +51,17 @@ static const moe_case cases[] = {
                         .activation = BB_ACT_RELU2, .names = STACKS }, BB_TYPE_F32 },
     { "wide", { .d_model = 72, .d_ff = 56, .n_experts = 4, .n_used = 3, .router = BB_ROUTER_SOFTMAX,
                 .names = SINGLE }, BB_TYPE_BF16 },
+    { "latent", { .d_model = 40, .d_ff = 24, .n_experts = 8, .n_used = 3, .n_groups = 4,
+                  .n_top_groups = 2, .activation = BB_ACT_RELU2, .router = BB_ROUTER_SIGMOID,
+                  .normalise = true, .scaling = 2.5f, .d_latent = 12, .names = LATENT },
+      BB_TYPE_F32 },
+    { "wide latent", { .d_model = 20, .d_ff = 33, .n_experts = 5, .n_used = 2,
+                       .activation = BB_ACT_RELU2, .router = BB_ROUTER_SIGMOID, .d_latent = 70,
+                       .latent_bias = true, .names = LATENT }, BB_TYPE_BF16 },
+    { "gated latent", { .d_model = 24, .d_ff = 16, .n_experts = 6, .n_used = 2, .d_latent = 9,
+                        .latent_bias = true, .names = { .router = "router.layer.weight",
+                        .in_stack = "input_linear.weight", .out_stack = "output_linear.weight",
+                        .latent_in = "to", .latent_out = "from" } }, BB_TYPE_F16 },
 };
 enum { N_CASES = sizeof cases / sizeof cases[0] };
 
@@ -87,15 +101,30 @@ static void add_one(const moe_case *c, store *s, const char *format, int i, int 
     add(c, s, name, NULL, (const int[]){ rows, cols, 0 }, seed);
 }
 
+static void add_latent(const moe_case *c, store *s, const char *format, int rows, int cols,
+                       uint64_t *seed)
+{
+    char name[64];
+
+    snprintf(name, sizeof name, "%s.weight", format);
+    add(c, s, name, NULL, (const int[]){ rows, cols, 0 }, seed);
+    snprintf(name, sizeof name, "%s.bias", format);
+    if (c->dims.latent_bias) add(c, s, name, "F32", (const int[]){ rows, 0 }, seed);
+}
+
 static void add_weights(const moe_case *c, store *s)
 {
     const bb_moe_dims  *d = &c->dims;
     const bb_moe_names *n = &d->names;
-    const int           D = d->d_model, F = d->d_ff, E = d->n_experts;
+    const int           L = d->d_latent, D = L ? L : d->d_model, F = d->d_ff, E = d->n_experts;
     const bool          is_gated = d->activation == BB_ACT_SILU_GATED;
     uint64_t            seed = 7;
 
-    add(c, s, n->router, "F32", (const int[]){ E, D, 0 }, &seed);
+    add(c, s, n->router, "F32", (const int[]){ E, d->d_model, 0 }, &seed);
+    if (L) {
+        add_latent(c, s, n->latent_in, L, d->d_model, &seed);
+        add_latent(c, s, n->latent_out, d->d_model, L, &seed);
+    }
     if (n->correction) add(c, s, n->correction, "F32", (const int[]){ E, 0 }, &seed);
     if (n->in_stack) {
         add(c, s, n->in_stack, NULL, (const int[]){ E, is_gated ? 2 * F : F, D, 0 }, &seed);
@@ -220,6 +249,25 @@ static void test_ties(void **unused)
     store_free(&s);
 }
 
+/* Both projections of a latent space are read for each row, beside the experts of n_used. */
+static void test_latent_costs(void **unused)
+{
+    store    s = { NULL, 0, 0 };
+    lab      l;
+    bb_count one[BB_MAX_OPS] = { { 0, 0 } };
+
+    (void)unused;
+    begin(&l, &cases[9], &s);
+    const bb_mixer *m = l.graph->block[0].use[0].mixer;
+    m->kind->count(m, &(bb_work){ .T = 1 }, one);
+    assert_int_equal(one[m->op[0]].bytes, 8 * 40 * 4);
+    assert_int_equal(one[m->op[1]].bytes, 3 * 2 * 12 * 24 * 4);
+    assert_int_equal(one[m->op[2]].bytes, 2 * 40 * 12 * 4);
+    assert_int_equal(one[m->op[2]].flops, 2 * 2 * 40 * 12);
+    lab_close(&l);
+    store_free(&s);
+}
+
 /* One row needs n_used experts, many rows all; a token's bytes count those of its experts alone. */
 static void test_costs(void **unused)
 {
@@ -270,6 +318,7 @@ int main(void)
         cmocka_unit_test(test_bits),
         cmocka_unit_test(test_ties),
         cmocka_unit_test(test_costs),
+        cmocka_unit_test(test_latent_costs),
         cmocka_unit_test(test_plan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,8 @@ Bars, with M the largest logit of the reference:
     reference  the double forward and transformers' float32 differ by at most 3e-4 M
     float32    ours (float32 weights and KV) and the double forward: 2e-5 M, or three times transformers' own
                float32 error; whole prompts, pieces, token by token, and 16-bit weights used as stored
+    hidden     rows after the final norm and transformers' last_hidden_state: the two bars above together, of the
+               largest hidden number
     greedy     64 tokens as the reference chooses them, up to a step whose two best logits lie within the float32
                bar; at most 2 % of the checkpoints may end early
     bfloat16   pooled over all checkpoints, the RMS error of our logits is at most that of transformers' bfloat16
@@ -152,9 +154,9 @@ class Oracle:
             ids, decoded = one.greedy(model, prompt, GREEDY)
             sequence = np.concatenate([prompt, ids])
             want = forward(s, w, sequence)
-            theirs = hugging.logits(hugging.load(folder, s, torch.float32), sequence)
+            theirs = hugging.load(folder, s, torch.float32)
             scale = np.abs(want).max()
-            result.check("ref", relative(theirs, want, scale), REFERENCE_BAR)
+            result.check("ref", relative(hugging.logits(theirs, sequence), want, scale), REFERENCE_BAR)
             bar = max(FLOAT_BAR, 3 * result.errors["ref"])
 
             whole = one.run(model, prompt)
@@ -165,6 +167,7 @@ class Oracle:
                 result.check("by " + name, relative(one.run(model, prompt, pieces), want[:n], scale), bar)
             result.check("batch33", relative(small.run(model, prompt), want[:n], scale), bar)
             result.check("decode", relative(decoded, want[n - 1:-1], scale), bar)
+            self.hidden(model, (one, two), theirs, sequence, bar, result)
             self.greedy(ids, want[n - 1:-1], bar * scale, result)
             result.same_bits("2 threads", whole, two.run(model, prompt))
             result.same_bits("2 threads, by 7", one.run(model, prompt, cut(n, 7)), two.run(model, prompt, cut(n, 7)))
@@ -190,6 +193,15 @@ class Oracle:
             else:
                 result.early_end = int(step)
             break
+
+    @staticmethod
+    def hidden(model, engines, theirs, tokens, bar, result):
+        want, found = hugging.hidden(theirs, tokens), []
+        for engine in engines:
+            with Session(model, len(tokens)) as session:
+                found.append(engine.feed_hidden(session, tokens))
+        result.same_bits("2 threads, hidden", *found)
+        result.check("hidden", relative(found[0], want, np.abs(want).max()), bar + result.errors["ref"])
 
     @staticmethod
     def batches(model, engine, s, rng, result):

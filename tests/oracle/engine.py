@@ -33,7 +33,8 @@ class ModelInfo(ct.Structure):
 class EngineOptions(ct.Structure):
     _fields_ = [("struct_bytes", ct.c_size_t), ("n_batch", ct.c_int), ("n_threads", ct.c_int), ("n_logits", ct.c_int),
                 ("cancel", ct.c_void_p), ("cancel_context", ct.c_void_p), ("progress", ct.c_void_p),
-                ("progress_context", ct.c_void_p), ("allocator", Allocator), ("pin", ct.c_int)]
+                ("progress_context", ct.c_void_p), ("allocator", Allocator), ("pin", ct.c_int),
+                ("receive", ct.c_void_p), ("send", ct.c_void_p), ("link_context", ct.c_void_p), ("n_hidden", ct.c_int)]
 
 
 class SessionOptions(ct.Structure):
@@ -50,7 +51,8 @@ class AdapterUse(ct.Structure):
 
 class FeedItem(ct.Structure):
     _fields_ = [("session", ct.c_void_p), ("tokens", ct.POINTER(ct.c_int32)), ("n", ct.c_size_t),
-                ("n_logits", ct.c_size_t), ("logits", ct.POINTER(ct.c_float))]
+                ("n_logits", ct.c_size_t), ("logits", ct.POINTER(ct.c_float)),
+                ("n_hidden", ct.c_size_t), ("hidden", ct.POINTER(ct.c_float))]
 
 
 def options(kind, **members):
@@ -146,11 +148,12 @@ class Session(Owner):
 
 
 class Engine(Owner):
-    def __init__(self, model, n_threads=1, n_batch=0, n_logits=1024):
-        wanted = options(EngineOptions, n_batch=n_batch, n_threads=n_threads, n_logits=n_logits)
+    def __init__(self, model, n_threads=1, n_batch=0, n_rows=1024):
+        """n_rows: of logits, and hidden ones, that a call may ask for."""
+        wanted = options(EngineOptions, n_batch=n_batch, n_threads=n_threads, n_logits=n_rows, n_hidden=n_rows)
         handle = model.lib.create("bamba_engine_create", model.handle, ct.byref(wanted))
         super().__init__(model.lib, handle, model.lib.c.bamba_engine_free)
-        self.n_vocab = model.info().n_vocab
+        self.n_vocab, self.d_model = model.info().n_vocab, model.info().d_model
 
     def feed(self, session, tokens):
         """bamba_feed: float32 logits [V] after the last token."""
@@ -168,6 +171,15 @@ class Engine(Owner):
             item.n = item.n_logits = len(tokens)
         self.lib.call("bamba_feed_batch", self.handle, items, len(parts))
         return [np.ctypeslib.as_array(item.logits, (item.n, self.n_vocab)).copy() for item in items]
+
+    def feed_hidden(self, session, tokens):
+        """bamba_feed_batch of one part: the hidden rows [n, D] of all its tokens."""
+        ids = (ct.c_int32 * len(tokens))(*map(int, tokens))
+        item = FeedItem(session.handle, ids, len(tokens), n_hidden=len(tokens))
+        self.lib.call("bamba_feed_batch", self.handle, ct.byref(item), 1)
+        if item.logits:
+            raise EngineError("logits that nobody asked for")
+        return np.ctypeslib.as_array(item.hidden, (item.n, self.d_model)).copy()
 
     def run(self, model, tokens, pieces=None):
         """Logits [T, V] of a fresh session fed tokens in pieces of these sizes (None: all at once)."""

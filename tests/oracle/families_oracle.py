@@ -8,6 +8,8 @@ zamba2. Bars, with M the largest logit of the double forward, as in bamba_oracle
     reference  the double forward and transformers' float32 differ by at most 3e-4 M
     float32    ours and the double forward: 2e-5 M, or three times transformers' own float32 error; the whole prompt,
                pieces, token by token, and the stored 16-bit types used in place
+    hidden     rows after the final norm and transformers' last_hidden_state: the two bars above together, of the
+               largest hidden number
     greedy     64 tokens as the reference chooses them, up to a step whose two best logits lie within the bar
     bits       batches of up to 32 rows, 1 and 2 threads: identical bits
 Sessions are as long as the sequence, which is what dynamic and longrope go by; transformers sees one whole call.
@@ -154,6 +156,7 @@ def compare(lib, folder, cpu, group, seed, result):
             if name in ("whole", "by 7"):
                 result.same_bits("2 threads, " + name, found, run(two, model, prompt, sizes, total))
         result.check("decode", relative(decoded, want[n - 1:-1], scale), bar)
+        Oracle.hidden(model, (one, two), theirs, sequence, bar, result)
         Oracle.greedy(ids, want[n - 1:-1], bar * scale, result)
         Oracle.batches(model, two, s, rng, result)
     if dtype != "F32":

@@ -45,6 +45,13 @@ def logits(model, tokens):
     return out[0].to(torch.float64).numpy()
 
 
+def hidden(model, tokens):
+    """What the head multiplies, [T, D] float64: the stream after the final norm."""
+    with torch.inference_mode():
+        out = model.base_model(torch.from_numpy(np.asarray(tokens, np.int64))[None], use_cache=False).last_hidden_state
+    return out[0].to(torch.float64).numpy()
+
+
 def resave(model, folder, shard_bytes):
     """Let transformers write the checkpoint: its own config.json, its own shards."""
     model.save_pretrained(folder, max_shard_size=shard_bytes)

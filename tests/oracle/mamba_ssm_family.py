@@ -219,7 +219,7 @@ class Torch:
         out = F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=s.scale or None, enable_gqa=True)
         return F.linear(out.transpose(1, 2).flatten(2), w[p + "out_proj.weight"], w.get(p + "out_proj.bias"))
 
-    def __call__(self, tokens, use_cache):
+    def base_model(self, tokens, use_cache):
         w = self.w
         x = w["embed"][tokens]
         for i in range(self.s.layers):
@@ -229,8 +229,11 @@ class Torch:
             if self.s.intermediate:
                 value, gate = F.linear(self.norm(x, p + "norm2.weight"), w[p + "mlp.fc1.weight"]).chunk(2, dim=-1)
                 x = x + F.linear(value * F.silu(gate), w[p + "mlp.fc2.weight"])
-        head = w["embed" if self.s.tied else "head"]
-        return SimpleNamespace(logits=F.linear(self.norm(x, "norm_f.weight"), head))
+        return SimpleNamespace(last_hidden_state=self.norm(x, "norm_f.weight"))
+
+    def __call__(self, tokens, use_cache):
+        head = self.w["embed" if self.s.tied else "head"]
+        return SimpleNamespace(logits=F.linear(self.base_model(tokens, use_cache).last_hidden_state, head))
 
 
 def load(folder, s, w, dtype):

@@ -9,6 +9,7 @@ model, which is repaired here. Bars:
     greedy   48 tokens as transformers chooses them
     answer   "What is the capital of France?" -> "The capital of France is Paris.", and there it ends
     command  the same answer through `bamba generate`, tokenizer included, if --command is given
+    texts    `bamba score` and `bamba embed`, of this model and of models/fable, see texts_oracle.py
     chat     the same through `bamba chat` and `bamba generate --chat`, whose template makes the prompt
 """
 import argparse
@@ -25,6 +26,7 @@ from tokenizers import Tokenizer, decoders, pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 import hugging  # noqa: F401  (silences transformers)
+import texts_oracle
 from engine import Engine, Library, Model
 
 N_PROSE, N_GREEDY, BAR = 500, 48, 1e-5
@@ -87,7 +89,7 @@ def compare(lib, folder, model, checks):
     ids = tokenizer.encode(prose).ids[:N_PROSE]
     with torch.inference_mode():
         want = model(torch.tensor([ids])).logits[0].numpy()
-    with Model(lib, folder, "F32", "F32") as ours, Engine(ours, n_threads=2, n_logits=N_PROSE) as engine:
+    with Model(lib, folder, "F32", "F32") as ours, Engine(ours, n_threads=2, n_rows=N_PROSE) as engine:
         info = ours.info()
         checks.check("parameters", info.n_params == 134_515_008, str(info.n_params))
         found = engine.run(ours, ids)
@@ -126,6 +128,12 @@ def chat_with_command(command, folder, checks):
     checks.check("generate --chat", run.stdout == ANSWER + "\n" and "end: end" in run.stderr, repr(run.stdout))
 
 
+def compare_texts(command, folder, model, prefix, n, checks):
+    texts = texts_oracle.Texts(command, folder, model, prefix)
+    checks.check(f"score {folder.name}", *texts.score(n))
+    checks.check(f"embed {folder.name}", *texts.embed(n))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--gguf", required=True, type=Path)
@@ -145,6 +153,10 @@ def main():
         if options.command:
             ask_command(options.command, folder, checks)
             chat_with_command(options.command, folder, checks)
+            compare_texts(options.command, folder, model, 1, 8, checks)
+            fable = Path(__file__).parents[2] / "models" / "fable"
+            model = AutoModelForCausalLM.from_pretrained(fable, dtype=torch.float32).eval()
+            compare_texts(options.command, fable, model, 0, 40, checks)
     return 1 if checks.failed else 0
 
 

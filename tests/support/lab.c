@@ -382,6 +382,7 @@ static void gather(lab *l, const int *line, int first, bool in_place, batch *b)
             .slot = &l->session[i].slot, .from = l->session[i].current,
             .to = in_place ? l->session[i].current : !l->session[i].current, .row = b->T,
             .n_rows = n, .pos = l->session[i].pos, .length = l->session[i].n_rows,
+            .window = l->window, .sink = l->sink,
         };
         b->n_segments++;
         b->T += n;

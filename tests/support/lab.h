@@ -42,6 +42,7 @@ typedef struct lab {
     void          *weights;
     bb_bind_stats  stats;
     int            n_sessions;
+    int            window, sink;          /* of all sessions, as in bb_segment */
     lab_session    session[LAB_SESSIONS];
 } lab;
 

@@ -266,9 +266,10 @@ void refer_rotate(const bb_attention_dims *d, int heads, int pos, double *x)
         }
 }
 
-/* out [d_head] of query head h at position t; keys, value [t + 1, kv heads, d]; score: [t + 1]. */
-static void attend(const bb_attention_dims *d, int h, int t, const double *q,
-                   const double *keys, const double *value, double *score, double *out)
+/* out [d_head] of query head h at position t, which sees positions 0 … sink - 1 with the query q_sink
+   and those from `first` on with q; keys, value [t + 1, kv heads, d]; score: [t + 1]. */
+static void attend(const bb_attention_dims *d, int h, int t, int sink, int first, const double *q_sink,
+                   const double *q, const double *keys, const double *value, double *score, double *out)
 {
     const int width = d->n_kv_heads * d->d_head;
     const int at = h / (d->n_heads / d->n_kv_heads) * d->d_head;
@@ -276,9 +277,9 @@ static void attend(const bb_attention_dims *d, int h, int t, const double *q,
     double    sum = 0;
 
     for (int s = 0; s <= t; s++) {
-        score[s] = 0;
+        score[s] = s < sink || s >= first ? 0 : -INFINITY;
         for (int i = 0; i < d->d_head; i++)
-            score[s] += q[h * d->d_head + i] * keys[s * width + at + i];
+            score[s] += (s < sink ? q_sink : q)[h * d->d_head + i] * keys[s * width + at + i];
         score[s] *= d->scale != 0.0f ? (double)d->scale : 1 / sqrt(d->d_head);
         most = fmax(most, score[s]);
     }
@@ -355,12 +356,19 @@ static void make_qkv(const bb_attention_dims *d, const maps *m, int C, const dou
 void refer_attention(const bb_attention_dims *d, bb_type kv_type, const store *s,
                      const char *prefix, const double *x, int n, double *out)
 {
+    refer_windowed(d, kv_type, s, prefix, x, n, n, 0, out);
+}
+
+void refer_windowed(const bb_attention_dims *d, bb_type kv_type, const store *s, const char *prefix,
+                    const double *x, int n, int window, int sink, double *out)
+{
     const int D = d->d_model, d_q = d->n_heads * d->d_head, d_kv = d->n_kv_heads * d->d_head;
     const int d_out = d->d_out ? d->d_out : D, C = d_q + 2 * d_kv;
     double   *keys = zeros((size_t)(n * d_kv), sizeof *keys);
     double   *value = zeros((size_t)(n * d_kv), sizeof *value);
     double   *score = zeros((size_t)n, sizeof *score), *y = zeros((size_t)d_q, sizeof *y);
     double   *raw = zeros((size_t)(n * C), sizeof *raw), *q = zeros((size_t)C, sizeof *q);
+    double   *q_sink = zeros((size_t)C, sizeof *q_sink);
     maps      m = read_maps(d, s, prefix);
 
     for (int t = 0; t < n; t++) {
@@ -369,18 +377,20 @@ void refer_attention(const bb_attention_dims *d, bb_type kv_type, const store *s
         make_qkv(d, &m, C, x + t * D, raw, t, q);
         memcpy(k, q + d_q, (size_t)d_kv * sizeof *k);
         memcpy(v, q + d_q + d_kv, (size_t)d_kv * sizeof *v);
+        memcpy(q_sink, q, (size_t)C * sizeof *q);
         refer_rotate(d, d->n_heads, t, q);
+        refer_rotate(d, d->n_heads, t < sink + window ? t : sink + window - 1, q_sink);
         refer_rotate(d, d->n_kv_heads, t, k);
         for (int h = 0; h < d->n_kv_heads; h++) {
             lab_round_row(kv_type, d->d_head, k + h * d->d_head);
             lab_round_row(kv_type, d->d_head, v + h * d->d_head);
         }
         for (int j = 0; j < d->n_heads; j++)
-            attend(d, j, t, q, keys, value, score, y + j * d->d_head);
+            attend(d, j, t, sink, t - window + 1, q_sink, q, keys, value, score, y + j * d->d_head);
         lab_multiply(m.out.w, m.out.b, d_out, d_q, y, out + t * d_out);
     }
     free_maps(&m);
-    free(keys), free(value), free(score), free(q), free(y), free(raw);
+    free(keys), free(value), free(score), free(q), free(q_sink), free(y), free(raw);
 }
 
 /* -------------------------------------------------------------- MLP ---------------------- */
@@ -468,7 +478,7 @@ static void add_expert(const bb_moe_dims *d, const store *s, const char *prefix,
                        const double *x, double *out)
 {
     const bb_moe_names *n = &d->names;
-    const int           D = d->d_model, F = d->d_ff;
+    const int           D = d->d_latent ? d->d_latent : d->d_model, F = d->d_ff;
     const bool          is_gated = d->activation == BB_ACT_SILU_GATED;
     const size_t        size = (size_t)D * (size_t)F;
     double *in = read_expert(s, prefix, n->in_stack, n->up, i, is_gated && n->in_stack ? 2 * size : size);
@@ -534,20 +544,39 @@ static void refer_router(const bb_moe_dims *d, const double *correction, const d
     free(choice);
 }
 
+/* y [rows] of the map `name` to or from the experts' latent space. */
+static void map_latent(const bb_moe_dims *d, const store *s, const char *prefix, const char *name,
+                       int rows, int cols, const double *x, double *y)
+{
+    char full[64];
+
+    snprintf(full, sizeof full, "%s.weight", name);
+    double *w = values(s, prefix, full);
+    snprintf(full, sizeof full, "%s.bias", name);
+    double *bias = d->latent_bias ? values(s, prefix, full) : NULL;
+    lab_multiply(w, bias, rows, cols, x, y);
+    free(w), free(bias);
+}
+
 void refer_moe(const bb_moe_dims *d, const store *s, const char *prefix, const double *x, int n,
                double *out)
 {
-    const int D = d->d_model, E = d->n_experts;
+    const int D = d->d_model, E = d->n_experts, L = d->d_latent;
     double   *router = values(s, prefix, d->names.router);
     double   *correction = d->names.correction ? values(s, prefix, d->names.correction) : NULL;
     double   *score = zeros((size_t)E, sizeof *score), *weight = zeros((size_t)E, sizeof *weight);
+    double   *in = zeros((size_t)L + 1, sizeof *in), *sum = zeros((size_t)L + 1, sizeof *sum);
 
     for (int t = 0; t < n; t++) {
-        lab_multiply(router, NULL, E, D, x + t * D, score);
+        const double *u = x + t * D;
+        double       *y = L ? sum : out + t * D;
+        lab_multiply(router, NULL, E, D, u, score);
         refer_router(d, correction, score, weight);
-        for (int i = 0; i < D; i++) out[t * D + i] = 0;
+        if (L) map_latent(d, s, prefix, d->names.latent_in, L, D, u, in);
+        for (int i = 0; i < (L ? L : D); i++) y[i] = 0;
         for (int i = 0; i < E; i++)
-            if (weight[i] != 0) add_expert(d, s, prefix, i, weight[i], x + t * D, out + t * D);
+            if (weight[i] != 0) add_expert(d, s, prefix, i, weight[i], L ? in : u, y);
+        if (L) map_latent(d, s, prefix, d->names.latent_out, D, L, sum, out + t * D);
     }
-    free(router), free(correction), free(score), free(weight);
+    free(router), free(correction), free(score), free(weight), free(in), free(sum);
 }

@@ -238,6 +238,54 @@ static void test_bans(void **unused)
     }
 }
 
+static uint32_t draw(uint32_t *random, uint32_t n)
+{
+    *random = *random * 1664525u + 1013904223u;
+    return (*random >> 16) % n;
+}
+
+/* Random tokens, most of which end or begin a banned text, and now and then all of the last tokens taken
+   back: with other tokens in their place no banned text appears, and nothing that was shown changes. */
+static void test_random_ways_back(void **unused)
+{
+    enum { TOKENS = 60, OPEN = 4, RUNS = 3000 };
+    static const char        source[] = ". she said\n\" and then.th e the a. \"Oh\"";
+    static const char *const bans[] = { ". ", "\n", "th", " a.", "d\" a" };
+    const size_t             n_bans = sizeof bans / sizeof *bans;
+    int32_t                 *some;
+    size_t                   n_some, n_banned = 0;
+    bamba_error              err;
+
+    (void)unused;
+    assert_int_equal(bamba_tokenize(tokenizer, source, strlen(source), 0, &some, &n_some, &err), BAMBA_OK);
+    for (uint32_t run = 0; run < RUNS; run++) {
+        uint32_t   random = run;
+        char       shown[4096] = "";
+        generation g = begin(NULL, 0);
+        g.bans = bans;
+        g.n_bans = 1 + run % n_bans;
+        g.n_open = run % 2 ? OPEN : 0;
+        size_t most = OPEN;               /* tokens there were at a time */
+        for (int step = 0; g.n_ids < TOKENS && step < 50 * TOKENS; step++) {
+            assert_int_equal(generation_put(&g, some[draw(&random, (uint32_t)n_some)], 1000), BAMBA_OK);
+            append_taken(&g, shown);
+            n_banned += g.is_banned;
+            if (g.n_ids > most) most = g.n_ids;
+            if (g.is_banned) generation_cut(&g, generation_banned_token(&g));
+            else if (g.n_open > 0 && draw(&random, 9) == 0) generation_cut(&g, most - draw(&random, OPEN + 1));
+            assert_true(strlen(shown) <= g.n_text);
+            assert_memory_equal(shown, g.text ? g.text : "", strlen(shown));
+        }
+        assert_int_equal(generation_finish(&g, GENERATION_LENGTH), BAMBA_OK);
+        append_taken(&g, shown);
+        assert_int_equal(strlen(shown), g.n_text);
+        for (size_t i = 0; i < 1 + run % n_bans; i++) assert_null(strstr(shown, bans[i]));
+        generation_free(&g);
+    }
+    assert_true(n_banned > RUNS);
+    bamba_tokens_free(tokenizer, some);
+}
+
 /* Tokens that may be taken back are not shown. */
 static void test_open(void **unused)
 {
@@ -280,6 +328,7 @@ int main(void)
         cmocka_unit_test(test_end_token),
         cmocka_unit_test(test_skip),
         cmocka_unit_test(test_bans),
+        cmocka_unit_test(test_random_ways_back),
         cmocka_unit_test(test_open),
         cmocka_unit_test(test_names),
     };

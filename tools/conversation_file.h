@@ -1,0 +1,21 @@
+/* conversation_file.h - a conversation in a file, with the session that has read it.
+ *
+ * Owns:    the form of the extras of such session files: the messages, and the text that was read.
+ * Not:     the session itself (bamba_session_save), conversations as JSON alone (messages.h).
+ * Errors:  reported here; callers pass the exit code on. What fails leaves the conversation as it
+ *          was.
+ */
+#ifndef BAMBA_TOOLS_CONVERSATION_FILE_H
+#define BAMBA_TOOLS_CONVERSATION_FILE_H
+
+#include "conversation.h"
+
+/* Whether a name is that of such a file: it ends with ".safetensors". */
+bool conversation_file_is(const char *path);
+
+int conversation_save(const conversation *c, const char *path);
+
+/* Go on with a saved conversation: nothing of it is read again. */
+int conversation_load(conversation *c, const char *path);
+
+#endif
