@@ -236,6 +236,8 @@ static double logits_error(const char *calibration)
     return sum;
 }
 
+/* Both are better than rounding without a calibration. Between them 40 texts do not tell: at one CPU level
+   or another either is better by 2 %. */
 static void test_rounding(void **unused)
 {
     const double plain = logits_error(NULL);
@@ -245,8 +247,10 @@ static void test_rounding(void **unused)
     const double calibrated = logits_error(path);
     calibrate(1, N);
     const double carried = logits_error(path);
-    assert_true(calibrated < plain);
-    assert_true(carried < calibrated);
+    assert_true(calibrated < 0.95 * plain);
+    assert_true(carried < 0.95 * plain);
+    assert_true(carried < 1.05 * calibrated);
+    assert_true(carried != calibrated);
 }
 
 static void expect_refusal(const char *what)
