@@ -82,8 +82,13 @@ static void replay(const bamba_engine *e, const bamba_session *s, place from, pl
 {
     replaying r = { e, s, from, to, begin, end, bb_graph_scratch_floats(s->model->graph) };
 
-    if (begin == end) copy_state(s, from, to);
-    else bb_team_run(e->pass.team, run_thread, &r);
+    if (begin == end) {
+        copy_state(s, from, to);
+        return;
+    }
+    /* The mixers of the last pass have left gaps of their own in the scratch. */
+    bb_unguard(e->pass.scratch.base, r.scratch_floats * sizeof(float) * (size_t)e->pass.n_threads);
+    bb_team_run(e->pass.team, run_thread, &r);
 }
 
 static void move_on(const bamba_engine *e, const bamba_session *s, bb_state *state, size_t pos)
