@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { USUAL_ROWS = 512 };                /* of an engine's pass */
-
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 /* ---- lists ---- */
@@ -69,6 +67,11 @@ static double log_probability(const float *logits, int n, int32_t id)
     for (int i = 1; i < n; i++) largest = logits[i] > largest ? logits[i] : largest;
     for (int i = 0; i < n; i++) sum += (double)expf(logits[i] - largest);
     return (double)logits[id] - (double)largest - log(sum);
+}
+
+double batch_mean(const batch_text *t)
+{
+    return t->out.n_ids > 0 ? t->log_probability / (double)t->out.n_ids : 0.0;
 }
 
 static int choose(batch *b, batch_text *t, const float *logits)
@@ -272,7 +275,7 @@ static int feed(batch *b, pass *p, size_t n_tokens, double *ms)
 void batch_open(batch *b, const setup *s, const setup_flags *f, size_t n_context, size_t n_parallel)
 {
     *b = (batch){ .setup = s, .n_context = n_context, .n_parallel = n_parallel };
-    b->n_batch = f->n_batch > 0 ? (size_t)f->n_batch : USUAL_ROWS;
+    b->n_batch = f->n_batch > 0 ? (size_t)f->n_batch : SETUP_USUAL_BATCH;
     b->budget = bamba_free_memory() / 4 * 3;
     b->is_free = b->n_batch % BATCH_EDGE == 0 && strcmp(s->info.cpu, "c") != 0;
 }

@@ -78,6 +78,9 @@ typedef struct batch {
     bool         is_free;                 /* to cut prompts and to feed several in a pass    */
 } batch;
 
+/* The mean log-probability of a text's tokens; 0 if it has none. */
+double batch_mean(const batch_text *t);
+
 /* Sizes that follow from the setup, and a budget from the memory that is free. */
 void batch_open(batch *b, const setup *s, const setup_flags *f, size_t n_context, size_t n_parallel);
 

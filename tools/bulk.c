@@ -42,19 +42,14 @@ typedef struct bulk {
 
 static int find_lines(bulk *b)
 {
-    const char *s = b->input.bytes;
-    size_t n_lines = 1, number = 1;
+    json_slice line;
+    size_t at = 0;
 
-    for (size_t i = 0; i < b->input.n; i++) n_lines += s[i] == '\n';
-    b->place = calloc(n_lines, sizeof *b->place);
+    b->place = calloc(text_count_lines(&b->input) + 1, sizeof *b->place);
     if (!b->place) return console_fail("out of memory");
-    for (size_t i = 0; i < b->input.n; number++) {
-        const char *end = memchr(s + i, '\n', b->input.n - i);
-        const size_t n = end ? (size_t)(end - s) - i : b->input.n - i;
-        const json_slice line = { s + i, n };
-        if (json_skip_spaces(line.at, n, 0) < n) b->place[b->n++] = (place){ line, number };
-        i += n + 1;
-    }
+    for (size_t number = 1; text_next_line(&b->input, &at, &line.at, &line.n); number++)
+        if (json_skip_spaces(line.at, line.n, 0) < line.n)
+            b->place[b->n++] = (place){ line, number };
     return EXIT_SUCCESS;
 }
 
@@ -175,14 +170,20 @@ static int prepare_text(const bulk *b, size_t i, bulk_text **out)
 
 /* ---- lines that an earlier run has written ---- */
 
-/* A line drawn with the seed of the options says which it was. */
-static void take_seed(bulk *b, const bulk_text *t, json_slice line, size_t i, bool *knows_seed)
+/* A line drawn with the seed of the options says which it was: take it from the first of them. */
+static int take_seed(bulk *b, json_slice line, size_t i, bool *knows_seed)
 {
+    bulk_text *t;
     uint64_t seed;
 
-    if (*knows_seed || t->line.has_seed || !bulk_file_find_seed(line, &seed)) return;
-    b->r->sampling.options.seed = seed - i;
-    *knows_seed = true;
+    if (*knows_seed) return EXIT_SUCCESS;
+    const int code = read_text(b, i, &t);
+    if (code == EXIT_SUCCESS && !t->line.has_seed && bulk_file_find_seed(line, &seed)) {
+        b->r->sampling.options.seed = seed - i;
+        *knows_seed = true;
+    }
+    free_text(b, t);
+    return code;
 }
 
 static int skip_done(bulk *b)
@@ -196,10 +197,7 @@ static int skip_done(bulk *b)
         if (i == b->n)
             return console_fail("%s: has more lines than %s has prompts, %zu", b->out.name, b->name,
                                 b->n);
-        code = read_text(b, i, &t);
-        if (code == EXIT_SUCCESS) take_seed(b, t, line, i, &knows_seed);
-        free_text(b, t);
-        t = NULL;
+        code = take_seed(b, line, i, &knows_seed);
         if (code == EXIT_SUCCESS) code = prepare_text(b, i, &t);
         if (code == EXIT_SUCCESS) code = bulk_file_check(&b->out, line, t);
         free_text(b, t);
@@ -226,7 +224,7 @@ static int open_all(bulk *b)
     b->n_context = setup_find_context(&r->setup, &f->setup, f->n_context);
     code = skip_done(b);
     if (code == EXIT_SUCCESS && b->n_before < b->n)
-        code = setup_create_engine(&r->setup, &f->setup, BATCH_MOST, false);
+        code = setup_create_engine(&r->setup, &f->setup, BATCH_MOST, 0, false);
     batch_open(&b->batch, &r->setup, &f->setup, b->n_context,
                f->n_texts > 0 ? (size_t)f->n_texts : USUAL_TEXTS);
     return code;
@@ -263,11 +261,6 @@ static int write_done(bulk *b)
     return code;
 }
 
-static double per_second(size_t n, double ms)
-{
-    return ms > 0.0 ? 1e3 * (double)n / ms : 0.0;
-}
-
 /* On a terminal always, with -v elsewhere too, every so often. */
 static void show_progress(bulk *b)
 {
@@ -280,7 +273,7 @@ static void show_progress(bulk *b)
         snprintf(time, sizeof time, ", %.0f:%02d:%02d left", floor(s / 3600.0),
                  (int)(s / 60.0) % 60, (int)s % 60);
     snprintf(b->progress, sizeof b->progress, "%zu of %zu texts, %.1f tokens per second%s",
-             b->n_written, b->n, per_second(b->batch.n_eval, ms), time);
+             b->n_written, b->n, console_per_second(b->batch.n_eval, ms), time);
     if (args_verbose() && now - b->said > SAY_EVERY_MS) {
         console_say("%s", b->progress);
         b->said = now;
@@ -299,10 +292,10 @@ static void say_end(const bulk *b, int code)
     if (code != EXIT_SUCCESS) return;
     /* The ends of prompts are fed with the tokens of other texts, and have no time of their own. */
     if (x->prompt_ms > 0.0)
-        snprintf(rate, sizeof rate, ", %.1f per second", per_second(x->n_many, x->prompt_ms));
+        snprintf(rate, sizeof rate, ", %.1f per second", console_per_second(x->n_many, x->prompt_ms));
     console_say("%zu texts%s; prompts: %zu tokens%s, %zu more were shared; texts: %zu tokens, %.1f per "
                 "second", b->n - b->n_before, b->n_before > 0 ? " more" : "", x->n_prompt, rate,
-                x->n_shared, x->n_eval, per_second(x->n_eval, x->eval_ms));
+                x->n_shared, x->n_eval, console_per_second(x->n_eval, x->eval_ms));
 }
 
 static int run(bulk *b)

@@ -90,7 +90,7 @@ static bool find_member(json_slice object, const char *name, json_slice *found)
 
     *found = (json_slice){ NULL, 0 };
     while (json_next_member(&w, &key, &value, &problem))
-        if (key.n == strlen(name) + 2 && memcmp(key.at + 1, name, key.n - 2) == 0) *found = value;
+        if (json_is_name(key, name)) *found = value;
     return problem == NULL;
 }
 
@@ -195,8 +195,7 @@ int bulk_file_write(bulk_file *f, const char *model, const bulk_text *t)
     fputs(", \"ids\": ", to);
     json_write_ids(to, out->ids, out->n_ids);
     fprintf(to, ", \"finish\": \"%s\", \"mean_log_probability\": %.6f, \"parameters\": ",
-            generation_end_name(out->end),
-            out->n_ids > 0 ? b->log_probability / (double)out->n_ids : 0.0);
+            generation_end_name(out->end), batch_mean(b));
     const int code = write_parameters(to, &t->line);
     if (code != EXIT_SUCCESS) return code;
     fputs(" }\n", to);

@@ -174,17 +174,11 @@ static int embed_all(job *j)
     if (code != EXIT_SUCCESS) return code;
     const double ms = console_now_ms() - start;
     console_say("%zu texts of %llu tokens in %.1f s, %.1f tokens per second", j->n_done,
-                (unsigned long long)j->n_tokens, ms * 1e-3, 1e3 * (double)j->n_tokens / ms);
+                (unsigned long long)j->n_tokens, ms * 1e-3, console_per_second((size_t)j->n_tokens, ms));
     return code;
 }
 
 /* ---- the command ---- */
-
-static bool ends_with(const char *text, const char *end)
-{
-    const size_t n = strlen(text), n_end = strlen(end);
-    return n >= n_end && strcmp(text + n - n_end, end) == 0;
-}
 
 static int open_output(job *j)
 {
@@ -193,7 +187,7 @@ static int open_output(job *j)
     if (!name) return EXIT_SUCCESS;
     const int code = output_open(&j->out, name);
     if (code != EXIT_SUCCESS) return code;
-    j->as_npy = ends_with(name, ".npy");
+    j->as_npy = text_ends_with(name, ".npy");
     if (!j->as_npy || npy_write_header(j->out.file, j->n_texts, (size_t)j->setup.info.d_model))
         return EXIT_SUCCESS;
     return output_fail(&j->out);
@@ -225,7 +219,6 @@ static int run_embed(job *j)
 static void free_job(job *j)
 {
     for (size_t i = 0; i < MOST_TEXTS; i++) drop_text(j, i);
-    pack_close(&j->pack);
     setup_close(&j->setup);
     free(j->in.bytes);
     free(j->line.bytes);

@@ -47,20 +47,14 @@ static int create_engine(generate_run *r)
 static int open_session(generate_run *r, sampling_flags *how)
 {
     const generate_flags *f = r->flags;
-    bamba_session_options o = BAMBA_SESSION_OPTIONS;
-    bamba_error           err = { BAMBA_OK, "" };
 
     if (!f->session) return EXIT_SUCCESS;
-    o.n_context = (size_t)f->n_context;
-    setup_set_window(&f->setup, &o);
-    o.n_rewind = r->setup.n_rewind;
-    o.adapters = r->setup.adapter.use;
-    o.n_adapters = r->setup.adapter.n;
-    const bamba_status status = bamba_session_open(&r->setup.session, r->setup.model, f->session, &o,
-                                                   &err);
-    if (status != BAMBA_OK) return console_fail_library(status, &err);
+    setup_set_session_options(&r->setup, &f->setup);
+    r->setup.session_options.n_context = (size_t)f->n_context;
+    int code = setup_open_session(&r->setup, f->session, &r->setup.session);
+    if (code != EXIT_SUCCESS) return code;
     r->n_before = bamba_session_position(r->setup.session);
-    const int code = resume_read(&r->resume, r->setup.session, f->session);
+    code = resume_read(&r->resume, r->setup.session, f->session);
     if (code == EXIT_SUCCESS) resume_fill(how, &r->resume);
     return code;
 }

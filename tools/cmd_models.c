@@ -5,6 +5,7 @@
 #include "console.h"
 #include "hub.h"
 #include "machine.h"
+#include "text.h"
 
 #include <dirent.h>
 #include <limits.h>
@@ -13,11 +14,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static bool ends_with(const char *name, const char *end)
-{
-    const size_t n = strlen(name), n_end = strlen(end);
-    return n > n_end && strcmp(name + n - n_end, end) == 0;
-}
+/* Whether the name of a file has an ending, and something before it. */
+static bool has_ending(const char *name, const char *end) { return text_ends_with(name + 1, end); }
 
 /* Sum up the weights; *n_lost counts files that cannot be read, as links to nothing. */
 static uint64_t add_weights(const char *dir, int *n_lost)
@@ -28,7 +26,7 @@ static uint64_t add_weights(const char *dir, int *n_lost)
     DIR *all = opendir(dir);
 
     for (struct dirent *e; all && (e = readdir(all));) {
-        if (!ends_with(e->d_name, ".safetensors") ||
+        if (!has_ending(e->d_name, ".safetensors") ||
             snprintf(path, sizeof path, "%s/%s", dir, e->d_name) >= (int)sizeof path) continue;
         if (stat(path, &s) == 0) bytes += (uint64_t)s.st_size;
         else ++*n_lost;
@@ -96,7 +94,7 @@ static void list_shapes(void)
     const int n = machine_find_shapes(dir, sizeof dir) ? scandir(dir, &all, NULL, alphasort) : 0;
 
     for (int i = 0; i < n; i++) {
-        if (ends_with(all[i]->d_name, ".json"))
+        if (has_ending(all[i]->d_name, ".json"))
             printf("%.*s\n", (int)(strlen(all[i]->d_name) - 5), all[i]->d_name);
         free(all[i]);
     }

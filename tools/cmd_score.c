@@ -96,7 +96,7 @@ static int run_score(const flags *f, setup *s, pack *p, text_buffer *in)
 int cmd_score(const command *self, int argc, char **argv)
 {
     setup s = SETUP;
-    pack p = { .engine = NULL };
+    pack p = { .setup = NULL };
     text_buffer in = { NULL, 0, 0 };
     flags f = { .setup = SETUP_FLAGS, .add_special = true, .parse_special = true };
     const arg args[] = {
@@ -117,7 +117,6 @@ int cmd_score(const command *self, int argc, char **argv)
 
     int code = args_read(self, args, argc, argv);
     if (code == ARGS_READ) code = run_score(&f, &s, &p, &in);
-    pack_close(&p);
     setup_close(&s);
     setup_free_flags(&f.setup);
     free(in.bytes);

@@ -24,6 +24,11 @@ static struct {
     double      percent;
 } progress;
 
+double console_per_second(size_t n, double ms)
+{
+    return ms > 0.0 ? 1e3 * (double)n / ms : 0.0;
+}
+
 double console_now_ms(void)
 {
     struct timespec t;

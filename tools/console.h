@@ -55,5 +55,6 @@ int console_flush(void);
 int console_finish(int code);
 
 double console_now_ms(void);              /* monotonic */
+double console_per_second(size_t n, double ms);       /* 0 if it took no time */
 
 #endif

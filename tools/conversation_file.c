@@ -10,13 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool conversation_file_is(const char *path)
-{
-    static const char suffix[] = ".safetensors";
-    const size_t      n = strlen(path), length = sizeof suffix - 1;
-
-    return n >= length && strcmp(path + n - length, suffix) == 0;
-}
+bool conversation_file_is(const char *path) { return text_ends_with(path, ".safetensors"); }
 
 int conversation_save(const conversation *c, const char *path)
 {

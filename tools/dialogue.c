@@ -166,11 +166,6 @@ int dialogue_answer(dialogue *d)
 
 /* ---- turns ---- */
 
-static double per_second(size_t n, double ms)
-{
-    return ms > 0.0 ? 1e3 * (double)n / ms : 0.0;
-}
-
 void dialogue_print_times(const dialogue *d)
 {
     const dialogue_times *t = &d->times;
@@ -178,8 +173,8 @@ void dialogue_print_times(const dialogue *d)
     if (t->n_prompt == 0) return;
     fprintf(stderr, "last turn: %zu tokens taken back, %zu read of %zu before the answer, %.1f per "
             "second; first token after %.0f ms; answer: %zu tokens, %.1f per second; end: %s\n",
-            t->n_back, t->n_read, t->n_prompt, per_second(t->n_read, t->read_ms), t->first_ms,
-            t->n_answer, per_second(t->n_eval, t->eval_ms), generation_end_name(t->end));
+            t->n_back, t->n_read, t->n_prompt, console_per_second(t->n_read, t->read_ms), t->first_ms,
+            t->n_answer, console_per_second(t->n_eval, t->eval_ms), generation_end_name(t->end));
 }
 
 /* A turn without an answer is as if it had not been. */

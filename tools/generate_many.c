@@ -22,17 +22,12 @@ typedef struct many {
     size_t        n;
 } many;
 
-static double mean(const batch_text *t)
-{
-    return t->out.n_ids > 0 ? t->log_probability / (double)t->out.n_ids : 0.0;
-}
-
 static const continuation *find_best(const many *m)
 {
     const continuation *best = &m->item[0];
 
     for (size_t i = 1; i < m->n; i++)
-        if (mean(&m->item[i].text) > mean(&best->text)) best = &m->item[i];
+        if (batch_mean(&m->item[i].text) > batch_mean(&best->text)) best = &m->item[i];
     return best;
 }
 
@@ -60,7 +55,7 @@ static int prepare(many *m)
 
     int code = find_context(r, &n_context);
     if (code == EXIT_SUCCESS)
-        code = setup_create_engine(&r->setup, &r->flags->setup, BATCH_MOST, true);
+        code = setup_create_engine(&r->setup, &r->flags->setup, BATCH_MOST, 0, true);
     if (code != EXIT_SUCCESS) return code;
     batch_open(&m->batch, &r->setup, &r->flags->setup, n_context,
                m->n < BATCH_MOST ? m->n : BATCH_MOST);
@@ -102,7 +97,7 @@ static void print_text(const many *m, const continuation *c)
 
     if (!r->flags->best)
         printf("--- %zu of %zu: seed %" PRIu64 ", mean log-probability %.4f, %s ---\n",
-               (size_t)(c - m->item) + 1, m->n, c->how.options.seed, mean(&c->text),
+               (size_t)(c - m->item) + 1, m->n, c->how.options.seed, batch_mean(&c->text),
                generation_end_name(out->end));
     else if (r->flags->show_prompt && !r->flags->chat && r->prompt.n > 0)
         fwrite(r->prompt.bytes, 1, r->prompt.n, stdout);
@@ -119,7 +114,7 @@ static void print_object(const continuation *c)
     printf(", \"ids\": ");
     json_write_ids(stdout, out->ids, out->n_ids);
     printf(", \"finish\": \"%s\", \"mean_log_probability\": %.6f }", generation_end_name(out->end),
-           mean(&c->text));
+           batch_mean(&c->text));
 }
 
 /* The object is written piece by piece: a list of any length takes no memory. */
@@ -157,11 +152,6 @@ static int print_json(const many *m, const continuation *best)
     return json_finish(&rest);
 }
 
-static double per_second(size_t n, double ms)
-{
-    return ms > 0.0 ? 1e3 * (double)n / ms : 0.0;
-}
-
 static int print(const many *m)
 {
     const continuation *best = m->r->flags->best ? find_best(m) : NULL;
@@ -175,7 +165,7 @@ static int print(const many *m)
     if (code != EXIT_SUCCESS) return code;
     console_say("seed = %" PRIu64 " and on, prompt: %zu tokens, %zu texts: %zu tokens, %.1f per "
                 "second", m->r->sampling.options.seed, b->n_prompt, m->n, b->n_eval,
-                per_second(b->n_eval, b->eval_ms));
+                console_per_second(b->n_eval, b->eval_ms));
     return EXIT_SUCCESS;
 }
 

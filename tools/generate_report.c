@@ -7,11 +7,6 @@
 
 #include <stdio.h>
 
-static double per_second(size_t n, double ms)
-{
-    return ms > 0.0 ? 1e3 * (double)n / ms : 0.0;
-}
-
 static const char *format_seed(const generate_run *r, char *out, size_t size)
 {
     *out = '\0';
@@ -34,9 +29,9 @@ static void print_summary(const generate_run *r)
     char seed[40], cached[60], guesses[90];
 
     console_say("%sprompt: %zu tokens, %.1f per second%s; text: %zu tokens, %.1f per second%s; end: %s",
-                format_seed(r, seed, sizeof seed), r->n_prompt, per_second(r->n_prompt, t->prompt),
+                format_seed(r, seed, sizeof seed), r->n_prompt, console_per_second(r->n_prompt, t->prompt),
                 format_cached(r, cached, sizeof cached), r->out.n_ids,
-                per_second(d->n_eval, d->eval_ms), speculation_summary(&r->guesses, guesses, sizeof guesses),
+                console_per_second(d->n_eval, d->eval_ms), speculation_summary(&r->guesses, guesses, sizeof guesses),
                 generation_end_name(r->out.end));
 }
 
@@ -53,9 +48,9 @@ static void print_times(const generate_run *r)
     console_say("load time        = %10.2f ms", t->load);
     console_say("prompt eval time = %10.2f ms / %5zu tokens (%8.2f ms per token, %8.2f tokens "
                 "per second)", t->prompt, r->n_prompt, per_token,
-                per_second(r->n_prompt, t->prompt));
+                console_per_second(r->n_prompt, t->prompt));
     console_say("eval time        = %10.2f ms / %5zu runs   (%8.2f ms per token, %8.2f tokens "
-                "per second)", d->eval_ms, d->n_eval, per_run, per_second(d->n_eval, d->eval_ms));
+                "per second)", d->eval_ms, d->n_eval, per_run, console_per_second(d->n_eval, d->eval_ms));
     speculation_print(&r->guesses);
     console_say("sampling time    = %10.2f ms / %5zu runs", d->sampling_ms, r->out.n_ids);
     console_say("total time       = %10.2f ms / %5zu tokens", t->total,
@@ -93,8 +88,8 @@ int generate_print_json(const generate_run *r)
     json_add_fixed(&timings, "eval_ms", d->eval_ms, 3);
     json_add_fixed(&timings, "sampling_ms", d->sampling_ms, 3);
     json_add_fixed(&timings, "total_ms", t->total, 3);
-    json_add_fixed(&timings, "prompt_per_second", per_second(r->n_prompt, t->prompt), 3);
-    json_add_fixed(&timings, "eval_per_second", per_second(d->n_eval, d->eval_ms), 3);
+    json_add_fixed(&timings, "prompt_per_second", console_per_second(r->n_prompt, t->prompt), 3);
+    json_add_fixed(&timings, "eval_per_second", console_per_second(d->n_eval, d->eval_ms), 3);
     json_add_object(&all, "timings", &timings);
     return json_print(&all);
 }

@@ -1,6 +1,8 @@
 /* json_walk.c - where the parts of a JSON text stand, without reading them. */
 #include "json_walk.h"
 
+#include <string.h>
+
 static bool is_one_of(char c, const char *set)
 {
     for (; *set; set++)
@@ -38,6 +40,11 @@ size_t json_skip_value(const char *s, size_t n, size_t i)
     }
     while (i > 0 && is_one_of(s[i - 1], " \t\r\n")) i--;
     return i;
+}
+
+bool json_is_name(json_slice quoted, const char *name)
+{
+    return quoted.n == strlen(name) + 2 && memcmp(quoted.at + 1, name, quoted.n - 2) == 0;
 }
 
 /* Go to the next part of what stands between `open` and `close`. False at the end, or with *problem. */

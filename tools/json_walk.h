@@ -20,6 +20,9 @@ size_t json_skip_spaces(const char *s, size_t n, size_t i);
 /* The end of the value at i: before a comma, colon or bracket that is not inside it. */
 size_t json_skip_value(const char *s, size_t n, size_t i);
 
+/* Whether a name in quotes, as it stands, is this one; one with escapes is another. */
+bool json_is_name(json_slice quoted, const char *name);
+
 /* The members of an object, or the elements of a list. Begins with JSON_WALK. */
 typedef struct json_walk {
     json_slice text;

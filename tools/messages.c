@@ -13,11 +13,6 @@ static const char *const names[] = { "", "system", "user", "assistant" };
 
 /* ---- reading well-formed JSON ---- */
 
-static bool is_text(const char *s, size_t n, const char *word)
-{
-    return n == strlen(word) + 2 && memcmp(s + 1, word, n - 2) == 0;
-}
-
 /* The role of an object; a role written with escapes is another one. */
 static message_role find_role(const char *s, size_t n)
 {
@@ -26,9 +21,10 @@ static message_role find_role(const char *s, size_t n)
         const size_t colon = json_skip_spaces(s, n, key_end);
         const size_t value = json_skip_spaces(s, n, colon + 1), end = json_skip_value(s, n, value);
 
-        if (is_text(s + key, key_end - key, "role"))
+        if (json_is_name((json_slice){ s + key, key_end - key }, "role"))
             for (int role = MESSAGE_SYSTEM; role <= MESSAGE_ASSISTANT; role++)
-                if (is_text(s + value, end - value, names[role])) return (message_role)role;
+                if (json_is_name((json_slice){ s + value, end - value }, names[role]))
+                    return (message_role)role;
         i = json_skip_spaces(s, n, end);
     }
     return MESSAGE_OTHER;

@@ -6,33 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { USUAL_BATCH = 512, EDGE = 64 };    /* EDGE: where a sequence can be cut without a trace */
+enum { EDGE = 64 };                       /* where a sequence can be cut without a trace */
 
-int pack_create(pack *p, const setup *s, const setup_flags *f, bool hidden)
+int pack_create(pack *p, setup *s, const setup_flags *f, bool hidden)
 {
-    bamba_engine_options o = BAMBA_ENGINE_OPTIONS;
-    bamba_error          err = { BAMBA_OK, "" };
-
-    memset(p, 0, sizeof *p);
-    p->setup = s;
-    p->hidden = hidden;
+    *p = (pack){ .setup = s, .hidden = hidden };
     p->width = (size_t)(hidden ? s->info.d_model : s->info.n_vocab);
-    p->n_batch = f->n_batch ? (size_t)f->n_batch : USUAL_BATCH;
+    p->n_batch = f->n_batch ? (size_t)f->n_batch : SETUP_USUAL_BATCH;
     p->most_rows = hidden ? p->n_batch : setup_logits_rows(s);
     p->most_bytes = bamba_free_memory() / 2;
-    o.n_batch = (int)p->n_batch;
-    o.n_threads = f->n_threads;
-    o.n_logits = hidden ? 1 : (int)p->most_rows;
-    o.n_hidden = hidden ? (int)p->most_rows : 0;
-    o.cancel = console_cancel;
-    const bamba_status status = bamba_engine_create(&p->engine, s->model, &o, &err);
-    return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
-}
-
-void pack_close(pack *p)
-{
-    bamba_engine_free(p->engine);
-    p->engine = NULL;
+    return setup_create_engine(s, f, hidden ? 1 : (int)p->most_rows, hidden ? (int)p->most_rows : 0,
+                               false);
 }
 
 /* ---- sessions ---- */
@@ -52,7 +36,7 @@ static int keep(pack *p, const sequence *s, bamba_status status, const bamba_err
 
 int pack_open(pack *p, sequence *s)
 {
-    bamba_session_options o = BAMBA_SESSION_OPTIONS;
+    bamba_session_options o = p->setup->session_options;
     bamba_error           err = { BAMBA_OK, "" };
     const uint64_t        bytes = count_bytes(p, s), free_bytes = bamba_free_memory();
 
@@ -65,8 +49,6 @@ int pack_open(pack *p, sequence *s)
         p->has_warned = true;
     }
     o.n_context = s->n_context;
-    o.adapters = p->setup->adapter.use;
-    o.n_adapters = p->setup->adapter.n;
     return keep(p, s, bamba_session_create(&s->session, p->setup->model, &o, &err), &err);
 }
 
@@ -135,7 +117,7 @@ void pack_put(pack *p, sequence *s, size_t n)
 int pack_run(pack *p)
 {
     bamba_error        err = { BAMBA_OK, "" };
-    const bamba_status status = bamba_feed_batch(p->engine, p->item, p->n, &err);
+    const bamba_status status = bamba_feed_batch(p->setup->engine, p->item, p->n, &err);
     return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
 }
 

@@ -1,8 +1,8 @@
 /* pack.h - pieces of many sequences, packed into calls of an engine.
  *
- * Owns:    the engine, which pieces share a call, how many sessions live at once.
+ * Owns:    which pieces share a call, how many sessions live at once.
  * Not:     what a row means, where the tokens come from.
- * Errors:  reported here; callers pass the exit code on. Close with pack_close in any case.
+ * Errors:  reported here; callers pass the exit code on.
  *
  * Calls take whole sequences as long as they fit. One that is longer than a call begins a call of
  * its own and goes on in the next ones, cut at multiples of 64 tokens, where a cut changes no bits.
@@ -27,7 +27,6 @@ enum { PACK_MOST = 64 };                  /* sessions at once */
 
 typedef struct pack {
     const setup     *setup;
-    bamba_engine    *engine;
     bool             hidden;              /* rows are hidden ones, not logits                 */
     size_t           width;               /* of a row                                         */
     size_t           n_batch, most_rows;  /* tokens, and wanted rows, of a call               */
@@ -39,9 +38,8 @@ typedef struct pack {
     bool             has_warned;          /* of a text longer than the model was made for     */
 } pack;
 
-/* Create the engine; the setup has a model. */
-int  pack_create(pack *p, const setup *s, const setup_flags *f, bool hidden);
-void pack_close(pack *p);
+/* Give the setup, which has a model, an engine. */
+int  pack_create(pack *p, setup *s, const setup_flags *f, bool hidden);
 
 /* Begin a call. */
 void pack_clear(pack *p);

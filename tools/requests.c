@@ -60,11 +60,6 @@ typedef struct line {
     json_slice context, one, list;        /* values; at is NULL where there is none */
 } line;
 
-static bool is_name(json_slice key, const char *name)
-{
-    return key.n == strlen(name) + 2 && memcmp(key.at + 1, name, key.n - 2) == 0;
-}
-
 static int fail(const requests *r, const char *problem)
 {
     return problem ? console_fail("line %zu: %s", r->n_lines, problem) : EXIT_FAILURE;
@@ -78,9 +73,9 @@ static int split_line(const requests *r, const char *bytes, size_t n, line *l)
 
     *l = (line){ .context = { NULL, 0 } };
     while (json_next_member(&w, &key, &value, &problem))
-        if (is_name(key, "context")) l->context = value;
-        else if (is_name(key, "continuation")) l->one = value;
-        else if (is_name(key, "continuations")) l->list = value;
+        if (json_is_name(key, "context")) l->context = value;
+        else if (json_is_name(key, "continuation")) l->one = value;
+        else if (json_is_name(key, "continuations")) l->list = value;
     if (problem) return fail(r, problem);
     if (!l->context.at) return fail(r, "expected a member \"context\"");
     if (!l->one.at == !l->list.at)

@@ -102,7 +102,7 @@ int setup_model_options(setup *s, const setup_flags *f, bamba_model_options *o)
     return code;
 }
 
-void setup_set_window(const setup_flags *f, bamba_session_options *o)
+static void set_window(const setup_flags *f, bamba_session_options *o)
 {
     o->n_window = (size_t)f->n_window;
     o->n_sink = f->n_sink > 0 ? f->n_sink : -1;
@@ -162,35 +162,37 @@ static uint64_t state_bytes(const setup *s, const setup_flags *f, size_t n_used)
     bamba_session_options o = BAMBA_SESSION_OPTIONS;
 
     if (f->n_window == 0) return bamba_model_state_bytes(s->model, n_used);
-    setup_set_window(f, &o);
+    set_window(f, &o);
     return bamba_session_bytes(s->model, &o, n_used);
 }
 
-static void set_session_options(setup *s, const setup_flags *f)
+void setup_set_session_options(setup *s, const setup_flags *f)
 {
-    const uint64_t free_bytes = bamba_free_memory();
     bamba_session_options *o = &s->session_options;
 
     o->adapters = s->adapter.use;
     o->n_adapters = s->adapter.n;
     o->n_rewind = s->n_rewind;
     if (s->goes_back) {
+        const uint64_t free_bytes = bamba_free_memory();
         o->n_rewind = REWIND_TOKENS;
         o->snapshot_tokens = SNAPSHOT_TOKENS;
         o->snapshot_bytes = free_bytes / 8 < SNAPSHOT_BYTES ? free_bytes / 8 : SNAPSHOT_BYTES;
     }
-    setup_set_window(f, o);
+    set_window(f, o);
 }
 
-int setup_create_engine(setup *s, const setup_flags *f, int n_logits, bool shows_prompts)
+int setup_create_engine(setup *s, const setup_flags *f, int n_logits, int n_hidden,
+                        bool shows_prompts)
 {
     bamba_engine_options e = BAMBA_ENGINE_OPTIONS;
     bamba_error err = { BAMBA_OK, "" };
 
-    set_session_options(s, f);
+    setup_set_session_options(s, f);
     e.n_threads = f->n_threads;
     e.n_batch = f->n_batch;
     e.n_logits = n_logits;
+    e.n_hidden = n_hidden;
     e.cancel = console_cancel;
     if (shows_prompts) {
         e.progress = show_feeding;
@@ -210,7 +212,7 @@ int setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_used
         return console_fail("out of memory: a context of %zu tokens needs %.1f MiB, %.1f MiB are "
                             "free; a shorter one needs less", n_used,
                             (double)needed / 0x1p20, (double)free_bytes / 0x1p20);
-    const int code = setup_create_engine(s, f, n_logits, true);
+    const int code = setup_create_engine(s, f, n_logits, 0, true);
     s->session_options.n_context = n_context;
     if (code != EXIT_SUCCESS || s->session) return code;
     const bamba_status status = bamba_session_create(&s->session, s->model, &s->session_options,

@@ -85,6 +85,8 @@ enum { SETUP_MOST_WINDOW = 1 << 29 };
     ARG_INT_ROW("-b, --batch-size", "N", &(f)->n_batch, 1, 65536,                              \
       "tokens of a prompt run at once", .usual = "512")
 
+enum { SETUP_USUAL_BATCH = 512 };         /* rows of an engine's pass that nothing is said of */
+
 typedef struct setup {
     const char       *dir;
     char              found[4096];        /* what dir points to if it was not given */
@@ -128,15 +130,13 @@ int  setup_open_model(setup *s, const setup_flags *f);       /* and its adapters
 /* The options that the flags make, for a model that is opened otherwise; they point into s and f. */
 int  setup_model_options(setup *s, const setup_flags *f, bamba_model_options *o);
 
-/* What the flags say of a session's window. */
-void setup_set_window(const setup_flags *f, bamba_session_options *o);
-
 /* Free what reading the options allocated. */
 void setup_free_flags(setup_flags *f);
 
-/* Create an engine for up to n_logits rows of logits a call. shows_prompts: the progress of feeding
-   prompts is shown. */
-int  setup_create_engine(setup *s, const setup_flags *f, int n_logits, bool shows_prompts);
+/* Create an engine for so many rows of a call. shows_prompts: the progress of feeding prompts is
+   shown. */
+int  setup_create_engine(setup *s, const setup_flags *f, int n_logits, int n_hidden,
+                         bool shows_prompts);
 
 /* The context of each of many sessions: length if it is not 0; else the model's, or what fits into
    memory; 0: no limit. */
@@ -154,8 +154,10 @@ int  setup_create(setup *s, const setup_flags *f, size_t n_context, size_t n_use
 enum { SETUP_MOST_CONTEXT = 1 << 30 };
 int  setup_create_for_text(setup *s, const setup_flags *f, int length, size_t n_prompt, int limit);
 
-/* Open a session file as a session like the one there is, in context, adapters and ways back; its window
-   is that of the file. */
+/* What setup_create_engine does too: set the options of sessions, but for their context. */
+void setup_set_session_options(setup *s, const setup_flags *f);
+
+/* Open a session file as a session with those options; without a window in them, with that of the file. */
 int  setup_open_session(const setup *s, const char *path, bamba_session **out);
 void setup_close(setup *s);
 

@@ -124,6 +124,12 @@ size_t text_strip_end(const char *bytes, size_t n)
     return n;
 }
 
+bool text_ends_with(const char *text, const char *end)
+{
+    const size_t n = strlen(text), n_end = strlen(end);
+    return n >= n_end && strcmp(text + n - n_end, end) == 0;
+}
+
 void text_chomp(text_buffer *t)
 {
     if (t->n == 0 || t->bytes[t->n - 1] != '\n') return;

@@ -36,6 +36,8 @@ size_t text_count_lines(const text_buffer *t);
    has it. */
 size_t text_strip_end(const char *bytes, size_t n);
 
+bool text_ends_with(const char *text, const char *end);
+
 /* Drop one newline at the end, "\n" or "\r\n". */
 void text_chomp(text_buffer *t);
 
