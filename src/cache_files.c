@@ -49,11 +49,27 @@ static void remove_file(const files *f, const char *name)
     bb_release(f->a, path);
 }
 
+/* Whether a name is a temporary one of a file that nobody writes any more: one that is being written is
+   changed more often than once in STALE_NS. */
+static bool is_stale(const char *name, int64_t time_ns)
+{
+    const char   *suffix = strstr(name, BB_OUTFILE_SUFFIX);
+    const size_t  n = suffix ? (size_t)(suffix - name) : BB_CACHE_NAME;
+    char          whole[BB_CACHE_NAME];
+    bb_cache_file f;
+
+    if (n >= BB_CACHE_NAME || bb_time_ns() - time_ns < STALE_NS) return false;
+    memcpy(whole, name, n);
+    whole[n] = '\0';
+    return bb_cache_file_read(whole, &f);
+}
+
 static bool see_file(void *context, const char *name, uint64_t bytes, int64_t time_ns)
 {
     files        *f = context;
     bb_cache_file it;
 
+    if (is_stale(name, time_ns)) remove_file(f, name);
     if (!bb_cache_file_read(name, &it)) return true;
     it.bytes = bytes;
     it.time_ns = time_ns;
@@ -112,22 +128,6 @@ static void drop_least(files *f, uint64_t max_bytes)
     }
 }
 
-/* A file that is being written is changed more often than once in STALE_NS. */
-static bool drop_stale(void *context, const char *name, uint64_t bytes, int64_t time_ns)
-{
-    const char   *suffix = strstr(name, BB_OUTFILE_SUFFIX);
-    const size_t  n = suffix ? (size_t)(suffix - name) : BB_CACHE_NAME;
-    char          whole[BB_CACHE_NAME];
-    bb_cache_file f;
-
-    (void)bytes;
-    if (n >= BB_CACHE_NAME || bb_time_ns() - time_ns < STALE_NS) return true;
-    memcpy(whole, name, n);
-    whole[n] = '\0';
-    if (bb_cache_file_read(whole, &f)) remove_file(context, name);
-    return true;
-}
-
 void bb_cache_files_keep(const bb_allocator *a, const char *dir, uint64_t max_bytes)
 {
     files     f = { .a = a, .dir = dir };
@@ -136,9 +136,7 @@ void bb_cache_files_keep(const bb_allocator *a, const char *dir, uint64_t max_by
 
     bb_release(a, path);
     if (lock < 0) return;
-    if (bb_folder_list(dir, BB_CACHE_SUFFIX, see_file, &f) && f.bytes > max_bytes)
-        drop_least(&f, max_bytes);
-    (void)bb_folder_list(dir, "", drop_stale, &f);
+    if (bb_folder_list(dir, "", see_file, &f) && f.bytes > max_bytes) drop_least(&f, max_bytes);
     bb_release(a, f.entry);
     bb_lock_drop(lock);
 }

@@ -103,7 +103,7 @@ typedef struct cursor {
     size_t                 n_items;
     size_t                 item, offset;
     size_t                 n_logits;      /* rows of logits made so far */
-    size_t                 n_hidden;      /* hidden rows likewise */
+    size_t                 n_hidden;      /* hidden rows made so far */
     uint64_t               done, total;   /* tokens */
     int                    window;        /* rows left of a full piece */
     int                    wish;          /* rows of the next piece; 0: a full one */

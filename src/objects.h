@@ -95,7 +95,7 @@ struct bamba_engine {
 bb_status bb_model_options_read(bamba_model_options *o, const bamba_model_options *given,
                                 bamba_error *err);
 
-/* Likewise. */
+/* Copy a session's options over the defaults, *o, and check them. */
 bb_status bb_session_options_read(bamba_session_options *o, const bamba_session_options *given,
                                   bamba_error *err);
 

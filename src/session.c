@@ -234,6 +234,14 @@ static void remember(bamba_session *to, const bamba_session *from)
     to->spoilt = from->spoilt;
 }
 
+static bb_status check_window(const char *what, const bamba_session *from, const bamba_session *to,
+                              bamba_error *err)
+{
+    if (to->window == from->window && to->sink == from->sink) return BAMBA_OK;
+    return bb_fail(err, BAMBA_ERR_ARGUMENT, "session %s: expected a window of %zu and a sink of %zu, found "
+                   "%zu and %zu", what, from->window, from->sink, to->window, to->sink);
+}
+
 bamba_status bamba_session_copy(bamba_session *to, const bamba_session *from, bamba_error *err)
 {
     if (!to || !from) return bb_fail(err, BAMBA_ERR_ARGUMENT, "session copy: a session is NULL");
@@ -242,10 +250,8 @@ bamba_status bamba_session_copy(bamba_session *to, const bamba_session *from, ba
     if (from->position > to->n_context)
         return bb_fail(err, BAMBA_ERR_FULL, "session copy: expected a context of at least %zu, "
                        "found %zu", from->position, to->n_context);
-    if (to->window != from->window || to->sink != from->sink)
-        return bb_fail(err, BAMBA_ERR_ARGUMENT, "session copy: expected a window of %zu and a sink of %zu, "
-                       "found %zu and %zu", from->window, from->sink, to->window, to->sink);
-    if (to == from) return BAMBA_OK;
+    const bb_status status = check_window("copy", from, to, err);
+    if (status != BAMBA_OK || to == from) return status;
     to->past.known = from->past.known;
     const size_t n_pages = bb_graph_n_pages(bb_window_held(from, from->position));
     bb_pages_begin(&to->pages, bb_window_gone(from, from->position));
@@ -282,9 +288,8 @@ bamba_status bamba_session_fork(bamba_session **out, const bamba_session *from,
     if (from->position > s->n_context)
         status = bb_fail(err, BAMBA_ERR_FULL, "session fork: expected a context of at least %zu, found "
                          "%zu", from->position, s->n_context);
-    else if (s->window != from->window || s->sink != from->sink)
-        status = bb_fail(err, BAMBA_ERR_ARGUMENT, "session fork: expected a window of %zu and a sink of "
-                         "%zu, found %zu and %zu", from->window, from->sink, s->window, s->sink);
+    else if ((status = check_window("fork", from, s, err)) != BAMBA_OK)
+        goto done;
     else if (o.n_adapters > 0)
         status = bb_fail(err, BAMBA_ERR_ARGUMENT, "session fork: expected no adapters: it has those of "
                          "the session it comes from");

@@ -229,7 +229,7 @@ void bb_attend_join_c(int n_parts, int heads, int d, const float *part, size_t l
                                      float *part, size_t ld_part, float *scratch)              \
     {                                                                                          \
         attend(type, n_rows, heads, d, scale, q, ldq, kv, at, pos, begin, end, window, part,   \
-               ld_part, scratch);                                                                       \
+               ld_part, scratch);                                                              \
     }                                                                                          \
     const bb_cache bb_cache_##name##_c = { bb_kv_put_##name##_c, bb_kv_get_##name##_c,         \
                                            bb_attend_##name##_c, bb_attend_##name##_c };

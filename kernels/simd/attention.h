@@ -435,8 +435,8 @@ BB_INLINE void attend(int type, call a, const void *const *kv, size_t at, int be
               float *part, size_t ld_part, float *scratch)                                     \
     {                                                                                          \
         attend(type, (call){ .n_rows = n_rows, .heads = heads, .d = d, .pos = pos, .end = end, \
-                             .window = window, .scale = scale, .q = q, .ldq = ldq, .part = part,                 \
-                             .ld_part = ld_part }, kv, at, begin, scratch);                    \
+                             .window = window, .scale = scale, .q = q, .ldq = ldq,             \
+                             .part = part, .ld_part = ld_part }, kv, at, begin, scratch);      \
     }
 
 #endif
