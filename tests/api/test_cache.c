@@ -1,6 +1,7 @@
 /* test_cache.c - prompts that go on from what earlier ones left on disk: the same bits, less fed. */
 #include "bamba.h"
 
+#include "support/running.h"
 #include "support/tempdir.h"
 #include "support/tiny.h"
 
@@ -140,13 +141,6 @@ static void expect(bamba_cache *c, int kind, int shared, int n, size_t reused)
     assert_memory_equal(found.logits, fresh.logits, sizeof fresh.logits);
 }
 
-static bool is_exact(void)                /* OpenBLAS's sums depend on the number of rows */
-{
-    bamba_model_info info = BAMBA_MODEL_INFO;
-    bamba_model_info_get(model, &info);
-    return strcmp(info.cpu, "c") != 0;
-}
-
 /* The files of a directory with that part of a name: their number, and all their bytes. */
 static int count_in(const char *where, const char *part, uint64_t *bytes)
 {
@@ -173,7 +167,7 @@ static int count_files(const char *part, uint64_t *bytes) { return count_in(dir,
 static void test_windows(void **unused)
 {
     (void)unused;
-    if (!is_exact()) skip();
+    if (!running_is_exact(model)) skip();
     bamba_cache *c = open_cache(0);
     expect(c, 1, 0, 600, 0);
     n_window = 100;
@@ -196,7 +190,7 @@ static void test_goes_on(void **unused)
     uint64_t bytes;
 
     (void)unused;
-    if (!is_exact()) skip();
+    if (!running_is_exact(model)) skip();
     bamba_cache *c = open_cache(0);
     expect(c, 1, 0, 600, 0);
     expect(c, 1, 0, 600, 512);            /* the last edge with more than 32 tokens behind it is 512 + 0 */
@@ -269,7 +263,7 @@ static void test_damage(void **unused)
     uint64_t bytes;
 
     (void)unused;
-    if (!is_exact()) skip();
+    if (!running_is_exact(model)) skip();
     bamba_cache *c = open_cache(0);
     expect(c, 1, 0, 600, 0);
     const int n = count_files(".state.safetensors", &bytes);
@@ -313,7 +307,7 @@ static void test_budget(void **unused)
     uint64_t bytes, all;
 
     (void)unused;
-    if (!is_exact()) skip();
+    if (!running_is_exact(model)) skip();
     bamba_cache *c = open_cache(0);
     expect(c, 1, 0, 700, 0);
     const int n = count_files(".state.safetensors", &all);
@@ -563,7 +557,7 @@ static void test_processes(void **unused)
     int        result;
 
     (void)unused;
-    if (!is_exact()) skip();
+    if (!running_is_exact(model)) skip();
     for (int i = 0; i < TEXTS; i++) expected[i] = feed(NULL, i / 2, 200, 250 + 70 * i);
     for (int p = 0; p < PROCESSES; p++) {
         child[p] = fork();

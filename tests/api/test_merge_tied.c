@@ -3,6 +3,7 @@
 
 #include "support/fault.h"
 #include "support/lora.h"
+#include "support/running.h"
 #include "support/tempdir.h"
 
 #include <math.h>
@@ -165,14 +166,6 @@ static void run(const char *at, bool is_adapted, float *out)
     bamba_model_free(m);
 }
 
-static double distance(const float *a, const float *b)
-{
-    double most = 0;
-
-    for (int i = 0; i < N; i++) most = fmax(most, fabs((double)a[i] - (double)b[i]));
-    return most;
-}
-
 static bool says(const char *file, const char *text)
 {
     size_t         n;
@@ -216,8 +209,8 @@ static void expect_merged(const tied_case *c, const char *embed_name, const char
     run(dir, false, none);
     merge(BAMBA_TYPE_F32);
     run(out_dir, false, merged);
-    const double most = distance(with, zeros), apart = distance(with, merged);
-    if (!(distance(with, none) > 1e-3 * most) || !(apart < 2e-5 * most))
+    const double most = running_distance(with, zeros, N), apart = running_distance(with, merged, N);
+    if (!(running_distance(with, none, N) > 1e-3 * most) || !(apart < 2e-5 * most))
         fail_msg("%s: merged is %g from run time, of %g", c->what, apart, most);
     assert_int_equal(says("model.safetensors", embed_name) && says("model.safetensors", head_name),
                      !c->stays_tied);

@@ -3,6 +3,7 @@
 #include "bamba_measure.h"
 
 #include "support/fault.h"
+#include "support/running.h"
 #include "support/tempdir.h"
 #include "support/tiny.h"
 
@@ -53,18 +54,9 @@ static bamba_model *open_model(const tiny_dims *d, bamba_type weight, bamba_type
 static bamba_engine *make_engine(const bamba_model *m, int n_threads)
 {
     bamba_engine_options o = BAMBA_ENGINE_OPTIONS;
-    bamba_engine        *e;
 
     o.n_threads = n_threads;
-    assert_int_equal(bamba_engine_create(&e, m, &o, &err), BAMBA_OK);
-    return e;
-}
-
-static bamba_session *make_session(const bamba_model *m)
-{
-    bamba_session *s;
-    assert_int_equal(bamba_session_create(&s, m, NULL, &err), BAMBA_OK);
-    return s;
+    return running_engine(m, &o);
 }
 
 /* Logits of 30 tokens more, one by one. */
@@ -101,7 +93,7 @@ static void test_goes_on(void **unused)
         bamba_engine *one = make_engine(m, 1), *two = make_engine(m, 2);
 
         for (size_t j = 0; j < sizeof lengths / sizeof *lengths; j++) {
-            bamba_session *s = make_session(m), *opened;
+            bamba_session *s = running_session(m, NULL), *opened;
             const size_t   n = lengths[j];
 
             if (n > 0) assert_int_equal(bamba_feed(two, s, text, n, NULL, &err), BAMBA_OK);
@@ -148,7 +140,7 @@ static void test_belongs(void **unused)
     tiny_dims      d = TINY_DIMS, longer = TINY_DIMS, other = TINY_DIMS;
     bamba_model   *m = open_model(&d, BAMBA_TYPE_DEFAULT, BAMBA_TYPE_F16, BAMBA_TYPE_F32);
     bamba_engine  *e = make_engine(m, 1);
-    bamba_session *s = make_session(m);
+    bamba_session *s = running_session(m, NULL);
     const char    *begin;
 
     (void)unused;
@@ -217,7 +209,7 @@ static void test_damage(void **unused)
     bamba_model  *m = open_model(&d, BAMBA_TYPE_DEFAULT, BAMBA_TYPE_F16, BAMBA_TYPE_F32);
     bamba_engine *e = make_engine(m, 1);
 
-    s = make_session(m);
+    s = running_session(m, NULL);
     assert_int_equal(bamba_feed(e, s, text, 5, NULL, &err), BAMBA_OK);
     assert_int_equal(bamba_session_save(s, path, "seed 7", &err), BAMBA_OK);
     float         *expected = go_on(e, s);
@@ -253,7 +245,7 @@ static void test_refusals(void **unused)
     tiny_dims      d = TINY_DIMS;
     bamba_model   *m = open_model(&d, BAMBA_TYPE_DEFAULT, BAMBA_TYPE_F16, BAMBA_TYPE_F32);
     bamba_engine  *e = make_engine(m, 1);
-    bamba_session *s = make_session(m), *opened;
+    bamba_session *s = running_session(m, NULL), *opened;
     char           model_file[300];
 
     (void)unused;

@@ -2,6 +2,7 @@
 #include "bamba.h"
 
 #include "support/plans.h"
+#include "support/running.h"
 #include "support/store.h"
 #include "support/tempdir.h"
 
@@ -297,11 +298,9 @@ static char *write_dynamic(void)
 static bamba_session *make_session(const bamba_model *model, size_t n_context)
 {
     bamba_session_options o = BAMBA_SESSION_OPTIONS;
-    bamba_session        *s;
 
     o.n_context = n_context;
-    assert_int_equal(bamba_session_create(&s, model, &o, NULL), BAMBA_OK);
-    return s;
+    return running_session(model, &o);
 }
 
 static void feed(bamba_engine *e, bamba_session *s, int n, float *out)
