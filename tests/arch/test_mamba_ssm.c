@@ -2,12 +2,9 @@
 #include "bamba.h"
 
 #include "support/plans.h"
-#include "support/tempdir.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -67,38 +64,6 @@ static void test_defaults_and_switches(void **unused)
 
 /* -------------------------------------------------------------- the mix behind q4 -------- */
 
-/* Bytes that a token reads of weights in q4, where names that match the pattern have another type. */
-static uint64_t count_bytes(const config_member *changes, const char *pattern, bamba_type type)
-{
-    const bamba_type_rule rule = { pattern, type };
-    bamba_model_options   o = BAMBA_MODEL_OPTIONS;
-    bamba_model_info      info = BAMBA_MODEL_INFO;
-    char                 *dir = tempdir_make(), *text = config_text(base, changes), path[512];
-    bamba_model          *model;
-    bamba_error           err;
-
-    o.weight_type = BAMBA_TYPE_Q4;
-    o.type_rules = &rule;
-    o.n_type_rules = 1;
-    tempdir_write_text(dir, "config.json", text);
-    snprintf(path, sizeof path, "%s/config.json", dir);
-    if (bamba_model_open_config(&model, path, &o, &err) != BAMBA_OK) fail_msg("%s", err.message);
-    assert_int_equal(bamba_model_info_get(model, &info), BAMBA_OK);
-    bamba_model_free(model);
-    tempdir_remove(dir);
-    free(text);
-    return info.weights_bytes;
-}
-
-/* What a name stands for is kept in q8: it is as large as if it were asked for. */
-static bool is_tender(const config_member *changes, const char *pattern)
-{
-    const uint64_t bytes = count_bytes(changes, "no such name", BAMBA_TYPE_Q4);
-
-    assert_true(count_bytes(changes, pattern, BAMBA_TYPE_Q4) < count_bytes(changes, pattern, BAMBA_TYPE_Q8));
-    return count_bytes(changes, pattern, BAMBA_TYPE_Q8) == bytes;
-}
-
 static void test_mix(void **unused)
 {
     const config_member hybrid[] = { { "n_layer", "3" }, { "attn_layer_idx", "[2]" }, { NULL, NULL } };
@@ -106,15 +71,15 @@ static void test_mix(void **unused)
                                           { NULL, NULL } };
 
     (void)unused;
-    assert_true(is_tender(hybrid, "layers.0.mixer.in_proj"));
-    assert_false(is_tender(hybrid, "layers.1.mixer.in_proj"));
-    assert_true(is_tender(hybrid, "layers.2.mixer.in_proj"));             /* of attention */
-    assert_true(is_tender(hybrid, "layers.1.mixer.out_proj"));
-    assert_false(is_tender(hybrid, "layers.2.mlp.fc2"));
-    assert_true(is_tender(transformer, "layers.0.mixer.in_proj"));
-    assert_false(is_tender(transformer, "layers.0.mlp.fc1"));
-    assert_true(is_tender(transformer, "layers.1.mlp.fc1"));              /* the last layer */
-    assert_true(is_tender(transformer, "layers.1.mlp.fc2"));
+    assert_true(is_kept_in_q8(base, hybrid, "layers.0.mixer.in_proj"));
+    assert_false(is_kept_in_q8(base, hybrid, "layers.1.mixer.in_proj"));
+    assert_true(is_kept_in_q8(base, hybrid, "layers.2.mixer.in_proj"));             /* of attention */
+    assert_true(is_kept_in_q8(base, hybrid, "layers.1.mixer.out_proj"));
+    assert_false(is_kept_in_q8(base, hybrid, "layers.2.mlp.fc2"));
+    assert_true(is_kept_in_q8(base, transformer, "layers.0.mixer.in_proj"));
+    assert_false(is_kept_in_q8(base, transformer, "layers.0.mlp.fc1"));
+    assert_true(is_kept_in_q8(base, transformer, "layers.1.mlp.fc1"));              /* the last layer */
+    assert_true(is_kept_in_q8(base, transformer, "layers.1.mlp.fc2"));
 }
 
 /* -------------------------------------------------------------- refusals ----------------- */
