@@ -405,7 +405,8 @@ static bb_status write_config(const work *w, bamba_error *err)
 
     if (has_blocks(w) && !policy) return no_memory(w, err);
     const bb_config_change change[] = { { OLD_KEY, NULL }, { KEY, policy }, { tie_key, "false" } };
-    const bb_status status = bb_companions_config(&w->a, w->dir, w->to, change, tie_key ? 3 : 2, err);
+    const bb_status status = bb_companions_config(&w->a, w->dir, w->to, change,
+                                                  tie_key ? 3 : 2, err);
     bb_release(&w->a, policy);
     return status;
 }
@@ -459,12 +460,14 @@ static bb_status add_twin(work *w, bamba_error *err)
     size_t                     i = 0;
 
     while (w->item[i].need.tensor != stored) i++;
-    if (!bb_reserve(&w->a, &w->item, &w->capacity, w->n + 1, sizeof *w->item)) return no_memory(w, err);
-    BB_TRY(bb_policy_init(&policy, &w->a, &w->model->kernels, g, (bb_type)o->weight_type, o->type_rules,
-                          o->n_type_rules, err));
+    if (!bb_reserve(&w->a, &w->item, &w->capacity, w->n + 1, sizeof *w->item))
+        return no_memory(w, err);
+    BB_TRY(bb_policy_init(&policy, &w->a, &w->model->kernels, g, (bb_type)o->weight_type,
+                          o->type_rules, o->n_type_rules, err));
     bb_need need = bb_merge_twin(w->merge, &w->item[i].need);
-    need.recode.wanted = bb_policy_choose(&policy, is_head ? BB_ROLE_HEAD : BB_ROLE_EMBEDDING, g->twin_name,
-                                          need.rows, need.recode.cols, need.recode.stored);
+    need.recode.wanted = bb_policy_choose(&policy, is_head ? BB_ROLE_HEAD : BB_ROLE_EMBEDDING,
+                                          g->twin_name, need.rows, need.recode.cols,
+                                          need.recode.stored);
     w->item[w->n] = (item){ .need = need, .order = w->n };
     w->n++;
     sort_items(w);
@@ -480,8 +483,8 @@ static bb_status merge_all(work *w, const bamba_adapter_source *adapter, size_t 
     for (size_t i = 0; i < w->n; i++) {
         const bb_need *need = &w->item[i].need;
         if (need->rows > 0 && (w->model->quantization || need->recode.stored->block > 1))
-            return bb_fail(err, BAMBA_ERR_UNSUPPORTED, "%s: a quantized model: adapters are merged into "
-                           "the model that it was made from", w->dir);
+            return bb_fail(err, BAMBA_ERR_UNSUPPORTED, "%s: a quantized model: adapters are "
+                           "merged into the model that it was made from", w->dir);
     }
     BB_TRY(bb_merge_open(&w->merge, &w->a, w->model, adapter, n, err));
     if (bb_merge_unties(w->merge)) BB_TRY(add_twin(w, err));

@@ -198,8 +198,8 @@ static void find_fresh(bb_parser *p)
 
 /* -------------------------------------------------------------- bodies ------------------- */
 
-/* A body in a frame of variables of its own, up to `end`, in which break and continue still mean the
-   loops around it. */
+/* A body in a frame of variables of its own, up to `end`, in which break and continue still mean
+   the loops around it. */
 static bb_node *parse_scoped_body(bb_parser *p, const char *end)
 {
     const bool soft = p->is_soft;

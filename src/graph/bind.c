@@ -34,8 +34,9 @@ struct bb_binder {
     job                   *jobs;          /* [n_jobs], capacity known from MEASURE */
     size_t                 n_jobs, n_small;
     int                    n_linears;
-    struct { char name[BB_MAX_NAME]; int id; } sliced[N_SLICED];      /* tensors of which this mixer has
-                                             bound slices, the latest last; all slices share an id */
+    struct { char name[BB_MAX_NAME]; int id; } sliced[N_SLICED];      /* tensors of which this
+                                             mixer has bound slices, the latest last; all slices
+                                             share an id */
     int                    n_sliced;
     const float           *importance, *carry;        /* of the matrix that was chosen last */
     bb_bind_stats          stats;
@@ -181,8 +182,8 @@ static void find_importance(bb_binder *b, bb_role role, const char *name, int co
     b->importance = find_moments(b, name, "", 1, &n);
     b->carry = find_moments(b, name, BB_CARRY_ENDING, 3, dim);
     if (!b->importance && role == BB_ROLE_PROJECTION && b->first.code == BAMBA_OK)
-        bb_fail(&b->first, BAMBA_ERR_FORMAT, "the calibration has no tensor '%s': it is not of this "
-                "model", name);
+        bb_fail(&b->first, BAMBA_ERR_FORMAT, "the calibration has no tensor '%s': it is not "
+                "of this model", name);
 }
 
 /* Remember what a linear map is called; its id is the number of those before it. */
@@ -331,7 +332,8 @@ static void bind_quantized(bb_binder *b, bb_matrix *out, const float **row_scale
         return;
     }
     const bb_scheme *scheme = o->scheme ? o->scheme(o->scheme_context, module) : NULL;
-    if (bb_quantized_read(&q, part, module, s.of ? s.of : rows, cols, scheme, &b->first) != BAMBA_OK)
+    if (bb_quantized_read(&q, part, module, s.of ? s.of : rows, cols, scheme,
+                          &b->first) != BAMBA_OK)
         return;
     const bool       is_plain = bb_quantized_is_plain(&q, &plain) && row_scale;
     const bb_format *stored = &o->k->format[is_plain ? plain : q.format];
@@ -536,14 +538,14 @@ static void settle_names(bb_binder *b)
         bb_checkpoint_take(b->c, head->name);
     } else {
         memcpy(g->head_name, g->head_alias, sizeof g->head_name);
-        bb_log_line(&b->options->log, "%s: '%.*s' differs from '%.*s', to which config.json ties it: "
-                    "it is used as it is", head->file, bb_name_width(head->name), head->name,
-                    bb_name_width(embed->name), embed->name);
+        bb_log_line(&b->options->log, "%s: '%.*s' differs from '%.*s', to which config.json "
+                    "ties it: it is used as it is", head->file, bb_name_width(head->name),
+                    head->name, bb_name_width(embed->name), embed->name);
     }
 }
 
-/* The block before number i that has bound the norm of both; NULL: none. A norm with the prefix of the
-   block's own layer is its own. */
+/* The block before number i that has bound the norm of both; NULL: none. A norm with the prefix of
+   the block's own layer is its own. */
 static const bb_block *find_norm(const bb_binder *b, size_t i)
 {
     const bb_block *k = &b->g->block[i];
@@ -732,7 +734,8 @@ static bool report(const bb_binder *b, uint64_t done)
     const bb_bind_options *o = b->options;
     const uint64_t total = b->stats.mapped_bytes + b->stats.resident_bytes;
 
-    return !o->progress || o->progress(o->progress_context, done < total ? done : total, total) == 0;
+    return !o->progress
+        || o->progress(o->progress_context, done < total ? done : total, total) == 0;
 }
 
 static bb_status run_jobs(bb_binder *b, bamba_error *err)
