@@ -253,8 +253,8 @@ static bb_status take(const reading *r, const bb_tensor *t, bamba_error *err)
     const part_kind k = kind_of(t->name, &n_path);
     const size_t n_prefix = sizeof PREFIX - 1;
 
-    if (strncmp(t->name, PREFIX, n_prefix) != 0 || n_path <= n_prefix || n_path
-        - n_prefix >= sizeof path)
+    if (strncmp(t->name, PREFIX, n_prefix) != 0 || n_path <= n_prefix
+        || n_path - n_prefix >= sizeof path)
         return refuse_other(t, err);
     if (t->dtype >= BB_N_FLOATS)
         return bb_fail(err, BAMBA_ERR_UNSUPPORTED, "%s: '%.*s': expected F32, BF16 or F16, "
