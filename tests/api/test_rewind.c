@@ -91,8 +91,8 @@ static bamba_model *make_random(const char *config, const bamba_model_options *o
 }
 
 /* Of a tiny checkpoint, or of a configuration. */
-static void open_world(world *w, const tiny_dims *d, const char *config, const bamba_model_options *o,
-                       const bamba_session_options *s, int n_batch)
+static void open_world(world *w, const tiny_dims *d, const char *config,
+                       const bamba_model_options *o, const bamba_session_options *s, int n_batch)
 {
     bamba_engine_options e = BAMBA_ENGINE_OPTIONS;
 
@@ -139,7 +139,8 @@ static const float *feed(world *w, size_t n)
     return logits;
 }
 
-/* A new session that is fed what is left of the history gives the same bits after as many calls more. */
+/* A new session that is fed what is left of the history gives the same bits after as many calls
+   more. */
 static void assert_as_fresh(world *w, uint64_t *random)
 {
     history     *h = &w->past;
@@ -151,8 +152,8 @@ static void assert_as_fresh(world *w, uint64_t *random)
         assert_memory_equal(bamba_session_tokens(w->session), h->token, h->n * sizeof *h->token);
     bamba_session_reset(w->fresh);
     for (size_t i = 0; i < h->n_calls; at += h->call[i++])
-        assert_int_equal(bamba_feed(w->fresh_engine, w->fresh, h->token + at, h->call[i], NULL, &err),
-                         BAMBA_OK);
+        assert_int_equal(bamba_feed(w->fresh_engine, w->fresh, h->token + at, h->call[i], NULL,
+                                    &err), BAMBA_OK);
     for (int i = 0; i < PROBE; i++) {
         const size_t n = i == 1 ? 40 : 1 + below(random, 4);
         for (size_t t = 0; t < n; t++) h->token[h->n + t] = (int32_t)below(random, V);
@@ -165,12 +166,13 @@ static void assert_as_fresh(world *w, uint64_t *random)
 
 static size_t pick_length(uint64_t *random)
 {
-    static const size_t lengths[] = { 1, 1, 1, 1, 1, 2, 3, 8, 20, 32, 33, 50, 64, 70, 100, 129, 180, 260 };
+    static const size_t lengths[] = { 1, 1, 1, 1, 1, 2, 3, 8, 20, 32, 33, 50, 64, 70, 100, 129,
+                                      180, 260 };
     return lengths[below(random, sizeof lengths / sizeof *lengths)];
 }
 
-/* The program goes on with a fork, or with what a file holds; the session it had, which still shares
-   pages with a fork, is fed something else meanwhile. */
+/* The program goes on with a fork, or with what a file holds; the session it had, which still
+   shares pages with a fork, is fed something else meanwhile. */
 static void fork_world(world *w, const bamba_session_options *o, uint64_t *random)
 {
     bamba_session *fork;
@@ -180,8 +182,9 @@ static void fork_world(world *w, const bamba_session_options *o, uint64_t *rando
     assert_int_equal(bamba_session_fork(&fork, w->session, o, &err), BAMBA_OK);
     for (size_t t = 0; t < n; t++) other[t] = (int32_t)below(random, V);
     if (below(random, 2)) {
-        assert_int_equal(bamba_session_rewind(w->engine, w->session, w->past.n - below(random, w->past.n
-                                              < 90 ? w->past.n + 1 : 90), &err), BAMBA_OK);
+        const size_t back = below(random, w->past.n < 90 ? w->past.n + 1 : 90);
+        assert_int_equal(bamba_session_rewind(w->engine, w->session, w->past.n - back, &err),
+                         BAMBA_OK);
         assert_int_equal(bamba_feed(w->engine, w->session, other, n, NULL, &err), BAMBA_OK);
     }
     bamba_session_free(w->session);
@@ -198,8 +201,8 @@ static void save_world(world *w, const bamba_session_options *o)
     assert_int_equal(bamba_session_open(&w->session, w->model, path, o, &err), BAMBA_OK);
 }
 
-/* One random program: feeds of all lengths, some of them cancelled; ways back, near and far; forks and
-   files. */
+/* One random program: feeds of all lengths, some of them cancelled; ways back, near and far; forks
+   and files. */
 static void run_program(world *w, const bamba_session_options *o, uint64_t seed)
 {
     const size_t n_rewind = o->n_rewind;
@@ -222,7 +225,8 @@ static void run_program(world *w, const bamba_session_options *o, uint64_t seed)
             if (h->n + n + 200 > MOST) continue;
             for (size_t t = 0; t < n; t++) h->token[h->n + t] = (int32_t)below(&random, V);
             w->n_until_cancel = (int)below(&random, 12);
-            const bamba_status status = bamba_feed(w->engine, w->session, h->token + h->n, n, NULL, &err);
+            const bamba_status status = bamba_feed(w->engine, w->session, h->token + h->n, n,
+                                                   NULL, &err);
             assert_true(status == BAMBA_OK || status == BAMBA_ERR_CANCELLED);
             w->n_until_cancel = -1;
             const size_t done = bamba_session_position(w->session) - h->n;
@@ -230,7 +234,8 @@ static void run_program(world *w, const bamba_session_options *o, uint64_t seed)
         } else {
             const size_t most = h->n < n_rewind || below(&random, 4) == 0 ? h->n : n_rewind;
             const size_t back = below(&random, most + 1);
-            assert_int_equal(bamba_session_rewind(w->engine, w->session, h->n - back, &err), BAMBA_OK);
+            assert_int_equal(bamba_session_rewind(w->engine, w->session, h->n - back, &err),
+                             BAMBA_OK);
             cut(h, h->n - back);
             if (below(&random, 2)) assert_as_fresh(w, &random);
         }
@@ -246,18 +251,18 @@ static int count_programs(void)
 }
 
 static const char mamba1[] =
-    "{\"model_type\": \"mamba\", \"vocab_size\": 96, \"hidden_size\": 24, \"num_hidden_layers\": 2, "
-    "\"state_size\": 8, \"conv_kernel\": 4, \"expand\": 2, \"time_step_rank\": 3}";
+    "{\"model_type\": \"mamba\", \"vocab_size\": 96, \"hidden_size\": 24, \"num_hidden_layers\": "
+    "2, \"state_size\": 8, \"conv_kernel\": 4, \"expand\": 2, \"time_step_rank\": 3}";
 
 static const char zamba[] =
-    "{\"model_type\": \"zamba\", \"vocab_size\": 96, \"hidden_size\": 24, \"intermediate_size\": 40, "
-    "\"num_hidden_layers\": 3, \"layers_block_type\": [\"hybrid\", \"mamba\", \"hybrid\"], "
+    "{\"model_type\": \"zamba\", \"vocab_size\": 96, \"hidden_size\": 24, \"intermediate_size\": "
+    "40, \"num_hidden_layers\": 3, \"layers_block_type\": [\"hybrid\", \"mamba\", \"hybrid\"], "
     "\"num_attention_heads\": 4, \"num_key_value_heads\": 2, \"mamba_d_state\": 8}";
 
 static const char zamba2[] =
-    "{\"model_type\": \"zamba2\", \"vocab_size\": 96, \"hidden_size\": 24, \"intermediate_size\": 40, "
-    "\"num_hidden_layers\": 4, \"layers_block_type\": [\"hybrid\", \"mamba\", \"hybrid\", \"hybrid\"], "
-    "\"num_attention_heads\": 4, \"num_key_value_heads\": 4, \"mamba_d_state\": 16, "
+    "{\"model_type\": \"zamba2\", \"vocab_size\": 96, \"hidden_size\": 24, \"intermediate_size\": "
+    "40, \"num_hidden_layers\": 4, \"layers_block_type\": [\"hybrid\", \"mamba\", \"hybrid\", "
+    "\"hybrid\"], \"num_attention_heads\": 4, \"num_key_value_heads\": 4, \"mamba_d_state\": 16, "
     "\"mamba_ngroups\": 2, \"n_mamba_heads\": 6, \"mamba_headdim\": 8, \"num_mem_blocks\": 2, "
     "\"adapter_rank\": 4, \"use_shared_attention_adapter\": true, \"use_mem_rope\": true, "
     "\"max_position_embeddings\": 2048}";
@@ -272,8 +277,8 @@ static const char nemotron[] =
     "\"max_position_embeddings\": 2048}";
 
 static const char jamba[] =
-    "{\"model_type\": \"jamba\", \"vocab_size\": 96, \"hidden_size\": 24, \"intermediate_size\": 40, "
-    "\"num_hidden_layers\": 4, \"attn_layer_period\": 3, \"attn_layer_offset\": 1, "
+    "{\"model_type\": \"jamba\", \"vocab_size\": 96, \"hidden_size\": 24, \"intermediate_size\": "
+    "40, \"num_hidden_layers\": 4, \"attn_layer_period\": 3, \"attn_layer_offset\": 1, "
     "\"expert_layer_period\": 2, \"expert_layer_offset\": 1, \"num_experts\": 6, "
     "\"num_experts_per_tok\": 2, \"num_attention_heads\": 4, \"num_key_value_heads\": 2, "
     "\"mamba_d_state\": 8, \"max_position_embeddings\": 2048}";
@@ -345,8 +350,8 @@ static void test_programs(void **unused)
     }
 }
 
-/* Rows that shared a pass of many rows are rebuilt, by the log or by feeding them again, as they ran
-   there. */
+/* Rows that shared a pass of many rows are rebuilt, by the log or by feeding them again, as they
+   ran there. */
 static void go_back_in_company(size_t n_rewind)
 {
     tiny_dims             d = TINY_DIMS;
@@ -361,7 +366,7 @@ static void go_back_in_company(size_t n_rewind)
     open_world(&w, &d, NULL, &o, &s, 512);
     bamba_model_info info = BAMBA_MODEL_INFO;
     bamba_model_info_get(w.model, &info);
-    const bool is_exact = strcmp(info.cpu, "c") != 0;     /* OpenBLAS's sums depend on the rows' number */
+    const bool is_exact = strcmp(info.cpu, "c") != 0;     /* OpenBLAS's depend on the rows */
     for (int i = 0; i < 100; i++) tokens[i] = (i * 31 + 7) % V;
     for (int i = 0; i < 2; i++) {
         bamba_session  *other;
@@ -390,8 +395,8 @@ static void test_company(void **unused)
     go_back_in_company(0);
 }
 
-/* Eight forks of one prompt, fed by different threads of control, freed in any order: each goes on as it
-   would alone, and what they share is held once. */
+/* Eight forks of one prompt, fed by different threads of control, freed in any order: each goes on
+   as it would alone, and what they share is held once. */
 static void test_forks(void **unused)
 {
     enum { N_FORKS = 8, PROMPT = 300, MORE = 70 };
@@ -433,7 +438,8 @@ static void test_forks(void **unused)
         assert_int_equal(bamba_feed(w.fresh_engine, w.fresh, text, PROMPT, NULL, &err), BAMBA_OK);
         for (int i = 0; i < (fork[f] ? MORE : 41); i++) {
             const int32_t token = (i * (f + 3) + f) % V;
-            assert_int_equal(bamba_feed(w.fresh_engine, w.fresh, &token, 1, &logits, &err), BAMBA_OK);
+            assert_int_equal(bamba_feed(w.fresh_engine, w.fresh, &token, 1, &logits, &err),
+                             BAMBA_OK);
             assert_memory_equal(logits, found[f][i], sizeof found[f][i]);
         }
         bamba_session_free(fork[f]);
@@ -459,16 +465,18 @@ static void test_fork_without_memory(void **unused)
     for (size_t i = 0; i < 120; i++) w.past.token[i] = (int32_t)(i % V);
     feed(&w, 100);
     assert_int_equal(bamba_feed(w.fresh_engine, w.fresh, w.past.token, 100, NULL, &err), BAMBA_OK);
-    assert_int_equal(bamba_feed(w.fresh_engine, w.fresh, w.past.token + 100, 1, &logits, &err), BAMBA_OK);
+    assert_int_equal(bamba_feed(w.fresh_engine, w.fresh, w.past.token + 100, 1, &logits, &err),
+                     BAMBA_OK);
     memcpy(expected, logits, sizeof expected);
-    /* the page of positions 64 … is the fork's in the session's own room: the session needs another */
+    /* the page of positions 64 … is the fork's in the session's own room: that needs another */
     assert_int_equal(bamba_session_fork(&fork, w.session, &s, &err), BAMBA_OK);
     f.fail_at = f.n_calls + 1;
     assert_int_equal(bamba_feed(w.engine, w.session, w.past.token + 100, 1, &logits, &err),
                      BAMBA_ERR_MEMORY);
     assert_int_equal(bamba_session_position(w.session), 100);
     f.fail_at = 0;
-    assert_int_equal(bamba_feed(w.engine, w.session, w.past.token + 100, 1, &logits, &err), BAMBA_OK);
+    assert_int_equal(bamba_feed(w.engine, w.session, w.past.token + 100, 1, &logits, &err),
+                     BAMBA_OK);
     assert_memory_equal(logits, expected, sizeof expected);
     assert_int_equal(bamba_feed(w.engine, fork, w.past.token + 100, 1, &logits, &err), BAMBA_OK);
     assert_memory_equal(logits, expected, sizeof expected);
@@ -497,8 +505,8 @@ static void test_refusals(void **unused)
     assert_int_equal(bamba_session_fill(w.session, 40, 1, &err), BAMBA_OK);
     assert_null(bamba_session_tokens(w.session));
     assert_int_equal(bamba_session_rewind(w.engine, w.session, 20, &err), BAMBA_ERR_ARGUMENT);
-    assert_string_equal(err.message, "rewind: expected a position from 40 on, since the session was "
-                        "filled without tokens, found 20");
+    assert_string_equal(err.message, "rewind: expected a position from 40 on, since the "
+                        "session was filled without tokens, found 20");
     w.past.n = 40;
     feed(&w, 3);
     assert_int_equal(bamba_session_rewind(w.engine, w.session, 41, &err), BAMBA_OK);
@@ -525,7 +533,7 @@ static void test_bytes(void **unused)
     s.n_rewind = 100;
     const uint64_t hundred = bamba_session_bytes(w.model, &s, 100);
     s.n_rewind = 200;
-    const uint64_t row = (8 * 8 + 2 * 2 * 16 + 8) * sizeof(float) * 2;        /* two Mamba-2 layers */
+    const uint64_t row = (8 * 8 + 2 * 2 * 16 + 8) * sizeof(float) * 2;      /* two layers */
     assert_in_range(bamba_session_bytes(w.model, &s, 100) - hundred, 200 * row, 200 * row + 256);
     s.n_rewind = 0;
     s.snapshot_tokens = 10;
