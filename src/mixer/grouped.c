@@ -68,8 +68,8 @@ static size_t count_prepared(const bb_linear *l, const bb_linear *pair, int n, i
     for (int i = 0; i < n; i++) {
         const bb_format *f = l[i].w.format, *g = pair ? pair[i].w.format : f;
         bytes = larger(bytes, (many ? f->many_bytes : f->few_bytes)(rows, l[i].w.cols));
-        if (f == g) continue;
-        partner = larger(partner, (many ? g->many_bytes : g->few_bytes)(rows, l[i].w.cols));
+        if (f != g)
+            partner = larger(partner, (many ? g->many_bytes : g->few_bytes)(rows, l[i].w.cols));
     }
     return bb_whole_lines(bytes + partner + 2 * 64 * (size_t)most);
 }

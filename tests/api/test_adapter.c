@@ -1,5 +1,5 @@
-/* Adapters through the public door: what they add, sessions that have different ones in one batch, the
- * rules of giving them, and files that go with them. */
+/* Adapters through the public door: what they add, sessions that have different ones in one batch,
+ * the rules of giving them, and files that go with them. */
 #include "bamba_measure.h"
 
 #include "support/fault.h"
@@ -101,8 +101,8 @@ static bamba_session *make_session(const lab *l, int which)
 static int32_t token_at(int session, int t) { return (session * 31 + t * 7 + 3) % V; }
 
 /* Logits [n, V] of all tokens of each session, fed together; n_rows of each. */
-static void feed(const lab *l, bamba_session *const *s, const int *session, const int *n_rows, int n,
-                 int first, float *const *out)
+static void feed(const lab *l, bamba_session *const *s, const int *session,
+                 const int *n_rows, int n, int first, float *const *out)
 {
     bamba_feed_item item[MOST_SESSIONS];
     int32_t         tokens[MOST_SESSIONS][256];
@@ -174,7 +174,7 @@ static void test_mixed_batch(void **unused)
     for (bamba_type type = BAMBA_TYPE_F32; type <= BAMBA_TYPE_Q4; type++)
         for (int n_threads = 1; n_threads <= 3; n_threads += 2) {
             lab l = open_lab(type, n_threads);
-            for (int i = 0; i < (is_c ? 2 : 3); i++) {      /* BLAS's sums depend on the number of rows */
+            for (int i = 0; i < (is_c ? 2 : 3); i++) {      /* BLAS's depend on the rows */
                 bamba_session *s[MOST_SESSIONS];
                 for (int j = 0; j < MOST_SESSIONS; j++) s[j] = make_session(&l, 3 - j);
                 feed(&l, s, sessions, rows[i], MOST_SESSIONS, 0, to);
@@ -362,9 +362,9 @@ static void run_with_both(bamba_type type, float *out)
 }
 
 /* In float32 merging changes the order of additions only: the bound is that of the comparisons with
-   transformers, 2e-5 of the largest logit (tests/oracle). In bfloat16 the sums are rounded once: the
-   weights are, to the bit, those of the float32 merge rounded; and that is about as far from adapters
-   at run time as rounding the model alone takes those. */
+   transformers, 2e-5 of the largest logit (tests/oracle). In bfloat16 the sums are rounded once:
+   the weights are, to the bit, those of the float32 merge rounded; and that is about as far from
+   adapters at run time as rounding the model alone takes those. */
 static void test_merged(void **unused)
 {
     enum { N = MERGED_ROWS * V };
@@ -414,7 +414,8 @@ static void add_matrix(store *s, const char *name, int rows, int cols, uint64_t 
 }
 
 /* Logits [6, V] of a model with an adapter, and of the same model without: *none. */
-static void run_with(const char *model_dir, const store *s, const char *members, float *with, float *none)
+static void run_with(const char *model_dir, const store *s, const char *members, float *with,
+                     float *none)
 {
     bamba_model   *m;
     bamba_engine  *e;

@@ -1,4 +1,4 @@
-/* test_bits.c - the promises about bits: what may change around a row without changing its logits. */
+/* test_bits.c - promises about bits: what may change around a row without changing its logits. */
 #include "bamba.h"
 
 #include "support/fault.h"

@@ -382,7 +382,8 @@ static int feed_again(void *context)
     bamba_error  inner;
 
     if (bamba_feed(c->e, c->other, prompt, 1, NULL, &inner) == BAMBA_ERR_ARGUMENT)
-        c->n_refused += strcmp(inner.message, "feed: a callback feeds the engine it belongs to") == 0;
+        c->n_refused += strcmp(inner.message, "feed: a callback feeds the engine it "
+                               "belongs to") == 0;
     return bamba_session_position(c->s) != 0;
 }
 

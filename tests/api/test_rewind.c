@@ -77,8 +77,8 @@ static void test_company(void **unused)
     go_back_in_company(0);
 }
 
-/* Eight forks of one prompt, fed by different threads of control, freed in any order: each goes on as it
-   would alone, and what they share is held once. */
+/* Eight forks of one prompt, fed by different threads of control, freed in any order: each goes on
+   as it would alone, and what they share is held once. */
 static void test_forks(void **unused)
 {
     enum { N_FORKS = 8, PROMPT = 300, MORE = 70 };
@@ -120,7 +120,8 @@ static void test_forks(void **unused)
         assert_int_equal(bamba_feed(w.fresh_engine, w.fresh, text, PROMPT, NULL, &err), BAMBA_OK);
         for (int i = 0; i < (fork[f] ? MORE : 41); i++) {
             const int32_t token = (i * (f + 3) + f) % V;
-            assert_int_equal(bamba_feed(w.fresh_engine, w.fresh, &token, 1, &logits, &err), BAMBA_OK);
+            assert_int_equal(bamba_feed(w.fresh_engine, w.fresh, &token, 1, &logits, &err),
+                             BAMBA_OK);
             assert_memory_equal(logits, found[f][i], sizeof found[f][i]);
         }
         bamba_session_free(fork[f]);
@@ -146,16 +147,18 @@ static void test_fork_without_memory(void **unused)
     for (size_t i = 0; i < 120; i++) w.past.token[i] = (int32_t)(i % V);
     world_feed(&w, 100);
     assert_int_equal(bamba_feed(w.fresh_engine, w.fresh, w.past.token, 100, NULL, &err), BAMBA_OK);
-    assert_int_equal(bamba_feed(w.fresh_engine, w.fresh, w.past.token + 100, 1, &logits, &err), BAMBA_OK);
+    assert_int_equal(bamba_feed(w.fresh_engine, w.fresh, w.past.token + 100, 1, &logits, &err),
+                     BAMBA_OK);
     memcpy(expected, logits, sizeof expected);
-    /* the page of positions 64 … is the fork's in the session's own room: the session needs another */
+    /* the page of positions 64 … is the fork's in the session's own room: that needs another */
     assert_int_equal(bamba_session_fork(&fork, w.session, &s, &err), BAMBA_OK);
     f.fail_at = f.n_calls + 1;
     assert_int_equal(bamba_feed(w.engine, w.session, w.past.token + 100, 1, &logits, &err),
                      BAMBA_ERR_MEMORY);
     assert_int_equal(bamba_session_position(w.session), 100);
     f.fail_at = 0;
-    assert_int_equal(bamba_feed(w.engine, w.session, w.past.token + 100, 1, &logits, &err), BAMBA_OK);
+    assert_int_equal(bamba_feed(w.engine, w.session, w.past.token + 100, 1, &logits, &err),
+                     BAMBA_OK);
     assert_memory_equal(logits, expected, sizeof expected);
     assert_int_equal(bamba_feed(w.engine, fork, w.past.token + 100, 1, &logits, &err), BAMBA_OK);
     assert_memory_equal(logits, expected, sizeof expected);
@@ -184,8 +187,8 @@ static void test_refusals(void **unused)
     assert_int_equal(bamba_session_fill(w.session, 40, 1, &err), BAMBA_OK);
     assert_null(bamba_session_tokens(w.session));
     assert_int_equal(bamba_session_rewind(w.engine, w.session, 20, &err), BAMBA_ERR_ARGUMENT);
-    assert_string_equal(err.message, "rewind: expected a position from 40 on, since the session was "
-                        "filled without tokens, found 20");
+    assert_string_equal(err.message, "rewind: expected a position from 40 on, since the "
+                        "session was filled without tokens, found 20");
     w.past.n = 40;
     world_feed(&w, 3);
     assert_int_equal(bamba_session_rewind(w.engine, w.session, 41, &err), BAMBA_OK);
@@ -212,7 +215,7 @@ static void test_bytes(void **unused)
     s.n_rewind = 100;
     const uint64_t hundred = bamba_session_bytes(w.model, &s, 100);
     s.n_rewind = 200;
-    const uint64_t row = (8 * 8 + 2 * 2 * 16 + 8) * sizeof(float) * 2;        /* two Mamba-2 layers */
+    const uint64_t row = (8 * 8 + 2 * 2 * 16 + 8) * sizeof(float) * 2;      /* two layers */
     assert_in_range(bamba_session_bytes(w.model, &s, 100) - hundred, 200 * row, 200 * row + 256);
     s.n_rewind = 0;
     s.snapshot_tokens = 10;

@@ -69,7 +69,8 @@ static void feed(bamba_engine *e, bamba_session *s, int first, int end, int piec
 
     for (int at = first; at < end; at += piece) {
         const int n = end - at < piece ? end - at : piece;
-        if (bamba_feed(e, s, text + at, (size_t)n, &logits, &err) != BAMBA_OK) fail_msg("%s", err.message);
+        if (bamba_feed(e, s, text + at, (size_t)n, &logits, &err) != BAMBA_OK)
+            fail_msg("%s", err.message);
     }
     if (out) memcpy(out, logits, V * sizeof *out);
 }
@@ -110,8 +111,8 @@ static void test_begins_as_without(void **unused)
     bamba_engine_free(e);
 }
 
-/* A text as a whole, in pieces that end at multiples of 64, in others and in steps; by one thread or by
-   three: the first three have the same bits, so have steps and few rows, and all agree. */
+/* A text as a whole, in pieces that end at multiples of 64, in others and in steps; by one thread
+   or by three: the first three have the same bits, so have steps and few rows, and all agree. */
 static void test_cuts(void **unused)
 {
     static const int pieces[] = { N, 512, 64, 448, 100, 32, 7, 1 };
@@ -199,8 +200,8 @@ static void test_memory(void **unused)
     bamba_engine_free(e);
 }
 
-/* A pass of more rows than the session has room for takes memory, and gives it back; without memory it
-   fails, and the session is as it was. */
+/* A pass of more rows than the session has room for takes memory, and gives it back; without memory
+   it fails, and the session is as it was. */
 static void test_large_passes(void **unused)
 {
     const bamba_session_options plain = options_of(WINDOW, SINK);
@@ -258,14 +259,14 @@ static void test_forks_and_copies(void **unused)
 
     o = options_of(WINDOW + 1, SINK);
     assert_int_equal(bamba_session_fork(&other, s, &o, &err), BAMBA_ERR_ARGUMENT);
-    assert_string_equal(err.message, "session fork: expected a window of 100 and a sink of 70, found 101 "
-                        "and 70");
+    assert_string_equal(err.message, "session fork: expected a window of 100 and a sink of 70, "
+                        "found 101 and 70");
     assert_null(other);
     o = options_of(WINDOW, -1);
     other = running_session(model, &o);
     assert_int_equal(bamba_session_copy(other, s, &err), BAMBA_ERR_ARGUMENT);
-    assert_string_equal(err.message, "session copy: expected a window of 100 and a sink of 70, found 100 "
-                        "and 0");
+    assert_string_equal(err.message, "session copy: expected a window of 100 and a sink of 70, "
+                        "found 100 and 0");
     bamba_session_free(other);
     bamba_session_free(s);
     bamba_session_free(fork);
@@ -289,7 +290,8 @@ static void test_files(void **unused)
     assert_int_equal(bamba_session_save(s, path, NULL, &err), BAMBA_OK);
     feed(e, s, 900, N, 60, expected);
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(bamba_session_open(&opened, model, path, i == 0 ? NULL : i == 1 ? &o : &none, &err),
+        assert_int_equal(bamba_session_open(&opened, model, path,
+                                            i == 0 ? NULL : i == 1 ? &o : &none, &err),
                          BAMBA_OK);
         feed(e, opened, 900, N, 60, found);
         assert_memory_equal(found, expected, sizeof found);
@@ -298,8 +300,8 @@ static void test_files(void **unused)
     for (int i = 0; i < 2; i++) {
         o = options_of(WINDOW + (size_t)i, i == 0 ? 5 : 0);
         assert_int_equal(bamba_session_open(&opened, model, path, &o, &err), BAMBA_ERR_ARGUMENT);
-        snprintf(end, sizeof end, "a window of 100 and a sink of 4 (0: it sees all), expected %d and %d",
-                 WINDOW + i, i == 0 ? 5 : 4);
+        snprintf(end, sizeof end, "a window of 100 and a sink of 4 (0: it sees all), expected "
+                 "%d and %d", WINDOW + i, i == 0 ? 5 : 4);
         assert_non_null(strstr(err.message, end));
         assert_null(opened);
     }
@@ -340,8 +342,8 @@ static void test_refusals(void **unused)
 
     (void)unused;
     assert_int_equal(bamba_session_create(&s, model, &o, &err), BAMBA_ERR_ARGUMENT);
-    assert_string_equal(err.message, "session: expected n_window <= 536870912 and n_sink from -1 to "
-                        "536870912, found 536870913 and 0");
+    assert_string_equal(err.message, "session: expected n_window <= 536870912 and n_sink "
+                        "from -1 to 536870912, found 536870913 and 0");
     o = options_of(10, -2);
     assert_int_equal(bamba_session_create(&s, model, &o, &err), BAMBA_ERR_ARGUMENT);
     assert_int_equal(bamba_session_bytes(model, &o, 10), 0);

@@ -11,8 +11,8 @@
 
 #define SSM(members) "{\"layer\": \"Mamba2\", \"headdim\": 8, \"d_state\": 16" members "}"
 #define ATTENTION(members) "{\"causal\": true, \"num_heads\": 6" members "}"
-#define USUAL ", \"d_conv\": 4, \"head_dim\": 8, \"out_proj_bias\": false, \"qkv_proj_bias\": false, " \
-              "\"rotary_emb_dim\": 4"
+#define USUAL ", \"d_conv\": 4, \"head_dim\": 8, \"out_proj_bias\": false, " \
+              "\"qkv_proj_bias\": false, \"rotary_emb_dim\": 4"
 
 static const config_member base[] = {
     { "d_model", "24" }, { "d_intermediate", "200" }, { "n_layer", "2" }, { "vocab_size", "93" },
@@ -44,8 +44,10 @@ static void test_defaults_and_switches(void **unused)
 {
     (void)unused;
     expect_in_plan(base, "attn_cfg", ATTENTION(""), "6 heads (6 kv) x 4, bias\n");
-    expect_in_plan(base, "attn_cfg", ATTENTION(", \"out_proj_bias\": false"), "6 heads (6 kv) x 4, input bias\n");
-    expect_in_plan(base, "attn_cfg", ATTENTION(", \"qkv_proj_bias\": false"), "6 heads (6 kv) x 4, output bias\n");
+    expect_in_plan(base, "attn_cfg", ATTENTION(", \"out_proj_bias\": false"), "6 heads (6 kv) x 4, "
+                   "input bias\n");
+    expect_in_plan(base, "attn_cfg", ATTENTION(", \"qkv_proj_bias\": false"), "6 heads (6 kv) x 4, "
+                   "output bias\n");
     expect_in_plan(base, "attn_cfg", ATTENTION(", \"num_heads_kv\": 2"), "6 heads (2 kv) x 4");
     expect_in_plan(base, "attn_cfg", ATTENTION(", \"rotary_emb_dim\": 4, \"rotary_emb_base\": 500"),
                    "rope 4 of 4, theta 500");
@@ -59,16 +61,18 @@ static void test_defaults_and_switches(void **unused)
     expect_in_plan(base, "attn_layer_idx", "[0, 1]", "attention backbone.layers.0");
     expect_in_plan(base, "moe_layer_idx", "[]", "24 -> 256");
     expect_in_plan(base, "ssm_cfg", SSM(", \"rmsnorm\": false"), "conv 4 + bias, no norm");
-    expect_in_plan(base, "ssm_cfg", SSM(", \"norm_before_gate\": true"), "conv 4 + bias, norm before gate");
+    expect_in_plan(base, "ssm_cfg", SSM(", \"norm_before_gate\": true"), "conv 4 + bias, norm "
+                   "before gate");
 }
 
 /* -------------------------------------------------------------- the mix behind q4 -------- */
 
 static void test_mix(void **unused)
 {
-    const config_member hybrid[] = { { "n_layer", "3" }, { "attn_layer_idx", "[2]" }, { NULL, NULL } };
-    const config_member transformer[] = { { "attn_layer_idx", "[0, 1]" }, { "attn_cfg", ATTENTION("") },
-                                          { NULL, NULL } };
+    const config_member hybrid[] = { { "n_layer", "3" }, { "attn_layer_idx", "[2]" },
+                                     { NULL, NULL } };
+    const config_member transformer[] = { { "attn_layer_idx", "[0, 1]" },
+                                          { "attn_cfg", ATTENTION("") }, { NULL, NULL } };
 
     (void)unused;
     assert_true(is_kept_in_q8(base, hybrid, "layers.0.mixer.in_proj"));
@@ -139,8 +143,8 @@ static const refusal refusals[] = {
     { { "attn_cfg", ATTENTION(", \"rotary_emb_dim\": 6") }, "'attn_cfg.rotary_emb_dim'", BAD },
     { { "attn_cfg", ATTENTION(", \"rotary_emb_dim\": 3") }, "'attn_cfg.rotary_emb_dim'", BAD },
     { { "attn_cfg", ATTENTION(", \"rotary_emb_base\": 1") }, "'attn_cfg.rotary_emb_base'", BAD },
-    { { "attn_cfg", ATTENTION(", \"rotary_emb_interleaved\": true") }, "'attn_cfg.rotary_emb_interleaved'",
-      CANNOT },
+    { { "attn_cfg", ATTENTION(", \"rotary_emb_interleaved\": true") },
+      "'attn_cfg.rotary_emb_interleaved'", CANNOT },
     { { "attn_cfg", ATTENTION(", \"softmax_scale\": 0") }, "'attn_cfg.softmax_scale'", BAD },
     { { "attn_cfg", ATTENTION(", \"softmax_scale\": -0.1") }, "'attn_cfg.softmax_scale'", BAD },
     { { "attn_cfg", ATTENTION(", \"softmax_scale\": \"none\"") }, "'attn_cfg.softmax_scale'", BAD },

@@ -225,8 +225,8 @@ static void test_keys_of_absent_layers(void **unused)
 {
     static const config_member dense[] = {
         { "hybrid_override_pattern", "\"-----\"" }, { "n_routed_experts", "0" },
-        { "moe_latent_size", "-1" }, { "mamba_num_heads", "\"none\"" }, { "num_attention_heads", "0" },
-        { NULL, NULL } };
+        { "moe_latent_size", "-1" }, { "mamba_num_heads", "\"none\"" },
+        { "num_attention_heads", "0" }, { NULL, NULL } };
 
     (void)unused;
     expect_in_changed_plan(nemotron, dense,

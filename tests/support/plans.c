@@ -29,7 +29,8 @@ void expect_in_changed_plan(const config_member *base, const config_member *chan
     free(text);
 }
 
-void expect_in_plan(const config_member *base, const char *key, const char *value, const char *words)
+void expect_in_plan(const config_member *base, const char *key, const char *value,
+                    const char *words)
 {
     expect_in_changed_plan(base, (const config_member[]){ { key, value }, { NULL, NULL } }, words);
 }
