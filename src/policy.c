@@ -25,7 +25,7 @@ static const struct { const char *part; where where; bool hybrid, transformer; }
     { "in_proj.",   ATTENTION, true, true },          /* mamba_ssm: keys, values and others */
     { "in_proj.",   FIRST,  true,  false },
     { "_adapter_list.", ALL, true, false },           /* of Zamba2: little, and read at each use */
-    { "_latent_proj.", ALL, true, true },             /* of Nemotron 3: little, and read for all experts */
+    { "_latent_proj.", ALL, true, true },             /* of Nemotron 3: little, for all experts */
     { ".linear.",   ALL,    true,  false },           /* of Zamba2: its shared blocks' out_proj */
     { "down_proj.", SPREAD, false, true  },
     { "output_linear.", SPREAD, false, true },        /* a down_proj of Granite's */
