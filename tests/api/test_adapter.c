@@ -381,7 +381,8 @@ static void test_merged(void **unused)
     assert_true(running_distance(with, none, N) > 0.1);
     assert_true(running_distance(merged, with, N) < 2e-5 * running_distance(with, zeros, N));
     assert_memory_equal(merged_bf16, rounded, sizeof rounded);
-    const double apart = running_distance(merged_bf16, with_bf16, N), rounding = running_distance(with, with_bf16, N);
+    const double apart = running_distance(merged_bf16, with_bf16, N);
+    const double rounding = running_distance(with, with_bf16, N);
     if (!(apart < 4.0 * rounding))
         fail_msg("merged is %g from run time, which rounding takes %g", apart, rounding);
     tempdir_remove(f32);

@@ -229,7 +229,8 @@ static void test_no_attention_no_limit(void **unused)
     bamba_model           *m = open_tiny(0);
     bamba_session_options  o = BAMBA_SESSION_OPTIONS;
     bamba_engine          *e = plain_engine(m);
-    bamba_session         *near = running_session(m, NULL), *far = running_session(m, NULL), *bounded;
+    bamba_session         *near = running_session(m, NULL), *far = running_session(m, NULL);
+    bamba_session         *bounded;
     const float           *logits;
     float                  kept[V];
     const size_t           way = ((size_t)3 << 31) + ((size_t)1 << 30);

@@ -34,8 +34,8 @@ static int tear_down(void **unused)
     return 0;
 }
 
-/* Rows that shared a pass of many rows are rebuilt, by the log or by feeding them again, as they ran
-   there. */
+/* Rows that shared a pass of many rows are rebuilt, by the log or by feeding them again, as they
+   ran there. */
 static void go_back_in_company(size_t n_rewind)
 {
     tiny_dims             d = TINY_DIMS;

@@ -31,7 +31,8 @@ static size_t below(uint64_t *state, size_t n) { return (size_t)(next_random(sta
 
 /* -------------------------------------------------------------- one program -------------- */
 
-/* A new session that is fed what is left of the history gives the same bits after as many calls more. */
+/* A new session that is fed what is left of the history gives the same bits after as many calls
+   more. */
 static void assert_as_fresh(world *w, uint64_t *random)
 {
     history     *h = &w->past;
@@ -43,8 +44,8 @@ static void assert_as_fresh(world *w, uint64_t *random)
         assert_memory_equal(bamba_session_tokens(w->session), h->token, h->n * sizeof *h->token);
     bamba_session_reset(w->fresh);
     for (size_t i = 0; i < h->n_calls; at += h->call[i++])
-        assert_int_equal(bamba_feed(w->fresh_engine, w->fresh, h->token + at, h->call[i], NULL, &err),
-                         BAMBA_OK);
+        assert_int_equal(bamba_feed(w->fresh_engine, w->fresh, h->token + at, h->call[i], NULL,
+                                    &err), BAMBA_OK);
     for (int i = 0; i < PROBE; i++) {
         const size_t n = i == 1 ? 40 : 1 + below(random, 4);
         for (size_t t = 0; t < n; t++) h->token[h->n + t] = (int32_t)below(random, V);
@@ -57,12 +58,13 @@ static void assert_as_fresh(world *w, uint64_t *random)
 
 static size_t pick_length(uint64_t *random)
 {
-    static const size_t lengths[] = { 1, 1, 1, 1, 1, 2, 3, 8, 20, 32, 33, 50, 64, 70, 100, 129, 180, 260 };
+    static const size_t lengths[] = { 1, 1, 1, 1, 1, 2, 3, 8, 20, 32, 33, 50, 64, 70, 100, 129, 180,
+                                      260 };
     return lengths[below(random, sizeof lengths / sizeof *lengths)];
 }
 
-/* The program goes on with a fork, or with what a file holds; the session it had, which still shares
-   pages with a fork, is fed something else meanwhile. */
+/* The program goes on with a fork, or with what a file holds; the session it had, which still
+   shares pages with a fork, is fed something else meanwhile. */
 static void fork_world(world *w, const bamba_session_options *o, uint64_t *random)
 {
     bamba_session *fork;
@@ -72,8 +74,10 @@ static void fork_world(world *w, const bamba_session_options *o, uint64_t *rando
     assert_int_equal(bamba_session_fork(&fork, w->session, o, &err), BAMBA_OK);
     for (size_t t = 0; t < n; t++) other[t] = (int32_t)below(random, V);
     if (below(random, 2)) {
-        assert_int_equal(bamba_session_rewind(w->engine, w->session, w->past.n - below(random, w->past.n
-                                              < 90 ? w->past.n + 1 : 90), &err), BAMBA_OK);
+        assert_int_equal(bamba_session_rewind(w->engine, w->session,
+                                              w->past.n - below(random, w->past.n < 90
+                                                                ? w->past.n + 1 : 90),
+                                              &err), BAMBA_OK);
         assert_int_equal(bamba_feed(w->engine, w->session, other, n, NULL, &err), BAMBA_OK);
     }
     bamba_session_free(w->session);
@@ -90,8 +94,8 @@ static void save_world(world *w, const bamba_session_options *o)
     assert_int_equal(bamba_session_open(&w->session, w->model, path, o, &err), BAMBA_OK);
 }
 
-/* One random program: feeds of all lengths, some of them cancelled; ways back, near and far; forks and
-   files. */
+/* One random program: feeds of all lengths, some of them cancelled; ways back, near and far; forks
+   and files. */
 static void run_program(world *w, const bamba_session_options *o, uint64_t seed)
 {
     const size_t n_rewind = o->n_rewind;
@@ -114,7 +118,8 @@ static void run_program(world *w, const bamba_session_options *o, uint64_t seed)
             if (h->n + n + 200 > WORLD_MOST) continue;
             for (size_t t = 0; t < n; t++) h->token[h->n + t] = (int32_t)below(&random, V);
             w->n_until_cancel = (int)below(&random, 12);
-            const bamba_status status = bamba_feed(w->engine, w->session, h->token + h->n, n, NULL, &err);
+            const bamba_status status = bamba_feed(w->engine, w->session, h->token + h->n, n, NULL,
+                                                   &err);
             assert_true(status == BAMBA_OK || status == BAMBA_ERR_CANCELLED);
             w->n_until_cancel = -1;
             const size_t done = bamba_session_position(w->session) - h->n;
@@ -122,7 +127,8 @@ static void run_program(world *w, const bamba_session_options *o, uint64_t seed)
         } else {
             const size_t most = h->n < n_rewind || below(&random, 4) == 0 ? h->n : n_rewind;
             const size_t back = below(&random, most + 1);
-            assert_int_equal(bamba_session_rewind(w->engine, w->session, h->n - back, &err), BAMBA_OK);
+            assert_int_equal(bamba_session_rewind(w->engine, w->session, h->n - back, &err),
+                             BAMBA_OK);
             history_cut(h, h->n - back);
             if (below(&random, 2)) assert_as_fresh(w, &random);
         }
@@ -133,17 +139,20 @@ static void run_program(world *w, const bamba_session_options *o, uint64_t seed)
 /* -------------------------------------------------------------- the families ------------- */
 
 static const char mamba1[] =
-    "{\"model_type\": \"mamba\", \"vocab_size\": 96, \"hidden_size\": 24, \"num_hidden_layers\": 2, "
-    "\"state_size\": 8, \"conv_kernel\": 4, \"expand\": 2, \"time_step_rank\": 3}";
+    "{\"model_type\": \"mamba\", \"vocab_size\": 96, \"hidden_size\": 24, "
+    "\"num_hidden_layers\": 2, \"state_size\": 8, \"conv_kernel\": 4, \"expand\": 2, "
+    "\"time_step_rank\": 3}";
 
 static const char zamba[] =
-    "{\"model_type\": \"zamba\", \"vocab_size\": 96, \"hidden_size\": 24, \"intermediate_size\": 40, "
-    "\"num_hidden_layers\": 3, \"layers_block_type\": [\"hybrid\", \"mamba\", \"hybrid\"], "
+    "{\"model_type\": \"zamba\", \"vocab_size\": 96, \"hidden_size\": 24, "
+    "\"intermediate_size\": 40, \"num_hidden_layers\": 3, "
+    "\"layers_block_type\": [\"hybrid\", \"mamba\", \"hybrid\"], "
     "\"num_attention_heads\": 4, \"num_key_value_heads\": 2, \"mamba_d_state\": 8}";
 
 static const char zamba2[] =
-    "{\"model_type\": \"zamba2\", \"vocab_size\": 96, \"hidden_size\": 24, \"intermediate_size\": 40, "
-    "\"num_hidden_layers\": 4, \"layers_block_type\": [\"hybrid\", \"mamba\", \"hybrid\", \"hybrid\"], "
+    "{\"model_type\": \"zamba2\", \"vocab_size\": 96, \"hidden_size\": 24, "
+    "\"intermediate_size\": 40, \"num_hidden_layers\": 4, "
+    "\"layers_block_type\": [\"hybrid\", \"mamba\", \"hybrid\", \"hybrid\"], "
     "\"num_attention_heads\": 4, \"num_key_value_heads\": 4, \"mamba_d_state\": 16, "
     "\"mamba_ngroups\": 2, \"n_mamba_heads\": 6, \"mamba_headdim\": 8, \"num_mem_blocks\": 2, "
     "\"adapter_rank\": 4, \"use_shared_attention_adapter\": true, \"use_mem_rope\": true, "
@@ -159,8 +168,9 @@ static const char nemotron[] =
     "\"max_position_embeddings\": 2048}";
 
 static const char jamba[] =
-    "{\"model_type\": \"jamba\", \"vocab_size\": 96, \"hidden_size\": 24, \"intermediate_size\": 40, "
-    "\"num_hidden_layers\": 4, \"attn_layer_period\": 3, \"attn_layer_offset\": 1, "
+    "{\"model_type\": \"jamba\", \"vocab_size\": 96, \"hidden_size\": 24, "
+    "\"intermediate_size\": 40, \"num_hidden_layers\": 4, \"attn_layer_period\": 3, "
+    "\"attn_layer_offset\": 1, "
     "\"expert_layer_period\": 2, \"expert_layer_offset\": 1, \"num_experts\": 6, "
     "\"num_experts_per_tok\": 2, \"num_attention_heads\": 4, \"num_key_value_heads\": 2, "
     "\"mamba_d_state\": 8, \"max_position_embeddings\": 2048}";
@@ -173,9 +183,9 @@ static const char falcon_h1[] =
     "\"max_position_embeddings\": 2048}";
 
 static const char llama[] =
-    "{\"model_type\": \"llama\", \"vocab_size\": 96, \"hidden_size\": 32, \"intermediate_size\": 48, "
-    "\"num_hidden_layers\": 2, \"num_attention_heads\": 4, \"num_key_value_heads\": 2, "
-    "\"max_position_embeddings\": 2048}";
+    "{\"model_type\": \"llama\", \"vocab_size\": 96, \"hidden_size\": 32, "
+    "\"intermediate_size\": 48, \"num_hidden_layers\": 2, \"num_attention_heads\": 4, "
+    "\"num_key_value_heads\": 2, \"max_position_embeddings\": 2048}";
 
 static const char granite[] =
     "{\"model_type\": \"granitemoehybrid\", \"vocab_size\": 96, \"hidden_size\": 32, "
@@ -199,8 +209,9 @@ static const char mamba_ssm[] =                       /* attention behind a conv
 static const struct { const char *name, *config; int n_attention; } families[] = {
     { "bamba", NULL, 1 }, { "bamba without attention", NULL, 0 }, { "bamba of attention", NULL, 3 },
     { "llama", llama, 1 }, { "mamba", mamba1, 0 }, { "mamba_ssm", mamba_ssm, 1 },
-    { "granitemoehybrid", granite, 1 }, { "nemotron_h", nemotron, 1 }, { "falcon_h1", falcon_h1, 1 },
-    { "jamba", jamba, 1 }, { "zamba", zamba, 1 }, { "zamba2", zamba2, 1 },
+    { "granitemoehybrid", granite, 1 }, { "nemotron_h", nemotron, 1 },
+    { "falcon_h1", falcon_h1, 1 }, { "jamba", jamba, 1 }, { "zamba", zamba, 1 },
+    { "zamba2", zamba2, 1 },
 };
 
 #define N_FAMILIES (sizeof families / sizeof *families)
@@ -236,7 +247,8 @@ static setting draw_setting(uint64_t *random, bool has_attention)
     return s;
 }
 
-/* How many programs of each family: BAMBA_REWIND_PROGRAMS, for long runs, which say what they do. */
+/* How many programs of each family: BAMBA_REWIND_PROGRAMS, for long runs, which say what they
+   do. */
 static int count_programs(void)
 {
     const char *text = getenv("BAMBA_REWIND_PROGRAMS");
@@ -252,8 +264,9 @@ static void run_family(size_t family, int n)
     static world w;
 
     if (getenv("BAMBA_REWIND_PROGRAMS"))
-        print_message("%s, program %d: weights %d, kv %d, state %d, batch %d, rewind %zu, snapshots %zu of "
-                      "%d bytes, window %zu + %d\n", families[family].name, n, (int)s.model.weight_type,
+        print_message("%s, program %d: weights %d, kv %d, state %d, batch %d, rewind %zu, "
+                      "snapshots %zu of %d bytes, window %zu + %d\n",
+                      families[family].name, n, (int)s.model.weight_type,
                       (int)s.model.kv_type, (int)s.model.state_type, s.n_batch, s.session.n_rewind,
                       s.session.snapshot_tokens, (int)s.session.snapshot_bytes, s.session.n_window,
                       s.session.n_sink);

@@ -128,9 +128,11 @@ static void test_cuts(void **unused)
         bamba_session_free(s);
     }
     for (int i = 0; i < N_PIECES; i++) {
-        if (running_is_exact(model) && i < EXACT) assert_memory_equal(found[0][i], found[0][0], sizeof found[0][0]);
+        if (running_is_exact(model) && i < EXACT)
+            assert_memory_equal(found[0][i], found[0][0], sizeof found[0][0]);
         if (i > EXACT) assert_memory_equal(found[0][i], found[0][EXACT + 1], sizeof found[0][0]);
-        if (i > 0 || running_is_exact(model)) assert_memory_equal(found[1][i], found[0][i], sizeof found[0][0]);
+        if (i > 0 || running_is_exact(model))
+            assert_memory_equal(found[1][i], found[0][i], sizeof found[0][0]);
         assert_true(distance(found[0][i], found[0][0]) < 1e-4f);
     }
     bamba_engine_free(e[0]);
@@ -238,7 +240,8 @@ static void test_forks_and_copies(void **unused)
 {
     bamba_session_options o = options_of(WINDOW, SINK);
     bamba_engine         *e = make_engine(2, 512);
-    bamba_session        *s = running_session(model, &o), *fork, *copy = running_session(model, &o), *other;
+    bamba_session        *s = running_session(model, &o), *fork, *other;
+    bamba_session        *copy = running_session(model, &o);
     float                 found[V], expected[V];
 
     (void)unused;
