@@ -77,12 +77,12 @@ static void test_mix(void **unused)
     (void)unused;
     assert_true(is_kept_in_q8(base, hybrid, "layers.0.mixer.in_proj"));
     assert_false(is_kept_in_q8(base, hybrid, "layers.1.mixer.in_proj"));
-    assert_true(is_kept_in_q8(base, hybrid, "layers.2.mixer.in_proj"));             /* of attention */
+    assert_true(is_kept_in_q8(base, hybrid, "layers.2.mixer.in_proj"));      /* of attention */
     assert_true(is_kept_in_q8(base, hybrid, "layers.1.mixer.out_proj"));
     assert_false(is_kept_in_q8(base, hybrid, "layers.2.mlp.fc2"));
     assert_true(is_kept_in_q8(base, transformer, "layers.0.mixer.in_proj"));
     assert_false(is_kept_in_q8(base, transformer, "layers.0.mlp.fc1"));
-    assert_true(is_kept_in_q8(base, transformer, "layers.1.mlp.fc1"));              /* the last layer */
+    assert_true(is_kept_in_q8(base, transformer, "layers.1.mlp.fc1"));       /* the last layer */
     assert_true(is_kept_in_q8(base, transformer, "layers.1.mlp.fc2"));
 }
 

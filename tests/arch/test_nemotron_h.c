@@ -63,7 +63,8 @@ static void test_layers(void **unused)
         { "layer_types", "[\"attention\"]" }, { "num_hidden_layers", "4" },
         { "layers_block_type", "[\"mamba\", \"mamba\", \"mlp\", \"mlp\"]" }, { NULL, NULL } };
     static const config_member shorter[] = {
-        { "hybrid_override_pattern", "\"*\"" }, { "num_hidden_layers", NULL }, { NULL, NULL } };
+        { "hybrid_override_pattern", "\"*\"" }, { "num_hidden_layers", NULL },
+        { NULL, NULL } };
 
     (void)unused;
     expect_in_changed_plan(nemotron, older, "mlp      backbone.layers.0.mixer. 40 -> 56");
@@ -240,7 +241,8 @@ static void test_mix(void **unused)
                                           { "moe_intermediate_size", "128" }, { NULL, NULL } };
     static const config_member stateless[] = {
         { "hidden_size", "256" }, { "moe_latent_size", "128" }, { "moe_intermediate_size", "128" },
-        { "hybrid_override_pattern", "\"EE*EEE-EE*E-\"" }, { "num_hidden_layers", NULL }, { NULL, NULL } };
+        { "hybrid_override_pattern", "\"EE*EEE-EE*E-\"" }, { "num_hidden_layers", NULL },
+        { NULL, NULL } };
 
     (void)unused;
     for (int i = 0; i < 2; i++) {

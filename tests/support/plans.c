@@ -35,7 +35,8 @@ void expect_in_plan(const config_member *base, const char *key, const char *valu
     expect_in_changed_plan(base, (const config_member[]){ { key, value }, { NULL, NULL } }, words);
 }
 
-/* Bytes that a token reads of weights in q4, where names that match the pattern have another type. */
+/* Bytes that a token reads of weights in q4, where names that match the pattern have another
+   type. */
 static uint64_t count_bytes(const config_member *base, const config_member *changes,
                             const char *pattern, bamba_type type)
 {

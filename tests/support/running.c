@@ -1,4 +1,4 @@
-/* running.c - engines and sessions of a test's models, and how far apart two rows of numbers are. */
+/* running.c - engines and sessions of a test's models; how far apart two rows of numbers are. */
 #include "support/running.h"
 
 #include <math.h>

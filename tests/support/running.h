@@ -14,8 +14,8 @@
 bamba_engine  *running_engine(const bamba_model *m, const bamba_engine_options *o);
 bamba_session *running_session(const bamba_model *m, const bamba_session_options *o);
 
-/* Whether a row's bits are the same in passes of few rows and of many: at level c they are not, since
-   OpenBLAS orders its sums by the number of rows. */
+/* Whether a row's bits are the same in passes of few rows and of many: at level c they are not,
+   since OpenBLAS orders its sums by the number of rows. */
 bool running_is_exact(const bamba_model *m);
 
 /* The largest magnitude of x [n], and of x - y; NaN, which no bound holds, if one of them is. */
