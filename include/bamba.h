@@ -454,8 +454,8 @@ typedef struct bamba_link {
 typedef struct bamba_engine_options {
     size_t            struct_bytes;
     int               n_batch;            /* rows of the largest piece run at once; 0 = 512. With
-                                             cancel or progress a long prompt begins with a piece
-                                             of about 64 rows: the same bits. (Not at CPU level
+                                             progress a long prompt begins with a piece of about
+                                             64 rows: the same bits. (Not at CPU level
                                              "c", where they would be others.)                   */
     int               n_threads;          /* 0 = bamba_default_threads()                         */
     int               n_logits;           /* rows of logits one call may ask for; 0 = 32         */
