@@ -222,7 +222,8 @@ static int open_all(bulk *b)
     }
     if (code != EXIT_SUCCESS) return code;
     b->n_context = setup_find_context(&r->setup, &f->setup, f->n_context);
-    code = skip_done(b);
+    code = bulk_file_set_maker(&b->out, &r->setup, &f->setup);
+    if (code == EXIT_SUCCESS) code = skip_done(b);
     if (code == EXIT_SUCCESS && b->n_before < b->n)
         code = setup_create_engine(&r->setup, &f->setup, BATCH_MOST, 0, false);
     batch_open(&b->batch, &r->setup, &f->setup, b->n_context,
