@@ -71,8 +71,8 @@ static float find_largest(const float *x, int n)
     return largest;
 }
 
-/* exp(x) for x <= 0, without a branch: 2^k · 2^f, |f| <= 1/2, by six terms of the series. Its error is
-   below 2e-7 of it down to e^-80, which is what all below gives. */
+/* exp(x) for x <= 0, without a branch: 2^k · 2^f, |f| <= 1/2, by six terms of the series. Its error
+   is below 2e-7 of it down to e^-80, which is what all below gives. */
 static float quick_exp(float x)
 {
     const float round = 0x1.8p23f;        /* added, it leaves a whole number in the low bits */
@@ -321,8 +321,8 @@ int batch_add(batch *b, batch_text *t)
     return append(&b->waiting, t);
 }
 
-/* As long as fewer texts go on than may, prompts are read first: so that passes of one token a text,
-   which read all weights, are of as many texts as possible. */
+/* As long as fewer texts go on than may, prompts are read first: so that passes of one token a
+   text, which read all weights, are of as many texts as possible. */
 int batch_step(batch *b)
 {
     const bool reads = b->going.n < b->n_parallel;

@@ -1,7 +1,7 @@
 /* batch_idle.h - sessions of texts that are done, for those that come.
  *
- * Owns:    how many are kept, and for how long: memory that has been touched is not given back only to be
- *          cleared by the system again.
+ * Owns:    how many are kept, and for how long: memory that has been touched is not given back
+ *          only to be cleared by the system again.
  * Not:     which text gets a session, and when (batch.c).
  */
 #ifndef BAMBA_TOOLS_BATCH_IDLE_H

@@ -101,7 +101,8 @@ bool bulk_file_find_seed(json_slice line, uint64_t *seed)
     char number[24];
 
     if (!find_member(line, "parameters", &parameters) || !parameters.at) return false;
-    if (!find_member(parameters, "seed", &value) || !value.at || value.n >= sizeof number) return false;
+    if (!find_member(parameters, "seed", &value) || !value.at || value.n >= sizeof number)
+        return false;
     memcpy(number, value.at, value.n);
     number[value.n] = '\0';
     *seed = strtoull(number, NULL, 10);
@@ -179,8 +180,8 @@ int bulk_file_check(const bulk_file *f, json_slice line, const bulk_text *t)
     bool same = false;
     const char *what = "id";
 
-    if (!find_member(line, "made_by", &made_by) || !find_member(line, "id", &id) || !find_member(line, "prompt", &prompt) ||
-        !find_member(line, "parameters", &parameters))
+    if (!find_member(line, "made_by", &made_by) || !find_member(line, "id", &id) ||
+        !find_member(line, "prompt", &prompt) || !find_member(line, "parameters", &parameters))
         return console_fail("%s:%zu: expected a result, an object of JSON", f->name, f->n_taken);
     int code = EXIT_SUCCESS;
     if (!is_same(made_by, (json_slice){ f->made_by, strlen(f->made_by) })) {
@@ -194,8 +195,8 @@ int bulk_file_check(const bulk_file *f, json_slice line, const bulk_text *t)
         code = compare_parameters(t, parameters, &same);
     }
     if (code != EXIT_SUCCESS || same) return code;
-    return console_fail("%s:%zu: has another \"%s\" than %s:%zu and the options make; remove %s to begin "
-                        "again", f->name, f->n_taken, what, l->file, l->number, f->name);
+    return console_fail("%s:%zu: has another \"%s\" than %s:%zu and the options make; remove %s "
+                        "to begin again", f->name, f->n_taken, what, l->file, l->number, f->name);
 }
 
 /* ---- results ---- */

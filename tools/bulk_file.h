@@ -24,14 +24,14 @@ typedef struct bulk_file {
     FILE       *file;                     /* stdout, or a file of its own; NULL: not open    */
     const char *name;
     text_buffer done;                     /* whole lines that were there                     */
-    char       *made_by;                  /* JSON: the model, and what else decides what it writes,
-                                             whatever the line says                          */
+    char       *made_by;                  /* JSON: the model, and what else decides what it
+                                             writes, whatever the line says                  */
     size_t      at;                       /* bytes of them that were taken                   */
     size_t      n_taken;                  /* lines                                           */
 } bulk_file;
 
-/* Open the file to append to it; name NULL: standard output. A regular file keeps its whole lines, one
-   that is cut off at the end is dropped. It must not be `input`, nor be open in another process so. */
+/* Open the file to append to it; name NULL: standard output. A regular file keeps its whole lines,
+   one that is cut off at the end is dropped. It must not be `input`, nor be open so elsewhere. */
 int bulk_file_open(bulk_file *f, const char *name, const char *input);
 
 /* Say what makes the results, once it is open. */
@@ -40,7 +40,7 @@ int bulk_file_set_maker(bulk_file *f, const setup *s, const setup_flags *flags);
 /* Take the next of the lines that were there; false: there is none. */
 bool bulk_file_take(bulk_file *f, json_slice *line);
 
-/* Compare the line that was taken last with what it must be of: maker, id, prompt and parameters. */
+/* Compare the line that was taken last with what it must be of: maker, id, prompt, parameters. */
 int bulk_file_check(const bulk_file *f, json_slice line, const bulk_text *t);
 
 /* The seed in such a line; false: it has none. */

@@ -13,8 +13,8 @@
  * instructions take them so, elsewhere a shift and a mask take them apart.
  *
  * Behind an int8 block are its scales in bfloat16, [64] of the keys, then [64] of the values. It is
- * multiplied in whole numbers: queries are rounded to 16 bits, each with a factor of its own, and so
- * are probabilities times the values' scales, with a factor for each block. Widened to float32
+ * multiplied in whole numbers: queries are rounded to 16 bits, each with a factor of its own, and
+ * so are probabilities times the values' scales, with a factor for each block. Widened to float32
  * instead, it would take the time of a float16 cache, in which arithmetic is the limit.
  *
  * In decoding, memory sets the time. While a block is multiplied, the next one is prefetched in the
@@ -151,8 +151,8 @@ BB_INLINE void multiply_dot(int Q, int N, int n, const void *const *c, const cha
 #  define multiply_dot(Q, N, n, c, m, panel_bytes, ahead, y) ((void)0)
 #endif
 
-/* multiply() in whole numbers: int16 coefficients and an int8 panel. If n is odd, a coefficient of 0
-   stands behind the last. Sums fit: coefficients are at most 2^24 / n. */
+/* multiply() in whole numbers: int16 coefficients and an int8 panel. If n is odd, a coefficient of
+   0 stands behind the last. Sums fit: coefficients are at most 2^24 / n. */
 BB_INLINE void multiply_whole(int Q, int N, int n, const void *const *c, const char *m,
                               size_t panel_bytes, const char *ahead, vf y[QUERIES][VECTORS],
                               const vf *factor)
@@ -306,13 +306,14 @@ BB_INLINE void add_values(int type, int Q, int N, const call *a, const tile *t, 
 BB_INLINE vf scale_values(int n, const uint16_t *scales, float *p)
 {
     for (int s = 0; s < n; s += VL) {
-        const vf scale = n - s < VL ? vf_load_bf16_part(scales + s, n - s) : vf_load_bf16(scales + s);
+        const vf scale = n - s < VL ? vf_load_bf16_part(scales + s, n - s)
+                                    : vf_load_bf16(scales + s);
         vf_store(p + s, vf_mul(vf_load(p + s), scale));
     }
     return vf_set1(make_whole(n, p, INT16_MAX, (uint16_t *)(void *)p));
 }
 
-/* Positions before `first` are not seen by Q queries of scores p. Not inlined: few blocks need it. */
+/* Q queries of scores p do not see positions before `first`. Not inlined: few blocks need it. */
 static __attribute__((noinline)) void hide(int Q, int first, float *p)
 {
     for (int j = 0; j < Q; j++)
@@ -365,7 +366,8 @@ BB_INLINE view look(const call *a, int row, int s0)
     const int back = a->pos + row - s0, most = a->end - s0;
     const int n = back < most ? back + 1 : most;
 
-    return (view){ back >= a->window ? back - a->window + 1 : 0, n < BB_KV_BLOCK ? n : BB_KV_BLOCK };
+    return (view){ .first = back >= a->window ? back - a->window + 1 : 0,
+                   .n = n < BB_KV_BLOCK ? n : BB_KV_BLOCK };
 }
 
 /* All queries and the block from position s0 on. */
