@@ -289,7 +289,7 @@ static int go_on_reading(batch *b, batch_text *t, const bamba_feed_item *item)
 }
 
 /* Feed the pass, whose first n_tokens items are tokens that were chosen. */
-static int feed(batch *b, pass *p, size_t n_tokens, double *ms)
+static int feed(batch *b, pass *p, size_t n_tokens)
 {
     bamba_error err = { BAMBA_OK, "" };
     const double begin = console_now_ms();
@@ -302,7 +302,9 @@ static int feed(batch *b, pass *p, size_t n_tokens, double *ms)
     for (size_t i = 0; i < p->n && code == EXIT_SUCCESS; i++)
         code = i < n_tokens ? choose(b, p->text[i], p->item[i].logits)
                             : go_on_reading(b, p->text[i], &p->item[i]);
-    *ms += console_now_ms() - begin;
+    const double ms = console_now_ms() - begin, part = (double)n_tokens / (double)p->n_rows;
+    b->eval_ms += part * ms;
+    b->prompt_ms += (1.0 - part) * ms;
     return code;
 }
 
@@ -333,12 +335,9 @@ int batch_step(batch *b)
     if (reads) code = admit_all(b);
     if (code != EXIT_SUCCESS) return code;
     if (reads) gather_prompts(b, &p);
-    if (p.n > 0) {
-        b->n_many += p.n_rows;
-        return feed(b, &p, 0, &b->prompt_ms);
-    }
+    if (p.n > 0) return feed(b, &p, 0);
     gather_tokens(b, &p);
-    return p.n > 0 ? feed(b, &p, least(b->going.n, b->n_parallel), &b->eval_ms) : EXIT_SUCCESS;
+    return p.n > 0 ? feed(b, &p, least(b->going.n, b->n_parallel)) : EXIT_SUCCESS;
 }
 
 void batch_close(batch *b)

@@ -72,9 +72,9 @@ typedef struct batch {
 
     /* For reading. */
     size_t       n_prompt, n_shared;      /* tokens of prompts fed; others had fed           */
-    size_t       n_many;                  /* tokens of prompts fed in passes of many rows    */
     size_t       n_eval;                  /* tokens fed behind prompts                       */
-    double       prompt_ms, eval_ms;      /* of passes of many rows; of few                  */
+    double       prompt_ms, eval_ms;      /* of these and of those: a pass that has both is
+                                             shared out by its rows                          */
 
     /* Inside. */
     batch_list   waiting, reading, going; /* in order                                        */
