@@ -292,6 +292,19 @@ BAMBA_API void bamba_model_free(bamba_model *model);
 /** Fill *info (info->struct_bytes set by the caller). @return BAMBA_OK or BAMBA_ERR_ARGUMENT. */
 BAMBA_API bamba_status bamba_model_info_get(const bamba_model *model, bamba_model_info *info);
 
+/**
+ * Write a short name for a model, hexadecimal digits, which tells whether what was kept of an
+ * earlier run (sessions, results) belongs to it. It depends on config.json, on how many weights are
+ * held in which type, and on a sample of each stored tensor: milliseconds, not a pass over all
+ * weights, so that two models which differ in a few numbers elsewhere are not told apart. The
+ * directory, kv_type, state_type and the CPU level do not count.
+ *
+ * @param out  Receives the name and a zero byte; an empty text if model is NULL.
+ * Threads     any, on one model at once.
+ */
+enum { BAMBA_FINGERPRINT = 33 };          /* characters, the zero byte among them */
+BAMBA_API void bamba_model_fingerprint(const bamba_model *model, char out[BAMBA_FINGERPRINT]);
+
 /** Whether id is an end token of the model: non-zero for those of bamba_model_info.eos. */
 BAMBA_API int bamba_model_is_end(const bamba_model *model, int32_t id);
 
@@ -455,8 +468,8 @@ typedef struct bamba_link {
 typedef struct bamba_engine_options {
     size_t            struct_bytes;
     int               n_batch;            /* rows of the largest piece run at once; 0 = 512. With
-                                             cancel or progress a long prompt begins with a piece
-                                             of about 64 rows: the same bits. (Not at CPU level
+                                             progress a long prompt begins with a piece of about
+                                             64 rows: the same bits. (Not at CPU level
                                              "c", where they would be others.)                   */
     int               n_threads;          /* 0 = bamba_default_threads()                         */
     int               n_logits;           /* rows of logits one call may ask for; 0 = 32         */

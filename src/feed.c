@@ -1,9 +1,9 @@
 /* feed.c - feeding sessions: check everything, cut into pieces, run each piece.
  *
  * A piece is up to n_batch rows, taken from the items in order; a long prompt spans several, the
- * tail of one item and the heads of the next share one. Where somebody may cancel, the first ones
- * are smaller. Only a feed that is cancelled can stop half-way, and then every session stands where
- * its last finished piece ended. */
+ * tail of one item and the heads of the next share one. Where somebody watches progress, the first
+ * one is smaller. Only a feed that is cancelled can stop half-way, and then every session stands
+ * where its last finished piece ended. */
 #include "feed.h"
 
 #include "adapters.h"
@@ -399,7 +399,7 @@ static bb_status run_pieces(bamba_engine *e, cursor *c, bamba_error *err)
     const bool                  is_part = !bb_graph_has_embed(g) || !bb_graph_has_head(g);
     bb_status                   result = BAMBA_OK;
 
-    if ((o->cancel || o->progress) && can_cut(e)) c->wish = FIRST_PIECE;
+    if (o->progress && can_cut(e)) c->wish = FIRST_PIECE;
     while (c->item < c->n_items) {
         if (o->cancel && o->cancel(o->cancel_context)) return report_cancel(c->items, err);
         bb_batch        b = next_piece(e, c);

@@ -55,3 +55,10 @@ void bb_fingerprint(const bamba_model *m, char out[BB_HASH_TEXT])
     bb_hash_end(&h, hash);
     bb_hash_show(hash, out);
 }
+
+void bamba_model_fingerprint(const bamba_model *model, char out[BAMBA_FINGERPRINT])
+{
+    _Static_assert((int)BAMBA_FINGERPRINT == (int)BB_HASH_TEXT, "a fingerprint is a hash");
+    out[0] = '\0';
+    if (model) bb_fingerprint(model, out);
+}

@@ -1,6 +1,7 @@
 /* batch.c - many texts generated together. */
 #include "batch.h"
 
+#include "batch_idle.h"
 #include "batch_prefix.h"
 #include "console.h"
 #include "decoding.h"
@@ -40,12 +41,9 @@ static void take_out(batch_list *l, const batch_text *t)
 
 static void let_go(batch *b, batch_text *t)
 {
-    bamba_session_free(t->session);
+    batch_put_idle(b, t);
     bamba_sampler_free(t->sampler);
-    t->session = NULL;
     t->sampler = NULL;
-    b->bytes -= t->bytes;
-    t->bytes = 0;
 }
 
 static int finish(batch *b, batch_text *t)
@@ -58,14 +56,50 @@ static int finish(batch *b, batch_text *t)
     return status == BAMBA_OK ? EXIT_SUCCESS : decoding_fail(status);
 }
 
+enum { SIDE_BY_SIDE = 16 };               /* compilers make a vector of so many */
+
+static float find_largest(const float *x, int n)
+{
+    float most[SIDE_BY_SIDE], largest = x[0];
+    int i = 0;
+
+    for (int j = 0; j < SIDE_BY_SIDE; j++) most[j] = largest;
+    for (; i + SIDE_BY_SIDE <= n; i += SIDE_BY_SIDE)
+        for (int j = 0; j < SIDE_BY_SIDE; j++) most[j] = x[i + j] > most[j] ? x[i + j] : most[j];
+    for (; i < n; i++) largest = x[i] > largest ? x[i] : largest;
+    for (int j = 0; j < SIDE_BY_SIDE; j++) largest = most[j] > largest ? most[j] : largest;
+    return largest;
+}
+
+/* exp(x) for x <= 0, without a branch: 2^k · 2^f, |f| <= 1/2, by six terms of the series. Its error
+   is below 2e-7 of it down to e^-80, which is what all below gives. */
+static float quick_exp(float x)
+{
+    const float round = 0x1.8p23f;        /* added, it leaves a whole number in the low bits */
+    const float y = (x > -80.0f ? x : -80.0f) * 1.44269504f, k = y + round;
+    const float f = (y - (k - round)) * 0.693147181f;
+    uint32_t bits;
+    float scale;
+
+    memcpy(&bits, &k, sizeof bits);
+    bits = (bits + 127) << 23;
+    memcpy(&scale, &bits, sizeof scale);
+    return scale * (1.0f + f * (1.0f + f * (0.5f + f * (1.0f / 6 + f * (1.0f / 24 + f * (1.0f / 120
+           + f * (1.0f / 720)))))));
+}
+
 /* ln of the probability of a token; floats suffice for what is printed. */
 static double log_probability(const float *logits, int n, int32_t id)
 {
-    float largest = logits[0];
+    const float largest = find_largest(logits, n);
+    float sums[SIDE_BY_SIDE] = { 0.0f };
     double sum = 0.0;
+    int i = 0;
 
-    for (int i = 1; i < n; i++) largest = logits[i] > largest ? logits[i] : largest;
-    for (int i = 0; i < n; i++) sum += (double)expf(logits[i] - largest);
+    for (; i + SIDE_BY_SIDE <= n; i += SIDE_BY_SIDE)
+        for (int j = 0; j < SIDE_BY_SIDE; j++) sums[j] += quick_exp(logits[i + j] - largest);
+    for (; i < n; i++) sum += (double)quick_exp(logits[i] - largest);
+    for (int j = 0; j < SIDE_BY_SIDE; j++) sum += (double)sums[j];
     return (double)logits[id] - (double)largest - log(sum);
 }
 
@@ -120,6 +154,8 @@ static int create_session(batch *b, batch_text *t, const batch_trunk *k)
         o.n_adapters = 0;                 /* it has those of the trunk */
         status = bamba_session_fork(&t->session, k->session, &o, &err);
         b->n_shared += bamba_session_position(k->session);
+    } else if (batch_take_idle(b, t)) {
+        status = BAMBA_OK;
     } else {
         status = bamba_session_create(&t->session, b->setup->model, &o, &err);
     }
@@ -171,7 +207,7 @@ static int admit_all(batch *b)
         batch_text *t = rows < b->n_batch && n < 2 * b->n_parallel ? find_next(b) : NULL;
         if (!t) break;
         const batch_trunk *k = batch_find_trunk(b, t);
-        if (n > 0 && b->bytes + count_bytes(b, t, k) > b->budget) break;
+        if (!batch_make_room(b, count_bytes(b, t, k)) && n > 0) break;
         rows += t->n_prompt - (k ? bamba_session_position(k->session) : 0);
         code = admit(b, t, k);
     }
@@ -253,7 +289,7 @@ static int go_on_reading(batch *b, batch_text *t, const bamba_feed_item *item)
 }
 
 /* Feed the pass, whose first n_tokens items are tokens that were chosen. */
-static int feed(batch *b, pass *p, size_t n_tokens, double *ms)
+static int feed(batch *b, pass *p, size_t n_tokens)
 {
     bamba_error err = { BAMBA_OK, "" };
     const double begin = console_now_ms();
@@ -266,7 +302,9 @@ static int feed(batch *b, pass *p, size_t n_tokens, double *ms)
     for (size_t i = 0; i < p->n && code == EXIT_SUCCESS; i++)
         code = i < n_tokens ? choose(b, p->text[i], p->item[i].logits)
                             : go_on_reading(b, p->text[i], &p->item[i]);
-    *ms += console_now_ms() - begin;
+    const double ms = console_now_ms() - begin, part = (double)n_tokens / (double)p->n_rows;
+    b->eval_ms += part * ms;
+    b->prompt_ms += (1.0 - part) * ms;
     return code;
 }
 
@@ -297,12 +335,9 @@ int batch_step(batch *b)
     if (reads) code = admit_all(b);
     if (code != EXIT_SUCCESS) return code;
     if (reads) gather_prompts(b, &p);
-    if (p.n > 0) {
-        b->n_many += p.n_rows;
-        return feed(b, &p, 0, &b->prompt_ms);
-    }
+    if (p.n > 0) return feed(b, &p, 0);
     gather_tokens(b, &p);
-    return p.n > 0 ? feed(b, &p, least(b->going.n, b->n_parallel), &b->eval_ms) : EXIT_SUCCESS;
+    return p.n > 0 ? feed(b, &p, least(b->going.n, b->n_parallel)) : EXIT_SUCCESS;
 }
 
 void batch_close(batch *b)
@@ -315,4 +350,5 @@ void batch_close(batch *b)
         *lists[i] = (batch_list){ .n = 0 };
     }
     batch_drop_trunks(b, true);
+    batch_free_idle(b);
 }

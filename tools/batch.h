@@ -50,6 +50,12 @@ typedef struct batch_trunk {
     uint64_t       bytes;
 } batch_trunk;
 
+/* A session of a text that is done, for one that comes. */
+typedef struct batch_idle {
+    bamba_session *session;
+    uint64_t       bytes;                 /* what it is held to take                         */
+} batch_idle;
+
 typedef struct batch_list {
     batch_text **text;                    /* [n]                                             */
     size_t       n, capacity;
@@ -66,15 +72,17 @@ typedef struct batch {
 
     /* For reading. */
     size_t       n_prompt, n_shared;      /* tokens of prompts fed; others had fed           */
-    size_t       n_many;                  /* tokens of prompts fed in passes of many rows    */
     size_t       n_eval;                  /* tokens fed behind prompts                       */
-    double       prompt_ms, eval_ms;      /* of passes of many rows; of few                  */
+    double       prompt_ms, eval_ms;      /* of these and of those: a pass that has both is
+                                             shared out by its rows                          */
 
     /* Inside. */
     batch_list   waiting, reading, going; /* in order                                        */
     batch_trunk  trunk[BATCH_TRUNKS];     /* [n_trunks]                                      */
     size_t       n_trunks;
-    uint64_t     bytes;                   /* that texts and trunks are held to take          */
+    batch_idle   idle[BATCH_MOST];        /* [n_idle], all alike but for their size           */
+    size_t       n_idle;
+    uint64_t     bytes;                   /* held to be taken by texts, trunks, idle sessions */
     bool         is_free;                 /* to cut prompts and to feed several in a pass    */
 } batch;
 

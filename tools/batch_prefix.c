@@ -1,6 +1,7 @@
 /* batch_prefix.c - beginnings that prompts of a batch share. */
 #include "batch_prefix.h"
 
+#include "batch_idle.h"
 #include "console.h"
 
 #include <stdlib.h>
@@ -163,7 +164,7 @@ int batch_keep_trunk(batch *b, const batch_text *t, const float *logits)
     batch_drop_trunks(b, false);
     const uint64_t bytes = bamba_session_bytes(b->setup->model, &b->setup->session_options, n)
         + (logits ? size : 0);
-    if (b->n_trunks == BATCH_TRUNKS || b->bytes + bytes > b->budget) return EXIT_SUCCESS;
+    if (b->n_trunks == BATCH_TRUNKS || !batch_make_room(b, bytes)) return EXIT_SUCCESS;
     batch_trunk *k = &b->trunk[b->n_trunks];
     *k = (batch_trunk){ .bytes = bytes };
     const bamba_status status = bamba_session_fork(&k->session, t->session, NULL, &err);

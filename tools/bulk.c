@@ -223,7 +223,8 @@ static int open_all(bulk *b)
     }
     if (code != EXIT_SUCCESS) return code;
     b->n_context = setup_find_context(&r->setup, &f->setup, f->n_context);
-    code = skip_done(b);
+    code = bulk_file_set_maker(&b->out, &r->setup, &f->setup);
+    if (code == EXIT_SUCCESS) code = skip_done(b);
     if (code == EXIT_SUCCESS && b->n_before < b->n)
         code = setup_create_engine(&r->setup, &f->setup, BATCH_MOST, 0, false);
     batch_open(&b->batch, &r->setup, &f->setup, b->n_context,
@@ -292,10 +293,9 @@ static void say_end(const bulk *b, int code)
         console_say("interrupted: %zu of %zu texts are written%s", b->n_written, b->n,
                     b->out.file == stdout ? "" : "; the same command goes on");
     if (code != EXIT_SUCCESS) return;
-    /* The ends of prompts are fed with the tokens of other texts, and have no time of their own. */
     if (x->prompt_ms > 0.0)
         snprintf(rate, sizeof rate, ", %.1f per second",
-                 console_per_second(x->n_many, x->prompt_ms));
+                 console_per_second(x->n_prompt, x->prompt_ms));
     console_say("%zu texts%s; prompts: %zu tokens%s, %zu more were shared; texts: %zu tokens, "
                 "%.1f per second", b->n - b->n_before, b->n_before > 0 ? " more" : "",
                 x->n_prompt, rate, x->n_shared, x->n_eval,

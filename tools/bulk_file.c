@@ -63,6 +63,7 @@ int bulk_file_close(bulk_file *f, int code)
     if (f->file == stdout) code = console_finish(code);
     else if (f->file && fclose(f->file) != 0) code = fail(f);
     free(f->done.bytes);
+    free(f->made_by);
     *f = (bulk_file){ .file = NULL };
     return code;
 }
@@ -113,26 +114,47 @@ static bool is_same(json_slice a, json_slice b)
     return a.n == b.n && (a.n == 0 || memcmp(a.at, b.at, a.n) == 0);
 }
 
-/* Write how the tokens of a line are chosen. */
-static int write_parameters(FILE *to, const bulk_line *l)
+int bulk_file_set_maker(bulk_file *f, const setup *s, const setup_flags *flags)
+{
+    char fingerprint[BAMBA_FINGERPRINT];
+    json maker = JSON_OBJECT;
+    size_t n;
+
+    bamba_model_fingerprint(s->model, fingerprint);
+    json_add_string(&maker, "fingerprint", fingerprint);
+    json_add_string(&maker, "kv_type", setup_type_name(s->info.kv_type));
+    json_add_string(&maker, "state_type", setup_type_name(s->info.state_type));
+    json_add_int(&maker, "window", flags->n_window);
+    json_add_int(&maker, "sink", flags->n_window > 0 ? flags->n_sink : 0);
+    json_add_texts(&maker, "adapters", flags->adapter.items, flags->adapter.n);
+    FILE *to = open_memstream(&f->made_by, &n);
+    if (to && !maker.failed) json_write(to, maker.object, false);
+    const int code = json_finish(&maker);
+    if (!to || fclose(to) != 0) return console_fail("out of memory");
+    return code;
+}
+
+/* Write how the tokens of a line are chosen, and where they end. */
+static int write_parameters(FILE *to, const bulk_text *t)
 {
     json parameters = JSON_OBJECT;
 
-    json_add_int(&parameters, "n_predict", l->n_predict);
-    sampling_add_json(&l->how, &parameters);
+    json_add_int(&parameters, "n_predict", t->line.n_predict);
+    sampling_add_json(&t->line.how, &parameters);
+    json_add_texts(&parameters, "stop", t->text.out.stops, t->text.out.n_stops);
     if (!parameters.failed) json_write(to, parameters.object, false);
     return json_finish(&parameters);
 }
 
 /* Whether `found` is what bulk_file_write would write of the parameters. */
-static int compare_parameters(const bulk_line *l, json_slice found, bool *same)
+static int compare_parameters(const bulk_text *t, json_slice found, bool *same)
 {
     char *text = NULL;
     size_t n = 0;
     FILE *to = open_memstream(&text, &n);
 
     if (!to) return console_fail("out of memory");
-    int code = write_parameters(to, l);
+    int code = write_parameters(to, t);
     if (fclose(to) != 0 && code == EXIT_SUCCESS) code = console_fail("out of memory");
     if (code == EXIT_SUCCESS) *same = is_same(found, (json_slice){ text, n });
     free(text);
@@ -154,21 +176,23 @@ static int compare_prompt(const bulk_line *l, json_slice found, bool *same)
 int bulk_file_check(const bulk_file *f, json_slice line, const bulk_text *t)
 {
     const bulk_line *l = &t->line;
-    json_slice id, prompt, parameters;
+    json_slice made_by, id, prompt, parameters;
     bool same = false;
     const char *what = "id";
 
-    if (!find_member(line, "id", &id) || !find_member(line, "prompt", &prompt) ||
-        !find_member(line, "parameters", &parameters))
+    if (!find_member(line, "made_by", &made_by) || !find_member(line, "id", &id) ||
+        !find_member(line, "prompt", &prompt) || !find_member(line, "parameters", &parameters))
         return console_fail("%s:%zu: expected a result, an object of JSON", f->name, f->n_taken);
     int code = EXIT_SUCCESS;
-    if (is_same(id, l->id)) {
+    if (!is_same(made_by, (json_slice){ f->made_by, strlen(f->made_by) })) {
+        what = "made_by";
+    } else if (is_same(id, l->id)) {
         what = "prompt";
         code = compare_prompt(l, prompt, &same);
     }
     if (code == EXIT_SUCCESS && same) {
         what = "parameters";
-        code = compare_parameters(l, parameters, &same);
+        code = compare_parameters(t, parameters, &same);
     }
     if (code != EXIT_SUCCESS || same) return code;
     return console_fail("%s:%zu: has another \"%s\" than %s:%zu and the options make; remove %s "
@@ -187,7 +211,7 @@ int bulk_file_write(bulk_file *f, const char *model, const bulk_text *t)
     if (t->line.id.at) fprintf(to, "\"id\": %.*s, ", (int)t->line.id.n, t->line.id.at);
     fputs("\"model\": ", to);
     json_write_text(to, model, strlen(model));
-    fputs(", \"prompt\": ", to);
+    fprintf(to, ", \"made_by\": %s, \"prompt\": ", f->made_by);
     json_write_text(to, t->line.prompt.bytes ? t->line.prompt.bytes : "", t->line.prompt.n);
     fputs(", \"prompt_ids\": ", to);
     json_write_ids(to, b->prompt, b->n_prompt);
@@ -197,7 +221,7 @@ int bulk_file_write(bulk_file *f, const char *model, const bulk_text *t)
     json_write_ids(to, out->ids, out->n_ids);
     fprintf(to, ", \"finish\": \"%s\", \"mean_log_probability\": %.6f, \"parameters\": ",
             generation_end_name(out->end), batch_mean(b));
-    const int code = write_parameters(to, &t->line);
+    const int code = write_parameters(to, t);
     if (code != EXIT_SUCCESS) return code;
     fputs(" }\n", to);
     if (f->file == stdout) return console_flush();

@@ -24,6 +24,8 @@ typedef struct bulk_file {
     FILE       *file;                     /* stdout, or a file of its own; NULL: not open    */
     const char *name;
     text_buffer done;                     /* whole lines that were there                     */
+    char       *made_by;                  /* JSON: the model, and what else decides what it
+                                             writes, whatever the line says                  */
     size_t      at;                       /* bytes of them that were taken                   */
     size_t      n_taken;                  /* lines                                           */
 } bulk_file;
@@ -32,10 +34,13 @@ typedef struct bulk_file {
    one that is cut off at the end is dropped. It must not be `input`, nor be open so elsewhere. */
 int bulk_file_open(bulk_file *f, const char *name, const char *input);
 
+/* Say what makes the results, once it is open. */
+int bulk_file_set_maker(bulk_file *f, const setup *s, const setup_flags *flags);
+
 /* Take the next of the lines that were there; false: there is none. */
 bool bulk_file_take(bulk_file *f, json_slice *line);
 
-/* Compare the line that was taken last with what it must be of: id, prompt and parameters. */
+/* Compare the line that was taken last with what it must be of: maker, id, prompt, parameters. */
 int bulk_file_check(const bulk_file *f, json_slice line, const bulk_text *t);
 
 /* The seed in such a line; false: it has none. */

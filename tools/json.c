@@ -164,6 +164,20 @@ void json_add_null(json *j, const char *key)
     if (!j->object || json_object_object_add(j->object, key, NULL) != 0) j->failed = true;
 }
 
+void json_add_texts(json *j, const char *key, const char *const *texts, size_t n)
+{
+    json_object *list = json_object_new_array();
+
+    for (size_t i = 0; list && i < n; i++) {
+        json_object *text = json_object_new_string(texts[i]);
+        if (text && json_object_array_add(list, text) == 0) continue;
+        json_object_put(text);
+        json_object_put(list);
+        list = NULL;
+    }
+    json_add(j, key, list);
+}
+
 void json_add_ids(json *j, const char *key, const int32_t *ids, size_t n)
 {
     json_add(j, key, make_ids(ids, n));

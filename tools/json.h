@@ -31,6 +31,7 @@ void json_add_string(json *j, const char *key, const char *s);
 void json_add_int(json *j, const char *key, int64_t value);
 void json_add_uint(json *j, const char *key, uint64_t value);
 void json_add_null(json *j, const char *key);
+void json_add_texts(json *j, const char *key, const char *const *texts, size_t n);
 void json_add_ids(json *j, const char *key, const int32_t *ids, size_t n);
 /* As few digits as a float32 needs to be read back; null for what is not finite. */
 void json_add_float(json *j, const char *key, float value);

@@ -209,14 +209,12 @@ BB_INLINE running running_at(float *p, int d)
 }
 
 /* The scores p [n] become probabilities relative to the largest score so far, in bfloat16 for
-   DOT; zeros behind, and before the position `first`, which is not seen. Returns what sums made
-   before shrink by.   p [64] */
-BB_INLINE vf weigh(int type, int first, int n, float *p, const running *u)
+   DOT; zeros behind. Returns what sums made before shrink by.   p [64] */
+BB_INLINE vf weigh(int type, int n, float *p, const running *u)
 {
     const vf before = vf_set1(*u->largest);
     vf       most = before, weight = vf_zero();
 
-    for (int s = 0; s < first; s++) p[s] = -INFINITY;
     for (int s = n; s % VL != 0; s++) p[s] = -INFINITY;
     for (int s = 0; s < n; s += VL) most = vf_max(vf_load(p + s), most);
     const vf largest = vf_set1(vf_largest(most)), fade = vf_exp(vf_sub(before, largest));
@@ -315,6 +313,13 @@ BB_INLINE vf scale_values(int n, const uint16_t *scales, float *p)
     return vf_set1(make_whole(n, p, INT16_MAX, (uint16_t *)(void *)p));
 }
 
+/* Q queries of scores p do not see positions before `first`. Not inlined: few blocks need it. */
+static __attribute__((noinline)) void hide(int Q, int first, float *p)
+{
+    for (int j = 0; j < Q; j++)
+        for (int s = 0; s < first; s++) p[j * BB_KV_BLOCK + s] = -INFINITY;
+}
+
 /* next, if not NULL, is the block to prefetch. */
 BB_INLINE void attend_tile(int type, int Q, const call *a, const tile *t, const char *block,
                            const char *next)
@@ -331,8 +336,9 @@ BB_INLINE void attend_tile(int type, int Q, const call *a, const tile *t, const 
         const size_t at = (size_t)(s / LANES) * a->key_panel;
         score(type, Q, N, a, t, block + at, scales + s, next ? next + at : NULL, p + s);
     }
+    if (t->first > 0) hide(Q, t->first, p);
     for (int j = 0; j < Q; j++) {
-        fade[j] = weigh(type, t->first, t->n, p + j * BB_KV_BLOCK, &t->sums[j]);
+        fade[j] = weigh(type, t->n, p + j * BB_KV_BLOCK, &t->sums[j]);
         if (is_whole(type))
             factor[j] = scale_values(t->n, scales + BB_KV_BLOCK, p + j * BB_KV_BLOCK);
     }
@@ -350,34 +356,42 @@ BB_INLINE void attend_tile(int type, int Q, const call *a, const tile *t, const 
     }
 }
 
-/* Query i sees positions first … n - 1 of the block from s0 on; none if n <= first. */
-BB_INLINE void look(const call *a, int i, int s0, int *first, int *n)
-{
-    const int back = a->pos + i / a->heads - s0, most = a->end - s0;
+/* Positions first … n - 1 of the block from s0 on, which a row sees; none if n <= first. */
+typedef struct view {
+    int first, n;
+} view;
 
-    *n = back < most ? back + 1 : most;
-    if (*n > BB_KV_BLOCK) *n = BB_KV_BLOCK;
-    *first = back >= a->window ? back - a->window + 1 : 0;
+BB_INLINE view look(const call *a, int row, int s0)
+{
+    const int back = a->pos + row - s0, most = a->end - s0;
+    const int n = back < most ? back + 1 : most;
+
+    return (view){ .first = back >= a->window ? back - a->window + 1 : 0,
+                   .n = n < BB_KV_BLOCK ? n : BB_KV_BLOCK };
 }
 
 /* All queries and the block from position s0 on. */
 BB_INLINE void attend_block(int type, const call *a, int s0, const char *block, const char *next)
 {
     const int n_queries = a->n_rows * a->heads;
+    view      seen = look(a, 0, s0);
+    int       row = 0, head = 0;          /* of the next query; seen by that row */
     tile      t;
 
     for (int i = 0, Q; i < n_queries; i += Q) {
-        look(a, i, s0, &t.first, &t.n);
+        t.first = seen.first;
+        t.n = seen.n;
         for (Q = 0; Q < QUERIES && i + Q < n_queries; Q++) {
-            int first, n;
-            look(a, i + Q, s0, &first, &n);
-            if (n != t.n || first != t.first) break;
-            const size_t r = (size_t)((i + Q) / a->heads), h = (size_t)((i + Q) % a->heads);
+            if (seen.n != t.n || seen.first != t.first) break;
+            const size_t r = (size_t)row, h = (size_t)head;
             t.q[Q] = takes_halves(type)
                    ? (const void *)(a->halves + (size_t)(i + Q) * BB_KV_WIDTH(a->d))
                    : (const void *)(a->q + r * a->ldq + h * (size_t)a->d);
             if (is_whole(type)) t.factor[Q] = vf_set1(a->factors[i + Q]);
             t.sums[Q] = running_at(a->part + r * a->ld_part + h * BB_ATTEND_PART(a->d), a->d);
+            if (++head < a->heads) continue;
+            head = 0;
+            seen = look(a, ++row, s0);
         }
         if (t.n <= t.first) continue;
         switch (Q) {

@@ -104,7 +104,10 @@ void BB_ISA(bb_conv1d)(int T, int C, int K, const float *x, size_t ldx, const fl
 {
     for (int c = 0; c < C; c += BLOCK) {
         const input in = { K, x + c, ldx, window_in + c, ld_window };
-        pass        k  = { .n = C - c < BLOCK ? C - c : BLOCK, .bias = b ? b + c : NULL };
+        pass        k;
+
+        k.n    = C - c < BLOCK ? C - c : BLOCK;           /* taps are set where they are read */
+        k.bias = b ? b + c : NULL;
 
         for (int first = 0; first < K; first += MAX_TAPS) {
             k.first = first;

@@ -145,8 +145,13 @@ static void test_belongs(void **unused)
     bamba_engine  *e = make_engine(m, 1);
     bamba_session *s = running_session(m, NULL);
     const char    *begin;
+    char           name[BAMBA_FINGERPRINT], found[BAMBA_FINGERPRINT];
 
     (void)unused;
+    bamba_model_fingerprint(NULL, name);
+    assert_string_equal(name, "");
+    bamba_model_fingerprint(m, name);
+    assert_int_equal(strlen(name), BAMBA_FINGERPRINT - 1);
     assert_int_equal(bamba_feed(e, s, text, N, NULL, &err), BAMBA_OK);
     assert_int_equal(bamba_session_save(s, path, NULL, &err), BAMBA_OK);
     bamba_session_free(s);
@@ -160,6 +165,8 @@ static void test_belongs(void **unused)
     m = open_model(&d, BAMBA_TYPE_DEFAULT, BAMBA_TYPE_F16, BAMBA_TYPE_Q8);
     refuse(m, BAMBA_ERR_ARGUMENT, ": 'state_type': the session was saved with another type of "
            "states: expected 'q8', found 'f32'");
+    bamba_model_fingerprint(m, found);
+    assert_string_equal(found, name);
     bamba_model_free(m);
 
     other.seed = 2;
@@ -172,6 +179,8 @@ static void test_belongs(void **unused)
         begin = strstr(err.message, "'model': the session was saved with another model, or with "
                        "weights of other types: expected '");
         assert_non_null(begin);
+        bamba_model_fingerprint(m, found);
+        assert_string_not_equal(found, name);
         bamba_model_free(m);
     }
     m = open_model(&d, BAMBA_TYPE_DEFAULT, BAMBA_TYPE_F16, BAMBA_TYPE_F32);

@@ -87,7 +87,8 @@ err_has "10 texts; prompts: "
 cp out all
 [ "$(wc -l < all)" -eq 10 ] || wrong "not 10 lines"
 for word in '"id": "first \"one\""' '"id": 2' '"id": -3' '"model": ' '"prompt": ' '"prompt_ids": ' \
-    '"text": ' '"ids": ' '"finish": ' '"mean_log_probability": ' '"parameters": '; do
+    '"made_by": { "fingerprint": ' '"text": ' '"ids": ' '"finish": ' \
+    '"mean_log_probability": ' '"parameters": '; do
     out_has "$word"
 done
 sed -n 7p all |
@@ -175,6 +176,20 @@ fails 'results:1: has another "id" than changed:1' \
 sed 's/He said/We said/' prompts > changed
 fails 'results:3: has another "prompt" than changed:4' \
     generate -m "$model" --jsonl changed -n 12 -s 40 -o results
+sed 's/"stop": " the"/"stop": "the"/' prompts > changed
+cp all results
+fails 'results:4: has another "parameters" than changed:5' \
+    generate -m "$model" --jsonl changed -n 12 -s 40 --ignore-eos -o results
+fails 'results:1: has another "parameters" than prompts:1' $lines --stop fox -o results
+for option in "--kv-type f32" "--window 200" "--type q8"; do
+    fails 'results:1: has another "made_by" than prompts:1' $lines $option -o results
+done
+cp -r "$model" moved
+run 0 generate -m moved --jsonl prompts -n 12 -s 40 --ignore-eos -o results
+cmp -s results all || wrong "a model that was moved is another one"
+sed 's/"rms_norm_eps": [^,]*/"rms_norm_eps": 0.001/' "$model/config.json" > moved/config.json
+fails 'results:1: has another "made_by" than prompts:1' \
+    generate -m moved --jsonl prompts -n 12 -s 40 --ignore-eos -o results
 cat all all > results
 fails "results: has more lines than prompts has prompts, 10" $lines -o results
 echo "no JSON" > results
