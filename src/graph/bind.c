@@ -195,6 +195,13 @@ static void name_linear(bb_binder *b, const char *name, int rows, int cols)
     l->cols = cols;
 }
 
+/* Remember how a linear map's weights are kept, or a slice of them. */
+static void note_format(bb_binder *b, int id, const bb_format *f)
+{
+    if (b->pass != ATTACH || b->skip || !f) return;
+    if (f->type == BB_TYPE_NONE || f->type >= BB_N_FLOATS) b->g->linear[id].is_coarse = true;
+}
+
 /* The format that the policy says for a matrix that is stored in another, counted. */
 static const bb_format *choose(bb_binder *b, bb_role role, const char *name, int rows, int cols,
                                const bb_format *stored)
@@ -443,6 +450,7 @@ void bb_bind_slice(bb_binder *b, bb_linear *out, const char *name, int rows, int
 
     l.id = find_sliced(b, name, slice.n ? 0 : slice.of ? slice.of : rows, cols);
     bind_matrix(b, &l.w, &l.row_scale, BB_ROLE_PROJECTION, name, rows, cols, slice);
+    note_format(b, l.id, l.w.format);
     if (!b->skip) *out = l;
 }
 
@@ -608,6 +616,7 @@ static void walk(bb_binder *b)
                     g->d_model, (bb_slice){ 0 });
     else g->head.w = g->embed;
     g->head.w.rows = g->n_vocab;
+    note_format(b, g->head.id, g->head.w.format);
     b->stats.resident_bytes = b->arena.used;
     if (b->arena.overflow) fail(b, BAMBA_ERR_UNSUPPORTED, "weights", "too large for this machine");
 }
