@@ -1,15 +1,8 @@
-/* bind.c - plan × checkpoint → weights attached; nothing missing, nothing dropped in silence.
- *
- * Long because one walk, with its passes and sticky error, binds every way to store a matrix. */
-#include "graph/bind.h"
+/* bind.c - plan × checkpoint → weights attached; nothing missing, nothing dropped in silence. */
+#include "graph/binder.h"
 
 #include "base/system.h"
-#include "base/threads.h"
-#include "graph/random.h"
 
-#include <assert.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 
 enum pass { COUNT = 1, MEASURE, ATTACH };
@@ -530,10 +523,10 @@ static void settle_names(bb_binder *b)
 {
     bb_graph        *g = b->g;
     const bb_format *f;
-    const bb_tensor *embed = find_matrix(b, g->embed_name, &f);
-    const bb_tensor *head = g->head_alias[0] ? find_matrix(b, g->head_alias, &f) : NULL;
+    const bb_tensor *embed = bb_binder_find_matrix(b, g->embed_name, &f);
+    const bb_tensor *head = g->head_alias[0] ? bb_binder_find_matrix(b, g->head_alias, &f) : NULL;
 
-    if (!embed && g->embed_alias[0] && (embed = find_matrix(b, g->embed_alias, &f)))
+    if (!embed && g->embed_alias[0] && (embed = bb_binder_find_matrix(b, g->embed_alias, &f)))
         memcpy(g->embed_name, g->embed_alias, sizeof g->embed_name);
     if (!head) return;
     if (!embed) {
@@ -544,19 +537,20 @@ static void settle_names(bb_binder *b)
         bb_checkpoint_take(b->c, head->name);
     } else {
         memcpy(g->head_name, g->head_alias, sizeof g->head_name);
-        bb_log_line(&b->options->log, "%s: '%.*s' differs from '%.*s', to which config.json ties it: "
-                    "it is used as it is", head->file, bb_name_width(head->name), head->name,
-                    bb_name_width(embed->name), embed->name);
+        bb_log_line(&b->options->log, "%s: '%.*s' differs from '%.*s', to which config.json "
+                    "ties it: it is used as it is", head->file, bb_name_width(head->name),
+                    head->name, bb_name_width(embed->name), embed->name);
     }
 }
 
-/* The block before number i that has bound the norm of both; NULL: none. A norm with the prefix of the
-   block's own layer is its own. */
+/* The block before number i that has bound the norm of both; NULL: none. A norm with the prefix of
+   the block's own layer is its own. */
 static const bb_block *find_norm(const bb_binder *b, size_t i)
 {
     const bb_block *k = &b->g->block[i];
+    const size_t    n = strlen(k->prefix);
 
-    if (b->skip || begins(k->norm_name, k->prefix, strlen(k->prefix))) return NULL;
+    if (b->skip || (n > 0 && strncmp(k->norm_name, k->prefix, n) == 0)) return NULL;
     for (size_t j = b->g->first; j < i; j++)
         if (strcmp(b->g->block[j].norm_name, k->norm_name) == 0) return &b->g->block[j];
     return NULL;
@@ -601,177 +595,25 @@ static void walk(bb_binder *b)
     b->stats = (bb_bind_stats){ 0 };
     b->prefix = "";
     b->skip = !bb_graph_has_embed(g) && !(is_tied && bb_graph_has_head(g));
-    bind_matrix(b, &g->embed, NULL, BB_ROLE_EMBEDDING, g->embed_name, g->n_rows, g->d_model,
-                (bb_slice){ 0 });
+    bb_binder_matrix(b, &g->embed, NULL, BB_ROLE_EMBEDDING, g->embed_name, g->n_rows, g->d_model,
+                     (bb_slice){ 0 });
     /* Unless the head reads it too, a token reads one row of it, which is nothing. */
     if (!is_tied || !bb_graph_has_head(g)) b->stats.weights_bytes = 0;
     for (size_t i = 0; i < g->n_blocks; i++) bind_block(b, i);
     b->prefix = "";
     b->skip = !bb_graph_has_head(g);
     bb_bind_vector(b, &g->norm, g->norm_name, g->d_model, BB_RANGE_SCALE);
-    name_linear(b, g->head_name[0] ? g->head_name : g->embed_name, g->n_rows, g->d_model);
+    bb_binder_name_linear(b, g->head_name[0] ? g->head_name : g->embed_name, g->n_rows, g->d_model);
     g->head.id = b->n_linears++;
     if (!is_tied)
-        bind_matrix(b, &g->head.w, &g->head.row_scale, BB_ROLE_HEAD, g->head_name, g->n_rows,
-                    g->d_model, (bb_slice){ 0 });
+        bb_binder_matrix(b, &g->head.w, &g->head.row_scale, BB_ROLE_HEAD, g->head_name, g->n_rows,
+                         g->d_model, (bb_slice){ 0 });
     else g->head.w = g->embed;
     g->head.w.rows = g->n_vocab;
     note_format(b, g->head.id, g->head.w.format);
     b->stats.resident_bytes = b->arena.used;
-    if (b->arena.overflow) fail(b, BAMBA_ERR_UNSUPPORTED, "weights", "too large for this machine");
-}
-
-static bool may_be_left_over(const bb_graph *g, const char *name)
-{
-    const size_t n = strlen(name);
-
-    for (const char *const *end = g->leftovers; end && *end; end++) {
-        const size_t m = strlen(*end);
-        if (n >= m && strcmp(name + n - m, *end) == 0) return true;
-    }
-    return false;
-}
-
-/* Bytes of the prefix of the module that a tensor belongs to. */
-static size_t count_prefix(const char *tensor)
-{
-    const char *dot = strrchr(tensor, '.');
-    return dot ? (size_t)(dot + 1 - tensor) : 0;
-}
-
-/* Whether a tensor of that name belongs to a layer or to a module that the graph uses: what it
-   would do there is not done. */
-static bool is_used(const bb_graph *g, const char *name)
-{
-    const char *const own[] = { g->embed_name, g->norm_name, g->head_name, g->head_alias };
-
-    for (int i = 0; i < 4; i++)
-        if (begins(name, own[i], count_prefix(own[i]))) return true;
-    for (size_t i = 0; i < g->n_blocks; i++)
-        if (begins(name, g->block[i].prefix, strlen(g->block[i].prefix))) return true;
-    for (size_t i = 0; i < g->n_mixers; i++)
-        if (begins(name, g->mixer[i]->prefix, strlen(g->mixer[i]->prefix))) return true;
-    return false;
-}
-
-/* Whether a tensor belongs to a used module, by its name in the checkpoint: with the prefix of the
-   base model, or without it. */
-static bool is_used_as_stored(const bb_graph *g, const char *name)
-{
-    const size_t n = strlen(g->base), m = strlen(g->base_alias);
-    char         longer[2 * BB_MAX_NAME];
-
-    if (begins(name, g->base_alias, m)) name += m;
-    snprintf(longer, sizeof longer, "%s%s", g->base, name);
-    return is_used(g, longer) || is_used(g, name)
-        || (begins(name, g->base, n) && is_used(g, name + n));
-}
-
-static bb_status settle_leftovers(const bb_binder *b, bamba_error *err)
-{
-    const bb_tensor *t = NULL;
-    char             list[160] = "";
-    size_t           n = 0, length = 0;
-    bool             all = true;
-
-    while ((t = bb_checkpoint_untaken(b->c, t))) {
-        if (may_be_left_over(b->g, t->name) || bb_is_quantized_extra(t->name)) continue;
-        if (b->options->strict || (t->n_elements > 0 && is_used_as_stored(b->g, t->name)))
-            return bb_fail(err, BAMBA_ERR_FORMAT,
-                           "%s: '%.*s': this tensor belongs to no part of the model that "
-                           "config.json describes", t->file, bb_name_width(t->name), t->name);
-        const int width = bb_name_width(t->name);
-        all = all && length + (size_t)width + 5 <= sizeof list;
-        if (all) length += (size_t)snprintf(list + length, sizeof list - length, "%s'%.*s'",
-                                            n ? ", " : "", width, t->name);
-        n++;
-    }
-    if (n > 0)
-        bb_log_line(&b->options->log, "%zu tensor%s that the model does not need: %s%s", n,
-                    n > 1 ? "s" : "", list, all ? "" : ", ...");
-    return BAMBA_OK;
-}
-
-/* -------------------------------------------------------------- making matrices ---------- */
-
-enum { TILE = 1 << 16 };                  /* elements a worker makes at a time, about */
-
-typedef struct making {
-    const job     *j;
-    uint64_t       seed;
-    unsigned char *room;                  /* [n_workers, n_room] */
-    size_t         n_room;
-    int            tile_rows;
-    atomic_int     next;                  /* row that nobody has taken yet */
-} making;
-
-static int count_tile_rows(const bb_matrix *m)
-{
-    const int together = m->format->rows_together;
-    const int rows = TILE / m->cols / together * together;
-    return rows > together ? rows : together;
-}
-
-static void make_rows(const making *k, int first, int n, void *room)
-{
-    const job   *j = k->j;
-    const size_t cols = (size_t)j->to.cols;
-
-    if (j->recode.from) {
-        bb_recode_rows(&j->recode, first, n, j->data, first, room);
-    } else {
-        bb_random_fill(bb_random_bound(j->to.cols), k->seed, (size_t)first * cols, (size_t)n * cols,
-                       room);
-        j->to.format->encode(n, j->to.cols, room, cols, NULL, j->data, first);
-    }
-}
-
-static void make_some(void *context, int worker)
-{
-    making   *k = context;
-    const int rows = k->j->to.rows;
-
-    for (int first; (first = atomic_fetch_add(&k->next, k->tile_rows)) < rows;)
-        make_rows(k, first, rows - first < k->tile_rows ? rows - first : k->tile_rows,
-                  k->room + (size_t)worker * k->n_room);
-}
-
-static bool report(const bb_binder *b, uint64_t done)
-{
-    const bb_bind_options *o = b->options;
-    const uint64_t total = b->stats.mapped_bytes + b->stats.resident_bytes;
-
-    return !o->progress || o->progress(o->progress_context, done < total ? done : total, total) == 0;
-}
-
-static bb_status run_jobs(bb_binder *b, bamba_error *err)
-{
-    const bb_allocator *a = &b->g->alloc;
-    const int n_workers = b->options->n_threads ? b->options->n_threads : bb_threads_default();
-    size_t    most = 1;
-    uint64_t  done = b->stats.mapped_bytes;
-    bb_status status = BAMBA_OK;
-
-    if (b->n_jobs == 0) return BAMBA_OK;
-    for (size_t i = 0; i < b->n_jobs; i++) {
-        const job   *j = &b->jobs[i];
-        const size_t n = bb_recode_bytes(&j->recode, count_tile_rows(&j->to)) + 63;
-        if (n > most) most = n / 64 * 64;
-    }
-    unsigned char *room = bb_allocate(a, (size_t)n_workers, most);
-    if (!room) return bb_fail(err, BAMBA_ERR_MEMORY, "weights: out of memory");
-    for (size_t i = 0; status == BAMBA_OK && i < b->n_jobs; i++) {
-        const bb_matrix *m = &b->jobs[i].to;
-        making k = { &b->jobs[i], b->options->seed + i, room, most, count_tile_rows(m), 0 };
-        const int n_tiles = (m->rows + k.tile_rows - 1) / k.tile_rows;
-        const int n = n_tiles < n_workers ? n_tiles : n_workers;
-        bb_loop(n, n, make_some, &k);
-        done += m->format->bytes(m->rows, m->cols);
-        if (!report(b, done))
-            status = bb_fail(err, BAMBA_ERR_CANCELLED, "cancelled while loading weights");
-    }
-    bb_release(a, room);
-    return status;
+    if (b->arena.overflow)
+        bb_binder_fail(b, BAMBA_ERR_UNSUPPORTED, "weights", "too large for this machine");
 }
 
 /* -------------------------------------------------------------- bind --------------------- */
@@ -786,7 +628,7 @@ bb_status bb_bind(bb_graph *g, bb_checkpoint *c, const bb_bind_options *options,
                   bb_bind_stats *stats, bamba_error *err)
 {
     bb_status status = BAMBA_OK;
-    bb_binder b = { .pass = c || options->random ? MEASURE : COUNT, .g = g, .c = c,
+    bb_binder b = { .pass = c || options->random ? BB_WALK_MEASURE : BB_WALK_COUNT, .g = g, .c = c,
                     .options = options, .arena = BB_MEASURE };
     void     *memory = NULL;
 
@@ -795,8 +637,8 @@ bb_status bb_bind(bb_graph *g, bb_checkpoint *c, const bb_bind_options *options,
     walk(&b);
     *stats = b.stats;
     BB_TRY(first_failure(&b, err));
-    if (b.pass == COUNT) return BAMBA_OK;
-    if (c) BB_TRY(settle_leftovers(&b, err));
+    if (b.pass == BB_WALK_COUNT) return BAMBA_OK;
+    if (c) BB_TRY(bb_binder_leftovers(&b, err));
 
     BB_TRY(bb_system_check_memory("weights", b.arena.used, err));
     memory = bb_allocate(&g->alloc, b.arena.used, 1);
@@ -809,12 +651,12 @@ bb_status bb_bind(bb_graph *g, bb_checkpoint *c, const bb_bind_options *options,
         goto done;
     }
     bb_advise_huge(&g->alloc, memory, b.arena.used);
-    b.pass = ATTACH;
+    b.pass = BB_WALK_ATTACH;
     b.arena = (bb_arena){ .base = memory, .size = b.arena.used };
     walk(&b);
     BB_TRY(first_failure(&b, err));
-    BB_TRY(run_jobs(&b, err));
-    if (!options->visit && !report(&b, UINT64_MAX))
+    BB_TRY(bb_binder_make(&b, err));
+    if (!options->visit && !bb_binder_report(&b, UINT64_MAX))
         status = bb_fail(err, BAMBA_ERR_CANCELLED, "cancelled while loading weights");
     if (status == BAMBA_OK) {
         *block = memory;

@@ -300,8 +300,8 @@ static void add_group(const bb_exec *e, const bb_lora *l, const group *g, int ma
     }
 }
 
-void bb_lora_add(const bb_exec *e, const bb_lora *l, const bb_linear *at, int first, int n, float *y,
-                 size_t ldy)
+void bb_lora_add(const bb_exec *e, const bb_lora *l, const bb_linear *at, int first, int n,
+                 float *y, size_t ldy)
 {
     group g = { 0 };
     int   map = 0;

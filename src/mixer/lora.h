@@ -12,7 +12,7 @@
 #include "graph/linear.h"
 #include "graph/pass.h"
 
-enum { BB_LORA_MAPS = 4 };                /* linear maps of the same rows that are handled at once */
+enum { BB_LORA_MAPS = 4 };                /* linear maps of the same rows, handled at once */
 
 typedef struct bb_lora_room bb_lora_room;
 
@@ -33,7 +33,8 @@ typedef struct bb_lora {
 /* For the rows of a source: n maps. */
 bb_lora bb_lora_of(const bb_exec *e, const bb_source *x, const bb_linear *const *map, int n);
 
-/* Make the inputs of rows first … first + n - 1 from x [n, cols] row stride ld, n <= BB_FEW_ROWS. */
+/* Make the inputs of rows first … first + n - 1 from x [n, cols] row stride ld,
+   n <= BB_FEW_ROWS. */
 void bb_lora_read(const bb_exec *e, const bb_lora *l, int first, int n, const float *x, size_t ld);
 
 /* The same for few rows, all T, by all threads: a repeatable stage of bb_lora_tiles tiles. `prepare`
@@ -49,8 +50,8 @@ void bb_lora_take(const bb_exec *e, bb_lora *l);
 void bb_lora_add(const bb_exec *e, const bb_lora *l, const bb_linear *at, int first, int n, float *y,
                  size_t ldy);
 
-/* x [D], the embedding of a token in row t of the pass, += the adapters' low-rank term for that token.
-   Before the embedding is scaled. */
+/* x [D], the embedding of a token in row t of the pass, += the adapters' low-rank term for that
+   token. Before the embedding is scaled. */
 void bb_lora_embed(const bb_exec *e, int t, int token, int D, float *x);
 
 /* What stands in place of the embedding in row t of the pass, or of the head. */

@@ -155,10 +155,12 @@ def make_adapter(rng, base, folder, refused, embedding, seed, first, sequence):
             continue
         peft.save_pretrained(folder)
         try:
-            PeftModel.from_pretrained(base(), folder)
+            reopened = PeftModel.from_pretrained(base(), folder).eval()
         except RuntimeError:                             # patterns that overlap are saved in another order
             continue
-        return folder
+        # 0.21.2 ties the head again on opening only if the embedding is called embed_tokens
+        if np.abs(hugging.logits(reopened, sequence) - want).max() <= LOGITS_BAR * np.abs(want).max():
+            return folder
     raise RuntimeError("20 adapters without teeth")
 
 

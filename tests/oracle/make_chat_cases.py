@@ -351,7 +351,8 @@ def cases():
 
 
 def quote(text):
-    out = "".join(c if 32 <= ord(c) < 127 and c not in '"\\?' else "".join(f"\\{b:03o}" for b in c.encode()) for c in text)
+    out = "".join(c if 32 <= ord(c) < 127 and c not in '"\\?'
+                  else "".join(f"\\{b:03o}" for b in c.encode()) for c in text)
     parts = [out[i:i + 88] for i in range(0, len(out), 88)] or [""]
     for i in range(len(parts) - 1):                    # not inside an escape
         for k in range(1, 4):
@@ -363,14 +364,15 @@ def quote(text):
 
 
 def main():
-    print("/* reference_cases.h - small templates and what Jinja makes of them as transformers sets it up; NULL: it fails.\n"
-          " * Written by tests/oracle/make_chat_cases.py. */")
+    print("/* reference_cases.h - small templates and what Jinja makes of them as transformers sets "
+          "it up;\n * NULL: it fails. Written by tests/oracle/make_chat_cases.py. */")
     print(f"static const char VARIABLES[] =\n     {quote(json.dumps(V))};\n")
     print("static const struct { const char *text, *expected; } CASES[] = {")
     for case in cases():
         try:
-            value = quote(_compile_jinja_template(case).render(messages=[{"role": "user", "content": "x"}], tools=None, documents=None,
-                                                               add_generation_prompt=True, **V))
+            value = quote(_compile_jinja_template(case).render(
+                messages=[{"role": "user", "content": "x"}], tools=None, documents=None,
+                add_generation_prompt=True, **V))
         except Exception:
             value = "NULL"
         print(f"    {{{quote(case)},\n     {value}}},")
