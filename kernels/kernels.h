@@ -251,8 +251,8 @@ static inline size_t bb_scaled_row(const bb_scaled *s, int row)
  *     y[t, r] += Σi B[first + r, i] · u[t, i]        0 <= t < T, 0 <= r < rows, 0 <= i < n
  *
  *     u [T, n] row stride ldu    y [T, rows] row stride ldy
- *     B float32 or IEEE half, BB_EXPAND_ROWS rows a tile, tiles one behind the other: [n][rows of the
- *     tile]. The last tile is whole, whatever stands for rows that there are not
+ *     B float32 or IEEE half, BB_EXPAND_ROWS rows a tile, tiles one behind the other:
+ *     [n][rows of the tile]. The last tile is whole, whatever stands for rows that there are not
  *
  * Each y[t, r] has the same bits for any T, first and rows.
  * |y - exact| <= (n + 2) · eps · (|y| + Σ|B·u|).

@@ -18,8 +18,8 @@ static bool has_constant(const bb_adapted *m) { return m->B_bias || m->bias; }
 
 static bool is_float(const bb_tensor *t) { return t->dtype == BB_TYPE_F32; }
 
-/* Whether matrices are kept as halves: those that are stored in 16 bits, and all beside weights whose
-   own rounding is coarser. */
+/* Whether matrices are kept as halves: those that are stored in 16 bits, and all beside weights
+   whose own rounding is coarser. */
 static bool are_halves(const bb_adapted *m, const bb_linear_name *name)
 {
     return name->is_coarse || !m->A || (!is_float(m->A) && !is_float(m->B));
@@ -85,9 +85,10 @@ static void carve(bamba_adapter *d, const bb_adapter_file *f, bb_arena *a)
 
 /* -------------------------------------------------------------- filling ------------------ */
 
-static void *writable(const void *p) { return (void *)(uintptr_t)p; }             /* ours: the block */
+static void *writable(const void *p) { return (void *)(uintptr_t)p; }         /* ours: the block */
 
-/* Matrices are made as float32: in the block if they stay so, else in `room`, which holds the largest. */
+/* Matrices are made as float32: in the block if they stay so, else in `room`, which holds the
+   largest. */
 typedef struct filler {
     const bamba_adapter *d;
     const bb_kernels    *k;
@@ -130,9 +131,9 @@ static float *B_at(const bb_low_rank *l, float *B, int r, int i)
     return B + (tile + (size_t)i) * BB_EXPAND_ROWS + r % BB_EXPAND_ROWS;
 }
 
-/* Keep a matrix of n elements, made as float32, as the map keeps it. Returns the power of two that its
-   elements are to be multiplied by: halves use their whole range, which makes what 16 bits held exact
-   but for elements below 2^-28 of the largest. */
+/* Keep a matrix of n elements, made as float32, as the map keeps it. Returns the power of two that
+   its elements are to be multiplied by: halves use their whole range, which makes what 16 bits held
+   exact but for elements below 2^-28 of the largest. */
 static float keep(const filler *f, const bb_low_rank *l, size_t n, const void *matrix)
 {
     enum { TOP = 15, LEAST = -40 };       /* a half is below 2^16; units of A and B multiply */
@@ -159,8 +160,8 @@ static void keep_B(const filler *f, size_t i)
     l->scale *= l->unit;
 }
 
-/* Fill the last column of a map's B, which a constant multiplies: scale · the bias of B, and what the
-   adapter's bias differs by from the model's. base may be NULL. */
+/* Fill the last column of a map's B, which a constant multiplies: scale · the bias of B, and what
+   the adapter's bias differs by from the model's. base may be NULL. */
 static void fill_constant(const filler *f, const bb_low_rank *l, const bb_adapted *m, int rows,
                           const bb_tensor *base)
 {
@@ -405,7 +406,8 @@ static bb_status fill_random(bamba_adapter *d, uint64_t seed, bamba_error *err)
         bb_low_rank *l = &d->map[i];
         if (l->rank == 0) continue;
         const size_t n_A = (size_t)l->rank * (size_t)g->linear[i].cols;
-        bb_random_fill(bb_random_bound(g->linear[i].cols), seed + 2 * i, 0, n_A, floats_of(&f, l, l->A));
+        bb_random_fill(bb_random_bound(g->linear[i].cols), seed + 2 * i, 0, n_A,
+                       floats_of(&f, l, l->A));
         l->scale *= keep(&f, l, n_A, l->A);
         bb_random_fill(0.1f * bb_random_bound(l->rank), seed + 2 * i + 1, 0,
                        count_tiled(g->linear[i].rows, l->n_inputs), floats_of(&f, l, l->B));
@@ -424,7 +426,7 @@ bamba_status bamba_adapter_open_random(bamba_adapter **out, const bamba_model *m
     bb_status             status = BAMBA_OK;
     bamba_adapter        *d = NULL;
     bb_adapter_file       f = { 0 };
-    bb_tensor             some = { .dtype = BB_TYPE_F32 };         /* stands for matrices that are made */
+    bb_tensor             some = { .dtype = BB_TYPE_F32 };         /* for matrices that are made */
     bb_allocator          a = { 0 };
 
     if (!out || !model)

@@ -1,8 +1,8 @@
 /* expand.c - what low-rank terms add to products, a tile of rows at a time.
  *
  * A tile's sums stand in registers, one or two a row of u, and each number of u meets them by a
- * broadcast: there are no lanes to add up, which would cost more than so few multiply-adds. While a
- * call reads its part of B, it prefetches as much behind it, which the next call is about to read. */
+ * broadcast: there are no lanes to add up, which would cost more than so few multiply-adds. While
+ * a call reads its part of B, it prefetches as much behind it, which the next call will read. */
 #include "../variants.h"
 #include "vec.h"
 
@@ -18,12 +18,12 @@ BB_INLINE vf load_f16(const void *B, size_t at) { return vf_load_f16((const uint
 /* A call, and where a tile of it begins. */
 typedef struct part {
     int          n;
-    size_t       ahead;                   /* bytes from an element to what is prefetched meanwhile */
+    size_t       ahead;                   /* bytes from an element to what is prefetched */
     const float *u;
     size_t       ldu;
     float       *y;
     size_t       ldy;
-    int          at;                      /* row of the call that the tile's row 0 is; may be negative */
+    int          at;                      /* row of the call that is row 0 of the tile, or negative */
     int          low, high;               /* rows of the tile that the call is about */
 } part;
 

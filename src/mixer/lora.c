@@ -162,7 +162,8 @@ static bool has_kind(const bb_lora *l, const group *g, int kind)
     return false;
 }
 
-void bb_lora_prepare(const bb_exec *e, const bb_lora *l, int first, int n, const float *x, size_t ld)
+void bb_lora_prepare(const bb_exec *e, const bb_lora *l, int first, int n, const float *x,
+                     size_t ld)
 {
     const int cols = l->map[0]->w.cols;
     const own o = own_of(e);

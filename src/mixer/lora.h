@@ -3,8 +3,8 @@
  * Owns:    which rows of a pass have which adapters; A · x of those rows, and B times that.
  * Not:     products without adapters (product.h), where adapters come from (graph/adapter.h).
  *
- * All arithmetic is in float32 by kernels whose bits do not depend on company: a row of a session with
- * adapters has the bits it has without the other rows of the pass.
+ * All arithmetic is in float32 by kernels whose bits do not depend on company: a row of a session
+ * with adapters has the bits it has without the other rows of the pass.
  */
 #ifndef BB_MIXER_LORA_H
 #define BB_MIXER_LORA_H
@@ -37,18 +37,19 @@ bb_lora bb_lora_of(const bb_exec *e, const bb_source *x, const bb_linear *const 
    n <= BB_FEW_ROWS. */
 void bb_lora_read(const bb_exec *e, const bb_lora *l, int first, int n, const float *x, size_t ld);
 
-/* The same for few rows, all T, by all threads: a repeatable stage of bb_lora_tiles tiles. `prepare`
-   belongs to its begin. What the tiles made stands where the next stage of this kind puts its own:
-   the begin of the stage that adds it calls `take`, which makes this thread's l->inputs. */
+/* The same for few rows, all T, by all threads: a repeatable stage of bb_lora_tiles tiles, to whose
+   begin `prepare` belongs. The next stage of this kind overwrites what it makes: the begin of the
+   stage that adds it calls `take`, which copies it to this thread's own l->inputs. */
 int  bb_lora_tiles(const bb_exec *e, const bb_lora *l);
-void bb_lora_prepare(const bb_exec *e, const bb_lora *l, int first, int n, const float *x, size_t ld);
+void bb_lora_prepare(const bb_exec *e, const bb_lora *l, int first, int n, const float *x,
+                     size_t ld);
 void bb_lora_compute(const bb_exec *e, const bb_lora *l, int tile, int place);
 void bb_lora_commit(const bb_exec *e, const bb_lora *l, int tile, int place);
 void bb_lora_take(const bb_exec *e, bb_lora *l);
 
 /* Columns first … first + n - 1 of map `at`, of all rows: y [T, n] += B · inputs. */
-void bb_lora_add(const bb_exec *e, const bb_lora *l, const bb_linear *at, int first, int n, float *y,
-                 size_t ldy);
+void bb_lora_add(const bb_exec *e, const bb_lora *l, const bb_linear *at, int first, int n,
+                 float *y, size_t ldy);
 
 /* x [D], the embedding of a token in row t of the pass, += the adapters' low-rank term for that
    token. Before the embedding is scaled. */

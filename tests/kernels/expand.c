@@ -51,7 +51,7 @@ static void compare(check *c, const expansion *x, int T, int first, int rows, co
 /* Rows and columns one by one have the bits that they have together. */
 static void check_cut(check *c, int type, int T, int first, int rows, int n, int fill)
 {
-    check_case(c, "%s T %d first %d rows %d n %d fill %d", type_name(type), T, first, rows, n, fill);
+    check_case(c, "T %d first %d rows %d n %d fill %d", T, first, rows, n, fill);
     const size_t    ldy = (size_t)(rows + PAD), size = (size_t)T * ldy;
     const expansion x = make_expansion(c, type, T, first + rows, n, fill);
     const float    *old = check_input(c, FILL_RANDOM, size);
