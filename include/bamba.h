@@ -404,8 +404,9 @@ typedef struct bamba_adapter_options {
 /**
  * Open a low-rank adapter (LoRA) for a model, from a directory as PEFT writes it:
  * adapter_config.json and adapter_model.safetensors. Sessions that are given it run with it; others
- * of the same model run without, in the same calls. It works beside weights of any type, and is
- * kept in float32.
+ * of the same model run without, in the same calls. It works beside weights of any type. Matrices
+ * that are stored in 16 bits are kept so; others beside weights of 8 and fewer bits are rounded to
+ * float16, less than these weights were; the rest is kept in float32. All arithmetic is float32.
  *
  * Each linear layer of the model and the embedding may have a part in it. Read are r, lora_alpha,
  * use_rslora, rank_pattern, alpha_pattern, lora_bias, bias, and modules_to_save for the embedding
@@ -428,7 +429,7 @@ typedef struct bamba_adapter_options {
  *         BAMBA_ERR_UNSUPPORTED  see above; or adapter_model.bin, a pickle;
  *         BAMBA_ERR_MEMORY.
  *
- * Memory   4 bytes for each of its numbers.
+ * Memory   2 or 4 bytes for each of its numbers.
  * Threads  independent calls may run at once.
  * Source   Hu et al. 2021, arXiv:2106.09685; huggingface/peft.
  */

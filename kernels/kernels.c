@@ -19,6 +19,7 @@
     {                                                                                             \
         .widen  = { [BB_TYPE_BF16] = bb_widen_bf16_##isa, [BB_TYPE_F16] = bb_widen_f16_##isa },   \
         .narrow = { [BB_TYPE_BF16] = bb_narrow_bf16_##isa, [BB_TYPE_F16] = bb_narrow_f16_##isa }, \
+        .expand = { [BB_TYPE_F32] = bb_expand_f32_##isa, [BB_TYPE_F16] = bb_expand_f16_##isa },   \
         .peak   = { [BB_PEAK_F32] = bb_peak_f32_##isa },                                          \
         BB_EACH_KERNEL(ENTRY, isa)                                                                \
     }

@@ -246,6 +246,21 @@ static inline size_t bb_scaled_row(const bb_scaled *s, int row)
     return (size_t)((s->first + row) / s->block_rows) * (size_t)s->blocks_across;
 }
 
+/*
+ * What the second factor of a low-rank term adds to columns of a product:
+ *     y[t, r] += Σi B[first + r, i] · u[t, i]        0 <= t < T, 0 <= r < rows, 0 <= i < n
+ *
+ *     u [T, n] row stride ldu    y [T, rows] row stride ldy
+ *     B float32 or IEEE half, BB_EXPAND_ROWS rows a tile, tiles one behind the other:
+ *     [n][rows of the tile]. The last tile is whole, whatever stands for rows that there are not
+ *
+ * Each y[t, r] has the same bits for any T, first and rows.
+ * |y - exact| <= (n + 2) · eps · (|y| + Σ|B·u|).
+ */
+typedef void bb_expand_fn(int T, int rows, int n, const void *B, int first, const float *u,
+                          size_t ldu, float *y, size_t ldy);
+enum { BB_EXPAND_ROWS = 16 };
+
 /* ------------------------------------------------------------- elementwise -------------- */
 
 /* y[i] += alpha · x[i].   x, y [n]. |y - exact| <= eps · (|y| + 2·|alpha·x|). */
@@ -507,6 +522,7 @@ typedef struct bb_kernels {
     bb_widen_fn          *widen[BB_N_FLOATS];      /* [BB_TYPE_F32] is NULL */
     bb_narrow_fn         *narrow[BB_N_FLOATS];     /* [BB_TYPE_F32] is NULL */
     bb_format             format[BB_N_FORMATS];
+    bb_expand_fn         *expand[BB_N_FLOATS];     /* [BB_TYPE_BF16] is NULL */
     bb_cache              cache[BB_N_CACHES];
     bb_rows               rows[BB_N_CACHES];       /* of BB_TYPE_BF16 and BB_TYPE_Q8 */
     bb_attend_join_fn    *attend_join;

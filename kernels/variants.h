@@ -68,6 +68,7 @@ bb_prepare_fn bb_prepare_c;
                            bb_cache_q8_##isa;                                                     \
     extern const bb_rows   bb_rows_bf16_##isa, bb_rows_q8_##isa;                                  \
     bb_widen_fn            bb_widen_bf16_##isa, bb_widen_f16_##isa;                               \
+    bb_expand_fn           bb_expand_f32_##isa, bb_expand_f16_##isa;                              \
     bb_narrow_fn           bb_narrow_bf16_##isa, bb_narrow_f16_##isa;                             \
     bb_decode_fn           bb_decode_bf16_##isa, bb_decode_f16_##isa;                             \
     bb_encode_fn           bb_encode_bf16_##isa, bb_encode_f16_##isa, bb_encode_q8_##isa,         \

@@ -15,18 +15,28 @@
 #include <stdbool.h>
 
 typedef struct bb_low_rank {
-    int          rank;                    /* 0: there is no A */
-    int          n_inputs;                /* columns of B: rank, or rank + 1; 0: nothing is added */
-    float        scale;                   /* of A · x */
-    const float *A;                       /* [rank, columns of the map] */
-    const float *B;                       /* [rows of the stored tensor, n_inputs] */
+    int         rank;                     /* 0: there is no A */
+    int         n_inputs;                 /* columns of B: rank, or rank + 1; 0: nothing is added */
+    bb_type     type;                     /* of the elements of A and B: F32 or F16 */
+    float       scale;                    /* of A · x, with the units of A and of B */
+    float       unit;                     /* a power of two: elements of B are those kept times it */
+    const void *A;                        /* [rank, columns of the map] as bb_format keeps it */
+    const void *B;                        /* [rows of the stored tensor, n_inputs] as bb_expand_fn
+                                             reads it */
 } bb_low_rank;
+
+/* What a low-rank term adds to embeddings. */
+typedef struct bb_low_rank_embed {
+    int          rank;                    /* 0: nothing */
+    float        scale;
+    const float *A;                       /* [rows of the embedding, rank] */
+    const float *B;                       /* [rank, D] */
+} bb_low_rank_embed;
 
 typedef struct bb_adapter {
     const bb_low_rank *map;               /* [n_linears of the graph] by their ids */
     int                widest;            /* most inputs of any of them */
-    /* The embedding's: A is [n_rows, rank], a row for each token, and B [rank, D]. */
-    bb_low_rank        embed;
+    bb_low_rank_embed  embed;
     bb_matrix          own_embed;         /* in place of the model's; data NULL: the model's */
     bb_linear          own_head;          /* likewise, w.data NULL: the model's */
 } bb_adapter;

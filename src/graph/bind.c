@@ -98,6 +98,7 @@ static void walk(bb_binder *b)
                          g->d_model, (bb_slice){ 0 });
     else g->head.w = g->embed;
     g->head.w.rows = g->n_vocab;
+    bb_binder_note_format(b, g->head.id, g->head.w.format);
     b->stats.resident_bytes = b->arena.used;
     if (b->arena.overflow)
         bb_binder_fail(b, BAMBA_ERR_UNSUPPORTED, "weights", "too large for this machine");

@@ -46,6 +46,12 @@ static int find_sliced(bb_binder *b, const char *name, int rows, int cols)
     return b->sliced[b->n_sliced++].id = b->n_linears++;
 }
 
+void bb_binder_note_format(bb_binder *b, int id, const bb_format *f)
+{
+    if (b->pass != BB_WALK_ATTACH || b->skip || !f) return;
+    if (f->type == BB_TYPE_NONE || f->type >= BB_N_FLOATS) b->g->linear[id].is_coarse = true;
+}
+
 void bb_bind_slice(bb_binder *b, bb_linear *out, const char *name, int rows, int cols,
                    bb_slice slice)
 {
@@ -53,6 +59,7 @@ void bb_bind_slice(bb_binder *b, bb_linear *out, const char *name, int rows, int
 
     l.id = find_sliced(b, name, slice.n ? 0 : slice.of ? slice.of : rows, cols);
     bb_binder_matrix(b, &l.w, &l.row_scale, BB_ROLE_PROJECTION, name, rows, cols, slice);
+    bb_binder_note_format(b, l.id, l.w.format);
     if (!b->skip) *out = l;
 }
 

@@ -74,6 +74,11 @@ void bb_binder_name_linear(bb_binder *b, const char *name, int rows, int cols);
 void bb_binder_matrix(bb_binder *b, bb_matrix *out, const float **row_scale, bb_role role,
                       const char *name, int rows, int cols, bb_slice s);
 
+/* ------------------------------------------------------------- bind_verbs.c -------------- */
+
+/* Remember how a linear map's weights are kept, or a slice of them. */
+void bb_binder_note_format(bb_binder *b, int id, const bb_format *f);
+
 /* ------------------------------------------------------------- bind_make.c --------------- */
 
 /* Make the matrices of all jobs. */

@@ -27,6 +27,7 @@ enum { BB_MOST_FACTORS = 8 };
 typedef struct bb_linear_name {
     char name[2 * BB_MAX_NAME];           /* of its weight, with the prefix of its mixer */
     int  rows, cols;                      /* rows: of the tensor; 0: a stack of matrices */
+    bool is_coarse;                       /* some of it is kept in fewer than 16 bits */
     int  n_factors;
     bb_row_factor factor[BB_MOST_FACTORS];
 } bb_linear_name;

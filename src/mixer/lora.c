@@ -7,28 +7,36 @@
 
 /* -------------------------------------------------------------- room --------------------- */
 
+enum { READ_TILE = 8 };                   /* inputs of a tile: rows of A */
+enum { HALVES, FLOATS, N_KINDS };         /* of elements of A, for which x is prepared apart */
+
 /* What a thread keeps to itself. */
 typedef struct own {
     float         *inputs;                /* [BB_FEW_ROWS, BB_LORA_MAPS, n_inputs] of few rows */
-    unsigned char *prepared;              /* a group of rows of x, or of inputs */
-    float         *added;                 /* [BB_FEW_ROWS, BB_LORA_TILE] */
+    unsigned char *prepared[N_KINDS];     /* BB_FEW_ROWS rows of x, group after group */
+    float         *tile;                  /* [BB_PLACES, BB_FEW_ROWS, READ_TILE] */
 } own;
 
 struct bb_lora_room {
-    float *inputs;                        /* [T, BB_LORA_MAPS, n_inputs] of many rows */
+    float *inputs;                        /* [T, BB_LORA_MAPS, n_inputs] */
     own    first;                         /* of thread 0; thread i's is i · own_bytes further on */
     size_t own_bytes;
     int    n_inputs;
 };
 
+static const bb_format *format_of(const bb_kernels *k, int kind)
+{
+    return &k->format[kind == HALVES ? BB_FORMAT_F16 : BB_FORMAT_F32];
+}
+
 static own take_own(const bb_kernels *k, int widest, int n_inputs, bb_arena *a)
 {
-    const int most = widest > n_inputs ? widest : n_inputs;
-    own       o;
+    own o;
 
     o.inputs = bb_take(a, (size_t)BB_FEW_ROWS * BB_LORA_MAPS * (size_t)n_inputs, sizeof(float));
-    o.prepared = bb_take(a, k->format[BB_FORMAT_F32].few_bytes(BB_FEW_ROWS, most), 1);
-    o.added = bb_take(a, (size_t)BB_FEW_ROWS * BB_LORA_TILE, sizeof(float));
+    for (int i = 0; i < N_KINDS; i++)
+        o.prepared[i] = bb_take(a, BB_FEW_ROWS, format_of(k, i)->few_bytes(1, widest));
+    o.tile = bb_take(a, (size_t)BB_PLACES * BB_FEW_ROWS * READ_TILE, sizeof(float));
     return o;
 }
 
@@ -56,8 +64,8 @@ static own own_of(const bb_exec *e)
     own                 o = room->first;
 
     o.inputs += bytes / sizeof(float);
-    o.prepared += bytes;
-    o.added += bytes / sizeof(float);
+    for (int i = 0; i < N_KINDS; i++) o.prepared[i] += bytes;
+    o.tile += bytes / sizeof(float);
     return o;
 }
 
@@ -126,53 +134,154 @@ bb_lora bb_lora_of(const bb_exec *e, const bb_source *x, const bb_linear *const 
         any = any || (map[i]->id >= 0 && is_adapted(e->pass, map[i]));
     }
     l.n = any ? n : 0;
-    if (any) l.inputs = x->many ? e->pass->lora->inputs : own_of(e).inputs;
+    if (any) l.inputs = e->pass->lora->inputs;
     return l;
+}
+
+/* Floats from a row's inputs to the next row's. */
+static size_t stride_of(const bb_exec *e)
+{
+    return (size_t)BB_LORA_MAPS * (size_t)e->pass->lora->n_inputs;
 }
 
 static float *inputs_at(const bb_exec *e, const bb_lora *l, int t, int map)
 {
-    return l->inputs + ((size_t)t * BB_LORA_MAPS + (size_t)map) * (size_t)e->pass->lora->n_inputs;
+    return l->inputs + (size_t)t * stride_of(e) + (size_t)map * (size_t)e->pass->lora->n_inputs;
 }
 
-/* The inputs of one adapter's map from a group's prepared rows, to y row stride ldy. */
-static void make_inputs(const bb_format *f, const group *g, const bb_adapter_use *use,
-                        const bb_low_rank *m, int cols, const void *x, float *y, size_t ldy)
-{
-    const float scale = use->scale * m->scale;
+static int kind_of(const bb_low_rank *m) { return m->type == BB_TYPE_F16 ? HALVES : FLOATS; }
 
-    if (m->rank > 0) f->few(g->n, m->rank, cols, m->A, 0, x, y, ldy);
-    for (int t = 0; t < g->n; t++, y += ldy) {
-        for (int i = 0; i < m->rank; i++) y[i] *= scale;
-        if (m->n_inputs > m->rank) y[m->rank] = use->scale;
+/* Whether x must be prepared for elements of this kind, for any map of a group. */
+static bool has_kind(const bb_lora *l, const group *g, int kind)
+{
+    for (int j = 0; j < l->n; j++)
+        for (int i = 0; i < g->n_uses && l->map[j]->id >= 0; i++) {
+            const bb_low_rank *m = map_of(&g->use[i], l->map[j]);
+            if (m->rank > 0 && kind_of(m) == kind) return true;
+        }
+    return false;
+}
+
+void bb_lora_prepare(const bb_exec *e, const bb_lora *l, int first, int n, const float *x,
+                     size_t ld)
+{
+    const int cols = l->map[0]->w.cols;
+    const own o = own_of(e);
+    group     g = { .first = first };
+
+    while (next_group(e, l, first + n, &g))
+        for (int i = 0; i < N_KINDS; i++) {
+            const bb_format *f = format_of(e->pass->k, i);
+            const size_t     before = (size_t)(g.first - first);
+            if (has_kind(l, &g, i))
+                f->prepare_few(g.n, cols, x + before * ld, ld,
+                               o.prepared[i] + before * f->few_bytes(1, cols));
+        }
+}
+
+/* Inputs of a map, first … end - 1 of those of all adapters of a group one behind the other. */
+typedef struct range {
+    const bb_linear *map;
+    int              first, end;
+} range;
+
+/* What one adapter makes of a group, of its inputs `at` … in a range: to y [g->n, READ_TILE]. */
+static void make_inputs(const bb_exec *e, const group *g, const bb_adapter_use *use, const range *r,
+                        int at, size_t before, float *y)
+{
+    const bb_low_rank *m = map_of(use, r->map);
+    const int          first = r->first > at ? r->first - at : 0;
+    const int          end = r->end - at < m->n_inputs ? r->end - at : m->n_inputs;
+    const int          n = (end < m->rank ? end : m->rank) - first, cols = r->map->w.cols;
+    const float        scale = use->scale * m->scale;
+    const int          kind = kind_of(m);
+    const bb_format   *f = format_of(e->pass->k, kind);
+    const void        *x = own_of(e).prepared[kind] + before * f->few_bytes(1, cols);
+
+    if (first >= end) return;
+    y += at + first - r->first;
+    if (n > 0) f->few(g->n, n, cols, m->A, first, x, y, READ_TILE);
+    for (int t = 0; t < g->n; t++, y += READ_TILE) {
+        for (int i = 0; i < n; i++) y[i] *= scale;
+        if (end > m->rank) y[m->rank - first] = use->scale * m->unit;
     }
 }
 
-static void read_group(const bb_exec *e, const bb_lora *l, const group *g, const float *x,
-                       size_t ld)
+/* Tiles go through the maps, READ_TILE inputs of each at a time. */
+static range range_of(const bb_exec *e, const bb_lora *l, int tile, int *map)
 {
-    const bb_format *f = &e->pass->k->format[BB_FORMAT_F32];
-    const size_t     ldy = (size_t)BB_LORA_MAPS * (size_t)e->pass->lora->n_inputs;
-    const own        o = own_of(e);
-    const int        cols = l->map[0]->w.cols;
+    const int n_inputs = e->pass->lora->n_inputs, across = (n_inputs + READ_TILE - 1) / READ_TILE;
+    range     r = { .first = tile % across * READ_TILE };
 
-    f->prepare_few(g->n, cols, x, ld, o.prepared);
-    for (int j = 0; j < l->n; j++) {
-        float *y = inputs_at(e, l, g->first, j);
-        for (int i = 0; i < g->n_uses && l->map[j]->id >= 0; i++) {
-            const bb_low_rank *m = map_of(&g->use[i], l->map[j]);
-            if (m->n_inputs > 0) make_inputs(f, g, &g->use[i], m, cols, o.prepared, y, ldy);
-            y += m->n_inputs;
+    *map = tile / across;
+    r.map = l->map[*map];
+    r.end = r.first + READ_TILE < n_inputs ? r.first + READ_TILE : n_inputs;
+    return r;
+}
+
+int bb_lora_tiles(const bb_exec *e, const bb_lora *l)
+{
+    return l->n * ((e->pass->lora->n_inputs + READ_TILE - 1) / READ_TILE);
+}
+
+static float *place_at(const bb_exec *e, int place)
+{
+    return own_of(e).tile + (size_t)place * BB_FEW_ROWS * READ_TILE;
+}
+
+/* A tile of rows first … first + n - 1. */
+static void compute(const bb_exec *e, const bb_lora *l, int first, int n, int tile, int place)
+{
+    int         map;
+    const range r = range_of(e, l, tile, &map);
+    group       g = { .first = first };
+
+    while (r.map->id >= 0 && next_group(e, l, first + n, &g)) {
+        const size_t before = (size_t)(g.first - first);
+        for (int i = 0, at = 0; i < g.n_uses && at < r.end; i++) {
+            make_inputs(e, &g, &g.use[i], &r, at, before, place_at(e, place) + before * READ_TILE);
+            at += map_of(&g.use[i], r.map)->n_inputs;
         }
     }
 }
 
+static void commit(const bb_exec *e, const bb_lora *l, int first, int n, int tile, int place)
+{
+    int          map;
+    const range  r = range_of(e, l, tile, &map);
+    const float *y = place_at(e, place);
+
+    for (int t = first; t < first + n; t++, y += READ_TILE)
+        memcpy(inputs_at(e, l, t, map) + r.first, y, (size_t)(r.end - r.first) * sizeof *y);
+}
+
+void bb_lora_compute(const bb_exec *e, const bb_lora *l, int tile, int place)
+{
+    compute(e, l, 0, l->T, tile, place);
+}
+
+void bb_lora_commit(const bb_exec *e, const bb_lora *l, int tile, int place)
+{
+    commit(e, l, 0, l->T, tile, place);
+}
+
+void bb_lora_take(const bb_exec *e, bb_lora *l)
+{
+    float *inputs = own_of(e).inputs;
+
+    memcpy(inputs, l->inputs, (size_t)l->T * stride_of(e) * sizeof *inputs);
+    l->inputs = inputs;
+}
+
 void bb_lora_read(const bb_exec *e, const bb_lora *l, int first, int n, const float *x, size_t ld)
 {
-    group g = { .first = first };
+    const int n_tiles = bb_lora_tiles(e, l);
 
-    while (next_group(e, l, first + n, &g))
-        if (g.n_uses > 0) read_group(e, l, &g, x + (size_t)(g.first - first) * ld, ld);
+    bb_lora_prepare(e, l, first, n, x, ld);
+    for (int tile = 0; tile < n_tiles; tile++) {
+        compute(e, l, first, n, tile, 0);
+        commit(e, l, first, n, tile, 0);
+    }
 }
 
 /* -------------------------------------------------------------- outputs ------------------ */
@@ -180,19 +289,14 @@ void bb_lora_read(const bb_exec *e, const bb_lora *l, int first, int n, const fl
 static void add_group(const bb_exec *e, const bb_lora *l, const group *g, int map, int first, int n,
                       float *y, size_t ldy)
 {
-    const bb_kernels *k = e->pass->k;
-    const bb_format  *f = &k->format[BB_FORMAT_F32];
-    const size_t      ld = (size_t)BB_LORA_MAPS * (size_t)e->pass->lora->n_inputs;
-    const own         o = own_of(e);
-    const float      *inputs = inputs_at(e, l, g->first, map);
+    const bb_linear *at = l->map[map];
+    const float     *inputs = inputs_at(e, l, g->first, map);
 
     for (int i = 0; i < g->n_uses; i++) {
-        const bb_low_rank *m = map_of(&g->use[i], l->map[map]);
+        const bb_low_rank *m = map_of(&g->use[i], at);
         if (m->n_inputs == 0) continue;
-        f->prepare_few(g->n, m->n_inputs, inputs, ld, o.prepared);
-        f->few(g->n, n, m->n_inputs, m->B, l->map[map]->first + first, o.prepared, o.added,
-               (size_t)n);
-        for (int t = 0; t < g->n; t++) k->axpy(n, 1.0f, o.added + t * n, y + (size_t)t * ldy);
+        e->pass->k->expand[m->type](g->n, n, m->n_inputs, m->B, at->first + first, inputs,
+                                    stride_of(e), y, ldy);
         inputs += m->n_inputs;
     }
 }
@@ -216,9 +320,9 @@ void bb_lora_embed(const bb_exec *e, int t, int token, int D, float *x)
     const bb_segment *s = segment_of(e->pass, t);
 
     for (int i = 0; i < s->n_adapters; i++) {
-        const bb_low_rank *m = &s->adapter[i].adapter->embed;
-        const size_t       at = (size_t)token * (size_t)m->rank;
-        const float        scale = s->adapter[i].scale * m->scale;
+        const bb_low_rank_embed *m = &s->adapter[i].adapter->embed;
+        const size_t at = (size_t)token * (size_t)m->rank;
+        const float  scale = s->adapter[i].scale * m->scale;
         for (int r = 0; r < m->rank; r++)
             e->pass->k->axpy(D, scale * m->A[at + (size_t)r], m->B + (size_t)r * (size_t)D, x);
     }

@@ -3,8 +3,8 @@
  * Owns:    which rows of a pass have which adapters; A · x of those rows, and B times that.
  * Not:     products without adapters (product.h), where adapters come from (graph/adapter.h).
  *
- * Everything is float32 by the kernels for few rows, whose bits do not depend on company: a row of
- * a session with adapters has the bits it has without the other rows of the pass.
+ * All arithmetic is in float32 by kernels whose bits do not depend on company: a row of a session
+ * with adapters has the bits it has without the other rows of the pass.
  */
 #ifndef BB_MIXER_LORA_H
 #define BB_MIXER_LORA_H
@@ -30,18 +30,26 @@ typedef struct bb_lora {
     float           *inputs;              /* [T, BB_LORA_MAPS, room for inputs] s · A · x */
 } bb_lora;
 
-/* For the rows of a source: n maps, whose inputs this thread makes for itself if rows are few. */
+/* For the rows of a source: n maps. */
 bb_lora bb_lora_of(const bb_exec *e, const bb_source *x, const bb_linear *const *map, int n);
 
 /* Make the inputs of rows first … first + n - 1 from x [n, cols] row stride ld,
    n <= BB_FEW_ROWS. */
 void bb_lora_read(const bb_exec *e, const bb_lora *l, int first, int n, const float *x, size_t ld);
 
-/* Columns first … first + n - 1 of map `at`, n <= BB_LORA_TILE, of all rows: y [T, n] +=
-   B · inputs. */
+/* The same for few rows, all T, by all threads: a repeatable stage of bb_lora_tiles tiles, to whose
+   begin `prepare` belongs. The next stage of this kind overwrites what it makes: the begin of the
+   stage that adds it calls `take`, which copies it to this thread's own l->inputs. */
+int  bb_lora_tiles(const bb_exec *e, const bb_lora *l);
+void bb_lora_prepare(const bb_exec *e, const bb_lora *l, int first, int n, const float *x,
+                     size_t ld);
+void bb_lora_compute(const bb_exec *e, const bb_lora *l, int tile, int place);
+void bb_lora_commit(const bb_exec *e, const bb_lora *l, int tile, int place);
+void bb_lora_take(const bb_exec *e, bb_lora *l);
+
+/* Columns first … first + n - 1 of map `at`, of all rows: y [T, n] += B · inputs. */
 void bb_lora_add(const bb_exec *e, const bb_lora *l, const bb_linear *at, int first, int n,
                  float *y, size_t ldy);
-enum { BB_LORA_TILE = 128 };
 
 /* x [D], the embedding of a token in row t of the pass, += the adapters' low-rank term for that
    token. Before the embedding is scaled. */

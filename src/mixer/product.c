@@ -414,15 +414,11 @@ static float *few_at(const job *j, int i)
 
 static void begin_few(const bb_exec *e, void *context)
 {
-    const job *j = context;
-    size_t     ld;
+    job *j = context;
 
     prepare_few(e, j, j->product->linear->w.format);
     if (j->product->pair) prepare_few(e, j, j->product->pair->w.format);
-    if (j->lora.n > 0) {
-        const float *rows = few_rows(e, j, &ld);
-        bb_lora_read(e, &j->lora, 0, j->x->T, rows, ld);
-    }
+    if (j->lora.n > 0) bb_lora_take(e, &j->lora);
 }
 
 static void compute_few(const bb_exec *e, const void *context, int tile, int i)
@@ -487,7 +483,26 @@ static void run_read(const bb_exec *e, const void *context, int tile)
     bb_lora_read(e, &j->lora, first, n, rows, ld);
 }
 
-/* What adapters make of the rows: of few, each thread by itself, when its first tile begins. */
+static void begin_read(const bb_exec *e, void *context)
+{
+    const job   *j = context;
+    size_t       ld;
+    const float *rows = few_rows(e, j, &ld);
+
+    bb_lora_prepare(e, &j->lora, 0, j->x->T, rows, ld);
+}
+
+static void compute_read(const bb_exec *e, const void *context, int tile, int i)
+{
+    bb_lora_compute(e, &((const job *)context)->lora, tile, i);
+}
+
+static void commit_read(const bb_exec *e, const void *context, int tile, int i)
+{
+    bb_lora_commit(e, &((const job *)context)->lora, tile, i);
+}
+
+/* A · x for all adapters of the rows, in a stage of its own. */
 static void read_adapters(const bb_exec *e, job *j)
 {
     const bb_linear *map[BB_LORA_MAPS];
@@ -498,7 +513,10 @@ static void read_adapters(const bb_exec *e, job *j)
         if (j->product[i].pair) map[n++] = j->product[i].pair;
     }
     j->lora = bb_lora_of(e, j->x, map, n);
-    if (j->lora.n > 0 && j->x->many) bb_each_tile(e, divide_up(j->x->T, BB_FEW_ROWS), run_read, j);
+    if (j->lora.n == 0) return;
+    if (j->x->many) bb_each_tile(e, divide_up(j->x->T, BB_FEW_ROWS), run_read, j);
+    else bb_each_tile_repeatable(e, begin_read, j, bb_lora_tiles(e, &j->lora), compute_read,
+                                 commit_read, j);
 }
 
 /* -------------------------------------------------------------- products ----------------- */
@@ -538,7 +556,7 @@ void bb_multiply(const bb_exec *e, int op, const bb_product *p, int n, bb_source
     job                    j = { .op = op, .then = then, .x = x,
                                  .own = bb_product_own_of(room, e->thread) };
 
-    _Static_assert((int)MANY_TILE <= (int)BB_LORA_TILE && BB_LORA_MAPS >= 2, "adapters' tiles");
+    _Static_assert(BB_LORA_MAPS >= 2, "a pair");
     assert(x->T <= room->T && x->cols <= room->widest);
     for (; n > 0; n -= j.n, p += j.n) {
         for (j.product = p, j.n = 1; j.n < n && j.n < BB_LORA_MAPS && are_alike(x, p, p + j.n);)

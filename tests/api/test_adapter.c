@@ -130,6 +130,27 @@ static void feed_alone(const lab *l, int which, int session, int n_rows, bool is
     bamba_session_free(s[1]);
 }
 
+/* Logits of eight tokens with the adapter of a directory, float32 weights. */
+static void feed_with(const char *adapter, float *out)
+{
+    lab                   l = open_lab(BAMBA_TYPE_F32, 2);
+    bamba_session_options o = BAMBA_SESSION_OPTIONS;
+    bamba_adapter_use     use = { .scale = 1.0f };
+    bamba_adapter        *a;
+    bamba_session        *s;
+    bamba_error           err;
+
+    demand(bamba_adapter_open(&a, l.model, adapter, NULL, &err), &err);
+    use.adapter = a;
+    o.adapters = &use;
+    o.n_adapters = 1;
+    demand(bamba_session_create(&s, l.model, &o, &err), &err);
+    feed(&l, &s, (const int[]){ 1 }, (const int[]){ 8 }, 1, 0, &out);
+    bamba_session_free(s);
+    bamba_adapter_free(a);
+    close_lab(&l);
+}
+
 /* -------------------------------------------------------------- what they add ------------ */
 
 /* Each adapter moves the logits; one of scale 0 does not, to the bit. */
@@ -157,6 +178,36 @@ static void test_they_show(void **unused)
     assert_true(running_distance(none, zero, 8 * V) == 0.0);
     bamba_session_free(s);
     close_lab(&l);
+}
+
+/* An adapter written in 16 bits, which is kept so, does what the same numbers in float32 do. */
+static void test_in_16_bits(void **unused)
+{
+    static const char *const dtype[] = { "BF16", "F16" };
+    static float             half[8 * V], full[8 * V];
+
+    (void)unused;
+    for (int i = 0; i < 2; i++) {
+        store s = { NULL, 0, 0 }, same = { NULL, 0, 0 };
+        lora_add_all(&s, &DIMS, 3, 11);
+        for (size_t t = 0; t < s.n; t++) {
+            const store_tensor *x = &s.tensor[t];
+            float              *v = (float *)(void *)x->data;
+            for (size_t j = 0; j < x->bytes / sizeof *v; j++) v[j] = roundf(v[j] * 512) / 512;
+            store_add(&same, x->name, dtype[i], x->n_dims, x->dim, v);
+        }
+        char *in_halves = tempdir_make(), *in_floats = tempdir_make();
+        lora_write(&same, 3, NULL, in_halves);
+        lora_write(&s, 3, NULL, in_floats);
+        feed_with(in_halves, half);
+        feed_with(in_floats, full);
+        assert_true(running_distance(half, full, 8 * V) <= 1e-5f * running_largest(full, 8 * V));
+        assert_true(running_largest(full, 8 * V) > 0.01f);
+        tempdir_remove(in_halves);
+        tempdir_remove(in_floats);
+        store_free(&s);
+        store_free(&same);
+    }
 }
 
 /* Sessions with one adapter, the other, both and none in one call: the bits each has alone, for any
@@ -477,6 +528,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_they_show),
+        cmocka_unit_test(test_in_16_bits),
         cmocka_unit_test(test_mixed_batch),
         cmocka_unit_test(test_pieces),
         cmocka_unit_test(test_rules),

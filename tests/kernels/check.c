@@ -356,6 +356,7 @@ static void check_level(check *c)
     check_products(c);
     check_encoding(c);
     check_elementwise(c);
+    check_expand(c);
     check_norm(c);
     check_conv1d(c);
     check_selective_scan(c);

@@ -98,6 +98,7 @@ void check_convert(check *c);
 void check_products(check *c);
 void check_encoding(check *c);
 void check_elementwise(check *c);
+void check_expand(check *c);
 void check_norm(check *c);
 void check_conv1d(check *c);
 void check_selective_scan(check *c);
