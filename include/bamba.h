@@ -18,15 +18,15 @@
  *             exceptions we cannot lift. Where there is no kernel for them (CPU level "c"), large
  *             float products go through OpenBLAS, if the system has it, which does not return when
  *             it is denied memory that was there at the first engine; and OpenMP ends the process
- *             when it is denied memory, or a thread that could be started just before. A mapped file that another program shortens while a model
- *             is open raises SIGBUS.
+ *             when it is denied memory, or a thread that could be started just before. A mapped
+ *             file that another program shortens while a model is open raises SIGBUS.
  * Memory      Who creates frees; free functions accept NULL. "Borrowed" results belong to the
  *             object and live until the next call on it: logits and hidden rows until the
  *             engine's next call, whatever session that feeds. Generating allocates nothing.
  * Globals     None but one: the number of OpenBLAS's threads belongs to the process; the first
  *             engine that needs OpenBLAS loads it and sets it to 1.
- * Stack       A thread that calls in needs 128 KiB of stack, and what its own callbacks and allocator
- *             take; about half of it goes to OpenBLAS's thread-local variables.
+ * Stack       A thread that calls in needs 128 KiB of stack, and what its own callbacks and
+ *             allocator take; about half of it goes to OpenBLAS's thread-local variables.
  * Options     are structs whose first member is their own size, so that old programs keep
  *             working when members are appended. Begin with the macro beside each struct; a
  *             zero (or NULL) member means its default. A size smaller than that of the first
@@ -48,10 +48,10 @@
  *             up to 32 rows. A prompt cut differently into calls gives logits that agree within
  *             1e-4 of the largest logit, and so does another CPU level, compiler or BLAS, with
  *             these exceptions. A kv_type or state_type of 16 or 8 bits may round a number to the
- *             other side, which moves a logit about as far as that rounding does. And bfloat16 weights at the level
- *             avx512bf16 use dot-product instructions, which round activations to bfloat16: a
- *             last bit there is 2^-8 of an activation, and logits agree as bfloat16 runs do
- *             (within some per cent of the largest), erring less against float32 than
+ *             other side, which moves a logit about as far as that rounding does. And bfloat16
+ *             weights at the level avx512bf16 use dot-product instructions, which round activations
+ *             to bfloat16: a last bit there is 2^-8 of an activation, and logits agree as bfloat16
+ *             runs do (within some per cent of the largest), erring less against float32 than
  *             transformers' bfloat16 does. With compute_type BAMBA_TYPE_F32 the 1e-4 holds at
  *             that level too.
  */
@@ -203,9 +203,9 @@ typedef struct bamba_model_options {
     size_t            n_type_rules;
     bamba_type        state_type;         /* of the state-space layers' states: F32, BF16 or Q8; the
                                              smaller ones are rounded after every token          */
-    const char       *calibration;        /* a file of bamba_calibration_save for this model: what it
-                                             says of inputs decides how weights are rounded to types
-                                             with scales. NULL: all inputs count alike           */
+    const char       *calibration;        /* a file of bamba_calibration_save for this model: what
+                                             it says of inputs decides how weights are rounded to
+                                             types with scales. NULL: all inputs count alike     */
 } bamba_model_options;
 
 #define BAMBA_MODEL_OPTIONS { sizeof(bamba_model_options), BAMBA_TYPE_DEFAULT, BAMBA_TYPE_DEFAULT, \
@@ -239,7 +239,7 @@ typedef struct bamba_model_info {
 } bamba_model_info;
 
 #define BAMBA_MODEL_INFO { sizeof(bamba_model_info), NULL, NULL, BAMBA_TYPE_DEFAULT,               \
-                           BAMBA_TYPE_DEFAULT, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0.0,          \
+                           BAMBA_TYPE_DEFAULT, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0.0,         \
                            BAMBA_TYPE_DEFAULT }
 
 /**
@@ -310,36 +310,36 @@ BAMBA_API size_t bamba_model_describe(const bamba_model *model, char *buffer, si
 
 typedef struct bamba_quantize_options {
     size_t             struct_bytes;
-    uint64_t           shard_bytes;       /* most bytes of the tensors in one file, unless one tensor
-                                             alone has more; 0 = 5,000,000,000                   */
+    uint64_t           shard_bytes;       /* most bytes of the tensors in one file, unless one
+                                             tensor alone has more; 0 = 5,000,000,000            */
 } bamba_quantize_options;
 
 #define BAMBA_QUANTIZE_OPTIONS { sizeof(bamba_quantize_options), 0 }
 
 /**
  * Write the model of a directory with its weights in other types to a directory of its own, which
- * bamba_model_open then uses in place: it opens at once, and gives the logits, to the last bit, that
- * dir gives when it is opened with these model options.
+ * bamba_model_open then uses in place: it opens at once, and gives the logits, to the last bit,
+ * that dir gives when it is opened with these model options.
  *
  * Written are the matrices, in the types that the model options give them; what is smaller (norms,
- * biases, convolutions, what belongs to the state), as it is stored; config.json, with every key and
- * value but quantization_config; and, byte by byte, those of the files beside it that are a
+ * biases, convolutions, what belongs to the state), as it is stored; config.json, with every key
+ * and value but quantization_config; and, byte by byte, those of the files beside it that are a
  * tokenizer's (tokenizer*, special_tokens_map.json, added_tokens.json, vocab*, merges*), chat
  * templates (chat_template*), generation_config.json, README*, LICENSE* and NOTICE*. Left out are
- * tensors that the model does not need, which the log names, and the second of two tied matrices that
- * are the same. A tensor of which several matrices are parts gets the type of the first of them.
+ * tensors that the model does not need, which the log names, and the second of two tied matrices
+ * that are the same. A tensor of which several matrices are parts gets the type of the first.
  *
- * Matrices of 8 and 4 bits are tensors NAME.weight_q8 and NAME.weight_q4 of bytes; quantization_config
- * then has "quant_method": "bamba", which other software knows that it does not know. Without such
- * matrices it is left out, and other software reads the directory.
+ * Matrices of 8 and 4 bits are tensors NAME.weight_q8 and NAME.weight_q4 of bytes;
+ * quantization_config then has "quant_method": "bamba", which other software knows that it does not
+ * know. Without such matrices it is left out, and other software reads the directory.
  *
  * @param dir      As for bamba_model_open. It may be one that this call has written.
  * @param out      The directory to make: it must not exist, or be empty. Its parent must exist. All
  *                 is written to "OUT.tmp-" and six digits first and gets its name when it is whole
  *                 and on the disk, so that a process that is ended leaves no part of a model under
  *                 any name. A call that fails removes what it wrote.
- * @param model    What bamba_model_open would be given, may be NULL; layers cannot be chosen. The unit
- *                 of progress is bytes of weights written.
+ * @param model    What bamba_model_open would be given, may be NULL; layers cannot be chosen. The
+ *                 unit of progress is bytes of weights written.
  * @param options  May be NULL.
  * @param err      Out, may be NULL.
  *
@@ -361,11 +361,11 @@ typedef struct bamba_adapter_source {
 } bamba_adapter_source;
 
 /**
- * bamba_quantize of the model with adapters merged in: W + scale · alpha / r · B · A in float32, rounded
- * to the type that is written; what modules_to_save names stands in place of the model's. Weights that
- * no adapter changes are written as bamba_quantize writes them. Where adapters part an embedding from the
- * head that was tied to it, as PEFT lets them do unless ensure_weight_tying is set, both are written,
- * and config.json says that they are not tied.
+ * bamba_quantize of the model with adapters merged in: W + scale · alpha / r · B · A in float32,
+ * rounded to the type that is written; what modules_to_save names stands in place of the model's.
+ * Weights that no adapter changes are written as bamba_quantize writes them. Where adapters part an
+ * embedding from the head that was tied to it, as PEFT lets them do unless ensure_weight_tying is
+ * set, both are written, and config.json says that they are not tied.
  *
  * @param adapter  [n], n > 0.
  *
@@ -389,17 +389,18 @@ typedef struct bamba_adapter_options {
 #define BAMBA_ADAPTER_OPTIONS { sizeof(bamba_adapter_options), { NULL, NULL, NULL }, NULL, NULL }
 
 /**
- * Open a low-rank adapter (LoRA) for a model, from a directory as PEFT writes it: adapter_config.json
- * and adapter_model.safetensors. Sessions that are given it run with it; others of the same model run
- * without, in the same calls. It works beside weights of any type, and is kept in float32.
+ * Open a low-rank adapter (LoRA) for a model, from a directory as PEFT writes it:
+ * adapter_config.json and adapter_model.safetensors. Sessions that are given it run with it; others
+ * of the same model run without, in the same calls. It works beside weights of any type, and is
+ * kept in float32.
  *
  * Each linear layer of the model and the embedding may have a part in it. Read are r, lora_alpha,
- * use_rslora, rank_pattern, alpha_pattern, lora_bias, bias, and modules_to_save for the embedding and
- * the head, tied or not. target_modules, layers_to_transform and layers_pattern are held against the
- * tensors that are there. Refused, by the name of the key or tensor, is what computes something else:
- * DoRA, aLoRA, initial values taken out of the model's weights (PiSSA, OLoRA, CorDA, LoftQ), and keys that
- * this version does not know; and replaced tensors other than embedding, head and the biases of linear
- * layers, which bamba_merge writes into a model.
+ * use_rslora, rank_pattern, alpha_pattern, lora_bias, bias, and modules_to_save for the embedding
+ * and the head, tied or not. target_modules, layers_to_transform and layers_pattern are held
+ * against the tensors that are there. Refused, by the name of the key or tensor, is what computes
+ * something else: DoRA, aLoRA, initial values taken out of the model's weights (PiSSA, OLoRA,
+ * CorDA, LoftQ), and keys that this version does not know; and replaced tensors other than
+ * embedding, head and the biases of linear layers, which bamba_merge writes into a model.
  *
  * @param out      Out: the adapter, or NULL on error. Free with bamba_adapter_free.
  * @param model    With weights. It must outlive the adapter.
@@ -422,7 +423,7 @@ BAMBA_API bamba_status bamba_adapter_open(bamba_adapter **out, const bamba_model
                                           const char *dir, const bamba_adapter_options *options,
                                           bamba_error *err);
 
-/** Free an adapter; sessions that have it must be gone, or have been given others. NULL is allowed. */
+/** Free an adapter; sessions that have it must be gone, or have others. NULL is allowed. */
 BAMBA_API void bamba_adapter_free(bamba_adapter *adapter);
 
 /** An adapter of a session, and the factor of all that it adds: 1, or any other finite number. */
@@ -440,9 +441,9 @@ typedef struct bamba_adapter_use {
  *
  * receive    fills rows [n_rows, n_columns], row-major float32; called before the piece runs.
  * send       takes them; called after the piece has run; borrowed for the call.
- * Both       return non-zero for failure: the feed ends with BAMBA_ERR_IO, and sessions stand at the
- *            end of the last finished piece. A network whose blocks read the embeddings too passes
- *            those in a second call for the same piece.
+ * Both       return non-zero for failure: the feed ends with BAMBA_ERR_IO, and sessions stand at
+ *            the end of the last finished piece. A network whose blocks read the embeddings too
+ *            passes those in a second call for the same piece.
  * Threads    called by the thread that feeds.
  */
 typedef struct bamba_link {
@@ -480,12 +481,14 @@ typedef struct bamba_engine_options {
  * Its n_threads - 1 threads start here, with all signals blocked, and sleep while nothing is fed.
  * They do not survive fork(): in the child the engine runs on the caller alone and must not be
  * freed. While feeding, one of them that shares its processor with another thread of the engine
- * goes to one that has none, of those it may use; its affinity is narrowed for that moment. It stays
- * where OMP_PROC_BIND, OMP_PLACES or pin put it. The caller's affinity changes with pin alone.
+ * goes to one that has none, of those it may use; its affinity is narrowed for that moment. It
+ * stays where OMP_PROC_BIND, OMP_PLACES or pin put it. The caller's affinity changes with pin
+ * alone.
  *
  * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (n_batch outside 1 … 65536, n_threads outside 1 … 1024,
- *         n_logits outside 1 … 1048576, n_hidden outside 0 … 1048576, a model without weights, or one
- *         of some layers without the link it needs); BAMBA_ERR_MEMORY (no memory, or no threads).
+ *         n_logits outside 1 … 1048576, n_hidden outside 0 … 1048576, a model without weights, or
+ *         one of some layers without the link it needs); BAMBA_ERR_MEMORY (no memory, or no
+ *         threads).
  */
 BAMBA_API bamba_status bamba_engine_create(bamba_engine **out, const bamba_model *model,
                                            const bamba_engine_options *options, bamba_error *err);
@@ -509,15 +512,16 @@ BAMBA_API int bamba_engine_threads(const bamba_engine *engine);
 typedef struct bamba_calibration bamba_calibration;
 
 /**
- * Look at what the matrices of a model are multiplied by while an engine feeds, so that rounding them
- * can spare what matters: errors in columns of weights whose inputs are large.
+ * Look at what the matrices of a model are multiplied by while an engine feeds, so that rounding
+ * them can spare what matters: errors in columns of weights whose inputs are large.
  *
  * @param engine    From now on everything fed through it is counted. It outlives the calibration.
  * @param feedback  Non-zero: gather also how inputs go together (products of columns in blocks of
- *                  128), with which the error of a rounded column is made up for by those behind it.
+ *                  128), with which the error of a rounded column is made up for by those after.
  * @param err       Out, may be NULL.
  *
- * @return BAMBA_ERR_ARGUMENT (out or engine is NULL, the engine has a calibration), BAMBA_ERR_MEMORY.
+ * @return BAMBA_ERR_ARGUMENT (out or engine is NULL, the engine has a calibration),
+ *         BAMBA_ERR_MEMORY.
  *
  * Memory   4 bytes, with feedback 516, for each input of each matrix.
  * Threads  as the engine.
@@ -532,8 +536,8 @@ BAMBA_API bamba_status bamba_calibration_create(bamba_calibration **out, bamba_e
  *
  * @return BAMBA_ERR_ARGUMENT (also if nothing was fed), BAMBA_ERR_IO, BAMBA_ERR_MEMORY.
  */
-BAMBA_API bamba_status bamba_calibration_save(const bamba_calibration *calibration, const char *path,
-                                              bamba_error *err);
+BAMBA_API bamba_status bamba_calibration_save(const bamba_calibration *calibration,
+                                              const char *path, bamba_error *err);
 
 /** NULL is allowed. */
 BAMBA_API void bamba_calibration_free(bamba_calibration *calibration);
@@ -554,8 +558,9 @@ typedef struct bamba_session_options {
                                              goes, and the others lie twice as far apart         */
     const bamba_adapter_use *adapters;    /* [n_adapters], see bamba_session_set_adapters        */
     size_t          n_adapters;
-    size_t          n_window;             /* attention sees the last so many tokens and a sink, so that
-                                             its memory has a bound; up to 2^29. 0: it sees all   */
+    size_t          n_window;             /* attention sees the last so many tokens and a sink, so
+                                             that its memory has a bound; up to 2^29. 0: it sees
+                                             all */
     int             n_sink;               /* the first so many tokens; 0 = 4, -1 = none; 0 where
                                              n_window is                                          */
 } bamba_session_options;
@@ -573,26 +578,27 @@ typedef struct bamba_session_options {
  * With the built-in allocator, address space for n_context tokens is reserved and memory is used
  * only as positions are reached; the caller's own allocator is asked for all of it at once.
  *
- * A window (n_window) is an approximation: a hybrid's state-space layers still take in the whole text,
- * each token's attention sees the n_sink first tokens and the last n_window, itself among them, and
- * nothing between. Until n_window + n_sink tokens are absorbed nothing is hidden, and the bits are those
- * of a session without a window. From there on the sink lies, to rotary positions, just before the
- * window; relative positions within the window stay as they are. So a text of any length never asks for
- * a distance beyond n_window + n_sink, whatever length the model was made for. What is promised about
- * bits holds as it does without. Pages of 64 tokens between sink and window are let go of: but for 5
- * bytes a token, which the text itself takes (bamba_session_tokens), memory stops growing.
- * docs/window.md has a table of what that costs.
+ * A window (n_window) is an approximation: a hybrid's state-space layers still take in the whole
+ * text, each token's attention sees the n_sink first tokens and the last n_window, itself among
+ * them, and nothing between. Until n_window + n_sink tokens are absorbed nothing is hidden, and the
+ * bits are those of a session without a window. From there on the sink lies, to rotary positions,
+ * just before the window; relative positions within the window stay as they are. So a text of any
+ * length never asks for a distance beyond n_window + n_sink, whatever length the model was made
+ * for. What is promised about bits holds as it does without. Pages of 64 tokens between sink and
+ * window are let go of: but for 5 bytes a token, which the text itself takes
+ * (bamba_session_tokens), memory stops growing. docs/window.md has a table of what that costs.
  *
- * (Shifting the context, as programs for transformers do, would not be sound: a recurrent state has seen
- * what is shifted out, and cannot forget it.)
+ * (Shifting the context, as programs for transformers do, would not be sound: a recurrent state has
+ * seen what is shifted out, and cannot forget it.)
  *
  * Models whose rotary positions are scaled by length (dynamic, longrope) are scaled for n_context
- * tokens, with a window for at most n_window + n_sink, from the first one on, since keys already in the cache cannot be rotated again: ask for
- * the length you need. Logits then equal those of one call of transformers over n_context tokens
- * (dynamic), or over any number on the same side of the model's original length (longrope).
+ * tokens, with a window for at most n_window + n_sink, from the first one on, since keys already in
+ * the cache cannot be rotated again: ask for the length you need. Logits then equal those of one
+ * call of transformers over n_context tokens (dynamic), or over any number on the same side of the
+ * model's original length (longrope).
  *
- * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (n_context above 2^30 where the network has attention, a window
- *         or sink beyond its range, or a model without weights);
+ * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (n_context above 2^30 where the network has attention, a
+ *         window or sink beyond its range, or a model without weights);
  *         BAMBA_ERR_MEMORY.
  */
 BAMBA_API bamba_status bamba_session_create(bamba_session **out, const bamba_model *model,
@@ -603,21 +609,22 @@ BAMBA_API void bamba_session_free(bamba_session *session);
 BAMBA_API void bamba_session_reset(bamba_session *session);
 
 /**
- * Let an empty session run with these adapters, in place of those it has. What they add is added up;
- * their order changes last bits. bamba_session_reset keeps them, bamba_session_copy and _fork take
- * those of the session they come from, and a session that was saved with adapters is opened with the
- * same ones in its options. The adapters must outlive their use.
+ * Let an empty session run with these adapters, in place of those it has. What they add is added
+ * up; their order changes last bits. bamba_session_reset keeps them, bamba_session_copy and _fork
+ * take those of the session they come from, and a session that was saved with adapters is opened
+ * with the same ones in its options. The adapters must outlive their use.
  *
- * The session's logits have the same bits whatever other sessions, with other adapters or none, share
- * a call. The first call that feeds a session whose adapters have a larger rank, all together, than any
- * the engine has met allocates room for them; no other does.
+ * The session's logits have the same bits whatever other sessions, with other adapters or none,
+ * share a call. The first call that feeds a session whose adapters have a larger rank, all
+ * together, than any the engine has met allocates room for them; no other does.
  *
- * @param adapters  [n], read during the call alone. At most one of them may replace the embedding or
- *                  the head (modules_to_save), with scale 1.
+ * @param adapters  [n], read during the call alone. At most one of them may replace the embedding
+ *                  or the head (modules_to_save), with scale 1.
  * @param n         0 … 64; 0: none.
  *
  * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (a session that is not at position 0, an adapter of another
- *         model, a scale that is not finite); BAMBA_ERR_MEMORY. On error the session keeps those it has.
+ *         model, a scale that is not finite); BAMBA_ERR_MEMORY. On error the session keeps those it
+ *         has.
  * Threads  no other call on the session meanwhile.
  */
 BAMBA_API bamba_status bamba_session_set_adapters(bamba_session *session,
@@ -630,9 +637,9 @@ BAMBA_API size_t bamba_session_position(const bamba_session *session);
 /** Tokens it can still absorb: context length minus position; without a limit SIZE_MAX minus it. */
 BAMBA_API size_t bamba_session_room(const bamba_session *session);
 
-/** The tokens absorbed so far, [bamba_session_position]; NULL if there are none, or not all are known
-    (bamba_session_fill). Borrowed until the
-    session is fed, rewound, reset, copied into or freed. */
+/** The tokens absorbed so far, [bamba_session_position]; NULL if there are none, or not all are
+    known (bamba_session_fill). Borrowed until the session is fed, rewound, reset, copied into or
+    freed. */
 BAMBA_API const int32_t *bamba_session_tokens(const bamba_session *session);
 
 /**
@@ -646,38 +653,40 @@ BAMBA_API uint64_t bamba_session_bytes(const bamba_model *model,
                                        const bamba_session_options *options, size_t n_positions);
 
 /**
- * Make a session stand at an earlier position, as if the tokens from there on had never been fed: its
- * state, and all logits it will give, have the bits of a session that was fed the same tokens in the
- * same calls without them.
+ * Make a session stand at an earlier position, as if the tokens from there on had never been fed:
+ * its state, and all logits it will give, have the bits of a session that was fed the same tokens
+ * in the same calls without them.
  *
  * Attention forgets; the state of state-space layers is rebuilt. Within the last n_rewind tokens
  * (options of the session) that takes scans alone, and for the last 8 of them few: within a call of
  * more than 32 tokens up to 32 may be fed again. Further back the tokens since the last snapshot
- * before `position`, or since the first token, are fed again, with the calls' cuts if the engine's n_batch
- * is not smaller than it was. With a window, snapshots lead back as long as what attention saw there is
- * still held, which is so within n_rewind tokens.
+ * before `position`, or since the first token, are fed again, with the calls' cuts if the engine's
+ * n_batch is not smaller than it was. With a window, snapshots lead back as long as what attention
+ * saw there is still held, which is so within n_rewind tokens.
  *
  * @param e         An engine of the session's model.
  * @param position  0 … bamba_session_position(session).
  *
- * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (a position that is not reached yet, or what cannot be fed again:
- *         bamba_session_fill gave no tokens); BAMBA_ERR_UNSUPPORTED (feeding again a model of some layers);
- *         while feeding again, as bamba_feed: the session then stands where bamba_session_position says.
- * Cost     within n_rewind tokens, about that of the scans of at most 2 · n_rewind + 128 tokens; no allocation.
+ * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (a position that is not reached yet, or what cannot be fed
+ *         again: bamba_session_fill gave no tokens); BAMBA_ERR_UNSUPPORTED (feeding again a model
+ *         of some layers); while feeding again, as bamba_feed: the session then stands where
+ *         bamba_session_position says.
+ * Cost     within n_rewind tokens, about that of the scans of at most 2 · n_rewind + 128 tokens; no
+ *          allocation.
  * Threads  as bamba_feed.
  */
 BAMBA_API bamba_status bamba_session_rewind(bamba_engine *e, bamba_session *session,
                                             size_t position, bamba_error *err);
 
 /**
- * Write what a session remembers to a file: its tokens, states, keys and values. The file has its name
- * when it is whole and on the disk, not before; it is one of safetensors, of the arrays in canonical
- * order, the same at any CPU level.
+ * Write what a session remembers to a file: its tokens, states, keys and values. The file has its
+ * name when it is whole and on the disk, not before; it is one of safetensors, of the arrays in
+ * canonical order, the same at any CPU level.
  *
  * @param extras  UTF-8 text to be kept with it, or NULL: what else a program must know to go on.
  *
- * @return BAMBA_OK; BAMBA_ERR_IO; BAMBA_ERR_MEMORY; BAMBA_ERR_NUMBER (a session that feeding has spoilt);
- *         BAMBA_ERR_ARGUMENT.
+ * @return BAMBA_OK; BAMBA_ERR_IO; BAMBA_ERR_MEMORY; BAMBA_ERR_NUMBER (a session that feeding has
+ *         spoilt); BAMBA_ERR_ARGUMENT.
  * Cost     about that of writing bamba_model_state_bytes(model, position); more memory for the
  *          largest layer's share.
  */
@@ -685,20 +694,21 @@ BAMBA_API bamba_status bamba_session_save(const bamba_session *session, const ch
                                           const char *extras, bamba_error *err);
 
 /**
- * Create a session from such a file: it goes on as the saved one would have, to the last bit. The way
- * back (n_rewind) begins where it was saved; what is further back is fed again.
+ * Create a session from such a file: it goes on as the saved one would have, to the last bit. The
+ * way back (n_rewind) begins where it was saved; what is further back is fed again.
  *
- * Everything is checked first: the file's checksum, and that it was made with this model, told by its
- * config.json, the names, types and shapes of its tensors and a sample of their bytes; with weights, keys,
- * values and states of the same types.
+ * Everything is checked first: the file's checksum, and that it was made with this model, told by
+ * its config.json, the names, types and shapes of its tensors and a sample of their bytes; with
+ * weights, keys, values and states of the same types.
  *
  * @param options  As in bamba_session_create; a context length below the saved position is
- *                 BAMBA_ERR_FULL. n_window 0: window and sink are those of the file, as any other must be.
+ *                 BAMBA_ERR_FULL. n_window 0: window and sink are those of the file, as any other
+ *                 must be.
  *
- * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (another model, other types or another window: the message says
- *         which);
- *         BAMBA_ERR_FORMAT (damaged, cut off, or no session); BAMBA_ERR_UNSUPPORTED (a newer version's);
- *         BAMBA_ERR_FULL; BAMBA_ERR_IO; BAMBA_ERR_MEMORY.
+ * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (another model, other types or another window: the message
+ *         says which);
+ *         BAMBA_ERR_FORMAT (damaged, cut off, or no session); BAMBA_ERR_UNSUPPORTED (a newer
+ *         version's); BAMBA_ERR_FULL; BAMBA_ERR_IO; BAMBA_ERR_MEMORY.
  */
 BAMBA_API bamba_status bamba_session_open(bamba_session **out, const bamba_model *model,
                                           const char *path, const bamba_session_options *options,
@@ -708,12 +718,12 @@ BAMBA_API bamba_status bamba_session_open(bamba_session **out, const bamba_model
 BAMBA_API const char *bamba_session_extras(const bamba_session *session);
 
 /**
- * Make `to` remember what `from` remembers. The way back of `to` begins here: behind the position of
- * the copy only tokens that are fed again lead. The context length of `to` stays as it is; its rotary
- * positions are scaled as those of `from` until `to` is reset.
+ * Make `to` remember what `from` remembers. The way back of `to` begins here: behind the position
+ * of the copy only tokens that are fed again lead. The context length of `to` stays as it is; its
+ * rotary positions are scaled as those of `from` until `to` is reset.
  *
- * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (another model, or another window); BAMBA_ERR_FULL (the position of `from` is
- *         beyond the context length of `to`).
+ * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (another model, or another window); BAMBA_ERR_FULL (the
+ *         position of `from` is beyond the context length of `to`).
  * Cost     a copy of what is used: constant state + the attention cache up to the position.
  * Threads  no other call on either session meanwhile.
  */
@@ -721,13 +731,14 @@ BAMBA_API bamba_status bamba_session_copy(bamba_session *to, const bamba_session
                                           bamba_error *err);
 
 /**
- * Create a session that remembers what another remembers, and shares with it what attention remembers:
- * keys and values in pages of 64 tokens, each copied when one of the two is about to write it. So many
- * continuations of one prompt take its memory once. Both go on by themselves, either may be freed
- * first, and different threads may use them at the same time.
+ * Create a session that remembers what another remembers, and shares with it what attention
+ * remembers: keys and values in pages of 64 tokens, each copied when one of the two is about to
+ * write it. So many continuations of one prompt take its memory once. Both go on by themselves,
+ * either may be freed first, and different threads may use them at the same time.
  *
- * @param options  As in bamba_session_create; NULL, or an n_context of 0: the context length of `from`;
- *                 an n_window of 0: its window and sink, as any other must be. The way back begins here.
+ * @param options  As in bamba_session_create; NULL, or an n_context of 0: the context length of
+ *                 `from`; an n_window of 0: its window and sink, as any other must be. The way back
+ *                 begins here.
  *
  * @return As bamba_session_create; BAMBA_ERR_FULL (the position of `from` is beyond n_context).
  * Cost     a copy of the constant state.
@@ -820,30 +831,33 @@ typedef struct bamba_cache_options {
 #define BAMBA_CACHE_OPTIONS { sizeof(bamba_cache_options), 0, 0, NULL, NULL }
 
 /**
- * Open a directory in which states of prompts are kept, made if it is not there: a prompt that begins
- * as an earlier one did, in this process, another or an earlier run, is fed from there on.
+ * Open a directory in which states of prompts are kept, made if it is not there: a prompt that
+ * begins as an earlier one did, in this process, another or an earlier run, is fed from there on.
  *
  * What is stored is a tree by tokens: a file for each state holds the keys and values since the one
- * before. Any number of processes may use a directory at once, with any models: files belong to a model
- * (told as in bamba_session_open), its types, and, where rotary positions are scaled by length, the
- * session's context. When they exceed max_bytes those go that save the fewest tokens a byte and were
- * not used for long; one that is damaged is removed, with a line to the log. A process that is killed
- * while it writes leaves a file "….tmp-" and six digits, which is removed when an hour has passed.
+ * before. Any number of processes may use a directory at once, with any models: files belong to a
+ * model (told as in bamba_session_open), its types, and, where rotary positions are scaled by
+ * length, the session's context. When they exceed max_bytes those go that save the fewest tokens a
+ * byte and were not used for long; one that is damaged is removed, with a line to the log. A
+ * process that is killed while it writes leaves a file "….tmp-" and six digits, which is removed
+ * when an hour has passed.
  *
  * @param dir  Its parent must exist.
  * @return BAMBA_OK; BAMBA_ERR_IO; BAMBA_ERR_MEMORY; BAMBA_ERR_ARGUMENT.
  * Threads one call at a time on a cache; the model must outlive it.
  */
-BAMBA_API bamba_status bamba_cache_open(bamba_cache **out, const bamba_model *model, const char *dir,
-                                        const bamba_cache_options *options, bamba_error *err);
+BAMBA_API bamba_status bamba_cache_open(bamba_cache **out, const bamba_model *model,
+                                        const char *dir, const bamba_cache_options *options,
+                                        bamba_error *err);
 BAMBA_API void bamba_cache_free(bamba_cache *cache);
 
 /**
- * Feed a whole prompt to an empty session, as bamba_feed does, but for what the cache has of it, and
- * store states on the way: every `interval` tokens, where it parts from an earlier prompt, and shortly
- * before its end. Logits have the bits that bamba_feed gives them, with these exceptions, where they agree
- * as for other cuts: an engine whose n_batch is no multiple of 64; CPU level "c" with OpenBLAS, whose sums
- * depend on the number of rows; and a longest beginning that was stored by bamba_cache_store.
+ * Feed a whole prompt to an empty session, as bamba_feed does, but for what the cache has of it,
+ * and store states on the way: every `interval` tokens, where it parts from an earlier prompt, and
+ * shortly before its end. Logits have the bits that bamba_feed gives them, with these exceptions,
+ * where they agree as for other cuts: an engine whose n_batch is no multiple of 64; CPU level "c"
+ * with OpenBLAS, whose sums depend on the number of rows; and a longest beginning that was stored
+ * by bamba_cache_store.
  *
  * @param n_reused  Out, may be NULL: tokens that were not fed.
  * @return As bamba_feed. A file that cannot be read or written is no error.
@@ -870,18 +884,19 @@ typedef struct bamba_tokenizer_options {
     void           *log_context;
 } bamba_tokenizer_options;
 
-#define BAMBA_TOKENIZER_OPTIONS { sizeof(bamba_tokenizer_options), { NULL, NULL, NULL }, NULL,      \
+#define BAMBA_TOKENIZER_OPTIONS { sizeof(bamba_tokenizer_options), { NULL, NULL, NULL }, NULL,    \
                                   NULL }
 
 /**
  * Open tokenizer.json of a directory, as written by the Hugging Face tokenizers library: BPE,
  * byte-level or with byte fallback. What tokenizer_config.json, special_tokens_map.json and
  * added_tokens.json lay over it counts as for transformers 5.23's AutoTokenizer
- * (TokenizersBackend): tokens they add, with their flags; tokens marked special by a name such as eos_token, or as extra
- * special tokens; split_special_tokens. As there, ids of added tokens follow from the order of the
- * files (an id that differs from the written one goes to the log), tokens without a text are left
- * out, one that repeats has its last flags, and add_bos_token, add_eos_token and add_prefix_space
- * change nothing beside a tokenizer.json. A "tokenizer_class" is not looked at.
+ * (TokenizersBackend): tokens they add, with their flags; tokens marked special by a name such as
+ * eos_token, or as extra special tokens; split_special_tokens. As there, ids of added tokens follow
+ * from the order of the files (an id that differs from the written one goes to the log), tokens
+ * without a text are left out, one that repeats has its last flags, and add_bos_token,
+ * add_eos_token and add_prefix_space change nothing beside a tokenizer.json. A "tokenizer_class" is
+ * not looked at.
  *
  * @return BAMBA_OK; BAMBA_ERR_IO; BAMBA_ERR_FORMAT; BAMBA_ERR_UNSUPPORTED (a component that is not
  *         implemented, by name); BAMBA_ERR_MEMORY; BAMBA_ERR_ARGUMENT.
@@ -1023,20 +1038,22 @@ typedef struct bamba_chat_template_options {
                                       NULL, 0 }
 
 /**
- * Open the chat template of a directory: chat_template.jinja and additional_chat_templates/NAME.jinja,
- * else the key "chat_template" of tokenizer_config.json (a text, or a list of named ones), else that
- * of chat_template.json. Special tokens such as bos_token come from tokenizer_config.json, or from
- * special_tokens_map.json where that does not list its tokens. All as transformers 5.23 does it.
+ * Open the chat template of a directory: chat_template.jinja and
+ * additional_chat_templates/NAME.jinja, else the key "chat_template" of tokenizer_config.json (a
+ * text, or a list of named ones), else that of chat_template.json. Special tokens such as bos_token
+ * come from tokenizer_config.json, or from special_tokens_map.json where that does not list its
+ * tokens. All as transformers 5.23 does it.
  *
  * The language is Jinja's as transformers sets it up: trim_blocks and lstrip_blocks, the immutable
- * sandbox, break and continue, {% generation %}, raise_exception, strftime_now, its tojson. Python's
- * values behave as there. What is not supported is refused with line and column: {% block %},
- * {% extends %}, {% include %}, {% import %}, {% autoescape %}; the filters filesizeformat,
- * forceescape, pprint, random, striptags, truncate, urlencode, urlize, wordwrap, xmlattr; the tests
- * callable, escaped, filter, test; and where they are used: cycler, joiner, lipsum, rare methods of
- * texts, results beyond 64-bit integers.
+ * sandbox, break and continue, {% generation %}, raise_exception, strftime_now, its tojson.
+ * Python's values behave as there. What is not supported is refused with line and column:
+ * {% block %}, {% extends %}, {% include %}, {% import %}, {% autoescape %}; the filters
+ * filesizeformat, forceescape, pprint, random, striptags, truncate, urlencode, urlize, wordwrap,
+ * xmlattr; the tests callable, escaped, filter, test; and where they are used: cycler, joiner,
+ * lipsum, rare methods of texts, results beyond 64-bit integers.
  *
- * @param dir   Directory; may be NULL if the options have the text: then there are no special tokens.
+ * @param dir   Directory; may be NULL if the options have the text: then there are no special
+ *              tokens.
  * @param name  Which of several templates; NULL: "default", or "tool_use" for conversations with
  *              tools if the directory has that.
  *
@@ -1078,12 +1095,12 @@ typedef struct bamba_prompt {
 
 /**
  * Render a conversation. To get its ids, give the text to bamba_tokenize_with with
- * BAMBA_TOKENIZE_PARSE_SPECIAL and the ranges as its `plain`: then special tokens are those that the
- * template wrote, whatever a user typed.
+ * BAMBA_TOKENIZE_PARSE_SPECIAL and the ranges as its `plain`: then special tokens are those that
+ * the template wrote, whatever a user typed.
  *
- * Ranges follow each character through slices, split, replace, trim, joins, tojson and the like. The
- * role of a message is not in them where it is a plain word, since templates make special tokens of
- * it; nor are numbers, and special tokens of the directory.
+ * Ranges follow each character through slices, split, replace, trim, joins, tojson and the like.
+ * The role of a message is not in them where it is a plain word, since templates make special
+ * tokens of it; nor are numbers, and special tokens of the directory.
  *
  * @param messages  [n_bytes] JSON: a list of objects with "role" and "content", at least one. As in
  *                  transformers members that are null are left out, and reasoning_content, thinking
@@ -1091,8 +1108,9 @@ typedef struct bamba_prompt {
  * @param out       Out: the prompt, or NULL on error. Free with bamba_prompt_free.
  *
  * @return BAMBA_OK;
- *         BAMBA_ERR_ARGUMENT     the template refuses the conversation (raise_exception: its message),
- *                                or messages, tools, variables are not what they should be;
+ *         BAMBA_ERR_ARGUMENT     the template refuses the conversation (raise_exception: its
+ *                                message), or messages, tools, variables are not what they should
+ *                                be;
  *         BAMBA_ERR_FORMAT       not JSON; or the template fails, with line and column;
  *         BAMBA_ERR_UNSUPPORTED  the template uses what is not supported, or takes more steps or
  *                                memory than it may;
@@ -1138,13 +1156,13 @@ typedef enum bamba_sampler_stage {
 } bamba_sampler_stage;
 
 /**
- * How the next token is chosen: callback, logit bias, then the stages in their order, then a draw by
- * the sampler's own generator from what is left. A stage at its neutral value does nothing. Stages
- * see what those before them have left, and probabilities among it: in the usual order, which is
- * llama.cpp's, at temperature 1. Of equal tokens the lower id is the better one.
+ * How the next token is chosen: callback, logit bias, then the stages in their order, then a draw
+ * by the sampler's own generator from what is left. A stage at its neutral value does nothing.
+ * Stages see what those before them have left, and probabilities among it: in the usual order,
+ * which is llama.cpp's, at temperature 1. Of equal tokens the lower id is the better one.
  *
- * DRY ("don't repeat yourself"): if the last n tokens stand earlier among the last dry_penalty_last_n
- * too, and n >= dry_allowed_length, the token that followed there loses
+ * DRY ("don't repeat yourself"): if the last n tokens stand earlier among the last
+ * dry_penalty_last_n too, and n >= dry_allowed_length, the token that followed there loses
  * dry_multiplier · dry_base^(n - dry_allowed_length); of several places the longest counts. What
  * stands at and before the last sequence breaker does not count to n; tokens that hold a whole
  * breaker lose nothing. A breaker is found in one token, or begins at the end of one and goes on as
@@ -1193,8 +1211,8 @@ typedef struct bamba_sampler_options {
 
 /**
  * Set in *options what the model's generation_config.json says: temperature (0 if do_sample is
- * false), top_k, top_p, min_p, typical_p, repetition_penalty (over all tokens: penalty_last_n becomes
- * -1). What the file does not say stays as it is, and so do all members without the file.
+ * false), top_k, top_p, min_p, typical_p, repetition_penalty (over all tokens: penalty_last_n
+ * becomes -1). What the file does not say stays as it is, and so do all members without the file.
  *
  * @param options  In and out: begins as BAMBA_SAMPLER_OPTIONS.
  * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (NULL, or struct_bytes below that of the first release).
@@ -1252,23 +1270,23 @@ BAMBA_API int32_t bamba_sample_distribution(bamba_sampler *sampler, const float 
 
 /**
  * Choose the next token where another, cheaper distribution has guessed one: rejection sampling, as
- * speculative decoding has it. With p the probabilities that bamba_sample would draw from, the guess is
- * returned with probability min(1, p/q) of it, else a token drawn in proportion to max(0, p - q). If the
- * guess was drawn from q, and q did not depend on it, the result has exactly the probabilities p, whatever
- * q is, within the rounding of q; how often the guess stands is the sum of min(p, q). Does not accept
- * the token.
+ * speculative decoding has it. With p the probabilities that bamba_sample would draw from, the
+ * guess is returned with probability min(1, p/q) of it, else a token drawn in proportion to
+ * max(0, p - q). If the guess was drawn from q, and q did not depend on it, the result has exactly
+ * the probabilities p, whatever q is, within the rounding of q; how often the guess stands is the
+ * sum of min(p, q). Does not accept the token.
  *
  * A draft model is used so: let it choose k guesses with a sampler of its own, whose generator has
  * another seed, by bamba_sample_distribution, feeding each to its own session; feed the last token
- * and the guesses to the model; go through the rows with this function as long as it returns the guess;
- * rewind both sessions to where the text stands. Whether to guess, and how many, may depend on
- * anything but the guess in question.
+ * and the guesses to the model; go through the rows with this function as long as it returns the
+ * guess; rewind both sessions to where the text stands. Whether to guess, and how many, may depend
+ * on anything but the guess in question.
  *
  * @param logits  [n_vocab] of the model at this place, not changed.
  * @param guess   A token.
- * @param q       [n_vocab] probabilities that guess was drawn from, over the same ids. NULL: the guess
- *                is certain, and so the result is what bamba_sample returns, with the same draws. A
- *                guess out of range, or whose q is not positive, counts as none.
+ * @param q       [n_vocab] probabilities that guess was drawn from, over the same ids. NULL: the
+ *                guess is certain, and so the result is what bamba_sample returns, with the same
+ *                draws. A guess out of range, or whose q is not positive, counts as none.
  * @return the id. It is guess if, and with q only if, the guess stands.
  * Cost     as bamba_sample.
  * Source   Leviathan et al. 2023, arXiv:2211.17192.
@@ -1279,10 +1297,10 @@ BAMBA_API int32_t bamba_sample_guess(bamba_sampler *sampler, const float *logits
 /**
  * Guesses what comes next from what came before: the tokens that followed the last ones where they
  * stood earlier in the text. Texts that copy from their prompt come several tokens a pass this way:
- * feed the last token with k guesses behind it and ask for k + 1 rows of logits (the weights are read
- * once); as long as the token chosen from a row is the next guess, that guess stands; then
- * bamba_session_rewind takes the others back. Up to 32 rows the logits have the bits of one token at a
- * time, so the text is the one without guesses, drawn or not.
+ * feed the last token with k guesses behind it and ask for k + 1 rows of logits (the weights are
+ * read once); as long as the token chosen from a row is the next guess, that guess stands; then
+ * bamba_session_rewind takes the others back. Up to 32 rows the logits have the bits of one token
+ * at a time, so the text is the one without guesses, drawn or not.
  * Threads one call at a time.
  */
 typedef struct bamba_speculator bamba_speculator;

@@ -98,8 +98,8 @@ static inline size_t bb_row_bytes(bb_type type, int n)
 typedef void bb_decode_fn(int rows, int cols, const void *W, int first, float *w, size_t ldw);
 
 /*
- * Rows first … first + rows - 1 of W = w [rows, cols] row stride ldw: rounded to nearest even, or, in
- * a format with scales, to what makes the sum of importance[c] · (error of w[r, c])² small.
+ * Rows first … first + rows - 1 of W = w [rows, cols] row stride ldw: rounded to nearest even, or,
+ * in a format with scales, to what makes the sum of importance[c] · (error of w[r, c])² small.
  * importance [cols] >= 0: the mean square of each input of the product; NULL: all alike. The bytes
  * are the same at every level.
  */
@@ -107,11 +107,12 @@ typedef void bb_encode_fn(int rows, int cols, const float *w, size_t ldw, const 
                           void *W, int first);
 
 /*
- * The same, but what rounding a column adds to the sums of products is taken off the columns behind it,
- * up to the next multiple of BB_CARRY, before they are rounded:
- *     w[r, d] -= carry[c / BB_CARRY][c % BB_CARRY][d % BB_CARRY] · (w[r, c] - its rounded value)   d > c
- * carry [cols / BB_CARRY rounded up, BB_CARRY, BB_CARRY], of which only what is right of the diagonal
- * is read. Best for Gaussian inputs is U[c, d] / U[c, c], Uᵀ·U the inverse of their second moments.
+ * The same, but what rounding a column adds to the sums of products is taken off the columns behind
+ * it, up to the next multiple of BB_CARRY, before they are rounded:
+ *     w[r, d] -= carry[c / BB_CARRY][c % BB_CARRY][d % BB_CARRY] · (w[r, c] - its rounded value)
+ * for d > c. carry [cols / BB_CARRY rounded up, BB_CARRY, BB_CARRY], of which only what is right of
+ * the diagonal is read. Best for Gaussian inputs is U[c, d] / U[c, c], Uᵀ·U the inverse of their
+ * second moments.
  * Source: Frantar et al. 2022, arXiv:2210.17323 (GPTQ).
  */
 typedef void bb_encode_carrying_fn(int rows, int cols, const float *w, size_t ldw,
@@ -174,7 +175,7 @@ typedef struct bb_format {
        unless they are the last of the matrix, are multiples of it. */
     int            rows_together;
     size_t         align;                 /* bytes that a matrix must be aligned to */
-    bb_type        activation;            /* what x is rounded to: F32 (not at all), BF16, I8, I16 */
+    bb_type        activation;            /* what x is rounded to: F32 (not), BF16, I8, I16 */
     /* Rows of x that prepare_many puts side by side, at most BB_MOST_GROUP. Separate calls may
        prepare separate groups: row `first`, a multiple of it, at offset many_bytes(first, cols). */
     int            group;
@@ -202,16 +203,16 @@ enum {
 
 /*
  * Weights of 8 and of 4 bits with a float16 scale a block of 32 columns. Rows beyond the last are
- * zeros up to a multiple of 16, columns up to a multiple of 64. 16 rows are a tile, 64 columns of it
- * a group; tiles, and groups in them, follow each other. In a group, two blocks b:
+ * zeros up to a multiple of 16, columns up to a multiple of 64. 16 rows are a tile, 64 columns of
+ * it a group; tiles, and groups in them, follow each other. In a group, two blocks b:
  *
  *     Q8   int8 w[b][quad 0 … 7][row 0 … 15][4]           columns 32·b + 4·quad … + 3
  *     Q4   byte c[b][pair 0 … 3][row 0 … 15][4]           low half: the codes of quad 2·pair,
  *                                                         high half: those of quad 2·pair + 1
  *     both float16 scale[b][row 0 … 15]
  *
- * A weight is scale · w, w from -127 to 127, or scale · bb_q4_values[code]. Scales have either sign.
- * This one order serves dot products of four bytes in registers of any width.
+ * A weight is scale · w, w from -127 to 127, or scale · bb_q4_values[code]. Scales have either
+ * sign. This one order serves dot products of four bytes in registers of any width.
  */
 enum {
     BB_BLOCK = 32, BB_TILE_ROWS = 16, BB_GROUP_COLS = 64,
@@ -542,7 +543,7 @@ enum {
     BB_CPU_AVXVNNI = 1u << 1,             /* AVX-VNNI: dot products of bytes in ymm */
     BB_CPU_AVX512  = 1u << 2,             /* F, BW, DQ, VL; the OS saves zmm */
     BB_CPU_VNNI    = 1u << 3,             /* AVX512_VNNI: dot products of bytes in zmm */
-    BB_CPU_BF16    = 1u << 4              /* AVX512_BF16: dot products of bfloat16 in zmm; and VBMI */
+    BB_CPU_BF16    = 1u << 4              /* AVX512_BF16, dot products of bfloat16; and VBMI */
 };
 
 /* What a processor and its system say of themselves: registers of cpuid, 0 for a leaf that the

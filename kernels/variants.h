@@ -50,8 +50,8 @@ bb_prepare_fn bb_prepare_c;
         bb_encode_half(narrow, rows, cols, w, ldw, W, first);                                     \
     }
 
-/* Calls each(name, isa) for every kernel that is a function of its own at each of the levels c, avx2
-   and avx512. */
+/* Calls each(name, isa) for every kernel that is a function of its own at each of the levels c,
+   avx2 and avx512. */
 #define BB_EACH_KERNEL(each, isa)                                                                 \
     each(attend_join, isa) each(axpy, isa) each(gelu_mul, isa) each(mul, isa) each(relu2, isa)    \
     each(silu_mul, isa) each(rmsnorm, isa) each(gated_rmsnorm, isa) each(softplus_clamp, isa)     \

@@ -66,10 +66,10 @@ static void carve(bamba_adapter *d, const bb_adapter_file *f, bb_arena *a)
 
 /* -------------------------------------------------------------- filling ------------------ */
 
-static float *writable(const float *p) { return (float *)(uintptr_t)p; }          /* ours: the block */
+static float *writable(const float *p) { return (float *)(uintptr_t)p; }      /* ours: the block */
 
-/* Fill column `col` of a map's B with what a constant multiplies: scale · the bias of B, and what the
-   adapter's bias differs by from the model's. base may be NULL. */
+/* Fill column `col` of a map's B with what a constant multiplies: scale · the bias of B, and what
+   the adapter's bias differs by from the model's. base may be NULL. */
 static void fill_constant(const bb_kernels *k, const bb_low_rank *l, const bb_adapted *m, int rows,
                           const bb_tensor *base)
 {
@@ -88,7 +88,7 @@ static void fill_constant(const bb_kernels *k, const bb_low_rank *l, const bb_ad
     }
 }
 
-/* The bias of the linear map whose weight is `name`, in the model's files; NULL if there is none. */
+/* The bias of the linear map whose weight is `name`, in the model's files; NULL: there is none. */
 static const bb_tensor *base_bias(const bamba_model *m, const char *name)
 {
     char         full[2 * BB_MAX_NAME];
@@ -170,8 +170,8 @@ done:
 /* Only linear maps, embedding and head can be other ones than the model's. */
 static bb_status check_replaced(const bamba_model *m, const bb_adapter_file *f, bamba_error *err)
 {
-    static const char why[] = "only the embedding and the head can be replaced while running: merge the "
-                              "adapter into a model (bamba merge)";
+    static const char why[] = "only the embedding and the head can be replaced while running: "
+                              "merge the adapter into a model (bamba merge)";
 
     for (size_t i = 0; i + 2 < f->n_maps; i++) {
         const bb_tensor *t = f->map[i].weight;
@@ -200,7 +200,8 @@ static void make_hash(bamba_adapter *d, const bb_adapter_file *f)
         bb_hash_add_text(&h, bb_type_name(t->dtype));
         bb_hash_add(&h, t->data, t->bytes);
     }
-    for (size_t i = 0; i < f->n_maps; i++) bb_hash_add(&h, &f->map[i].scale, sizeof f->map[i].scale);
+    for (size_t i = 0; i < f->n_maps; i++)
+        bb_hash_add(&h, &f->map[i].scale, sizeof f->map[i].scale);
     bb_hash_end(&h, hash);
     bb_hash_show(hash, d->hash);
 }
@@ -224,7 +225,8 @@ done:
 
 /* An empty adapter of a model, by the options. */
 static bb_status begin(bamba_adapter **out, const bamba_model *model,
-                       const bamba_adapter_options *given, bamba_adapter_options *o, bamba_error *err)
+                       const bamba_adapter_options *given, bamba_adapter_options *o,
+                       bamba_error *err)
 {
     bb_status    status = BAMBA_OK;
     bb_allocator a;
@@ -252,7 +254,8 @@ bamba_status bamba_adapter_open(bamba_adapter **out, const bamba_model *model, c
     bamba_adapter        *d = NULL;
 
     if (!out || !model || !dir)
-        return bb_fail(err, BAMBA_ERR_ARGUMENT, "adapter: %s is NULL", !out ? "out" : model ? "dir" : "model");
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "adapter: %s is NULL",
+                       !out ? "out" : model ? "dir" : "model");
     *out = NULL;
     BB_TRY(begin(&d, model, options, &o, err));
     const bb_log log = { o.log, o.log_context };
@@ -295,7 +298,8 @@ bamba_status bamba_adapter_open_random(bamba_adapter **out, const bamba_model *m
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "adapter: %s is NULL", out ? "model" : "out");
     *out = NULL;
     if (rank < 1 || rank > 4096)
-        return bb_fail(err, BAMBA_ERR_ARGUMENT, "adapter: expected a rank from 1 to 4096, found %d", rank);
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "adapter: expected a rank from 1 to 4096, found %d",
+                       rank);
     BB_TRY(begin(&d, model, options, &o, err));
     a = d->alloc;
     const bb_graph *g = model->graph;
@@ -313,8 +317,10 @@ bamba_status bamba_adapter_open_random(bamba_adapter **out, const bamba_model *m
         const bb_low_rank *l = &d->map[i];
         if (l->rank == 0) continue;
         const size_t cols = (size_t)g->linear[i].cols, rows = (size_t)g->linear[i].rows;
-        bb_random_fill(bb_random_bound((int)cols), seed + 2 * i, 0, (size_t)rank * cols, writable(l->A));
-        bb_random_fill(0.1f * bb_random_bound(rank), seed + 2 * i + 1, 0, rows * (size_t)rank, writable(l->B));
+        bb_random_fill(bb_random_bound((int)cols), seed + 2 * i, 0, (size_t)rank * cols,
+                       writable(l->A));
+        bb_random_fill(0.1f * bb_random_bound(rank), seed + 2 * i + 1, 0, rows * (size_t)rank,
+                       writable(l->B));
     }
     snprintf(d->hash, sizeof d->hash, "random %d %llu", rank, (unsigned long long)seed % 1000000);
     *out = d;

@@ -101,8 +101,8 @@ static void check_keys(const bb_json *root)
         if (what)
             bb_json_fail(&v, BAMBA_ERR_UNSUPPORTED, "%s is not supported", what);
         else
-            bb_json_fail(&v, BAMBA_ERR_UNSUPPORTED, "this key is not known to this version, and may "
-                         "change what the adapter computes");
+            bb_json_fail(&v, BAMBA_ERR_UNSUPPORTED, "this key is not known to this version, "
+                         "and may change what the adapter computes");
     }
 }
 
@@ -117,7 +117,8 @@ static void check_initial(const bb_json *root)
     for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++)
         if (strcmp(name, harmless[i]) == 0) return;
     bb_json_fail(&v, BAMBA_ERR_UNSUPPORTED, "'%.40s' changes the model's own weights: expected an "
-                 "adapter that PEFT has converted (path_initial_model_for_weight_conversion)", name);
+                 "adapter that PEFT has converted (path_initial_model_for_weight_conversion)",
+                 name);
 }
 
 static void check_bias(const bb_json *root)
@@ -147,7 +148,8 @@ static void check_texts(const bb_json *root, const char *key, bool or_text)
 
     if (!list.node || (or_text && bb_json_is_text(&list))) return;
     if (!bb_json_is_array(&list)) {
-        bb_json_fail(&list, BAMBA_ERR_FORMAT, "expected a list of texts%s", or_text ? " or a text" : "");
+        bb_json_fail(&list, BAMBA_ERR_FORMAT, "expected a list of texts%s",
+                     or_text ? " or a text" : "");
         return;
     }
     for (size_t i = 0; i < bb_json_length(&list); i++) {
@@ -178,7 +180,8 @@ static void read_keys(bb_adapter_config *c, const bb_json *root, const bb_log *l
     const bb_json alpha = bb_json_get(root, "lora_alpha");
 
     if (strcmp(type, "LORA") != 0)
-        bb_json_fail_key(root, "peft_type", BAMBA_ERR_UNSUPPORTED, "expected LORA, found '%.40s'", type);
+        bb_json_fail_key(root, "peft_type", BAMBA_ERR_UNSUPPORTED, "expected LORA, found '%.40s'",
+                         type);
     check_keys(root);
     check_initial(root);
     check_bias(root);
@@ -191,7 +194,8 @@ static void read_keys(bb_adapter_config *c, const bb_json *root, const bb_log *l
     c->by_root = bb_json_bool_or(root, "use_rslora", false);
     c->has_bias = bb_json_bool_or(root, "lora_bias", false);
     if (bb_json_bool_or(root, "fan_in_fan_out", false))
-        bb_log_line(log, "%s: 'fan_in_fan_out' does not hold for linear layers, as in PEFT", c->file);
+        bb_log_line(log, "%s: 'fan_in_fan_out' does not hold for linear layers, as in PEFT",
+                    c->file);
     c->ties = bb_json_bool_or(root, "ensure_weight_tying", false);
 }
 
@@ -245,8 +249,8 @@ done:
     return status;
 }
 
-static bb_status match(const bb_adapter_config *c, const pattern *p, const char *module, bool *found,
-                       bamba_error *err)
+static bb_status match(const bb_adapter_config *c, const pattern *p, const char *module,
+                       bool *found, bamba_error *err)
 {
     const size_t n = strlen(module);
     bb_scan      scan = bb_scan_begin(p->regex, c->matcher, module, n);

@@ -24,8 +24,9 @@ void      bb_adapter_config_close(bb_adapter_config *c);
 typedef struct bb_adapter_terms {
     int    rank;
     double scale;                         /* of B · A */
-    bool   has_other_rank;                /* a head that ensure_weight_tying ties: its matrices are the
-                                             embedding's and have its rank, its scale is its own */
+    bool   has_other_rank;                /* a head that ensure_weight_tying ties: its matrices are
+                                             the embedding's and have its rank, its scale is its
+                                             own */
 } bb_adapter_terms;
 
 /* Fails if the module is none of those that are adapted. is_head: the output layer. */

@@ -75,7 +75,8 @@ static bool is_module(const char *path, const char *weight)
 /* The files may have it under another name than the module's: its alias, or that of a tied head. */
 static bool is_embedding(const bb_graph *g, const char *path)
 {
-    static const char *const usual[] = { "embed_tokens.weight", "embeddings.weight", "embedding.weight" };
+    static const char *const usual[] = { "embed_tokens.weight", "embeddings.weight",
+                                         "embedding.weight" };
 
     if (is_module(path, g->embed_name) || is_module(path, g->embed_alias)) return true;
     for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
@@ -102,7 +103,8 @@ static size_t find_map(const bb_graph *g, const char *path)
 
 /* -------------------------------------------------------------- one tensor --------------- */
 
-typedef enum part_kind { A, B, B_BIAS, EMBED_A, EMBED_B, BASE_WEIGHT, BASE_BIAS, WEIGHT, BIAS, OTHER } part_kind;
+typedef enum part_kind { A, B, B_BIAS, EMBED_A, EMBED_B, BASE_WEIGHT, BASE_BIAS, WEIGHT, BIAS,
+                         OTHER } part_kind;
 
 /* Endings of names; of those that end one another the longer ones first. */
 static const struct { const char *end; part_kind kind; } endings[] = {
@@ -163,8 +165,9 @@ static int rank_of(const bb_tensor *t, part_kind k)
 static bb_status set(const bb_tensor **place, const bb_tensor *t, bamba_error *err)
 {
     if (*place)
-        return bb_fail(err, BAMBA_ERR_FORMAT, "%s: '%.*s' is for the same module as '%.*s'", t->file,
-                       bb_name_width(t->name), t->name, bb_name_width((*place)->name), (*place)->name);
+        return bb_fail(err, BAMBA_ERR_FORMAT, "%s: '%.*s' is for the same module as '%.*s'",
+                       t->file, bb_name_width(t->name), t->name, bb_name_width((*place)->name),
+                       (*place)->name);
     *place = t;
     return BAMBA_OK;
 }
@@ -181,11 +184,14 @@ static bb_status take_matrix(const reading *r, const bb_tensor *t, part_kind k, 
 
     if (is_embed != for_embed)
         return bb_adapter_fail(err, BAMBA_ERR_FORMAT, t, is_embed
-                               ? "expected 'lora_embedding_A' and 'lora_embedding_B' for the embedding"
+                               ? "expected 'lora_embedding_A' and 'lora_embedding_B' for the "
+                                 "embedding"
                                : "expected 'lora_A.weight' and 'lora_B.weight' for a linear layer");
     if (rows == 0)
-        return bb_adapter_fail(err, BAMBA_ERR_UNSUPPORTED, t, "adapters of experts are not supported");
-    BB_TRY(bb_adapter_config_terms(r->config, path, map + 1 == (size_t)r->g->n_linears, &terms, err));
+        return bb_adapter_fail(err, BAMBA_ERR_UNSUPPORTED, t,
+                               "adapters of experts are not supported");
+    BB_TRY(bb_adapter_config_terms(r->config, path, map + 1 == (size_t)r->g->n_linears,
+                                   &terms, err));
     if (terms.has_other_rank && (k == A || k == B)) terms.rank = rank_of(t, k);
     bb_adapted *m = &r->f->map[map];
     if (k != B_BIAS) m->rank = terms.rank;
@@ -196,24 +202,24 @@ static bb_status take_matrix(const reading *r, const bb_tensor *t, part_kind k, 
     if (k == EMBED_B) BB_TRY(expect_shape(t, 2, cols, terms.rank, err));
     if (k == B_BIAS) BB_TRY(expect_shape(t, 1, rows, 0, err));
     if (k == B_BIAS && !bb_adapter_config_has_bias(r->config))
-        return bb_adapter_fail(err, BAMBA_ERR_FORMAT, t, "adapter_config.json: 'lora_bias': expected "
-                               "true, since this tensor is there");
+        return bb_adapter_fail(err, BAMBA_ERR_FORMAT, t, "adapter_config.json: 'lora_bias': "
+                               "expected true, since this tensor is there");
     status = set(k == B_BIAS ? &m->B_bias : k == A || k == EMBED_A ? &m->A : &m->B, t, err);
 done:
     return status;
 }
 
 /* A tensor in place of one of the model's. */
-static bb_status take_replacement(const reading *r, const bb_tensor *t, part_kind k, const char *path,
-                                  size_t map, bamba_error *err)
+static bb_status take_replacement(const reading *r, const bb_tensor *t, part_kind k,
+                                  const char *path, size_t map, bamba_error *err)
 {
     const size_t n = (size_t)r->g->n_linears;
     const bool   is_saved = bb_adapter_config_saves(r->config, path);
     bb_status    status = BAMBA_OK;
 
     if ((k == WEIGHT || k == OTHER) && !is_saved && map != n - 1 && map != n)
-        return bb_adapter_fail(err, BAMBA_ERR_FORMAT, t, "adapter_config.json: 'modules_to_save' does not "
-                               "name its module");
+        return bb_adapter_fail(err, BAMBA_ERR_FORMAT, t, "adapter_config.json: 'modules_to_save' "
+                               "does not name its module");
     if (map > n) {
         r->f->replaced[r->f->n_replaced++] = (bb_replaced){ t, t->name + strlen(PREFIX) };
         return BAMBA_OK;
@@ -234,7 +240,8 @@ static bb_status refuse_other(const bb_tensor *t, bamba_error *err)
     if (strstr(t->name, "lora_magnitude_vector"))
         return bb_adapter_fail(err, BAMBA_ERR_UNSUPPORTED, t, "DoRA is not supported");
     if (strstr(t->name, "trainable_tokens"))
-        return bb_adapter_fail(err, BAMBA_ERR_UNSUPPORTED, t, "training of single tokens is not supported");
+        return bb_adapter_fail(err, BAMBA_ERR_UNSUPPORTED, t,
+                               "training of single tokens is not supported");
     return bb_adapter_fail(err, BAMBA_ERR_FORMAT, t, "expected a tensor of a LoRA adapter, such as "
                            "'base_model.model.….lora_A.weight'");
 }
@@ -246,17 +253,20 @@ static bb_status take(const reading *r, const bb_tensor *t, bamba_error *err)
     const part_kind k = kind_of(t->name, &n_path);
     const size_t n_prefix = sizeof PREFIX - 1;
 
-    if (strncmp(t->name, PREFIX, n_prefix) != 0 || n_path <= n_prefix || n_path - n_prefix >= sizeof path)
+    if (strncmp(t->name, PREFIX, n_prefix) != 0 || n_path <= n_prefix
+        || n_path - n_prefix >= sizeof path)
         return refuse_other(t, err);
     if (t->dtype >= BB_N_FLOATS)
-        return bb_fail(err, BAMBA_ERR_UNSUPPORTED, "%s: '%.*s': expected F32, BF16 or F16, found %s",
-                       t->file, bb_name_width(t->name), t->name, bb_type_name(t->dtype));
+        return bb_fail(err, BAMBA_ERR_UNSUPPORTED, "%s: '%.*s': expected F32, BF16 or F16, "
+                       "found %s", t->file, bb_name_width(t->name), t->name,
+                       bb_type_name(t->dtype));
     snprintf(path, sizeof path, "%.*s", (int)(n_path - n_prefix), t->name + n_prefix);
     const size_t map = find_map(r->g, path);
     if (k == OTHER && strstr(t->name, "lora")) return refuse_other(t, err);
     if (k == OTHER || k >= BASE_WEIGHT) return take_replacement(r, t, k, path, map, err);
     if (map > (size_t)r->g->n_linears)
-        return bb_adapter_fail(err, BAMBA_ERR_FORMAT, t, "the model has no linear layer of that name");
+        return bb_adapter_fail(err, BAMBA_ERR_FORMAT, t,
+                               "the model has no linear layer of that name");
     return take_matrix(r, t, k, path, map, err);
 }
 
@@ -271,8 +281,9 @@ static bb_status check_pairs(const bb_adapter_file *f, bamba_error *err)
             return bb_adapter_fail(err, BAMBA_ERR_FORMAT, m->B, "the tensor 'lora_A' beside it has "
                                    "another rank");
         if (alone)
-            return bb_adapter_fail(err, BAMBA_ERR_FORMAT, alone, m->A ? "the tensor 'lora_B' beside it "
-                                   "is missing" : "the tensor 'lora_A' beside it is missing");
+            return bb_adapter_fail(err, BAMBA_ERR_FORMAT, alone,
+                                   m->A ? "the tensor 'lora_B' beside it is missing"
+                                        : "the tensor 'lora_A' beside it is missing");
     }
     return BAMBA_OK;
 }
@@ -305,7 +316,8 @@ static bb_status open_tensors(bb_adapter_file *f, const char *dir, bamba_error *
 {
     bb_status    status = BAMBA_OK;
     bb_path_kind kind = BB_PATH_NONE, old = BB_PATH_NONE;
-    char        *path = bb_path_join(&f->a, dir, TENSORS), *old_path = bb_path_join(&f->a, dir, OLD_TENSORS);
+    char        *path = bb_path_join(&f->a, dir, TENSORS);
+    char        *old_path = bb_path_join(&f->a, dir, OLD_TENSORS);
 
     if (!path || !old_path) {
         status = bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", dir);
@@ -314,8 +326,8 @@ static bb_status open_tensors(bb_adapter_file *f, const char *dir, bamba_error *
     BB_TRY(bb_path_find(path, &kind, err));
     BB_TRY(bb_path_find(old_path, &old, err));
     if (kind == BB_PATH_NONE && old != BB_PATH_NONE)
-        status = bb_fail(err, BAMBA_ERR_UNSUPPORTED, "%s: a pickle, which is not read: load the adapter "
-                         "with PEFT and save it again, which writes %s", old_path, TENSORS);
+        status = bb_fail(err, BAMBA_ERR_UNSUPPORTED, "%s: a pickle, which is not read: load the "
+                         "adapter with PEFT and save it again, which writes %s", old_path, TENSORS);
     else status = bb_safetensors_open(&f->tensors, &f->a, path, err);
 done:
     bb_release(&f->a, path);
@@ -323,8 +335,8 @@ done:
     return status;
 }
 
-static bb_status read_tensors(bb_adapter_file *f, const bb_adapter_config *config, const bb_graph *g,
-                              bamba_error *err)
+static bb_status read_tensors(bb_adapter_file *f, const bb_adapter_config *config,
+                              const bb_graph *g, bamba_error *err)
 {
     const reading r = { f, config, g };
     bb_status     status = BAMBA_OK;
@@ -342,8 +354,9 @@ done:
     return status;
 }
 
-bb_status bb_adapter_file_open(bb_adapter_file **out, const bb_allocator *a, const bamba_model *model,
-                               const char *dir, const bb_log *log, bamba_error *err)
+bb_status bb_adapter_file_open(bb_adapter_file **out, const bb_allocator *a,
+                               const bamba_model *model, const char *dir, const bb_log *log,
+                               bamba_error *err)
 {
     bb_status          status = BAMBA_OK;
     bb_adapter_config *config = NULL;

@@ -14,8 +14,8 @@ typedef struct bb_adapted {
     const bb_tensor *A, *B;               /* [rank, cols], [rows, rank]; both or none */
     const bb_tensor *B_bias;              /* [rows] */
     const bb_tensor *weight, *bias;       /* in place of the model's */
-    bool             is_base;             /* weight is not of modules_to_save: it is what the model had
-                                             when the adapter was saved */
+    bool             is_base;             /* weight is not of modules_to_save: it is what the model
+                                             had when the adapter was saved */
     int              rank;
     float            scale;               /* of B · A */
 } bb_adapted;
@@ -29,22 +29,24 @@ typedef struct bb_replaced {
 typedef struct bb_adapter_file {
     bb_allocator    a;
     bb_container   *tensors;
-    bb_adapted     *map;                  /* [n_maps] by the ids of the graph's linear maps, the head
-                                             last, and the embedding behind it */
+    bb_adapted     *map;                  /* [n_maps] by the ids of the graph's linear maps, the
+                                             head last, and the embedding behind it */
     size_t          n_maps;
     bb_replaced    *replaced;             /* [n_replaced] */
     size_t          n_replaced;
-    const bb_tensor *own_embed, *own_head;            /* in place of the model's matrices; NULL: these
-                                             stand. Base weights that are the model's are not own. */
+    const bb_tensor *own_embed, *own_head;            /* in place of the model's matrices; NULL:
+                                             these stand. Base weights equal to them are not own. */
 } bb_adapter_file;
 
 /* Open the directory for a model that is bound. */
-bb_status bb_adapter_file_open(bb_adapter_file **out, const bb_allocator *a, const bamba_model *model,
-                               const char *dir, const bb_log *log, bamba_error *err);
+bb_status bb_adapter_file_open(bb_adapter_file **out, const bb_allocator *a,
+                               const bamba_model *model, const char *dir, const bb_log *log,
+                               bamba_error *err);
 void      bb_adapter_file_close(bb_adapter_file *f);
 
 /* "file: 'tensor': message". */
-bb_status bb_adapter_fail(bamba_error *err, bb_status code, const bb_tensor *t, const char *message);
+bb_status bb_adapter_fail(bamba_error *err, bb_status code, const bb_tensor *t,
+                          const char *message);
 
 /* n elements of a tensor of floats, from element `at` on. */
 void bb_adapter_floats(const bb_kernels *k, const bb_tensor *t, size_t at, size_t n, float *to);

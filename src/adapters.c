@@ -10,26 +10,27 @@ enum { MOST = 64 };                       /* adapters of a session */
 
 static bool has_own_weights(const bb_adapter *a) { return a->own_embed.data || a->own_head.w.data; }
 
-static bb_status check(const bamba_session *s, const bamba_adapter_use *use, size_t n, bamba_error *err)
+static bb_status check(const bamba_session *s, const bamba_adapter_use *use, size_t n,
+                       bamba_error *err)
 {
     size_t n_own = 0;
 
     if (n > MOST || (n > 0 && !use))
-        return bb_fail(err, BAMBA_ERR_ARGUMENT, "session adapters: expected up to %d, found %zu%s", MOST,
-                       n, use ? "" : " and NULL");
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "session adapters: expected up to %d, found %zu%s",
+                       MOST, n, use ? "" : " and NULL");
     for (size_t i = 0; i < n; i++) {
         const bamba_adapter *a = use[i].adapter;
         if (!a || a->model != s->model)
             return bb_fail(err, BAMBA_ERR_ARGUMENT, "session adapters: number %zu %s", i,
                            a ? "belongs to another model" : "is NULL");
         if (!isfinite(use[i].scale))
-            return bb_fail(err, BAMBA_ERR_ARGUMENT, "session adapters: number %zu: expected a finite "
-                           "scale, found %g", i, (double)use[i].scale);
+            return bb_fail(err, BAMBA_ERR_ARGUMENT, "session adapters: number %zu: expected a "
+                           "finite scale, found %g", i, (double)use[i].scale);
         if (!has_own_weights(&a->base)) continue;
         if (use[i].scale != 1.0f || n_own++ > 0)
-            return bb_fail(err, BAMBA_ERR_ARGUMENT, "session adapters: number %zu replaces the embedding "
-                           "or the head: expected %s", i, use[i].scale != 1.0f ? "scale 1"
-                                                          : "no other adapter that does");
+            return bb_fail(err, BAMBA_ERR_ARGUMENT, "session adapters: number %zu replaces the "
+                           "embedding or the head: expected %s", i,
+                           use[i].scale != 1.0f ? "scale 1" : "no other adapter that does");
     }
     return BAMBA_OK;
 }
@@ -50,7 +51,8 @@ static void name_list(bamba_session *s, const bamba_adapter_use *use, size_t n)
     bb_hash_show(hash, s->adapters_name);
 }
 
-bb_status bb_adapters_give(bamba_session *s, const bamba_adapter_use *use, size_t n, bamba_error *err)
+bb_status bb_adapters_give(bamba_session *s, const bamba_adapter_use *use, size_t n,
+                           bamba_error *err)
 {
     const bb_status status = check(s, use, n, err);
 
@@ -89,8 +91,8 @@ bamba_status bamba_session_set_adapters(bamba_session *s, const bamba_adapter_us
 {
     if (!s) return bb_fail(err, BAMBA_ERR_ARGUMENT, "session adapters: the session is NULL");
     if (s->position > 0)
-        return bb_fail(err, BAMBA_ERR_ARGUMENT, "session adapters: expected an empty session, found one "
-                       "that stands at %zu", s->position);
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "session adapters: expected an empty session, "
+                       "found one that stands at %zu", s->position);
     return bb_adapters_give(s, use, n, err);
 }
 
@@ -98,7 +100,8 @@ bamba_status bamba_session_set_adapters(bamba_session *s, const bamba_adapter_us
 
 static bool reserve(bamba_engine *e, int n_inputs)
 {
-    const int T = e->options.n_batch, n_threads = e->pass.n_threads, widest = e->model->graph->widest;
+    const int T = e->options.n_batch, n_threads = e->pass.n_threads;
+    const int widest = e->model->graph->widest;
     bb_arena  a = BB_MEASURE;
 
     if (n_inputs <= e->lora_inputs) return true;

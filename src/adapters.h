@@ -10,7 +10,8 @@
 
 /* Give the session this list in place of its own, whatever it has been fed. On failure it keeps its
    own. */
-bb_status bb_adapters_give(bamba_session *s, const bamba_adapter_use *use, size_t n, bamba_error *err);
+bb_status bb_adapters_give(bamba_session *s, const bamba_adapter_use *use, size_t n,
+                           bamba_error *err);
 
 /* Give `to` the adapters of `from`; false without memory. */
 bool bb_adapters_copy(bamba_session *to, const bamba_session *from);

@@ -1,16 +1,16 @@
 /* cache.c - prompts that need not be fed again: a tree of states on disk, by their tokens.
  *
  * A node is a file: the keys and values of positions first … position - 1, and the state at
- * `position`. Its parent holds the positions before. (Where attention has a window a node holds all keys
- * and values that are left at `position`, and needs its parents for their tokens alone.)
- * A file is named KEY-ID-PARENT-FIRST-POSITION: KEY of the model, its types, the session's adapters, its
- * window and, where rotary angles depend on it, its length; ID of its
+ * `position`. Its parent holds the positions before. (Where attention has a window a node holds all
+ * keys and values that are left at `position`, and needs its parents for their tokens alone.)
+ * A file is named KEY-ID-PARENT-FIRST-POSITION: KEY of the model, its types, the session's
+ * adapters, its window and, where rotary angles depend on it, its length; ID of its
  * parent and its tokens; so a listing of the directory is the tree, for any number of processes.
  * Files come whole and go whole: one that is gone, or damaged, ends a path to it.
  *
- * Nodes lie at edges of chunks (BB_EDGE), with more than BB_FEW_ROWS tokens of the prompt behind them:
- * what is fed from there on has the bits it has when the prompt is fed whole. Only what the caller
- * stores itself may end elsewhere. */
+ * Nodes lie at edges of chunks (BB_EDGE), with more than BB_FEW_ROWS tokens of the prompt behind
+ * them: what is fed from there on has the bits it has when the prompt is fed whole. Only what the
+ * caller stores itself may end elsewhere. */
 #include "cache_files.h"
 #include "session_file.h"
 
@@ -86,7 +86,10 @@ static void make_id(const char *parent, const int32_t *token, size_t n, char out
     show_id(&h, out);
 }
 
-static char *path_of(const bamba_cache *c, const char *name) { return bb_path_join(&c->alloc, c->dir, name); }
+static char *path_of(const bamba_cache *c, const char *name)
+{
+    return bb_path_join(&c->alloc, c->dir, name);
+}
 
 static void remove_file(const bamba_cache *c, const char *name)
 {
@@ -117,7 +120,8 @@ static void drop_tree(bamba_cache *c, const node *t)
     drop_node(c, (size_t)(t - c->node));
     for (size_t i = 0; i < c->n;) {
         const bb_cache_file *f = &c->node[i].file;
-        if (f->first == gone.position && strcmp(f->parent, gone.id) == 0) drop_tree(c, &c->node[i]), i = 0;
+        if (f->first == gone.position && strcmp(f->parent, gone.id) == 0)
+            drop_tree(c, &c->node[i]), i = 0;
         else i++;
     }
 }
@@ -137,8 +141,8 @@ static node *find_name(bamba_cache *c, const char *name, size_t n)
     return n > 0 ? bsearch(&wanted, c->node, n, sizeof wanted, compare_names) : NULL;
 }
 
-/* Add a node whose tokens are in memory behind all others; they are copied. Without memory it is left
-   out. */
+/* Add a node whose tokens are in memory behind all others; they are copied. Without memory it is
+   left out. */
 static void add_node(bamba_cache *c, const bb_cache_file *f, const int32_t *token)
 {
     const size_t n = f->position - f->first;
@@ -152,8 +156,8 @@ static void add_node(bamba_cache *c, const bb_cache_file *f, const int32_t *toke
     c->node[c->n++] = (node){ *f, copy, true };
 }
 
-/* Read the tokens of a file that another run, or another process, has written. A file that is not what
-   its name says is removed. */
+/* Read the tokens of a file that another run, or another process, has written. A file that is not
+   what its name says is removed. */
 static void learn_node(bamba_cache *c, const bb_cache_file *f)
 {
     char             *path = path_of(c, f->name);
@@ -219,13 +223,13 @@ static void list_nodes(bamba_cache *c)
 /* A prompt, and what is known of it. */
 typedef struct search {
     const int32_t *token;                 /* [n] */
-    size_t         n, end;                /* end: where the last piece begins if that has few rows, else n */
+    size_t         n, end;                /* end: where a last piece of few rows begins, else n */
     const node    *best;                  /* the deepest node whose tokens begin it; NULL: none */
     size_t         shared;                /* most tokens it has in common with any path */
 } search;
 
-/* Whether what follows a node at `position` is fed as it is when the prompt is fed whole, or the caller
-   stored it there. */
+/* Whether what follows a node at `position` is fed as it is when the prompt is fed whole, or the
+   caller stored it there. */
 static bool is_usable(size_t position, const search *s)
 {
     if (position % BB_EDGE != 0) return position < s->n;
@@ -240,7 +244,8 @@ static void search_from(const bamba_cache *c, const char *parent, size_t first, 
         size_t       same = 0;
 
         if (t->file.first != first || strcmp(t->file.parent, parent) != 0) continue;
-        while (same < length && first + same < s->n && t->token[same] == s->token[first + same]) same++;
+        while (same < length && first + same < s->n && t->token[same] == s->token[first + same])
+            same++;
         if (first + same > s->shared) s->shared = first + same;
         if (same < length) continue;
         if (is_usable(t->file.position, s)
@@ -301,8 +306,8 @@ done:
     return status;
 }
 
-/* Put the longest stored beginning of the prompt into the session; *at: the node it stands at. A file
-   that is gone or damaged is passed over, and the next best taken. */
+/* Put the longest stored beginning of the prompt into the session; *at: the node it stands at. A
+   file that is gone or damaged is passed over, and the next best taken. */
 static bb_status load_best(bamba_cache *c, bamba_session *s, search *p, char at[ID + 1])
 {
     memcpy(at, ROOT, sizeof ROOT);
@@ -330,8 +335,8 @@ static bb_status load_best(bamba_cache *c, bamba_session *s, search *p, char at[
 
 /* -------------------------------------------------------------- storing ------------------ */
 
-/* The session's positions from `first` on, where node `at` ends, become a node: *at is that one then.
-   What cannot be written is left out: the text does not depend on it. */
+/* The session's positions from `first` on, where node `at` ends, become a node: *at is that one
+   then. What cannot be written is left out: the text does not depend on it. */
 static void store(bamba_cache *c, const bamba_session *s, size_t first, char at[ID + 1])
 {
     bb_cache_file         f = { .first = first, .position = s->position };
@@ -343,12 +348,13 @@ static void store(bamba_cache *c, const bamba_session *s, size_t first, char at[
     memcpy(f.parent, at, sizeof f.parent);
     make_id(at, token, s->position - first, f.id);
     memcpy(at, f.id, sizeof f.id);
-    n = snprintf(f.name, sizeof f.name, "%s-%s-%s-%zu-%zu%s", f.key, f.id, f.parent, first, s->position,
-                 BB_CACHE_SUFFIX);
+    n = snprintf(f.name, sizeof f.name, "%s-%s-%s-%zu-%zu%s", f.key, f.id, f.parent, first,
+                 s->position, BB_CACHE_SUFFIX);
     if (n < 0 || n >= BB_CACHE_NAME || find_name(c, f.name, c->n)) return;
     char *path = path_of(c, f.name);
     if (!path) return;
-    const bb_status status = bb_session_write(s, path, first, first > 0 ? f.parent : NULL, NULL, &err);
+    const bb_status status = bb_session_write(s, path, first, first > 0 ? f.parent : NULL,
+                                              NULL, &err);
     if (status == BAMBA_OK) {
         add_node(c, &f, token);
         sort_nodes(c);
@@ -358,8 +364,8 @@ static void store(bamba_cache *c, const bamba_session *s, size_t first, char at[
     bb_release(&c->alloc, path);
 }
 
-/* The next position, behind `pos`, at which a prompt gets a node: every `interval`, at the last edge
-   before its end, and where it parted from what was stored. 0: none. */
+/* The next position, behind `pos`, at which a prompt gets a node: every `interval`, at the last
+   edge before its end, and where it parted from what was stored. 0: none. */
 static size_t next_stop(const bamba_cache *c, size_t pos, const search *s)
 {
     const size_t last = s->end < s->n ? s->end
@@ -382,7 +388,8 @@ bamba_status bamba_cache_open(bamba_cache **out, const bamba_model *m, const cha
     bamba_cache        *c = NULL;
 
     if (!out || !m || !dir)
-        return bb_fail(err, BAMBA_ERR_ARGUMENT, "cache: %s is NULL", !out ? "out" : m ? "dir" : "model");
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "cache: %s is NULL",
+                       !out ? "out" : m ? "dir" : "model");
     *out = NULL;
     BB_TRY(bb_read_options(&o, sizeof o, sizeof o, options, "cache options", err));
     BB_TRY(bb_folder_make(dir, err));
@@ -429,8 +436,9 @@ static void take_key(bamba_cache *c, const bamba_session *s)
     list_nodes(c);
 }
 
-bamba_status bamba_cache_feed(bamba_cache *c, bamba_engine *e, bamba_session *s, const int32_t *tokens,
-                              size_t n, const float **logits, size_t *n_reused, bamba_error *err)
+bamba_status bamba_cache_feed(bamba_cache *c, bamba_engine *e, bamba_session *s,
+                              const int32_t *tokens, size_t n, const float **logits,
+                              size_t *n_reused, bamba_error *err)
 {
     search    p = { .token = tokens, .n = n, .end = n };
     bb_status status = BAMBA_OK;
@@ -439,7 +447,8 @@ bamba_status bamba_cache_feed(bamba_cache *c, bamba_engine *e, bamba_session *s,
 
     if (n_reused) *n_reused = 0;
     if (!c || !e || !s || (!tokens && n > 0))
-        return bb_fail(err, BAMBA_ERR_ARGUMENT, "cache: the cache, engine, session or tokens are NULL");
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, 
+                       "cache: the cache, engine, session or tokens are NULL");
     if (s->model != c->model)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "cache: the session belongs to another model");
     if (s->position > 0)

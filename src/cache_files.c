@@ -49,8 +49,8 @@ static void remove_file(const files *f, const char *name)
     bb_release(f->a, path);
 }
 
-/* Whether a name is a temporary one of a file that nobody writes any more: one that is being written is
-   changed more often than once in STALE_NS. */
+/* Whether a name is a temporary one of a file that nobody writes any more: one that is being
+   written is changed more often than once in STALE_NS. */
 static bool is_stale(const char *name, int64_t time_ns)
 {
     const char   *suffix = strstr(name, BB_OUTFILE_SUFFIX);
@@ -83,7 +83,8 @@ static bool see_file(void *context, const char *name, uint64_t bytes, int64_t ti
 static double worth(const bb_cache_file *f, int64_t now)
 {
     const double hours = (double)(now - f->time_ns) / 3.6e12;
-    return (double)(f->position - f->first) / (double)(f->bytes + 1) / (1.0 + (hours > 0 ? hours : 0));
+    return (double)(f->position - f->first) / (double)(f->bytes + 1)
+        / (1.0 + (hours > 0 ? hours : 0));
 }
 
 static int compare_ids(const void *a, const void *b)

@@ -15,7 +15,7 @@
 #define BB_CACHE_SUFFIX ".state.safetensors"
 enum { BB_CACHE_ID = 16, BB_CACHE_NAME = 160 };       /* digits of an id; bytes of a name */
 
-/* What a name says: KEY-ID-PARENT-FIRST-POSITION.state.safetensors; and of which size and age it is. */
+/* What a name says: KEY-ID-PARENT-FIRST-POSITION.state.safetensors; and its file's size and age. */
 typedef struct bb_cache_file {
     char     key[BB_CACHE_ID + 1], id[BB_CACHE_ID + 1], parent[BB_CACHE_ID + 1];
     size_t   first, position;             /* first < position */
@@ -27,9 +27,9 @@ typedef struct bb_cache_file {
 /* False: not the name of such a file. bytes and time_ns become 0. */
 bool bb_cache_file_read(const char *name, bb_cache_file *f);
 
-/* Let files go until the rest has at most max_bytes: those without children, the least worth first. One
-   process at a time does so, and what it does serves all. What a process that was ended while it wrote has
-   left behind goes after an hour. */
+/* Let files go until the rest has at most max_bytes: those without children, the least worth first.
+   One process at a time does so, and what it does serves all. What a process that was ended while
+   it wrote has left behind goes after an hour. */
 void bb_cache_files_keep(const bb_allocator *a, const char *dir, uint64_t max_bytes);
 
 #endif

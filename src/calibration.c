@@ -9,8 +9,8 @@
 
 typedef struct seen {
     float   *square;                      /* [cols] sums of squares; NULL: nothing was seen */
-    float   *product;                     /* [blocks, BB_CARRY, BB_CARRY] sums of products in blocks of
-                                             columns; NULL: nobody wants them */
+    float   *product;                     /* [blocks, BB_CARRY, BB_CARRY] sums of products in blocks
+                                             of columns; NULL: nobody wants them */
     uint64_t n_rows;
     int      source;                      /* the map that reads the same; its own number */
 } seen;
@@ -58,7 +58,8 @@ static bb_status allocate_sums(bamba_calibration *c, bamba_error *err)
         c->map[i].source = i;
         c->map[i].square = bb_new(&c->alloc, (size_t)cols, sizeof(float));
         if (c->has_products)
-            c->map[i].product = bb_new(&c->alloc, count_blocks(cols), BB_CARRY * BB_CARRY * sizeof(float));
+            c->map[i].product = bb_new(&c->alloc, count_blocks(cols),
+                                       BB_CARRY * BB_CARRY * sizeof(float));
         if (!c->map[i].square || (c->has_products && !c->map[i].product))
             return bb_fail(err, BAMBA_ERR_MEMORY, "calibration: out of memory");
     }
@@ -144,9 +145,9 @@ static void invert(square_matrix m)
         }
 }
 
-/* The carries of a block of columns, n of them, from the sums of their products. Columns that are not
-   there, or were never seen, carry nothing. A hundredth of the mean square is added to each column's, so
-   that there is an inverse. */
+/* The carries of a block of columns, n of them, from the sums of their products. Columns that are
+   not there, or were never seen, carry nothing. A hundredth of the mean square is added to each
+   column's, so that there is an inverse. */
 static void make_carries(int n, const float *product, square_matrix m, float *carry)
 {
     double mean = 0.0;
@@ -262,7 +263,8 @@ done:
 bamba_status bamba_calibration_save(const bamba_calibration *c, const char *path, bamba_error *err)
 {
     if (!c || !path)
-        return bb_fail(err, BAMBA_ERR_ARGUMENT, "calibration: %s is NULL", c ? "path" : "calibration");
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "calibration: %s is NULL",
+                       c ? "path" : "calibration");
 
     const size_t n = 2 * (size_t)c->engine->model->graph->n_linears;
     bb_tensor   *tensor = bb_new(&c->alloc, n, sizeof *tensor);

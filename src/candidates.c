@@ -97,7 +97,7 @@ void bb_pool_probabilities(const bb_pool *pool, float *p, size_t n_vocab)
         p[pool->c[i].id] = (float)(bb_weigh(pool->c[i].logit, best, pool->temperature) / total);
 }
 
-/* What a candidate's probability exceeds q by, which is what remains of it when a guess is refused. */
+/* What a candidate's probability exceeds q by, which remains of it when a guess is refused. */
 static double find_excess(const bb_pool *pool, size_t i, float best, double total, const float *q)
 {
     const double p = bb_weigh(pool->c[i].logit, best, pool->temperature) / total;

@@ -64,8 +64,8 @@ int32_t bb_pool_draw(const bb_pool *pool, bb_xoshiro *random);
 void bb_pool_probabilities(const bb_pool *pool, float *p, size_t n_vocab);
 
 /*
- * The guess, with probability min(1, p/q) of it; else a draw in proportion to max(0, p - q), where that
- * of the guess is 0. Over guesses drawn from q the result has the pool's probabilities p.
+ * The guess, with probability min(1, p/q) of it; else a draw in proportion to max(0, p - q), where
+ * that of the guess is 0. Over guesses drawn from q the result has the pool's probabilities p.
  *
  *     q [V] probabilities by id; q[guess] > 0
  *

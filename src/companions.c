@@ -1,4 +1,4 @@
-/* companions.c - the files of a model's directory that hold no weights, written into another one. */
+/* companions.c - files of a model's directory that hold no weights, written into another one. */
 #include "companions.h"
 
 #include "base/file.h"
@@ -15,8 +15,8 @@ static bb_status no_memory(const char *to, bamba_error *err)
     return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", to);
 }
 
-bb_status bb_companion_put(const bb_allocator *a, const char *to, const char *name, const void *data,
-                           size_t n, bamba_error *err)
+bb_status bb_companion_put(const bb_allocator *a, const char *to, const char *name,
+                           const void *data, size_t n, bamba_error *err)
 {
     char *path = bb_path_join(a, to, name);
 
@@ -53,7 +53,8 @@ done:
     return status;
 }
 
-bb_status bb_companions_copy(const bb_allocator *a, const char *dir, const char *to, bamba_error *err)
+bb_status bb_companions_copy(const bb_allocator *a, const char *dir, const char *to,
+                             bamba_error *err)
 {
     bb_status status = BAMBA_OK;
 
@@ -69,8 +70,8 @@ done:
 /* -------------------------------------------------------------- config.json -------------- */
 
 /* The object `text` [n] with one change, as text to be released; NULL without memory. */
-static char *change_one(const bb_allocator *a, const char *text, size_t n, const bb_config_change *c,
-                        size_t *n_changed)
+static char *change_one(const bb_allocator *a, const char *text, size_t n,
+                        const bb_config_change *c, size_t *n_changed)
 {
     bb_printer p = { .size = n + strlen(c->key) + (c->value ? strlen(c->value) : 0) + 16 };
 

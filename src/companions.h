@@ -11,11 +11,12 @@
 #include "base/error.h"
 
 /* Write the file to/name. */
-bb_status bb_companion_put(const bb_allocator *a, const char *to, const char *name, const void *data,
-                           size_t n, bamba_error *err);
+bb_status bb_companion_put(const bb_allocator *a, const char *to, const char *name,
+                           const void *data, size_t n, bamba_error *err);
 
 /* Copy a tokenizer's files, chat templates and the like, byte by byte, of those that dir has. */
-bb_status bb_companions_copy(const bb_allocator *a, const char *dir, const char *to, bamba_error *err);
+bb_status bb_companions_copy(const bb_allocator *a, const char *dir, const char *to,
+                             bamba_error *err);
 
 /* A member of config.json: its value as JSON text; NULL: without it. */
 typedef struct bb_config_change { const char *key, *value; } bb_config_change;

@@ -97,7 +97,7 @@ static bb_status check_items(const bamba_engine *e, const bamba_feed_item *items
 enum { FIRST_PIECE = BB_EDGE };
 
 /* Where the next piece starts. A piece cut in two at an edge, both parts long, gives the bits that
-   it gives as a whole; so a small one is cut from the first full one, and all behind is as without. */
+   it gives as a whole; so a small one is cut from the first full one, and the rest is as before. */
 typedef struct cursor {
     const bamba_feed_item *items;
     size_t                 n_items;
@@ -107,12 +107,12 @@ typedef struct cursor {
     uint64_t               done, total;   /* tokens */
     int                    window;        /* rows left of a full piece */
     int                    wish;          /* rows of the next piece; 0: a full one */
-    bool                   many;          /* multiply as in passes of many rows, however few there are */
+    bool                   many;          /* multiply as in passes of many rows, however few */
     bool                   is_inside;     /* of a segment that the last piece cut at an edge */
 } cursor;
 
-/* OpenBLAS's sums (level c) depend on the number of rows: there a cut changes bits. Engines of parts of a
-   network cut alike, not knowing of each other's sessions. */
+/* OpenBLAS's sums (level c) depend on the number of rows: there a cut changes bits. Engines of
+   parts of a network cut alike, not knowing of each other's sessions. */
 static bool can_cut(const bamba_engine *e)
 {
     const bb_graph *g = e->model->graph;
@@ -129,9 +129,9 @@ static int find_wished(size_t pos, int n, int wish)
     return n - first > BB_FEW_ROWS ? first : 0;
 }
 
-/* Rows of the n that a session with `left` rows to come has in a piece which has T already; 0: all. */
-static int find_cut(const bamba_engine *e, const cursor *c, const bamba_session *s, int n, size_t left,
-                    int T)
+/* Rows of the n of a session with `left` rows to come in a piece that has T already; 0: all. */
+static int find_cut(const bamba_engine *e, const cursor *c, const bamba_session *s, int n,
+                    size_t left, int T)
 {
     const int wished = c->wish ? find_wished(s->position, n, c->wish - T) : 0;
     return wished > 0 || !can_cut(e) ? wished : bb_rewind_cut(s, n, left);
@@ -197,7 +197,7 @@ static bb_batch next_piece(bamba_engine *e, cursor *c)
     c->window -= b.T;
     b.is_inside = c->is_inside;
     b.is_cut = c->is_inside = cut;
-    c->wish = 0;                          /* each cut packs all weights once more: 1.7 % of 512 rows */
+    c->wish = 0;                          /* a cut packs all weights once more: 1.7 % of 512 rows */
     return b;
 }
 
@@ -254,8 +254,8 @@ static bool is_made_finite(const float *made, size_t width, const int *of, int n
     return *at == n || of[*at] != t || bb_is_finite(width, made + (size_t)*at * width);
 }
 
-/* The first of a segment's rows that is not finite at the end of the pass, or whose logits or hidden
-   row are not; -1: none. */
+/* The first of a segment's rows that is not finite at the end of the pass, or whose logits or
+   hidden row are not; -1: none. */
 static int find_bad_row(const bb_graph *g, const bb_batch *b, const float *x, const bb_segment *seg)
 {
     const size_t D = (size_t)g->d_model, V = (size_t)g->n_vocab;
@@ -336,7 +336,8 @@ static bb_status finish_piece(bamba_engine *e, const bb_batch *b, bool overflow,
 static bool write_pages(bamba_session *s, bb_segment *seg)
 {
     bb_window_slide(s);
-    const size_t at = bb_window_place(s, s->position), end = bb_graph_n_pages(at + (size_t)seg->n_rows);
+    const size_t at = bb_window_place(s, s->position);
+    const size_t end = bb_graph_n_pages(at + (size_t)seg->n_rows);
     seg->gone = (int)(s->position - at);
     return bb_pages_write(&s->pages, at / BB_KV_BLOCK, end, at % BB_KV_BLOCK > 0);
 }
@@ -365,7 +366,8 @@ static bb_status run_piece(bamba_engine *e, bb_batch *b, bamba_error *err)
     BB_TRY(bb_adapters_prepare(e, e->sessions, b->n_segments, &pass, err));
     for (int i = 0; i < b->n_segments; i++)
         if (!write_pages(e->sessions[i], &e->segments[i]))
-            return bb_fail(err, BAMBA_ERR_MEMORY, "feed: out of memory for a page of keys and values");
+            return bb_fail(err, BAMBA_ERR_MEMORY, "feed: out of memory for a page of keys "
+                           "and values");
     for (int i = 0; i < b->n_segments; i++) {
         if (may_stop || !bb_graph_has_head(g)) e->segments[i].to = !e->segments[i].from;
         if (e->sessions[i]->past.n_rewind > 0)
@@ -406,7 +408,8 @@ static bb_status run_pieces(bamba_engine *e, cursor *c, bamba_error *err)
         if (status == BAMBA_ERR_NUMBER) result = status;
         else if (status != BAMBA_OK) return status;
         if (result != BAMBA_OK && !is_part) skip_spoilt(c);
-        if (o->progress && o->progress(o->progress_context, c->done, c->total) && c->done < c->total)
+        if (o->progress && o->progress(o->progress_context, c->done, c->total)
+            && c->done < c->total)
             return report_cancel(c->items, err);
     }
     return result;
@@ -414,7 +417,8 @@ static bb_status run_pieces(bamba_engine *e, cursor *c, bamba_error *err)
 
 /* -------------------------------------------------------------- again -------------------- */
 
-static bb_status feed_stretch(bamba_engine *e, bamba_session *s, size_t n, bool many, bamba_error *err)
+static bb_status feed_stretch(bamba_engine *e, bamba_session *s, size_t n, bool many,
+                              bamba_error *err)
 {
     const bamba_feed_item item = { .session = s, .tokens = bb_past_tokens(&s->past, s->position),
                                    .n = n };
@@ -433,8 +437,8 @@ bb_status bb_feed_again(bamba_engine *e, bamba_session *s, size_t end, bamba_err
     bb_status       status = BAMBA_OK;
 
     if (!bb_graph_has_embed(g) || !bb_graph_has_head(g))
-        return bb_fail(err, BAMBA_ERR_UNSUPPORTED, "rewind: a model of some layers cannot feed again "
-                       "what lies between position %zu and %zu", s->position, end);
+        return bb_fail(err, BAMBA_ERR_UNSUPPORTED, "rewind: a model of some layers cannot "
+                       "feed again what lies between position %zu and %zu", s->position, end);
     while (s->position < end && status == BAMBA_OK) {
         const unsigned fed = bb_past_fed(p, s->position);
         size_t         n = bb_past_stretch(p, s->position, end) - s->position;

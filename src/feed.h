@@ -8,8 +8,9 @@
 
 #include "objects.h"
 
-/* Feed the session its own tokens from its position up to `end`, cut as they were: the bits they gave,
-   but for a last segment that is cut to BB_FEW_ROWS rows and less, which has those it has alone. */
+/* Feed the session its own tokens from its position up to `end`, cut as they were: the bits they
+   gave, but for a last segment that is cut to BB_FEW_ROWS rows and less, which has those it has
+   alone. */
 bb_status bb_feed_again(bamba_engine *e, bamba_session *s, size_t end, bamba_error *err);
 
 #endif

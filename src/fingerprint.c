@@ -3,7 +3,7 @@
 
 enum { WINDOW = 64, N_WINDOWS = 4 };
 
-/* Windows of n bytes of data: the first, the last, and others evenly between; all of a short one. */
+/* Windows of n bytes of data: the first, the last, others evenly between; all if it is short. */
 static void add_sample(bb_hash *h, const unsigned char *data, size_t n)
 {
     if (n <= WINDOW * N_WINDOWS) {

@@ -1,4 +1,4 @@
-/* forward.c - the forward pass over a ragged batch: x ← x + Σ α · mixer(norm(x)), block by block. */
+/* forward.c - the pass over a ragged batch: x ← x + Σ α · mixer(norm(x)), block by block. */
 #include "forward.h"
 
 #include "mixer/lora.h"
@@ -12,7 +12,7 @@ struct job {
     const float    *norm;                 /* [width]; NULL: none */
     bb_input        input;
     size_t          width;                /* of the rows to be normed: D, or 2D */
-    int             side;                 /* which of the pass's two buffers holds the side stream */
+    int             side;                 /* which of the two buffers holds the side stream */
     const float    *written;              /* [T, D] by the last block: what a search looks at */
     int             n_blocks;             /* that have been run, while searching */
     const int      *wanted;               /* rows that the head reads */
@@ -81,8 +81,8 @@ static void run_norm(const bb_exec *e, const void *p, int t)
     make_norm(e, p, t, e->pass->normed + (size_t)t * j->width);
 }
 
-/* What a block's mixers read: made where they need it, if there is only one, and if nothing of what it is
-   made from changes meanwhile. */
+/* What a block's mixers read: made where they need it, if there is only one, and if nothing of what
+   it is made from changes meanwhile. */
 static bb_source norm(const bb_exec *e, const bb_block *k, struct job *j)
 {
     const size_t D = (size_t)j->g->d_model;

@@ -21,9 +21,9 @@ struct bb_merge {
     float             *scale;             /* [n] */
     change            *change;            /* [n_maps] */
     size_t             n, n_maps;
-    size_t             n_parts, n_used;   /* tensors, or pairs, of adapters; those that were found */
-    bool               unties;            /* the model's embedding from the head that was tied to it */
-    bb_tensor          twin;              /* then the one of them that the model has no tensor for */
+    size_t             n_parts, n_used;   /* tensors, or pairs, of adapters; those found */
+    bool               unties;            /* the model's embedding from the head tied to it */
+    bb_tensor          twin;              /* then the one that the model has no tensor for */
 };
 
 static bool is_embed(const bb_merge *m, size_t map) { return map + 1 == m->n_maps; }
@@ -32,14 +32,15 @@ static bool is_head(const bb_merge *m, size_t map) { return map + 2 == m->n_maps
 /* -------------------------------------------------------------- sums --------------------- */
 
 /* rows [n, cols], columns first … first + n_cols - 1: += scale · B · A, one rank at a time. */
-static void add_columns(const bb_kernels *k, const bb_adapted *p, float scale, bool is_embed, int row,
-                        int n, int cols, int first, int n_cols, float *rows)
+static void add_columns(const bb_kernels *k, const bb_adapted *p, float scale,
+                        bool is_embed, int row, int n, int cols, int first, int n_cols, float *rows)
 {
     const size_t rank = (size_t)p->rank;
     float        v[CHUNK], b;
 
     for (size_t i = 0; i < rank; i++) {
-        if (!is_embed) bb_adapter_floats(k, p->A, i * (size_t)cols + (size_t)first, (size_t)n_cols, v);
+        if (!is_embed)
+            bb_adapter_floats(k, p->A, i * (size_t)cols + (size_t)first, (size_t)n_cols, v);
         for (int c = 0; is_embed && c < n_cols; c++)
             bb_adapter_floats(k, p->B, (size_t)(first + c) * rank + i, 1, &v[c]);
         for (int r = 0; r < n; r++) {
@@ -68,8 +69,8 @@ static void change_rows(const void *context, int row, int n, int cols, float *ro
 
 static bool is_tied(const bb_merge *m) { return !m->model->graph->head_name[0]; }
 
-/* Whether an adapter's part for a map is merged: of a pair that stays tied, the embedding's stands for
-   that of the head, which is the same. */
+/* Whether an adapter's part for a map is merged: of a pair that stays tied, the embedding's stands
+   for that of the head, which is the same. */
 static bool is_merged(const bb_merge *m, size_t map)
 {
     return !is_head(m, map) || !is_tied(m) || m->unties;
@@ -119,7 +120,8 @@ static bb_status replace(bb_merge *m, bb_need *need, const bb_tensor *by, bb_ten
     if (by->n_elements != need->tensor->n_elements)
         return bb_adapter_fail(err, BAMBA_ERR_FORMAT, by, "the model's tensor has another shape");
     if (need->tensor == place)
-        return bb_adapter_fail(err, BAMBA_ERR_UNSUPPORTED, by, "another adapter replaces the same tensor");
+        return bb_adapter_fail(err, BAMBA_ERR_UNSUPPORTED, by, "another adapter replaces the "
+                               "same tensor");
     *place = *by;
     place->name = need->tensor->name;
     place->n_dims = need->tensor->n_dims;
@@ -131,8 +133,8 @@ static bb_status replace(bb_merge *m, bb_need *need, const bb_tensor *by, bb_ten
     return BAMBA_OK;
 }
 
-static bb_status change_by(bb_merge *m, size_t i, const bb_tensor *t, bb_need *need, bb_tensor *place,
-                           bamba_error *err)
+static bb_status change_by(bb_merge *m, size_t i, const bb_tensor *t, bb_need *need,
+                           bb_tensor *place, bamba_error *err)
 {
     const bb_adapter_file *f = m->file[i];
     bb_status              status = BAMBA_OK;
@@ -168,8 +170,8 @@ done:
 bb_status bb_merge_check(const bb_merge *m, bamba_error *err)
 {
     if (m->n_used == m->n_parts) return BAMBA_OK;
-    return bb_fail(err, BAMBA_ERR_UNSUPPORTED, "merge: the adapters have %zu changes, the model has tensors "
-                   "for %zu of them", m->n_parts, m->n_used);
+    return bb_fail(err, BAMBA_ERR_UNSUPPORTED, "merge: the adapters have %zu changes, the model "
+                   "has tensors for %zu of them", m->n_parts, m->n_used);
 }
 
 /* -------------------------------------------------------------- a tied pair -------------- */
@@ -192,8 +194,8 @@ static bool are_transposed(const bb_kernels *k, const bb_tensor *a, const bb_ten
     return true;
 }
 
-/* Whether an adapter leaves the tied pair one matrix: it changes both in the same way, or neither, as
-   PEFT's ensure_weight_tying has it. */
+/* Whether an adapter leaves the tied pair one matrix: it changes both in the same way, or neither,
+   as PEFT's ensure_weight_tying has it. */
 static bool keeps_tied(const bb_merge *m, const bb_adapter_file *f)
 {
     const bb_kernels *k = &m->model->kernels;
@@ -202,8 +204,8 @@ static bool keeps_tied(const bb_merge *m, const bb_adapter_file *f)
 
     if (a != b && (!a || !b || !bb_adapter_are_equal(k, a, b))) return false;
     if (!embed->A && !head->A) return true;
-    return embed->A && head->A && embed->scale == head->scale && are_transposed(k, head->A, embed->B)
-        && are_transposed(k, head->B, embed->A);
+    return embed->A && head->A && embed->scale == head->scale
+        && are_transposed(k, head->A, embed->B) && are_transposed(k, head->B, embed->A);
 }
 
 bool bb_merge_unties(const bb_merge *m) { return m->unties; }
@@ -232,7 +234,8 @@ static bb_status look_over(bb_merge *m, size_t file, bamba_error *err)
         const bb_adapted *p = &f->map[i];
         const bb_tensor  *own = own_weight(m, f, i), *fixed = p->bias ? p->bias : own;
         if (p->B_bias)
-            return bb_adapter_fail(err, BAMBA_ERR_UNSUPPORTED, p->B_bias, "a bias of B is not merged");
+            return bb_adapter_fail(err, BAMBA_ERR_UNSUPPORTED, p->B_bias, "a bias of B is "
+                                   "not merged");
         if (fixed && m->scale[file] != 1.0f)
             return bb_adapter_fail(err, BAMBA_ERR_UNSUPPORTED, fixed, one);
         if (!is_merged(m, i)) continue;
@@ -258,7 +261,8 @@ bb_status bb_merge_open(bb_merge **out, const bb_allocator *a, const bamba_model
         return bb_fail(err, BAMBA_ERR_MEMORY, "merge: out of memory");
     for (size_t i = 0; i < m->n_maps; i++) m->change[i] = (change){ m, i };
     for (; m->n < n; m->n++) {
-        if (!source[m->n].dir) return bb_fail(err, BAMBA_ERR_ARGUMENT, "merge: adapter %zu: dir is NULL", m->n);
+        if (!source[m->n].dir)
+            return bb_fail(err, BAMBA_ERR_ARGUMENT, "merge: adapter %zu: dir is NULL", m->n);
         m->scale[m->n] = source[m->n].scale;
         BB_TRY(bb_adapter_file_open(&m->file[m->n], a, model, source[m->n].dir, &log, err));
         if (is_tied(m) && !keeps_tied(m, m->file[m->n])) m->unties = true;

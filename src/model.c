@@ -16,13 +16,15 @@
 
 _Static_assert((int)BB_TYPE_F32 == BAMBA_TYPE_F32 && (int)BB_TYPE_BF16 == BAMBA_TYPE_BF16
                && (int)BB_TYPE_F16 == BAMBA_TYPE_F16 && (int)BB_TYPE_Q8 == BAMBA_TYPE_Q8
-               && (int)BB_TYPE_Q4 == BAMBA_TYPE_Q4 && (int)BB_TYPE_F8_E4M3 == BAMBA_TYPE_F8, "a public type is an element type");
+               && (int)BB_TYPE_Q4 == BAMBA_TYPE_Q4 && (int)BB_TYPE_F8_E4M3 == BAMBA_TYPE_F8,
+               "a public type is an element type");
 
 bb_status bb_model_options_read(bamba_model_options *o, const bamba_model_options *given,
                                 bamba_error *err)
 {
-    const bb_status status = bb_read_options(o, sizeof *o, offsetof(bamba_model_options, first_layer),
-                                             given, "model options", err);
+    const bb_status status = bb_read_options(o, sizeof *o,
+                                             offsetof(bamba_model_options, first_layer), given,
+                                             "model options", err);
 
     if (status != BAMBA_OK) return status;
     if ((int)o->weight_type < BAMBA_TYPE_DEFAULT || o->weight_type > BAMBA_TYPE_Q4)
@@ -133,8 +135,8 @@ static bb_status bind_model(bamba_model *m, const bamba_model_options *o, const 
         .progress_context = o->progress_context, .strict = o->strict != 0, .log = log,
     };
 
-    status = bb_policy_init(&policy, &m->alloc, &m->kernels, m->graph, (bb_type)o->weight_type, o->type_rules,
-                            o->n_type_rules, err);
+    status = bb_policy_init(&policy, &m->alloc, &m->kernels, m->graph, (bb_type)o->weight_type,
+                            o->type_rules, o->n_type_rules, err);
     if (status == BAMBA_OK)
         status = bb_bind(m->graph, m->checkpoint, &bind, &m->block, &m->stats, err);
     bb_policy_free(&policy);
@@ -333,7 +335,8 @@ bamba_status bamba_model_info_get(const bamba_model *m, bamba_model_info *info)
         .resident_bytes = m->stats.resident_bytes,
         .max_new_tokens = m->generation.max_new_tokens,
         .bits_per_weight = m->stats.matrix_params > 0
-                         ? 8.0 * (double)m->stats.matrix_bytes / (double)m->stats.matrix_params : 0.0,
+                         ? 8.0 * (double)m->stats.matrix_bytes / (double)m->stats.matrix_params
+                         : 0.0,
         .state_type     = (bamba_type)m->state_type,
     };
     if (size > sizeof full) memset((unsigned char *)info + sizeof full, 0, size - sizeof full);

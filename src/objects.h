@@ -62,8 +62,8 @@ struct bamba_session {
     bb_adapter_use    *adapter;           /* [n_adapters] */
     int                n_adapters;
     int                n_inputs;          /* of all of them together */
-    char               adapters_name[BB_HASH_TEXT];   /* a hash of them and their scales; "" if there
-                                             are none */
+    char               adapters_name[BB_HASH_TEXT];   /* a hash of them and their scales; "" if
+                                             there are none */
     char              *extras;            /* of the file it was opened from; NULL: none */
     bool               spoilt;            /* holds numbers that are not finite */
     bool               in_call;           /* seen in the batch that is being checked */
@@ -99,9 +99,9 @@ bb_status bb_model_options_read(bamba_model_options *o, const bamba_model_option
 bb_status bb_session_options_read(bamba_session_options *o, const bamba_session_options *given,
                                   bamba_error *err);
 
-/* As bamba_model_open, but the weights are not attached: visit is told of each tensor that the model
-   needs and of the format that the options give it. What it is told of lives as long as the model,
-   which is good for nothing else. */
+/* As bamba_model_open, but the weights are not attached: visit is told of each tensor that the
+   model needs and of the format that the options give it. What it is told of lives as long as the
+   model, which is good for nothing else. */
 bb_status bb_model_visit(bamba_model **out, const char *dir, const bamba_model_options *options,
                          bb_need_fn *visit, void *context, bamba_error *err);
 

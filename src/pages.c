@@ -7,7 +7,7 @@
 
 struct bb_store {
     bb_allocator   alloc;
-    atomic_size_t  n_users;               /* tables that have a page here, once a page, and its owner */
+    atomic_size_t  n_users;               /* tables with a page here, once a page, and its owner */
     size_t         page_bytes;
     size_t         n_counted;             /* so many of count have a value: by the owner alone */
     unsigned char *memory;                /* [n, page_bytes] */
@@ -73,7 +73,8 @@ size_t bb_pages_bytes(const bb_page_plan *plan, size_t page_bytes)
          : plan->n_own * each + plan->n_pages * entry + sizeof(bb_store);
 }
 
-bool bb_pages_create(bb_page_table *t, const bb_allocator *a, const bb_page_plan *plan, size_t page_bytes)
+bool bb_pages_create(bb_page_table *t, const bb_allocator *a, const bb_page_plan *plan,
+                     size_t page_bytes)
 {
     *t = (bb_page_table){ .alloc = *a, .page_bytes = page_bytes, .n_own = plan->n_own,
                           .n_fixed = plan->n_fixed };
@@ -146,8 +147,8 @@ static void count_up_to(bb_page_table *t, size_t n)
         atomic_init(&t->own->count[t->own->n_counted], 0);
 }
 
-/* A place for page i that nobody uses: in the table's own room, unless a page of this or another session
-   is still there. */
+/* A place for page i that nobody uses: in the table's own room, unless a page of this or another
+   session is still there. */
 static bool put_new_page(bb_page_table *t, size_t i)
 {
     bb_store    *s = t->own;

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-/* Rows of the log beyond n_rewind: the rest of a segment whose chunks cannot be parted elsewhere, and
-   of a pass of few rows. */
+/* Rows of the log beyond n_rewind: the rest of a segment whose chunks cannot be parted elsewhere,
+   and of a pass of few rows. */
 enum { SLACK = BB_EDGE + BB_FEW_ROWS };
 
 void bb_past_plan(bb_past *p, const bb_graph *g, size_t n_context, size_t n_rewind,

@@ -8,9 +8,9 @@
  * A state cannot be cut back, but it can be rebuilt: from an earlier state and the log of the rows
  * since, by scans alone, to the bit. So a session that is to go back by up to n_rewind tokens keeps
  * the log of at least as many rows and two earlier states, `far` where the log begins and `near` a
- * few rows back, so that short ways back are short. A third is free: the state before the last pass,
- * which such a session's passes leave as it is (bb_slot). Further back lie snapshots, as many as
- * their budget holds, and position 0; from there tokens are fed again, cut as they were at first.
+ * few rows back, so that short ways back are short. A third is free: the state before the last
+ * pass, which such a session's passes leave as it is (bb_slot). Further back lie snapshots, as many
+ * as their budget holds, and position 0; from there tokens are fed again, cut as before.
  */
 #ifndef BB_PAST_H
 #define BB_PAST_H
@@ -20,7 +20,8 @@
 /* How a token was fed, bits: */
 enum {
     BB_FED_START = 1,                     /* the first of a segment; not of the second part of one
-                                             that was cut at an edge, which has the bits of a whole */
+                                             that was cut at an edge, which has the bits of a
+                                             whole */
     BB_FED_LONG  = 2,                     /* in a segment of more than BB_FEW_ROWS rows           */
     BB_FED_MANY  = 4,                     /* in a pass of more than BB_FEW_ROWS rows              */
     BB_FED_END   = 8                      /* of a pass: its last token is the last of a segment   */
@@ -62,7 +63,10 @@ void bb_past_plan(bb_past *p, const bb_graph *g, size_t n_context, size_t n_rewi
                   size_t snapshot_every, uint64_t snapshot_bytes);
 void bb_past_carve(bb_past *p, const bb_graph *g, bb_arena *a);
 
-static inline int32_t *bb_past_tokens(const bb_past *p, size_t pos) { return p->token + (pos - p->known); }
+static inline int32_t *bb_past_tokens(const bb_past *p, size_t pos)
+{
+    return p->token + (pos - p->known);
+}
 static inline unsigned bb_past_fed(const bb_past *p, size_t pos) { return p->fed[pos - p->known]; }
 
 /* Make room for the tokens up to position `end`: where nothing limits the text the arrays grow. */
@@ -71,12 +75,12 @@ bool bb_past_reserve(bb_past *p, const bb_allocator *a, size_t end);
 /* Nothing before position pos can be gone back to by the log; nor by snapshots, if `all`. */
 void bb_past_forget(bb_past *p, size_t pos, bool all);
 
-/* The largest position up to `pos`, not before `least`, where rows of the log may be parted: anywhere
-   between rows that ran one by one, at edges of chunks and of segments between others. */
+/* The largest position up to `pos`, not before `least`, where rows of the log may be parted:
+   anywhere between rows that ran one by one, at edges of chunks and of segments between others. */
 size_t bb_past_cut(const bb_past *p, size_t least, size_t pos);
 
-/* The end, at most `end`, of the rows from `pos` on that ran in the same way and can be replayed, or
-   fed again, in one call. */
+/* The end, at most `end`, of the rows from `pos` on that ran in the same way and can be replayed,
+   or fed again, in one call. */
 size_t bb_past_stretch(const bb_past *p, size_t pos, size_t end);
 
 /* Where in the log the row of position pos stands, for a slot. */

@@ -22,9 +22,10 @@ static const struct { const char *part; where where; bool hybrid, transformer; }
     { "out_proj.",  ALL,    true,  false },
     { "v_proj.",    ALL,    true,  true  },
     { "k_proj.",    ALL,    true,  true  },
-    { "in_proj.",   ATTENTION, true, true },          /* of mamba_ssm: keys and values among others */
+    { "in_proj.",   ATTENTION, true, true },          /* mamba_ssm: keys, values and others */
     { "in_proj.",   FIRST,  true,  false },
     { "_adapter_list.", ALL, true, false },           /* of Zamba2: little, and read at each use */
+    { "_latent_proj.", ALL, true, true },             /* of Nemotron 3: little, for all experts */
     { ".linear.",   ALL,    true,  false },           /* of Zamba2: its shared blocks' out_proj */
     { "down_proj.", SPREAD, false, true  },
     { "output_linear.", SPREAD, false, true },        /* a down_proj of Granite's */
@@ -49,13 +50,14 @@ static bool is_in_attention(const bb_graph *g, const char *name)
 {
     for (size_t i = 0; i < g->n_mixers; i++) {
         const bb_mixer *m = g->mixer[i];
-        if (strcmp(m->kind->name, "attention") == 0 && strncmp(name, m->prefix, strlen(m->prefix)) == 0)
+        if (strcmp(m->kind->name, "attention") == 0
+            && strncmp(name, m->prefix, strlen(m->prefix)) == 0)
             return true;
     }
     return false;
 }
 
-/* LAST: a tenth of the layers. SPREAD: the first eighth, the last fifth, and every third between. */
+/* LAST: a tenth of the layers. SPREAD: the first eighth, the last fifth, every third between. */
 static bool is_there(const bb_policy *p, where w, const char *name)
 {
     const int layer = layer_of(name), n = p->n_layers;
@@ -73,8 +75,8 @@ static bool is_tender(const bb_policy *p, bb_role role, const char *name)
 {
     if (role != BB_ROLE_PROJECTION) return true;
     for (size_t i = 0; i < sizeof tender / sizeof *tender; i++)
-        if ((p->is_hybrid ? tender[i].hybrid : tender[i].transformer) && strstr(name, tender[i].part)
-            && is_there(p, tender[i].where, name))
+        if ((p->is_hybrid ? tender[i].hybrid : tender[i].transformer)
+            && strstr(name, tender[i].part) && is_there(p, tender[i].where, name))
             return true;
     return false;
 }
@@ -88,8 +90,9 @@ static bool has_states(const bb_graph *g)
     return false;
 }
 
-bb_status bb_policy_init(bb_policy *p, const bb_allocator *a, const bb_kernels *k, const bb_graph *g,
-                         bb_type type, const bamba_type_rule *rules, size_t n, bamba_error *err)
+bb_status bb_policy_init(bb_policy *p, const bb_allocator *a, const bb_kernels *k,
+                         const bb_graph *g, bb_type type, const bamba_type_rule *rules, size_t n,
+                         bamba_error *err)
 {
     bb_status status = BAMBA_OK;
 
@@ -103,8 +106,9 @@ bb_status bb_policy_init(bb_policy *p, const bb_allocator *a, const bb_kernels *
         const char *pattern = rules[i].pattern;
         if (!pattern || !bb_format_of(k, (bb_type)rules[i].type)
             || !bb_format_of(k, (bb_type)rules[i].type)->encode)
-            return bb_fail(err, BAMBA_ERR_ARGUMENT, "type rule %zu: expected a pattern and a type that "
-                           "weights can be converted to, found type %d", i, (int)rules[i].type);
+            return bb_fail(err, BAMBA_ERR_ARGUMENT, "type rule %zu: expected a pattern and a "
+                           "type that weights can be converted to, found type %d", i,
+                           (int)rules[i].type);
         p->rule[i].type = (bb_type)rules[i].type;
         bamba_error why = { BAMBA_OK, "" };
         status = bb_regex_compile(&p->rule[i].regex, a, pattern, strlen(pattern), false, &why);
@@ -149,5 +153,6 @@ const bb_format *bb_policy_choose(const void *context, bb_role role, const char 
             break;
         }
     const bb_format *f = type == BB_TYPE_NONE ? stored : bb_format_of(p->k, type);
-    return role != BB_ROLE_PROJECTION && f->type == BB_TYPE_Q8 ? &p->k->format[BB_FORMAT_Q8_FINE] : f;
+    return role != BB_ROLE_PROJECTION && f->type == BB_TYPE_Q8
+        ? &p->k->format[BB_FORMAT_Q8_FINE] : f;
 }

@@ -23,8 +23,9 @@ typedef struct bb_policy {
 } bb_policy;
 
 /* Both arrays of the options are copied; free it also after a failure. */
-bb_status bb_policy_init(bb_policy *p, const bb_allocator *a, const bb_kernels *k, const bb_graph *g,
-                         bb_type type, const bamba_type_rule *rules, size_t n, bamba_error *err);
+bb_status bb_policy_init(bb_policy *p, const bb_allocator *a, const bb_kernels *k,
+                         const bb_graph *g, bb_type type, const bamba_type_rule *rules, size_t n,
+                         bamba_error *err);
 void      bb_policy_free(bb_policy *p);
 
 /* A bb_policy_fn; context is a bb_policy *. */

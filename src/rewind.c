@@ -77,8 +77,8 @@ static void run_thread(void *context, int thread)
 }
 
 /* The state at `end` from that at `begin`, which both lie in the log. */
-static void replay(const bamba_engine *e, const bamba_session *s, place from, place to, size_t begin,
-                   size_t end)
+static void replay(const bamba_engine *e, const bamba_session *s, place from, place to,
+                   size_t begin, size_t end)
 {
     replaying r = { e, s, from, to, begin, end, bb_graph_scratch_floats(s->model->graph) };
 
@@ -116,7 +116,7 @@ static void keep_room(const bamba_engine *e, bamba_session *s, size_t n)
         bb_past_forget(p, pos, false);
         return;
     }
-    if (!p->far.is_valid) {               /* the log begins with the last pass, which this one buries */
+    if (!p->far.is_valid) {               /* the log begins with the last pass, which this buries */
         copy_state(s, (place){ .which = !s->current }, (place){ .kept = &p->far });
         p->far.is_valid = true;
         p->far.pos = p->begin;
@@ -223,8 +223,8 @@ static size_t segment_of(const bb_past *p, size_t pos)
 }
 
 /* Where replaying on the way to `target` ends: there, unless it is within the first rows of a long
-   segment. Those ran in chunks and among many; alone they are few, and must be fed again. So must any
-   part of a long segment where OpenBLAS multiplies, whose sums depend on the number of rows. */
+   segment. Those ran in chunks and among many; alone they are few, and must be fed again. So must
+   any part of a long segment where OpenBLAS multiplies, whose sums depend on the number of rows. */
 static size_t replay_end(const bamba_session *s, size_t target)
 {
     const bb_past *p = &s->past;
@@ -258,15 +258,17 @@ static bool go_by_log(const bamba_engine *e, bamba_session *s, size_t pos)
     return true;
 }
 
-/* By the last snapshot that is not behind `pos`, and whose rows to come have what they see, or the empty
-   state, to where the rest must be fed again from: *at. False: there the tokens are not known. */
+/* By the last snapshot that is not behind `pos`, and whose rows to come have what they see, or the
+   empty state, to where the rest must be fed again from: *at. False: there the tokens are not
+   known. */
 static bool go_by_snapshot(bamba_session *s, size_t pos, size_t *at)
 {
     bb_past    *p = &s->past;
     const place current = { .which = s->current };
     size_t      i = p->n_taken;
 
-    while (i > 0 && (p->snapshot[i - 1].pos > pos || !bb_window_reaches(s, p->snapshot[i - 1].pos))) i--;
+    while (i > 0 && (p->snapshot[i - 1].pos > pos || !bb_window_reaches(s, p->snapshot[i - 1].pos)))
+        i--;
     *at = i > 0 ? p->snapshot[i - 1].pos : 0;
     if (*at < p->known && pos > 0) return false;
     if (i > 0) copy_state(s, (place){ .kept = &p->snapshot[i - 1] }, current);
@@ -300,8 +302,8 @@ static bb_status check(const bamba_engine *e, const bamba_session *s, size_t pos
     if (e->in_call)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "rewind: a callback uses the engine it belongs to");
     if (s->spoilt)
-        return bb_fail(err, BAMBA_ERR_NUMBER, "rewind: the session holds numbers that are not finite "
-                       "since an earlier call: expected it to be reset");
+        return bb_fail(err, BAMBA_ERR_NUMBER, "rewind: the session holds numbers that are not "
+                       "finite since an earlier call: expected it to be reset");
     if (position > s->position)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "rewind: expected a position up to %zu, found %zu",
                        s->position, position);
@@ -315,10 +317,12 @@ bamba_status bamba_session_rewind(bamba_engine *e, bamba_session *s, size_t posi
 
     if (status != BAMBA_OK || position == s->position) return status;
     size_t     at = replay_end(s, position);
-    const bool by_log = bb_window_reaches(s, at) && (s->past.state_bytes == 0 || go_by_log(e, s, at));
+    const bool by_log = bb_window_reaches(s, at)
+        && (s->past.state_bytes == 0 || go_by_log(e, s, at));
     if (!by_log && !go_by_snapshot(s, position, &at))
-        return bb_fail(err, BAMBA_ERR_ARGUMENT, "rewind: expected a position from %zu on, since the "
-                       "session was filled without tokens, found %zu", s->past.begin, position);
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "rewind: expected a position from %zu on, "
+                       "since the session was filled without tokens, found %zu",
+                       s->past.begin, position);
     stand_at(s, at, by_log);
     return at == position ? BAMBA_OK : bb_feed_again(e, s, position, err);
 }

@@ -1,6 +1,6 @@
 /* rewind.h - sessions that go back: what passes do to a session's past, and the way back.
  *
- * Owns:    when states are kept and moved on; choosing where to start from; replaying by all threads.
+ * Owns:    when states are kept and moved on; choosing where to start from; replaying.
  * Not:     what is kept (past.h), feeding (feed.h).
  */
 #ifndef BB_REWIND_H
@@ -12,8 +12,9 @@
    in the log, and point the slots to it. Only for sessions with a log. */
 void bb_rewind_prepare(bamba_engine *e, bamba_session *s, bb_segment *seg);
 
-/* After a pass that stands: remember the tokens [seg->n_rows], how they were fed (bits BB_FED_START,
-   _MANY, _END), and the state before them; s->position is the new one. For every session. */
+/* After a pass that stands: remember the tokens [seg->n_rows], how they were fed (bits
+   BB_FED_START, _MANY, _END), and the state before them; s->position is the new one. For all
+   sessions. */
 void bb_rewind_record(bamba_session *s, const bb_segment *seg, const int32_t *tokens, unsigned how);
 
 /* Rows of the `n` that a piece could take of the `left` rows of a prompt, so that its last n_rewind

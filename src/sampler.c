@@ -320,7 +320,8 @@ int32_t bamba_sample_distribution(bamba_sampler *sampler, const float *logits, f
     return sampler->lowest;
 }
 
-int32_t bamba_sample_guess(bamba_sampler *sampler, const float *logits, int32_t guess, const float *q)
+int32_t bamba_sample_guess(bamba_sampler *sampler, const float *logits, int32_t guess,
+                           const float *q)
 {
     const bb_pool pool = run_stages(sampler, logits);
 

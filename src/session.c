@@ -1,5 +1,5 @@
-/* session.c - what one sequence remembers: a block of states, a slot for each stateful mixer, and pages
- * for what attention remembers. */
+/* session.c - what one sequence remembers: a block of states, a slot for each stateful mixer, and
+ * pages for what attention remembers. */
 #include "adapters.h"
 #include "window.h"
 
@@ -11,8 +11,8 @@
 
 enum { DEFAULT_CONTEXT = 4096 };
 
-/* Run on a measuring arena first, then on the real one. A slot's second state is touched when the first
-   pass that may be undone writes it. */
+/* Run on a measuring arena first, then on the real one. A slot's second state is touched when the
+   first pass that may be undone writes it. */
 static void carve(bamba_session *s, bb_arena *a)
 {
     const bb_graph *g = s->model->graph;
@@ -71,16 +71,17 @@ static bool has_limit(const bb_graph *g)
 bb_status bb_session_options_read(bamba_session_options *o, const bamba_session_options *given,
                                   bamba_error *err)
 {
-    const bb_status status = bb_read_options(o, sizeof *o, offsetof(bamba_session_options, n_rewind), given,
+    const bb_status status = bb_read_options(o, sizeof *o,
+                                             offsetof(bamba_session_options, n_rewind), given,
                                              "session options", err);
     if (status != BAMBA_OK) return status;
     if (o->n_window > BB_MOST_POSITIONS / 2 || o->n_sink < -1 || o->n_sink > BB_MOST_POSITIONS / 2)
-        return bb_fail(err, BAMBA_ERR_ARGUMENT, "session: expected n_window <= %d and n_sink from -1 to %d, "
-                       "found %zu and %d", BB_MOST_POSITIONS / 2, BB_MOST_POSITIONS / 2, o->n_window,
-                       o->n_sink);
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "session: expected n_window <= %d and n_sink from "
+                       "-1 to %d, found %zu and %d", BB_MOST_POSITIONS / 2, BB_MOST_POSITIONS / 2,
+                       o->n_window, o->n_sink);
     if (o->n_window == 0 && o->n_sink != 0)
-        return bb_fail(err, BAMBA_ERR_ARGUMENT, "session: expected an n_window beside an n_sink of %d, "
-                       "found 0", o->n_sink);
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "session: expected an n_window beside an n_sink of "
+                       "%d, found 0", o->n_sink);
     return BAMBA_OK;
 }
 
@@ -219,7 +220,7 @@ size_t bamba_session_position(const bamba_session *s) { return s ? s->position :
 
 size_t bamba_session_room(const bamba_session *s) { return s ? s->n_context - s->position : 0; }
 
-/* All that `to` remembers but the pages is what `from` remembers; its past has room for the tokens. */
+/* All that `to` remembers but the pages is what `from` remembers; its past has room for it. */
 static void remember(bamba_session *to, const bamba_session *from)
 {
     const bb_graph *g = to->model->graph;
@@ -241,8 +242,8 @@ static bb_status check_window(const char *what, const bamba_session *from, const
                               bamba_error *err)
 {
     if (to->window == from->window && to->sink == from->sink) return BAMBA_OK;
-    return bb_fail(err, BAMBA_ERR_ARGUMENT, "session %s: expected a window of %zu and a sink of %zu, found "
-                   "%zu and %zu", what, from->window, from->sink, to->window, to->sink);
+    return bb_fail(err, BAMBA_ERR_ARGUMENT, "session %s: expected a window of %zu and a sink of "
+                   "%zu, found %zu and %zu", what, from->window, from->sink, to->window, to->sink);
 }
 
 bamba_status bamba_session_copy(bamba_session *to, const bamba_session *from, bamba_error *err)
@@ -289,17 +290,18 @@ bamba_status bamba_session_fork(bamba_session **out, const bamba_session *from,
     }
     BB_TRY(bamba_session_create(&s, from->model, &o, err));
     if (from->position > s->n_context)
-        status = bb_fail(err, BAMBA_ERR_FULL, "session fork: expected a context of at least %zu, found "
-                         "%zu", from->position, s->n_context);
+        status = bb_fail(err, BAMBA_ERR_FULL, "session fork: expected a context of at least "
+                         "%zu, found %zu", from->position, s->n_context);
     else if ((status = check_window("fork", from, s, err)) != BAMBA_OK)
         goto done;
     else if (o.n_adapters > 0)
-        status = bb_fail(err, BAMBA_ERR_ARGUMENT, "session fork: expected no adapters: it has those of "
-                         "the session it comes from");
+        status = bb_fail(err, BAMBA_ERR_ARGUMENT, "session fork: expected no adapters: it has "
+                         "those of the session it comes from");
     else if (!bb_adapters_copy(s, from) || !bb_past_reserve(&s->past, &s->alloc, from->position))
         status = bb_fail(err, BAMBA_ERR_MEMORY, "session fork: out of memory");
     if (status != BAMBA_OK) goto done;
-    bb_pages_share(&s->pages, &from->pages, bb_window_gone(from, from->position) - from->pages.n_gone,
+    bb_pages_share(&s->pages, &from->pages,
+                   bb_window_gone(from, from->position) - from->pages.n_gone,
                    bb_graph_n_pages(bb_window_held(from, from->position)));
     remember(s, from);
     *out = s;

@@ -4,13 +4,13 @@
  *     session    U8 [n]      JSON: version, fingerprint of the model, positions, types, the extras
  *     tokens     I32 [T]     what was fed, and
  *     fed        U8 [T]      how (BB_FED_…)
- *     layers.L.KIND.PART     what the mixer KIND of layer L remembers (bb_part): window, state, keys,
- *                            values, in canonical order whatever the CPU level
- *     checksum   U8 [16]     XXH3, 128 bits, of the other tensors in the order of their names: name,
- *                            type, shape, bytes
- * With a window the arrays of keys and values hold the positions that rows to come see, filled up to whole
- * pages: the first ones for the sink, then the last ones. A file that is part of a longer text, from
- * position `first` on, has them all.
+ *     layers.L.KIND.PART     what the mixer KIND of layer L remembers (bb_part): window, state,
+ *                            keys, values, in canonical order whatever the CPU level
+ *     checksum   U8 [16]     XXH3, 128 bits, of the other tensors in the order of their names:
+ *                            name, type, shape, bytes
+ * With a window the arrays of keys and values hold the positions that rows to come see, filled up
+ * to whole pages: the first ones for the sink, then the last ones. A file that is part of a longer
+ * text, from position `first` on, has them all.
  * Nothing of a file is believed before its checksum is right. */
 #include "session_file.h"
 
@@ -34,7 +34,8 @@ enum { VERSION = 2 };                     /* 1 where attention has no window */
 /* Of keys, values and states. */
 static const char *type_name(bb_type type)
 {
-    return type == BB_TYPE_F32 ? "f32" : type == BB_TYPE_BF16 ? "bf16" : type == BB_TYPE_F16 ? "f16" : "q8";
+    return type == BB_TYPE_F32 ? "f32" : type == BB_TYPE_BF16 ? "bf16"
+         : type == BB_TYPE_F16 ? "f16" : "q8";
 }
 
 static void print_facts(bb_printer *p, const bamba_session *s, size_t first, const char *parent,
@@ -47,8 +48,8 @@ static void print_facts(bb_printer *p, const bamba_session *s, size_t first, con
              s->window > 0 ? VERSION : 1, name);
     bb_print_quoted(p, s->model->architecture);
     bb_print(p, ",\"first\":\"%zu\",\"position\":\"%zu\",\"known\":\"%zu\",\"rotary_length\":%d,"
-             "\"kv_type\":\"%s\",\"state_type\":\"%s\"", first, s->position, s->past.known, s->length,
-             type_name(s->model->kv_type), type_name(s->model->state_type));
+             "\"kv_type\":\"%s\",\"state_type\":\"%s\"", first, s->position, s->past.known,
+             s->length, type_name(s->model->kv_type), type_name(s->model->state_type));
     if (s->window > 0) bb_print(p, ",\"window\":\"%zu\",\"sink\":\"%zu\"", s->window, s->sink);
     if (s->n_adapters > 0) bb_print(p, ",\"adapters\":\"%s\"", s->adapters_name);
     if (parent) bb_print(p, ",\"parent\":\"%s\"", parent);
@@ -60,7 +61,8 @@ static void print_facts(bb_printer *p, const bamba_session *s, size_t first, con
 }
 
 /* To be released; NULL without memory. */
-static char *make_facts(const bamba_session *s, size_t first, const char *parent, const char *extras)
+static char *make_facts(const bamba_session *s, size_t first, const char *parent,
+                        const char *extras)
 {
     bb_printer p = { 0 };
 
@@ -104,8 +106,8 @@ static void find_pages(writing *w)
         w->page[i] = t->page[i < t->n_fixed ? i : i + skip];
 }
 
-static bb_status write_tensors(writing *job, const bb_session_tensors *l, const bb_safetensors_writer *w,
-                               bamba_error *err)
+static bb_status write_tensors(writing *job, const bb_session_tensors *l,
+                               const bb_safetensors_writer *w, bamba_error *err)
 {
     bb_status     status = BAMBA_OK;
     unsigned char sum[BB_HASH_BYTES];
@@ -135,7 +137,8 @@ static bb_status write_file(const bamba_session *s, size_t first, const bb_sessi
 
     job.page = bb_allocate(&s->alloc, bb_graph_n_pages(job.h.end) + 1, sizeof *job.page);
     job.memory = bb_allocate(&s->alloc, l->most + 1, 1);
-    job.scratch = bb_allocate(&s->alloc, bb_graph_scratch_floats(s->model->graph) + 1, sizeof *job.scratch);
+    job.scratch = bb_allocate(&s->alloc, bb_graph_scratch_floats(s->model->graph) + 1,
+                              sizeof *job.scratch);
     if (!tensor || !job.page || !job.memory || !job.scratch) {
         status = bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", path);
         goto done;
@@ -156,8 +159,8 @@ done:
     return status;
 }
 
-bb_status bb_session_write(const bamba_session *s, const char *path, size_t first, const char *parent,
-                           const char *extras, bamba_error *err)
+bb_status bb_session_write(const bamba_session *s, const char *path, size_t first,
+                           const char *parent, const char *extras, bamba_error *err)
 {
     bb_status status = BAMBA_OK;
     bb_session_tensors l = { 0 };
@@ -180,8 +183,8 @@ bamba_status bamba_session_save(const bamba_session *s, const char *path, const 
     if (!s || !path)
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "session save: %s is NULL", s ? "path" : "session");
     if (s->spoilt)
-        return bb_fail(err, BAMBA_ERR_NUMBER, "session save: the session holds numbers that are not "
-                       "finite since an earlier call");
+        return bb_fail(err, BAMBA_ERR_NUMBER, "session save: the session holds numbers that "
+                       "are not finite since an earlier call");
     if (extras && bb_utf8_valid(extras, strlen(extras)) != strlen(extras))
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "session save: the extras are not UTF-8");
     return bb_session_write(s, path, 0, NULL, extras, err);
@@ -231,8 +234,8 @@ static void expect_text(const bb_json *j, const char *key, const char *what, con
     const char *found = bb_json_text(j, key);
 
     if (strcmp(found, expected) != 0)
-        bb_json_fail_key(j, key, BAMBA_ERR_ARGUMENT, "the session was saved with another %s: expected "
-                         "'%s', found '%.40s'", what, expected, found);
+        bb_json_fail_key(j, key, BAMBA_ERR_ARGUMENT, "the session was saved with another %s: "
+                         "expected '%s', found '%.40s'", what, expected, found);
 }
 
 static void read_facts(const bb_json *j, const bamba_model *m, bb_session_facts *f)
@@ -261,8 +264,8 @@ static void read_facts(const bb_json *j, const bamba_model *m, bb_session_facts 
     if (f->window > BB_MOST_POSITIONS || f->sink > BB_MOST_POSITIONS)
         bb_json_fail_key(j, "window", BAMBA_ERR_FORMAT, "expected at most %d", BB_MOST_POSITIONS);
     if (f->known > f->position || f->first > f->position || (f->first > 0) != (f->parent != NULL))
-        bb_json_fail_key(j, "position", BAMBA_ERR_FORMAT, "expected at least first and known, and a "
-                         "parent if first is not 0");
+        bb_json_fail_key(j, "position", BAMBA_ERR_FORMAT, "expected at least first and "
+                         "known, and a parent if first is not 0");
 }
 
 /* The tokens as the file has them, which must be as many as it says. */
@@ -272,12 +275,13 @@ static bb_status find_tokens(bb_session_reader *r, int n_vocab, bamba_error *err
     const size_t     n = r->facts.position - bb_session_first_token(r->facts.first, r->facts.known);
 
     if (!t || t->dtype != BB_TYPE_I32 || t->n_elements != n || (uintptr_t)t->data % sizeof(int32_t))
-        return bb_fail(err, BAMBA_ERR_FORMAT, "%s: 'tokens': expected I32 [%zu], aligned", r->file->file, n);
+        return bb_fail(err, BAMBA_ERR_FORMAT, "%s: 'tokens': expected I32 [%zu], aligned",
+                       r->file->file, n);
     r->tokens = (const int32_t *)(const void *)t->data;
     for (size_t i = 0; i < n; i++)
         if (r->tokens[i] < 0 || r->tokens[i] >= n_vocab)
-            return bb_fail(err, BAMBA_ERR_FORMAT, "%s: 'tokens': expected ids from 0 to %d, found %d",
-                           r->file->file, n_vocab - 1, r->tokens[i]);
+            return bb_fail(err, BAMBA_ERR_FORMAT, "%s: 'tokens': expected ids from 0 to %d, "
+                           "found %d", r->file->file, n_vocab - 1, r->tokens[i]);
     return BAMBA_OK;
 }
 
@@ -311,16 +315,18 @@ void bb_session_reader_close(bb_session_reader *r)
 static bb_status check_tensors(const bb_container *c, const bb_session_tensors *l, bamba_error *err)
 {
     if (c->n != l->n + 1)
-        return bb_fail(err, BAMBA_ERR_FORMAT, "%s: expected %zu tensors, found %zu", c->file, l->n + 1,
-                       c->n);
+        return bb_fail(err, BAMBA_ERR_FORMAT, "%s: expected %zu tensors, found %zu", c->file,
+                       l->n + 1, c->n);
     for (size_t i = 0; i < l->n; i++) {
         const bb_tensor *want = &l->item[i].t;
         const bb_tensor *found = bb_tensors_find(c->tensor, c->n, want->name);
         if (found && found->dtype == want->dtype && found->n_dims == want->n_dims
-            && memcmp(found->dim, want->dim, (size_t)want->n_dims * sizeof *want->dim) == 0) continue;
-        return bb_fail(err, BAMBA_ERR_FORMAT, "%s: '%s': expected %s, found %s", c->file, want->name,
-                       bb_shape_show(want->dtype, want->n_dims, want->dim).s,
-                       found ? bb_shape_show(found->dtype, found->n_dims, found->dim).s : "nothing");
+            && memcmp(found->dim, want->dim, (size_t)want->n_dims * sizeof *want->dim) == 0)
+            continue;
+        return bb_fail(err, BAMBA_ERR_FORMAT, "%s: '%s': expected %s, found %s", c->file,
+                       want->name, bb_shape_show(want->dtype, want->n_dims, want->dim).s,
+                       found ? bb_shape_show(found->dtype, found->n_dims, found->dim).s
+                             : "nothing");
     }
     return BAMBA_OK;
 }
@@ -331,7 +337,8 @@ static bb_status load_slots(bamba_session *s, size_t first, const bb_container *
 {
     const bb_graph *g = s->model->graph;
     unsigned char  *memory = bb_allocate(&s->alloc, l->most + 1, 1);
-    float          *scratch = bb_allocate(&s->alloc, bb_graph_scratch_floats(g) + 1, sizeof *scratch);
+    float          *scratch = bb_allocate(&s->alloc, bb_graph_scratch_floats(g) + 1,
+                                          sizeof *scratch);
     const bb_session_held h = bb_session_holds(s, first);
     bb_status       status = BAMBA_OK;
 
@@ -346,15 +353,16 @@ static bb_status load_slots(bamba_session *s, size_t first, const bb_container *
             memcpy(memory + it->at, bb_tensors_find(c->tensor, c->n, it->name)->data, it->t.bytes);
         }
         m->kind->load(m, &s->model->kernels, memory, h.first, h.end,
-                      with_state ? s->slot[slot].state[s->current] : NULL, &s->slot[slot].cache, scratch);
+                      with_state ? s->slot[slot].state[s->current] : NULL, &s->slot[slot].cache,
+                      scratch);
     }
     bb_release(&s->alloc, memory);
     bb_release(&s->alloc, scratch);
     return status;
 }
 
-/* See that the session may write the keys and values that a file has. With a window those of a whole
-   path come from its last file. */
+/* See that the session may write the keys and values that a file has. With a window those of a
+   whole path come from its last file. */
 static bool write_pages(bamba_session *s, size_t first, size_t position, bool is_last)
 {
     if (s->window == 0)
@@ -365,15 +373,16 @@ static bool write_pages(bamba_session *s, size_t first, size_t position, bool is
 }
 
 /* Room for what the file holds, and its tokens. */
-static bb_status take_tokens(bamba_session *s, const bb_session_reader *r, bool is_last, bamba_error *err)
+static bb_status take_tokens(bamba_session *s, const bb_session_reader *r, bool is_last,
+                             bamba_error *err)
 {
     const bb_session_facts *f = &r->facts;
     bb_past                *p = &s->past;
     const bb_tensor        *fed = bb_tensors_find(r->file->tensor, r->file->n, "fed");
 
     if (f->position > s->n_context)
-        return bb_fail(err, BAMBA_ERR_FULL, "%s: expected a context of at least %zu tokens, found %zu",
-                       r->file->file, f->position, s->n_context);
+        return bb_fail(err, BAMBA_ERR_FULL, "%s: expected a context of at least %zu tokens, "
+                       "found %zu", r->file->file, f->position, s->n_context);
     if (f->first == 0) p->known = f->known;
     const size_t from = bb_session_first_token(f->first, f->known), n = f->position - from;
     if (!fed || fed->bytes != n || p->known != f->known)
@@ -400,9 +409,9 @@ bb_status bb_session_read(bamba_session *s, const bb_session_reader *r, bool wit
                        r->file->file, !r->facts.adapters[0] ? "no adapters" : s->n_adapters > 0
                        ? "other adapters, or scales" : "adapters: expected them in the options");
     if (r->facts.window != s->window || r->facts.sink != s->sink)
-        return bb_fail(err, BAMBA_ERR_ARGUMENT, "%s: 'window': the session was saved with a window of %zu "
-                       "and a sink of %zu (0: it sees all), expected %zu and %zu", r->file->file,
-                       r->facts.window, r->facts.sink, s->window, s->sink);
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "%s: 'window': the session was saved with a window "
+                       "of %zu and a sink of %zu (0: it sees all), expected %zu and %zu",
+                       r->file->file, r->facts.window, r->facts.sink, s->window, s->sink);
     BB_TRY(take_tokens(s, r, with_state, err));
     if (!bb_session_list(&l, s, r->facts.first, "")) {
         status = bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", r->file->file);
@@ -437,12 +446,13 @@ bamba_status bamba_session_open(bamba_session **out, const bamba_model *m, const
     }
     BB_TRY(bamba_session_create(&s, m, &o, err));
     if (r.facts.first > 0) {
-        status = bb_fail(err, BAMBA_ERR_FORMAT, "%s: expected a whole session, found positions from "
-                         "%zu on", path, r.facts.first);
+        status = bb_fail(err, BAMBA_ERR_FORMAT, "%s: expected a whole session, found "
+                         "positions from %zu on", path, r.facts.first);
         goto done;
     }
     BB_TRY(bb_session_read(s, &r, true, err));
-    if (r.facts.extras && !(s->extras = bb_copy_text(&s->alloc, r.facts.extras, strlen(r.facts.extras)))) {
+    if (r.facts.extras
+        && !(s->extras = bb_copy_text(&s->alloc, r.facts.extras, strlen(r.facts.extras)))) {
         status = bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", path);
         goto done;
     }

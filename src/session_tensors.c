@@ -16,7 +16,8 @@ static void set_shape(bb_session_item *i, bb_type type, const size_t *dim, int n
     i->t.bytes = i->t.n_elements * bb_type_bits(type) / 8;
 }
 
-static void add_bytes(bb_session_tensors *l, const char *name, bb_type type, const void *data, size_t n)
+static void add_bytes(bb_session_tensors *l, const char *name, bb_type type, const void *data,
+                      size_t n)
 {
     bb_session_item *i = &l->item[l->n++];
 
@@ -45,7 +46,8 @@ static void add_slot(bb_session_tensors *l, const bb_graph *g, size_t slot, size
     const int n = m->kind->parts(m, n_positions, part);
     for (int i = 0; i < n; i++) {
         bb_session_item *to = &l->item[l->n++];
-        snprintf(to->name, sizeof to->name, "layers.%d.%s.%s", b->layer, m->kind->name, part[i].name);
+        snprintf(to->name, sizeof to->name, "layers.%d.%s.%s", b->layer, m->kind->name,
+                 part[i].name);
         set_shape(to, part[i].type, part[i].dim, part[i].dim[2] > 0 ? 3 : 2);
         to->slot = slot;
         to->at = at;
@@ -66,7 +68,8 @@ bool bb_session_list(bb_session_tensors *l, const bamba_session *s, size_t first
     const size_t    from = bb_session_first_token(first, p->known), n = s->position - from;
     const bb_session_held h = bb_session_holds(s, first);
 
-    *l = (bb_session_tensors){ .item = bb_new(&s->alloc, 3 + BB_MIXER_PARTS * g->n_slots, sizeof *l->item) };
+    *l = (bb_session_tensors){ .item = bb_new(&s->alloc, 3 + BB_MIXER_PARTS * g->n_slots,
+                                              sizeof *l->item) };
     if (!l->item) return false;
     add_bytes(l, "session", BB_TYPE_U8, text, strlen(text));
     add_bytes(l, "tokens", BB_TYPE_I32, n > 0 ? p->token + (from - p->known) : NULL, n);

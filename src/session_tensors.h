@@ -37,8 +37,8 @@ static inline bb_session_held bb_session_holds(const bamba_session *s, size_t fi
     return (bb_session_held){ s->window > 0 ? 0 : first, bb_window_held(s, s->position) };
 }
 
-/* The tensors of a session's positions from `first` on: with what is said of them in *text. False without
-   memory; l->item is released by the caller. */
+/* The tensors of a session's positions from `first` on: with what is said of them in *text. False
+   without memory; l->item is released by the caller. */
 bool bb_session_list(bb_session_tensors *l, const bamba_session *s, size_t first, const char *text);
 
 /* Add name, type, shape and bytes of a tensor. */

@@ -1,7 +1,7 @@
 /* speculator.c - guesses at what comes next: what followed the last tokens where they stood before.
  *
- * Positions whose last SHORTEST tokens hash alike are chained, the latest first. A guess follows the
- * position, among the latest MOST_TRIED of the chain, that agrees with the end over the most tokens.
+ * Positions whose last SHORTEST tokens hash alike are chained, the latest first. A guess follows
+ * the position, among the latest MOST_TRIED of the chain, that agrees with the end the longest.
  * Source:  Saxena 2023, "Prompt Lookup Decoding". */
 #include "bamba.h"
 
@@ -17,7 +17,7 @@ struct bamba_speculator {
     int32_t     *token;                   /* [n] */
     uint32_t    *before;                  /* [n] 1 + the previous position of the chain; 0: none */
     size_t       n, cap_tokens, cap_before;
-    uint32_t    *latest;                  /* [n_chains] 1 + the last position of a chain; 0: empty */
+    uint32_t    *latest;                  /* [n_chains] 1 + a chain's last position; 0: empty */
     size_t       n_chains;                /* a power of two, at least the tokens */
 };
 
@@ -84,8 +84,8 @@ bamba_status bamba_speculator_accept(bamba_speculator *s, const int32_t *tokens,
                                      bamba_error *err)
 {
     if (!s || (n > 0 && !tokens) || n > UINT32_MAX / 2 - s->n)
-        return bb_fail(err, BAMBA_ERR_ARGUMENT, "speculator: expected an object, and at most %u tokens",
-                       UINT32_MAX / 2);
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "speculator: expected an object, and at most "
+                       "%u tokens", UINT32_MAX / 2);
     if (!bb_reserve(&s->alloc, &s->token, &s->cap_tokens, s->n + n, sizeof *s->token)
         || !bb_reserve(&s->alloc, &s->before, &s->cap_before, s->n + n, sizeof *s->before)
         || !add_chains(s, s->n + n))

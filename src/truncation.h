@@ -19,8 +19,8 @@ void bb_keep_top_p(bb_pool *pool, double p);
 void bb_keep_min_p(bb_pool *pool, double p);
 
 /*
- * Keep the fewest whose surprise, -ln p, is nearest to the entropy and whose probabilities sum up to
- * more than `mass`; the lower id on ties; 1: all. scratch [V], indexed by id.
+ * Keep the fewest whose surprise, -ln p, is nearest to the entropy and whose probabilities sum up
+ * to more than `mass`; the lower id on ties; 1: all. scratch [V], indexed by id.
  *
  * Source: Meister et al. 2022, arXiv:2202.00666 (locally typical sampling).
  */

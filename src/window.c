@@ -4,8 +4,8 @@
 /* Rows of a pass that the session has room of its own for, and of any pass. */
 enum { USUAL_ROWS = 512, MOST_ROWS = 65536 };
 
-/* Positions before those that rows to come see which the way back needs: within a segment some rows are
-   fed again. */
+/* Positions before those that rows to come see which the way back needs: within a segment some rows
+   are fed again. */
 static size_t margin_of(const bamba_session *s)
 {
     return s->past.n_rewind > 0 ? s->past.n_rewind + BB_FEW_ROWS : 0;
@@ -17,7 +17,8 @@ bb_page_plan bb_window_plan(const bamba_session *s, size_t n_context)
 {
     const bb_graph *g = s->model->graph;
     const size_t    all = bb_graph_page_bytes(g, g->n_slots) > 0 ? bb_graph_n_pages(n_context) : 0;
-    const size_t    fixed = bb_graph_n_pages(s->sink), back = s->window + min_size(margin_of(s), n_context);
+    const size_t    fixed = bb_graph_n_pages(s->sink);
+    const size_t    back = s->window + min_size(margin_of(s), n_context);
 
     if (s->window == 0) return (bb_page_plan){ all, all, 0 };
     const size_t own = min_size(all, fixed + bb_graph_n_pages(back + USUAL_ROWS) + 1);
@@ -35,7 +36,10 @@ static size_t count_gone(const bamba_session *s, size_t position, size_t margin)
     return first > fixed ? first - fixed : 0;
 }
 
-size_t bb_window_gone(const bamba_session *s, size_t position) { return count_gone(s, position, 0); }
+size_t bb_window_gone(const bamba_session *s, size_t position)
+{
+    return count_gone(s, position, 0);
+}
 
 size_t bb_window_held(const bamba_session *s, size_t position)
 {
@@ -51,5 +55,6 @@ void bb_window_slide(bamba_session *s)
 {
     const size_t gone = count_gone(s, s->position, margin_of(s));
 
-    if (s->pages.n_pages > 0 && gone > s->pages.n_gone) bb_pages_drop(&s->pages, gone - s->pages.n_gone);
+    if (s->pages.n_pages > 0 && gone > s->pages.n_gone)
+        bb_pages_drop(&s->pages, gone - s->pages.n_gone);
 }

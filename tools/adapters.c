@@ -33,7 +33,8 @@ int adapters_open(adapters *a, const bamba_model *model, const arg_list *given)
     for (size_t i = 0; i < given->n; i++) {
         bamba_adapter *opened = NULL;
         if (!adapters_split(given->items[i], dir, sizeof dir, &a->use[i].scale))
-            return console_fail("--adapter: expected DIR or DIR=SCALE, found '%s'", given->items[i]);
+            return console_fail("--adapter: expected DIR or DIR=SCALE, found '%s'",
+                                given->items[i]);
         const bamba_status status = bamba_adapter_open(&opened, model, dir, &o, &err);
         if (status != BAMBA_OK) return console_fail_library(status, &err);
         a->use[a->n++].adapter = opened;
@@ -43,7 +44,8 @@ int adapters_open(adapters *a, const bamba_model *model, const arg_list *given)
 
 void adapters_close(adapters *a)
 {
-    for (size_t i = 0; i < a->n; i++) bamba_adapter_free((bamba_adapter *)(uintptr_t)a->use[i].adapter);
+    for (size_t i = 0; i < a->n; i++)
+        bamba_adapter_free((bamba_adapter *)(uintptr_t)a->use[i].adapter);
     free(a->use);
     *a = (adapters){ NULL, 0 };
 }

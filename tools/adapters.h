@@ -1,7 +1,7 @@
 /* adapters.h - the values of --adapter: DIR or DIR=SCALE, adapters that a model runs with.
  *
  * Owns:    splitting them, opening the adapters.
- * Errors:  reported here. Close in any case, after the sessions that have them and before the model.
+ * Errors:  reported here. Close in any case, after sessions that have them and before the model.
  */
 #ifndef BAMBA_TOOLS_ADAPTERS_H
 #define BAMBA_TOOLS_ADAPTERS_H

@@ -38,13 +38,13 @@ const arg args_foreign[] = {
     ARG_IGNORED_ROW("--show-timings, --no-show-timings", NULL, "see -v and -q"),
     ARG_IGNORED_ROW("-cnv, --conversation, -no-cnv, --no-conversation, -st, --single-turn", NULL,
                     "a text is continued as it stands"),
-    REFUSED_ROW("--context-shift", NULL, "a recurrent state cannot forget the tokens that are shifted out; "
-                "--window N bounds what attention sees"),
+    REFUSED_ROW("--context-shift", NULL, "a recurrent state cannot forget the tokens that are "
+                "shifted out; --window N bounds what attention sees"),
     ARG_IGNORED_ROW("--no-context-shift, --offline, --no-host, --no-op-offload", NULL,
                     "it is done so in any case"),
     ONLY_ROW("--keep", "N", zero, "the context is never shifted",
-             "the context is never shifted, as a recurrent state cannot forget what is shifted out; "
-             "--window N with --sink N keeps first tokens in sight"),
+             "the context is never shifted, as a recurrent state cannot forget what is "
+             "shifted out; --window N with --sink N keeps first tokens in sight"),
     ARG_IGNORED_ROW("-tb, --threads-batch", "N", "prompts run on as many threads as -t says"),
     ARG_IGNORED_ROW("-C, --cpu-mask, -Cr, --cpu-range, -Cb, --cpu-mask-batch", "SET",
                     "threads go where the system lets them, see taskset"),

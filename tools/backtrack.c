@@ -18,7 +18,8 @@ bool backtrack_ban(backtrack *b, size_t place, int32_t id)
     return true;
 }
 
-bool backtrack_apply(const backtrack *b, size_t place, const float *logits, size_t n_vocab, float *out)
+bool backtrack_apply(const backtrack *b, size_t place, const float *logits, size_t n_vocab,
+                     float *out)
 {
     bool any = false;
 

@@ -19,11 +19,12 @@ typedef struct backtrack {
     size_t n_bans, n_loops;               /* how often each made the text go back */
 } backtrack;
 
-/* Ban id at a place; bans of places behind it are forgotten, since the text before them changes. False:
-   there is no room for more. */
+/* Ban id at a place; bans of places behind it are forgotten, since the text before them changes.
+   False: there is no room for more. */
 bool backtrack_ban(backtrack *b, size_t place, int32_t id);
 
 /* Whether any id is banned at the place; if so logits [n_vocab] are -infinity there in out. */
-bool backtrack_apply(const backtrack *b, size_t place, const float *logits, size_t n_vocab, float *out);
+bool backtrack_apply(const backtrack *b, size_t place, const float *logits, size_t n_vocab,
+                     float *out);
 
 #endif

@@ -49,18 +49,20 @@ const command commands[] = {
       "probability, and its text.", cmd_logits },
     { "embed", "Turn texts into vectors.", "[-m DIR] [-p TEXT | -f FILE] [options]",
       "A text's vector is made of its tokens' hidden rows, the model's last ones after the final "
-      "norm. Texts are run many at a time. Of each comes a line: a JSON object with its index from 0, "
-      "its number of tokens, and its embedding. An empty line is a text: the begin token.", cmd_embed },
+      "norm. Texts are run many at a time. Of each comes a line: a JSON object with its index "
+      "from 0, its number of tokens, and its embedding. An empty line is a text: the begin token.",
+      cmd_embed },
     { "score", "Give the probabilities of continuations.", "[-m DIR] [-f FILE] [options]",
-      "Each line of FILE is a JSON object with a text \"context\" and either \"continuation\", a text, or "
-      "\"continuations\", a list of them; other members are not looked at. Of each comes a line: an object "
-      "with \"logprob\", the sum of the natural logarithms of the probabilities of the continuation's "
-      "tokens; \"is_greedy\", whether each was the likeliest; \"n_tokens\"; or the list \"results\" of "
-      "such objects. The contexts of a list, or of equal ones in lines that follow each other, are read "
-      "once. Tokens are lm-eval's: spaces at the end of the context begin the continuation, whose tokens "
-      "are those that the context and it have together behind as many as the context has alone. "
-      "An empty context is the begin token, or the end token where there is none, which makes a text's "
-      "rolling log-likelihood. Nothing is cut off.", cmd_score },
+      "Each line of FILE is a JSON object with a text \"context\" and either \"continuation\", a "
+      "text, or \"continuations\", a list of them; other members are not looked at. Of each comes "
+      "a line: an object with \"logprob\", the sum of the natural logarithms of the probabilities "
+      "of the continuation's tokens; \"is_greedy\", whether each was the likeliest; "
+      "\"n_tokens\"; or the list \"results\" of such objects. The contexts of a list, "
+      "or of equal ones in lines that follow each other, are read once. Tokens are lm-eval's: "
+      "spaces at the end of the context begin the continuation, whose tokens are those that the "
+      "context and it have together behind as many as the context has alone. An empty context is "
+      "the begin token, or the end token where there is none, which makes a text's rolling "
+      "log-likelihood. Nothing is cut off.", cmd_score },
     { "bench", "Measure how fast a model is here, beside what this machine can do.",
       "[--shape NAME,... | -m DIR] [-p LIST] [-n LIST] [-d LIST] [options]",
       "Lists are 1,2,4 or 0-8192+1024 or 1-64*2. Rows and field names are llama-bench's; reading "
@@ -69,18 +71,20 @@ const command commands[] = {
     { "quantize", "Write a model with its weights in another type.",
       "[-m DIR] -o DIR --type TYPE [options]",
       "What is written is a model directory, tokenizer and all: it opens at once, where --type "
-      "converts at each start, and gives the same result. It gets its name when it is whole; what an "
-      "interrupted run leaves is DIR.tmp- and six digits, and may be deleted.", cmd_quantize },
+      "converts at each start, and gives the same result. It gets its name when it is whole; "
+      "what an interrupted run leaves is DIR.tmp- and six digits, and may be deleted.",
+      cmd_quantize },
     { "merge", "Write a model with adapters merged into its weights.",
       "[-m DIR] --adapter A[=SCALE] -o DIR [options]",
-      "What is written is a model directory, as quantize writes it, that needs no adapter.", cmd_merge },
+      "What is written is a model directory, as quantize writes it, that needs no adapter.",
+      cmd_merge },
     { "calibrate", "Find out what weights matter, for rounding them well.",
       "[-m DIR] [-f TEXT] -o FILE [options]",
-      "The model reads the text in chunks of 512 tokens, as stored or as --type says; the mean squares "
-      "of what each matrix is multiplied by are written to FILE, a safetensors file, once all is read. "
-      "--calibration FILE lets quantize, or any command with --type, spare the weights that are "
-      "multiplied by much. The text should be of the kind the model is for; 10 to 100 KB are enough.",
-      cmd_calibrate },
+      "The model reads the text in chunks of 512 tokens, as stored or as --type says; the mean "
+      "squares of what each matrix is multiplied by are written to FILE, a safetensors file, once "
+      "all is read. --calibration FILE lets quantize, or any command with --type, spare the "
+      "weights that are multiplied by much. The text should be of the kind the model is for; 10 to "
+      "100 KB are enough.", cmd_calibrate },
     { "models", "List the models that are on this machine.", "[--names | --shapes]",
       "The model used without -m, and what the Hugging Face tools have downloaded: its name, "
       "the size of its weights, its architecture. Names are what -m takes.", cmd_models },

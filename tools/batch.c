@@ -285,8 +285,8 @@ int batch_add(batch *b, batch_text *t)
     return append(&b->waiting, t);
 }
 
-/* As long as fewer texts go on than may, prompts are read first: so that passes of one token a text,
-   which read all weights, are of as many texts as possible. */
+/* As long as fewer texts go on than may, prompts are read first: so that passes of one token a
+   text, which read all weights, are of as many texts as possible. */
 int batch_step(batch *b)
 {
     const bool reads = b->going.n < b->n_parallel;

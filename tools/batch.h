@@ -3,14 +3,14 @@
  * Owns:    who is fed when: as many texts at once as were asked for and fit into memory, prompts in
  *          full passes, one token of each text a pass, beginnings that prompts share fed once.
  * Not:     where texts come from and go to, how tokens are chosen.
- * Errors:  reported here; callers pass the exit code on. EXIT_INTERRUPTED after Ctrl-C. batch_close in
- *          any case.
+ * Errors:  reported here; callers pass the exit code on. EXIT_INTERRUPTED after Ctrl-C. batch_close
+ *          in any case.
  *
- * Each text is, to the last bit, the one that its prompt alone gives. A token's bits depend on whether its
- * pass has many rows (more than BATCH_MOST) or few, and its prompt is run in chunks or token by token; so
- * each token goes into the kind of pass that it has alone, and prompts are cut where chunks are (at
- * multiples of BATCH_EDGE tokens). Where that is not enough (CPU level "c", other sizes of a pass),
- * prompts are fed one by one.
+ * Each text is, to the last bit, the one that its prompt alone gives. A token's bits depend on
+ * whether its pass has many rows (more than BATCH_MOST) or few, and its prompt is run in chunks or
+ * token by token; so each token goes into the kind of pass that it has alone, and prompts are cut
+ * where chunks are (at multiples of BATCH_EDGE tokens). Where that is not enough (CPU level "c",
+ * other sizes of a pass), prompts are fed one by one.
  */
 #ifndef BAMBA_TOOLS_BATCH_H
 #define BAMBA_TOOLS_BATCH_H
@@ -60,8 +60,8 @@ typedef struct batch {
     const setup *setup;                   /* its engine gives BATCH_MOST rows of logits      */
     size_t       n_context;               /* of each text, as of setup_find_context          */
     size_t       n_batch;                 /* rows of the engine's passes                     */
-    size_t       n_parallel;              /* texts that go on at once, 1 ... BATCH_MOST; as many again
-                                             may have read their prompts                     */
+    size_t       n_parallel;              /* texts that go on at once, 1 ... BATCH_MOST; as many
+                                             again may have read their prompts               */
     uint64_t     budget;                  /* bytes for sessions                              */
 
     /* For reading. */
@@ -82,9 +82,10 @@ typedef struct batch {
 double batch_mean(const batch_text *t);
 
 /* Sizes that follow from the setup, and a budget from the memory that is free. */
-void batch_open(batch *b, const setup *s, const setup_flags *f, size_t n_context, size_t n_parallel);
+void batch_open(batch *b, const setup *s, const setup_flags *f, size_t n_context,
+                size_t n_parallel);
 
-/* Add a text behind those that wait. It stays where it is until it is done, or the batch is closed. */
+/* Add a text behind those that wait. It stays where it is until it is done or the batch closed. */
 int  batch_add(batch *b, batch_text *t);
 
 /* Feed one pass, of prompts or of a token of each text. Nothing happens if no text is left. */

@@ -37,8 +37,8 @@ size_t batch_long_end(const batch *b, size_t n)
     return rest <= BATCH_MOST ? n - rest : n;
 }
 
-/* Whether a prompt of n tokens has the same bits if it is cut at `at`: at an edge of chunks, and what
-   is left of the pass that it is in alone has many rows. */
+/* Whether a prompt of n tokens has the same bits if it is cut at `at`: at an edge of chunks, and
+   what is left of the pass that it is in alone has many rows. */
 static bool can_cut(const batch *b, size_t n, size_t at)
 {
     const size_t long_end = batch_long_end(b, n);
@@ -59,7 +59,7 @@ static size_t find_cut(const batch *b, size_t n, size_t m, size_t at)
 
 /* ---- trunks ---- */
 
-/* Tokens of a session if the text can go on from there; else 0. is_whole: only as a whole prompt. */
+/* Tokens of a session if the text can go on from there; else 0. is_whole: as a whole prompt. */
 static size_t match_session(const batch *b, const bamba_session *s, bool is_whole,
                             const batch_text *t)
 {
@@ -161,7 +161,8 @@ int batch_keep_trunk(batch *b, const batch_text *t, const float *logits)
 
     if (!is_needed(b, t->session, logits != NULL)) return EXIT_SUCCESS;
     batch_drop_trunks(b, false);
-    const uint64_t bytes = bamba_session_bytes(b->setup->model, &b->setup->session_options, n) + (logits ? size : 0);
+    const uint64_t bytes = bamba_session_bytes(b->setup->model, &b->setup->session_options, n)
+        + (logits ? size : 0);
     if (b->n_trunks == BATCH_TRUNKS || b->bytes + bytes > b->budget) return EXIT_SUCCESS;
     batch_trunk *k = &b->trunk[b->n_trunks];
     *k = (batch_trunk){ .bytes = bytes };

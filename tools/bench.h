@@ -158,8 +158,9 @@ void bench_cpu_name(char out[96]);
 /* Writes "1.20 GiB" to out and returns it. */
 const char *bench_bytes(double bytes, char *out, size_t size);
 
-/* Measures decoding with guesses beside decoding without, and prints a row for each number of tokens,
-   number of guesses and share of them that is right. *n_rows: of the table, before and after. */
+/* Measures decoding with guesses beside decoding without, and prints a row for each number of
+   tokens, number of guesses and share of them that is right. *n_rows: of the table,
+   before and after. */
 int bench_guesses(bench_model *m, size_t *n_rows);
 
 /* Prints what the machine can do. */

@@ -1,9 +1,9 @@
 /* bench_guess.c - decoding with guessed tokens, of which a given share is right, beside decoding
  * without.
  *
- * What is measured is what speculation costs: passes of a token and its guesses, a row of logits for
- * each, and going back behind the guesses that stand. The tokens are random, and so is which of them
- * stand: each with the given probability if those before it do, by evenly
+ * What is measured is what speculation costs: passes of a token and its guesses, a row of logits
+ * for each, and going back behind the guesses that stand. The tokens are random, and so is which of
+ * them stand: each with the given probability if those before it do, by evenly
  * spread draws, so that few passes have the right mean. Samples without and with guesses
  * alternate; the ratio is the median of those of neighbours. */
 #include "bench.h"
@@ -75,8 +75,8 @@ static int run_pass(guess_run *r, int k, int *n_right, double *ns)
     return console_interrupted() ? EXIT_INTERRUPTED : EXIT_SUCCESS;
 }
 
-/* Decode from the depth on until there are n_gen tokens, or some more by the last pass. *ns: for n_gen of
-   them. */
+/* Decode from the depth on until there are n_gen tokens, or some more by the last pass. *ns: for
+   n_gen of them. */
 static int take_sample(guess_run *r, bool guesses, double *ns)
 {
     const bench_options *o = r->m->options;
@@ -87,10 +87,12 @@ static int take_sample(guess_run *r, bool guesses, double *ns)
     double      all_ns = 0.0, pass_ns;
     int         done = 0, n_right, code = EXIT_SUCCESS;
 
-    if (bamba_session_fill(r->session, (size_t)r->test.n_depth, (uint64_t)o->seed, &err) != BAMBA_OK)
+    if (bamba_session_fill(r->session, (size_t)r->test.n_depth, (uint64_t)o->seed,
+                           &err) != BAMBA_OK)
         return console_fail_library(err.code, &err);
     for (; done < n_gen && code == EXIT_SUCCESS; done += 1 + n_right) {
-        const int k = !guesses ? 0 : o->adapt ? pace_number(&p, &source, r->n_guess, 0.0) : r->n_guess;
+        const int k = !guesses ? 0
+                    : o->adapt ? pace_number(&p, &source, r->n_guess, 0.0) : r->n_guess;
         code = run_pass(r, k, &n_right, &pass_ns);
         all_ns += pass_ns;
         pace_learn(&p, k > 0 ? &source : NULL, k, n_right, 1e-6 * pass_ns, 0.0);
@@ -141,17 +143,19 @@ static int print_row(guess_run *r, bool first)
     const double right = divide((double)r->n_right, (double)r->n_guessed);
     char test[48], number[16];
 
-    snprintf(test, sizeof test, r->test.n_depth ? "tg%d @ d%d" : "tg%d", r->test.n_gen, r->test.n_depth);
+    snprintf(test, sizeof test, r->test.n_depth ? "tg%d @ d%d" : "tg%d", r->test.n_gen,
+             r->test.n_depth);
     snprintf(number, sizeof number, "%s%d", o->adapt ? "up to " : "", r->n_guess);
     if (o->format == BENCH_MD) {
         if (first)
-            printf("| %-30s | threads | %15s | %8s | accept %% | right %% | tokens/pass | rewind ms |   "
-                   "plain t/s | guessed t/s |  ratio |\n| %.30s | ------: | %.14s: | %.7s: | -------: | "
-                   "------: | ----------: | --------: | ----------: | ----------: | -----: |\n", "model",
-                   "test", "guesses", "------------------------------", "--------------", "-------");
-        printf("| %-30s | %7d | %15s | %8s | %8d | %7.1f | %11.2f | %9.3f | %11.2f | %11.2f | %6.3f |\n",
-               r->m->type, bamba_engine_threads(r->m->engine), test, number, r->accept, 100.0 * right,
-               per_pass, rewind_ms, plain, guessed, ratio);
+            printf("| %-30s | threads | %15s | %8s | accept %% | right %% | tokens/pass "
+                   "| rewind ms |   plain t/s | guessed t/s |  ratio |\n"
+                   "| %.30s | ------: | %.14s: | %.7s: | -------: | ------: | ----------: "
+                   "| --------: | ----------: | ----------: | -----: |\n", "model", "test",
+                   "guesses", "------------------------------", "--------------", "-------");
+        printf("| %-30s | %7d | %15s | %8s | %8d | %7.1f | %11.2f | %9.3f | %11.2f | %11.2f | "
+               "%6.3f |\n", r->m->type, bamba_engine_threads(r->m->engine), test, number, r->accept,
+               100.0 * right, per_pass, rewind_ms, plain, guessed, ratio);
         return EXIT_SUCCESS;
     }
     json row = JSON_OBJECT;

@@ -1,7 +1,7 @@
 /* bulk.c - the prompts of a file continued, many at once: bamba generate --jsonl.
  *
- * Lines are read as far ahead as WINDOW: so many wait, are made, or are done and wait for one before
- * them to be written. */
+ * Lines are read as far ahead as WINDOW: so many wait, are made, or are done and wait for one
+ * before them to be written. */
 #include "generate.h"
 
 #include "batch.h"
@@ -104,7 +104,8 @@ static int render(const bulk *b, bulk_text *t)
         list = (json_slice){ turn.bytes, turn.n };
     }
     if (code == EXIT_SUCCESS)
-        code = generate_render(&b->chat, &b->r->setup, list.at, list.n, &l->prompt, &t->made, &n_ids);
+        code = generate_render(&b->chat, &b->r->setup, list.at, list.n, &l->prompt,
+                               &t->made, &n_ids);
     free(turn.bytes);
     if (code != EXIT_SUCCESS) return bulk_line_fail(l, "its messages make no prompt");
     t->text.prompt = t->made;
@@ -234,7 +235,8 @@ static int fill_window(bulk *b)
 {
     int code = EXIT_SUCCESS;
 
-    for (; code == EXIT_SUCCESS && b->n_read < b->n && b->n_read < b->n_written + WINDOW; b->n_read++) {
+    for (; code == EXIT_SUCCESS && b->n_read < b->n && b->n_read < b->n_written + WINDOW;
+         b->n_read++) {
         bulk_text **t = &b->text[b->n_read % WINDOW];
         code = prepare_text(b, b->n_read, t);
         if (code == EXIT_SUCCESS) code = batch_add(&b->batch, &(*t)->text);
@@ -292,10 +294,12 @@ static void say_end(const bulk *b, int code)
     if (code != EXIT_SUCCESS) return;
     /* The ends of prompts are fed with the tokens of other texts, and have no time of their own. */
     if (x->prompt_ms > 0.0)
-        snprintf(rate, sizeof rate, ", %.1f per second", console_per_second(x->n_many, x->prompt_ms));
-    console_say("%zu texts%s; prompts: %zu tokens%s, %zu more were shared; texts: %zu tokens, %.1f per "
-                "second", b->n - b->n_before, b->n_before > 0 ? " more" : "", x->n_prompt, rate,
-                x->n_shared, x->n_eval, console_per_second(x->n_eval, x->eval_ms));
+        snprintf(rate, sizeof rate, ", %.1f per second",
+                 console_per_second(x->n_many, x->prompt_ms));
+    console_say("%zu texts%s; prompts: %zu tokens%s, %zu more were shared; texts: %zu tokens, "
+                "%.1f per second", b->n - b->n_before, b->n_before > 0 ? " more" : "",
+                x->n_prompt, rate, x->n_shared, x->n_eval,
+                console_per_second(x->n_eval, x->eval_ms));
 }
 
 static int run(bulk *b)

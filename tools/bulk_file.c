@@ -100,7 +100,8 @@ bool bulk_file_find_seed(json_slice line, uint64_t *seed)
     char number[24];
 
     if (!find_member(line, "parameters", &parameters) || !parameters.at) return false;
-    if (!find_member(parameters, "seed", &value) || !value.at || value.n >= sizeof number) return false;
+    if (!find_member(parameters, "seed", &value) || !value.at || value.n >= sizeof number)
+        return false;
     memcpy(number, value.at, value.n);
     number[value.n] = '\0';
     *seed = strtoull(number, NULL, 10);
@@ -170,8 +171,8 @@ int bulk_file_check(const bulk_file *f, json_slice line, const bulk_text *t)
         code = compare_parameters(l, parameters, &same);
     }
     if (code != EXIT_SUCCESS || same) return code;
-    return console_fail("%s:%zu: has another \"%s\" than %s:%zu and the options make; remove %s to begin "
-                        "again", f->name, f->n_taken, what, l->file, l->number, f->name);
+    return console_fail("%s:%zu: has another \"%s\" than %s:%zu and the options make; remove %s "
+                        "to begin again", f->name, f->n_taken, what, l->file, l->number, f->name);
 }
 
 /* ---- results ---- */

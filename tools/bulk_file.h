@@ -28,8 +28,8 @@ typedef struct bulk_file {
     size_t      n_taken;                  /* lines                                           */
 } bulk_file;
 
-/* Open the file to append to it; name NULL: standard output. A regular file keeps its whole lines, one
-   that is cut off at the end is dropped. It must not be `input`, nor be open in another process so. */
+/* Open the file to append to it; name NULL: standard output. A regular file keeps its whole lines,
+   one that is cut off at the end is dropped. It must not be `input`, nor be open so elsewhere. */
 int bulk_file_open(bulk_file *f, const char *name, const char *input);
 
 /* Take the next of the lines that were there; false: there is none. */

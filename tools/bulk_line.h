@@ -2,7 +2,7 @@
  *
  * Owns:    the names of its members, their values.
  * Not:     the file (bulk.c), what a template makes of messages.
- * Errors:  reported here with file and line; callers pass the exit code on. bulk_line_free in any case.
+ * Errors:  reported with file and line; callers pass the exit code on. bulk_line_free in any case.
  */
 #ifndef BAMBA_TOOLS_BULK_LINE_H
 #define BAMBA_TOOLS_BULK_LINE_H

@@ -34,8 +34,8 @@ static const struct list_flag {
                       setup_state_types },
     [BENCH_GUESS] = { "--draft-max, --draft-n", "guesses a pass, for --accept", "8", 1, PACE_MOST,
                       NULL },
-    [BENCH_ACCEPT] = { "--accept", "time decoding with guesses, of which so many per cent stand where "
-                       "those before do, beside decoding without", "0", 0, 100, NULL },
+    [BENCH_ACCEPT] = { "--accept", "time decoding with guesses, of which so many per cent stand "
+                       "where those before do, beside decoding without", "0", 0, 100, NULL },
     [BENCH_LOAD] = { "-lm, --load-mode, --load", "weights of -m, none = copied, else mapped",
                      "auto", 0, 0, bench_loads },
 };
@@ -206,7 +206,8 @@ static int run(const command *self, flags *f)
     console_catch_interrupt();
     if (f->limits) return bench_limits(o, self);
     f->o.guesses = f->given[BENCH_ACCEPT].n > 0;
-    if (o->guesses && (o->format == BENCH_SQL || o->format == BENCH_NONE || o->format_err != BENCH_NONE))
+    if (o->guesses
+        && (o->format == BENCH_SQL || o->format == BENCH_NONE || o->format_err != BENCH_NONE))
         return args_wrong(self, "--accept: expected -o md, csv, json or jsonl, and no -oe");
     if (!o->guesses && (f->o.adapt || f->given[BENCH_GUESS].n))
         return args_wrong(self, "--draft-max and --adapt need --accept");
@@ -237,8 +238,9 @@ int cmd_bench(const command *self, int argc, char **argv)
         ARG_LIST_ROW("-m, --model", "DIR,...", &f.dirs, "model directories, or names ORG/NAME of "
                      "models in the Hugging Face cache; may be repeated"),
         ADAPTERS_ROW(&f.o.adapter),
-        ARG_INT_ROW("--adapter-rank", "N", &f.o.adapter_rank, 0, 4096, "run with an adapter of this "
-                    "rank, of random numbers, for all linear layers but the head", .usual = "0, none"),
+        ARG_INT_ROW("--adapter-rank", "N", &f.o.adapter_rank, 0, 4096, "run with an adapter "
+                    "of this rank, of random numbers, for all linear layers but the head",
+                    .usual = "0, none"),
         LIST_ROW(BENCH_PROMPT), LIST_ROW(BENCH_GEN),
         ARG_LIST_ROW("-pg", "N,N", &f.both, "a prompt and tokens generated behind it, as one test"),
         LIST_ROW(BENCH_DEPTH), LIST_ROW(BENCH_SEQS), LIST_ROW(BENCH_BATCH), LIST_ROW(BENCH_UBATCH),
@@ -249,7 +251,8 @@ int cmd_bench(const command *self, int argc, char **argv)
         LIST_ROW(BENCH_STATE), LIST_ROW(BENCH_LOAD),
         ARG_LIST_ROW("-mmp, --mmap", "LIST", &f.mmap, "1 as -lm mmap, 0 as -lm none"),
         LIST_ROW(BENCH_ACCEPT), LIST_ROW(BENCH_GUESS),
-        ARG_FLAG_ROW("--adapt", &f.o.adapt, "for --accept: as many guesses as pay, up to --draft-max"),
+        ARG_FLAG_ROW("--adapt", &f.o.adapt, "for --accept: as many guesses as pay, up to "
+                     "--draft-max"),
         ARG_INT_ROW("-r, --repetitions", "N", &f.o.repetitions, 1, BENCH_REPETITIONS,
                     "samples of a test, after a warm-up", .usual = "5"),
         ARG_FLAG_ROW("--no-warmup", &f.o.no_warmup, "no run before the first sample"),

@@ -94,11 +94,12 @@ int cmd_calibrate(const command *self, int argc, char **argv)
         ARG_TEXT_ROW("-f, --file", "FILE", &f.text, "text to read, - for standard input",
             .usual = "text that the model writes"),
         ARG_TEXT_ROW("-o, --output", "FILE", &f.out, "file to write, for --calibration"),
-        ARG_INT_ROW("--chunks", "N", &f.n_chunks, -1, 1 << 30, "the first N chunks of 512 tokens only",
+        ARG_INT_ROW("--chunks", "N", &f.n_chunks, -1, 1 << 30,
+                    "the first N chunks of 512 tokens only",
             .usual = "-1, all; of text that the model writes, 8"),
         ARG_FLAG_ROW("--feedback", &f.feedback, "also gather how inputs go together",
-            .more = "With this, the error of a rounded column of weights is made up for by the columns "
-            "behind it. The file gets 128 times as large."),
+            .more = "With this, the error of a rounded column of weights is made up for by the "
+            "columns behind it. The file gets 128 times as large."),
         SETUP_TYPE_ROWS(&f.setup),
         SETUP_BATCH_ROW(&f.setup),
         ARG_END

@@ -174,7 +174,8 @@ static int embed_all(job *j)
     if (code != EXIT_SUCCESS) return code;
     const double ms = console_now_ms() - start;
     console_say("%zu texts of %llu tokens in %.1f s, %.1f tokens per second", j->n_done,
-                (unsigned long long)j->n_tokens, ms * 1e-3, console_per_second((size_t)j->n_tokens, ms));
+                (unsigned long long)j->n_tokens, ms * 1e-3,
+                console_per_second((size_t)j->n_tokens, ms));
     return code;
 }
 
@@ -242,13 +243,15 @@ int cmd_embed(const command *self, int argc, char **argv)
         ARG_UNFLAG_ROW("--no-bos", &f.add_special, "add no begin or end token"),
         ARG_UNFLAG_ROW("--no-special, --no-parse-special", &f.parse_special,
                        "special tokens in the text are ordinary text"),
-        ARG_WORD_ROW("--pooling", "TYPE", &f.pooling, pooling_words, "what a text's vector is made of",
+        ARG_WORD_ROW("--pooling", "TYPE", &f.pooling, pooling_words,
+                     "what a text's vector is made of",
             .usual = "mean", .more = "mean is the mean of the rows of all its tokens, begin token "
             "included; last is the row of its last token."),
         ARG_INT_ROW("--embd-normalize", "N", &f.norm, -1, 32, "what is made 1",
             .usual = "2, the Euclidean length", .more = "-1: nothing, 0: the largest magnitude is "
             "made 32760, 1: the sum of magnitudes, N: the N-norm."),
-        ARG_TEXT_ROW("-o, --output", "FILE", &f.out, "write to a file; NAME.npy: float32 [texts, width]",
+        ARG_TEXT_ROW("-o, --output", "FILE", &f.out,
+                     "write to a file; NAME.npy: float32 [texts, width]",
             .usual = "JSON lines on standard output"),
         SETUP_TYPE_ROWS(&f.setup),
         SETUP_BATCH_ROW(&f.setup),

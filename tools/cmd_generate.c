@@ -37,8 +37,8 @@ static int create_engine(generate_run *r)
                       ? (size_t)r->out.limit : 0;
 
     if (r->n_prompt > room)
-        return console_fail("%s: %zu tokens, and %zu of the prompt, exceed the context; -c N makes it "
-                            "longer", r->flags->session, position, r->n_prompt);
+        return console_fail("%s: %zu tokens, and %zu of the prompt, exceed the context; -c N "
+                            "makes it longer", r->flags->session, position, r->n_prompt);
     return setup_create(&r->setup, &r->flags->setup, 0, position + r->n_prompt + more,
                         1 + r->guesses.most_rows);
 }
@@ -82,7 +82,7 @@ static int create_strict(generate_run *r)
     strict.options.dry_base = 1.75f;
     strict.options.dry_allowed_length = 2;
     strict.options.dry_penalty_last_n = 4 * LOOPS_TIMES * LOOPS_LONGEST;
-    strict.options.dry_breakers = (const char *const[]){ "" };        /* circles go through any text */
+    strict.options.dry_breakers = (const char *const[]){ "" };    /* circles go through all */
     strict.options.n_dry_breakers = 0;
     strict.options.stages = NULL;         /* all of them, DRY too */
     return sampling_create(&r->strict, &strict, &r->setup);
@@ -245,7 +245,8 @@ static int check_flags(const command *self, const generate_flags *f)
     if (f->session && f->cache) return args_wrong(self, "either --session or --cache, not both");
     if (f->session && f->chat) return args_wrong(self, "either --session or --chat, not both");
     for (size_t i = 0; many && i < sizeof alone / sizeof *alone; i++)
-        if (alone[i].given) return args_wrong(self, "either %s or %s, not both", many, alone[i].name);
+        if (alone[i].given)
+            return args_wrong(self, "either %s or %s, not both", many, alone[i].name);
     if (f->jsonl && (f->prompt || f->file || f->best))
         return args_wrong(self, "either --jsonl or %s, not both",
                           f->prompt ? "-p" : f->file ? "-f" : "--best");
@@ -272,10 +273,12 @@ static int generate_text(const command *self, const generate_flags *f)
 
     console_catch_interrupt();
     int code = check_flags(self, f);
-    if (code == EXIT_SUCCESS) code = option_texts_read(&r.stops, self, "--stop", &f->stops, f->escapes);
+    if (code == EXIT_SUCCESS)
+        code = option_texts_read(&r.stops, self, "--stop", &f->stops, f->escapes);
     r.out.stops = r.stops.items;
     r.out.n_stops = r.stops.n;
-    if (code == EXIT_SUCCESS) code = option_texts_read(&r.bans, self, "--ban", &f->bans, f->escapes);
+    if (code == EXIT_SUCCESS)
+        code = option_texts_read(&r.bans, self, "--ban", &f->bans, f->escapes);
     r.out.bans = r.bans.items;
     r.out.n_bans = r.bans.n;
     if (code == EXIT_SUCCESS) code = f->jsonl ? generate_lines(&r) : run_text(&r);
@@ -320,39 +323,42 @@ int cmd_generate(const command *self, int argc, char **argv)
         SETUP_WINDOW_ROWS(&f.setup),
         ARG_LIST_ROW("--stop", "TEXT", &f.stops, "end before this text; may be repeated",
                      .more = "The text itself is not printed."),
-        ARG_LIST_ROW("--ban", "TEXT", &f.bans, "go back where this text appears, and on without the "
-                     "token it began with; may be repeated"),
-        ARG_FLAG_ROW("--loop-guard", &f.loop_guard, "where the text goes round in circles, go back to "
-                     "the second round, and on with DRY", .more = "Circles of up to 64 tokens, three "
-                     "times over. The last 192 tokens are shown at the end."),
+        ARG_LIST_ROW("--ban", "TEXT", &f.bans, "go back where this text appears, and on "
+                     "without the token it began with; may be repeated"),
+        ARG_FLAG_ROW("--loop-guard", &f.loop_guard, "where the text goes round in circles, go "
+                     "back to the second round, and on with DRY", .more = "Circles of up to 64 "
+                     "tokens, three times over. The last 192 tokens are shown at the end."),
         ARG_HEAD("Guesses"),
         SPECULATION_ROWS(&f.guesses),
         ARG_HEAD("Many texts"),
         ARG_INT_ROW("-np, --parallel, --n-best", "N", &f.n_texts, 1, 1024, "continue the prompt N "
-                    "times, all together; with --jsonl: texts at once", .usual = "1; 16 with --jsonl",
+                    "times, all together; with --jsonl: texts at once",
+                    .usual = "1; 16 with --jsonl",
                     .more = "The prompt is fed once. The first text is drawn with the seed, each "
-                    "one behind it with the next number. Before each stands a line about it, and no "
-                    "prompt. With --json they are a list, continuations."),
+                    "one behind it with the next number. Before each stands a line about it, "
+                    "and no prompt. With --json they are a list, continuations."),
         ARG_FLAG_ROW("--best", &f.best, "of these print only the one with the greatest mean "
                      "log-probability"),
-        ARG_TEXT_ROW("--jsonl", "FILE", &f.jsonl, "continue the prompts of a file, an object a line, - "
-                     "for standard input", .more = "{\"prompt\": TEXT} or {\"messages\": LIST}, which go "
-                     "through the model's chat template; with them id (text or integer), n_predict, "
-                     "stop (text or list) and what chooses tokens, named as its options are: "
-                     "temperature, top_k, seed ... What a line does not say is as the options say; "
-                     "the seed is theirs plus the number of lines before it. A result has the members "
-                     "of --json, without timings, and mean_log_probability. Each text is the one that "
-                     "its prompt alone gives."),
-        ARG_TEXT_ROW("-o, --output", "FILE", &f.output, "where the results of --jsonl go, a line each, "
-                     "in order", .usual = "standard output", .more = "Lines that are there are checked "
-                     "against --jsonl and not made again: a run that was ended is continued."),
+        ARG_TEXT_ROW("--jsonl", "FILE", &f.jsonl, "continue the prompts of a file, an object a "
+                     "line, - for standard input", .more = "{\"prompt\": TEXT} or {\"messages\": "
+                     "LIST}, which go through the model's chat template; with them id (text or "
+                     "integer), n_predict, stop (text or list) and what chooses tokens, named "
+                     "as its options are: temperature, top_k, seed ... What a line does not say is "
+                     "as the options say; the seed is theirs plus the number of lines before it. A "
+                     "result has the members of --json, without timings, and "
+                     "mean_log_probability. Each text is the one that its prompt alone gives."),
+        ARG_TEXT_ROW("-o, --output", "FILE", &f.output, "where the results of --jsonl go, a "
+                     "line each, in order", .usual = "standard output", .more = "Lines that are "
+                     "there are checked against --jsonl and not made again: a run that was ended "
+                     "is continued."),
         ARG_HEAD("Sessions"),
         ARG_TEXT_ROW("--save", "FILE", &f.save, "write the session at the end, to go on from",
                      .more = "With it how tokens are chosen, but for logit biases and sequence "
                      "breakers."),
-        ARG_TEXT_ROW("--session", "FILE", &f.session, "go on from a saved session, and with -p from "
-                     "a text behind it", .more = "Options that say how tokens are chosen change what "
-                     "was saved; without them the text is the one that would have gone on."),
+        ARG_TEXT_ROW("--session", "FILE", &f.session, "go on from a saved session, and with "
+                     "-p from a text behind it", .more = "Options that say how tokens are chosen "
+                     "change what was saved; without them the text is the one that would have "
+                     "gone on."),
         ARG_TEXT_ROW("--cache", "DIR", &f.cache, "keep states of prompts in a directory, and go on "
                      "from the longest beginning that is there"),
         ARG_NUMBER_ROW(ARG_INT64, "--cache-bytes", "N", &f.cache_bytes, 0, 0x1p62,

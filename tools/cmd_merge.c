@@ -36,7 +36,8 @@ static int split_and_merge(setup *s, const setup_flags *f, const char *out)
     for (size_t i = 0; i < n && code == EXIT_SUCCESS; i++) {
         source[i].dir = dirs + i * MOST_PATH;
         if (!adapters_split(f->adapter.items[i], dirs + i * MOST_PATH, MOST_PATH, &source[i].scale))
-            code = console_fail("--adapter: expected DIR or DIR=SCALE, found '%s'", f->adapter.items[i]);
+            code = console_fail("--adapter: expected DIR or DIR=SCALE, found '%s'",
+                                f->adapter.items[i]);
     }
     if (code == EXIT_SUCCESS) code = merge(s, f, out, source);
     free(dirs);

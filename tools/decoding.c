@@ -30,7 +30,8 @@ int decoding_tell(decoding *d, const int32_t *ids, size_t n)
     bamba_error err = { BAMBA_OK, "" };
 
     accept(d, ids, n);
-    const bamba_status status = d->guesses ? speculation_accept(d->guesses, ids, n, &err) : BAMBA_OK;
+    const bamba_status status = d->guesses ? speculation_accept(d->guesses, ids, n, &err)
+                                           : BAMBA_OK;
     return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
 }
 
@@ -41,7 +42,7 @@ static bamba_sampler *chooser(const decoding *d)
 
 enum { NO_GUESS = -1 };
 
-/* Choose a token, put it into the text and show that. row: the number of the guess that stands there. */
+/* Choose a token, put it into the text and show that. row: number of the guess there. */
 static int choose(decoding *d, const float *logits, int row, int32_t *id)
 {
     const double start = console_now_ms();
@@ -49,7 +50,8 @@ static int choose(decoding *d, const float *logits, int row, int32_t *id)
     const size_t n_guessed = row == NO_GUESS ? 0 : (size_t)(d->guesses->n - row);
     const size_t room = bamba_session_room(d->setup->session) + n_guessed;   /* may be taken back */
 
-    if (d->allowed && backtrack_apply(&d->back, place, logits, (size_t)d->setup->info.n_vocab, d->allowed))
+    if (d->allowed
+        && backtrack_apply(&d->back, place, logits, (size_t)d->setup->info.n_vocab, d->allowed))
         logits = d->allowed;
     *id = row == NO_GUESS ? bamba_sample(chooser(d), logits)
                           : speculation_choose(d->guesses, chooser(d), logits, row);
@@ -73,8 +75,9 @@ static int feed_chosen(decoding *d, int32_t id, const float **logits, double *ms
     bamba_status status = BAMBA_OK;
 
     if (d->out->limit >= 0 && (size_t)d->out->limit - d->out->n_ids - 1 < room)
-        room = (size_t)d->out->limit - d->out->n_ids - 1;     /* one is chosen behind the last guess */
-    if (d->guesses) status = speculation_guess(d->guesses, item.session, id, chooser(d), room, &err);
+        room = (size_t)d->out->limit - d->out->n_ids - 1;     /* one more is chosen behind them */
+    if (d->guesses)
+        status = speculation_guess(d->guesses, item.session, id, chooser(d), room, &err);
     if (d->guesses) item.n += (size_t)d->guesses->n;
     if (item.n > 1) memcpy(tokens + 1, d->guesses->guess, (item.n - 1) * sizeof *tokens);
     item.n_logits = item.n;
@@ -107,8 +110,8 @@ static int choose_all(decoding *d, const float *logits, double ms, int32_t *id)
 
     for (;; row++) {
         code = choose(d, logits + (size_t)row * V, n > 0 ? row : NO_GUESS, id);
-        if (code != EXIT_SUCCESS || row == n || d->out->end != GENERATION_RUNNING || d->out->is_banned
-            || *id != g->guess[row]) break;
+        if (code != EXIT_SUCCESS || row == n || d->out->end != GENERATION_RUNNING
+            || d->out->is_banned || *id != g->guess[row]) break;
         const bamba_status status = speculation_accept(g, id, 1, &err);
         if (status != BAMBA_OK) return console_fail_library(status, &err);
     }
@@ -124,7 +127,7 @@ static int choose_all(decoding *d, const float *logits, double ms, int32_t *id)
 
 /* ---- going back ---- */
 
-static void forget(bamba_sampler *sampler)            /* the tokens, not where the generator stands */
+static void forget(bamba_sampler *sampler)            /* the tokens, not the generator */
 {
     bamba_sampler_state state;
 

@@ -173,8 +173,9 @@ void dialogue_print_times(const dialogue *d)
     if (t->n_prompt == 0) return;
     fprintf(stderr, "last turn: %zu tokens taken back, %zu read of %zu before the answer, %.1f per "
             "second; first token after %.0f ms; answer: %zu tokens, %.1f per second; end: %s\n",
-            t->n_back, t->n_read, t->n_prompt, console_per_second(t->n_read, t->read_ms), t->first_ms,
-            t->n_answer, console_per_second(t->n_eval, t->eval_ms), generation_end_name(t->end));
+            t->n_back, t->n_read, t->n_prompt, console_per_second(t->n_read, t->read_ms),
+            t->first_ms, t->n_answer, console_per_second(t->n_eval, t->eval_ms),
+            generation_end_name(t->end));
 }
 
 /* A turn without an answer is as if it had not been. */
@@ -190,7 +191,7 @@ static int take_turn(dialogue *d)
     return code;
 }
 
-/* Whether the turn is complete with this line. A backslash at the end of a line asks for another. */
+/* Whether the turn is complete with this line. A backslash at its end asks for another. */
 static bool add_line(dialogue *d, const text_buffer *line)
 {
     const bool more = line->n > 0 && line->bytes[line->n - 1] == '\\' && !d->several;

@@ -37,8 +37,8 @@ static int check_vocabulary(const draft *d, const setup *target)
     const int n = bamba_tokenizer_size(ours), n_found = bamba_tokenizer_size(its);
 
     if (n_found != n)
-        return console_fail("%s: a draft model needs the model's vocabulary: expected %d ids, found %d",
-                            d->setup.dir, n, n_found);
+        return console_fail("%s: a draft model needs the model's vocabulary: expected %d ids, "
+                            "found %d", d->setup.dir, n, n_found);
     for (int32_t id = 0; id < n; id++) {
         size_t      n_ours = 0, n_its = 0;
         const char *a = bamba_token_text(ours, id, &n_ours), *b = bamba_token_text(its, id, &n_its);
@@ -49,8 +49,8 @@ static int check_vocabulary(const draft *d, const setup *target)
             return console_fail("%s: a draft model needs the model's vocabulary: token %d, %s, is "
                                 "special in one of the two", d->setup.dir, (int)id,
                                 show_token(expected, sizeof expected, a, n_ours));
-        return console_fail("%s: a draft model needs the model's vocabulary: token %d: expected %s, "
-                            "found %s", d->setup.dir, (int)id,
+        return console_fail("%s: a draft model needs the model's vocabulary: token %d: "
+                            "expected %s, found %s", d->setup.dir, (int)id,
                             show_token(expected, sizeof expected, a, n_ours),
                             show_token(found, sizeof found, b, n_its));
     }
@@ -148,7 +148,8 @@ static bamba_status go_back(draft *d, const int32_t *text, size_t n, bamba_error
 bamba_status draft_read(draft *d, const int32_t *text, size_t n, bamba_error *err)
 {
     bamba_status status = go_back(d, text, n, err);
-    const size_t from = bamba_session_position(d->setup.session), most = n < d->limit ? n : d->limit;
+    const size_t from = bamba_session_position(d->setup.session);
+    const size_t most = n < d->limit ? n : d->limit;
     const double start = console_now_ms();
 
     if (status != BAMBA_OK || from >= most) return status;

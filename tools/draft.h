@@ -34,7 +34,7 @@ enum { DRAFT_USUAL_MOST = 8 };
       "nothing."),                                                                                 \
     ARG_INT_ROW("--draft-max, --draft-n", "N", &(f)->most, 1, PACE_MOST, "most of its guesses a "  \
       "pass", .usual = "8", .more = "As many are made as are expected to pay, or none."),          \
-    ARG_INT_ROW("--draft-min, --draft-n-min", "N", &(f)->least, 0, PACE_MOST, "fewest of them, "    \
+    ARG_INT_ROW("--draft-min, --draft-n-min", "N", &(f)->least, 0, PACE_MOST, "fewest of them, "   \
       "whether they pay or not", .usual = "0"),                                                    \
     ARG_NUMBER_ROW(ARG_FLOAT, "--draft-p-min", "P", &(f)->least_p, 0, 1, "guesses end where its "  \
       "likeliest token has a smaller probability", .usual = "0"),                                  \
@@ -60,8 +60,8 @@ typedef struct draft {
 
 #define DRAFT { .setup = SETUP }
 
-/* Open it for the text of `target`, whose session is there. is_seeded: the text is to be the one that a
-   seed gives without a draft. d stays where it is; close it in any case. */
+/* Open it for the text of `target`, whose session is there. is_seeded: the text is to be the one
+   that a seed gives without a draft. d stays where it is; close it in any case. */
 int  draft_open(draft *d, const draft_flags *f, const setup *target, const setup_flags *how,
                 const sampling *choice, bool is_seeded);
 void draft_close(draft *d);
@@ -73,8 +73,8 @@ size_t draft_behind(const draft *d, size_t n);
 bamba_status draft_read(draft *d, const int32_t *text, size_t n, bamba_error *err);
 
 /* Guess up to *n tokens behind text [n_text] and `last`, fewer if it is not sure, or the text ends.
-   chooser: the sampler of the model. *first_ms: of these the milliseconds before the first guess, if
-   there was more to read than usual; else 0. */
+   chooser: the sampler of the model. *first_ms: of these the milliseconds before the first guess,
+   if there was more to read than usual; else 0. */
 bamba_status draft_guess(draft *d, const int32_t *text, size_t n_text, int32_t last,
                          const bamba_sampler *chooser, int32_t *guess, int *n, double *first_ms,
                          bamba_error *err);

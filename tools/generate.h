@@ -42,7 +42,7 @@ typedef struct generate_run {
     sampling              sampling;
     resume                resume;         /* of a session file */
     bamba_cache          *cache;
-    size_t                n_before, n_cached;         /* tokens of the session file; that the cache had */
+    size_t                n_before, n_cached;         /* tokens of the session file; of the cache */
     speculation           guesses;
     bamba_sampler        *strict;         /* with DRY, for a while after a circle; NULL: no guard */
     text_buffer           prompt;
@@ -62,8 +62,8 @@ int generate_read_prompt(generate_run *r);
 /* Make the tokens to be fed of it: as it stands, or as a user's turn. The tokenizer is open. */
 int generate_tokenize_prompt(generate_run *r);
 
-/* A list of messages, JSON, as the template writes it: the text in place of what was there, and ids for
-   bamba_tokens_free. */
+/* A list of messages, JSON, as the template writes it: the text in place of what was there, and ids
+   for bamba_tokens_free. */
 int generate_render(const chat_format *chat, const setup *s, const char *list, size_t n,
                     text_buffer *text, int32_t **ids, size_t *n_ids);
 

@@ -50,8 +50,8 @@ static int tokenize_text(generate_run *r)
     r->fed = r->prompt_ids;
     if (r->flags->session && r->resume.pending >= 0) return join_prompt(r);
     if (r->flags->session && r->n_prompt == 0)
-        return console_fail("%s: was saved before a token was chosen; give a text to go on with -p or "
-                            "-f", r->flags->session);
+        return console_fail("%s: was saved before a token was chosen; give a text to go on "
+                            "with -p or -f", r->flags->session);
     if (r->n_prompt > 0) return EXIT_SUCCESS;
     if (r->setup.info.bos < 0)
         return console_fail("the prompt is empty, and the model names no begin token; "

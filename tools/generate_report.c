@@ -28,10 +28,12 @@ static void print_summary(const generate_run *r)
     const decoding *d = &r->decoding;
     char seed[40], cached[60], guesses[90];
 
-    console_say("%sprompt: %zu tokens, %.1f per second%s; text: %zu tokens, %.1f per second%s; end: %s",
-                format_seed(r, seed, sizeof seed), r->n_prompt, console_per_second(r->n_prompt, t->prompt),
+    console_say("%sprompt: %zu tokens, %.1f per second%s; text: %zu tokens, %.1f per second%s; "
+                "end: %s", format_seed(r, seed, sizeof seed), r->n_prompt,
+                console_per_second(r->n_prompt, t->prompt),
                 format_cached(r, cached, sizeof cached), r->out.n_ids,
-                console_per_second(d->n_eval, d->eval_ms), speculation_summary(&r->guesses, guesses, sizeof guesses),
+                console_per_second(d->n_eval, d->eval_ms),
+                speculation_summary(&r->guesses, guesses, sizeof guesses),
                 generation_end_name(r->out.end));
 }
 
@@ -50,7 +52,8 @@ static void print_times(const generate_run *r)
                 "per second)", t->prompt, r->n_prompt, per_token,
                 console_per_second(r->n_prompt, t->prompt));
     console_say("eval time        = %10.2f ms / %5zu runs   (%8.2f ms per token, %8.2f tokens "
-                "per second)", d->eval_ms, d->n_eval, per_run, console_per_second(d->n_eval, d->eval_ms));
+                "per second)", d->eval_ms, d->n_eval, per_run,
+                console_per_second(d->n_eval, d->eval_ms));
     speculation_print(&r->guesses);
     console_say("sampling time    = %10.2f ms / %5zu runs", d->sampling_ms, r->out.n_ids);
     console_say("total time       = %10.2f ms / %5zu tokens", t->total,

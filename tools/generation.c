@@ -57,7 +57,8 @@ static int match(const generation *g, size_t at, const char *const *texts, size_
     return most;
 }
 
-/* Move n_safe to where no stop or banned string can begin any more. True if a stop string stands there. */
+/* Move n_safe to where no stop or banned string can begin any more. True if a stop
+   string stands there. */
 static bool find_stop(generation *g)
 {
     for (; g->n_safe < g->n_text && !g->is_banned; g->n_safe++) {
@@ -92,7 +93,7 @@ void generation_cut(generation *g, size_t n)
 {
     if (n < g->n_ids) {
         g->n_text = g->mark[n].n_text;
-        g->n_safe = g->mark[n].n_safe;    /* what follows may be the rest of a stop or banned string */
+        g->n_safe = g->mark[n].n_safe;    /* the rest of a stop or banned string may follow */
         g->decoder = g->mark[n].decoder;
         g->n_ids = n;
     }
@@ -154,8 +155,8 @@ bamba_status generation_finish(generation *g, generation_end why)
     return BAMBA_OK;
 }
 
-/* Bytes that stay if token i is taken back. Where text before it was waiting to become a banned string, it
-   may become one with another token, and the token where that begins is taken back too. */
+/* Bytes that stay if token i is taken back. Where text before it was waiting to become a banned
+   string, it may become one with another token, and the token where that begins goes too. */
 static size_t find_certain_before(const generation *g, size_t i)
 {
     while (i > 0 && g->mark[i].n_safe < g->mark[i].n_text) i = token_at(g, g->mark[i].n_safe);

@@ -1,7 +1,7 @@
 /* generation.h - from chosen tokens to the text a reader may see, and when it ends.
  *
- * Owns:    decoding as tokens come, stop strings, banned strings, taking tokens back, the reason for the
- *          end.
+ * Owns:    decoding as tokens come, stop strings, banned strings, taking tokens back, the reason
+ *          for the end.
  * Not:     choosing tokens (bamba_sample) and feeding them; input and output.
  * Errors:  a bamba_status; the generation must then be freed.
  *
@@ -71,7 +71,8 @@ bamba_status generation_put(generation *g, int32_t id, size_t room);
 /* The number of the token with which the banned text began. */
 size_t generation_banned_token(const generation *g);
 
-/* Take back all tokens but the first n; n is at least n_ids - n_open, or generation_banned_token. */
+/* Take back all tokens but the first n; n is at least n_ids - n_open, or
+   generation_banned_token. */
 void generation_cut(generation *g, size_t n);
 
 /* No more tokens follow: what might have become a stop string belongs to the text. `why` is the

@@ -36,8 +36,8 @@ bool help_next_name(const char **at, char *name, size_t size)
     return true;
 }
 
-/* Print words between the columns `left` and HELP_WIDTH, two spaces or more behind column `at`, where
-   the cursor is. */
+/* Print words between the columns `left` and HELP_WIDTH, two spaces or more behind column `at`,
+   where the cursor is. */
 static void print_wrapped(const char *words, int at, int left)
 {
     if (left && at + 2 > left) at = printf("\n") - 1;

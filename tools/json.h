@@ -51,7 +51,7 @@ int json_print(json *j);
 /* Write a value, in one line or with a line for each member of an object, without a newline behind
    it. Writing takes no memory. */
 void json_write(FILE *to, struct json_object *value, bool lines);
-void json_write_members(FILE *to, struct json_object *value);         /* of an object, without brackets */
+void json_write_members(FILE *to, struct json_object *value);         /* an object's, no brackets */
 void json_write_text(FILE *to, const char *bytes, size_t n);
 void json_write_ids(FILE *to, const int32_t *ids, size_t n);
 /* Finite numbers, each with as few digits as a float32 needs to be read back. */

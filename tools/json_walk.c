@@ -47,7 +47,7 @@ bool json_is_name(json_slice quoted, const char *name)
     return quoted.n == strlen(name) + 2 && memcmp(quoted.at + 1, name, quoted.n - 2) == 0;
 }
 
-/* Go to the next part of what stands between `open` and `close`. False at the end, or with *problem. */
+/* Go to the next part of what stands between `open` and `close`. False: the end, or *problem. */
 static bool step(json_walk *w, char open, char close, const char **problem)
 {
     const char  *s = w->text.at;

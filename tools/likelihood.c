@@ -78,7 +78,7 @@ static int put_continuation(work *w, continuation *o, bool *fits)
 {
     sequence *context_fed = &w->r->contexts[w->turn].fed;
 
-    if (is_last(w) && context_fed->session) {         /* the last one goes on with the session itself */
+    if (is_last(w) && context_fed->session) {         /* the last goes on with the session */
         o->fed.session = context_fed->session;
         context_fed->session = NULL;
     }
@@ -115,8 +115,8 @@ static void note(const work *w, continuation *o, size_t i, const float *logits)
     o->is_greedy = o->is_greedy && top == o->ids[i];
 }
 
-/* The row behind a context predicts the first token of all its continuations, one behind a token of a
-   continuation the token after it. */
+/* The row behind a context predicts the first token of all its continuations, one behind a token of
+   a continuation the token after it. */
 static void use_call(work *w)
 {
     for (size_t i = 0; i < w->p->n; i++) {

@@ -4,7 +4,8 @@
 size_t loops_find(const int32_t *ids, size_t n)
 {
     for (size_t period = 1; period <= LOOPS_LONGEST; period++) {
-        const size_t all = LOOPS_TIMES * period > LOOPS_FEWEST ? LOOPS_TIMES * period : LOOPS_FEWEST;
+        const size_t all = LOOPS_TIMES * period > LOOPS_FEWEST ? LOOPS_TIMES * period
+                                                               : LOOPS_FEWEST;
         size_t       same = 0;
 
         if (n < all) return n;

@@ -9,11 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { LOOPS_LONGEST = 64, LOOPS_TIMES = 3, LOOPS_FEWEST = 24 };      /* tokens of a circle; rounds; tokens
-                                                                         of all rounds at least */
+/* Tokens of a circle, its rounds, and tokens of all rounds at least. */
+enum { LOOPS_LONGEST = 64, LOOPS_TIMES = 3, LOOPS_FEWEST = 24 };
 
-/* If the last tokens of ids [n] are the same up to LOOPS_LONGEST tokens at least LOOPS_TIMES times over,
-   the number of the token with which the second time begins; else n. */
+/* If the last tokens of ids [n] are the same up to LOOPS_LONGEST tokens at least LOOPS_TIMES times
+   over, the number of the token with which the second time begins; else n. */
 size_t loops_find(const int32_t *ids, size_t n);
 
 #endif

@@ -72,7 +72,8 @@ int messages_add_list(messages *m, const char *object, size_t n)
     int code = EXIT_SUCCESS;
 
     for (size_t i = json_skip_spaces(object, n, 0) + 1; i < n && code == EXIT_SUCCESS; i++) {
-        const size_t start = json_skip_spaces(object, n, i), end = json_skip_value(object, n, start);
+        const size_t start = json_skip_spaces(object, n, i);
+        const size_t end = json_skip_value(object, n, start);
 
         if (end > start) {
             char *copy = malloc(end - start + 1);

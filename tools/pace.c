@@ -5,10 +5,10 @@
 #include <stdbool.h>
 
 /* Shares are averages over about so many guesses, costs over so many passes; passes without guesses
-   come first; the most that a source may lose of what it has saved, in passes; passes for which a cost
-   is believed, measured once or more often; the longest wait. */
-enum { MEMORY_GUESSES = 32, MEMORY_PASSES = 8, FIRST_PASSES = 2, MOST_BALANCE = 16, DOUBTFUL_PASSES = 32,
-       BELIEVED_PASSES = 256, LONGEST_PAUSE = 1024 };
+   come first; the most that a source may lose of what it has saved, in passes; passes for which a
+   cost is believed, measured once or more often; the longest wait. */
+enum { MEMORY_GUESSES = 32, MEMORY_PASSES = 8, FIRST_PASSES = 2, MOST_BALANCE = 16,
+       DOUBTFUL_PASSES = 32, BELIEVED_PASSES = 256, LONGEST_PAUSE = 1024 };
 
 static const double earned = 0.01;        /* by each pass, of itself */
 static const double first_weight = 4.0;
@@ -16,16 +16,17 @@ static const double first_weight = 4.0;
 /* What a pass of so many rows is taken to cost until it is measured; that of one row costs 1. */
 static double guess_cost(int rows) { return 1.0 + 0.1 * (rows - 1); }
 
-/* Costs are believed for a while: the machine changes, and a pass measured once may have been held up. */
+/* Costs are believed for a while: the machine changes, and one measured once may be wrong. */
 static bool is_known(const pace *p, int rows)
 {
     const size_t n = p->n_measured[rows];
 
-    return n > 0 && p->n_passes - p->measured_at[rows] < (n == 1 ? DOUBTFUL_PASSES : BELIEVED_PASSES);
+    return n > 0
+        && p->n_passes - p->measured_at[rows] < (n == 1 ? DOUBTFUL_PASSES : BELIEVED_PASSES);
 }
 
-/* Of a pass of so many rows: measured, or on the line through the measured ones around it. No more than
-   any pass of more rows: what disturbed a measurement does not last. */
+/* Of a pass of so many rows: measured, or on the line through the measured ones around it. No more
+   than any pass of more rows: what disturbed a measurement does not last. */
 static double cost_of(const pace *p, int rows)
 {
     int below = rows, above = rows;
@@ -35,7 +36,8 @@ static double cost_of(const pace *p, int rows)
     double cost = p->cost[below];
     if (cost == 0.0 && above <= PACE_MOST + 1) return p->cost[above] / guess_cost(above - rows + 1);
     if (above > PACE_MOST + 1) cost *= guess_cost(rows - below + 1);
-    else if (above > below) cost += (p->cost[above] - cost) * (rows - below) / (double)(above - below);
+    else if (above > below)
+        cost += (p->cost[above] - cost) * (rows - below) / (double)(above - below);
     for (int i = above; i <= PACE_MOST + 1; i++)
         if (is_known(p, i)) cost = fmin(cost, p->cost[i]);
     return cost;

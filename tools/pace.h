@@ -20,21 +20,21 @@ typedef struct pace {
 } pace;
 
 typedef struct pace_source {
-    double right;                         /* share of guesses that are right where those before are */
+    double right;                         /* share of guesses right where those before are */
     double weight;                        /* guesses that it is known from */
     double balance;                       /* what its guesses have saved, in passes of one row */
     double step_ms;                       /* of making a guess; 0: nothing, or not measured */
     int    least;                         /* guesses in any case, if they are possible */
-    int    wait, pause;                   /* passes until the next trial; how long the next wait is */
+    int    wait, pause;                   /* passes until the next trial; the next wait's length */
     size_t n_passes, n_guessed, n_right;
 } pace_source;
 
 /* Until something is known. The balance is what trying may lose. */
 #define PACE_SOURCE { .right = 0.6, .weight = 4.0, .balance = 4.0, .pause = 32 }
 
-/* How many guesses, up to `most`, are expected to give the most tokens for their time. Now and then 1
-   where none are. 0 where a source could lose more than it has saved, but for a hundredth of all passes
-   and what its balance began with. first_ms: what a source takes before its first guess. */
+/* How many guesses, up to `most`, are expected to give the most tokens for their time. Now and then
+   1 where none are. 0 where a source could lose more than it has saved, but for a hundredth of all
+   passes and what its balance began with. first_ms: what a source takes before its first guess. */
 int pace_number(const pace *p, pace_source *s, int most, double first_ms);
 
 /* A pass with n guesses took pass_ms, making them guess_ms, and n_right of them stand. s: NULL if

@@ -43,7 +43,8 @@ int pack_open(pack *p, sequence *s)
     if (bytes > free_bytes)
         return console_fail("out of memory: a text of %zu tokens needs %.1f MiB, %.1f MiB are free",
                             s->n_context, (double)bytes / 0x1p20, (double)free_bytes / 0x1p20);
-    if (p->setup->info.n_context && s->n_context > (size_t)p->setup->info.n_context && !p->has_warned) {
+    if (p->setup->info.n_context && s->n_context > (size_t)p->setup->info.n_context
+        && !p->has_warned) {
         console_warn("a text has %zu tokens; the model was made for %d", s->n_context,
                      p->setup->info.n_context);
         p->has_warned = true;

@@ -16,9 +16,9 @@ extern const char *const pooling_words[];             /* by these numbers; ends 
    alone counts. */
 void pooling_add(int pooling, double *sum, const float *rows, size_t n, size_t width);
 
-/* The vector of a text of n tokens whose length is made what `norm` says: -1 as it is, 0 its largest
-   magnitude 32760, 1 the sum of magnitudes 1, 2 its Euclidean length 1, p the p-norm 1. A vector
-   of zeros stays. */
+/* The vector of a text of n tokens whose length is made what `norm` says: -1 as it is, 0 its
+   largest magnitude 32760, 1 the sum of magnitudes 1, 2 its Euclidean length 1, p the p-norm 1. A
+   vector of zeros stays. */
 void pooling_finish(int pooling, int norm, const double *sum, size_t n, size_t width, float *out);
 
 #endif

@@ -150,7 +150,8 @@ static int add_continuation(requests *r, size_t n_context)
     }
     if (!c.ln) {
         bamba_tokens_free(r->setup->tokenizer, c.all);
-        return !fits ? fail(r, "expected tokens that the model knows: it has fewer than its tokenizer")
+        return !fits ? fail(r, "expected tokens that the model knows: it has fewer than "
+                               "its tokenizer")
              : c.n ? console_fail("out of memory")
                    : fail(r, "expected a continuation that adds a token to its context");
     }

@@ -52,7 +52,8 @@ typedef struct requests {
 
 /* adds_begin: put the tokenizer's begin token before contexts; parses: special tokens in texts are
    such. End with requests_free in any case. */
-int  requests_open(requests *r, const setup *s, const text_buffer *in, bool adds_begin, bool parses);
+int  requests_open(requests *r, const setup *s, const text_buffer *in, bool adds_begin,
+                   bool parses);
 
 /* Read the next lines, as many as can well be in memory, in place of those that are there; at the
    end r->n_requests is 0. */

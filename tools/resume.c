@@ -1,6 +1,7 @@
 /* resume.c - what a session file needs beside the session, for a text to go on from it.
  *
- * The extras are lines of a word and its values: "pending 17", "state A B C D", "temperature 0.8". */
+ * The extras are lines of a word and its values: "pending 17", "state A B C D",
+ * "temperature 0.8". */
 #include "resume.h"
 
 #include "console.h"
@@ -26,8 +27,8 @@ typedef struct number {
 
 static const number numbers[] = {
     FLOAT("temperature", temperature, temperature), INT("top_k", top_k, top_k),
-    FLOAT("top_p", top_p, top_p), FLOAT("min_p", min_p, min_p), FLOAT("typical", typical, typical_p),
-    FLOAT("top_n_sigma", n_sigma, top_n_sigma),
+    FLOAT("top_p", top_p, top_p), FLOAT("min_p", min_p, min_p),
+    FLOAT("typical", typical, typical_p), FLOAT("top_n_sigma", n_sigma, top_n_sigma),
     FLOAT("xtc_probability", xtc_probability, xtc_probability),
     FLOAT("xtc_threshold", xtc_threshold, xtc_threshold),
     FLOAT("repetition_penalty", repetition, repetition_penalty),

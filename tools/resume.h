@@ -1,5 +1,5 @@
-/* resume.h - what a session file needs beside the session, for a text to go on from it: the chosen token
- * that has not been fed, how tokens are chosen, the generator's state.
+/* resume.h - what a session file needs beside the session, for a text to go on from it: the chosen
+ * token that has not been fed, how tokens are chosen, the generator's state.
  *
  * Owns:    the form of the extras of such files.
  * Not:     the session itself (bamba_session_save), the options' meaning (sampling.h).
@@ -16,8 +16,8 @@ typedef struct resume {
     sampling_flags      given;            /* how tokens were chosen, as if given by options */
 } resume;
 
-/* Write the session, with what makes the text go on as it would have: bits, draws and all. Logit biases
-   and sequence breakers are not kept. */
+/* Write the session, with what makes the text go on as it would have: bits, draws and all. Logit
+   biases and sequence breakers are not kept. */
 int resume_save(const bamba_session *s, const char *path, int32_t pending, const sampling *how,
                 const bamba_sampler *sampler);
 

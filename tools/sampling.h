@@ -111,7 +111,7 @@ bool sampling_set(sampling *c, const char *name, const char *value);
 /* Whether there is an option of that name. */
 bool sampling_has(const char *name);
 
-/* A sampler that chooses no id without a token. sampling_try leaves it to the caller to report errors. */
+/* A sampler that chooses no id without a token. sampling_try leaves errors to the caller. */
 int sampling_create(bamba_sampler **out, const sampling *c, const setup *s);
 bamba_status sampling_try(bamba_sampler **out, const sampling *c, const setup *s, bamba_error *err);
 

@@ -26,7 +26,10 @@ const char *const setup_cpu_levels[] = {
 };
 
 /* llama.cpp's name of int8 with scales is the last. */
-bamba_type setup_kv_type(int word) { return (bamba_type)(word > BAMBA_TYPE_Q8 ? BAMBA_TYPE_Q8 : word); }
+bamba_type setup_kv_type(int word)
+{
+    return (bamba_type)(word > BAMBA_TYPE_Q8 ? BAMBA_TYPE_Q8 : word);
+}
 
 bamba_type setup_state_type(int word)
 {

@@ -51,8 +51,8 @@ const char *setup_type_name(bamba_type type);
     ARG_TEXT_ROW("--cpu", "LEVEL", target, "instruction set", .words = setup_cpu_levels,       \
       .usual = "$BAMBA_CPU, or the best")
 #define SETUP_CALIBRATION_ROW(f)                                                               \
-    ARG_TEXT_ROW("--calibration, --calibrate", "FILE", &(f)->calibration, "round weights to q8 and q4 by "  \
-      "what bamba calibrate wrote to FILE")
+    ARG_TEXT_ROW("--calibration, --calibrate", "FILE", &(f)->calibration, "round weights "     \
+      "to q8 and q4 by what bamba calibrate wrote to FILE")
 #define SETUP_TYPE_ROWS(f)                                                                     \
     ARG_HEAD("Machine"),                                                                       \
     ARG_WORD_ROW("--type", "TYPE", &(f)->weight_type, setup_weight_types,                      \
@@ -113,7 +113,7 @@ typedef struct setup {
 } setup;
 
 #define SETUP                                                                                  \
-    { NULL, "", NULL, BAMBA_MODEL_INFO, NULL, NULL, NULL, { NULL, 0 }, 0, false, 0, { NULL, 0 },       \
+    { NULL, "", NULL, BAMBA_MODEL_INFO, NULL, NULL, NULL, { NULL, 0 }, 0, false, 0, { NULL, 0 }, \
       BAMBA_SESSION_OPTIONS }
 
 /* The types that words of setup_kv_types and setup_state_types stand for. */
@@ -133,7 +133,7 @@ void setup_begin_prompt(size_t n);
 int  setup_open_tokenizer(setup *s, const setup_flags *f);
 int  setup_open_model(setup *s, const setup_flags *f);       /* and its adapters */
 
-/* The options that the flags make, for a model that is opened otherwise; they point into s and f. */
+/* The options that the flags make, for a model opened otherwise; they point into s and f. */
 int  setup_model_options(setup *s, const setup_flags *f, bamba_model_options *o);
 
 /* Free what reading the options allocated. */
@@ -163,11 +163,11 @@ int  setup_create_for_text(setup *s, const setup_flags *f, int length, size_t n_
 /* What setup_create_engine does too: set the options of sessions, but for their context. */
 void setup_set_session_options(setup *s, const setup_flags *f);
 
-/* Open a session file as a session with those options; without a window in them, with that of the file. */
+/* Open a session file as a session with those options; if they have no window, with its. */
 int  setup_open_session(const setup *s, const char *path, bamba_session **out);
 void setup_close(setup *s);
 
-/* The largest number of positions, up to `most`, whose state fits into free memory; without a window. */
+/* The largest number of positions, up to `most`, whose state fits free memory; without a window. */
 size_t setup_fitting(const setup *s, size_t most);
 
 /* Turn bytes [n] into ids; the caller frees them with bamba_tokens_free. */

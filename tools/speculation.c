@@ -1,4 +1,4 @@
-/* speculation.c - guesses at the tokens that come next: from the text itself, from a draft model. */
+/* speculation.c - guesses at the next tokens: from the text itself, from a draft model. */
 #include "speculation.h"
 
 #include "console.h"
@@ -164,12 +164,14 @@ const char *speculation_summary(const speculation *s, char *out, size_t size)
 
 void speculation_print(const speculation *s)
 {
-    static const char *const names[SPECULATION_SOURCES] = { "lookup guesses  ", "draft guesses   " };
+    static const char *const names[SPECULATION_SOURCES] = { "lookup guesses  ",
+                                                            "draft guesses   " };
 
     for (int i = 0; i < SPECULATION_SOURCES; i++)
         if (s->most[i] > 0)
-            console_say("%s = %10zu right of %zu (%.1f %%) in %zu passes", names[i], s->of[i].n_right,
-                        s->of[i].n_guessed, 100.0 * share(&s->of[i]), s->of[i].n_passes);
+            console_say("%s = %10zu right of %zu (%.1f %%) in %zu passes", names[i],
+                        s->of[i].n_right, s->of[i].n_guessed, 100.0 * share(&s->of[i]),
+                        s->of[i].n_passes);
     if (s->most_rows > 0) console_say("passes           = %10zu", s->pace.n_passes);
     if (s->has_draft)
         console_say("draft time       = %10.2f ms, %.2f ms for the prompt", s->draft_ms,

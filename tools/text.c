@@ -103,7 +103,7 @@ size_t text_count_lines(const text_buffer *t)
 
 size_t text_strip_end(const char *bytes, size_t n)
 {
-    /* U+0085, 00A0, 1680, 2000 to 200A, 2028, 2029, 202F, 205F, 3000; U+0009 to 000D, 001C to 0020 */
+    /* U+0085, 00A0, 1680, 2000 to 200A, 2028, 2029, 202F, 205F, 3000; U+0009-000D, 001C-0020 */
     static const char *const wide[] = {
         "\xC2\x85", "\xC2\xA0", "\xE1\x9A\x80", "\xE2\x80\x80", "\xE2\x80\x81", "\xE2\x80\x82",
         "\xE2\x80\x83", "\xE2\x80\x84", "\xE2\x80\x85", "\xE2\x80\x86", "\xE2\x80\x87",

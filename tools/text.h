@@ -27,7 +27,7 @@ int text_read(text_buffer *t, const char *path);
    said; UTF-16 is refused. */
 int text_read_plain(text_buffer *t, const char *path);
 
-/* The next line of the text from *at on, without its newline, and *at behind it; false at the end. */
+/* The next line of the text from *at on, without its newline, *at behind it; false at the end. */
 bool text_next_line(const text_buffer *t, size_t *at, const char **line, size_t *n);
 
 size_t text_count_lines(const text_buffer *t);

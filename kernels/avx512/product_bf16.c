@@ -59,7 +59,7 @@ BB_INLINE void step_f8(const void *row, size_t at, int left, vf *v)
     const __m512i  codes = left >= 64 ? _mm512_loadu_si512(p)
                                       : _mm512_maskz_loadu_epi8((1ull << left) - 1, p);
     const __m512i  low   = look_up(low_of, codes);
-    const __m512i  high  = _mm512_ternarylogic_epi32(look_up(high_of, codes), codes,      /* a | b & c */
+    const __m512i  high  = _mm512_ternarylogic_epi32(look_up(high_of, codes), codes, /* a | b & c */
                                                      _mm512_set1_epi8((char)0x80), 0xF8);
     v[0] = vf_of(_mm512_unpacklo_epi8(low, high));
     v[1] = vf_of(_mm512_unpackhi_epi8(low, high));

@@ -56,7 +56,8 @@ static inline void decode(read_fn *read, size_t group_bytes, int rows, int cols,
     for (int r = first; r < first + rows; r++, w += ldw)
         for (int c = 0; c < cols; c += BB_BLOCK) {
             const int            b = c / BB_BLOCK, n = cols - c < BB_BLOCK ? cols - c : BB_BLOCK;
-            const unsigned char *g = (const unsigned char *)W + bb_group_at(group_bytes, cols, r, b);
+            const unsigned char *g = (const unsigned char *)W
+                + bb_group_at(group_bytes, cols, r, b);
             const float          scale = read_scale(g, group_bytes, b, r);
             read(g, b, r, q);
             for (int i = 0; i < n; i++) w[c + i] = scale * (float)q[i];
@@ -171,10 +172,11 @@ static inline void few(read_fn *read, size_t group_bytes, int T, int rows, int c
     }                                                                                             \
     const bb_format bb_format_##name_of##_c = {                                                   \
         .name = #name_of, .type = type_of, .block = BB_BLOCK, .rows_together = BB_TILE_ROWS,      \
-        .align = 2, .activation = BB_TYPE_I8, .group = BB_MOST_GROUP,                            \
+        .align = 2, .activation = BB_TYPE_I8, .group = BB_MOST_GROUP,                             \
         .bytes = bb_bytes_##name_of, .few_bytes = few_bytes_c, .many_bytes = bb_bytes_f32,        \
         .prepare_few = bb_prepare_blocks_c, .prepare_many = bb_prepare_c,                         \
-        .few = bb_few_##name_of##_c, .decode = bb_decode_##name_of, .encode = bb_encode_##name_of##_c, \
+        .few = bb_few_##name_of##_c, .decode = bb_decode_##name_of,                               \
+        .encode = bb_encode_##name_of##_c,                                                        \
         .encode_carrying = bb_encode_carrying_##name_of##_c                                       \
     };
 FORMAT(q8, BB_TYPE_Q8, BB_Q8_GROUP)

@@ -8,8 +8,8 @@
 
 #include "../kernels.h"
 
-/* The codebook of Q4: Lloyd's iterations over blocks of 32 normally distributed weights, each with the
-   best scale of either sign. It is not symmetric, because the sign of a scale is free. */
+/* The codebook of Q4: Lloyd's iterations over blocks of 32 normally distributed weights, each with
+   the best scale of either sign. It is not symmetric, because the sign of a scale is free. */
 #define BB_Q4_VALUES -127, -100, -78, -61, -47, -33, -21, -9, 2, 13, 24, 36, 49, 64, 82, 106
 
 static inline int bb_groups(int cols) { return (cols + BB_GROUP_COLS - 1) / BB_GROUP_COLS; }
@@ -18,11 +18,12 @@ static inline int bb_blocks(int cols) { return (cols + BB_BLOCK - 1) / BB_BLOCK;
 /* Bytes from the start of a matrix to the group of a block in the tile of a row. */
 static inline size_t bb_group_at(size_t group_bytes, int cols, int row, int block)
 {
-    return ((size_t)(row / BB_TILE_ROWS) * (size_t)bb_groups(cols) + (size_t)(block / 2)) * group_bytes;
+    return ((size_t)(row / BB_TILE_ROWS) * (size_t)bb_groups(cols) + (size_t)(block / 2))
+        * group_bytes;
 }
 
-/* Bytes from a group to the four bytes of one row in the quad (Q8) or pair of quads (Q4) number i of
-   a block. */
+/* Bytes from a group to the four bytes of one row in the quad (Q8) or pair of quads (Q4) number i
+   of a block. */
 static inline size_t bb_q8_at(int block, int quad, int row)
 {
     return (size_t)(((block % 2) * 8 + quad) * BB_TILE_ROWS + row % BB_TILE_ROWS) * 4;

@@ -1,5 +1,5 @@
-/* bytes.c - weights of 8 and 4 bits, row by row as the tools that quantize publish them, in portable
-   C. */
+/* bytes.c - weights of 8 and 4 bits, row by row as the tools that quantize publish them, in
+   portable C. */
 #include "../variants.h"
 #include "scalar.h"
 

@@ -37,7 +37,7 @@ static inline vec all(float v) { return (vec){ 0 } + v; }
 static inline vec pick(mask m, vec yes, vec no) { return (vec)((m & (mask)yes) | (~m & (mask)no)); }
 
 typedef struct tile_block {
-    lanes w[BB_BLOCK];                    /* columns, divided by the row's `most`; 0 beyond the matrix */
+    lanes w[BB_BLOCK];                    /* columns, over the row's `most`; 0 beyond the matrix */
     float h[BB_BLOCK];                    /* importance of columns, the largest 1 */
     lanes most;                           /* the weight of the largest magnitude, with its sign */
 } tile_block;
@@ -136,8 +136,8 @@ static inline void try_factor(nearest_fn *nearest, const tile_block *b, const la
     }
 }
 
-/* Where a candidate for the scale puts the largest weight of a block. More candidates, or closer ones,
-   gain less than 1 % of the squared error. */
+/* Where a candidate for the scale puts the largest weight of a block. More candidates, or closer
+   ones, gain less than 1 % of the squared error. */
 #define PLACES_OF(end) end / 1.2f, end / 1.1f, end, end / .94f, end / .88f, end / .82f, end / .75f
 static const float places_q4[] = { PLACES_OF(-127.0f), PLACES_OF(106.0f) };
 static const float places_q8[] = { 127.0f, 126.0f, 125.0f, 124.0f, 123.0f, 122.0f, 121.0f, 120.0f,
@@ -167,7 +167,8 @@ static inline void choose_codes(nearest_fn *nearest, int n_places, const float *
         factor.at[r] = b->most.at[r] / (scale->at[r] != 0.0f ? scale->at[r] : 1.0f);
     }
     for (int i = 0; i < BB_BLOCK; i++)
-        for (int p = 0; p < PARTS; p++) value[i].part[p] = nearest(b->w[i].part[p] * factor.part[p]);
+        for (int p = 0; p < PARTS; p++)
+            value[i].part[p] = nearest(b->w[i].part[p] * factor.part[p]);
 }
 
 /* ------------------------------------------------------------- bytes -------------------- */
@@ -175,7 +176,10 @@ static inline void choose_codes(nearest_fn *nearest, int n_places, const float *
 static inline void write_q8(unsigned char *group, int block, const lanes *value)
 {
     for (int i = 0; i < BB_BLOCK; i++)
-        EACH_LANE(r) group[bb_q8_at(block, i / 4, r) + (size_t)(i % 4)] = (unsigned char)(int8_t)value[i].at[r];
+        EACH_LANE(r) {
+            const size_t at = bb_q8_at(block, i / 4, r) + (size_t)(i % 4);
+            group[at] = (unsigned char)(int8_t)value[i].at[r];
+        }
 }
 
 static inline unsigned code_q4(float value)
@@ -248,7 +252,8 @@ static inline void encode_blocks(const kind *k, int rows, int n, const float *w,
     }
     for (int c = 0; c < whole; c += BB_BLOCK) {
         const int left = n > c ? n - c : 0;
-        set_importance(&b, left < BB_BLOCK ? left : BB_BLOCK, importance && left ? importance + c : NULL);
+        set_importance(&b, left < BB_BLOCK ? left : BB_BLOCK,
+                       importance && left ? importance + c : NULL);
         memcpy(b.w, column + c, sizeof b.w);
         normalize(&b);
         choose_codes(k->nearest, k->n_places, k->place, &b, &scale, value);

@@ -79,8 +79,8 @@ static inline uint16_t narrow_f16(float f)
     return (uint16_t)(bits | (u >> 16 & 0x8000u));
 }
 
-/* F8_E4M3: 1 + 4 + 3 bits, bias 7, no infinity, NaN where all bits but the sign are set. A subnormal
-   m · 2^-9 is built as 2^-6 · (1 + m / 8) less 2^-6. */
+/* F8_E4M3: 1 + 4 + 3 bits, bias 7, no infinity, NaN where all bits but the sign are set. A
+   subnormal m · 2^-9 is built as 2^-6 · (1 + m / 8) less 2^-6. */
 static inline float widen_f8(uint8_t v)
 {
     const uint32_t least     = 121u << 23;                         /* 2^-6 */

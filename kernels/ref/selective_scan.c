@@ -5,8 +5,9 @@
 #include <string.h>
 
 /* One channel by one token: S [N] updated; the sum of y + C · S. */
-static inline float step(int N, float dt, float dx, const float *restrict A, const float *restrict B,
-                         const float *restrict C, float *restrict S, float y)
+static inline float step(int N, float dt, float dx, const float *restrict A,
+                         const float *restrict B, const float *restrict C,
+                         float *restrict S, float y)
 {
     for (int n = 0; n < N; n++) {
         S[n] = expf(dt * A[n]) * S[n] + dx * B[n];
@@ -28,8 +29,8 @@ void bb_selective_scan_c(int T, int I, int N, const float *x, size_t ldx, const 
         for (int j = 0; j < T; j++) {
             const size_t t = (size_t)j;
             const float  xi = x[t * ldx + (size_t)i], step_dt = dt[t * ld_dt + (size_t)i];
-            y[t * ldy + (size_t)i] = step(N, step_dt, step_dt * xi, A + (size_t)i * width, B + t * ldb,
-                                          C + t * ldb, S, D[i] * xi);
+            y[t * ldy + (size_t)i] = step(N, step_dt, step_dt * xi, A + (size_t)i * width,
+                                          B + t * ldb, C + t * ldb, S, D[i] * xi);
         }
     }
 }

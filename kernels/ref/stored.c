@@ -39,7 +39,8 @@ static void put_q8(int rows, int n, const float *src, uint32_t noise, void *dst)
         const float scale = bb_row_scale(most), by = scale > 0.0f ? 1.0f / scale : 0.0f;
         memcpy(to, &scale, sizeof scale);
         for (int i = 0; i < n; i++, chance += BB_DITHER_STEP) {
-            const float v = isnan(scale) ? 0.0f : src[i] * by, cut = v > 127.0f ? 127.0f : v > -127.0f ? v : -127.0f;
+            const float v = isnan(scale) ? 0.0f : src[i] * by;
+            const float cut = v > 127.0f ? 127.0f : v > -127.0f ? v : -127.0f;
             const float part = (float)(chance >> 20) * 0x1p-12f + BB_DITHER_FIRST;
             code[i] = (int8_t)lrintf(cut + part);
         }

@@ -13,8 +13,8 @@
  * instructions take them so, elsewhere a shift and a mask take them apart.
  *
  * Behind an int8 block are its scales in bfloat16, [64] of the keys, then [64] of the values. It is
- * multiplied in whole numbers: queries are rounded to 16 bits, each with a factor of its own, and so
- * are probabilities times the values' scales, with a factor for each block. Widened to float32
+ * multiplied in whole numbers: queries are rounded to 16 bits, each with a factor of its own, and
+ * so are probabilities times the values' scales, with a factor for each block. Widened to float32
  * instead, it would take the time of a float16 cache, in which arithmetic is the limit.
  *
  * In decoding, memory sets the time. While a block is multiplied, the next one is prefetched in the
@@ -151,8 +151,8 @@ BB_INLINE void multiply_dot(int Q, int N, int n, const void *const *c, const cha
 #  define multiply_dot(Q, N, n, c, m, panel_bytes, ahead, y) ((void)0)
 #endif
 
-/* multiply() in whole numbers: int16 coefficients and an int8 panel. If n is odd, a coefficient of 0
-   stands behind the last. Sums fit: coefficients are at most 2^24 / n. */
+/* multiply() in whole numbers: int16 coefficients and an int8 panel. If n is odd, a coefficient of
+   0 stands behind the last. Sums fit: coefficients are at most 2^24 / n. */
 BB_INLINE void multiply_whole(int Q, int N, int n, const void *const *c, const char *m,
                               size_t panel_bytes, const char *ahead, vf y[QUERIES][VECTORS],
                               const vf *factor)
@@ -308,7 +308,8 @@ BB_INLINE void add_values(int type, int Q, int N, const call *a, const tile *t, 
 BB_INLINE vf scale_values(int n, const uint16_t *scales, float *p)
 {
     for (int s = 0; s < n; s += VL) {
-        const vf scale = n - s < VL ? vf_load_bf16_part(scales + s, n - s) : vf_load_bf16(scales + s);
+        const vf scale = n - s < VL ? vf_load_bf16_part(scales + s, n - s)
+                                    : vf_load_bf16(scales + s);
         vf_store(p + s, vf_mul(vf_load(p + s), scale));
     }
     return vf_set1(make_whole(n, p, INT16_MAX, (uint16_t *)(void *)p));

@@ -32,7 +32,7 @@ enum {
     TOGETHER = BB_VEC_512 ? 2 : 4,        /* of them whose products are added up side by side: one
                                              addition waits some four cycles for the last */
     CHUNK = 16,                           /* groups that all rows pass before the next ones: their x
-                                             stays in the first cache, their weights in the second */
+                                             stays in the first cache, weights in the second */
     AHEAD = 2048                          /* bytes from a group to what is prefetched meanwhile */
 };
 
@@ -218,15 +218,15 @@ BB_INLINE vi add_products(vi sum, vi w, const int32_t *x)
 /* Where the sums of a tile go: [M][16]. */
 typedef struct target {
     float *sum;
-    bool   add, finish;                   /* to sums of earlier groups; write n columns of y instead */
+    bool   add, finish;                   /* to earlier sums; write n columns of y instead */
     float *y;
     size_t ldy;
     int    n;
 } target;
 
 /* M rows of x times one block of VL outputs. */
-BB_INLINE void tile_block(load_fn *load, size_t group_bytes, int M, const unsigned char *group, int b,
-                          int half, const int32_t *x, vf acc[MOST])
+BB_INLINE void tile_block(load_fn *load, size_t group_bytes, int M, const unsigned char *group,
+                          int b, int half, const int32_t *x, vf acc[MOST])
 {
     const vf scale = vf_load_f16((const uint16_t *)(const void *)
                                  (group + bb_scale_at(group_bytes, b, half * VL)));
@@ -277,7 +277,8 @@ BB_INLINE void tile(load_fn *load, size_t group_bytes, int M, int n, const unsig
         BB_UNROLL
         for (int t = 0; t < M; t++)
             if (to->finish)
-                vf_store_part(to->y + (size_t)t * to->ldy + half * VL, left < VL ? left : VL, acc[t]);
+                vf_store_part(to->y + (size_t)t * to->ldy + half * VL, left < VL ? left : VL,
+                              acc[t]);
             else vf_store(to->sum + t * BB_TILE_ROWS + half * VL, acc[t]);
     }
 }
@@ -290,7 +291,7 @@ typedef void tile_fn(int n, const unsigned char *w, const int32_t *x, const targ
     {                                                                                             \
         tile(load_##name, group_bytes, M, n, w, x, to);                                           \
     }
-#define TILES_4(name, bytes) TILE(name, bytes, 1) TILE(name, bytes, 2) TILE(name, bytes, 3)         \
+#define TILES_4(name, bytes) TILE(name, bytes, 1) TILE(name, bytes, 2) TILE(name, bytes, 3)       \
     TILE(name, bytes, 4)
 #if BB_VEC_512
 #  define TILES(name, bytes) TILES_4(name, bytes) TILE(name, bytes, 5) TILE(name, bytes, 6)       \
@@ -334,7 +335,8 @@ static void few(const matrix *m, int T, int rows, const int32_t *x, float *y, si
 
 /* A chunk of groups: some rows of x stay in the first cache while all tiles pass, whose chunks stay
    in the second cache while all rows pass. sums [T][rows in whole tiles]. */
-static void many(const matrix *m, int T, int rows, const int32_t *x, float *y, size_t ldy, float *sums)
+static void many(const matrix *m, int T, int rows, const int32_t *x, float *y, size_t ldy,
+                 float *sums)
 {
     const int whole = (rows + BB_TILE_ROWS - 1) / BB_TILE_ROWS * BB_TILE_ROWS;
 
@@ -413,8 +415,8 @@ FORMAT(q8, BB_TYPE_Q8, BB_Q8_GROUP)
 FORMAT(q4, BB_TYPE_Q4, BB_Q4_GROUP)
 
 /* Q8 with x in two terms. */
-static void BB_ISA(bb_few_q8_fine)(int T, int rows, int cols, const void *W, int first, const void *x,
-                                   float *y, size_t ldy)
+static void BB_ISA(bb_few_q8_fine)(int T, int rows, int cols, const void *W, int first,
+                                   const void *x, float *y, size_t ldy)
 {
     enum { MOST_T = 32 };
     const matrix m = q8_matrix(cols, W, first);
@@ -425,8 +427,8 @@ static void BB_ISA(bb_few_q8_fine)(int T, int rows, int cols, const void *W, int
                  (const int32_t *)x + x_words(2 * t, cols), y + (size_t)t * ldy, ldy, sums);
 }
 
-static void BB_ISA(bb_many_q8_fine)(int T, int rows, int cols, const void *W, int first, const void *x,
-                                    float *y, size_t ldy, void *scratch)
+static void BB_ISA(bb_many_q8_fine)(int T, int rows, int cols, const void *W, int first,
+                                    const void *x, float *y, size_t ldy, void *scratch)
 {
     const matrix m = q8_matrix(cols, W, first);
     few_fine(&m, T, rows, x, y, ldy, scratch);

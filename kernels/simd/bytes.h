@@ -1,6 +1,6 @@
 /* bytes.h - weights of a byte as float32, a vector at a time.
  *
- * Owns:    F8_E4M3 and int8, in their order and as pairs of neighbours, as few.h and gemm.h load them.
+ * Owns:    F8_E4M3 and int8, in order and as pairs of neighbours, as few.h and gemm.h load them.
  * Not:     scales.
  *
  * F8_E4M3 goes through IEEE half, whose conversion knows subnormals in any mode of the

@@ -15,8 +15,8 @@ BB_INLINE vf relu2(vf x, vf same, const vf *zero)
 BB_INLINE vf silu_mul(vf gate, vf up, const vf *c) { return (void)c, vf_mul(vf_silu(gate), up); }
 
 /*
- * v · Φ(v): with x = |v| / √2 and t = 1 / (1 + p·x), 1 - erf(x) = t · q(t) · exp(-x²), q of degree 4;
- * the error is at most 1.5e-7. Abramowitz & Stegun 1964, 7.1.26.
+ * v · Φ(v): with x = |v| / √2 and t = 1 / (1 + p·x), 1 - erf(x) = t · q(t) · exp(-x²), q of degree
+ * 4; the error is at most 1.5e-7. Abramowitz & Stegun 1964, 7.1.26.
  */
 BB_INLINE vf gelu_mul(vf v, vf up, const vf *c)
 {

@@ -13,7 +13,7 @@ static size_t many_bytes(int T, int cols) { return gemm_bytes(T, cols); }
 
 /* Defines the format `name_of` of weights of one element type: few_##name_of is its few_kind,
    load_##name_of the gemm_load_fn of its weights. */
-#define DEFINE_FORMAT(name_of, type_of, rounds_to, prepare, bytes_of, decode_of, encode_of)         \
+#define DEFINE_FORMAT(name_of, type_of, rounds_to, prepare, bytes_of, decode_of, encode_of)       \
     FEW_TILES(few_##name_of)                                                                      \
     static size_t few_bytes_##name_of(int T, int cols)                                            \
     {                                                                                             \

@@ -1,5 +1,5 @@
-/* product.c - formats of weights of one element type, floats and bytes: few.h and gemm.h with float32
- * multiply-adds, the weights widened on their way into registers or panels. */
+/* product.c - formats of weights of one element type, floats and bytes: few.h and gemm.h with
+ * float32 multiply-adds, the weights widened on their way into registers or panels. */
 #include "../variants.h"
 #include "bytes.h"
 #include "vec.h"
@@ -61,8 +61,8 @@ BB_INLINE void step_f16(const void *row, size_t at, int left, vf *v)
     v[1] = left > VL ? load_f16(row, at + VL, left - VL) : vf_zero();
 }
 
-/* bfloat16 weights and bytes: steps of 2·VL elements, the first of each pair of neighbours in v[0], the
-   second in v[1]: so a shift and a mask widen them. step_pairs_f32 loads x for them. */
+/* bfloat16 weights and bytes: steps of 2·VL elements, the first of each pair of neighbours in v[0],
+   the second in v[1]: so a shift and a mask widen them. step_pairs_f32 loads x for them. */
 #define STEP_PAIRS(name, element, load_pairs)                                                     \
     BB_INLINE void name(const void *row, size_t at, int left, vf *v)                              \
     {                                                                                             \

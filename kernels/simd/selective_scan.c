@@ -1,9 +1,9 @@
-/* selective_scan.c - the recurrence of Mamba-1: VL channels and 16 elements of their states at a time.
+/* selective_scan.c - the recurrence of Mamba-1: VL channels, 16 elements of their states at a time.
  *
  * Of many tokens, lanes run over channels: what is summed over the state is then summed without
- * moving lanes, and the one price is to transpose S and A once a call; both stay in registers or in the
- * first-level cache. Of a single token, lanes run over the state, as memory has it, and only the new
- * S is transposed, for the sum. Each element is made by the same operations either way.
+ * moving lanes, and the one price is to transpose S and A once a call; both stay in registers or in
+ * the first-level cache. Of a single token, lanes run over the state, as memory has it, and only
+ * the new S is transposed, for the sum. Each element is made by the same operations either way.
  * Nearly all time goes into exponentials: A is taken times log2(e) once, for powers of two. */
 #include "../variants.h"
 #include "vec.h"

@@ -528,9 +528,9 @@ BB_INLINE vf vf_exp(vf v)
     return vf_exp_join(n, vf_exp_rest(x, n));
 }
 
-/* 2^v for v <= 0, where the power of two is what is wanted, in fewer operations than exp. 2^v = 2^n · 2^f,
-   |f| <= 1/2;   2^f = 1 + f · q(f), q of degree 4 as for exp (9.2e-8). At most 2 ulp from exact while
-   the result is a normal number; 1 at 0, 0 from -151 on. NaN stays NaN. */
+/* 2^v for v <= 0, where the power of two is what is wanted, in fewer operations than exp.
+   2^v = 2^n · 2^f, |f| <= 1/2;   2^f = 1 + f · q(f), q of degree 4 as for exp (9.2e-8). At most
+   2 ulp from exact while the result is a normal number; 1 at 0, 0 from -151 on. NaN stays NaN. */
 BB_INLINE vf vf_exp2_negative(vf v)
 {
     const vf x = vf_max(vf_set1(-151.0f), v), n = vf_round(x), f = vf_sub(x, n);

@@ -1,11 +1,12 @@
-r"""Trains fable-verse, a LoRA adapter of PEFT's over ../fable, on the corpus's verse; writes it and measures it.
+r"""Trains fable-verse, a LoRA adapter of PEFT's over ../fable, on the corpus's verse; writes it and
+measures it.
 
     python train_verse.py CORPUS --minutes 8
     python train_verse.py CORPUS --check
     python train_verse.py CORPUS --sample "[Verse 1]\n"
 
---check compares bamba.py with transformers' model under PEFT's own loading, and prints losses on held-out text without
-and with the adapter.
+--check compares bamba.py with transformers' model under PEFT's own loading, and prints losses on
+held-out text without and with the adapter.
 """
 import os
 import sys
@@ -21,7 +22,8 @@ import time
 
 import numpy as np
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from peft import (LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict,
+                  set_peft_model_state_dict)
 from safetensors.torch import load_file, save_file
 
 from check import held_out, load
@@ -29,11 +31,13 @@ from sample import pick
 from train import documents
 
 LENGTH, ROWS = 256, 16
-LINEARS = ["in_proj", "out_proj", "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+LINEARS = ["in_proj", "out_proj", "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj",
+           "down_proj"]
 
 
 def poems(corpus, tok, rng):
-    """Ids of the poems in a new order. Half of them lose their title, so that "[Verse 1]" may begin a text."""
+    """Ids of the poems in a new order. Half of them lose their title, so that "[Verse 1]" may begin
+    a text."""
     texts = documents(corpus, "verse")
     for i in rng.permutation(len(texts)):
         at = texts[i].index("[")
@@ -41,15 +45,16 @@ def poems(corpus, tok, rng):
 
 
 def batches(corpus, tok, end, seed):
-    """Rows of LENGTH+1 ids. Each begins with a poem, half of the time without the end token before it: prompts have
-    none."""
+    """Rows of LENGTH+1 ids. Each begins with a poem, half of the time without the end token before
+    it: prompts have none."""
     rng, row, rows = np.random.default_rng(seed), [], []
     while True:
         for ids in poems(corpus, tok, rng):
             row += ids if not row and rng.random() < 0.5 else [end] + ids
             while len(row) > LENGTH:
                 rows.append(row[:LENGTH + 1])
-                # A long poem goes on in the next row; of a short rest the beginning would be missing.
+                # A long poem goes on in the next row; of a short rest the beginning would be
+                # missing.
                 row = row[LENGTH:] if len(row) > 2 * LENGTH else []
                 if len(rows) == ROWS:
                     yield torch.tensor(rows)
@@ -87,7 +92,8 @@ def train(args, base, tok, end):
 
 
 def export(model, out):
-    state = {name: w.to(torch.bfloat16).contiguous() for name, w in get_peft_model_state_dict(model).items()}
+    state = {name: w.to(torch.bfloat16).contiguous()
+             for name, w in get_peft_model_state_dict(model).items()}
     assert all(torch.isfinite(w).all() for w in state.values())
     path = os.path.join(out, "adapter_model.safetensors")
     save_file(state, path, metadata={"format": "pt"})
@@ -100,11 +106,13 @@ def export(model, out):
 
 
 def adapted(base, folder):
-    """bamba.py's model with the adapter. PEFT's own loading would ask it for the methods of a model of transformers'."""
+    """bamba.py's model with the adapter. PEFT's own loading would ask it for the methods of a model
+    of transformers'."""
     cfg = LoraConfig.from_pretrained(folder)
     cfg.task_type = None
     model = get_peft_model(base, cfg)
-    result = set_peft_model_state_dict(model, load_file(os.path.join(folder, "adapter_model.safetensors")))
+    result = set_peft_model_state_dict(model,
+                                       load_file(os.path.join(folder, "adapter_model.safetensors")))
     assert not result.unexpected_keys
     return model.eval().base_model.model
 
@@ -142,7 +150,8 @@ def sample(args, base, tok, count=150):
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap = argparse.ArgumentParser(description=__doc__,
+                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("corpus")
     ap.add_argument("--base", default=os.path.join(HERE, "..", "fable"))
     ap.add_argument("--out", default=HERE)
@@ -163,7 +172,8 @@ def main():
     begin = time.monotonic()
     model, step = train(args, base, tok, base.cfg["eos_token_id"])
     export(model, args.out)
-    print(f"done: {step} steps of {LENGTH * ROWS} tokens, {(time.monotonic() - begin) / 60:.1f} minutes", flush=True)
+    print(f"done: {step} steps of {LENGTH * ROWS} tokens, {(time.monotonic() - begin) / 60:.1f} "
+          f"minutes", flush=True)
 
 
 if __name__ == "__main__":

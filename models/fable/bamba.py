@@ -1,6 +1,7 @@
 """The Bamba architecture in PyTorch, small enough to read and fast enough to train on a CPU.
 
-Module names equal the tensor names of a published Bamba checkpoint, so that a state dict is a checkpoint.
+Module names equal the tensor names of a published Bamba checkpoint, so that a state dict is a
+checkpoint.
 """
 import math
 
@@ -59,9 +60,11 @@ class RMSNorm(nn.Module):
 
 
 def ssd(x, dt, a, b, c, chunk):
-    """Selective state space over whole sequences, chunk by chunk (Mamba-2, arXiv 2405.21060, section 6).
+    """Selective state space over whole sequences, chunk by chunk (Mamba-2, arXiv 2405.21060,
+    section 6).
 
-    x [s,t,h,p], dt [s,t,h], a [h] (negative), b and c [s,t,n] (one group); t is a multiple of chunk.
+    x [s,t,h,p], dt [s,t,h], a [h] (negative), b and c [s,t,n] (one group); t is a multiple of
+    chunk.
     """
     s, t, h, p = x.shape
     n = b.shape[-1]
@@ -71,7 +74,8 @@ def ssd(x, dt, a, b, c, chunk):
     b, c = b.view(s, k, chunk, n), c.view(s, k, chunk, n)
     cum = (dt * a).view(s, k, chunk, h).transpose(2, 3).cumsum(-1)   # s k h q
 
-    # Masking the exponent instead of its exponential keeps the gradient free of inf * 0 above the diagonal.
+    # Masking the exponent instead of its exponential keeps the gradient free of inf * 0 above the
+    # diagonal.
     causal = torch.ones(chunk, chunk, dtype=torch.bool, device=x.device).tril()
     decay = (cum.unsqueeze(-1) - cum.unsqueeze(-2)).masked_fill(~causal, -1e30).exp()
     scores = (c @ b.transpose(-1, -2)).unsqueeze(2) * decay          # s k h q q
@@ -97,7 +101,8 @@ class Mamba(nn.Module):
     def __init__(self, cfg):
         super().__init__()
         hidden = cfg["hidden_size"]
-        self.heads, self.width, self.n = cfg["mamba_n_heads"], cfg["mamba_d_head"], cfg["mamba_d_state"]
+        self.heads, self.width, self.n = (cfg["mamba_n_heads"], cfg["mamba_d_head"],
+                                          cfg["mamba_d_state"])
         self.kernel, self.chunk = cfg["mamba_d_conv"], cfg["mamba_chunk_size"]
         self.inner = self.heads * self.width
         assert cfg["mamba_n_groups"] == 1 and self.inner == cfg["mamba_expand"] * hidden
@@ -106,7 +111,8 @@ class Mamba(nn.Module):
         self.conv1d = nn.Conv1d(channels, channels, self.kernel, groups=channels)
         self.A_log = nn.Parameter(torch.empty(self.heads).uniform_(1, 16).log())
         self.D = nn.Parameter(torch.ones(self.heads))
-        # softplus(dt_bias) starts log-uniform in 0.001 .. 0.1: heads begin with memories of very different lengths.
+        # softplus(dt_bias) starts log-uniform in 0.001 .. 0.1: heads begin with memories of very
+        # different lengths.
         dt = torch.exp(torch.empty(self.heads).uniform_(math.log(1e-3), math.log(1e-1)))
         self.dt_bias = nn.Parameter(dt + torch.log(-torch.expm1(-dt)))
         self.norm = RMSNorm(self.inner, cfg["rms_norm_eps"])
@@ -115,7 +121,8 @@ class Mamba(nn.Module):
     def forward(self, u):
         s, t, _ = u.shape
         z, xbc, dt = self.in_proj(u).split([self.inner, self.inner + 2 * self.n, self.heads], -1)
-        # Four shifted products fuse with their neighbours when compiled; a convolution kernel would not.
+        # Four shifted products fuse with their neighbours when compiled; a convolution kernel would
+        # not.
         padded = F.pad(xbc, (0, 0, self.kernel - 1, 0)).float()
         mixed = self.conv1d.bias
         for j in range(self.kernel):
@@ -210,14 +217,17 @@ class Bamba(nn.Module):
         std = cfg["initializer_range"]
         for name, p in self.named_parameters():
             if p.ndim == 2:
-                # Smaller output projections keep the residual stream's size independent of depth at the start.
+                # Smaller output projections keep the residual stream's size independent of depth at
+                # the start.
                 last = name.endswith(("out_proj.weight", "o_proj.weight", "down_proj.weight"))
-                nn.init.normal_(p, std=std / math.sqrt(2 * cfg["num_hidden_layers"]) if last else std)
+                nn.init.normal_(p, std=std / math.sqrt(2 * cfg["num_hidden_layers"])
+                                if last else std)
 
     def forward(self, ids):
         """Logits [s,t,v] for ids [s,t]; any t."""
         t = ids.shape[1]
-        # Right padding cannot reach earlier positions of a causal model, so ssd() may ask for whole chunks.
+        # Right padding cannot reach earlier positions of a causal model, so ssd() may ask for whole
+        # chunks.
         ids = F.pad(ids, (0, -t % self.cfg["mamba_chunk_size"]))
         x = self.model.embed_tokens(ids)
         rope = rope_table(self.cfg, ids.shape[1], ids.device)
@@ -228,4 +238,5 @@ class Bamba(nn.Module):
     def loss(self, ids, reduction="mean"):
         """Cross entropy in nats of ids[:,1:] given what comes before."""
         logits = self(ids[:, :-1])
-        return F.cross_entropy(logits.flatten(0, 1).float(), ids[:, 1:].flatten(), reduction=reduction)
+        return F.cross_entropy(logits.flatten(0, 1).float(), ids[:, 1:].flatten(),
+                               reduction=reduction)

@@ -2,8 +2,9 @@
 
     python check.py [--model FOLDER] [--corpus CORPUS]
 
-In float32, the forward of bamba.py and transformers' BambaForCausalLM must give the same logits and the same greedy
-tokens. With a corpus, prints the loss on its valid-* files in nats a token and nats a character.
+In float32, the forward of bamba.py and transformers' BambaForCausalLM must give the same logits and
+the same greedy tokens. With a corpus, prints the loss on its valid-* files in nats a token and nats
+a character.
 """
 import argparse
 import json
@@ -42,17 +43,19 @@ def against_transformers(folder, model, tok, count=48):
     other = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     other_tok = AutoTokenizer.from_pretrained(folder)
     width = model.cfg["attn_rotary_emb"]
-    assert other.model.rotary_emb.inv_freq.numel() * 2 == width, "this transformers builds another rope table"
+    assert other.model.rotary_emb.inv_freq.numel() * 2 == width, \
+        "this transformers builds another rope table"
     for prompt in PROMPTS:
         ids = tok.encode(prompt).ids
         assert other_tok(prompt)["input_ids"] == ids and tok.decode(ids) == prompt
         mine = greedy(model, ids, count)
         theirs = list(ids)
         for _ in range(count):
-            theirs.append(other(torch.tensor([theirs]), use_cache=False).logits[0, -1].argmax().item())
-        cached = other.generate(torch.tensor([ids]), do_sample=False, repetition_penalty=1.0, temperature=None,
-                                top_p=None, top_k=None, min_new_tokens=count, max_new_tokens=count,
-                                eos_token_id=None)[0].tolist()
+            theirs.append(other(torch.tensor([theirs]),
+                                use_cache=False).logits[0, -1].argmax().item())
+        cached = other.generate(torch.tensor([ids]), do_sample=False, repetition_penalty=1.0,
+                                temperature=None, top_p=None, top_k=None, min_new_tokens=count,
+                                max_new_tokens=count, eos_token_id=None)[0].tolist()
         whole = torch.tensor([mine])
         gap = (model(whole) - other(whole).logits).abs().max().item()
         assert gap < 1e-4 and mine == theirs == cached, (prompt, gap, mine, theirs, cached)
@@ -60,7 +63,8 @@ def against_transformers(folder, model, tok, count=48):
 
 
 def held_out(model, tok, corpus, name, length):
-    """Mean loss over the whole text, cut in rows of `length` targets that know nothing of the row before."""
+    """Mean loss over the whole text, cut in rows of `length` targets that know nothing of the row
+    before."""
     texts = documents(corpus, name)
     end = model.cfg["eos_token_id"]
     stream = [end]
@@ -74,12 +78,13 @@ def held_out(model, tok, corpus, name, length):
             total += model.loss(part, "sum").item()
             count += part[:, 1:].numel()
     chars = sum(map(len, texts))
-    print(f"{name}: rows of {length}: {total / count:.4f} nats a token, {total / chars:.4f} nats a character "
-          f"({count} tokens, {chars} characters)")
+    print(f"{name}: rows of {length}: {total / count:.4f} nats a token, "
+          f"{total / chars:.4f} nats a character ({count} tokens, {chars} characters)")
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap = argparse.ArgumentParser(description=__doc__,
+                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--model", default=os.path.dirname(os.path.abspath(__file__)))
     ap.add_argument("--corpus")
     ap.add_argument("--threads", type=int, default=1)

@@ -33,13 +33,14 @@ TOKENIZER = {
     "add_eos_token": False,
     "clean_up_tokenization_spaces": False,
     "model_max_length": CONFIG["max_position_embeddings"],
-    "added_tokens_decoder": {"0": {"content": END, "lstrip": False, "normalized": False, "rstrip": False,
-                                   "single_word": False, "special": True}},
+    "added_tokens_decoder": {"0": {"content": END, "lstrip": False, "normalized": False,
+                                   "rstrip": False, "single_word": False, "special": True}},
 }
 
 
 def write(path, make):
-    # A reader that opens the folder during an export sees the old file or the new one, never half of one.
+    # A reader that opens the folder during an export sees the old file or the new one, never half
+    # of one.
     make(path + ".tmp")
     os.chmod(path + ".tmp", 0o644)
     os.replace(path + ".tmp", path)
@@ -54,13 +55,15 @@ def dump(value):
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap = argparse.ArgumentParser(description=__doc__,
+                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--work", default="work")
     ap.add_argument("--out", default=os.path.dirname(os.path.abspath(__file__)))
     args = ap.parse_args()
     os.makedirs(args.out, exist_ok=True)
     state = torch.load(os.path.join(args.work, "checkpoint.pt"), map_location="cpu")
-    Bamba(CONFIG).load_state_dict(state["model"])  # refuses a checkpoint of another shape before anything is replaced
+    # refuses a checkpoint of another shape before anything is replaced
+    Bamba(CONFIG).load_state_dict(state["model"])
     weights = {name: w.to(torch.bfloat16).contiguous() for name, w in state["model"].items()}
     assert all(torch.isfinite(w).all() for w in weights.values())
     tok = Tokenizer.from_file(os.path.join(args.work, "tokenizer.json"))
@@ -70,7 +73,8 @@ def main():
     write(os.path.join(args.out, "config.json"), dump(CONFIG))
     write(os.path.join(args.out, "generation_config.json"), dump(GENERATION))
     # transformers asks for the "format" entry.
-    write(os.path.join(args.out, "model.safetensors"), lambda p: save_file(weights, p, metadata={"format": "pt"}))
+    write(os.path.join(args.out, "model.safetensors"),
+          lambda p: save_file(weights, p, metadata={"format": "pt"}))
     print(f"step {state['step']}, {sum(w.numel() for w in weights.values())} parameters, "
           f"largest magnitude {max(w.abs().max().item() for w in weights.values()):.2f}")
 

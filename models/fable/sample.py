@@ -24,7 +24,8 @@ def pick(logits, seen, settings, generator):
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap = argparse.ArgumentParser(description=__doc__,
+                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--model", default=os.path.dirname(os.path.abspath(__file__)))
     ap.add_argument("--prompt", default="")
     ap.add_argument("--seed", type=int, default=1)

@@ -1,9 +1,10 @@
-"""Trains fable: reads a folder of packed text, trains the tokenizer, then the model, within a budget of minutes.
+"""Trains fable: reads a folder of packed text, trains the tokenizer, then the model, within a
+budget of minutes.
 
     python train.py CORPUS --work WORK --minutes 80
 
-WORK receives tokenizer.json, the encoded text, checkpoint.pt and curve.csv; the same command resumes after a stop. A
-tokenizer.json that lies in WORK already is used as it is.
+WORK receives tokenizer.json, the encoded text, checkpoint.pt and curve.csv; the same command
+resumes after a stop. A tokenizer.json that lies in WORK already is used as it is.
 """
 import os
 
@@ -26,8 +27,8 @@ from bamba import CONFIG, Bamba
 
 END = "<|endoftext|>"
 TOKENS_PER_STEP = 4096
-# Short windows first: they show many documents a step while the learning rate is high. Long ones afterwards teach the
-# model to stay steady over a tale's length. Fractions are of the time budget.
+# Short windows first: they show many documents a step while the learning rate is high. Long ones
+# afterwards teach the model to stay steady over a tale's length. Fractions are of the time budget.
 STAGES = ((0.0, 256), (0.65, 1024))
 
 
@@ -77,7 +78,8 @@ def prepare(corpus, work):
 
 
 class Windows:
-    """Windows of length+1 tokens, drawn without replacement; every epoch orders documents and windows anew."""
+    """Windows of length+1 tokens, drawn without replacement; every epoch orders documents and
+    windows anew."""
 
     def __init__(self, data, length, seed, epoch=0, cursor=0):
         ends = np.cumsum(data["train.lengths"])
@@ -89,9 +91,11 @@ class Windows:
         self.epoch, self.cursor = epoch, cursor
         rng = np.random.default_rng((self.seed, self.length, epoch))
         end = np.array([CONFIG["eos_token_id"]])
-        self.stream = np.concatenate([p for i in rng.permutation(len(self.docs)) for p in (end, self.docs[i])])
+        self.stream = np.concatenate([p for i in rng.permutation(len(self.docs))
+                                      for p in (end, self.docs[i])])
         shift = int(rng.integers(self.length))
-        self.order = shift + self.length * rng.permutation((len(self.stream) - shift - 1) // self.length)
+        self.order = shift + self.length * rng.permutation(
+            (len(self.stream) - shift - 1) // self.length)
 
     def batch(self):
         count = TOKENS_PER_STEP // self.length
@@ -103,16 +107,20 @@ class Windows:
 
 
 def valid_rows(data, name, length):
-    """The held-out text as rows of length+1 tokens, each beginning where the row before it ended."""
+    """The held-out text as rows of length+1 tokens, each beginning where the row before it
+    ended."""
     ends = np.cumsum(data[name + ".lengths"])
     end = np.array([CONFIG["eos_token_id"]])
-    stream = np.concatenate([p for d in np.split(data[name].astype(np.int64), ends[:-1]) for p in (end, d)] + [end])
+    stream = np.concatenate([p for d in np.split(data[name].astype(np.int64), ends[:-1])
+                             for p in (end, d)] + [end])
     n = (len(stream) - 1) // length
-    return torch.from_numpy(np.stack([stream[i * length:i * length + length + 1] for i in range(n)]))
+    return torch.from_numpy(np.stack([stream[i * length:i * length + length + 1]
+                                      for i in range(n)]))
 
 
 def orthogonal(g):
-    """The nearest matrix to each g [n,r,c], r >= c, whose singular values are all about 1 (Newton-Schulz, five steps)."""
+    """The nearest matrix to each g [n,r,c], r >= c, whose singular values are all about 1
+    (Newton-Schulz, five steps)."""
     x = (g / (g.norm(dim=(-2, -1), keepdim=True) + 1e-7)).bfloat16()
     for _ in range(5):
         a = x.mT @ x
@@ -121,10 +129,11 @@ def orthogonal(g):
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum whose step is made orthogonal (Jordan and others, 2024), for the matrices between the embeddings.
+    """Momentum whose step is made orthogonal (Jordan and others, 2024), for the matrices between
+    the embeddings.
 
-    The step is scaled so that its mean square is that of AdamW's usual step (Liu and others, arXiv 2502.16982): one
-    learning rate and one weight decay then serve both.
+    The step is scaled so that its mean square is that of AdamW's usual step (Liu and others, arXiv
+    2502.16982): one learning rate and one weight decay then serve both.
     """
 
     def __init__(self, params, momentum=0.95, weight_decay=0.1):
@@ -137,7 +146,8 @@ class Muon(torch.optim.Optimizer):
             alike = {}
             for p in group["params"]:
                 alike.setdefault((max(p.shape), min(p.shape)), []).append(p)
-            # Matrices of one shape go through the iteration together: a batch of small products, not many calls.
+            # Matrices of one shape go through the iteration together: a batch of small products,
+            # not many calls.
             for (rows, _), params in alike.items():
                 steps = []
                 for p in params:
@@ -174,8 +184,8 @@ def rate(progress, peak, warmup=0.02, floor=0.01):
 class Clock:
     """Which part of the run lies behind, from 0 to 1, when the process may be stopped now and then.
 
-    A pause does not count as progress, yet the run ends on time: the time that remains, less the share that pauses have
-    taken so far, is what the remaining schedule is spread over.
+    A pause does not count as progress, yet the run ends on time: the time that remains, less the
+    share that pauses have taken so far, is what the remaining schedule is spread over.
     """
 
     def __init__(self, seconds, progress, elapsed):
@@ -200,12 +210,14 @@ def save(state, path):
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap = argparse.ArgumentParser(description=__doc__,
+                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("corpus")
     ap.add_argument("--work", default="work")
     ap.add_argument("--minutes", type=float, default=90)
     ap.add_argument("--lr", type=float, default=4e-3)
-    ap.add_argument("--muon", type=float, default=1.5, help="Muon's rate over --lr; 0 trains the matrices by AdamW too")
+    ap.add_argument("--muon", type=float, default=1.5,
+                    help="Muon's rate over --lr; 0 trains the matrices by AdamW too")
     ap.add_argument("--start", help="model folder whose weights the run begins with")
     ap.add_argument("--threads", type=int, default=1)
     ap.add_argument("--seed", type=int, default=1)
@@ -224,8 +236,9 @@ def main():
         weights = load_file(os.path.join(args.start, "model.safetensors"))
         model.load_state_dict({name: w.float() for name, w in weights.items()})
     opts = optimizers_for(model, args.muon)
-    print(json.dumps({"parameters": sum(p.numel() for p in model.parameters()), "train_tokens": len(data["train"]),
-                      "train_chars": int(data["train.chars"])}), flush=True)
+    print(json.dumps({"parameters": sum(p.numel() for p in model.parameters()),
+                      "train_tokens": len(data["train"]), "train_chars": int(data["train.chars"])}),
+          flush=True)
     path, curve = os.path.join(args.work, "checkpoint.pt"), os.path.join(args.work, "curve.csv")
     step, progress, elapsed, stage, windows = 0, 0.0, 0.0, -1, None
     if os.path.exists(path):
@@ -233,11 +246,13 @@ def main():
         model.load_state_dict(state["model"])
         for opt, kept in zip(opts, state["optimizers"]):
             opt.load_state_dict(kept)
-        step, progress, elapsed, stage = state["step"], state["progress"], state["elapsed"], state["stage"]
+        step, progress, elapsed, stage = (state["step"], state["progress"], state["elapsed"],
+                                          state["stage"])
         windows = Windows(data, STAGES[stage][1], args.seed, state["epoch"], state["cursor"])
     else:
         with open(curve, "w", newline="") as f:
-            csv.writer(f).writerow(["step", "tokens", "minutes", "window", "lr", "train", "held_out"])
+            csv.writer(f).writerow(["step", "tokens", "minutes", "window", "lr", "train",
+                                    "held_out"])
 
     @torch.compile(dynamic=False)
     def loss_of(ids):
@@ -245,17 +260,17 @@ def main():
             return model.loss(ids)
 
     def checkpoint():
-        save({"model": model.state_dict(), "optimizers": [o.state_dict() for o in opts], "step": step,
-              "progress": clock.progress, "elapsed": minutes() * 60, "stage": stage, "epoch": windows.epoch,
-              "cursor": windows.cursor}, path)
+        save({"model": model.state_dict(), "optimizers": [o.state_dict() for o in opts],
+              "step": step, "progress": clock.progress, "elapsed": minutes() * 60, "stage": stage,
+              "epoch": windows.epoch, "cursor": windows.cursor}, path)
 
     def minutes():
         return (time.monotonic() - start + elapsed) / 60
 
     def record(held=""):
         with open(curve, "a", newline="") as f:
-            csv.writer(f).writerow([step, step * TOKENS_PER_STEP, f"{minutes():.2f}", windows.length, f"{lr:.6f}",
-                                    f"{np.mean(recent):.4f}", held])
+            csv.writer(f).writerow([step, step * TOKENS_PER_STEP, f"{minutes():.2f}",
+                                    windows.length, f"{lr:.6f}", f"{np.mean(recent):.4f}", held])
 
     def held_out():
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
@@ -282,8 +297,8 @@ def main():
         if step % 25 == 0 or step == 1:
             keep = minutes() - saved >= args.save_minutes
             record(held_out() if keep else "")
-            print(f"step {step} minutes {minutes():.2f} progress {clock.progress:.4f} window {windows.length} "
-                  f"lr {lr:.5f} loss {np.mean(recent):.4f}", flush=True)
+            print(f"step {step} minutes {minutes():.2f} progress {clock.progress:.4f} "
+                  f"window {windows.length} lr {lr:.5f} loss {np.mean(recent):.4f}", flush=True)
             recent = []
             if keep:
                 saved = minutes()

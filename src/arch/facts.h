@@ -49,15 +49,15 @@ typedef struct bb_facts {
     bb_type           stored_type;        /* in which matrices are stored, as far as it is said */
     double            epsilon;            /* of the norms */
     bool              is_attention[BB_MAX_LAYERS];    /* [n_layers] the mixer of each layer */
-    unsigned char     kind[BB_MAX_LAYERS];            /* [n_layers] bb_layer_kind, in such a family */
-    int               n_shared;           /* blocks of attention that layers use in turn; 0: its own each */
+    unsigned char     kind[BB_MAX_LAYERS];            /* [n_layers] bb_layer_kind, if it has them */
+    int               n_shared;           /* attention blocks that layers take turns at; 0: none */
     bb_mamba1_dims    mamba1;
     bb_mamba2_dims    mamba2;
     bb_attention_dims attention;
     bb_mlp_dims       mlp;
     bb_moe_dims       moe;                /* n_experts 0: there are none */
     int               moe_period, moe_offset;         /* experts stand in place of the MLP of layers
-                                             moe_offset modulo moe_period; 0: beside every layer's */
+                                             moe_offset modulo moe_period; 0: beside all */
     bb_mlp_dims       shared;             /* an MLP beside the experts, if it is not `mlp` */
     bb_multipliers    times;
     bb_rope_factors   rope;

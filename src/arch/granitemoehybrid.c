@@ -1,7 +1,7 @@
-/* granitemoehybrid.c - IBM Granite 4.0: Mamba-2 and attention in any mixture, dense or with experts.
+/* granitemoehybrid.c - IBM Granite 4.0: Mamba-2 and attention mixed, dense or with experts.
  *
- * Granite-4.0-h is a hybrid without positions; Granite-4.0 without the "h" has attention alone, with
- * rotary positions. Every layer ends in a shared MLP and, in the larger models, experts beside it.
+ * Granite-4.0-h is a hybrid without positions; Granite-4.0 without the "h" has attention alone,
+ * with rotary positions. Every layer ends in a shared MLP and, in larger models, experts beside it.
  * Source: transformers models/granitemoehybrid/{configuration,modeling}_granitemoehybrid.py. */
 #include "arch/keys.h"
 #include "arch/registry.h"

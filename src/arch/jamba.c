@@ -1,5 +1,5 @@
-/* jamba.c - AI21's Jamba: Mamba-1 with inner norms, now and then attention without positions; an MLP
- * after each, or, every few layers, experts in its place.
+/* jamba.c - AI21's Jamba: Mamba-1 with inner norms, now and then attention without positions; an
+ * MLP after each, or, every few layers, experts in its place.
  *
  * Source: transformers models/jamba/{configuration,modeling}_jamba.py; Lieber et al. 2024,
  *         arXiv:2403.19887. */
@@ -13,33 +13,34 @@ static const bb_names names = {
     .norm = "model.final_layernorm.weight", .head = "lm_head.weight",
 };
 static const bb_key_defaults defaults = {
-    .n_vocab = 65536, .d_ff = 14336, .n_context = 262144, .n_kv_heads = 8, .epsilon = 1e-6, .partial = 1.0,
-    .no_rope = true,
+    .n_vocab = 65536, .d_ff = 14336, .n_context = 262144, .n_kv_heads = 8, .epsilon = 1e-6,
+    .partial = 1.0, .no_rope = true,
 };
 
 /* A remainder below the period of layers. */
-static void read_period(const bb_json *c, const char *period_key, int period_known, const char *offset_key,
-                        int offset_known, int *period, int *offset)
+static void read_period(const bb_json *c, const char *period_key, int period_known,
+                        const char *offset_key, int offset_known, int *period, int *offset)
 {
     *period = bb_json_int_or(c, period_key, 1, BB_MAX_LAYERS, period_known);
     *offset = bb_json_int_or(c, offset_key, 0, BB_MAX_LAYERS, offset_known);
     if (*offset >= *period)
-        bb_json_fail_key(c, offset_key, BAMBA_ERR_FORMAT, "expected less than %s = %d, found %d", period_key,
-                         *period, *offset);
+        bb_json_fail_key(c, offset_key, BAMBA_ERR_FORMAT, "expected less than %s = %d, found %d",
+                         period_key, *period, *offset);
 }
 
 static void read_experts(const bb_json *c, bb_facts *f)
 {
     const int n = bb_json_int_or(c, "num_experts", 1, BB_MAX_DIM, 16);
 
-    read_period(c, "expert_layer_period", 2, "expert_layer_offset", 1, &f->moe_period, &f->moe_offset);
+    read_period(c, "expert_layer_period", 2, "expert_layer_offset", 1, &f->moe_period,
+                &f->moe_offset);
     if (n == 1) {                         /* is the MLP that other layers have */
         f->moe_period = 0;
         return;
     }
     f->moe = (bb_moe_dims){
-        .n_experts = n, .n_used = bb_json_int_or(c, "num_experts_per_tok", 1, n, 2), .d_ff = f->mlp.d_ff,
-        .activation = BB_ACT_SILU_GATED, .router = BB_ROUTER_SOFTMAX,
+        .n_experts = n, .n_used = bb_json_int_or(c, "num_experts_per_tok", 1, n, 2),
+        .d_ff = f->mlp.d_ff, .activation = BB_ACT_SILU_GATED, .router = BB_ROUTER_SOFTMAX,
         .names = { .router = "router.weight", .gate = "experts.%d.gate_proj.weight",
                    .up = "experts.%d.up_proj.weight", .down = "experts.%d.down_proj.weight" },
     };

@@ -277,7 +277,8 @@ int bb_key_inner_width(const bb_json *config, const char *key, int d_model)
     const int64_t inner = (int64_t)bb_json_int_or(config, key, 1, 64, 2) * d_model;
 
     if (inner <= BB_MAX_DIM / 2) return (int)inner;
-    bb_json_fail_key(config, key, BAMBA_ERR_UNSUPPORTED, "more than %d inner columns", BB_MAX_DIM / 2);
+    bb_json_fail_key(config, key, BAMBA_ERR_UNSUPPORTED, "more than %d inner columns",
+                     BB_MAX_DIM / 2);
     return 1;
 }
 
@@ -311,8 +312,8 @@ void bb_key_padded_vocabulary(const bb_json *c, bb_facts *f)
 
 static const char expanded[] = "mamba_expand * hidden_size";
 
-/* The inner columns: mamba_d_ssm, in a family that has the key, or a multiple of d_model; *what: that
-   in words. */
+/* The inner columns: mamba_d_ssm, in a family that has the key, or a multiple of d_model; *what:
+   that in words. */
 static int read_inner(const bb_json *c, int d_ssm, int D, const char **what)
 {
     const int  expand = bb_json_int_or(c, "mamba_expand", 1, 64, 2);
@@ -321,7 +322,8 @@ static int read_inner(const bb_json *c, int d_ssm, int D, const char **what)
     *what = d_ssm > 0 && !is_null ? "mamba_d_ssm" : expanded;
     if (*what != expanded) return bb_json_int_or(c, "mamba_d_ssm", 1, BB_MAX_DIM, d_ssm);
     if ((int64_t)expand * D <= BB_MAX_DIM) return expand * D;
-    bb_json_fail_key(c, "mamba_expand", BAMBA_ERR_UNSUPPORTED, "%s is above %d", expanded, BB_MAX_DIM);
+    bb_json_fail_key(c, "mamba_expand", BAMBA_ERR_UNSUPPORTED, "%s is above %d", expanded,
+                     BB_MAX_DIM);
     return D;
 }
 
@@ -338,8 +340,8 @@ static int head_width(const bb_json *c, const char *what, int d_inner, int n_hea
 
     const int d_head = bb_json_int(c, "mamba_d_head", 1, BB_MAX_DIM);
     if ((int64_t)d_head * n_heads != d_inner)
-        bb_json_fail(&key, BAMBA_ERR_FORMAT, "expected %s / mamba_n_heads = %d / %d, found %d", what,
-                     d_inner, n_heads, d_head);
+        bb_json_fail(&key, BAMBA_ERR_FORMAT, "expected %s / mamba_n_heads = %d / %d, found %d",
+                     what, d_inner, n_heads, d_head);
     return d_head;
 }
 
@@ -464,14 +466,15 @@ bool bb_key_layer_kinds(const bb_json *config, int n, const char *kind, bool *is
     return true;
 }
 
-bb_activation bb_key_gated_activation(const bb_json *config, const char *key, bb_activation fallback)
+bb_activation bb_key_gated_activation(const bb_json *config, const char *key,
+                                      bb_activation fallback)
 {
     const char *fallback_name = fallback == BB_ACT_GELU_GATED ? "gelu" : "silu";
     const char *name = bb_json_text_or(config, key, fallback_name);
 
     if (strcmp(name, "silu") != 0 && strcmp(name, "gelu") != 0)
-        bb_json_fail_key(config, key, BAMBA_ERR_UNSUPPORTED, "expected 'silu' or 'gelu', found '%.60s'",
-                         name);
+        bb_json_fail_key(config, key, BAMBA_ERR_UNSUPPORTED, "expected 'silu' or 'gelu', found "
+                         "'%.60s'", name);
     return strcmp(name, "gelu") == 0 ? BB_ACT_GELU_GATED : BB_ACT_SILU_GATED;
 }
 

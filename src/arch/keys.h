@@ -33,8 +33,8 @@ void bb_key_attention(const bb_json *config, const bb_key_defaults *known, bb_fa
    mamba_d_ssm is missing; 0: the family has no such key, they are mamba_expand * hidden_size. */
 void bb_key_mamba2(const bb_json *config, int d_ssm, bb_facts *f);
 
-/* Mark the layers of n that layer_types, or layers_block_type, calls `kind` ("attention", also by its new
-   name, or "hybrid"); the others are Mamba. Absent: false, and none is marked. */
+/* Mark the layers of n that layer_types, or layers_block_type, calls `kind` ("attention", also by
+   its new name, or "hybrid"); the others are Mamba. Absent: false, and none is marked. */
 bool bb_key_layer_kinds(const bb_json *config, int n, const char *kind, bool *is_marked);
 
 /* A constant factor: finite and not 0; absent or null: 1. */
@@ -64,14 +64,16 @@ bb_rope_keys bb_key_rope(const bb_json *config, double partial_fallback);
 
 /* Angles and their scaling for d rotated columns and a model made for n_context positions.
    Unknown kinds of scaling are refused by name. */
-bb_rope_dims bb_key_rope_dims(const bb_json *config, int d, int n_context, bb_rope_factors *factors);
+bb_rope_dims bb_key_rope_dims(const bb_json *config, int d, int n_context,
+                              bb_rope_factors *factors);
 
 /* Set marked[v] for each v in a list of integers; an absent list has none. Elements outside
    [0, n) are errors. */
 void bb_key_mark(const bb_json *config, const char *key, int n, bool *marked);
 
 /* The activation of a gated MLP: "silu" or "gelu", the exact one; absent or null: fallback. */
-bb_activation bb_key_gated_activation(const bb_json *config, const char *key, bb_activation fallback);
+bb_activation bb_key_gated_activation(const bb_json *config, const char *key,
+                                      bb_activation fallback);
 
 /* Refuse a text key, or a boolean one, that is there and is not `expected`. */
 void bb_key_expect(const bb_json *config, const char *key, const char *expected);
@@ -86,7 +88,8 @@ int bb_key_dt_rank(const bb_json *config, const char *key, int d_model);
 /* Whether this is mamba_ssm's own file: its words, and not transformers' too, as in conversions. */
 bool bb_key_is_mamba_ssm(const bb_json *config);
 
-/* mamba_ssm: vocab_size, and rows of the embedding padded to a multiple of pad_vocab_size_multiple. */
+/* mamba_ssm: vocab_size, and rows of the embedding padded to a multiple of
+   pad_vocab_size_multiple. */
 void bb_key_padded_vocabulary(const bb_json *config, bb_facts *f);
 
 #endif

@@ -3,8 +3,8 @@
  * MambaForCausalLM, and FalconMambaForCausalLM, which norms dt, B and C inside the mixer; and
  * mamba_ssm's own config.json, which names no architecture and, for Mamba-1, no kind of layer. The
  * inner width is intermediate_size where that is said: Falcon-Mamba-7B's own "expand" is another.
- * Source: transformers models/{mamba,falcon_mamba}/{configuration,modeling}_*.py; state-spaces/mamba
- *         models/{config_mamba,mixer_seq_simple}.py, modules/mamba_simple.py. */
+ * Source: transformers models/{mamba,falcon_mamba}/{configuration,modeling}_*.py;
+ *         state-spaces/mamba models/{config_mamba,mixer_seq_simple}.py, modules/mamba_simple.py. */
 #include "arch/keys.h"
 #include "arch/registry.h"
 

@@ -1,10 +1,12 @@
 /* mamba2.c - Mamba-2: one Mamba-2 mixer a layer; in one layout also attention and MLPs.
  *
  * Three layouts: transformers' Mamba2ForCausalLM; mamba_ssm's own config.json, which names no
- * architecture and may have layers with attention instead, and an MLP after each mixer; and Mistral's params.json of Codestral-Mamba, under the name config.json. Widths
- * are never filled in: transformers' defaults describe Codestral, mamba_ssm's another model.
+ * architecture and may have layers with attention instead, and an MLP after each mixer; and
+ * Mistral's params.json of Codestral-Mamba, under the name config.json. Widths are never filled in:
+ * transformers' defaults describe Codestral, mamba_ssm's another model.
  * Source: transformers models/mamba2/{configuration,modeling}_mamba2.py; state-spaces/mamba
- *         models/{config_mamba,mixer_seq_simple}.py, modules/{mamba2,mha,mlp}.py; mistral-inference. */
+ *         models/{config_mamba,mixer_seq_simple}.py, modules/{mamba2,mha,mlp}.py;
+ *         mistral-inference. */
 #include "arch/keys.h"
 #include "arch/registry.h"
 
@@ -14,14 +16,14 @@
 static const bb_names plain_names = {
     .base = "backbone.",
     .embed = "backbone.embeddings.weight", .embed_alias = "backbone.embedding.weight",
-    .layer = "backbone.layers.%d.", .mixer_norm = "norm.weight", .attention = "mixer.", .mamba2 = "mixer.",
-    .norm = "backbone.norm_f.weight", .head = "lm_head.weight",
+    .layer = "backbone.layers.%d.", .mixer_norm = "norm.weight", .attention = "mixer.",
+    .mamba2 = "mixer.", .norm = "backbone.norm_f.weight", .head = "lm_head.weight",
 };
 static const bb_names hybrid_names = {    /* of mamba_ssm, with MLPs */
     .base = "backbone.",
     .embed = "backbone.embeddings.weight", .embed_alias = "backbone.embedding.weight",
-    .layer = "backbone.layers.%d.", .mixer_norm = "norm.weight", .attention = "mixer.", .mamba2 = "mixer.",
-    .mlp_norm = "norm2.weight", .mlp = "mlp.",
+    .layer = "backbone.layers.%d.", .mixer_norm = "norm.weight", .attention = "mixer.",
+    .mamba2 = "mixer.", .mlp_norm = "norm2.weight", .mlp = "mlp.",
     .norm = "backbone.norm_f.weight", .head = "lm_head.weight",
 };
 static const bb_names mistral_names = {
@@ -120,20 +122,20 @@ static void read_attention(const bb_json *c, bb_facts *f)
         .scale      = (float)bb_json_float_or(a, "softmax_scale", 0.0),
     };
     if (heads % m->n_kv_heads != 0)
-        bb_json_fail_key(a, "num_heads_kv", BAMBA_ERR_FORMAT, "expected a divisor of %d heads, found %d",
-                         heads, m->n_kv_heads);
+        bb_json_fail_key(a, "num_heads_kv", BAMBA_ERR_FORMAT, "expected a divisor of %d heads, "
+                         "found %d", heads, m->n_kv_heads);
     if (!bb_json_has(a, "head_dim") && f->d_model % heads != 0)
-        bb_json_fail_key(a, "num_heads", BAMBA_ERR_FORMAT, "expected a divisor of d_model = %d, found %d",
-                         f->d_model, heads);
+        bb_json_fail_key(a, "num_heads", BAMBA_ERR_FORMAT, "expected a divisor of d_model = %d, "
+                         "found %d", f->d_model, heads);
     if (m->rope.d % 2 != 0)
         bb_json_fail_key(a, "rotary_emb_dim", BAMBA_ERR_FORMAT, "expected an even number, found %d",
                          m->rope.d);
     if (!(m->rope.theta > 1.0 && isfinite(m->rope.theta)))
-        bb_json_fail_key(a, "rotary_emb_base", BAMBA_ERR_FORMAT, "expected a number above 1, found %g",
-                         m->rope.theta);
+        bb_json_fail_key(a, "rotary_emb_base", BAMBA_ERR_FORMAT, "expected a number above 1, "
+                         "found %g", m->rope.theta);
     if (bb_json_has(a, "softmax_scale") && !(m->scale > 0.0f && isfinite(m->scale)))
-        bb_json_fail_key(a, "softmax_scale", BAMBA_ERR_FORMAT, "expected a number above 0, found %g",
-                         (double)m->scale);
+        bb_json_fail_key(a, "softmax_scale", BAMBA_ERR_FORMAT, "expected a number above 0, "
+                         "found %g", (double)m->scale);
     if (bb_json_int_or(a, "mlp_dim", 0, BB_MAX_DIM, 0) != 0)
         bb_json_fail_key(a, "mlp_dim", BAMBA_ERR_UNSUPPORTED,
                          "expected 0, an MLP inside attention is not implemented");
@@ -218,7 +220,7 @@ static bool is_mistral(const bb_json *c)
 }
 
 /* Files of mamba_ssm and Mistral name no architecture, or "model_type": "mamba", which elsewhere
-   means Mamba-1; mamba_ssm's without a kind of layer mean Mamba-1 too, and are claimed before (mamba.c). */
+   means Mamba-1; mamba_ssm's without a kind of layer mean Mamba-1 too, and mamba.c claims them. */
 static bool claims(const bb_json *c)
 {
     return !bb_json_has(c, "architectures") && (bb_key_is_mamba_ssm(c) || is_mistral(c));

@@ -1,8 +1,8 @@
-/* nemotron_h.c - NVIDIA's Nemotron-H and Nemotron 3: one mixer a layer, Mamba-2, attention, MLP or experts.
+/* nemotron_h.c - NVIDIA's Nemotron-H and Nemotron 3: a layer is Mamba-2, attention, MLP or experts.
  *
  * Attention has no positions; MLPs and experts are relu(up(x))² without a gate; the inner width of
- * Mamba-2 is heads times their width. dt is clamped by time_step_limit, which transformers 5.23 does
- * not read, as vLLM and llama.cpp have it.
+ * Mamba-2 is heads times their width. dt is clamped by time_step_limit, which transformers 5.23
+ * does not read, as vLLM and llama.cpp have it.
  * Source: transformers models/nemotron_h/{configuration,modeling}_nemotron_h.py. */
 #include "arch/keys.h"
 #include "arch/registry.h"
@@ -42,7 +42,8 @@ static void read_pattern(const bb_json *c, bb_facts *f)
 
     if (n == 0 || n > BB_MAX_LAYERS) {
         bb_json_fail_key(c, "hybrid_override_pattern", BAMBA_ERR_FORMAT,
-                         "expected a letter for each of 1 to %d layers, found %zu", BB_MAX_LAYERS, n);
+                         "expected a letter for each of 1 to %d layers, found %zu",
+                         BB_MAX_LAYERS, n);
         return;
     }
     for (size_t l = 0; l < n; l++) {
@@ -62,15 +63,16 @@ static void read_list(const bb_json *list, bb_facts *f)
     const size_t n = bb_json_length(list);
 
     if (!bb_json_is_array(list) || n == 0 || n > BB_MAX_LAYERS) {
-        bb_json_fail(list, BAMBA_ERR_FORMAT, "expected a list of 1 to %d names of layers, found %zu",
-                     BB_MAX_LAYERS, n);
+        bb_json_fail(list, BAMBA_ERR_FORMAT, "expected a list of 1 to %d names of layers, "
+                     "found %zu", BB_MAX_LAYERS, n);
         return;
     }
     for (size_t l = 0; l < n; l++) {
         const bb_json element = bb_json_at(list, l);
         const char   *name = bb_json_value_text(&element, NULL);
         int           k = 0;
-        while (k < N_KINDS && strcmp(name, kinds[k].name) != 0 && strcmp(name, kinds[k].newer) != 0) k++;
+        while (k < N_KINDS && strcmp(name, kinds[k].name) != 0 && strcmp(name, kinds[k].newer) != 0)
+            k++;
         if (k == N_KINDS)
             bb_json_fail(&element, BAMBA_ERR_UNSUPPORTED,
                          "expected 'mamba', 'attention', 'mlp' or 'moe', found '%.40s'", name);
@@ -87,7 +89,8 @@ static void read_layers(const bb_json *c, bb_facts *f)
 
     if (list.node) read_list(&list, f);
     else read_pattern(c, f);
-    if (f->n_layers > 0 && bb_json_int_or(c, "num_hidden_layers", 1, BB_MAX_LAYERS, f->n_layers) != f->n_layers)
+    if (f->n_layers > 0 && bb_json_int_or(c, "num_hidden_layers", 1, BB_MAX_LAYERS,
+                                          f->n_layers) != f->n_layers)
         bb_json_fail_key(c, "num_hidden_layers", BAMBA_ERR_FORMAT,
                          "expected %d, as many as layers are named", f->n_layers);
 }
@@ -101,8 +104,8 @@ static bool has_kind(const bb_facts *f, bb_layer_kind kind)
 
 static void read_mamba2(const bb_json *c, bb_facts *f)
 {
-    const char     *groups = bb_json_has(c, "mamba_n_groups") ? "mamba_n_groups"
-                                                               : either(c, "mamba_num_groups", "n_groups");
+    const char     *groups = bb_json_has(c, "mamba_n_groups")
+                           ? "mamba_n_groups" : either(c, "mamba_num_groups", "n_groups");
     bb_mamba2_dims *m = &f->mamba2;
 
     *m = (bb_mamba2_dims){
@@ -118,7 +121,8 @@ static void read_mamba2(const bb_json *c, bb_facts *f)
     };
     if (m->n_heads % m->n_groups != 0)
         bb_json_fail_key(c, groups, BAMBA_ERR_FORMAT,
-                         "expected a divisor of mamba_num_heads = %d, found %d", m->n_heads, m->n_groups);
+                         "expected a divisor of mamba_num_heads = %d, found %d",
+                         m->n_heads, m->n_groups);
     if ((int64_t)m->n_heads * m->d_head > BB_MAX_DIM)
         bb_json_fail_key(c, "mamba_head_dim", BAMBA_ERR_UNSUPPORTED,
                          "mamba_num_heads * mamba_head_dim is above %d", BB_MAX_DIM);
@@ -135,13 +139,15 @@ static void read_attention(const bb_json *c, bb_facts *f)
     *a = (bb_attention_dims){
         .n_heads = A,
         .n_kv_heads = bb_json_int_or(c, "num_key_value_heads", 1, BB_MAX_DIM, as_queries ? A : 8),
-        .d_head = bb_json_int_or(c, bb_json_has(c, "head_dim") ? "head_dim" : "attention_head_dim", 1, 4096, 128),
+        .d_head = bb_json_int_or(c, bb_json_has(c, "head_dim") ? "head_dim" : "attention_head_dim",
+                                 1, 4096, 128),
         .bias = bb_json_bool_or(c, "attention_bias", false),
     };
     a->out_bias = a->bias;
     if (A % a->n_kv_heads != 0)
         bb_json_fail_key(c, "num_key_value_heads", BAMBA_ERR_FORMAT,
-                         "expected a divisor of num_attention_heads = %d, found %d", A, a->n_kv_heads);
+                         "expected a divisor of num_attention_heads = %d, found %d", A,
+                         a->n_kv_heads);
     if (bb_json_has(c, "sliding_window"))
         bb_json_fail_key(c, "sliding_window", BAMBA_ERR_UNSUPPORTED, "a window is not implemented");
 }
@@ -157,8 +163,8 @@ static void read_groups(const bb_json *c, bb_moe_dims *m)
     m->n_top_groups = top;
     if (m->n_experts % n != 0 || m->n_experts / n < 2)
         bb_json_fail_key(c, "n_group", BAMBA_ERR_FORMAT,
-                         "expected equal groups of 2 or more of n_routed_experts = %d, found %d groups",
-                         m->n_experts, n);
+                         "expected equal groups of 2 or more of n_routed_experts = %d, found "
+                         "%d groups", m->n_experts, n);
     else if (m->n_used > top * (m->n_experts / n))
         bb_json_fail_key(c, "num_experts_per_tok", BAMBA_ERR_FORMAT,
                          "expected at most the %d experts of topk_group = %d groups, found %d",
@@ -176,7 +182,8 @@ static void read_experts(const bb_json *c, bb_facts *f)
         .d_ff = bb_json_int_or(c, "moe_intermediate_size", 1, BB_MAX_DIM, 7688),
         .activation = BB_ACT_RELU2, .router = BB_ROUTER_SIGMOID,
         .normalise = bb_json_bool_or(c, "norm_topk_prob", true), .scaling = (float)scaling,
-        .d_latent = bb_json_int_or(c, "moe_latent_size", 1, BB_MAX_DIM, 0), .latent_bias = f->mlp.bias,
+        .d_latent = bb_json_int_or(c, "moe_latent_size", 1, BB_MAX_DIM, 0),
+        .latent_bias = f->mlp.bias,
         .names = { .router = "gate.weight", .correction = "gate.e_score_correction_bias",
                    .up = "experts.%d.up_proj.weight", .down = "experts.%d.down_proj.weight",
                    .latent_in = "fc1_latent_proj", .latent_out = "fc2_latent_proj" },
@@ -232,7 +239,9 @@ static void plan(const bb_facts *f, bb_plan *p)
         bb_plan_block(p, names.mixer_norm);
         switch ((bb_layer_kind)f->kind[l]) {
         case BB_LAYER_MAMBA2: bb_plan_use(p, bb_plan_mamba2(p, "mixer.", &mamba2), 1.0); break;
-        case BB_LAYER_ATTENTION: bb_plan_use(p, bb_plan_attention(p, "mixer.", &attention), 1.0); break;
+        case BB_LAYER_ATTENTION:
+            bb_plan_use(p, bb_plan_attention(p, "mixer.", &attention), 1.0);
+            break;
         case BB_LAYER_MLP: bb_plan_use(p, bb_plan_mlp(p, "mixer.", &mlp), 1.0); break;
         case BB_LAYER_MOE: plan_experts(f, p); break;
         }

@@ -61,8 +61,8 @@ bool bb_quantization_is_read(const bb_json *config)
     const char *method = method_of(&q);
     if (is_own(&q)) return check_own(&q), true;
     if (strcmp(method, "compressed-tensors") == 0 || strcmp(method, "fp8") == 0) return true;
-    bb_json_fail(&q, BAMBA_ERR_UNSUPPORTED, "quant_method is '%.40s': checkpoints quantized by this "
-                 "method are not read", method);
+    bb_json_fail(&q, BAMBA_ERR_UNSUPPORTED, "quant_method is '%.40s': checkpoints quantized "
+                 "by this method are not read", method);
     return false;
 }
 
@@ -147,11 +147,12 @@ static void read_weights(const bb_json *w, bb_scheme *s)
     s->group = bb_json_int_or(w, "group_size", -1, INT_MAX, 0);
     s->strategy = read_strategy(w, bb_json_text_or(w, "strategy", ""), s->group);
     if (s->strategy == BB_STRATEGY_GROUP && s->group < 1)
-        bb_json_fail_key(w, "group_size", BAMBA_ERR_FORMAT, "expected at least 1, found %d", s->group);
+        bb_json_fail_key(w, "group_size", BAMBA_ERR_FORMAT, "expected at least 1, found %d",
+                         s->group);
     if (s->strategy == BB_STRATEGY_BLOCK) read_block(w, "block_structure", s);
     if (s->is_float ? s->bits != 8 : (s->bits != 4 && s->bits != 8) || strcmp(type, "int") != 0)
-        bb_json_fail_key(w, "num_bits", BAMBA_ERR_UNSUPPORTED, "expected 8 or 4 bits of type 'int' or "
-                         "8 of type 'float', found %d of '%.40s'", s->bits, type);
+        bb_json_fail_key(w, "num_bits", BAMBA_ERR_UNSUPPORTED, "expected 8 or 4 bits of type "
+                         "'int' or 8 of type 'float', found %d of '%.40s'", s->bits, type);
     if (bb_json_is_text(&order) && !is_one_of(bb_json_value_text(&order, NULL), orders))
         bb_json_fail_key(w, "actorder", BAMBA_ERR_UNSUPPORTED, "expected 'weight', found '%.40s': "
                          "groups in the order of activations are not read",
@@ -215,7 +216,8 @@ static bb_status read_groups(bb_quantization *q, const bb_json *config, bamba_er
     }
     q->scheme = bb_new(&q->alloc, bb_json_members(&groups) + 1, sizeof *q->scheme);
     q->target = bb_new(&q->alloc, n + 1, sizeof *q->target);
-    if (!q->scheme || !q->target) return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", CONFIG);
+    if (!q->scheme || !q->target)
+        return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", CONFIG);
     for (walk = (bb_json_walk){ 0 }; status == BAMBA_OK && bb_json_next(&groups, &walk, &group);)
         status = read_group(q, &group, err);
     if (status == BAMBA_OK) status = add_targets(q, &ignore, -1, err);
@@ -229,13 +231,17 @@ static bb_status read_fp8(bb_quantization *q, const bb_json *config, bamba_error
 
     q->scheme = bb_new(&q->alloc, 1, sizeof *q->scheme);
     q->target = bb_new(&q->alloc, 1, sizeof *q->target);
-    if (!q->scheme || !q->target) return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", CONFIG);
+    if (!q->scheme || !q->target)
+        return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", CONFIG);
     q->n_schemes = 1;
     *q->scheme = (bb_scheme){ BB_STRATEGY_BLOCK, 8, true, false, 0, 128, 128 };
     if (strcmp(format, "e4m3") != 0)
-        bb_json_fail_key(config, "fmt", BAMBA_ERR_UNSUPPORTED, "expected 'e4m3', found '%.40s'", format);
-    if (bb_json_has(config, "weight_block_size")) read_block(config, "weight_block_size", q->scheme);
-    else if (bb_json_is_member(config, "weight_block_size")) q->scheme->strategy = BB_STRATEGY_TENSOR;
+        bb_json_fail_key(config, "fmt", BAMBA_ERR_UNSUPPORTED, "expected 'e4m3', found '%.40s'",
+                         format);
+    if (bb_json_has(config, "weight_block_size"))
+        read_block(config, "weight_block_size", q->scheme);
+    else if (bb_json_is_member(config, "weight_block_size"))
+        q->scheme->strategy = BB_STRATEGY_TENSOR;
     return add_target(q, "Linear", 0, err);
 }
 

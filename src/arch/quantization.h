@@ -1,7 +1,7 @@
 /* quantization.h - what config.json says of quantized modules.
  *
- * Owns:    reading quantization_config of compressed-tensors and of transformers' fp8; which scheme a
- *          module has by its name.
+ * Owns:    reading quantization_config of compressed-tensors and of transformers' fp8; which scheme
+ *          a module has by its name.
  * Not:     the tensors (graph/quantized.h), which decide whether a module is quantized.
  * Errors:  sticky in the document; methods and formats that are not read are UNSUPPORTED by name.
  *

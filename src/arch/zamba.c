@@ -1,10 +1,10 @@
-/* zamba.c - Zyphra's Zamba: layers of Mamba-1 with heads, some of them preceded by one attention and MLP
- * that they share.
+/* zamba.c - Zyphra's Zamba: layers of Mamba-1 with heads, some of them preceded by one attention
+ * and MLP that they share.
  *
- * A hybrid layer is x += mamba(norm(x + t)), t = linear(shared(x beside the embedding)): t is not added
- * to the stream. The shared tensors are those of the first hybrid layer, also where the embedding is
- * not tied to the head: transformers 4 stored them once whatever tie_word_embeddings is; files of an
- * untied model by transformers 5, with one copy for each hybrid layer, are refused.
+ * A hybrid layer is x += mamba(norm(x + t)), t = linear(shared(x beside the embedding)): t is not
+ * added to the stream. The shared tensors are those of the first hybrid layer, also where the
+ * embedding is not tied to the head: transformers 4 stored them once whatever tie_word_embeddings
+ * is; files of an untied model by transformers 5, with one copy for each hybrid layer, are refused.
  * Source: transformers models/zamba/{configuration,modeling}_zamba.py; Glorioso et al. 2024,
  *         arXiv:2405.16712. */
 #include "arch/keys.h"
@@ -15,7 +15,8 @@
 
 static const bb_names names = {
     .base = "model.", .embed = "model.embed_tokens.weight", .layer = "model.layers.%d.",
-    .mixer_norm = "input_layernorm.weight", .mamba1 = "mamba.", .attention = "shared_transf.self_attn.",
+    .mixer_norm = "input_layernorm.weight", .mamba1 = "mamba.",
+    .attention = "shared_transf.self_attn.",
     .mlp_norm = "shared_transf.pre_ff_layernorm.weight", .mlp = "shared_transf.feed_forward.",
     .norm = "model.final_layernorm.weight", .head = "lm_head.weight",
 };
@@ -31,13 +32,15 @@ static void read_layers(const bb_json *c, bb_facts *f)
     if (bb_key_layer_kinds(c, f->n_layers, "hybrid", f->is_attention)) return;
     if (f->n_layers < 3)
         bb_json_fail_key(c, "num_hidden_layers", BAMBA_ERR_FORMAT,
-                         "expected at least 3 without a list of their kinds, found %d", f->n_layers);
+                         "expected at least 3 without a list of their kinds, found %d",
+                         f->n_layers);
     for (int l = 2; l < f->n_layers; l++) f->is_attention[l] = l == 2 || (l - 3) % period == offset;
 }
 
 static void read_attention(const bb_json *c, bb_facts *f)
 {
-    const int          width = bb_json_int_or(c, "attention_hidden_size", 1, BB_MAX_DIM, 2 * f->d_model);
+    const int          width = bb_json_int_or(c, "attention_hidden_size", 1, BB_MAX_DIM,
+                                              2 * f->d_model);
     bb_attention_dims *a = &f->attention;
 
     a->d_model = 2 * f->d_model;
@@ -75,7 +78,8 @@ static void read_mamba(const bb_json *c, bb_facts *f)
     };
     if (inner % H != 0)
         bb_json_fail_key(c, "n_mamba_heads", BAMBA_ERR_FORMAT,
-                         "expected a divisor of mamba_expand * hidden_size = %d, found %d", inner, H);
+                         "expected a divisor of mamba_expand * hidden_size = %d, found %d",
+                         inner, H);
     bb_key_expect(c, "hidden_mamba_act", "silu");
 }
 

@@ -81,7 +81,8 @@ static void read_mamba(const bb_json *c, bb_facts *f)
 
 static void read_attention(const bb_json *c, bb_facts *f)
 {
-    const int          width = 2 * f->d_model, A = bb_json_int_or(c, "num_attention_heads", 1, BB_MAX_DIM, 32);
+    const int          width = 2 * f->d_model;
+    const int          A = bb_json_int_or(c, "num_attention_heads", 1, BB_MAX_DIM, 32);
     bb_attention_dims *a = &f->attention;
 
     *a = (bb_attention_dims){
@@ -93,7 +94,8 @@ static void read_attention(const bb_json *c, bb_facts *f)
                          "expected a divisor of 2 * hidden_size = %d, found %d", width, A);
     if (A % a->n_kv_heads != 0)
         bb_json_fail_key(c, "num_key_value_heads", BAMBA_ERR_FORMAT,
-                         "expected a divisor of num_attention_heads = %d, found %d", A, a->n_kv_heads);
+                         "expected a divisor of num_attention_heads = %d, found %d", A,
+                         a->n_kv_heads);
     expect_width(c, "attention_hidden_size", width);
     expect_width(c, "attention_head_dim", a->d_head);
     bb_key_expect_switch(c, "use_long_context", false);
@@ -145,7 +147,8 @@ typedef struct shared {
 /* The low-rank terms of shared block number b, of n_uses uses of all. */
 static bb_low_rank_dims terms_of(const bb_facts *f, int rank, int b, int n_uses)
 {
-    return (bb_low_rank_dims){ rank, rank ? (n_uses - b + f->n_shared - 1) / f->n_shared : 0, b, f->n_shared };
+    return (bb_low_rank_dims){ rank, rank ? (n_uses - b + f->n_shared - 1) / f->n_shared : 0, b,
+                               f->n_shared };
 }
 
 /* Plan the mixers of shared block number b in the layer that is open. */

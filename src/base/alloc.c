@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* In front of each block of the default allocator. One cache line, so that payloads stay aligned. */
+/* In front of each block of the default allocator. One cache line: payloads stay aligned. */
 typedef union header {
     struct {
         size_t bytes;                     /* of the mapping; 0: the block came from malloc */

@@ -22,8 +22,8 @@ bb_status bb_allocator_resolve(bb_allocator *out, const bamba_allocator *user, b
    overflows or is 0. */
 void *bb_allocate(const bb_allocator *a, size_t n, size_t elem_bytes);
 
-/* Ask for huge pages behind a block of bb_allocate that nobody has touched yet; advice, and only for
-   blocks of the default allocator. */
+/* Ask for huge pages behind a block of bb_allocate that nobody has touched yet; advice, and only
+   for blocks of the default allocator. */
 void bb_advise_huge(const bb_allocator *a, void *block, size_t bytes);
 
 /* As bb_allocate, zeroed: for objects. */

@@ -29,8 +29,9 @@ void *bb_take(bb_arena *a, size_t n, size_t elem_bytes);
 /* bytes, rounded up to whole cache lines: where a take could begin. */
 size_t bb_whole_lines(size_t bytes);
 
-/* Call before a block that an arena carved is released, or used in another way: under AddressSanitizer
-   the gaps between takes are poisoned, unless the arena is plain. Does nothing in other builds. */
+/* Call before a block that an arena carved is released, or used in another way: under
+   AddressSanitizer the gaps between takes are poisoned, unless the arena is plain. Does nothing in
+   other builds. */
 void bb_unguard(void *block, size_t size);
 
 #endif

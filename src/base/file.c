@@ -208,7 +208,8 @@ bool bb_dir_next(const char *dir, const char *prefix, const char *suffix, char *
     if (!listing) goto done;
     for (const struct dirent *e; (e = readdir(listing)) != NULL;) {
         const size_t n = strlen(e->d_name);
-        if (n >= size || n >= sizeof best || n < n_prefix + n_suffix || e->d_name[0] == '.') continue;
+        if (n >= size || n >= sizeof best || n < n_prefix + n_suffix || e->d_name[0] == '.')
+            continue;
         if (memcmp(e->d_name, prefix, n_prefix) != 0) continue;
         if (memcmp(e->d_name + n - n_suffix, suffix, n_suffix) != 0) continue;
         if (strcmp(e->d_name, name) <= 0 || (found && strcmp(e->d_name, best) >= 0)) continue;

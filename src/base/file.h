@@ -19,7 +19,7 @@ typedef struct bb_map {
 bb_status bb_map_open(bb_map *map, const char *path, bamba_error *err);
 void      bb_map_close(bb_map *map);
 
-/* Let go of the memory behind data [n] of a file that is mapped, not read, until it is read again. */
+/* Let go of the memory behind data [n] of a file that is mapped, until the file is read again. */
 void      bb_map_drop(const void *data, size_t n);
 
 /* What the system says of a failure to open, read or write, in words; `otherwise` for codes that

@@ -81,7 +81,7 @@ size_t  bb_json_members(const bb_json *j);
    document and NUL-terminated; n_bytes is its length, and with n_bytes NULL a text that holds
    NULs is an error. */
 int64_t     bb_json_value_int(const bb_json *j);
-double      bb_json_value_float(const bb_json *j);        /* integers too; {"__float__": "Infinity"} */
+double      bb_json_value_float(const bb_json *j);        /* integers too, and non-finite */
 bool        bb_json_value_bool(const bb_json *j);
 const char *bb_json_value_text(const bb_json *j, size_t *n_bytes);     /* never NULL */
 

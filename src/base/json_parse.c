@@ -206,7 +206,8 @@ static bb_status read_number(scanner *s, int depth)
     const size_t digits = s->at;
     const size_t n_digits = skip_digits(s);
     if (n_digits == 0) return refuse(s, begin, "expected a value");
-    if (n_digits > 1 && s->text[digits] == '0') return refuse(s, begin, "number with a leading zero");
+    if (n_digits > 1 && s->text[digits] == '0')
+        return refuse(s, begin, "number with a leading zero");
 
     bool integer = true;
     if (peek(s) == '.') {
@@ -374,7 +375,7 @@ uint32_t bb_json_hash(const char *key, size_t n)
 {
     uint32_t hash = 0x811C9DC5;
 
-    for (size_t i = 0; i < n; i++) hash = (hash ^ (unsigned char)key[i]) * 0x01000193;   /* FNV-1a */
+    for (size_t i = 0; i < n; i++) hash = (hash ^ (unsigned char)key[i]) * 0x01000193;    /* FNV */
     return hash;
 }
 

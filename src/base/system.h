@@ -31,7 +31,8 @@ int bb_system_cores(void);
 /* Physical cores among processors cpu[0 … n-1], within the quota as bb_system_cores counts it. */
 int bb_system_cores_among(const int *cpu, int n);
 
-/* For tests: what the functions above say of a tree of files under root, as root/proc/self/cgroup. */
+/* For tests: what the functions above say of a tree of files under root, as
+   root/proc/self/cgroup. */
 uint64_t bb_system_memory_in(const char *root);
 double   bb_system_quota_in(const char *root);
 uint64_t bb_system_throttled_in(const char *root);

@@ -46,7 +46,7 @@ void bb_team_stage(bb_team *team, int thread, int n, bb_tiles_fn *run, void *con
    program has its core, a thread that waits does all three with them, and the stopped one does not
    commit. */
 typedef struct bb_repeatable {
-    bb_tiles_fn *begin;                   /* read what all share into the thread's memory; or NULL */
+    bb_tiles_fn *begin;                   /* read what all share into own memory; or NULL */
     bb_tiles_fn *compute;                 /* read that and what never changes, write likewise */
     bb_tiles_fn *commit;                  /* put it where all see it: once a tile */
     int          most;                    /* tiles at a time, 1 … BB_MOST_REPEATED */

@@ -86,7 +86,7 @@ static bool bind(bb_work *w, const bb_builtin *builtin, bb_value first,
     if (used < arguments->n && !open)
         return bb_work_fail(w, BAMBA_ERR_FORMAT, "%s: expected at most %d arguments", builtin->name,
                             most);
-    *rest = (bb_arguments){ used > 0 ? arguments->value + used : arguments->value,   /* may be NULL */
+    *rest = (bb_arguments){ used > 0 ? arguments->value + used : arguments->value,   /* or NULL */
                             arguments->n - used, arguments->named, arguments->n_named };
     for (size_t i = 0; i < arguments->n_named && !open; i++) {
         const bb_passage *name = arguments->named[i].key.is.text;

@@ -112,8 +112,8 @@ static bb_value test_in(bb_render *r, bb_value *v, const bb_arguments *rest)
     return bb_bool(bb_contains(bb_render_work(r), v[0], v[1]));
 }
 
-/* Jinja's "sameas" asks whether two values are one object. None, booleans and integers, which have no
-   identity here, are one if they are equal; other values, if they lie in the same memory. */
+/* Jinja's "sameas" asks whether two values are one object. None, booleans and integers, which have
+   no identity here, are one if they are equal; other values, if they lie in the same memory. */
 static bb_value test_sameas(bb_render *r, bb_value *v, const bb_arguments *rest)
 {
     (void)rest;

@@ -183,8 +183,8 @@ static bb_value evaluate_binary(bb_render *r, const bb_node *node)
     return left;
 }
 
-/* A chain of "and" or of "or" is the first operand that decides it, or the last one. It is walked as
-   evaluate_binary walks its chains, not recursed into. */
+/* A chain of "and" or of "or" is the first operand that decides it, or the last one. It is walked
+   as evaluate_binary walks its chains, not recursed into. */
 static bb_value evaluate_logic(bb_render *r, const bb_node *node)
 {
     const bool     stop = node->kind == BB_N_OR;

@@ -1,7 +1,7 @@
 /* lexer.h - a template's text into tokens, as Jinja cuts it with trim_blocks and lstrip_blocks.
  *
  * Owns:    white space around tags, comments, raw blocks, literals, line and column.
- * Not:     what the tokens say (parser.c).
+ * Not:     what the tokens say (parser.h).
  * Errors:  sticky, as work.h.
  */
 #ifndef BB_CHAT_LEXER_H

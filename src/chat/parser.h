@@ -1,4 +1,4 @@
-/* parser.h - what the two halves of the parser share: statements (parser.c), expressions
+/* parser.h - what the parts of the parser share (parser.c): tags and bodies (tags.c), expressions
  * (expression.c).
  *
  * Errors:  sticky, as work.h; nodes are then NULL, or have missing parts.
@@ -42,6 +42,10 @@ bool bb_skip_op(bb_parser *p, int op);
 bool bb_skip_name(bb_parser *p, const char *name);
 void bb_expect_op(bb_parser *p, int op);
 void bb_expect_name(bb_parser *p, const char *name);
+void bb_expect_end(bb_parser *p);         /* of a tag */
+const bb_passage *bb_take_name(bb_parser *p);
+/* Failures from now on are at this token. */
+void bb_locate(bb_parser *p, const bb_token *t);
 /* Fail at the current token: "expected …". */
 void bb_expected(bb_parser *p, const char *what);
 void bb_unsupported(bb_parser *p, const bb_token *at, const char *what);
@@ -52,11 +56,17 @@ const bb_passage *bb_intern(bb_parser *p, const bb_passage *name);
 /* Append to a list: *tail is where the next node goes. */
 void bb_append(bb_node ***tail, bb_node *node);
 
+/* Begin a frame inside the one there is; close it around a list of statements: its body. */
+void     bb_open_frame(bb_parser *p, const bb_token *at);
+bb_node *bb_close_frame(bb_parser *p, bb_node *list);
 /* Tell the frame that a variable is read, or assigned to. */
 void bb_note_name(bb_parser *p, const bb_passage *name, bool assigned);
 /* Tell the frame that all names in a target are assigned to. */
 void bb_note_target(bb_parser *p, const bb_node *target);
 
+/* Text, output and tags up to one of the names `ends` in a tag, which is the current token then;
+   ends NULL: to the end of the template. */
+bb_node *bb_parse_body(bb_parser *p, const char *const *ends);
 bb_node *bb_parse_expression(bb_parser *p);
 /* An expression, or a tuple without parentheses; `end`: a name that ends it, or NULL.
    choice: with "if … else …". */

@@ -3,8 +3,8 @@
  * Owns:    the layout of an adapter in memory, and its use with a scale.
  * Not:     files (src/adapter.c), the arithmetic (mixer/lora.h).
  *
- * A linear map y = W · x becomes y = W · x + B · (s · A · x, u): s · A · x are `rank` inputs of B, and u
- * is a constant that multiplies B's last column, where an adapter changes a bias.
+ * A linear map y = W · x becomes y = W · x + B · (s · A · x, u): s · A · x are `rank` inputs of B,
+ * and u is a constant that multiplies B's last column, where an adapter changes a bias.
  * Source: Hu et al. 2021, arXiv:2106.09685.
  */
 #ifndef BB_GRAPH_ADAPTER_H

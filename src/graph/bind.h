@@ -22,8 +22,8 @@ typedef struct bb_binder bb_binder;
 
 typedef enum bb_role { BB_ROLE_EMBEDDING, BB_ROLE_HEAD, BB_ROLE_PROJECTION } bb_role;
 
-/* Which format a matrix gets that is stored as `stored`; asked once a matrix and walk, by the thread
-   that binds, always with the same answer. name: the tensor's, with the mixer's prefix. */
+/* Which format a matrix gets that is stored as `stored`; asked once a matrix and walk, by the
+   thread that binds, always with the same answer. name: the tensor's, with the mixer's prefix. */
 typedef const bb_format *bb_policy_fn(const void *context, bb_role role, const char *name, int rows,
                                       int cols, const bb_format *stored);
 
@@ -38,8 +38,8 @@ typedef struct bb_need {
 } bb_need;
 typedef void bb_need_fn(void *context, const bb_need *need);
 
-/* Names of tensors in a calibration file: NAME, the mean squares [cols] of the inputs of the linear map
-   with the weight NAME, and perhaps NAME with this ending, carries (bb_encode_carrying_fn). */
+/* Names of tensors in a calibration file: NAME, the mean squares [cols] of the inputs of the linear
+   map with the weight NAME, and perhaps NAME with this ending, carries (bb_encode_carrying_fn). */
 #define BB_CARRY_ENDING ".carry"
 
 typedef struct bb_bind_options {
@@ -51,8 +51,8 @@ typedef struct bb_bind_options {
     void              *visit_context;
     bb_scheme_fn      *scheme;            /* NULL: config.json says nothing of quantized modules */
     const void        *scheme_context;
-    const bb_checkpoint *moments;         /* what calibration found (bamba_calibration); NULL: nothing */
-    bb_type            planned_type;      /* without a checkpoint: what matrices would be stored in */
+    const bb_checkpoint *moments;         /* what a bamba_calibration found; NULL: nothing */
+    bb_type            planned_type;      /* without a checkpoint: matrices would be stored so */
     bool               copy;              /* use nothing in place */
     bool               strict;            /* refuse tensors that nothing needs */
     bool               random;            /* without a checkpoint: make weights, from `seed` */
@@ -108,8 +108,8 @@ void bb_bind_linear(bb_binder *b, bb_linear *out, const char *name, int rows, in
    of its first row first; they share its id. */
 void bb_bind_slice(bb_binder *b, bb_linear *out, const char *name, int rows, int cols,
                    bb_slice slice);
-/* Constant factors of a model's own: rows of a linear map one after another, with the factors of their
-   products with x and of their bias. A list ends with 0 rows; a factor 0 is 1. */
+/* Constant factors of a model's own: rows of a linear map one after another, with the factors of
+   their products with x and of their bias. A list ends with 0 rows; a factor 0 is 1. */
 typedef struct bb_factor { int rows; double product, bias; } bb_factor;
 void bb_bind_factors(bb_binder *b, bb_linear *l, const bb_factor *list);
 /* A small tensor as float32, always copied. dim ends with 0. */

@@ -29,7 +29,7 @@ typedef struct bb_call {
     bb_source in;
     bb_sink   out;
     int       slot;                       /* -1: the kind remembers nothing */
-    int       nth;                        /* of the mixer's uses, from 0: it may have weights of each */
+    int       nth;                        /* of the mixer's uses, from 0: each may have weights */
 } bb_call;
 
 /* Verbs may be NULL where the comment says what that means. */
@@ -42,8 +42,8 @@ typedef struct bb_mixer_kind {
     size_t (*scratch_bytes)(const struct bb_mixer *m, int T, int n_threads);
     /* Run by all threads together: c->out takes what the mixer makes of c->in. */
     void   (*forward)(const struct bb_mixer *m, const bb_exec *e, const bb_call *c);
-    /* Whether some of the output may be written before all threads have read the input: then the input
-       must not be made from what is written. */
+    /* Whether some of the output may be written before all threads have read the input: then the
+       input must not be made from what is written. */
     bool   writes_early;
     /* count [of all operations of the graph, by m->op] grows by what a pass costs here. */
     void   (*count)(const struct bb_mixer *m, const struct bb_work *w, bb_count *count);
@@ -52,9 +52,9 @@ typedef struct bb_mixer_kind {
        BB_KV_BLOCK positions, in the model's kv type. NULL: none. */
     size_t (*state_bytes)(const struct bb_mixer *m);
     size_t (*page_bytes)(const struct bb_mixer *m);
-    /* A state, and the cache's positions first … end - 1, in canonical order, whatever their layout in
-       memory: for files, and for tests. out and in: saved_bytes of so many positions, at least 4-byte
-       aligned. load with state NULL passes the state over. */
+    /* A state, and the cache's positions first … end - 1, in canonical order, whatever their layout
+       in memory: for files, and for tests. out and in: saved_bytes of so many positions, at least
+       4-byte aligned. load with state NULL passes the state over. */
     size_t (*saved_bytes)(const struct bb_mixer *m, size_t n_positions);
     /* The arrays it consists of, one behind the other; returns how many. */
     int    (*parts)(const struct bb_mixer *m, size_t n_positions, bb_part part[BB_MIXER_PARTS]);
@@ -63,12 +63,13 @@ typedef struct bb_mixer_kind {
     void   (*load)(const struct bb_mixer *m, const bb_kernels *k, const void *in,
                    size_t first, size_t end, void *state, const bb_pages *cache, float *scratch);
     /* Rebuild the state that n rows from position pos on leave behind from the state before them
-       and their log, without a product: the bits that the pass made. is_part_of_long: of a segment of
-       more than BB_FEW_ROWS rows; then pos is the segment's first or a multiple of BB_EDGE. from and
-       to may be the same. NULL: the kind has no state that cannot be cut back. */
+       and their log, without a product: the bits that the pass made. is_part_of_long: of a segment
+       of more than BB_FEW_ROWS rows; then pos is the segment's first or a multiple of BB_EDGE. from
+       and to may be the same. NULL: the kind has no state that cannot be cut back. */
     size_t (*log_floats)(const struct bb_mixer *m);                 /* of one row */
-    void   (*replay)(const struct bb_mixer *m, const bb_kernels *k, const float *log, int pos, int n,
-                     bool is_part_of_long, const void *from, void *to, float *scratch);
+    void   (*replay)(const struct bb_mixer *m, const bb_kernels *k, const float *log,
+                     int pos, int n, bool is_part_of_long, const void *from, void *to,
+                     float *scratch);
     /* Whether what it remembers depends on the length that a session was made for. NULL: no. */
     bool   (*minds_length)(const struct bb_mixer *m);
     /* Random numbers as state and cache of n_positions, for measuring. */
@@ -94,7 +95,7 @@ typedef struct bb_use {                   /* a mixer in its place in a block */
 
 enum { BB_MAX_USES = 2 };
 
-/* Beside the residual stream there is a side stream, which blocks of one layer pass on to each other. */
+/* Beside the residual stream there is a side stream, which the blocks of one layer pass on. */
 typedef enum bb_input {
     BB_INPUT_STREAM,                      /* [T, D] */
     BB_INPUT_BESIDE_EMBEDDING,            /* [T, 2D]: the stream, then the token's embedding */

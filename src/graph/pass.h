@@ -2,7 +2,8 @@
  * view of it.
  *
  * Owns:    segments, sources and sinks of products, the tiles of a stage.
- * Not:     the order of blocks (forward.h), the arithmetic (mixer/), starting threads (base/team.h).
+ * Not:     the order of blocks (forward.h), the arithmetic (mixer/), starting threads
+ *          (base/team.h).
  *
  * Every thread runs the same code on its own bb_exec; work is shared out by tiles. Between two
  * stages a thread touches only its own memory and what does not change during the pass, since it
@@ -19,10 +20,10 @@
 
 #include <stdatomic.h>
 
-enum { BB_FEW_ROWS = 32 };                /* rows whose bits do not depend on each other's company */
+enum { BB_FEW_ROWS = 32 };                /* rows whose bits do not depend on the others */
 
-/* Mixers that run a segment of more than BB_FEW_ROWS rows in chunks have the chunks' edges at multiples
-   of this position: a segment cut there, both parts long, gives the bits that it gives as a whole. */
+/* Mixers that run a segment of more than BB_FEW_ROWS rows in chunks have the chunks' edges at
+   multiples of this position: a segment cut there, both parts long, gives the bits of a whole. */
 enum { BB_EDGE = 64 };
 
 /* Whether products of a pass of T rows use the kernels for many rows. Asked once a pass, by all
@@ -30,8 +31,8 @@ enum { BB_EDGE = 64 };
 static inline bool bb_is_many(int T) { return T > BB_FEW_ROWS; }
 
 /* A cache: what one use of a mixer remembers of positions BB_KV_BLOCK · i … lies `at` bytes behind
-   page[i]; of sessions that have let go of pages, i counts those that are left. Sessions may share a
-   page; one that they do is not written. */
+   page[i]; of sessions that have let go of pages, i counts those that are left. Sessions may share
+   a page; one that they do is not written. */
 typedef struct bb_pages {
     void *const *page;                    /* [pages of the session] */
     size_t       at;
@@ -64,11 +65,13 @@ typedef struct bb_segment {               /* consecutive tokens of one session *
 struct bb_product_room;                   /* mixer/product.h */
 struct bb_lora_room;                      /* mixer/lora.h */
 
-/* Somebody who looks at what linear maps read. `see` is called for columns first … first + n_cols - 1
-   of n <= BB_FEW_ROWS rows x [n, n_cols] row stride ld, which the map number `id` reads; by one thread
-   at a time for the same columns of the same map. `same`: map `id` reads what map `as` does. */
+/* Somebody who looks at what linear maps read. `see` is called for columns
+   first … first + n_cols - 1 of n <= BB_FEW_ROWS rows x [n, n_cols] row stride ld, which the map
+   number `id` reads; by one thread at a time for the same columns of a map. `same`: map `id` reads
+   what map `as` does. */
 typedef struct bb_observer {
-    void (*see)(struct bb_observer *o, int id, int first, int n_cols, int n, const float *x, size_t ld);
+    void (*see)(struct bb_observer *o, int id, int first, int n_cols, int n, const float *x,
+                size_t ld);
     void (*same)(struct bb_observer *o, int id, int as);
 } bb_observer;
 enum { BB_OBSERVED_COLS = BB_CARRY };     /* n_cols, but of the last columns */
@@ -84,8 +87,8 @@ typedef struct bb_pass {
     int                     n_segments;
     float                  *x;            /* [T, D] residual stream */
     float                  *embedded;     /* [T, D] embeddings; NULL if no block reads them */
-    float                  *side[2];      /* [T, D] side stream, in turns; NULL if no block writes it */
-    float                  *normed;       /* [T, 2D] norm of the input of a block of several mixers */
+    float                  *side[2];      /* [T, D] side stream, in turns; NULL: none writes it */
+    float                  *normed;       /* [T, 2D] normed input of a block of several mixers */
     bb_arena                scratch;      /* every mixer carves it from the start, on a copy */
     struct bb_product_room *room;
     struct bb_lora_room    *lora;         /* NULL: no segment has adapters */

@@ -41,8 +41,8 @@ static void add_op(bb_plan *p, const char *name, int *number)
     for (*number = 0; *number < g->n_ops; ++*number)
         if (strcmp(g->op_name[*number], name) == 0) return;
     if (g->n_ops == BB_MAX_OPS)
-        bb_plan_fail(p, BAMBA_ERR_UNSUPPORTED, "plan: expected at most %d kinds of operation, found "
-                     "'%s'", BB_MAX_OPS, name);
+        bb_plan_fail(p, BAMBA_ERR_UNSUPPORTED, "plan: expected at most %d kinds of "
+                     "operation, found '%s'", BB_MAX_OPS, name);
     else g->op_name[g->n_ops++] = name;
 }
 
@@ -135,8 +135,8 @@ void bb_plan_input(bb_plan *p, bb_input input)
     for (size_t i = g->n_blocks - 1; is_sided && i-- > 0 && g->block[i].layer == p->layer;)
         if (g->block[i].to_side) return;
     if (is_sided)
-        bb_plan_fail(p, BAMBA_ERR_UNSUPPORTED, "plan: layer %d: expected a side stream that a block of "
-                     "this layer has written, found none", p->layer);
+        bb_plan_fail(p, BAMBA_ERR_UNSUPPORTED, "plan: layer %d: expected a side stream that a "
+                     "block of this layer has written, found none", p->layer);
 }
 
 void bb_plan_to_side(bb_plan *p)
@@ -214,7 +214,8 @@ void bb_graph_free(bb_graph *g)
 
 static void print_use(const bb_block *b, const bb_use *u, bb_printer *p)
 {
-    static const char *const input[] = { "", ", beside the embedding", ", of the side", ", joined" };
+    static const char *const input[] = { "", ", beside the embedding", ", of the side",
+                                         ", joined" };
 
     bb_print(p, "%-8s %s ", u->mixer->kind->name, u->mixer->prefix);
     u->mixer->kind->print(u->mixer, p);
@@ -227,7 +228,8 @@ void bb_graph_print(const bb_graph *g, bb_printer *p)
     if (bb_graph_has_embed(g))
         bb_print(p, "embed    %s [%d, %d]\n", g->embed_name, g->n_rows, g->d_model);
     for (size_t i = g->first; i < g->end; i++)
-        for (int j = 0; j < g->block[i].n_uses; j++) print_use(&g->block[i], &g->block[i].use[j], p);
+        for (int j = 0; j < g->block[i].n_uses; j++)
+            print_use(&g->block[i], &g->block[i].use[j], p);
     if (bb_graph_has_head(g))
         bb_print(p, "head     %s [%d, %d]%s\n", g->head_name[0] ? g->head_name : g->embed_name,
                  g->n_vocab, g->d_model, g->head_name[0] ? "" : ", tied");
@@ -243,8 +245,10 @@ static void forget_slots(bb_graph *g, const bb_block *b)
 bool bb_graph_cut(bb_graph *g, int first, int end)
 {
     if (first < 0 || first >= end || end > g->n_layers) return false;
-    while (g->first < g->end && g->block[g->first].layer < first) forget_slots(g, &g->block[g->first++]);
-    while (g->end > g->first && g->block[g->end - 1].layer >= end) forget_slots(g, &g->block[--g->end]);
+    while (g->first < g->end && g->block[g->first].layer < first)
+        forget_slots(g, &g->block[g->first++]);
+    while (g->end > g->first && g->block[g->end - 1].layer >= end)
+        forget_slots(g, &g->block[--g->end]);
     return true;
 }
 

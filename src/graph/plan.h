@@ -45,14 +45,14 @@ typedef struct bb_graph {
                                              and other names with it: "model."; "" */
     char         base_alias[BB_MAX_NAME]; /* a prefix that a checkpoint may have in its place; "" */
     char         embed_name[BB_MAX_NAME];
-    char         embed_alias[BB_MAX_NAME];            /* where the checkpoint lacks embed_name; "" */
+    char         embed_alias[BB_MAX_NAME];            /* if the checkpoint lacks that; "" */
     bb_matrix    embed;                   /* [n_rows, D] */
     char         norm_name[BB_MAX_NAME];
     const float *norm;                    /* [D] before the head */
     char         head_name[BB_MAX_NAME];  /* "" = tied to the embedding */
     char         head_alias[BB_MAX_NAME]; /* name of a tied head in checkpoints that have one; "" */
     char         twin_name[BB_MAX_NAME];  /* of the tied pair: the one that is not embed_name; "" */
-    const char  *tie_key;                 /* of config.json, which ties them and nothing else; NULL */
+    const char  *tie_key;                 /* of config.json: ties them and nothing else; NULL */
     bb_linear    head;                    /* [V, D]; padding cut off */
     bb_block    *block;                   /* [n_blocks] */
     size_t       n_blocks, cap_blocks;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { DEFAULT_BLOCK = 128 };             /* rows and columns that share a scale, if nothing is said */
+enum { DEFAULT_BLOCK = 128 };             /* rows and columns that share a scale by default */
 
 const char *const bb_part_name[BB_N_PARTS] = {
     "weight", "weight_packed", "weight_scale", "weight_scale_inv", "weight_zero_point",
@@ -53,8 +53,9 @@ static bb_status fail_at(const bb_tensor *t, bb_status code, const char *message
 static bb_status fail_missing(const char *name, const char *part, const bb_tensor *beside,
                               bamba_error *err)
 {
-    return bb_fail(err, BAMBA_ERR_FORMAT, "'%s.%s': expected this tensor beside '%.*s', the checkpoint "
-                   "does not have it", name, part, bb_name_width(beside->name), beside->name);
+    return bb_fail(err, BAMBA_ERR_FORMAT, "'%s.%s': expected this tensor beside '%.*s', the "
+                   "checkpoint does not have it", name, part, bb_name_width(beside->name),
+                   beside->name);
 }
 
 /* -------------------------------------------------------------- codes -------------------- */
@@ -102,11 +103,11 @@ static bb_status read_packed(bb_quantized *q, const bb_parts part, const char *n
     bb_status        status = BAMBA_OK;
 
     if (part[BB_PART_WEIGHT])
-        return fail_at(t, BAMBA_ERR_FORMAT, "expected either this tensor or one named 'weight', found "
-                       "both", err);
+        return fail_at(t, BAMBA_ERR_FORMAT, "expected either this tensor or one named "
+                       "'weight', found both", err);
     if (t->dtype == BB_TYPE_U8)
-        return fail_at(t, BAMBA_ERR_UNSUPPORTED, "expected I32, found U8: nvfp4 and mxfp4 are not read",
-                       err);
+        return fail_at(t, BAMBA_ERR_UNSUPPORTED, "expected I32, found U8: nvfp4 and mxfp4 are "
+                       "not read", err);
     q->bits = scheme && scheme->bits ? scheme->bits
             : t->n_dims == 2 && t->dim[1] == count_words(cols, 8) ? 8 : 4;
     BB_TRY(expect_dims(t, BB_TYPE_I32, (size_t)rows, count_words(cols, q->bits), err));
@@ -127,11 +128,12 @@ static bb_status read_bytes(bb_quantized *q, const bb_parts part, const char *na
     bb_status        status = BAMBA_OK;
 
     if (!t)
-        return bb_fail(err, BAMBA_ERR_FORMAT, "'%s.weight': expected this tensor, the checkpoint does "
-                       "not have it", name);
+        return bb_fail(err, BAMBA_ERR_FORMAT, "'%s.weight': expected this tensor, the "
+                       "checkpoint does not have it", name);
     if (t->dtype != BB_TYPE_F8_E4M3 && t->dtype != BB_TYPE_I8)
-        return bb_fail(err, BAMBA_ERR_UNSUPPORTED, "%s: '%.*s': expected F8_E4M3 or I8 beside scales, "
-                       "found %s", t->file, bb_name_width(t->name), t->name, bb_type_name(t->dtype));
+        return bb_fail(err, BAMBA_ERR_UNSUPPORTED, "%s: '%.*s': expected F8_E4M3 or I8 beside "
+                       "scales, found %s", t->file, bb_name_width(t->name), t->name,
+                       bb_type_name(t->dtype));
     BB_TRY(expect_dims(t, t->dtype, (size_t)rows, (size_t)cols, err));
     q->bits = 8;
     q->format = t->dtype == BB_TYPE_I8 ? BB_FORMAT_I8_SCALED : BB_FORMAT_F8_SCALED;
@@ -184,12 +186,13 @@ static bb_status read_grid(bb_quantized *q, const bb_scheme *s, int rows, int co
     if (s->strategy != BB_STRATEGY_ANY && !is_grid(found, want))
         return fail_shape(t, t->dtype, 2, dim, err);
     if (!is_known(s, found, rows, cols))
-        return bb_fail(err, BAMBA_ERR_FORMAT, "%s: '%.*s': expected a scale for %d x %d weights, for "
-                       "each row, group of columns or block, found %s", t->file,
+        return bb_fail(err, BAMBA_ERR_FORMAT, "%s: '%.*s': expected a scale for %d x %d "
+                       "weights, for each row, group of columns or block, found %s", t->file,
                        bb_name_width(t->name), t->name, rows, cols,
                        bb_shape_show(t->dtype, t->n_dims, t->dim).s);
     const bool by_rows = found.down == (size_t)rows;
-    l->block_rows = found.down == 1 ? rows : by_rows ? 1 : s->block_rows ? s->block_rows : DEFAULT_BLOCK;
+    l->block_rows = found.down == 1 ? rows : by_rows ? 1
+                  : s->block_rows ? s->block_rows : DEFAULT_BLOCK;
     l->block_cols = found.across == 1 ? cols : by_rows ? cols / (int)found.across
                   : s->block_cols ? s->block_cols : DEFAULT_BLOCK;
     l->blocks_across = (int)found.across;
@@ -209,11 +212,12 @@ static bb_status read_scale(bb_quantized *q, const bb_parts part, const char *na
 
     if (!t) return fail_missing(name, "weight_scale", codes, err);
     if (part[BB_PART_SCALE] && part[BB_PART_SCALE_INV])
-        return fail_at(t, BAMBA_ERR_FORMAT, "expected one tensor of scales, found 'weight_scale_inv' too",
-                       err);
+        return fail_at(t, BAMBA_ERR_FORMAT, "expected one tensor of scales, found "
+                       "'weight_scale_inv' too", err);
     if (t->dtype >= BB_N_FLOATS && t->dtype != BB_TYPE_F8_E8M0)
-        return bb_fail(err, BAMBA_ERR_UNSUPPORTED, "%s: '%.*s': expected F32, BF16, F16 or F8_E8M0, "
-                       "found %s", t->file, bb_name_width(t->name), t->name, bb_type_name(t->dtype));
+        return bb_fail(err, BAMBA_ERR_UNSUPPORTED, "%s: '%.*s': expected F32, BF16, F16 or "
+                       "F8_E8M0, found %s", t->file, bb_name_width(t->name), t->name,
+                       bb_type_name(t->dtype));
     q->scale = t;
     if (t->n_dims > 2)
         return bb_fail(err, BAMBA_ERR_FORMAT, "%s: '%.*s': expected at most 2 dimensions, found %s",
@@ -259,10 +263,10 @@ static bb_status check_scheme(const bb_quantized *q, const bb_tensor *codes, con
     const bool is_float = q->format == BB_FORMAT_F8_SCALED;
 
     if (s->bits == 0 || (s->bits == q->bits && s->is_float == is_float)) return BAMBA_OK;
-    return bb_fail(err, BAMBA_ERR_FORMAT, "%s: '%.*s': expected %d bits of type '%s' as config.json "
-                   "says, found %s", codes->file, bb_name_width(codes->name), codes->name, s->bits,
-                   s->is_float ? "float" : "int", bb_shape_show(codes->dtype, codes->n_dims,
-                                                                codes->dim).s);
+    return bb_fail(err, BAMBA_ERR_FORMAT, "%s: '%.*s': expected %d bits of type '%s' as "
+                   "config.json says, found %s", codes->file, bb_name_width(codes->name),
+                   codes->name, s->bits, s->is_float ? "float" : "int",
+                   bb_shape_show(codes->dtype, codes->n_dims, codes->dim).s);
 }
 
 bb_status bb_quantized_read(bb_quantized *q, const bb_parts part, const char *name, int rows,
@@ -274,11 +278,11 @@ bb_status bb_quantized_read(bb_quantized *q, const bb_parts part, const char *na
 
     *q = (bb_quantized){ 0 };
     if (part[BB_PART_INDEX])
-        return fail_at(part[BB_PART_INDEX], BAMBA_ERR_UNSUPPORTED, "groups of columns in the order of "
-                       "activations (actorder 'group') are not read", err);
+        return fail_at(part[BB_PART_INDEX], BAMBA_ERR_UNSUPPORTED, "groups of columns in the "
+                       "order of activations (actorder 'group') are not read", err);
     if (part[BB_PART_GLOBAL])
-        return fail_at(part[BB_PART_GLOBAL], BAMBA_ERR_UNSUPPORTED, "scales of scales (nvfp4) are not "
-                       "read", err);
+        return fail_at(part[BB_PART_GLOBAL], BAMBA_ERR_UNSUPPORTED, "scales of scales (nvfp4) "
+                       "are not read", err);
     if (part[BB_PART_PACKED]) BB_TRY(read_packed(q, part, name, rows, cols, s, err));
     else BB_TRY(read_bytes(q, part, name, rows, cols, err));
     BB_TRY(check_scheme(q, part[part[BB_PART_PACKED] ? BB_PART_PACKED : BB_PART_WEIGHT], s, err));
@@ -332,9 +336,9 @@ bb_status bb_quantized_scales(const bb_quantized *q, const bb_kernels *k, float 
     for (size_t i = 0; i < q->n_scales; i++) {
         scale[i] = read_scale_at(t, k, i);
         if (!isfinite(scale[i]))
-            return bb_fail(err, BAMBA_ERR_FORMAT, "%s: '%.*s': expected finite numbers, found %g at "
-                           "element %zu", t->file, bb_name_width(t->name), t->name, (double)scale[i],
-                           i);
+            return bb_fail(err, BAMBA_ERR_FORMAT, "%s: '%.*s': expected finite numbers, "
+                           "found %g at element %zu", t->file, bb_name_width(t->name), t->name,
+                           (double)scale[i], i);
         if (q->zero) zero[i] = read_zero_at(q, i);
     }
     return BAMBA_OK;

@@ -41,7 +41,7 @@ static size_t part_size(const bb_attention *m)
 
 /* Memory that a thread does not share. */
 struct own {
-    float *part;                          /* [BB_ATTEND_ROWS, 2, share, PART] of a group of one range */
+    float *part;                          /* [BB_ATTEND_ROWS, 2, share, PART]: group, one range */
     float *q;                             /* [BB_ATTEND_ROWS, share, d] queries after RoPE */
     float *cosine, *sine;                 /* [BB_FEW_ROWS, d/2] of few rows */
     float *attend;                        /* [BB_ATTEND_SCRATCH] */
@@ -79,9 +79,10 @@ static struct scratch take_scratch(const bb_attention *m, int T, int n_threads, 
     s.q      = bb_take(a, t * (size_t)m->dims.n_heads * d, sizeof(float));
     s.k      = bb_take(a, t * (size_t)m->dims.n_kv_heads * d, sizeof(float));
     s.v      = bb_take(a, t * (size_t)m->dims.n_kv_heads * d, sizeof(float));
-    s.raw    = m->dims.d_conv > 0 ? bb_take(a, t * (size_t)bb_attention_columns(m), sizeof(float)) : NULL;
-    s.low    = m->dims.low_rank.rank ? bb_take(a, 3 * t * (size_t)m->dims.low_rank.rank, sizeof(float))
-                                     : NULL;
+    s.raw    = m->dims.d_conv > 0 ? bb_take(a, t * (size_t)bb_attention_columns(m), sizeof(float))
+                                  : NULL;
+    s.low    = m->dims.low_rank.rank
+             ? bb_take(a, 3 * t * (size_t)m->dims.low_rank.rank, sizeof(float)) : NULL;
     s.part   = bb_take(a, few * (size_t)m->dims.n_kv_heads * PARTS * part_size(m),
                        sizeof(float));
     s.own    = bb_take(a, (size_t)n_threads, own_bytes(m));
@@ -212,8 +213,8 @@ static void store_key(const bb_exec *e, const struct job *j, const bb_segment *s
                                                       (size_t)(pos - seg->gone), h));
 }
 
-/* One tile a group: RoPE on its queries and keys, keys and values into the cache. Queries that attend to
-   a sink are turned in two ways, later. */
+/* One tile a group: RoPE on its queries and keys, keys and values into the cache. Queries that
+   attend to a sink are turned in two ways, later. */
 static void run_store(const bb_exec *e, const void *p, int tile)
 {
     const struct job        *j = p;
@@ -254,7 +255,7 @@ static float *parts_at(const struct job *j, int t, int h)
 /* A tile: a kv head of a group, and a range of positions. */
 struct tile {
     struct group g;
-    int          h, begin, end;           /* positions begin … end - 1; end may lie beyond the last */
+    int          h, begin, end;           /* positions begin … end - 1; end may exceed them */
     int          range;                   /* of the group's ranges */
 };
 
@@ -271,9 +272,10 @@ static struct tile tile_of(const bb_exec *e, const struct job *j, int number)
     return t;
 }
 
-/* Where the parts of a tile's rows are made, [rows, n_parts, share, PART], row stride *ld: in memory of
-   the thread's own if the group has one range. */
-static float *parts_of(const struct job *j, const struct tile *tile, const struct own *own, size_t *ld)
+/* Where the parts of a tile's rows are made, [rows, n_parts, share, PART], row stride *ld: in
+   memory of the thread's own if the group has one range. */
+static float *parts_of(const struct job *j, const struct tile *tile, const struct own *own,
+                       size_t *ld)
 {
     const bool whole = tile->g.n_ranges == 1;
 
@@ -292,8 +294,8 @@ static void join(const bb_exec *e, const struct job *j, const struct group *g, i
                             part_size(j->m), queries_at(j, g->seg->row + r, h));
 }
 
-/* Attend with the queries q [rows of the group, share, d] row stride ldq, into parts; a group of one
-   range is finished here. */
+/* Attend with the queries q [rows of the group, share, d] row stride ldq, into parts; a group of
+   one range is finished here. */
 static void attend(const bb_exec *e, const struct job *j, const struct tile *tile, const float *q,
                    size_t ldq, const struct own *own)
 {
@@ -316,10 +318,10 @@ static void attend(const bb_exec *e, const struct job *j, const struct tile *til
     bb_mark(e, m->base.op[BB_ATTENTION_ATTEND]);
 }
 
-/* Copies of the tile's queries, [rows, share, d], into own.q, turned by RoPE: to their positions, or
-   if `as_last` to the last one of a text that just fills sink and window. */
-static void turn_queries(const bb_exec *e, const struct job *j, const struct tile *tile, bool as_last,
-                         const struct own *own)
+/* Copies of the tile's queries, [rows, share, d], into own.q, turned by RoPE: to their positions,
+   or if `as_last` to the last one of a text that just fills sink and window. */
+static void turn_queries(const bb_exec *e, const struct job *j, const struct tile *tile,
+                         bool as_last, const struct own *own)
 {
     const bb_attention_dims *d = &j->m->dims;
     const struct group      *g = &tile->g;
@@ -330,18 +332,19 @@ static void turn_queries(const bb_exec *e, const struct job *j, const struct til
 
     for (int i = 0; i < g->n_rows; i++) {
         const int r = g->first + i;
-        memcpy(own->q + (size_t)i * size, queries_at(j, seg->row + r, tile->h), size * sizeof(float));
+        memcpy(own->q + (size_t)i * size, queries_at(j, seg->row + r, tile->h),
+               size * sizeof(float));
         if (d->rope.d == 0) continue;
         if (!as_last || i == 0)
-            bb_rope_angles(&j->m->rope, as_last ? seg->sink + seg->window - 1 : seg->pos + r, seg->length,
-                           cosine, sine);
+            bb_rope_angles(&j->m->rope, as_last ? seg->sink + seg->window - 1 : seg->pos + r,
+                           seg->length, cosine, sine);
         e->pass->k->rope(share, d->d_head, d->rope.d, cosine, sine, own->q + (size_t)i * size);
     }
 }
 
-/* Attend to the sink, if it is this tile's task. To rotary positions it lies where it lay when sink and
-   window just held the text: further away than the window is long no key has been seen in training.
-   Source: Xiao et al. 2023, arXiv:2309.17453. */
+/* Attend to the sink, if it is this tile's task. To rotary positions it lies where it lay when sink
+   and window just held the text: further away than the window is long no key has been seen in
+   training. Source: Xiao et al. 2023, arXiv:2309.17453. */
 static void attend_sink(const bb_exec *e, const struct job *j, const struct tile *tile,
                         const struct own *own)
 {
@@ -357,8 +360,8 @@ static void attend_sink(const bb_exec *e, const struct job *j, const struct tile
     turn_queries(e, j, tile, true, own);
     (e->pass->many ? c->attend_many : c->attend)(
         g->n_rows, share, d, m->dims.scale, own->q, (size_t)share * (size_t)d,
-        (const void *const *)cache->page, cache->at + (size_t)tile->h * bb_attention_block(m), sink, 0,
-        sink, INT_MAX, part, ld_part, own->attend);
+        (const void *const *)cache->page, cache->at + (size_t)tile->h * bb_attention_block(m), sink,
+        0, sink, INT_MAX, part, ld_part, own->attend);
 }
 
 /* Queries and cache are ready, by run_store. */
@@ -474,7 +477,8 @@ static void make_qkv(const bb_exec *e, const struct job *j, int nth, bb_source *
         p[i] = (bb_product){ in[i], NULL, bb_sink_store(to[i], rows) };
         if (raw) p[i].to = bb_sink_store(raw, (size_t)bb_attention_columns(m)), raw += rows;
         if (l) p[3 + i] = (bb_product){ &l[i].down, NULL,
-                                        bb_sink_store(j->s.low + i * (size_t)e->pass->T * rank, rank) };
+                                        bb_sink_store(j->s.low + i * (size_t)e->pass->T * rank,
+                                                      rank) };
     }
     bb_multiply(e, m->base.op[BB_ATTENTION_QKV], p, l ? 6 : 3, h, raw ? &then : NULL);
     for (size_t i = 0; l && i < 3; i++)

@@ -1,7 +1,7 @@
 /* attention_internal.h - the attention mixer, for its own files.
  *
- * Owns:    its layout and verbs; what it remembers of a session (attention_memory.c): the cache of keys
- *          and values, and, behind a convolution, the window of columns before it.
+ * Owns:    its layout and verbs; what it remembers of a session (attention_memory.c): the cache of
+ *          keys and values, and, behind a convolution, the window of columns before it.
  * Not:     attending (attention.c); dimensions, weights and costs (attention_plan.c).
  */
 #ifndef BB_MIXER_ATTENTION_INTERNAL_H
@@ -10,7 +10,8 @@
 #include "mixer/low_rank.h"
 
 /* Operations, as named in attention_plan.c. */
-enum { BB_ATTENTION_QKV, BB_ATTENTION_ROPE, BB_ATTENTION_ATTEND, BB_ATTENTION_OUT_PROJ, BB_ATTENTION_CONV };
+enum { BB_ATTENTION_QKV, BB_ATTENTION_ROPE, BB_ATTENTION_ATTEND, BB_ATTENTION_OUT_PROJ,
+       BB_ATTENTION_CONV };
 
 typedef struct bb_attention {
     bb_mixer          base;
@@ -49,9 +50,9 @@ static inline void *bb_attention_at(const bb_attention *m, const bb_pages *cache
 /* Bytes of the window [d_conv - 1, columns]; 0: no convolution. */
 size_t bb_attention_window(const bb_attention *m);
 
-/* Columns first … first + n - 1 of q, k and v of all rows of a pass: convolve those of raw [T, columns]
-   into out [T, n] row stride ld, and keep the windows. Bits do not depend on how rows are cut into
-   passes, nor columns into calls. */
+/* Columns first … first + n - 1 of q, k and v of all rows of a pass: convolve those of raw
+   [T, columns] into out [T, n] row stride ld, and keep the windows. Bits do not depend on how rows
+   are cut into passes, nor columns into calls. */
 void bb_attention_convolve(const bb_attention *m, const bb_exec *e, int slot, int first, int n,
                            const float *raw, float *out, size_t ld);
 
@@ -64,15 +65,17 @@ size_t bb_attention_state_bytes(const bb_mixer *base);
 size_t bb_attention_saved_bytes(const bb_mixer *base, size_t n_positions);
 int    bb_attention_parts(const bb_mixer *base, size_t n_positions, bb_part part[BB_MIXER_PARTS]);
 void   bb_attention_save(const bb_mixer *base, const bb_kernels *k, const void *state,
-                         const bb_pages *cache, size_t first, size_t end, void *out, float *scratch);
+                         const bb_pages *cache, size_t first, size_t end, void *out,
+                         float *scratch);
 void   bb_attention_load(const bb_mixer *base, const bb_kernels *k, const void *in, size_t first,
                          size_t end, void *state, const bb_pages *cache, float *scratch);
 bool   bb_attention_minds_length(const bb_mixer *base);
 size_t bb_attention_log_floats(const bb_mixer *base);
-void   bb_attention_replay(const bb_mixer *base, const bb_kernels *k, const float *log, int pos, int n,
-                           bool is_part_of_long, const void *from, void *to, float *scratch);
-void   bb_attention_fill(const bb_mixer *base, const bb_kernels *k, uint64_t seed, size_t n_positions,
-                         void *state, const bb_pages *cache, float *scratch);
+void   bb_attention_replay(const bb_mixer *base, const bb_kernels *k, const float *log,
+                           int pos, int n, bool is_part_of_long, const void *from, void *to,
+                           float *scratch);
+void   bb_attention_fill(const bb_mixer *base, const bb_kernels *k, uint64_t seed,
+                         size_t n_positions, void *state, const bb_pages *cache, float *scratch);
 size_t bb_attention_scratch_floats(const bb_mixer *base);
 
 #endif

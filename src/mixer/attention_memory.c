@@ -17,13 +17,14 @@ size_t bb_attention_state_bytes(const bb_mixer *base)
     return bb_attention_window((const bb_attention *)base);
 }
 
-size_t bb_attention_log_floats(const bb_mixer *base)      /* of a row: the columns before convolution */
+size_t bb_attention_log_floats(const bb_mixer *base)      /* a row's columns before convolution */
 {
     return (size_t)bb_attention_columns((const bb_attention *)base);
 }
 
 /* Row t of the columns from `first` on, in rows raw, or behind the first of them in the window. */
-static const float *raw_at(const bb_attention *m, const float *raw, const float *window, int t, int first)
+static const float *raw_at(const bb_attention *m, const float *raw, const float *window, int t,
+                           int first)
 {
     const size_t C = (size_t)bb_attention_columns(m);
 
@@ -38,7 +39,7 @@ static void move_window(const bb_attention *m, int n_rows, int first, int n, con
     const size_t C = (size_t)bb_attention_columns(m);
     const int    kept = m->dims.d_conv - 1;
 
-    for (int i = 0; i < kept; i++) {      /* rows move towards the start: none is read after it is written */
+    for (int i = 0; i < kept; i++) {      /* towards the start: no written row is read */
         const float *row = raw_at(m, raw, from, n_rows - kept + i, first);
         memcpy(to + (size_t)i * C + first, row, (size_t)n * sizeof *to);
     }
@@ -58,8 +59,8 @@ static void convolve_row(const bb_attention *m, int t, int first, int n, const f
     }
 }
 
-static void log_rows(const bb_attention *m, const bb_segment *seg, int first, int n, const float *raw,
-                     float *log)
+static void log_rows(const bb_attention *m, const bb_segment *seg, int first, int n,
+                     const float *raw, float *log)
 {
     const size_t C = (size_t)bb_attention_columns(m);
 
@@ -83,8 +84,9 @@ void bb_attention_convolve(const bb_attention *m, const bb_exec *e, int slot, in
     }
 }
 
-void bb_attention_replay(const bb_mixer *base, const bb_kernels *k, const float *log, int pos, int n,
-                         bool is_part_of_long, const void *from, void *to, float *scratch)
+void bb_attention_replay(const bb_mixer *base, const bb_kernels *k, const float *log,
+                         int pos, int n, bool is_part_of_long, const void *from, void *to,
+                         float *scratch)
 {
     const bb_attention *m = (const bb_attention *)base;
 
@@ -94,8 +96,8 @@ void bb_attention_replay(const bb_mixer *base, const bb_kernels *k, const float 
 
 /* -------------------------------------------------------------- the cache, saved --------- */
 
-/* Saved keys, and values behind them, are each [position, kv head] rows of d elements of the cache's
-   type, with their scale if it has one (bb_rows). */
+/* Saved keys, and values behind them, are each [position, kv head] rows of d elements of the
+   cache's type, with their scale if it has one (bb_rows). */
 static size_t row_bytes(const bb_attention *m) { return bb_row_bytes(m->kv_type, m->dims.d_head); }
 
 size_t bb_attention_saved_bytes(const bb_mixer *base, size_t n_positions)
@@ -133,8 +135,8 @@ size_t bb_attention_scratch_floats(const bb_mixer *base)  /* a key and a value *
     return 2 * (size_t)((const bb_attention *)base)->dims.d_head;
 }
 
-/* Where the key of a kv head of position number `pos` that is saved stands behind the first; its value
-   is `half` further on, the bytes of all keys. */
+/* Where the key of a kv head of position number `pos` that is saved stands behind the first; its
+   value is `half` further on, the bytes of all keys. */
 static size_t saved_at(const bb_attention *m, size_t pos, int h)
 {
     return (pos * (size_t)m->dims.n_kv_heads + (size_t)h) * row_bytes(m);
@@ -168,9 +170,10 @@ void bb_attention_save(const bb_mixer *base, const bb_kernels *k, const void *st
     if (bb_attention_window(m) > 0) memcpy(out, state, bb_attention_window(m));
     for (size_t pos = first; pos < end; pos++)
         for (int h = 0; h < m->dims.n_kv_heads; h++) {
-            unsigned char *to = (unsigned char *)out + bb_attention_window(m) + saved_at(m, pos - first, h);
-            k->cache[m->kv_type].get((int)d, bb_attention_at(m, cache, pos, h), (int)(pos % BB_KV_BLOCK),
-                                     kv[0], kv[1]);
+            unsigned char *to = (unsigned char *)out + bb_attention_window(m)
+                + saved_at(m, pos - first, h);
+            k->cache[m->kv_type].get((int)d, bb_attention_at(m, cache, pos, h),
+                                     (int)(pos % BB_KV_BLOCK), kv[0], kv[1]);
             for (int i = 0; i < 2; i++, to += half) save_row(m, k, kv[i], to);
         }
 }
@@ -210,5 +213,6 @@ void bb_attention_fill(const bb_mixer *base, const bb_kernels *k, uint64_t seed,
                                      bb_attention_at(m, cache, (size_t)pos, h));
         }
     for (size_t pos = BB_KV_BLOCK; pos < n_positions; pos += BB_KV_BLOCK)
-        memcpy(bb_attention_at(m, cache, pos, 0), bb_attention_at(m, cache, 0, 0), bb_attention_page(m));
+        memcpy(bb_attention_at(m, cache, pos, 0), bb_attention_at(m, cache, 0, 0),
+               bb_attention_page(m));
 }

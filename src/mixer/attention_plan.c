@@ -17,7 +17,7 @@ static void bind_factors(bb_binder *b, bb_attention *m, int d_q, int d_kv)
     bb_bind_factors(b, &m->v, (bb_factor[]){ { d_kv, in, 1.0 }, { 0 } });
 }
 
-/* Rows of q, k and v one behind the other in in_proj, and maybe a convolution over their columns. */
+/* Rows of q, k and v one behind the other in in_proj, maybe a convolution over their columns. */
 static void bind_fused(bb_binder *b, bb_attention *m, int d_q, int d_kv)
 {
     const bb_attention_dims *d = &m->dims;
@@ -26,7 +26,8 @@ static void bind_fused(bb_binder *b, bb_attention *m, int d_q, int d_kv)
     const float             *bias = NULL;
 
     bb_bind_slice(b, &m->q, "in_proj.weight", d_q, d->d_model, (bb_slice){ .of = C });
-    bb_bind_slice(b, &m->k, "in_proj.weight", d_kv, d->d_model, (bb_slice){ .first = d_q, .of = C });
+    bb_bind_slice(b, &m->k, "in_proj.weight", d_kv, d->d_model,
+                  (bb_slice){ .first = d_q, .of = C });
     bb_bind_slice(b, &m->v, "in_proj.weight", d_kv, d->d_model,
                   (bb_slice){ .first = d_q + d_kv, .of = C });
     if (d->bias) bb_bind_vector(b, &bias, "in_proj.bias", C, BB_RANGE_BIAS);
@@ -102,11 +103,15 @@ static void count(const bb_mixer *base, const bb_work *w, bb_count *c)
         bb_count_product(m->low_rank[i].up, w->T, &c[base->op[BB_ATTENTION_QKV]]);
     }
     if (taps > 0)
-        bb_count_add(&c[base->op[BB_ATTENTION_CONV]], taps * sizeof(float) + 2 * bb_attention_window(m) * w->n_segments,
+        bb_count_add(&c[base->op[BB_ATTENTION_CONV]],
+                     taps * sizeof(float) + 2 * bb_attention_window(m) * w->n_segments,
                      2 * taps * w->T);
 }
 
-static size_t page_bytes(const bb_mixer *base) { return bb_attention_page((const bb_attention *)base); }
+static size_t page_bytes(const bb_mixer *base)
+{
+    return bb_attention_page((const bb_attention *)base);
+}
 
 #define SHARED                                                                                     \
     .bind = bind, .print = print, .count = count, .page_bytes = page_bytes,                      \
@@ -147,7 +152,8 @@ bb_mixer *bb_plan_attention(bb_plan *p, const char *prefix, const bb_attention_d
     if (dims->times_in == 0.0) m->dims.times_in = 1.0;
     if (dims->times_key == 0.0) m->dims.times_key = 1.0;
     m->dims.rope.shorter = m->dims.rope.longer = NULL;            /* the caller's, read here only */
-    bb_rope_init(&m->rope, &dims->rope, (double *)(void *)(m->low_rank + 3 * dims->low_rank.n_uses));
+    bb_rope_init(&m->rope, &dims->rope,
+                 (double *)(void *)(m->low_rank + 3 * dims->low_rank.n_uses));
     m->kv_type = p->kv_type;
     return &m->base;
 }

@@ -48,8 +48,9 @@ bool bb_blas_present(void)
 void bb_blas_prepare(void)
 {
     bb_function *f[N_FUNCTIONS], *unknown = NULL;
-    const bool   loaded = (atomic_load(&found) ? bb_blas_present() : has_room(bb_system_cores() + 1))
-                        && bb_library_load("libopenblas.so.0", N_FUNCTIONS, names, f);
+    const bool   is_safe = atomic_load(&found) ? bb_blas_present()
+                                               : has_room(bb_system_cores() + 1);
+    const bool   loaded = is_safe && bb_library_load("libopenblas.so.0", N_FUNCTIONS, names, f);
 
     if (loaded && ((get_fn *)f[GET_THREADS])() != 1) ((set_fn *)f[SET_THREADS])(1);
     atomic_compare_exchange_strong(&found, &unknown, loaded ? f[SGEMM] : none);

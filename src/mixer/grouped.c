@@ -1,9 +1,9 @@
 /* grouped.c - products whose weights each row chooses: experts.
  *
- * Into the experts a tile is some columns of one expert's map, times that expert's rows. Out of them
- * it is some columns of the sink: all experts' maps in turn, so that rows are added up in memory of
- * the thread and go to the sink once. Many rows are prepared by all threads for all, few rows by each
- * thread for itself, which costs less than meeting. */
+ * Into the experts a tile is some columns of one expert's map, times that expert's rows. Out of
+ * them it is some columns of the sink: all experts' maps in turn, so that rows are added up in
+ * memory of the thread and go to the sink once. Many rows are prepared by all threads for all, few
+ * rows by each thread for itself, which costs less than meeting. */
 #include "mixer/grouped.h"
 
 #include "mixer/product_internal.h"
@@ -68,7 +68,8 @@ static size_t count_prepared(const bb_linear *l, const bb_linear *pair, int n, i
     for (int i = 0; i < n; i++) {
         const bb_format *f = l[i].w.format, *g = pair ? pair[i].w.format : f;
         bytes = larger(bytes, (many ? f->many_bytes : f->few_bytes)(rows, l[i].w.cols));
-        if (f != g) partner = larger(partner, (many ? g->many_bytes : g->few_bytes)(rows, l[i].w.cols));
+        if (f != g)
+            partner = larger(partner, (many ? g->many_bytes : g->few_bytes)(rows, l[i].w.cols));
     }
     return bb_whole_lines(bytes + partner + 2 * 64 * (size_t)most);
 }
@@ -114,7 +115,10 @@ typedef struct job {
     size_t           *offset[2];          /* few rows: [n] of each expert, and of its partner */
 } job;
 
-static int count_rows(const job *j, int group) { return j->g->start[group + 1] - j->g->start[group]; }
+static int count_rows(const job *j, int group)
+{
+    return j->g->start[group + 1] - j->g->start[group];
+}
 
 static const bb_format *format_of(const job *j, int group, bool partner)
 {
@@ -129,7 +133,8 @@ static bb_prepare_fn *preparer(const job *j, const bb_format *f)
 /* Whether the partner's rows are prepared apart. */
 static bool has_apart(const job *j, int group)
 {
-    return j->pair && preparer(j, format_of(j, group, false)) != preparer(j, format_of(j, group, true));
+    return j->pair
+        && preparer(j, format_of(j, group, false)) != preparer(j, format_of(j, group, true));
 }
 
 static size_t prepared_bytes(const job *j, int group, bool partner)

@@ -5,8 +5,8 @@
  *
  * Which experts have rows, and how many, shows only while the pass runs, and a thread that comes
  * late finds the next block's lists where these were. So they are read inside tiles alone, and the
- * number of tiles follows from T. A row's bits do not depend on the rows that share its experts: its
- * products are those of product.h, and what its experts make is added by ascending number.
+ * number of tiles follows from T. A row's bits do not depend on the rows that share its experts:
+ * its products are those of product.h, and what its experts make is added by ascending number.
  */
 #ifndef BB_MIXER_GROUPED_H
 #define BB_MIXER_GROUPED_H
@@ -15,8 +15,8 @@
 #include "graph/pass.h"
 
 /* T rows, each with n_used different ones of n_experts. Memory that all threads share, but for the
-   counts: written in one stage by bb_groups_fill, read inside the tiles of later ones. A row with one
-   of its experts is a pair; there are T·n_used, ordered by expert and then by row. */
+   counts: written in one stage by bb_groups_fill, read inside the tiles of later ones. A row with
+   one of its experts is a pair; there are T·n_used, ordered by expert and then by row. */
 typedef struct bb_groups {
     int    T, n_used, n_experts;
     int    most;                          /* experts that can have rows: n_experts or T·n_used */

@@ -148,7 +148,8 @@ static void make_inputs(const bb_format *f, const group *g, const bb_adapter_use
     }
 }
 
-static void read_group(const bb_exec *e, const bb_lora *l, const group *g, const float *x, size_t ld)
+static void read_group(const bb_exec *e, const bb_lora *l, const group *g, const float *x,
+                       size_t ld)
 {
     const bb_format *f = &e->pass->k->format[BB_FORMAT_F32];
     const size_t     ldy = (size_t)BB_LORA_MAPS * (size_t)e->pass->lora->n_inputs;
@@ -189,14 +190,15 @@ static void add_group(const bb_exec *e, const bb_lora *l, const group *g, int ma
         const bb_low_rank *m = map_of(&g->use[i], l->map[map]);
         if (m->n_inputs == 0) continue;
         f->prepare_few(g->n, m->n_inputs, inputs, ld, o.prepared);
-        f->few(g->n, n, m->n_inputs, m->B, l->map[map]->first + first, o.prepared, o.added, (size_t)n);
+        f->few(g->n, n, m->n_inputs, m->B, l->map[map]->first + first, o.prepared, o.added,
+               (size_t)n);
         for (int t = 0; t < g->n; t++) k->axpy(n, 1.0f, o.added + t * n, y + (size_t)t * ldy);
         inputs += m->n_inputs;
     }
 }
 
-void bb_lora_add(const bb_exec *e, const bb_lora *l, const bb_linear *at, int first, int n, float *y,
-                 size_t ldy)
+void bb_lora_add(const bb_exec *e, const bb_lora *l, const bb_linear *at, int first, int n,
+                 float *y, size_t ldy)
 {
     group g = { 0 };
     int   map = 0;

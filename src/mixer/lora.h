@@ -3,8 +3,8 @@
  * Owns:    which rows of a pass have which adapters; A · x of those rows, and B times that.
  * Not:     products without adapters (product.h), where adapters come from (graph/adapter.h).
  *
- * Everything is float32 by the kernels for few rows, whose bits do not depend on company: a row of a
- * session with adapters has the bits it has without the other rows of the pass.
+ * Everything is float32 by the kernels for few rows, whose bits do not depend on company: a row of
+ * a session with adapters has the bits it has without the other rows of the pass.
  */
 #ifndef BB_MIXER_LORA_H
 #define BB_MIXER_LORA_H
@@ -12,7 +12,7 @@
 #include "graph/linear.h"
 #include "graph/pass.h"
 
-enum { BB_LORA_MAPS = 4 };                /* linear maps of the same rows that are handled at once */
+enum { BB_LORA_MAPS = 4 };                /* linear maps of the same rows, handled at once */
 
 typedef struct bb_lora_room bb_lora_room;
 
@@ -30,19 +30,21 @@ typedef struct bb_lora {
     float           *inputs;              /* [T, BB_LORA_MAPS, room for inputs] s · A · x */
 } bb_lora;
 
-/* For the rows of a source: n maps, whose inputs this thread makes for itself if the rows are few. */
+/* For the rows of a source: n maps, whose inputs this thread makes for itself if rows are few. */
 bb_lora bb_lora_of(const bb_exec *e, const bb_source *x, const bb_linear *const *map, int n);
 
-/* Make the inputs of rows first … first + n - 1 from x [n, cols] row stride ld, n <= BB_FEW_ROWS. */
+/* Make the inputs of rows first … first + n - 1 from x [n, cols] row stride ld,
+   n <= BB_FEW_ROWS. */
 void bb_lora_read(const bb_exec *e, const bb_lora *l, int first, int n, const float *x, size_t ld);
 
-/* Columns first … first + n - 1 of map `at`, n <= BB_LORA_TILE, of all rows: y [T, n] += B · inputs. */
-void bb_lora_add(const bb_exec *e, const bb_lora *l, const bb_linear *at, int first, int n, float *y,
-                 size_t ldy);
+/* Columns first … first + n - 1 of map `at`, n <= BB_LORA_TILE, of all rows: y [T, n] +=
+   B · inputs. */
+void bb_lora_add(const bb_exec *e, const bb_lora *l, const bb_linear *at, int first, int n,
+                 float *y, size_t ldy);
 enum { BB_LORA_TILE = 128 };
 
-/* x [D], the embedding of a token in row t of the pass, += the adapters' low-rank term for that token.
-   Before the embedding is scaled. */
+/* x [D], the embedding of a token in row t of the pass, += the adapters' low-rank term for that
+   token. Before the embedding is scaled. */
 void bb_lora_embed(const bb_exec *e, int t, int token, int D, float *x);
 
 /* What stands in place of the embedding in row t of the pass, or of the head. */

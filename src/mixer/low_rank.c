@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 
-void bb_bind_low_rank(bb_binder *b, bb_use_term *l, const char *list, const bb_low_rank_dims *d, int nth,
-                      int cols, int rows, int n_parts)
+void bb_bind_low_rank(bb_binder *b, bb_use_term *l, const char *list, const bb_low_rank_dims *d,
+                      int nth, int cols, int rows, int n_parts)
 {
     const int number = d->first + nth * d->step, part = rows / n_parts;
     char      name[BB_MAX_NAME];
@@ -13,7 +13,8 @@ void bb_bind_low_rank(bb_binder *b, bb_use_term *l, const char *list, const bb_l
     bb_bind_linear(b, &l->down, name, d->rank, cols, false);
     snprintf(name, sizeof name, "%s.%d.1.weight", list, number);
     for (int i = 0; i < n_parts; i++)
-        bb_bind_slice(b, &l->up[i], name, part, d->rank, (bb_slice){ .first = i * part, .of = rows });
+        bb_bind_slice(b, &l->up[i], name, part, d->rank,
+                      (bb_slice){ .first = i * part, .of = rows });
 }
 
 void bb_low_rank_add(const bb_exec *e, int op, const bb_use_term *l, int n_parts, const float *low,

@@ -18,9 +18,9 @@ typedef struct bb_use_term {
     bb_linear up[BB_LOW_RANK_PARTS];      /* [rows, rank] each */
 } bb_use_term;
 
-/* Bind use number `nth` of list.n.0.weight and list.n.1.weight, whose rows are n_parts equal parts. */
-void bb_bind_low_rank(bb_binder *b, bb_use_term *l, const char *list, const bb_low_rank_dims *d, int nth,
-                      int cols, int rows, int n_parts);
+/* Bind use number `nth` of list.n.0.weight and list.n.1.weight, whose rows are n_parts alike. */
+void bb_bind_low_rank(bb_binder *b, bb_use_term *l, const char *list, const bb_low_rank_dims *d,
+                      int nth, int cols, int rows, int n_parts);
 
 /* Add the terms to what stands in y[part] [T, rows]; low [T, rank] is down · x. */
 void bb_low_rank_add(const bb_exec *e, int op, const bb_use_term *l, int n_parts, const float *low,

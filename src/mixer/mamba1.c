@@ -1,12 +1,14 @@
 /* mamba1.c - the Mamba-1 mixer.
  *
- * A tile of dt_proj's columns goes on at once: dt, then the scan of its channels over all rows, since
- * channels do not depend on each other. Any cut of the tokens gives the same bits in the scan.
- * State of a session: the window of K-1 raw (pre-conv) columns, then S [I, N]. A pass reads one state
- * and writes another, or the same in place. The log of a row is what the state space was fed: raw x
- * [I], dt [I], B [heads, N].
+ * A tile of dt_proj's columns goes on at once: dt, then the scan of its channels over all rows,
+ * since channels do not depend on each other. Any cut of the tokens gives the same bits in the
+ * scan.
+ * State of a session: the window of K-1 raw (pre-conv) columns, then S [I, N]. A pass reads one
+ * state and writes another, or the same in place. The log of a row is what the state space was fed:
+ * raw x [I], dt [I], B [heads, N].
  * S may be kept in fewer bits (bb_rows). It is then rounded after each token, so that the promises
- * about bits hold as in float32; the noise depends on the token's position and on the row of S alone.
+ * about bits hold as in float32; the noise depends on the token's position and on the row of S
+ * alone.
  * Source: Gu & Dao 2023, arXiv:2312.00752; state-spaces/mamba modules/mamba_simple.py; of the norms
  *         transformers models/{falcon_mamba,jamba}, of the heads models/zamba. */
 #include "graph/bind.h"
@@ -31,7 +33,7 @@ typedef struct bb_mamba1 {
     bb_linear      in_proj, out_proj;
     const float   *conv_w;                /* [I, K] */
     const float   *conv_b;                /* [I] or NULL */
-    const float   *norm[3];               /* [R], [N], [N] of dt, B and C; NULL: none, or no weights */
+    const float   *norm[3];               /* [R], [N], [N] of dt, B, C; NULL: none, or no weights */
     const float   *dt_bias, *D;           /* [I] */
     const float   *A;                     /* [I, N] = -exp(A_log) */
     struct { bb_linear x_proj, dt_proj; } head[];     /* [n_heads] */
@@ -220,7 +222,8 @@ static void sort(const bb_exec *e, const struct job *j, int first, int n)
     for (size_t t = 0; t < (size_t)e->pass->T; t++) {
         const float *from = j->s.mixed + t * 2 * I;
         float       *to = j->s.xz + t * 2 * I;
-        for (size_t c = (size_t)first; c < (size_t)(first + n); c++) to[c % 2 * I + c / 2] = from[c];
+        for (size_t c = (size_t)first; c < (size_t)(first + n); c++)
+            to[c % 2 * I + c / 2] = from[c];
     }
 }
 
@@ -295,8 +298,9 @@ static void scan_narrow(const bb_mamba1 *m, const bb_kernels *k, const struct in
             const size_t t = (size_t)j;
             r->get(n, N, from, wide);
             k->selective_scan(1, n, N, in->x + t * in->ldx + first, in->ldx,
-                              in->dt + t * in->ld_dt + first, in->ld_dt, m->A + (size_t)c * (size_t)N,
-                              in->B + t * in->ldb, in->C + t * in->ldb, in->ldb, m->D + c, wide, wide,
+                              in->dt + t * in->ld_dt + first, in->ld_dt,
+                              m->A + (size_t)c * (size_t)N, in->B + t * in->ldb,
+                              in->C + t * in->ldb, in->ldb, m->D + c, wide, wide,
                               in->y + t * in->ldy + first, in->ldy);
             r->put(n, N, wide, (uint32_t)(in->pos + j) * 0x9e3779b1u + (uint32_t)c, S_out + at);
         }
@@ -389,7 +393,8 @@ static void forward(const bb_mixer *base, const bb_exec *e, const bb_call *c)
     const bb_mamba1  *m = (const bb_mamba1 *)base;
     const int         I = m->dims.d_inner, n_rows = m->n_heads * e->pass->T;
     bb_arena          arena = e->pass->scratch;
-    struct job        j = { m, c->slot, take_scratch(m, e->pass->T, e->pass->n_threads, &arena), 0 };
+    struct job        j = { m, c->slot, take_scratch(m, e->pass->T, e->pass->n_threads, &arena),
+                            0 };
     const bb_product  in_proj = { &m->in_proj, NULL, bb_sink_store(j.s.mixed, 2 * (size_t)I) };
     const bb_product  out_proj = { &m->out_proj, NULL, c->out };
     const bb_epilogue then = { .after = finish_in_proj, .job = &j };
@@ -433,8 +438,8 @@ static void save(const bb_mixer *base, const bb_kernels *k, const void *state,
     bb_recurrent_save(&((const bb_mamba1 *)base)->state, k, state, out);
 }
 
-static void load(const bb_mixer *base, const bb_kernels *k, const void *in, size_t first, size_t end,
-                 void *state, const bb_pages *cache, float *scratch)
+static void load(const bb_mixer *base, const bb_kernels *k, const void *in, size_t first,
+                 size_t end, void *state, const bb_pages *cache, float *scratch)
 {
     (void)cache, (void)first, (void)end, (void)scratch;
     if (state) bb_recurrent_load(&((const bb_mamba1 *)base)->state, k, in, state);
@@ -451,9 +456,9 @@ static size_t scratch_floats(const bb_mixer *base)
 
 /* The kernels that the pass ran, on what these were given: the bits are equal. C is not in the log,
    and y is not wanted: B serves as both. */
-static void replay_stretch(const bb_mamba1 *m, const bb_kernels *k, const float *log, int pos, int n,
-                           const bb_recurrent_state *before, const bb_recurrent_state *after,
-                           float *scratch)
+static void replay_stretch(const bb_mamba1 *m, const bb_kernels *k, const float *log,
+                           int pos, int n, const bb_recurrent_state *before,
+                           const bb_recurrent_state *after, float *scratch)
 {
     const bb_mamba1_dims *d = &m->dims;
     const size_t          I = (size_t)d->d_inner, width = log_floats(&m->base);
@@ -464,8 +469,9 @@ static void replay_stretch(const bb_mamba1 *m, const bb_kernels *k, const float 
         const int          c = h * m->d_head;
         const float       *B = log + 2 * I + (size_t)(h * d->d_state);
         const struct input in = {
-            .c = c, .n = m->d_head, .T = n, .pos = pos, .x = scratch + c, .ldx = I, .dt = log + I + c,
-            .ld_dt = width, .B = B, .C = B, .ldb = width, .y = scratch + STRETCH * I + c, .ldy = I,
+            .c = c, .n = m->d_head, .T = n, .pos = pos, .x = scratch + c, .ldx = I,
+            .dt = log + I + c, .ld_dt = width, .B = B, .C = B, .ldb = width,
+            .y = scratch + STRETCH * I + c, .ldy = I,
         };
         scan(m, k, &in, before, after, scratch + 2 * STRETCH * I);
     }
@@ -530,8 +536,8 @@ static const bb_mixer_kind kind = {
     .name = "mamba1",
     .op_name = { "in_proj", "conv", "x_proj", "dt_proj", "scan", "gate", "out_proj" },
     .bind = bind, .print = print, .count = count, .scratch_bytes = scratch_bytes,
-    .forward = forward, .state_bytes = state_bytes, .saved_bytes = saved_bytes, .parts = parts, .save = save,
-    .load = load, .log_floats = log_floats, .replay = replay, .fill = fill,
+    .forward = forward, .state_bytes = state_bytes, .saved_bytes = saved_bytes, .parts = parts,
+    .save = save, .load = load, .log_floats = log_floats, .replay = replay, .fill = fill,
     .scratch_floats = scratch_floats,
 };
 

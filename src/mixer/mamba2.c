@@ -5,9 +5,9 @@
  * State of a session: the window of K-1 raw (pre-conv) columns, then S [H, P, N]. A pass reads one
  * state and writes another, or the same in place. The log of a row is what the state space was fed:
  * raw xBC [C], then dt [H] after softplus and clamp.
- * S may be kept in fewer bits (bb_rows). It is then rounded wherever a kernel ends, after each token
- * or chunk, so that the promises about bits hold as in float32: a call may end there or not. The
- * noise of the rounding depends on the last token's position and on the row's place in S alone.
+ * S may be kept in fewer bits (bb_rows). It is then rounded wherever a kernel ends, after each
+ * token or chunk, so that the promises about bits hold as in float32: a call may end there or not.
+ * The noise of the rounding depends on the last token's position and on the row's place in S alone.
  * Source: Dao & Gu 2024, arXiv:2405.21060; state-spaces/mamba modules/mamba2.py. */
 #include "graph/bind.h"
 #include "mixer/count.h"
@@ -154,8 +154,8 @@ static size_t log_floats(const bb_mixer *base)
 }
 
 /* n columns from `first` on of what the state space is fed. values [T rows, ld] */
-static void log_columns(const bb_exec *e, const struct job *j, int first, int n, const float *values,
-                        size_t ld)
+static void log_columns(const bb_exec *e, const struct job *j, int first, int n,
+                        const float *values, size_t ld)
 {
     bb_recurrent_log(e->pass, j->slot, log_floats(&j->m->base), (size_t)first, n, values, ld);
 }
@@ -196,7 +196,7 @@ static void make_dt(const bb_exec *e, const struct job *j, int h, int end)
     log_columns(e, j, m->d_xbc + h, end - h, j->s.dt + h, (size_t)d->n_heads);
 }
 
-/* Columns first … first + n - 1 of in_proj's output stand: z waits for the norm, xBC and dt go on. */
+/* Columns first … first + n - 1 of in_proj's output stand: z waits for the norm; xBC, dt go on. */
 static void finish_in_proj(const bb_exec *e, const void *p, int first, int n)
 {
     const struct job *j = p;
@@ -248,15 +248,16 @@ static void run_cb(const bb_exec *e, const void *p, int tile)
         const int    rows = chunk_rows(seg, chunk, &first);
         const float *B = j->s.xbc + (size_t)(seg->row + first) * ld + (size_t)m->d_inner
                        + (size_t)g * (size_t)N;
-        e->pass->k->ssd_cb(rows, N, B, B + (size_t)G * (size_t)N, ld, j->s.cb + (size_t)tile * Q * Q);
+        e->pass->k->ssd_cb(rows, N, B, B + (size_t)G * (size_t)N, ld,
+                           j->s.cb + (size_t)tile * Q * Q);
         return;
     }
 }
 
 /* ---- the state space of one head ---- */
 
-/* What is fed to a head: n tokens, as one chunk or step by step. The next token's xBC is d_xbc further
-   on, its dt ld_dt. */
+/* What is fed to a head: n tokens, as one chunk or step by step. The next token's xBC is d_xbc
+   further on, its dt ld_dt. */
 struct input {
     int          h, pos;                  /* head; position of the first token */
     int          n;
@@ -279,12 +280,12 @@ static void advance(const bb_mamba2 *m, const bb_kernels *k, const struct input 
     if (in->is_chunk)
         k->ssd_chunk(in->n, n, N, x, ld, in->dt, in->ld_dt, m->A[in->h], in->B, in->C, ld, in->CB,
                      m->D[in->h], S_in, S_out, x, ld, scratch);
-    else k->ssd_step(1, n, N, x, in->dt + (size_t)t * in->ld_dt, m->A + in->h, in->B + at, in->C + at,
-                     m->D + in->h, S_in, S_out, x);
+    else k->ssd_step(1, n, N, x, in->dt + (size_t)t * in->ld_dt, m->A + in->h, in->B + at,
+                     in->C + at, m->D + in->h, S_in, S_out, x);
 }
 
-/* The same where S is kept in fewer bits: its rows are widened to `wide` [n, N], advanced there, and
-   rounded back. */
+/* The same where S is kept in fewer bits: its rows are widened to `wide` [n, N], advanced there,
+   and rounded back. */
 static void advance_narrow(const bb_mamba2 *m, const bb_kernels *k, const struct input *in, int t,
                            int p, int n, const unsigned char *S_in, unsigned char *S_out,
                            float *wide, float *scratch)
@@ -298,8 +299,8 @@ static void advance_narrow(const bb_mamba2 *m, const bb_kernels *k, const struct
     r->put(n, N, wide, noise, S_out);
 }
 
-/* All tokens. In steps a few rows of S take all of them before the next rows do, in the first-level
-   cache; a single token has nothing to find there again. */
+/* All tokens. In steps a few rows of S take all of them before the next rows do, in the
+   first-level cache; a single token has nothing to find there again. */
 static void advance_head(const bb_mamba2 *m, const bb_kernels *k, const struct input *in,
                          const unsigned char *S_in, unsigned char *S_out, float *own)
 {
@@ -387,7 +388,8 @@ static void forward(const bb_mixer *base, const bb_exec *e, const bb_call *c)
     const bb_mamba2    *m = (const bb_mamba2 *)base;
     bb_arena            arena = e->pass->scratch;
     const struct job    j = { m, c->slot, take_scratch(m, e->pass->T, e->pass->n_threads, &arena) };
-    const bb_product    in_proj = { &m->in_proj, NULL, bb_sink_store(j.s.zxbcdt, (size_t)m->d_proj) };
+    const bb_product    in_proj = { &m->in_proj, NULL,
+                                    bb_sink_store(j.s.zxbcdt, (size_t)m->d_proj) };
     const bb_product    out_proj = { &m->out_proj, NULL, c->out };
     const bb_epilogue   then = { .after = finish_in_proj, .job = &j };
     bb_source           h = c->in, y = bb_source_of(e, NULL, 0, m->d_inner);
@@ -432,8 +434,8 @@ static void save(const bb_mixer *base, const bb_kernels *k, const void *state,
     bb_recurrent_save(&((const bb_mamba2 *)base)->state, k, state, out);
 }
 
-static void load(const bb_mixer *base, const bb_kernels *k, const void *in, size_t first, size_t end,
-                 void *state, const bb_pages *cache, float *scratch)
+static void load(const bb_mixer *base, const bb_kernels *k, const void *in, size_t first,
+                 size_t end, void *state, const bb_pages *cache, float *scratch)
 {
     (void)cache, (void)first, (void)end, (void)scratch;
     if (state) bb_recurrent_load(&((const bb_mamba2 *)base)->state, k, in, state);
@@ -458,7 +460,8 @@ static void replay_head(const bb_mamba2 *m, const bb_kernels *k, const struct st
                         float *xbc, const float *cb, const bb_recurrent_state *before,
                         const bb_recurrent_state *after, float *own)
 {
-    const size_t         C = (size_t)m->d_xbc, N = (size_t)m->dims.d_state, width = log_floats(&m->base);
+    const size_t         C = (size_t)m->d_xbc, N = (size_t)m->dims.d_state;
+    const size_t         width = log_floats(&m->base);
     const size_t         G = (size_t)m->dims.n_groups;
     const size_t         g = (size_t)(h / (m->dims.n_heads / m->dims.n_groups));
     const size_t         x = (size_t)h * (size_t)m->dims.d_head, at = x * row_bytes(m);
@@ -547,7 +550,8 @@ static void count(const bb_mixer *base, const bb_work *w, bb_count *c)
                  2 * taps / sizeof(float) * w->T);
     bb_count_add(&c[base->op[SCAN]], 2 * ssm * w->n_segments,
                  5 * bb_recurrent_elements(&m->state) * w->T);
-    bb_count_add(&c[base->op[GATED_NORM]], m->dims.gate == BB_GATE_ALONE ? 0 : inner * sizeof(float),
+    bb_count_add(&c[base->op[GATED_NORM]],
+                 m->dims.gate == BB_GATE_ALONE ? 0 : inner * sizeof(float),
                  (m->dims.gate == BB_GATE_ALONE ? 5 : 9) * inner * w->T);
     bb_count_product(&m->out_proj, w->T, &c[base->op[OUT_PROJ]]);
 }
@@ -555,8 +559,8 @@ static void count(const bb_mixer *base, const bb_work *w, bb_count *c)
 static const bb_mixer_kind kind = {
     .name = "mamba2", .op_name = { "in_proj", "conv", "scan", "gated norm", "out_proj" },
     .bind = bind, .print = print, .count = count, .scratch_bytes = scratch_bytes,
-    .forward = forward, .state_bytes = state_bytes, .saved_bytes = saved_bytes, .parts = parts, .save = save,
-    .load = load, .log_floats = log_floats, .replay = replay, .fill = fill,
+    .forward = forward, .state_bytes = state_bytes, .saved_bytes = saved_bytes, .parts = parts,
+    .save = save, .load = load, .log_floats = log_floats, .replay = replay, .fill = fill,
     .scratch_floats = scratch_floats,
 };
 

@@ -15,8 +15,8 @@
 /* Mamba-1: in_proj, causal conv1d of x, x_proj to dt's low rank, B and C, maybe their RMSNorms,
    dt_proj, selective scan, gate, out_proj.
    Tensors: in_proj, conv1d, x_proj, dt_proj, A_log, D, out_proj; norms dt_layernorm, b_layernorm,
-   c_layernorm. With heads, x_proj_weight, dt_proj_weight, dt_proj_bias, A_log and D are stacks of the
-   heads' own, and the rows of in_proj are x and z of one channel after the other.
+   c_layernorm. With heads, x_proj_weight, dt_proj_weight, dt_proj_bias, A_log and D are stacks of
+   the heads' own, and the rows of in_proj are x and z of one channel after the other.
    Source: state-spaces/mamba modules/mamba_simple.py; Gu & Dao 2023, arXiv:2312.00752. */
 typedef enum bb_inner_norm {
     BB_INNER_NORM_NONE,
@@ -62,8 +62,9 @@ typedef struct bb_mamba2_dims {
 
 bb_mixer *bb_plan_mamba2(bb_plan *p, const char *prefix, const bb_mamba2_dims *dims);
 
-/* The uses of a shared mixer may each add a low-rank term to some of its maps: use number i has, for a
-   map, the tensors LIST.n.0.weight [rank, columns] and LIST.n.1.weight [rows, rank], n = first + i · step. */
+/* The uses of a shared mixer may each add a low-rank term to some of its maps: use number i has,
+   for a map, the tensors LIST.n.0.weight [rank, columns] and LIST.n.1.weight [rows, rank],
+   n = first + i · step. */
 typedef struct bb_low_rank_dims {
     int rank;                             /* 0: there are none */
     int n_uses, first, step;
@@ -83,7 +84,7 @@ typedef struct bb_attention_dims {
     float        scale;                   /* of q·k; 0: d_head^-1/2 */
     double       times_in, times_key;     /* factors of the input and of the keys; 0: 1 */
     bool         is_fused;
-    int          d_conv;                  /* taps of the convolution, of fused ones alone; 0: none */
+    int          d_conv;                  /* taps of the convolution, if fused; 0: none */
     /* linear_q_adapter_list and those of k and v; of maps that are not fused */
     bb_low_rank_dims low_rank;
 } bb_attention_dims;
@@ -101,11 +102,11 @@ typedef struct bb_mlp_dims {
     bool          bias;
     bb_activation activation;
     double        times_gate;             /* factor of gate(x); 0: 1 */
-    /* One map [2·d_ff, d_model] with the gate's rows before those of up, or behind them; NULL: two. */
+    /* One map [2·d_ff, d_model]: the gate's rows before those of up, or behind them; NULL: two. */
     const char   *gate_up;                /* "input_linear" */
     bool          up_first;
     const char   *down;                   /* "output_linear"; NULL: "down_proj" */
-    bb_low_rank_dims low_rank;            /* gate_up_proj_adapter_list, with the gate's rows first */
+    bb_low_rank_dims low_rank;            /* gate_up_proj_adapter_list, the gate's rows first */
 } bb_mlp_dims;
 
 bb_mixer *bb_plan_mlp(bb_plan *p, const char *prefix, const bb_mlp_dims *dims);
@@ -114,9 +115,9 @@ bb_mixer *bb_plan_mlp(bb_plan *p, const char *prefix, const bb_mlp_dims *dims);
    Tensors: weight. */
 bb_mixer *bb_plan_linear(bb_plan *p, const char *prefix, int d_in, int d_out);
 
-/* A mixture of experts: Σ weight · expert(x), over the experts that a router chooses for each row. An
-   expert is an MLP without biases. A shared expert, which all rows use, is an MLP beside it in the
-   block. Source: Shazeer et al. 2017, arXiv:1701.06538; DeepSeek-AI 2024, arXiv:2412.19437. */
+/* A mixture of experts: Σ weight · expert(x), over the experts that a router chooses for each row.
+   An expert is an MLP without biases. A shared expert, which all rows use, is an MLP beside it in
+   the block. Source: Shazeer et al. 2017, arXiv:1701.06538; DeepSeek-AI 2024, arXiv:2412.19437. */
 typedef enum bb_router {
     BB_ROUTER_TOP_SOFTMAX,                /* softmax over the chosen alone */
     BB_ROUTER_SOFTMAX,                    /* softmax over all */
@@ -127,8 +128,8 @@ typedef enum bb_router {
 typedef struct bb_moe_names {
     const char *router;                   /* "router.layer.weight" [E, d_model] */
     const char *correction;               /* [E] is added to scores for choosing alone; NULL */
-    const char *in_stack, *out_stack;     /* "input_linear.weight" [E, 2·d_ff, d_in], gates first, and
-                                             "output_linear.weight" [E, d_in, d_ff]; NULL: */
+    const char *in_stack, *out_stack;     /* "input_linear.weight" [E, 2·d_ff, d_in], gates first,
+                                             and "output_linear.weight" [E, d_in, d_ff]; NULL: */
     const char *gate, *up, *down;         /* "experts.%d.gate_proj.weight" … */
     const char *latent_in, *latent_out;   /* "fc1_latent_proj"; if there is a latent space */
 } bb_moe_names;
@@ -138,8 +139,8 @@ typedef struct bb_moe_dims {
     int           n_experts, n_used;      /* n_used: of a row */
     bb_activation activation;
     bb_router     router;
-    /* Experts are in n_groups equal groups of at least two; a row chooses from the n_top_groups whose
-       two best scores are best in sum. 0: from all. */
+    /* Experts are in n_groups equal groups of at least two; a row chooses from the n_top_groups
+       whose two best scores are best in sum. 0: from all. */
     int           n_groups, n_top_groups;
     bool          normalise;              /* weights are divided by their sum */
     float         scaling;                /* of the weights; 0: 1 */

@@ -22,7 +22,8 @@ static void bind_fused(bb_binder *b, bb_mlp *m)
 {
     const bb_mlp_dims *d = &m->dims;
     const int          F = d->d_ff, D = d->d_model;
-    bb_linear         *first = d->up_first ? &m->up : &m->gate, *second = d->up_first ? &m->gate : &m->up;
+    bb_linear         *first = d->up_first ? &m->up : &m->gate;
+    bb_linear         *second = d->up_first ? &m->gate : &m->up;
     const float       *bias = NULL;
     char               name[BB_MAX_NAME];
 
@@ -43,11 +44,12 @@ static void bind(bb_mixer *base, bb_binder *b)
     if (d->gate_up) bind_fused(b, m);
     else if (is_gated) bb_bind_linear(b, &m->gate, "gate_proj", d->d_ff, d->d_model, d->bias);
     if (is_gated)
-        bb_bind_factors(b, &m->gate, (bb_factor[]){ { d->d_ff, d->times_gate, d->times_gate }, { 0 } });
+        bb_bind_factors(b, &m->gate,
+                        (bb_factor[]){ { d->d_ff, d->times_gate, d->times_gate }, { 0 } });
     if (!d->gate_up) bb_bind_linear(b, &m->up, "up_proj", d->d_ff, d->d_model, d->bias);
     for (int i = 0; i < d->low_rank.n_uses; i++)
-        bb_bind_low_rank(b, &m->low_rank[i], "gate_up_proj_adapter_list", &d->low_rank, i, d->d_model,
-                         2 * d->d_ff, 2);
+        bb_bind_low_rank(b, &m->low_rank[i], "gate_up_proj_adapter_list", &d->low_rank, i,
+                         d->d_model, 2 * d->d_ff, 2);
     bb_bind_linear(b, &m->down, d->down ? d->down : "down_proj", d->d_model, d->d_ff, d->bias);
 }
 
@@ -87,8 +89,8 @@ static void run_activate(const bb_exec *e, const void *p, int tile)
     const int    F = j->m->dims.d_ff, first = tile % count_chunks(j->m) * CHUNK;
     const size_t at = (size_t)(tile / count_chunks(j->m)) * (size_t)F + (size_t)first;
 
-    bb_activations[j->m->dims.activation].run(e->pass->k, F - first < CHUNK ? F - first : CHUNK, j->gate + at,
-                                           j->up + at, j->gate + at);
+    bb_activations[j->m->dims.activation].run(e->pass->k, F - first < CHUNK ? F - first : CHUNK,
+                                              j->gate + at, j->up + at, j->gate + at);
 }
 
 /* What `down` reads, into inner [T, F]; 2·F and rank columns more are behind it. */

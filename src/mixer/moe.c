@@ -82,7 +82,8 @@ static void bind(bb_mixer *base, bb_binder *b)
 
     bb_bind_small(b, &m->router, n->router, (const int[]){ d->n_experts, d->d_model, 0 },
                   (bb_range){ -bound, bound });
-    if (n->correction) bb_bind_vector(b, &m->correction, n->correction, d->n_experts, BB_RANGE_BIAS);
+    if (n->correction)
+        bb_bind_vector(b, &m->correction, n->correction, d->n_experts, BB_RANGE_BIAS);
     if (d->d_latent) {
         bb_bind_linear(b, &m->latent_in, n->latent_in, d->d_latent, d->d_model, d->latent_bias);
         bb_bind_linear(b, &m->latent_out, n->latent_out, d->d_model, d->d_latent, d->latent_bias);
@@ -222,7 +223,8 @@ static void choose_experts(const struct job *j, int t)
         sum = 1e-20f;
         for (int i = 0; i < n; i++) sum += weight[i];
     }
-    for (int i = 0; i < n; i++) weight[i] = weight[i] / sum * (d->scaling != 0.0f ? d->scaling : 1.0f);
+    for (int i = 0; i < n; i++)
+        weight[i] = weight[i] / sum * (d->scaling != 0.0f ? d->scaling : 1.0f);
 }
 
 enum { ROWS = 16 };                       /* of a tile that chooses */
@@ -290,7 +292,8 @@ static void forward(const bb_mixer *base, const bb_exec *e, const bb_call *c)
 
     route(e, &j, &x);
     if (L == 0) {
-        bb_multiply_grouped(e, base->op[EXPERTS], &experts, &j.s.groups, &j.s.room, x.x, x.ld, &c->out);
+        bb_multiply_grouped(e, base->op[EXPERTS], &experts, &j.s.groups, &j.s.room, x.x, x.ld,
+                            &c->out);
         return;
     }
     const bb_product in = { &m->latent_in, NULL, bb_sink_store(j.s.latent[0], L) };
@@ -298,7 +301,8 @@ static void forward(const bb_mixer *base, const bb_exec *e, const bb_call *c)
     const bb_sink    to = bb_sink_store(j.s.latent[1], L);
     bb_source        sum = bb_source_of(e, j.s.latent[1], L, (int)L);
     bb_multiply(e, base->op[LATENT], &in, 1, &x, NULL);
-    bb_multiply_grouped(e, base->op[EXPERTS], &experts, &j.s.groups, &j.s.room, j.s.latent[0], L, &to);
+    bb_multiply_grouped(e, base->op[EXPERTS], &experts, &j.s.groups, &j.s.room,
+                        j.s.latent[0], L, &to);
     bb_multiply(e, base->op[LATENT], &out, 1, &sum, NULL);
 }
 
@@ -310,7 +314,8 @@ static void print(const bb_mixer *base, bb_printer *p)
     bb_print(p, "%d -> %d of %d experts", d->d_model, d->n_used, d->n_experts);
     if (d->n_groups > 0) bb_print(p, " in %d of %d groups", d->n_top_groups, d->n_groups);
     if (d->d_latent > 0) bb_print(p, ", latent %d", d->d_latent);
-    bb_print(p, ", %d -> %d -> %d%s", m->d_in, d->d_ff, m->d_in, bb_activations[d->activation].name);
+    bb_print(p, ", %d -> %d -> %d%s", m->d_in, d->d_ff, m->d_in,
+             bb_activations[d->activation].name);
 }
 
 /* How many experts T rows are expected to need, if every choice is as likely. */

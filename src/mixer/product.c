@@ -1,9 +1,9 @@
 /* product.c - rows times weight matrices, by all threads.
  *
  * A tile is some weight rows times all rows of x. Many rows are prepared by all threads for all,
- * then tiles of up to 128 weight rows run. Few rows are made and prepared by each thread for itself,
- * which costs less than meeting; tiles are small and are made in memory of the thread, so that
- * another thread can repeat them (base/team.h). */
+ * then tiles of up to 128 weight rows run. Few rows are made and prepared by each thread for
+ * itself, which costs less than meeting; tiles are small and are made in memory of the thread, so
+ * that another thread can repeat them (base/team.h). */
 #include "mixer/product_internal.h"
 
 #include "mixer/blas.h"
@@ -132,8 +132,8 @@ bool bb_product_has_many(const bb_kernels *k, const bb_format *f)
     return f->many || (!f->few && k->format[BB_FORMAT_F32].many);
 }
 
-/* Tiles that stay in the caches; smaller ones where they would not be enough for all threads, but not
-   for BLAS, whose bits depend on the tile. */
+/* Tiles that stay in the caches; smaller ones where they would not be enough for all threads, but
+   not for BLAS, whose bits depend on the tile. */
 static int many_tile_rows(const bb_exec *e, const job *j)
 {
     int rows = 0;
@@ -305,8 +305,8 @@ static void multiply_many(const bb_kernels *k, const own *o, const bb_matrix *w,
 
 /* Many rows at a level without kernels for them: by BLAS from decoded weights, or a few rows at a
    time. */
-static void multiply_without(const bb_kernels *k, const own *o, const bb_matrix *w, int T, int first,
-                             int n, const float *x, float *y, size_t ldy)
+static void multiply_without(const bb_kernels *k, const own *o, const bb_matrix *w, int T,
+                             int first, int n, const float *x, float *y, size_t ldy)
 {
     const bb_format *f = w->format;
     const int        cols = w->cols;
@@ -535,12 +535,14 @@ void bb_multiply(const bb_exec *e, int op, const bb_product *p, int n, bb_source
                  const bb_epilogue *then)
 {
     const bb_product_room *room = e->pass->room;
-    job                    j = { .op = op, .then = then, .x = x, .own = bb_product_own_of(room, e->thread) };
+    job                    j = { .op = op, .then = then, .x = x,
+                                 .own = bb_product_own_of(room, e->thread) };
 
     _Static_assert((int)MANY_TILE <= (int)BB_LORA_TILE && BB_LORA_MAPS >= 2, "adapters' tiles");
     assert(x->T <= room->T && x->cols <= room->widest);
     for (; n > 0; n -= j.n, p += j.n) {
-        for (j.product = p, j.n = 1; j.n < n && j.n < BB_LORA_MAPS && are_alike(x, p, p + j.n);) j.n++;
+        for (j.product = p, j.n = 1; j.n < n && j.n < BB_LORA_MAPS && are_alike(x, p, p + j.n);)
+            j.n++;
         run(e, &j);
         for (int i = 0; i < j.n; i++) j.before += p[i].linear->w.rows;
     }

@@ -20,11 +20,11 @@ typedef struct bb_product_own {
     float         *few;                   /* [BB_PLACES, 2, BB_FEW_ROWS, BB_FEW_TILE] tiles and
                                              partners */
     float         *many;                  /* [2, T, BB_MANY_TILE] a tile and its partner */
-    unsigned char *scratch;               /* of bb_many_fn, or decoded weights for BLAS or few rows */
+    unsigned char *scratch;               /* of bb_many_fn, or decoded weights otherwise */
 } bb_product_own;
 
-/* Whether there are kernels for many rows, of the format or of what it is decoded to; BLAS otherwise,
-   whose bits depend on the tile. */
+/* Whether there are kernels for many rows, of the format or of what it is decoded to; BLAS
+   otherwise, whose bits depend on the tile. */
 bool bb_product_has_many(const bb_kernels *k, const bb_format *f);
 
 bb_product_own bb_product_own_of(const bb_product_room *room, int thread);

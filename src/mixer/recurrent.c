@@ -35,7 +35,8 @@ size_t bb_recurrent_saved_bytes(const bb_recurrent *r)
 bb_recurrent_state bb_recurrent_at(const bb_recurrent *r, const void *memory)
 {
     unsigned char *p = (unsigned char *)(uintptr_t)memory;
-    return (bb_recurrent_state){ (float *)(void *)p, p + bb_whole_lines(bb_recurrent_window_bytes(r)) };
+    return (bb_recurrent_state){ (float *)(void *)p,
+                                 p + bb_whole_lines(bb_recurrent_window_bytes(r)) };
 }
 
 /* n rows of float32 [n, N] into S. */

@@ -22,7 +22,7 @@ typedef enum bb_rope_kind {
     BB_ROPE_LINEAR,                       /* all slower by factor */
     BB_ROPE_DYNAMIC,                      /* theta grows with the length of the session */
     BB_ROPE_LLAMA3,                       /* slow pairs slower by factor, fast ones stay */
-    BB_ROPE_YARN,                         /* slow pairs slower by factor, in between by the pair's number */
+    BB_ROPE_YARN,                         /* slow pairs slower by factor, others by number */
     BB_ROPE_LONG                          /* each slower by a factor of its own, one of two */
 } bb_rope_kind;
 

@@ -158,7 +158,8 @@ static bool touches_plain(const encoder *e, size_t start, size_t end)
 /* Whether a special token stands in the normalized text. */
 static bool finds_special(const encoder *e)
 {
-    bb_added_scan scan = bb_added_scan_begin(&e->p->added.normalized, e->text.data, e->text.n, true);
+    bb_added_scan scan = bb_added_scan_begin(&e->p->added.normalized, e->text.data,
+                                             e->text.n, true);
 
     while (bb_added_scan_next(&scan))
         if (scan.token && scan.token->special) return true;

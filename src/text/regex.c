@@ -25,7 +25,7 @@ enum {
     STACK_MOST_BYTES = 16 << 20,
     HEAP_MOST_KIB = 512 << 10,            /* of the interpreter; PCRE2's own limit is 20 GB */
     PATTERN_MOST_BYTES = 64 << 10,
-    NESTING_MOST = 32,                    /* of groups: compiling takes 640 bytes of stack for each */
+    NESTING_MOST = 32,                    /* of groups: compiling one takes 640 bytes of stack */
     WINDOW_FIRST = 1024,                  /* bytes */
     LIMIT_FIRST = 1000,                   /* PCRE2's unit: backtracking points */
     LIMIT_MOST = 10 * 1000 * 1000,

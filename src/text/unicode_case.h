@@ -1,8 +1,8 @@
 /* unicode_case.h - upper case, title case and kinds of characters, as Python's str has them.
  *
  * Owns:    cases that take several characters; what has a case without being a letter.
- * Not:     other properties (unicode.h). Python 3.11 knows Unicode 14; younger characters are as the
- *          Unicode library has them.
+ * Not:     other properties (unicode.h). Python 3.11 knows Unicode 14; younger characters are as
+ *          the Unicode library has them.
  * Errors:  none.
  */
 #ifndef BB_TEXT_UNICODE_CASE_H
@@ -12,7 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum bb_char_kind { BB_CASE_NONE, BB_CASE_LOWER, BB_CASE_UPPER, BB_CASE_TITLE } bb_char_kind;
+typedef enum bb_char_kind { BB_CASE_NONE, BB_CASE_LOWER, BB_CASE_UPPER,
+                            BB_CASE_TITLE } bb_char_kind;
 
 bb_char_kind bb_char_case(uint32_t c);
 bool         bb_char_is_letter(uint32_t c);       /* L*                                        */

@@ -1,6 +1,7 @@
 #!/bin/sh
-# deb.sh SOURCE BUILD - as root: builds the Debian packages in BUILD, has lintian look at them, installs
-# them, uses the command and, by pkg-config and find_package, the library, and removes them again.
+# deb.sh SOURCE BUILD - as root: builds the Debian packages in BUILD, has lintian look at them,
+# installs them, uses the command and, by pkg-config and find_package, the library, and removes them
+# again.
 set -eu
 source=$1 build=$2
 packages="libbamba0 libbamba-dev bamba-tools"

@@ -1,8 +1,8 @@
 #!/bin/sh
-# install.sh BUILD SOURCE - installs into an empty prefix and uses what lies there as others would: C and
-# C++, shared, with our archive, and with nothing shared, by the README's lines, pkg-config,
-# find_package and FetchContent, with each compiler; the bamba command with the model beside it, short
-# of memory too. The prefix is moved once, so nothing may remember where it was.
+# install.sh BUILD SOURCE - installs into an empty prefix and uses what lies there as others would:
+# C and C++, shared, with our archive, and with nothing shared, by the README's lines, pkg-config,
+# find_package and FetchContent, with each compiler; the bamba command with the model beside it,
+# short of memory too. The prefix is moved once, so nothing may remember where it was.
 build=$1 source=$2
 cmake=${CMAKE:-cmake} cc=$(basename "${CC:-cc}")
 case $cc in clang*) cxx=clang++${cc#clang} ;; *) cxx=${CXX:-c++} ;; esac
@@ -71,7 +71,8 @@ export PKG_CONFIG_PATH
 alone=ON compilers=$cc:$cxx
 case $(pkg-config --static --libs bamba) in
     *-fopenmp*) alone=OFF ;;
-    *) command -v clang++ > /dev/null && [ "$cc" != clang ] && compilers="$compilers clang:clang++" ;;
+    *) command -v clang++ > /dev/null && [ "$cc" != clang ] &&
+        compilers="$compilers clang:clang++" ;;
 esac
 
 n_programs=0
@@ -129,7 +130,8 @@ for program in story_shared story_static cpp_shared cpp_static; do
     tells "$program" "$work/part/$program" "$model"
 done
 check "installing the other project" "$cmake" --install "$work/part" --prefix "$work/other"
-check "it installs its own alone" [ "$(find "$work/other" -type f)" = "$work/other/bin/story_shared" ]
+check "it installs its own alone" \
+    [ "$(find "$work/other" -type f)" = "$work/other/bin/story_shared" ]
 
 # What goes wrong is said.
 if "$work/$cc/story_static" "$work" 2> "$work/message"; then
@@ -150,7 +152,8 @@ tells "level c without OpenBLAS" env LD_LIBRARY_PATH="$work" "$prefix/bin/bamba"
     -p "$text" -n 40
 for kib in 20000 55000 100000 140000 180000 300000 500000; do
     check "--version in $kib KiB" sh -c "ulimit -v $kib; timeout 60 $prefix/bin/bamba --version"
-    (ulimit -v $kib; timeout 60 "$prefix/bin/bamba" generate --cpu c -p "$text" -n 4) > "$work/said" 2>&1
+    (ulimit -v $kib; timeout 60 "$prefix/bin/bamba" generate --cpu c -p "$text" -n 4) \
+        > "$work/said" 2>&1
     case $? in
         0) ;;
         1) check "$kib KiB: a message" grep -q '^bamba: .' "$work/said" ;;

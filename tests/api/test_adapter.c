@@ -1,9 +1,10 @@
-/* Adapters through the public door: what they add, sessions that have different ones in one batch, the
- * rules of giving them, and files that go with them. */
+/* Adapters through the public door: what they add, sessions that have different ones in one batch,
+ * the rules of giving them, and files that go with them. */
 #include "bamba_measure.h"
 
 #include "support/fault.h"
 #include "support/lora.h"
+#include "support/running.h"
 #include "support/tempdir.h"
 
 #include <math.h>
@@ -100,8 +101,8 @@ static bamba_session *make_session(const lab *l, int which)
 static int32_t token_at(int session, int t) { return (session * 31 + t * 7 + 3) % V; }
 
 /* Logits [n, V] of all tokens of each session, fed together; n_rows of each. */
-static void feed(const lab *l, bamba_session *const *s, const int *session, const int *n_rows, int n,
-                 int first, float *const *out)
+static void feed(const lab *l, bamba_session *const *s, const int *session,
+                 const int *n_rows, int n, int first, float *const *out)
 {
     bamba_feed_item item[MOST_SESSIONS];
     int32_t         tokens[MOST_SESSIONS][256];
@@ -129,14 +130,6 @@ static void feed_alone(const lab *l, int which, int session, int n_rows, bool is
     bamba_session_free(s[1]);
 }
 
-static double distance(const float *a, const float *b, int n)
-{
-    double most = 0;
-
-    for (int i = 0; i < n; i++) most = fmax(most, fabs((double)a[i] - (double)b[i]));
-    return most;
-}
-
 /* -------------------------------------------------------------- what they add ------------ */
 
 /* Each adapter moves the logits; one of scale 0 does not, to the bit. */
@@ -151,17 +144,17 @@ static void test_they_show(void **unused)
     feed_alone(&l, 1, 1, 8, false, one);
     feed_alone(&l, 2, 1, 8, false, two);
     feed_alone(&l, 3, 1, 8, false, both);
-    assert_true(distance(none, one, 8 * V) > 0.01);
-    assert_true(distance(none, two, 8 * V) > 0.01);
-    assert_true(distance(one, both, 8 * V) > 0.01);
-    assert_true(distance(two, both, 8 * V) > 0.01);
+    assert_true(running_distance(none, one, 8 * V) > 0.01);
+    assert_true(running_distance(none, two, 8 * V) > 0.01);
+    assert_true(running_distance(one, both, 8 * V) > 0.01);
+    assert_true(running_distance(two, both, 8 * V) > 0.01);
 
     bamba_session          *s = make_session(&l, 3);
     const bamba_adapter_use off = { l.adapter[0], 0.0f };
     float *const            to[1] = { zero };
     demand(bamba_session_set_adapters(s, &off, 1, &err), &err);
     feed(&l, &s, (const int[]){ 1 }, (const int[]){ 8 }, 1, 0, to);
-    assert_true(distance(none, zero, 8 * V) == 0.0);
+    assert_true(running_distance(none, zero, 8 * V) == 0.0);
     bamba_session_free(s);
     close_lab(&l);
 }
@@ -181,7 +174,7 @@ static void test_mixed_batch(void **unused)
     for (bamba_type type = BAMBA_TYPE_F32; type <= BAMBA_TYPE_Q4; type++)
         for (int n_threads = 1; n_threads <= 3; n_threads += 2) {
             lab l = open_lab(type, n_threads);
-            for (int i = 0; i < (is_c ? 2 : 3); i++) {      /* BLAS's sums depend on the number of rows */
+            for (int i = 0; i < (is_c ? 2 : 3); i++) {      /* BLAS's depend on the rows */
                 bamba_session *s[MOST_SESSIONS];
                 for (int j = 0; j < MOST_SESSIONS; j++) s[j] = make_session(&l, 3 - j);
                 feed(&l, s, sessions, rows[i], MOST_SESSIONS, 0, to);
@@ -209,7 +202,7 @@ static void test_pieces(void **unused)
     float *const   to[1] = { step };
     for (int t = 0; t < 50; t++) {
         feed(&l, &s, (const int[]){ 2 }, (const int[]){ 1 }, 1, t, to);
-        assert_true(distance(whole + t * V, step, V) <= 1e-4 * size);
+        assert_true(running_distance(whole + t * V, step, V) <= 1e-4 * size);
     }
     bamba_session_free(s);
     close_lab(&l);
@@ -369,9 +362,9 @@ static void run_with_both(bamba_type type, float *out)
 }
 
 /* In float32 merging changes the order of additions only: the bound is that of the comparisons with
-   transformers, 2e-5 of the largest logit (tests/oracle). In bfloat16 the sums are rounded once: the
-   weights are, to the bit, those of the float32 merge rounded; and that is about as far from adapters
-   at run time as rounding the model alone takes those. */
+   transformers, 2e-5 of the largest logit (tests/oracle). In bfloat16 the sums are rounded once:
+   the weights are, to the bit, those of the float32 merge rounded; and that is about as far from
+   adapters at run time as rounding the model alone takes those. */
 static void test_merged(void **unused)
 {
     enum { N = MERGED_ROWS * V };
@@ -385,10 +378,11 @@ static void test_merged(void **unused)
     run_directory(f32, BAMBA_TYPE_DEFAULT, MERGED_ROWS, merged);
     run_directory(bf16, BAMBA_TYPE_DEFAULT, MERGED_ROWS, merged_bf16);
     run_directory(f32, BAMBA_TYPE_BF16, MERGED_ROWS, rounded);
-    assert_true(distance(with, none, N) > 0.1);
-    assert_true(distance(merged, with, N) < 2e-5 * distance(with, zeros, N));
+    assert_true(running_distance(with, none, N) > 0.1);
+    assert_true(running_distance(merged, with, N) < 2e-5 * running_distance(with, zeros, N));
     assert_memory_equal(merged_bf16, rounded, sizeof rounded);
-    const double apart = distance(merged_bf16, with_bf16, N), rounding = distance(with, with_bf16, N);
+    const double apart = running_distance(merged_bf16, with_bf16, N);
+    const double rounding = running_distance(with, with_bf16, N);
     if (!(apart < 4.0 * rounding))
         fail_msg("merged is %g from run time, which rounding takes %g", apart, rounding);
     tempdir_remove(f32);
@@ -421,7 +415,8 @@ static void add_matrix(store *s, const char *name, int rows, int cols, uint64_t 
 }
 
 /* Logits [6, V] of a model with an adapter, and of the same model without: *none. */
-static void run_with(const char *model_dir, const store *s, const char *members, float *with, float *none)
+static void run_with(const char *model_dir, const store *s, const char *members, float *with,
+                     float *none)
 {
     bamba_model   *m;
     bamba_engine  *e;
@@ -460,10 +455,10 @@ static void test_replaced_and_tied(void **unused)
     run_with(at, &s, "\"modules_to_save\": [\"embed_tokens\", \"lm_head\"]", both, none);
     store_drop(&s, "base_model.model.model.embed_tokens.weight");
     run_with(at, &s, "\"modules_to_save\": [\"lm_head\"]", head, none);
-    assert_true(distance(none, embed, 6 * V) > 0.01);
-    assert_true(distance(none, head, 6 * V) > 0.01);
-    assert_true(distance(embed, both, 6 * V) > 0.01);
-    assert_true(distance(head, both, 6 * V) > 0.01);
+    assert_true(running_distance(none, embed, 6 * V) > 0.01);
+    assert_true(running_distance(none, head, 6 * V) > 0.01);
+    assert_true(running_distance(embed, both, 6 * V) > 0.01);
+    assert_true(running_distance(head, both, 6 * V) > 0.01);
 
     /* base weights that were saved along: what is tied stays so */
     store_free(&s);

@@ -4,6 +4,7 @@
 
 #include "kernels.h"
 #include "support/fault.h"
+#include "support/running.h"
 
 #include <float.h>
 #include <math.h>
@@ -188,23 +189,19 @@ static bamba_model *make_random(uint64_t seed, bamba_type type, int n_threads)
 static bamba_engine *make_engine(const bamba_model *m, int pin)
 {
     bamba_engine_options o = BAMBA_ENGINE_OPTIONS;
-    bamba_engine        *e = NULL;
 
     o.n_threads = 2;
     o.n_batch = 48;
     o.pin = pin;
-    assert_int_equal(bamba_engine_create(&e, m, &o, NULL), BAMBA_OK);
-    return e;
+    return running_engine(m, &o);
 }
 
 static bamba_session *make_session(const bamba_model *m, size_t n_context)
 {
     bamba_session_options o = BAMBA_SESSION_OPTIONS;
-    bamba_session        *s = NULL;
 
     o.n_context = n_context;
-    assert_int_equal(bamba_session_create(&s, m, &o, NULL), BAMBA_OK);
-    return s;
+    return running_session(m, &o);
 }
 
 /* Logits after 100 tokens and after 20 more, one by one: finite, none denormal. */

@@ -1,7 +1,8 @@
-/* test_bits.c - the promises about bits: what may change around a row without changing its logits. */
+/* test_bits.c - promises about bits: what may change around a row without changing its logits. */
 #include "bamba.h"
 
 #include "support/fault.h"
+#include "support/running.h"
 #include "support/tempdir.h"
 #include "support/tiny.h"
 
@@ -92,20 +93,11 @@ static int tear_down(void **unused)
 static bamba_engine *make_engine(int n_threads, int n_batch)
 {
     bamba_engine_options o = BAMBA_ENGINE_OPTIONS;
-    bamba_engine        *e;
 
     o.n_threads = n_threads;
     o.n_batch = n_batch;
     o.n_logits = N;
-    assert_int_equal(bamba_engine_create(&e, model, &o, NULL), BAMBA_OK);
-    return e;
-}
-
-static bamba_session *make_session(void)
-{
-    bamba_session *s;
-    assert_int_equal(bamba_session_create(&s, model, NULL, NULL), BAMBA_OK);
-    return s;
+    return running_engine(model, &o);
 }
 
 /* Logits after each of the last n_logits tokens of a prompt fed in pieces of `piece`. */
@@ -120,20 +112,6 @@ static void feed_in_pieces(bamba_engine *e, bamba_session *s, int n, int piece, 
     }
 }
 
-static float largest(const float *x, size_t n)
-{
-    float most = 0;
-    for (size_t i = 0; i < n; i++) most = fmaxf(most, fabsf(x[i]));
-    return most;
-}
-
-static float distance(const float *x, const float *y, size_t n)
-{
-    float most = 0;
-    for (size_t i = 0; i < n; i++) most = fmaxf(most, fabsf(x[i] - y[i]));
-    return most;
-}
-
 static float whole[N * V], other[N * V];
 
 static void test_any_number_of_threads(void **unused)
@@ -142,7 +120,7 @@ static void test_any_number_of_threads(void **unused)
     for (int piece = 1; piece <= N; piece = piece == 1 ? 20 : piece == 20 ? N : N + 1)
         for (int threads = 1; threads <= 5; threads++) {
             bamba_engine  *e = make_engine(threads, 0);
-            bamba_session *s = make_session();
+            bamba_session *s = running_session(model, NULL);
             feed_in_pieces(e, s, N, piece, threads == 1 ? whole : other);
             if (threads > 1) assert_memory_equal(whole, other, sizeof whole);
             bamba_session_free(s);
@@ -153,8 +131,8 @@ static void test_any_number_of_threads(void **unused)
 static void test_any_session_object(void **unused)
 {
     bamba_engine  *e = make_engine(2, 0);
-    bamba_session *a = make_session();
-    bamba_session *b = make_session();
+    bamba_session *a = running_session(model, NULL);
+    bamba_session *b = running_session(model, NULL);
 
     (void)unused;
     feed_in_pieces(e, a, N, N, whole);
@@ -189,8 +167,8 @@ static void test_company_up_to_32_rows(void **unused)
 
     (void)unused;
     for (int i = 0; i < SESSIONS; i++) {
-        s[i] = make_session();
-        alone[i] = make_session();
+        s[i] = running_session(model, NULL);
+        alone[i] = running_session(model, NULL);
         if (before[i] == 0) continue;
         feed_in_pieces(e, s[i], before[i], before[i], other);
         feed_in_pieces(e, alone[i], before[i], before[i], other);
@@ -226,19 +204,19 @@ static void test_prompt_cut_anywhere(void **unused)
     static const int pieces[] = { 1, 7, 33, 64, 100 };
     bamba_engine    *e = make_engine(2, 0);
     bamba_engine    *small = make_engine(2, 48);      /* the engine's own cut */
-    bamba_session   *s = make_session();
+    bamba_session   *s = running_session(model, NULL);
 
     (void)unused;
     feed_in_pieces(e, s, N, N, whole);
-    const float bound = cut_error * largest(whole, N * V);
+    const float bound = cut_error * running_largest(whole, N * V);
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
         bamba_session_reset(s);
         feed_in_pieces(e, s, N, pieces[i], other);
-        assert_true(distance(whole, other, N * V) <= bound);
+        assert_true(running_distance(whole, other, N * V) <= bound);
     }
     bamba_session_reset(s);
     feed_in_pieces(small, s, N, N, other);
-    assert_true(distance(whole, other, N * V) <= bound);
+    assert_true(running_distance(whole, other, N * V) <= bound);
     bamba_session_free(s);
     bamba_engine_free(small);
     bamba_engine_free(e);
@@ -254,7 +232,7 @@ static void test_ragged_batches(void **unused)
 
     (void)unused;
     for (int i = 0; i < 3; i++) {
-        s[i] = make_session();
+        s[i] = running_session(model, NULL);
         items[i] = (bamba_feed_item){ .session = s[i], .tokens = prompt, .n = (size_t)lengths[i],
                                       .n_logits = (size_t)lengths[i] };
     }
@@ -267,7 +245,7 @@ static void test_ragged_batches(void **unused)
         bamba_engine *alone = make_engine(1, 0);
         feed_in_pieces(alone, s[i], lengths[i], lengths[i], whole);
         const size_t n = (size_t)lengths[i] * V;
-        assert_true(distance(got, whole, n) <= cut_error * largest(whole, n));
+        assert_true(running_distance(got, whole, n) <= cut_error * running_largest(whole, n));
         got += n;
         bamba_engine_free(alone);
         bamba_session_free(s[i]);
@@ -278,7 +256,7 @@ static void test_ragged_batches(void **unused)
 static void test_caller_modes_do_not_matter(void **unused)
 {
     bamba_engine  *e = make_engine(2, 0);
-    bamba_session *s = make_session();
+    bamba_session *s = running_session(model, NULL);
 
     (void)unused;
     feed_in_pieces(e, s, N, 40, whole);
@@ -342,7 +320,7 @@ static void test_cancel_at_every_block(void **unused)
     bamba_engine_options o = BAMBA_ENGINE_OPTIONS;
     bamba_engine        *plain = make_engine(2, 40);
     bamba_engine        *e;
-    bamba_session       *s = make_session();
+    bamba_session       *s = running_session(model, NULL);
     bamba_error          err;
     bool                 finished = false;
 
@@ -384,7 +362,7 @@ static void test_progress_cancels(void **unused)
 {
     bamba_engine_options o = BAMBA_ENGINE_OPTIONS;
     bamba_engine        *e;
-    bamba_session       *s = make_session();
+    bamba_session       *s = running_session(model, NULL);
 
     (void)unused;
     o.n_batch = 50;

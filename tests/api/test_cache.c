@@ -1,6 +1,7 @@
-/* test_cache.c - prompts that go on from what earlier ones left on disk: the same bits, less fed. */
+/* test_cache.c - prompts that go on from what earlier ones left on disk: same bits, less fed. */
 #include "bamba.h"
 
+#include "support/running.h"
 #include "support/tempdir.h"
 #include "support/tiny.h"
 
@@ -120,7 +121,8 @@ static run feed(bamba_cache *c, int kind, int shared, int n)
     bamba_session_options so = BAMBA_SESSION_OPTIONS;
     so.n_window = n_window;
     assert_int_equal(bamba_session_create(&s, model, &so, &err), BAMBA_OK);
-    const bamba_status status = c ? bamba_cache_feed(c, e, s, token, (size_t)n, &logits, &r.reused, &err)
+    const bamba_status status = c ? bamba_cache_feed(c, e, s, token, (size_t)n, &logits,
+                                                     &r.reused, &err)
                                   : bamba_feed(e, s, token, (size_t)n, &logits, &err);
     if (status != BAMBA_OK) fail_msg("%s", err.message);
     assert_int_equal(bamba_session_position(s), n);
@@ -138,13 +140,6 @@ static void expect(bamba_cache *c, int kind, int shared, int n, size_t reused)
         print_message("text %d, shared %d, %d tokens, %zu reused\n", kind, shared, n, found.reused);
     assert_int_equal(found.reused, reused);
     assert_memory_equal(found.logits, fresh.logits, sizeof fresh.logits);
-}
-
-static bool is_exact(void)                /* OpenBLAS's sums depend on the number of rows */
-{
-    bamba_model_info info = BAMBA_MODEL_INFO;
-    bamba_model_info_get(model, &info);
-    return strcmp(info.cpu, "c") != 0;
 }
 
 /* The files of a directory with that part of a name: their number, and all their bytes. */
@@ -173,7 +168,7 @@ static int count_files(const char *part, uint64_t *bytes) { return count_in(dir,
 static void test_windows(void **unused)
 {
     (void)unused;
-    if (!is_exact()) skip();
+    if (!running_is_exact(model)) skip();
     bamba_cache *c = open_cache(0);
     expect(c, 1, 0, 600, 0);
     n_window = 100;
@@ -196,15 +191,15 @@ static void test_goes_on(void **unused)
     uint64_t bytes;
 
     (void)unused;
-    if (!is_exact()) skip();
+    if (!running_is_exact(model)) skip();
     bamba_cache *c = open_cache(0);
     expect(c, 1, 0, 600, 0);
-    expect(c, 1, 0, 600, 512);            /* the last edge with more than 32 tokens behind it is 512 + 0 */
+    expect(c, 1, 0, 600, 512);            /* the last edge with over 32 tokens behind it is 512 */
     expect(c, 1, 0, 700, 512);            /* longer: from the same state */
     expect(c, 1, 0, 700, 640);
     expect(c, 1, 0, 300, 256);            /* shorter */
     expect(c, 1, 0, 20, 0);
-    expect(c, 5, 0, 540, 0);              /* fed whole, its last 28 tokens are few: so they are here */
+    expect(c, 5, 0, 540, 0);              /* fed whole, its last 28 tokens are few: so here */
     expect(c, 5, 0, 540, 512);
     expect(c, 5, 0, 545, 512);
     bamba_cache_free(c);
@@ -248,9 +243,11 @@ static void test_turns(void **unused)
     assert_int_equal(bamba_session_create(&s, model, NULL, &err), BAMBA_OK);
     assert_int_equal(bamba_cache_store(c, s, &err), BAMBA_ERR_ARGUMENT);
     assert_int_equal(bamba_cache_feed(c, e, s, token, 200, &logits, NULL, &err), BAMBA_OK);
-    for (int t = 200; t < 217; t++) assert_int_equal(bamba_feed(e, s, token + t, 1, NULL, &err), BAMBA_OK);
+    for (int t = 200; t < 217; t++)
+        assert_int_equal(bamba_feed(e, s, token + t, 1, NULL, &err), BAMBA_OK);
     assert_int_equal(bamba_cache_store(c, s, &err), BAMBA_OK);
-    assert_int_equal(bamba_cache_feed(c, e, s, token, 200, &logits, NULL, &err), BAMBA_ERR_ARGUMENT);
+    assert_int_equal(bamba_cache_feed(c, e, s, token, 200, &logits, NULL, &err),
+                     BAMBA_ERR_ARGUMENT);
     float expected[V];
     assert_int_equal(bamba_feed(e, s, token + 217, 30, &logits, &err), BAMBA_OK);
     memcpy(expected, logits, sizeof expected);
@@ -269,7 +266,7 @@ static void test_damage(void **unused)
     uint64_t bytes;
 
     (void)unused;
-    if (!is_exact()) skip();
+    if (!running_is_exact(model)) skip();
     bamba_cache *c = open_cache(0);
     expect(c, 1, 0, 600, 0);
     const int n = count_files(".state.safetensors", &bytes);
@@ -313,7 +310,7 @@ static void test_budget(void **unused)
     uint64_t bytes, all;
 
     (void)unused;
-    if (!is_exact()) skip();
+    if (!running_is_exact(model)) skip();
     bamba_cache *c = open_cache(0);
     expect(c, 1, 0, 700, 0);
     const int n = count_files(".state.safetensors", &all);
@@ -355,12 +352,13 @@ static void test_stale(void **unused)
     }
     feed(c, 1, 0, 200);
     assert_int_equal(count_files(".tmp-", &bytes), 2);
-    assert_int_equal(count_files("0123456789abcdef-0000000000000000-0-64.state.safetensors.tmp-", &bytes), 0);
+    assert_int_equal(count_files("0123456789abcdef-0000000000000000-0-64.state.safetensors.tmp-",
+                                 &bytes), 0);
     bamba_cache_free(c);
 }
 
-/* The life of a process that will be killed: states of a text, longer and longer ones, go to a session's
-   file and to the cache. */
+/* The life of a process that will be killed: states of a text, longer and longer ones, go to a
+   session's file and to the cache. */
 static void write_on_and_on(const char *path)
 {
     enum { LONGEST = 320, EXTRAS = 1 << 20 };
@@ -429,7 +427,8 @@ static void expect_stored(bamba_cache *c, int kind, int n)
     for (int t = 0; t <= n; t++) token[t] = token_of(kind, 0, t);
     assert_int_equal(bamba_engine_create(&e, model, NULL, &err), BAMBA_OK);
     assert_int_equal(bamba_session_create(&s, model, NULL, &err), BAMBA_OK);
-    assert_int_equal(bamba_cache_feed(c, e, s, token, (size_t)n + 1, NULL, &reused, &err), BAMBA_OK);
+    assert_int_equal(bamba_cache_feed(c, e, s, token, (size_t)n + 1, NULL, &reused, &err),
+                     BAMBA_OK);
     assert_int_equal(reused, n);
     expect_goes_on(e, s);
     bamba_session_free(s);
@@ -464,12 +463,14 @@ static void test_killed(void **unused)
         if (n > 0) expect_stored(c, kind, n);
     }
     assert_int_equal(n_lines, 0);         /* none is damaged */
-    print_message("of %d times: %d found a session; cut short: %d sessions, %d states in the cache\n", KILLS,
-                  n_whole, count_in(root, ".tmp-", &bytes), count_files(".tmp-", &bytes));
+    print_message("of %d times: %d found a session; cut short: %d sessions, %d states in the "
+                  "cache\n", KILLS, n_whole, count_in(root, ".tmp-", &bytes),
+                  count_files(".tmp-", &bytes));
     bamba_cache_free(c);
 }
 
-/* A process that saves a session of n tokens, or stores it in the cache, and stops before it begins. */
+/* A process that saves a session of n tokens, or stores it in the cache, and stops before it
+   begins. */
 static pid_t start_writer(const char *path, int n, bool to_cache)
 {
     const pid_t    child = fork();
@@ -492,7 +493,8 @@ static pid_t start_writer(const char *path, int n, bool to_cache)
     _exit(status == BAMBA_OK ? 0 : 2);
 }
 
-/* Let the writer make `calls` system calls, then kill it. Its exit code, if it got there; -1: killed. */
+/* Let the writer make `calls` system calls, then kill it. Its exit code, if it got there; -1:
+   killed. */
 static int run_writer(pid_t child, int calls)
 {
     int result;
@@ -504,7 +506,8 @@ static int run_writer(pid_t child, int calls)
     }
     if (WIFEXITED(result)) return WEXITSTATUS(result);
     kill(child, SIGKILL);
-    while (waitpid(child, &result, 0) == child && !WIFSIGNALED(result) && !WIFEXITED(result)) continue;
+    while (waitpid(child, &result, 0) == child && !WIFSIGNALED(result) && !WIFEXITED(result))
+        continue;
     return -1;
 }
 
@@ -529,7 +532,7 @@ static void test_killed_behind_each_call(void **unused)
             if (!to_cache) expect_whole(path);
         }
         assert_int_equal(code, 0);
-        assert_true(n_killed > 8);        /* make, write, sync and rename a file, sync the directory */
+        assert_true(n_killed > 8);        /* make, write, sync, rename a file, sync its directory */
     }
     assert_true(count_files(".tmp-", &bytes) > 0);
     bamba_cache *c = open_cache(0);
@@ -563,7 +566,7 @@ static void test_processes(void **unused)
     int        result;
 
     (void)unused;
-    if (!is_exact()) skip();
+    if (!running_is_exact(model)) skip();
     for (int i = 0; i < TEXTS; i++) expected[i] = feed(NULL, i / 2, 200, 250 + 70 * i);
     for (int p = 0; p < PROCESSES; p++) {
         child[p] = fork();

@@ -165,7 +165,8 @@ static void check_first_input(const bb_container *f)
             double       squares = 0.0;
             for (size_t d = 0; d < D; d++) squares += pow(value_of(embed, row + d), 2);
             for (size_t d = 0; d < D; d++)
-                sum[d] += pow(value_of(embed, row + d) * value_of(norm, d), 2) / (squares / (double)D);
+                sum[d] += pow(value_of(embed, row + d) * value_of(norm, d), 2)
+                    / (squares / (double)D);
         }
     for (size_t d = 0; d < D; d++) {
         const double mean = sum[d] / (SEEN * N);
@@ -235,8 +236,8 @@ static const float *feed_rows(running *r, int seed, int n)
     return item.logits;
 }
 
-/* The squared error of logits against float32, of texts that were not seen: behind the last tokens of
-   all of them, and behind every token of some. */
+/* The squared error of logits against float32, of texts that were not seen: behind the last tokens
+   of all of them, and behind every token of some. */
 typedef struct error {
     double last, all;
 } error;
@@ -260,8 +261,8 @@ static error logits_error(const char *calibration)
     return sum;
 }
 
-/* What a calibration is worth shows where a text stands behind a token; what carrying errors on is worth
-   is less, and takes every token to show. */
+/* What a calibration is worth shows where a text stands behind a token; what carrying errors on is
+   worth is less, and takes every token to show. */
 static void test_rounding(void **unused)
 {
     const error plain = logits_error(NULL);

@@ -54,22 +54,23 @@ static void ranges_follow_what_users_typed(void **state)
 {
     static const struct { const char *template_text, *expected; } cases[] = {
         { "<{{ messages[0].role }}>{{ messages[0].content }}<end>", "<user>[ a,b <x> é ]<end>" },
-        { "{% set c = messages[0].content %}{{ c|trim }}|{{ c.split(',')[1] }}|{{ c[1:4] }}|{{ c[::-1] }}",
-          "[a,b <x> é]|[b <x> é ]|[a,b]|[ é >x< b,a ]" },
-        { "{% set c = messages[0].content %}{{ c.replace('<x>', '<y>') }}|{{ '<' + c + '>' }}|{{ c|upper }}",
-          "[ a,b ]<y>[ é ]|<[ a,b <x> é ]>|[ A,B <X> É ]" },
-        { "{% set c = messages[0].content %}{{ c.split(',')|join('+') }}|{{ c|tojson }}|{{ [c] }}|{{ '%s!' % c }}",
-          "[ a]+[b <x> é ]|\"[ a,b <x> é ]\"|['[ a,b <x> é ]']|[ a,b <x> é ]!" },
-        { "{% macro f(x) %}({{ x }}){% endmacro %}{% set s %}{{ f(messages[0].content) }}.{% endset %}{{ s }}",
-          "([ a,b <x> é ])." },
-        { "{% for c in messages[0].content.strip() %}{{ c }}{% if not loop.last %}-{% endif %}{% endfor %}",
-          "[a]-[,]-[b]-[ ]-[<]-[x]-[>]-[ ]-[é]" },
-        { "{% set ns = namespace(s='') %}{% for m in messages %}{% set ns.s = ns.s ~ '<' ~ m.content[:2] %}"
-          "{% endfor %}{{ ns.s }}{{ ns.s|length }}", "<[ a]3" },
+        { "{% set c = messages[0].content %}{{ c|trim }}|{{ c.split(',')[1] }}|{{ c[1:4] }}|{{ "
+          "c[::-1] }}", "[a,b <x> é]|[b <x> é ]|[a,b]|[ é >x< b,a ]" },
+        { "{% set c = messages[0].content %}{{ c.replace('<x>', '<y>') }}|{{ '<' + c + "
+          "'>' }}|{{ c|upper }}", "[ a,b ]<y>[ é ]|<[ a,b <x> é ]>|[ A,B <X> É ]" },
+        { "{% set c = messages[0].content %}{{ c.split(',')|join('+') }}|{{ c|tojson }}|{{ [c] "
+          "}}|{{ '%s!' % c }}", "[ a]+[b <x> é ]|\"[ a,b <x> é ]\"|['[ a,b <x> é ]']|[ a,b "
+          "<x> é ]!" },
+        { "{% macro f(x) %}({{ x }}){% endmacro %}{% set s %}{{ f(messages[0].content) }}.{% "
+          "endset %}{{ s }}", "([ a,b <x> é ])." },
+        { "{% for c in messages[0].content.strip() %}{{ c }}{% if not "
+          "loop.last %}-{% endif %}{% endfor %}", "[a]-[,]-[b]-[ ]-[<]-[x]-[>]-[ ]-[é]" },
+        { "{% set ns = namespace(s='') %}{% for m in messages %}{% set ns.s = ns.s ~ '<' ~ "
+          "m.content[:2] %}{% endfor %}{{ ns.s }}{{ ns.s|length }}", "<[ a]3" },
         { "{{ '{}={:>3}'.format('a', messages[0].content[1]) }}{{ messages[0]|tojson }}",
           "a=  [a]{\"[role]\": \"user\", \"[content]\": \"[ a,b <x> é ]\"}" },
-        { "{{ messages[0].content|indent(1, true) }}|{{ messages[0].content|title }}|{{ messages[0].content|e }}",
-          " [ a,b <x> é ]|[ A,b <X> É ]|[ a,b &lt;x&gt; é ]" },
+        { "{{ messages[0].content|indent(1, true) }}|{{ messages[0].content|title }}|{{ "
+          "messages[0].content|e }}", " [ a,b <x> é ]|[ A,b <X> É ]|[ a,b &lt;x&gt; é ]" },
         { "{{ custom }}{{ 12 }}{{ number }}", "[<v>]127" },
     };
     static const char messages[] = "[{\"role\": \"user\", \"content\": \" a,b <x> \\u00e9 \"}]";
@@ -101,17 +102,20 @@ static void roles_are_trusted_if_they_are_words(void **state)
 
 static void a_conversation_is_prepared_as_in_transformers(void **state)
 {
-    bamba_chat_template *t = open_text("{{ messages|tojson }}{{ tools is none }}{{ documents is none }}"
-                                       "{{ add_generation_prompt }}{{ bos_token is defined }}");
+    bamba_chat_template *t = open_text("{{ messages|tojson }}{{ tools is none }}{{ documents is "
+                                       "none }}{{ add_generation_prompt }}{{ bos_token is "
+                                       "defined }}");
     bamba_chat_options   o = BAMBA_CHAT_OPTIONS;
     bamba_prompt        *p;
     bamba_error          err;
-    const char *const    messages = "[{\"role\": \"a\", \"content\": null, \"n\": 123456789012345678901, "
-                                    "\"f\": 1.0, \"reasoning\": \"r\"}]";
+    const char *const    messages = "[{\"role\": \"a\", \"content\": null, "
+                                    "\"n\": 123456789012345678901, \"f\": 1.0, "
+                                    "\"reasoning\": \"r\"}]";
     (void)state;
     o.no_generation_prompt = 1;
     assert_int_equal(bamba_chat_render(t, messages, strlen(messages), &o, &p, &err), BAMBA_OK);
-    assert_string_equal(p->text, "[{\"thinking\": \"r\", \"role\": \"a\", \"n\": 123456789012345678901, "
+    assert_string_equal(p->text, "[{\"thinking\": \"r\", \"role\": \"a\", "
+                                 "\"n\": 123456789012345678901, "
                                  "\"f\": 1.0, \"reasoning\": \"r\", \"reasoning_content\": \"r\"}]"
                                  "TrueTrueFalseFalse");
     bamba_prompt_free(p);
@@ -127,7 +131,8 @@ static void the_clock_is_given(void **state)
         { 4102444800, "2100-01-01 00:00:00 Fri Friday Jan January 1  1 001 53 00 AM 12" },
         { 1230768000, "2009-01-01 00:00:00 Thu Thursday Jan January 1  1 001 01 09 AM 12" },
     };
-    bamba_chat_template *t = open_text("{{ strftime_now('%F %T %a %A %b %B %-d %e %j %V %y %p %I') }}");
+    bamba_chat_template *t = open_text("{{ strftime_now('%F %T %a %A %b %B %-d %e %j %V %y %p "
+                                       "%I') }}");
     bamba_chat_options   o = BAMBA_CHAT_OPTIONS;
     char                 out[200];
 
@@ -166,7 +171,8 @@ static void expect_from(const char *name, bool with_tools, const char *expected)
     char out[300];
 
     print_from(name, with_tools, out, sizeof out);
-    if (expected[0] == '!' ? !strstr(out, expected + 1) || out[0] != '!' : strcmp(out, expected) != 0)
+    if (expected[0] == '!' ? !strstr(out, expected + 1) || out[0] != '!'
+                           : strcmp(out, expected) != 0)
         fail_msg("expected '%s', found '%s'", expected, out);
 }
 
@@ -183,8 +189,9 @@ static void templates_come_from_the_file_that_counts(void **state)
     tempdir_write_text(tempdir, "tokenizer_config.json", "{\"chat_template\": \"config\"}");
     expect_from(NULL, true, "config");
     expect_from("other", false, "!expected a chat template 'other'");
-    tempdir_write_text(tempdir, "tokenizer_config.json", "{\"chat_template\": [{\"name\": \"default\", "
-                       "\"template\": \"one\"}, {\"name\": \"tool_use\", \"template\": \"two\"}]}");
+    tempdir_write_text(tempdir, "tokenizer_config.json",
+                       "{\"chat_template\": [{\"name\": \"default\", \"template\": \"one\"}, "
+                       "{\"name\": \"tool_use\", \"template\": \"two\"}]}");
     expect_from(NULL, false, "one");
     expect_from(NULL, true, "two");
     expect_from("default", true, "one");
@@ -201,7 +208,8 @@ static void templates_come_from_the_file_that_counts(void **state)
     expect_from(NULL, true, "folder");
     expect_from(NULL, false, "!there is one for conversations with tools alone");
     tempdir_write_text(tempdir, "additional_chat_templates/default.jinja", "{% if %}");
-    expect_from(NULL, false, "!additional_chat_templates/default.jinja:1:7: expected an expression");
+    expect_from(NULL, false, "!additional_chat_templates/default.jinja:1:7: expected an "
+                "expression");
     tempdir_write_text(tempdir, "tokenizer_config.json", "{\"chat_template\": 3}");
     tempdir_empty(tempdir);
     tempdir_write_text(tempdir, "tokenizer_config.json", "{\"chat_template\": 3}");
@@ -218,15 +226,18 @@ static void special_tokens_come_from_the_configuration(void **state)
 {
     (void)state;
     tempdir_write_text(tempdir, "chat_template.jinja",
-                       "{{ bos_token }},{{ eos_token }},{{ pad_token is defined }},{{ unk_token }}");
+                       "{{ bos_token }},{{ eos_token }},{{ pad_token is "
+                       "defined }},{{ unk_token }}");
     tempdir_write_text(tempdir, "tokenizer_config.json",
-                       "{\"bos_token\": \"<s>\", \"eos_token\": {\"content\": \"</s>\"}, \"pad_token\": null}");
+                       "{\"bos_token\": \"<s>\", \"eos_token\": {\"content\": \"</s>\"}, "
+                       "\"pad_token\": null}");
     expect_from(NULL, false, "<s>,</s>,False,");
     tempdir_write_text(tempdir, "special_tokens_map.json",
                        "{\"bos_token\": {\"content\": \"<t>\"}, \"unk_token\": \"<u>\"}");
     expect_from(NULL, false, "<t>,</s>,False,<u>");
     tempdir_write_text(tempdir, "tokenizer_config.json",
-                       "{\"bos_token\": \"<s>\", \"added_tokens_decoder\": {\"0\": {\"content\": \"<s>\"}}}");
+                       "{\"bos_token\": \"<s>\", \"added_tokens_decoder\": {\"0\": {\"content\": "
+                       "\"<s>\"}}}");
     expect_from(NULL, false, "<s>,,False,");
 }
 
@@ -253,16 +264,18 @@ static void what_is_endless_ends(void **state)
     (void)state;
     o.max_steps = 1000000;
     o.max_bytes = 8 << 20;
-    expect_failure("{% for i in range(100000) %}{% for i in range(100000) %}{% endfor %}{% endfor %}", "[{}]", &o,
+    expect_failure("{% for i in range(100000) %}{% for i in "
+                   "range(100000) %}{% endfor %}{% endfor %}", "[{}]", &o,
                    BAMBA_ERR_UNSUPPORTED, "template:1:");
-    expect_failure("{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s = ns.s * 10 %}{% endfor %}",
-                   "[{}]", &o, BAMBA_ERR_UNSUPPORTED, "of memory");
-    expect_failure("{% macro f(n) %}{{ f(n + 1) }}{% endmacro %}{{ f(0) }}", "[{}]", &o, BAMBA_ERR_UNSUPPORTED,
-                   "nested too deeply");
-    expect_failure("{% set ns = namespace() %}{% set ns.a = ns %}{{ ns }}", "[{}]", &o, BAMBA_ERR_UNSUPPORTED,
-                   "nested too deeply");
-    expect_failure("{% set ns = namespace(l=[]) %}{% for i in range(999) %}{% set ns.l = [ns.l] %}{% endfor %}"
-                   "{{ ns.l == [ns.l] or ns.l|tojson }}", "[{}]", &o, BAMBA_ERR_UNSUPPORTED, "nested too deeply");
+    expect_failure("{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s = ns.s * "
+                   "10 %}{% endfor %}", "[{}]", &o, BAMBA_ERR_UNSUPPORTED, "of memory");
+    expect_failure("{% macro f(n) %}{{ f(n + 1) }}{% endmacro %}{{ f(0) }}", "[{}]", &o,
+                   BAMBA_ERR_UNSUPPORTED, "nested too deeply");
+    expect_failure("{% set ns = namespace() %}{% set ns.a = ns %}{{ ns }}", "[{}]", &o,
+                   BAMBA_ERR_UNSUPPORTED, "nested too deeply");
+    expect_failure("{% set ns = namespace(l=[]) %}{% for i in range(999) %}{% set ns.l = "
+                   "[ns.l] %}{% endfor %}{{ ns.l == [ns.l] or ns.l|tojson }}", "[{}]", &o,
+                   BAMBA_ERR_UNSUPPORTED, "nested too deeply");
     expect_failure("{{ 'x' * 1000000000000 }}", "[{}]", &o, BAMBA_ERR_UNSUPPORTED, "");
     expect_failure("{{ '%99999999d' % 1 }}", "[{}]", &o, BAMBA_ERR_FORMAT, "too large");
     expect_failure("{{ [1]|center(99999999) }}", "[{}]", &o, BAMBA_ERR_UNSUPPORTED, "");
@@ -276,10 +289,13 @@ static void bad_arguments_are_named(void **state)
 
     (void)state;
     expect_failure("", "[]", NULL, BAMBA_ERR_ARGUMENT, "messages: expected a list of at least one");
-    expect_failure("", "[[]]", NULL, BAMBA_ERR_ARGUMENT, "messages: expected an object as number 1");
+    expect_failure("", "[[]]", NULL, BAMBA_ERR_ARGUMENT, "messages: expected an object as "
+                   "number 1");
     expect_failure("", "[{\"a\": NaN}]", NULL, BAMBA_ERR_FORMAT, "messages: not JSON at byte 7");
-    expect_failure("{{ raise_exception('no ' ~ messages[0].content) }}", "[{\"content\": \"x\\ny\"}]", NULL,
-                   BAMBA_ERR_ARGUMENT, "template:1:19: the template refuses the conversation: no x?y");
+    expect_failure("{{ raise_exception('no ' ~ messages[0].content) }}",
+                   "[{\"content\": \"x\\ny\"}]", NULL,
+                   BAMBA_ERR_ARGUMENT, "template:1:19: the template refuses the "
+                   "conversation: no x?y");
     o.tools = "{}";
     o.n_tools = 2;
     expect_failure("", "[{}]", &o, BAMBA_ERR_ARGUMENT, "tools: expected a list");
@@ -319,11 +335,14 @@ static void every_allocation_may_fail(void **state)
     int n_failed = 0;
 
     (void)state;
-    tempdir_write_text(tempdir, "tokenizer_config.json", "{\"bos_token\": \"<s>\", \"chat_template\": [{\"name\": "
-                       "\"default\", \"template\": \"a\"}, {\"name\": \"tool_use\", \"template\": \"{{ bos_token }}"
-                       "{{ tools|tojson(sort_keys=true) }}{{ messages[0].content[:4]|float }}{{ 'x'|upper * 2 }}"
-                       "{{ messages[0].content.split() }}{% for i in range(400) %}{% set x = i|string ~ i %}{% endfor %}"
-                       " {% macro f(a) %}{{ a }}{% endmacro %}{{ f(3) }}\"}]}");
+    tempdir_write_text(tempdir, "tokenizer_config.json",
+                       "{\"bos_token\": \"<s>\", \"chat_template\": ["
+                       "{\"name\": \"default\", \"template\": \"a\"}, "
+                       "{\"name\": \"tool_use\", \"template\": \"{{ bos_token }}"
+                       "{{ tools|tojson(sort_keys=true) }}{{ messages[0].content[:4]|float }}"
+                       "{{ 'x'|upper * 2 }}{{ messages[0].content.split() }}"
+                       "{% for i in range(400) %}{% set x = i|string ~ i %}{% endfor %} "
+                       "{% macro f(a) %}{{ a }}{% endmacro %}{{ f(3) }}\"}]}");
     for (int forever = 0; forever < 2; forever++)
         for (size_t k = 1;; k++) {
             fault       f = { .fail_at = k, .forever = forever };
@@ -350,8 +369,10 @@ int main(void)
         cmocka_unit_test(roles_are_trusted_if_they_are_words),
         cmocka_unit_test(a_conversation_is_prepared_as_in_transformers),
         cmocka_unit_test(the_clock_is_given),
-        cmocka_unit_test_setup_teardown(templates_come_from_the_file_that_counts, tempdir_enter, tempdir_leave),
-        cmocka_unit_test_setup_teardown(special_tokens_come_from_the_configuration, tempdir_enter, tempdir_leave),
+        cmocka_unit_test_setup_teardown(templates_come_from_the_file_that_counts, tempdir_enter,
+                                        tempdir_leave),
+        cmocka_unit_test_setup_teardown(special_tokens_come_from_the_configuration, tempdir_enter,
+                                        tempdir_leave),
         cmocka_unit_test(what_is_endless_ends),
         cmocka_unit_test(bad_arguments_are_named),
         cmocka_unit_test_setup_teardown(every_allocation_may_fail, tempdir_enter, tempdir_leave),

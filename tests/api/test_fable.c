@@ -1,8 +1,8 @@
 /* test_fable.c - the embedded model and its adapter write what transformers and PEFT make of them.
  *
  * The ids are transformers 5.23.0's greedy choice in float32, the adapter's with PEFT 0.21.2. The C
- * kernels make the same; other levels may part from it where the two best logits lie within 0.05, and
- * not before. */
+ * kernels make the same; other levels may part from it where the two best logits lie within 0.05,
+ * and not before. */
 #include "bamba.h"
 
 #include <setjmp.h>
@@ -120,7 +120,8 @@ static void test_the_text(void **unused)
     char             buffer[4096];
 
     (void)unused;
-    assert_int_equal(bamba_tokenizer_open(&t, BB_TEST_SOURCE_DIR "/models/fable", NULL, NULL), BAMBA_OK);
+    assert_int_equal(bamba_tokenizer_open(&t, BB_TEST_SOURCE_DIR "/models/fable", NULL, NULL),
+                     BAMBA_OK);
     assert_int_equal(bamba_tokenize(t, prompt, strlen(prompt), BAMBA_TOKENIZE_ADD_SPECIAL, &ids, &n,
                                     NULL), BAMBA_OK);
     assert_int_equal(n, 4);

@@ -3,6 +3,7 @@
 #include "bamba_measure.h"
 
 #include "support/fault.h"
+#include "support/running.h"
 #include "support/tempdir.h"
 #include "support/tiny.h"
 
@@ -67,22 +68,13 @@ static bamba_model *open_tiny(int n_attention)
 
 static bamba_engine *make_engine(const bamba_model *m, bamba_engine_options o)
 {
-    bamba_engine *e;
     o.n_threads = 2;
-    assert_int_equal(bamba_engine_create(&e, m, &o, NULL), BAMBA_OK);
-    return e;
+    return running_engine(m, &o);
 }
 
 static bamba_engine *plain_engine(const bamba_model *m)
 {
     return make_engine(m, (bamba_engine_options)BAMBA_ENGINE_OPTIONS);
-}
-
-static bamba_session *make_session(const bamba_model *m)
-{
-    bamba_session *s;
-    assert_int_equal(bamba_session_create(&s, m, NULL, NULL), BAMBA_OK);
-    return s;
 }
 
 /* -------------------------------------------------------------- not finite --------------- */
@@ -97,7 +89,7 @@ static void assert_says(const char *text)
 static int feed_until_wrong(const bamba_model *m, size_t n)
 {
     bamba_engine  *e = plain_engine(m);
-    bamba_session *s = make_session(m);
+    bamba_session *s = running_session(m, NULL);
     const float   *logits = NULL;
     int            at = -1;
 
@@ -201,7 +193,7 @@ static void test_others_go_on(void **unused)
         const float    *logits;
         bamba_feed_item item[3];
         for (int i = 0; i < 3; i++) {
-            s[i] = make_session(m);
+            s[i] = running_session(m, NULL);
             item[i] = (bamba_feed_item){ .session = s[i], .tokens = i == 1 ? bad : prompt + i,
                                          .n = 40, .n_logits = 1, .n_hidden = 40 };
             if (i == 1) continue;
@@ -237,7 +229,8 @@ static void test_no_attention_no_limit(void **unused)
     bamba_model           *m = open_tiny(0);
     bamba_session_options  o = BAMBA_SESSION_OPTIONS;
     bamba_engine          *e = plain_engine(m);
-    bamba_session         *near = make_session(m), *far = make_session(m), *bounded;
+    bamba_session         *near = running_session(m, NULL), *far = running_session(m, NULL);
+    bamba_session         *bounded;
     const float           *logits;
     float                  kept[V];
     const size_t           way = ((size_t)3 << 31) + ((size_t)1 << 30);
@@ -268,7 +261,7 @@ static void test_no_attention_no_limit(void **unused)
     bamba_model_free(m);
 
     m = open_tiny(1);
-    near = make_session(m);
+    near = running_session(m, NULL);
     assert_int_equal(bamba_session_room(near), 1024);
     assert_int_equal(bamba_session_create(&far, m, &o, &err), BAMBA_ERR_ARGUMENT);
     assert_string_equal(err.message, "session: expected n_context <= 1073741824, found 7516192768");
@@ -329,7 +322,7 @@ static void assert_same_watched(const bamba_model *m, int n_batch, const size_t 
         bamba_engine   *e = make_engine(m, o);
         bamba_feed_item item[3];
         for (int i = 0; i < n_items; i++) {
-            item[i] = (bamba_feed_item){ .session = make_session(m), .tokens = prompt,
+            item[i] = (bamba_feed_item){ .session = running_session(m, NULL), .tokens = prompt,
                                          .n = lengths[i], .n_logits = 1 };
             if (before[i])
                 assert_int_equal(bamba_feed(e, item[i].session, prompt, before[i], NULL, NULL),
@@ -368,7 +361,7 @@ static void test_cancelled_early(void **unused)
 {
     bamba_engine_options o = BAMBA_ENGINE_OPTIONS;
     bamba_model         *m = open_tiny(1);
-    bamba_session       *s = make_session(m);
+    bamba_session       *s = running_session(m, NULL);
 
     (void)unused;
     o.progress = cancel_at_once;
@@ -390,7 +383,8 @@ static int feed_again(void *context)
     bamba_error  inner;
 
     if (bamba_feed(c->e, c->other, prompt, 1, NULL, &inner) == BAMBA_ERR_ARGUMENT)
-        c->n_refused += strcmp(inner.message, "feed: a callback feeds the engine it belongs to") == 0;
+        c->n_refused += strcmp(inner.message, "feed: a callback feeds the engine it "
+                               "belongs to") == 0;
     return bamba_session_position(c->s) != 0;
 }
 
@@ -398,7 +392,7 @@ static void test_callback_may_not_feed(void **unused)
 {
     bamba_engine_options o = BAMBA_ENGINE_OPTIONS;
     bamba_model         *m = open_tiny(1);
-    caller               c = { NULL, make_session(m), make_session(m), 0 };
+    caller               c = { NULL, running_session(m, NULL), running_session(m, NULL), 0 };
 
     (void)unused;
     o.cancel = feed_again;
@@ -416,7 +410,7 @@ static void test_messages(void **unused)
 {
     bamba_model   *m = open_tiny(1);
     bamba_engine  *e = plain_engine(m);
-    bamba_session *s = make_session(m);
+    bamba_session *s = running_session(m, NULL);
     const int32_t  wrong[] = { 1, V };
 
     (void)unused;

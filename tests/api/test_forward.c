@@ -27,23 +27,25 @@ static const double SHARED_ALPHA[LAYERS] = { 1, 0.5 };
 static const double SIDE_ALPHA[3] = { 0.8, 1.5, -0.6 };
 
 static const bb_mamba2_dims    ssm = {
-    .d_model = D, .n_heads = 4, .d_head = 8, .d_state = 16, .n_groups = 2, .d_conv = 4, .conv_bias = true,
-    .dt_max = INFINITY, .epsilon = 1e-5f,
+    .d_model = D, .n_heads = 4, .d_head = 8, .d_state = 16, .n_groups = 2, .d_conv = 4,
+    .conv_bias = true, .dt_max = INFINITY, .epsilon = 1e-5f,
 };
 static const bb_attention_dims attention = {
-    .d_model = D, .n_heads = 4, .n_kv_heads = 2, .d_head = 6, .rope = { .d = 6, .theta = 1e4 }, .bias = true,
-    .out_bias = true, .scale = 0.3f,
+    .d_model = D, .n_heads = 4, .n_kv_heads = 2, .d_head = 6, .rope = { .d = 6, .theta = 1e4 },
+    .bias = true, .out_bias = true, .scale = 0.3f,
 };
 static const bb_attention_dims shared = {
-    .d_model = 2 * D, .n_heads = 6, .n_kv_heads = 3, .d_head = 8, .rope = { .d = 4, .theta = 500 }, .d_out = D,
+    .d_model = 2 * D, .n_heads = 6, .n_kv_heads = 3, .d_head = 8, .rope = { .d = 4, .theta = 500 },
+    .d_out = D,
 };
 static const bb_mlp_dims       gelu = { .d_model = D, .d_ff = 34, .activation = BB_ACT_GELU_GATED };
 static const bb_mlp_dims       relu2 = {
     .d_model = D, .d_ff = 50, .bias = true, .activation = BB_ACT_RELU2,
 };
 
-/* Side stream: the sum of an MLP, with a norm that both layers share, and of a linear map, of the stream;
-   then a linear map of itself, without a norm; and its sum with the stream is read by another map. */
+/* Side stream: the sum of an MLP, with a norm that both layers share, and of a linear map, of the
+   stream; then a linear map of itself, without a norm; and its sum with the stream is read by
+   another map. */
 static void plan_side(bb_plan *p, size_t *norm)
 {
     bb_plan_block(p, "norm4");
@@ -412,8 +414,8 @@ static void test_formula(void **unused)
     }
 }
 
-/* The network in two parts, rows handed over: the bits of the whole. The shared mixer, whose tensors
-   are named in layer 0, serves layer 1 alone too. */
+/* The network in two parts, rows handed over: the bits of the whole. The shared mixer, whose
+   tensors are named in layer 0, serves layer 1 alone too. */
 static void test_two_parts(void **unused)
 {
     static float whole[T * V], parts[T * V], x[T * D], embedded[T * D];

@@ -150,7 +150,8 @@ static void test_arguments(void **state)
     (void)state;
     assert_int_equal(bamba_model_sampler_defaults(NULL, &o), BAMBA_ERR_ARGUMENT);
     assert_int_equal(bamba_model_sampler_defaults(m, NULL), BAMBA_ERR_ARGUMENT);
-    o.struct_bytes = offsetof(bamba_sampler_options, tokenizer) - 1;      /* less than the first release had */
+    /* less than the first release had */
+    o.struct_bytes = offsetof(bamba_sampler_options, tokenizer) - 1;
     assert_int_equal(bamba_model_sampler_defaults(m, &o), BAMBA_ERR_ARGUMENT);
     expect_untouched(&o);
     assert_int_equal(bamba_model_is_end(NULL, 2), 0);

@@ -2,6 +2,7 @@
 #include "bamba.h"
 
 #include "support/fault.h"
+#include "support/running.h"
 #include "support/tempdir.h"
 #include "support/tiny.h"
 
@@ -44,21 +45,12 @@ static int tear_down(void **unused)
 static bamba_engine *make_engine(int n_threads, int n_batch)
 {
     bamba_engine_options o = BAMBA_ENGINE_OPTIONS;
-    bamba_engine        *e;
 
     o.n_threads = n_threads;
     o.n_batch = n_batch;
     o.n_logits = N;
     o.n_hidden = LONG;
-    assert_int_equal(bamba_engine_create(&e, model, &o, NULL), BAMBA_OK);
-    return e;
-}
-
-static bamba_session *make_session(void)
-{
-    bamba_session *s;
-    assert_int_equal(bamba_session_create(&s, model, NULL, NULL), BAMBA_OK);
-    return s;
+    return running_engine(model, &o);
 }
 
 /* The hidden rows [n, D] of a prompt fed in pieces, and nothing else. */
@@ -73,27 +65,13 @@ static void feed_hidden(bamba_engine *e, bamba_session *s, int n, int piece, flo
     }
 }
 
-static float distance(const float *x, const float *y, size_t n)
-{
-    float most = 0;
-    for (size_t i = 0; i < n; i++) most = fmaxf(most, fabsf(x[i] - y[i]));
-    return most;
-}
-
-static float largest(const float *x, size_t n)
-{
-    float most = 0;
-    for (size_t i = 0; i < n; i++) most = fmaxf(most, fabsf(x[i]));
-    return most;
-}
-
 /* The weights of the head times a hidden row are the logits. */
 static void test_head_of_hidden_is_logits(void **unused)
 {
     tiny_dims       d = TINY_DIMS;
     store           s = { 0 };
     bamba_engine   *e = make_engine(2, 0);
-    bamba_session  *session = make_session();
+    bamba_session  *session = running_session(model, NULL);
     bamba_feed_item item = { .session = session, .tokens = prompt, .n = N, .n_logits = N,
                              .n_hidden = N };
 
@@ -101,7 +79,7 @@ static void test_head_of_hidden_is_logits(void **unused)
     tiny_tensors(&d, &s);
     const float *head = (const float *)(void *)store_find(&s, "lm_head.weight")->data;
     assert_int_equal(bamba_feed_batch(e, &item, 1, NULL), BAMBA_OK);
-    const float bound = 1e-5f * largest(item.logits, N * V);
+    const float bound = 1e-5f * running_largest(item.logits, N * V);
     for (int t = 0; t < N; t++)
         for (int id = 0; id < V; id++) {
             double sum = 0.0;
@@ -119,7 +97,7 @@ static void test_head_of_hidden_is_logits(void **unused)
 static void test_same_bits(void **unused)
 {
     bamba_engine  *e = make_engine(1, 0);
-    bamba_session *s = make_session();
+    bamba_session *s = running_session(model, NULL);
 
     (void)unused;
     feed_hidden(e, s, N, N, whole);
@@ -141,7 +119,7 @@ static void test_same_bits(void **unused)
     for (int piece = 7; piece <= N; piece = piece < N ? N : N + 1) {
         bamba_session_reset(s);
         feed_hidden(e, s, N, piece, other);
-        assert_true(distance(whole, other, N * D) <= 1e-4f * largest(whole, N * D));
+        assert_true(running_distance(whole, other, N * D) <= 1e-4f * running_largest(whole, N * D));
     }
     bamba_engine_free(e);
     bamba_session_free(s);
@@ -155,12 +133,12 @@ static void test_company_up_to_32_rows(void **unused)
     static const size_t lengths[SESSIONS] = { 1, 9, 17, 1, 4 };       /* 32 in all */
     static const size_t hidden[SESSIONS] = { 1, 9, 0, 1, 2 }, logits[SESSIONS] = { 0, 4, 1, 0, 4 };
     bamba_engine       *e = make_engine(2, 0);
-    bamba_session      *s[SESSIONS], *alone = make_session();
+    bamba_session      *s[SESSIONS], *alone = running_session(model, NULL);
     bamba_feed_item     item[SESSIONS];
 
     (void)unused;
     for (int i = 0; i < SESSIONS; i++) {
-        s[i] = make_session();
+        s[i] = running_session(model, NULL);
         item[i] = (bamba_feed_item){ .session = s[i], .tokens = prompt + 10 * i, .n = lengths[i],
                                      .n_logits = logits[i], .n_hidden = hidden[i] };
     }
@@ -201,7 +179,7 @@ static void test_cancelled(void **unused)
     uint64_t             limit = 1;
     bamba_engine_options o = BAMBA_ENGINE_OPTIONS;
     bamba_engine        *e = make_engine(2, 512), *watched;
-    bamba_session       *s = make_session(), *t = make_session();
+    bamba_session       *s = running_session(model, NULL), *t = running_session(model, NULL);
     bamba_feed_item      item = { .session = s, .tokens = prompt, .n = LONG, .n_hidden = LONG,
                                   .hidden = whole };
 
@@ -221,8 +199,8 @@ static void test_cancelled(void **unused)
     item.n = item.n_hidden = LONG - at;
     assert_int_equal(bamba_feed_batch(watched, &item, 1, &err), BAMBA_OK);
     feed_hidden(e, t, LONG, LONG, whole);
-    assert_true(distance(item.hidden, whole + at * D, (LONG - at) * D)
-                <= 1e-4f * largest(whole, LONG * D));
+    assert_true(running_distance(item.hidden, whole + at * D, (LONG - at) * D)
+                <= 1e-4f * running_largest(whole, LONG * D));
     bamba_session_free(s), bamba_session_free(t);
     bamba_engine_free(e), bamba_engine_free(watched);
 }
@@ -233,7 +211,7 @@ static void test_memory(void **unused)
     fault                f = { 0 };
     bamba_engine_options o = BAMBA_ENGINE_OPTIONS;
     bamba_engine        *e;
-    bamba_session       *s = make_session();
+    bamba_session       *s = running_session(model, NULL);
 
     (void)unused;
     o.n_threads = 2;
@@ -252,7 +230,7 @@ static void test_memory(void **unused)
     f.armed = true;
     assert_int_equal(bamba_feed_batch(e, &item, 1, NULL), BAMBA_OK);
     f.armed = false;
-    assert_true(largest(item.hidden, LONG * D) > 0.0f);
+    assert_true(running_largest(item.hidden, LONG * D) > 0.0f);
     bamba_session_free(s);
     bamba_engine_free(e);
     assert_int_equal(f.n_live, 0);
@@ -269,7 +247,7 @@ static void test_wrong_use(void **unused)
 {
     bamba_engine_options o = BAMBA_ENGINE_OPTIONS;
     bamba_engine        *e;
-    bamba_session       *s = make_session(), *t = make_session();
+    bamba_session       *s = running_session(model, NULL), *t = running_session(model, NULL);
     bamba_feed_item      item[2] = { { .session = s, .tokens = prompt, .n = 4, .n_hidden = 5 },
                                      { .session = t, .tokens = prompt, .n = 4, .n_hidden = 3 } };
 
@@ -345,7 +323,7 @@ static void test_damaged_norm(void **unused)
     assert_int_equal(bamba_model_open(&bad, other_dir, NULL, NULL), BAMBA_OK);
     model = bad;
     bamba_engine   *e = make_engine(1, 0);
-    bamba_session  *session = make_session();
+    bamba_session  *session = running_session(model, NULL);
     bamba_feed_item item = { .session = session, .tokens = prompt, .n = 40, .n_hidden = 3 };
     assert_int_equal(bamba_feed_batch(e, &item, 1, &err), BAMBA_ERR_NUMBER);
     assert_non_null(strstr(err.message, "position 37: the head or its norm gives NaN"));

@@ -1,6 +1,6 @@
-/* Damaged adapter directories through the public door: each is refused with a status and one line that
- * names the file and the key or tensor, in bounded memory, and nothing leaks; and every allocation on
- * the way fails once.
+/* Damaged adapter directories through the public door: each is refused with a status and one line
+ * that names the file and the key or tensor, in bounded memory, and nothing leaks; and every
+ * allocation on the way fails once.
  *
  * Every case starts from a good adapter (which is opened, to know that it is good) and changes one
  * thing. */
@@ -101,8 +101,8 @@ static store good_tensors(void)
 
 /* -------------------------------------------------------------- adapter_config.json ------ */
 
-/* Members that are wrong, before all others; keys that repeat are refused too, so they replace none of
-   lora_write's. */
+/* Members that are wrong, before all others; keys that repeat are refused too, so they replace none
+   of lora_write's. */
 static const struct { const char *members, *word; } bad_members[] = {
     { "\"use_dora\": true", "use_dora" },
     { "\"alora_invocation_tokens\": [1, 2]", "alora_invocation_tokens" },
@@ -127,7 +127,8 @@ static const struct { const char *members, *word; } bad_members[] = {
     { "\"bias\": \"some\"", "bias" }, { "\"bias\": true", "bias" },
     { "\"use_rslora\": 1", "use_rslora" }, { "\"lora_bias\": \"yes\"", "lora_bias" },
     { "\"fan_in_fan_out\": \"no\"", "fan_in_fan_out" },
-    { "\"rank_pattern\": [4]", "rank_pattern" }, { "\"rank_pattern\": \"in_proj\"", "rank_pattern" },
+    { "\"rank_pattern\": [4]", "rank_pattern" },
+    { "\"rank_pattern\": \"in_proj\"", "rank_pattern" },
     { "\"rank_pattern\": {\"in_proj\": 0}", "rank_pattern" },
     { "\"rank_pattern\": {\"in_proj\": \"4\"}", "rank_pattern" },
     { "\"rank_pattern\": {\"in_proj\": 4.5}", "rank_pattern" },
@@ -136,7 +137,8 @@ static const struct { const char *members, *word; } bad_members[] = {
     { "\"rank_pattern\": {\"in_proj\": 5}", "in_proj.lora_A" },       /* the tensors have 4 */
     { "\"alpha_pattern\": {\"in_proj\": \"8\"}", "alpha_pattern" },
     { "\"alpha_pattern\": {\"in_proj\": Infinity}", "alpha_pattern" },
-    { "\"alpha_pattern\": {\"[\": 8}", "alpha_pattern" }, { "\"alpha_pattern\": 8", "alpha_pattern" },
+    { "\"alpha_pattern\": {\"[\": 8}", "alpha_pattern" },
+    { "\"alpha_pattern\": 8", "alpha_pattern" },
     { "\"layers_to_transform\": \"all\"", "layers_to_transform" },
     { "\"layers_to_transform\": [0, \"1\"]", "layers_to_transform" },
     { "\"layers_to_transform\": [1]", "layers_to_transform" },        /* 0 has tensors */
@@ -155,9 +157,10 @@ static void test_config_members(void **unused)
     (void)unused;
     lora_write(&s, RANK, NULL, dir);
     expect_good("the adapter that all cases are made from");
-    lora_write(&s, RANK, "\"rank_pattern\": {\"in_proj\": 4}, \"use_rslora\": true, \"use_dora\": false, "
-               "\"megatron_config\": null, \"layers_to_transform\": [0, 1, 2], \"peft_version\": \"0.21.2\", "
-               "\"fan_in_fan_out\": true, \"exclude_modules\": null, \"layer_replication\": []", dir);
+    lora_write(&s, RANK, "\"rank_pattern\": {\"in_proj\": 4}, \"use_rslora\": true, "
+               "\"use_dora\": false, \"megatron_config\": null, \"layers_to_transform\": [0, 1, "
+               "2], \"peft_version\": \"0.21.2\", \"fan_in_fan_out\": true, \"exclude_modules\": "
+               "null, \"layer_replication\": []", dir);
     expect_good("an adapter of many members");
     for (size_t i = 0; i < sizeof bad_members / sizeof bad_members[0]; i++) {
         lora_write(&s, RANK, bad_members[i].members, dir);
@@ -169,18 +172,22 @@ static void test_config_members(void **unused)
 static void test_config_files(void **unused)
 {
     static const struct { const char *text, *word; } bad[] = {
-        { "", CONFIG }, { "{", CONFIG }, { "[]", CONFIG }, { "null", CONFIG }, { "{}", "peft_type" },
-        { "{\"peft_type\": null}", "peft_type" }, { "{\"peft_type\": 3}", "peft_type" },
+        { "", CONFIG }, { "{", CONFIG }, { "[]", CONFIG }, { "null", CONFIG },
+        { "{}", "peft_type" }, { "{\"peft_type\": null}", "peft_type" },
+        { "{\"peft_type\": 3}", "peft_type" },
         { "{\"peft_type\": \"ADALORA\"}", "peft_type" }, { "{\"peft_type\": \"IA3\"}", "IA3" },
-        { "{\"peft_type\": \"LORA\", \"r\": 0}", "'r'" }, { "{\"peft_type\": \"LORA\", \"r\": 4.5}", "'r'" },
+        { "{\"peft_type\": \"LORA\", \"r\": 0}", "'r'" },
+        { "{\"peft_type\": \"LORA\", \"r\": 4.5}", "'r'" },
         { "{\"peft_type\": \"LORA\", \"r\": 100000}", "'r'" },
         { "{\"peft_type\": \"LORA\", \"r\": 8}", "proj.lora_A" },
         { "{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": \"8\"}", "lora_alpha" },
         { "{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": Infinity}", "lora_alpha" },
         { "{\"peft_type\": \"LORA\", \"r\": 4, \"target_modules\": 3}", "target_modules" },
         { "{\"peft_type\": \"LORA\", \"r\": 4, \"target_modules\": [3]}", "target_modules" },
-        { "{\"peft_type\": \"LORA\", \"r\": 4, \"target_modules\": [\"in_proj\"]}", "target_modules" },
-        { "{\"peft_type\": \"LORA\", \"r\": 4, \"target_modules\": \".*in_proj\"}", "target_modules" },
+        { "{\"peft_type\": \"LORA\", \"r\": 4, \"target_modules\": [\"in_proj\"]}",
+          "target_modules" },
+        { "{\"peft_type\": \"LORA\", \"r\": 4, \"target_modules\": \".*in_proj\"}",
+          "target_modules" },
         { "{\"peft_type\": \"LORA\", \"r\": 4, \"target_modules\": \"(\"}", "target_modules" },
     };
     store s = good_tensors();
@@ -189,7 +196,8 @@ static void test_config_files(void **unused)
     lora_write(&s, RANK, NULL, dir);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         tempdir_write_text(dir, CONFIG, bad[i].text);
-        expect_refused(bad[i].text, bad[i].word, CONFIG + (strchr(bad[i].word, '.') ? strlen(CONFIG) : 0));
+        expect_refused(bad[i].text, bad[i].word,
+                       CONFIG + (strchr(bad[i].word, '.') ? strlen(CONFIG) : 0));
     }
     tempdir_write_text(dir, CONFIG, "{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": 7.5, "
                        "\"target_modules\": \"all-linear\"}");
@@ -266,12 +274,21 @@ static void embedded_linear(store *s)
 {
     add(s, "base_model.model.model.layers.0.mamba.in_proj.lora_embedding_A", 8);
 }
-static void bias_of_B(store *s) { add(s, "base_model.model.model.layers.0.mamba.in_proj.lora_B.bias", 8); }
-static void new_bias(store *s) { add(s, "base_model.model.model.layers.0.mamba.in_proj.base_layer.bias", 232); }
+static void bias_of_B(store *s)
+{
+    add(s, "base_model.model.model.layers.0.mamba.in_proj.lora_B.bias", 8);
+}
+static void new_bias(store *s)
+{
+    add(s, "base_model.model.model.layers.0.mamba.in_proj.base_layer.bias", 232);
+}
 static void dt_bias(store *s) { add(s, "base_model.model.model.layers.0.mamba.dt_bias", 8); }
 static void conv_bias(store *s) { add(s, "base_model.model.model.layers.0.mamba.conv1d.bias", 96); }
 static void foreign_bias(store *s) { add(s, "base_model.model.score.bias", 96); }
-static void whole_weight(store *s) { add(s, "base_model.model.model.layers.0.mamba.in_proj.weight", 8); }
+static void whole_weight(store *s)
+{
+    add(s, "base_model.model.model.layers.0.mamba.in_proj.weight", 8);
+}
 static void other_vocabulary(store *s)
 {
     const size_t dim[] = { 97, 32 };
@@ -327,8 +344,9 @@ static void test_tensor_files(void **unused)
     expect_refused("half a file", TENSORS, "incomplete");
     tempdir_write(dir, TENSORS, bytes, 7);
     expect_refused("seven bytes", TENSORS, "");
-    store_write_raw(dir, TENSORS, "{\"base_model.model.lm_head.lora_A.weight\": {\"dtype\": \"F32\", "
-                    "\"shape\": [4, 4611686018427387904], \"data_offsets\": [0, 0]}}", "", 0);
+    store_write_raw(dir, TENSORS,
+                    "{\"base_model.model.lm_head.lora_A.weight\": {\"dtype\": \"F32\", \"shape\": "
+                    "[4, 4611686018427387904], \"data_offsets\": [0, 0]}}", "", 0);
     expect_refused("a shape that overflows", TENSORS, "lm_head");
     tempdir_delete(dir, TENSORS);
     expect_refused("no file", TENSORS, "");
@@ -342,8 +360,8 @@ static void test_tensor_files(void **unused)
 
 /* -------------------------------------------------------------- memory ------------------- */
 
-/* Each allocation of an opening fails once. can_do_without: an expression that cannot be compiled to
-   machine code runs without. */
+/* Each allocation of an opening fails once. can_do_without: an expression that cannot be compiled
+   to machine code runs without. */
 static void refuse_memory(bool can_do_without)
 {
     fault       clean = { 0 };

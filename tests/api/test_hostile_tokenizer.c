@@ -283,7 +283,8 @@ static void test_not_json(void **state)
     }
     tempdir_delete(dir, TOKENIZER);
     expect_refused("missing", TOKENIZER, "no such file");
-    tempdir_write_text(dir, TOKENIZER, "version https://git-lfs.github.com/spec/v1\noid sha256:0\n");
+    tempdir_write_text(dir, TOKENIZER, "version https://git-lfs.github.com/spec/v1\noid "
+                       "sha256:0\n");
     expect_refused("a pointer", TOKENIZER, "run git lfs pull");
 }
 

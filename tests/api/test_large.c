@@ -201,8 +201,8 @@ static void write_checkpoint(const shape *s, const char *dir)
     for (int shard = 1; shard <= s->n_shards; shard++) {
         int last = first;
         snprintf(text, sizeof text, "model-%05d-of-%05d.safetensors", shard, s->n_shards);
-        for (; last < l.n && (shard == s->n_shards || at < total / (size_t)s->n_shards * (size_t)shard);
-             last++) {
+        const size_t end = total / (size_t)s->n_shards * (size_t)shard;
+        for (; last < l.n && (shard == s->n_shards || at < end); last++) {
             at += tensor_bytes(&l.item[last]);
             n += (size_t)sprintf(index + n, "%s\"%s\":\"%s\"", last ? "," : "", l.item[last].name,
                                  text);
@@ -213,7 +213,8 @@ static void write_checkpoint(const shape *s, const char *dir)
     sprintf(index + n, "}}");
     tempdir_write_text(dir, "model.safetensors.index.json", index);
     snprintf(text, sizeof text,
-             "{\"model_type\":\"bamba\",\"vocab_size\":%d,\"hidden_size\":%d,\"intermediate_size\":%d,"
+             "{\"model_type\":\"bamba\",\"vocab_size\":%d,\"hidden_size\":%d,"
+             "\"intermediate_size\":%d,"
              "\"num_hidden_layers\":%d,\"num_attention_heads\":%d,\"num_key_value_heads\":%d,"
              "\"attn_layer_indices\":[%d,%d%s],\"mamba_n_heads\":%d,\"mamba_d_head\":%d,"
              "\"mamba_d_state\":%d,\"max_position_embeddings\":4096}", s->V, s->D, s->F, s->L,

@@ -1,8 +1,9 @@
-/* test_merge_tied.c - adapters of a model whose embedding is its head, merged: what run time computes. */
+/* test_merge_tied.c - merged adapters of a model whose embedding is its head: as at run time. */
 #include "bamba.h"
 
 #include "support/fault.h"
 #include "support/lora.h"
+#include "support/running.h"
 #include "support/tempdir.h"
 
 #include <math.h>
@@ -49,7 +50,7 @@ static void demand(bamba_status status, const bamba_error *err)
 /* One adapter of a tied model. */
 typedef struct tied_case {
     const char *what;
-    bool        embed, head;              /* a low-rank term of them, the head's the embedding's own */
+    bool        embed, head;              /* low-rank terms; the head's is the embedding's own */
     int         rank;                     /* of these; 0: 2, which config.json says */
     bool        other_head;               /* a term of the head that is not the embedding's */
     bool        own_embed, own_head, both_same;
@@ -67,7 +68,8 @@ static const tied_case tied_cases[] = {
     { .what = "tied terms of a rank of the embedding", .embed = true, .head = true, .rank = 3,
       .members = "\"ensure_weight_tying\": true, \"rank_pattern\": {\"embed_tokens\": 3}" },
     { .what = "base beside a term", .embed = true, .base = true },
-    { .what = "own embedding", .own_embed = true, .members = "\"modules_to_save\": [\"embed_tokens\"]" },
+    { .what = "own embedding", .own_embed = true,
+      .members = "\"modules_to_save\": [\"embed_tokens\"]" },
     { .what = "own head", .own_head = true, .members = "\"modules_to_save\": [\"lm_head\"]" },
     { .what = "both own", .own_embed = true, .own_head = true,
       .members = "\"modules_to_save\": [\"embed_tokens\", \"lm_head\"]" },
@@ -78,8 +80,8 @@ static const tied_case tied_cases[] = {
     { .what = "base alone", .base = true, .stays_tied = true },
 };
 
-static void add_named(store *s, const char *module, const char *ending, int rows, int cols, float scale,
-                      uint64_t seed)
+static void add_named(store *s, const char *module, const char *ending, int rows, int cols,
+                      float scale, uint64_t seed)
 {
     char         name[120];
     const size_t dim[] = { (size_t)rows, (size_t)cols };
@@ -111,8 +113,10 @@ static void make_adapter(const tied_case *c, const tiny_dims *d, store *s)
         add_named(s, EMBED, "lora_embedding_B", D, rank, 0.5f, 32);
     }
     if (c->head) {
-        add_transposed(s, HEAD, "lora_A.weight", "base_model.model.model.embed_tokens.lora_embedding_B");
-        add_transposed(s, HEAD, "lora_B.weight", "base_model.model.model.embed_tokens.lora_embedding_A");
+        add_transposed(s, HEAD, "lora_A.weight",
+                       "base_model.model.model.embed_tokens.lora_embedding_B");
+        add_transposed(s, HEAD, "lora_B.weight",
+                       "base_model.model.model.embed_tokens.lora_embedding_A");
     }
     if (c->other_head) {
         add_named(s, HEAD, "lora_A.weight", 2, D, 0.5f, 33);
@@ -165,14 +169,6 @@ static void run(const char *at, bool is_adapted, float *out)
     bamba_model_free(m);
 }
 
-static double distance(const float *a, const float *b)
-{
-    double most = 0;
-
-    for (int i = 0; i < N; i++) most = fmax(most, fabs((double)a[i] - (double)b[i]));
-    return most;
-}
-
 static bool says(const char *file, const char *text)
 {
     size_t         n;
@@ -216,8 +212,8 @@ static void expect_merged(const tied_case *c, const char *embed_name, const char
     run(dir, false, none);
     merge(BAMBA_TYPE_F32);
     run(out_dir, false, merged);
-    const double most = distance(with, zeros), apart = distance(with, merged);
-    if (!(distance(with, none) > 1e-3 * most) || !(apart < 2e-5 * most))
+    const double most = running_distance(with, zeros, N), apart = running_distance(with, merged, N);
+    if (!(running_distance(with, none, N) > 1e-3 * most) || !(apart < 2e-5 * most))
         fail_msg("%s: merged is %g from run time, of %g", c->what, apart, most);
     assert_int_equal(says("model.safetensors", embed_name) && says("model.safetensors", head_name),
                      !c->stays_tied);

@@ -34,15 +34,19 @@ typedef struct scheme {
     const char *config;                   /* quantization_config; NULL: nothing said */
 } scheme;
 
-#define CT(format, weights) "{\"quant_method\": \"compressed-tensors\", \"format\": \"" format "\", "  \
-    "\"quantization_status\": \"compressed\", \"ignore\": [\"lm_head\"], \"kv_cache_scheme\": null, "   \
+#define CT(format, weights)                                                                        \
+    "{\"quant_method\": \"compressed-tensors\", \"format\": \"" format "\", "                      \
+    "\"quantization_status\": \"compressed\", \"ignore\": [\"lm_head\"], "                         \
+    "\"kv_cache_scheme\": null, "                                                                  \
     "\"config_groups\": {\"group_0\": {\"targets\": [\"Linear\"], \"weights\": {" weights "}}}}"
 #define INT4(rest) "\"num_bits\": 4, \"type\": \"int\", " rest
 #define FP8(rest) "\"num_bits\": 8, \"type\": \"float\", " rest
 
 static const scheme schemes[] = {
-    { F8, 0, 0, false, "F32", "weight_scale", "proj", CT("float-quantized", FP8("\"strategy\": \"tensor\"")) },
-    { F8, 1, 0, false, "BF16", "weight_scale", "proj", CT("float-quantized", FP8("\"strategy\": \"channel\"")) },
+    { F8, 0, 0, false, "F32", "weight_scale", "proj",
+      CT("float-quantized", FP8("\"strategy\": \"tensor\"")) },
+    { F8, 1, 0, false, "BF16", "weight_scale", "proj",
+      CT("float-quantized", FP8("\"strategy\": \"channel\"")) },
     { F8, 16, 24, false, "F32", "weight_scale", "proj",
       CT("float-quantized", FP8("\"strategy\": \"block\", \"block_structure\": [16, 24]")) },
     { F8, 128, 128, false, "F32", "weight_scale_inv", "proj", "{\"quant_method\": \"fp8\"}" },
@@ -52,14 +56,16 @@ static const scheme schemes[] = {
       "{\"quant_method\": \"fp8\", \"weight_block_size\": [16, 8]}" },
     { F8, 1, 0, false, "F16", "weight_scale", "lm_head", NULL },
     { F8, 1, 0, false, "F32", "weight_scale", "embed_tokens", NULL },
-    { I8, 1, 0, false, "BF16", "weight_scale", "proj", CT("int-quantized", "\"strategy\": \"channel\"") },
+    { I8, 1, 0, false, "BF16", "weight_scale", "proj",
+      CT("int-quantized", "\"strategy\": \"channel\"") },
     { I8, 0, 0, false, "F32", "weight_scale", "proj", NULL },
     { I8, 1, 0, true, "F32", "weight_scale", "proj",
       CT("int-quantized", "\"strategy\": \"channel\", \"symmetric\": false") },
     { PACKED4, 1, 16, false, "BF16", "weight_scale", "proj",
       CT("pack-quantized", INT4("\"strategy\": \"group\", \"group_size\": 16")) },
     { PACKED4, 1, 8, true, "F32", "weight_scale", "proj",
-      CT("pack-quantized", INT4("\"group_size\": 8, \"symmetric\": false, \"actorder\": \"weight\"")) },
+      CT("pack-quantized",
+         INT4("\"group_size\": 8, \"symmetric\": false, \"actorder\": \"weight\"")) },
     { PACKED4, 1, 0, false, "F16", "weight_scale", "proj",
       CT("pack-quantized", INT4("\"strategy\": \"channel\"")) },
     { PACKED4, 1, 0, true, "F32", "weight_scale", "lm_head", NULL },
@@ -149,7 +155,8 @@ static void add_packed(store *out, const char *module, const scheme *s, const ma
 {
     const int bits = s->codes == PACKED4 ? 4 : 8, across = divide_up(m->cols * bits, 32);
     const int down = divide_up(m->down * bits, 32), n_zeros = m->down * m->across;
-    uint32_t *words = calloc((size_t)(m->rows * across), 4), *zeros = calloc((size_t)(down * m->across), 4);
+    uint32_t *words = calloc((size_t)(m->rows * across), 4);
+    uint32_t *zeros = calloc((size_t)(down * m->across), 4);
     uint8_t  *zero = malloc((size_t)n_zeros);
     char      name[160];
 
@@ -157,14 +164,18 @@ static void add_packed(store *out, const char *module, const scheme *s, const ma
     for (int r = 0; r < m->rows; r++)
         pack(m->code + r * m->cols, m->cols, 1, bits, words + r * across, 1);
     name_part(name, sizeof name, module, "weight_packed");
-    store_add_bytes(out, name, "I32", 2, (const size_t[]){ (size_t)m->rows, (size_t)across }, words);
+    store_add_bytes(out, name, "I32", 2, (const size_t[]){ (size_t)m->rows, (size_t)across },
+                    words);
     name_part(name, sizeof name, module, "weight_shape");
-    store_add_bytes(out, name, "I64", 1, (const size_t[]){ 2 }, (const int64_t[]){ m->rows, m->cols });
+    store_add_bytes(out, name, "I64", 1, (const size_t[]){ 2 },
+                    (const int64_t[]){ m->rows, m->cols });
     for (int i = 0; i < n_zeros; i++) zero[i] = (uint8_t)(m->zero[i] + (1 << (bits - 1)));
-    for (int i = 0; i < m->across; i++) pack(zero + i, m->down, m->across, bits, zeros + i, m->across);
+    for (int i = 0; i < m->across; i++)
+        pack(zero + i, m->down, m->across, bits, zeros + i, m->across);
     name_part(name, sizeof name, module, "weight_zero_point");
     if (s->zero)
-        store_add_bytes(out, name, "I32", 2, (const size_t[]){ (size_t)down, (size_t)m->across }, zeros);
+        store_add_bytes(out, name, "I32", 2, (const size_t[]){ (size_t)down, (size_t)m->across },
+                        zeros);
     free(words);
     free(zeros);
     free(zero);
@@ -181,7 +192,8 @@ static void add_plain(store *out, const char *module, const scheme *s, const mat
     if (!s->zero) return;
     for (int i = 0; i < m->down * m->across; i++) zero[i] = (int8_t)m->zero[i];
     name_part(name, sizeof name, module, "weight_zero_point");
-    store_add_bytes(out, name, "I8", 2, (const size_t[]){ (size_t)m->down, (size_t)m->across }, zero);
+    store_add_bytes(out, name, "I8", 2, (const size_t[]){ (size_t)m->down, (size_t)m->across },
+                    zero);
 }
 
 static void add_scales(store *out, const char *module, const scheme *s, const matrix *m)
@@ -195,15 +207,19 @@ static void add_scales(store *out, const char *module, const scheme *s, const ma
     if (strcmp(s->scale_dtype, "F8_E8M0") != 0) {
         store_add(out, name, s->scale_dtype, n_dims, dim, m->scale);
     } else {
-        for (int i = 0; i < m->down * m->across; i++) bits[i] = (uint8_t)(127 + ilogbf(m->scale[i]));
+        for (int i = 0; i < m->down * m->across; i++)
+            bits[i] = (uint8_t)(127 + ilogbf(m->scale[i]));
         store_add_bytes(out, name, s->scale_dtype, n_dims, dim, bits);
     }
     name_part(name, sizeof name, module, "input_scale");
-    if (s->codes == F8) store_add(out, name, "F32", 1, (const size_t[]){ 1 }, (const float[]){ 0.25f });
+    if (s->codes == F8)
+        store_add(out, name, "F32", 1, (const size_t[]){ 1 }, (const float[]){ 0.25f });
 }
 
-/* Replace the matrix of a module by random codes in `packed`, by what they decode to in `floats`. */
-static void quantize(const scheme *s, const char *module, store *packed, store *floats, uint64_t *seed)
+/* Replace the matrix of a module by random codes in `packed`, by what they decode to in
+   `floats`. */
+static void quantize(const scheme *s, const char *module, store *packed, store *floats,
+                     uint64_t *seed)
 {
     char name[160];
 
@@ -349,8 +365,8 @@ static void test_mixed(void **state)
     static const char config[] =
         "{\"quant_method\": \"compressed-tensors\", \"format\": \"mixed-precision\", "
         "\"ignore\": [\"re:.*in_proj\"], \"config_groups\": {"
-        "\"a\": {\"targets\": [\"re:.*(gate|up)_proj$\"], \"format\": \"pack-quantized\", \"weights\": "
-        "{" INT4("\"strategy\": \"group\", \"group_size\": 16") "}}, "
+        "\"a\": {\"targets\": [\"re:.*(gate|up)_proj$\"], \"format\": \"pack-quantized\", "
+        "\"weights\": {" INT4("\"strategy\": \"group\", \"group_size\": 16") "}}, "
         "\"b\": {\"targets\": [\"Linear\"], \"format\": \"float-quantized\", \"weights\": "
         "{" FP8("\"strategy\": \"channel\"") "}}}}";
     scheme           four = schemes[11], eight = schemes[1];
@@ -415,49 +431,91 @@ typedef struct damage {
 enum { ON_FP8 = 1, ON_INT8 = 8, ON_PACKED = 12 };         /* numbers in schemes */
 
 static const damage damages[] = {
-    { ON_PACKED, DROP, "weight_scale", "", 0, { 0 }, 0, "'" MODULE ".weight_scale': expected this tensor beside" },
-    { ON_PACKED, DROP, "weight_shape", "", 0, { 0 }, 0, "'" MODULE ".weight_shape': expected this tensor beside" },
-    { ON_PACKED, DROP, "weight_packed", "", 0, { 0 }, 0, "'" MODULE ".weight': expected this tensor" },
-    { ON_PACKED, DROP, "weight_zero_point", "", 0, { 0 }, 0, "'" MODULE ".weight_zero_point': expected this tensor" },
-    { ON_PACKED, NUMBERS, "weight_shape", "I64", 0, { 0 }, 47, "weight_shape': expected 48, 32, found 47, 32" },
-    { ON_PACKED, NUMBERS, "weight_shape", "I64", 0, { 0 }, -1, "weight_shape': expected 48, 32, found -1, 32" },
-    { ON_PACKED, SHAPE, "weight_shape", "I64", 1, { 3 }, 0, "weight_shape': expected I64 [2], found I64 [3]" },
-    { ON_PACKED, SHAPE, "weight_shape", "F32", 1, { 2 }, 0, "weight_shape': expected I64 [2], found F32 [2]" },
-    { ON_PACKED, SHAPE, "weight_packed", "I32", 2, { 48, 5 }, 0, "weight_packed': expected I32 [48, 4], found I32 [48, 5]" },
-    { ON_PACKED, SHAPE, "weight_packed", "I32", 2, { 47, 4 }, 0, "weight_packed': expected I32 [48, 4], found I32 [47, 4]" },
-    { ON_PACKED, SHAPE, "weight_packed", "I32", 1, { 192 }, 0, "weight_packed': expected I32 [48, 4], found I32 [192]" },
-    { ON_PACKED, SHAPE, "weight_packed", "I32", 2, { 48, 0 }, 0, "weight_packed': expected I32 [48, 4], found I32 [48, 0]" },
-    { ON_PACKED, SHAPE, "weight_packed", "I64", 2, { 48, 4 }, 0, "weight_packed': expected I32 [48, 4], found I64 [48, 4]" },
-    { ON_PACKED, SHAPE, "weight_packed", "U8", 2, { 48, 16 }, 0, "weight_packed': expected I32, found U8: nvfp4" },
-    { ON_PACKED, SHAPE, "weight_scale", "F32", 2, { 48, 3 }, 0, "weight_scale': expected F32 [48, 4], found F32 [48, 3]" },
-    { ON_PACKED, SHAPE, "weight_scale", "F32", 2, { 48, 2 }, 0, "weight_scale': expected F32 [48, 4], found F32 [48, 2]" },
-    { ON_PACKED, SHAPE, "weight_scale", "F32", 2, { 47, 4 }, 0, "weight_scale': expected F32 [48, 4], found F32 [47, 4]" },
-    { ON_PACKED, SHAPE, "weight_scale", "F32", 2, { 0, 4 }, 0, "weight_scale': expected F32 [48, 4], found F32 [0, 4]" },
-    { ON_PACKED, SHAPE, "weight_scale", "F32", 3, { 48, 4, 1 }, 0, "weight_scale': expected at most 2 dimensions" },
-    { ON_PACKED, SHAPE, "weight_scale", "F64", 2, { 48, 4 }, 0, "weight_scale': expected F32, BF16, F16 or F8_E8M0, found F64" },
-    { ON_PACKED, SHAPE, "weight_scale", "I32", 2, { 48, 4 }, 0, "weight_scale': expected F32, BF16, F16 or F8_E8M0, found I32" },
-    { ON_PACKED, NUMBERS, "weight_scale", "F32", 0, { 0 }, (double)NAN, "weight_scale': expected finite numbers, found nan at element 0" },
-    { ON_PACKED, NUMBERS, "weight_scale", "F32", 0, { 0 }, (double)INFINITY, "weight_scale': expected finite numbers, found inf" },
-    { ON_PACKED, SHAPE, "weight_zero_point", "I32", 2, { 5, 4 }, 0, "weight_zero_point': expected I32 [6, 4], found I32 [5, 4]" },
-    { ON_PACKED, SHAPE, "weight_zero_point", "I32", 2, { 6, 3 }, 0, "weight_zero_point': expected I32 [6, 4], found I32 [6, 3]" },
-    { ON_PACKED, SHAPE, "weight_zero_point", "F32", 2, { 48, 4 }, 0, "weight_zero_point': expected I8 [48, 4], found F32 [48, 4]" },
-    { ON_PACKED, ADD, "weight_g_idx", "I32", 1, { 32 }, 0, "weight_g_idx': groups of columns in the order of activations" },
-    { ON_PACKED, ADD, "weight_global_scale", "F32", 1, { 1 }, 0, "weight_global_scale': scales of scales" },
-    { ON_PACKED, ADD, "weight", "F32", 2, { 48, 32 }, 0, "weight_packed': expected either this tensor or one named 'weight'" },
-    { ON_PACKED, ADD, "weight_scale_inv", "F32", 2, { 1, 1 }, 0, "weight_scale': expected one tensor of scales" },
-    { ON_PACKED, ADD, "qweight", "I32", 1, { 8 }, 0, "qweight': this tensor belongs to no part of the model" },
-    { ON_FP8, DROP, "weight_scale", "", 0, { 0 }, 0, "'" MODULE ".weight_scale': expected this tensor beside" },
+    { ON_PACKED, DROP, "weight_scale", "", 0, { 0 }, 0,
+      "'" MODULE ".weight_scale': expected this tensor beside" },
+    { ON_PACKED, DROP, "weight_shape", "", 0, { 0 }, 0,
+      "'" MODULE ".weight_shape': expected this tensor beside" },
+    { ON_PACKED, DROP, "weight_packed", "", 0, { 0 }, 0,
+      "'" MODULE ".weight': expected this tensor" },
+    { ON_PACKED, DROP, "weight_zero_point", "", 0, { 0 }, 0,
+      "'" MODULE ".weight_zero_point': expected this tensor" },
+    { ON_PACKED, NUMBERS, "weight_shape", "I64", 0, { 0 }, 47,
+      "weight_shape': expected 48, 32, found 47, 32" },
+    { ON_PACKED, NUMBERS, "weight_shape", "I64", 0, { 0 }, -1,
+      "weight_shape': expected 48, 32, found -1, 32" },
+    { ON_PACKED, SHAPE, "weight_shape", "I64", 1, { 3 }, 0,
+      "weight_shape': expected I64 [2], found I64 [3]" },
+    { ON_PACKED, SHAPE, "weight_shape", "F32", 1, { 2 }, 0,
+      "weight_shape': expected I64 [2], found F32 [2]" },
+    { ON_PACKED, SHAPE, "weight_packed", "I32", 2, { 48, 5 }, 0,
+      "weight_packed': expected I32 [48, 4], found I32 [48, 5]" },
+    { ON_PACKED, SHAPE, "weight_packed", "I32", 2, { 47, 4 }, 0,
+      "weight_packed': expected I32 [48, 4], found I32 [47, 4]" },
+    { ON_PACKED, SHAPE, "weight_packed", "I32", 1, { 192 }, 0,
+      "weight_packed': expected I32 [48, 4], found I32 [192]" },
+    { ON_PACKED, SHAPE, "weight_packed", "I32", 2, { 48, 0 }, 0,
+      "weight_packed': expected I32 [48, 4], found I32 [48, 0]" },
+    { ON_PACKED, SHAPE, "weight_packed", "I64", 2, { 48, 4 }, 0,
+      "weight_packed': expected I32 [48, 4], found I64 [48, 4]" },
+    { ON_PACKED, SHAPE, "weight_packed", "U8", 2, { 48, 16 }, 0,
+      "weight_packed': expected I32, found U8: nvfp4" },
+    { ON_PACKED, SHAPE, "weight_scale", "F32", 2, { 48, 3 }, 0,
+      "weight_scale': expected F32 [48, 4], found F32 [48, 3]" },
+    { ON_PACKED, SHAPE, "weight_scale", "F32", 2, { 48, 2 }, 0,
+      "weight_scale': expected F32 [48, 4], found F32 [48, 2]" },
+    { ON_PACKED, SHAPE, "weight_scale", "F32", 2, { 47, 4 }, 0,
+      "weight_scale': expected F32 [48, 4], found F32 [47, 4]" },
+    { ON_PACKED, SHAPE, "weight_scale", "F32", 2, { 0, 4 }, 0,
+      "weight_scale': expected F32 [48, 4], found F32 [0, 4]" },
+    { ON_PACKED, SHAPE, "weight_scale", "F32", 3, { 48, 4, 1 }, 0,
+      "weight_scale': expected at most 2 dimensions" },
+    { ON_PACKED, SHAPE, "weight_scale", "F64", 2, { 48, 4 }, 0,
+      "weight_scale': expected F32, BF16, F16 or F8_E8M0, found F64" },
+    { ON_PACKED, SHAPE, "weight_scale", "I32", 2, { 48, 4 }, 0,
+      "weight_scale': expected F32, BF16, F16 or F8_E8M0, found I32" },
+    { ON_PACKED, NUMBERS, "weight_scale", "F32", 0, { 0 }, (double)NAN,
+      "weight_scale': expected finite numbers, found nan at element 0" },
+    { ON_PACKED, NUMBERS, "weight_scale", "F32", 0, { 0 }, (double)INFINITY,
+      "weight_scale': expected finite numbers, found inf" },
+    { ON_PACKED, SHAPE, "weight_zero_point", "I32", 2, { 5, 4 }, 0,
+      "weight_zero_point': expected I32 [6, 4], found I32 [5, 4]" },
+    { ON_PACKED, SHAPE, "weight_zero_point", "I32", 2, { 6, 3 }, 0,
+      "weight_zero_point': expected I32 [6, 4], found I32 [6, 3]" },
+    { ON_PACKED, SHAPE, "weight_zero_point", "F32", 2, { 48, 4 }, 0,
+      "weight_zero_point': expected I8 [48, 4], found F32 [48, 4]" },
+    { ON_PACKED, ADD, "weight_g_idx", "I32", 1, { 32 }, 0,
+      "weight_g_idx': groups of columns in the order of activations" },
+    { ON_PACKED, ADD, "weight_global_scale", "F32", 1, { 1 }, 0,
+      "weight_global_scale': scales of scales" },
+    { ON_PACKED, ADD, "weight", "F32", 2, { 48, 32 }, 0,
+      "weight_packed': expected either this tensor or one named 'weight'" },
+    { ON_PACKED, ADD, "weight_scale_inv", "F32", 2, { 1, 1 }, 0,
+      "weight_scale': expected one tensor of scales" },
+    { ON_PACKED, ADD, "qweight", "I32", 1, { 8 }, 0,
+      "qweight': this tensor belongs to no part of the model" },
+    { ON_FP8, DROP, "weight_scale", "", 0, { 0 }, 0,
+      "'" MODULE ".weight_scale': expected this tensor beside" },
     { ON_FP8, DROP, "weight", "", 0, { 0 }, 0, "'" MODULE ".weight': expected this tensor" },
-    { ON_FP8, SHAPE, "weight", "F8_E4M3", 2, { 48, 33 }, 0, "weight': expected F8_E4M3 [48, 32], found F8_E4M3 [48, 33]" },
-    { ON_FP8, SHAPE, "weight", "F8_E5M2", 2, { 48, 32 }, 0, "weight': expected F8_E4M3 or I8 beside scales, found F8_E5M2" },
-    { ON_FP8, SHAPE, "weight", "BF16", 2, { 48, 32 }, 0, "weight': expected F8_E4M3 or I8 beside scales, found BF16" },
-    { ON_FP8, SHAPE, "weight", "I8", 2, { 48, 32 }, 0, "weight': expected 8 bits of type 'float' as config.json says, found I8" },
-    { ON_FP8, SHAPE, "weight_scale", "BF16", 2, { 48, 2 }, 0, "weight_scale': expected BF16 [48, 1], found BF16 [48, 2]" },
-    { ON_FP8, SHAPE, "weight_scale", "BF16", 1, { 1 }, 0, "weight_scale': expected BF16 [48, 1], found BF16 [1]" },
-    { ON_FP8, ADD, "weight_zero_point", "I8", 2, { 48, 1 }, 0, "weight_zero_point': zeros beside F8_E4M3 are not read" },
-    { ON_INT8, SHAPE, "weight_scale", "BF16", 2, { 32, 1 }, 0, "weight_scale': expected BF16 [48, 1], found BF16 [32, 1]" },
-    { 9, SHAPE, "weight_scale", "F32", 2, { 48, 5 }, 0, "weight_scale': expected a scale for 48 x 32 weights" },
-    { 15, SHAPE, "weight_packed", "I32", 2, { 48, 7 }, 0, "weight_packed': expected I32 [48, 4], found I32 [48, 7]" },
+    { ON_FP8, SHAPE, "weight", "F8_E4M3", 2, { 48, 33 }, 0,
+      "weight': expected F8_E4M3 [48, 32], found F8_E4M3 [48, 33]" },
+    { ON_FP8, SHAPE, "weight", "F8_E5M2", 2, { 48, 32 }, 0,
+      "weight': expected F8_E4M3 or I8 beside scales, found F8_E5M2" },
+    { ON_FP8, SHAPE, "weight", "BF16", 2, { 48, 32 }, 0,
+      "weight': expected F8_E4M3 or I8 beside scales, found BF16" },
+    { ON_FP8, SHAPE, "weight", "I8", 2, { 48, 32 }, 0,
+      "weight': expected 8 bits of type 'float' as config.json says, found I8" },
+    { ON_FP8, SHAPE, "weight_scale", "BF16", 2, { 48, 2 }, 0,
+      "weight_scale': expected BF16 [48, 1], found BF16 [48, 2]" },
+    { ON_FP8, SHAPE, "weight_scale", "BF16", 1, { 1 }, 0,
+      "weight_scale': expected BF16 [48, 1], found BF16 [1]" },
+    { ON_FP8, ADD, "weight_zero_point", "I8", 2, { 48, 1 }, 0,
+      "weight_zero_point': zeros beside F8_E4M3 are not read" },
+    { ON_INT8, SHAPE, "weight_scale", "BF16", 2, { 32, 1 }, 0,
+      "weight_scale': expected BF16 [48, 1], found BF16 [32, 1]" },
+    { 9, SHAPE, "weight_scale", "F32", 2, { 48, 5 }, 0,
+      "weight_scale': expected a scale for 48 x 32 weights" },
+    { 15, SHAPE, "weight_packed", "I32", 2, { 48, 7 }, 0,
+      "weight_packed': expected I32 [48, 4], found I32 [48, 7]" },
 };
 
 static void test_damaged_tensors(void **state)
@@ -467,7 +525,8 @@ static void test_damaged_tensors(void **state)
     for (size_t i = 0; i < sizeof damages / sizeof damages[0]; i++) {
         const damage       *d = &damages[i];
         const float         number = (float)d->number;
-        const int64_t       whole = d->kind == NUMBERS && d->dtype[0] == 'I' ? (int64_t)d->number : 0;
+        const int64_t       whole = d->kind == NUMBERS && d->dtype[0] == 'I' ? (int64_t)d->number
+                                                                             : 0;
         static const float  zeros[48 * 40];
         store               packed, floats;
         make_stores(&schemes[d->scheme], &packed, &floats);
@@ -506,29 +565,51 @@ static void test_bare_bytes(void **state)
 static void test_configs(void **state)
 {
     static const struct { const char *config, *words; } bad[] = {
-        { CT("pack-quantized", INT4("\"group_size\": 16, \"symmetric\": false")), "expected F32 [200, 2], found F32 [200, 4]" },
-        { CT("pack-quantized", "\"num_bits\": 8, \"group_size\": 8"), "expected I32 [200, 8], found I32 [200, 4]" },
-        { CT("pack-quantized", FP8("\"strategy\": \"channel\"")), "expected I32 [200, 8], found I32 [200, 4]" },
-        { CT("pack-quantized", INT4("\"strategy\": \"channel\"")), "expected F32 [200, 1], found F32 [200, 4]" },
-        { CT("pack-quantized", INT4("\"strategy\": \"group\", \"group_size\": 0")), "'quantization_config.config_groups.group_0.weights.group_size': expected at least 1, found 0" },
+        { CT("pack-quantized", INT4("\"group_size\": 16, \"symmetric\": false")),
+          "expected F32 [200, 2], found F32 [200, 4]" },
+        { CT("pack-quantized", "\"num_bits\": 8, \"group_size\": 8"),
+          "expected I32 [200, 8], found I32 [200, 4]" },
+        { CT("pack-quantized", FP8("\"strategy\": \"channel\"")),
+          "expected I32 [200, 8], found I32 [200, 4]" },
+        { CT("pack-quantized", INT4("\"strategy\": \"channel\"")),
+          "expected F32 [200, 1], found F32 [200, 4]" },
+        { CT("pack-quantized", INT4("\"strategy\": \"group\", \"group_size\": 0")),
+          "'quantization_config.config_groups.group_0.weights.group_size': expected at least 1, "
+          "found 0" },
         { CT("pack-quantized", INT4("\"group_size\": -2, \"strategy\": \"group\"")), "group_size" },
-        { CT("pack-quantized", "\"num_bits\": 3, \"group_size\": 8"), "num_bits': expected 8 or 4 bits of type 'int' or 8 of type 'float', found 3 of 'int'" },
-        { CT("float-quantized", "\"num_bits\": 4, \"type\": \"float\""), "num_bits': expected 8 or 4 bits of type 'int' or 8 of type 'float', found 4 of 'float'" },
-        { CT("pack-quantized", INT4("\"strategy\": \"tensor_group\", \"group_size\": 16")), "strategy': expected tensor, channel, group or block, found 'tensor_group'" },
-        { CT("pack-quantized", INT4("\"strategy\": \"block\"")), "block_structure': expected two sizes, found 0" },
-        { CT("pack-quantized", INT4("\"strategy\": \"block\", \"block_structure\": [0, 8]")), "block_structure[0]': expected a size of at least 1, found 0" },
-        { CT("pack-quantized", INT4("\"group_size\": 8, \"actorder\": \"group\"")), "actorder': expected 'weight', found 'group'" },
-        { CT("nvfp4-pack-quantized", INT4("\"group_size\": 8")), "format': expected float-, naive-, int- or pack-quantized or mixed-precision, found 'nvfp4-pack-quantized'" },
+        { CT("pack-quantized", "\"num_bits\": 3, \"group_size\": 8"),
+          "num_bits': expected 8 or 4 bits of type 'int' or 8 of type 'float', found 3 of 'int'" },
+        { CT("float-quantized", "\"num_bits\": 4, \"type\": \"float\""),
+          "num_bits': expected 8 or 4 bits of type 'int' or 8 of type 'float', found 4 of "
+          "'float'" },
+        { CT("pack-quantized", INT4("\"strategy\": \"tensor_group\", \"group_size\": 16")),
+          "strategy': expected tensor, channel, group or block, found 'tensor_group'" },
+        { CT("pack-quantized", INT4("\"strategy\": \"block\"")),
+          "block_structure': expected two sizes, found 0" },
+        { CT("pack-quantized", INT4("\"strategy\": \"block\", \"block_structure\": [0, 8]")),
+          "block_structure[0]': expected a size of at least 1, found 0" },
+        { CT("pack-quantized", INT4("\"group_size\": 8, \"actorder\": \"group\"")),
+          "actorder': expected 'weight', found 'group'" },
+        { CT("nvfp4-pack-quantized", INT4("\"group_size\": 8")), "format': expected float-, "
+          "naive-, int- or pack-quantized or mixed-precision, found 'nvfp4-pack-quantized'" },
         { CT("marlin-24", INT4("\"group_size\": 8")), "found 'marlin-24'" },
-        { "{\"quant_method\": \"compressed-tensors\", \"quantization_status\": \"frozen\"}", "quantization_status': expected 'compressed', found 'frozen'" },
-        { "{\"quant_method\": \"compressed-tensors\", \"sparsity_config\": {\"format\": \"sparse-24-bitmask\"}}", "sparsity_config': expected nothing" },
-        { "{\"quant_method\": \"compressed-tensors\", \"transform_config\": {\"config_groups\": {\"a\": {}}}}", "transform_config': expected nothing" },
-        { "{\"quant_method\": \"compressed-tensors\", \"ignore\": [\"re:(\"]}", "'quantization_config.ignore[0]': pattern: missing closing parenthesis" },
-        { "{\"quant_method\": \"compressed-tensors\", \"ignore\": [7]}", "'quantization_config.ignore[0]': expected a " },
+        { "{\"quant_method\": \"compressed-tensors\", \"quantization_status\": \"frozen\"}",
+          "quantization_status': expected 'compressed', found 'frozen'" },
+        { "{\"quant_method\": \"compressed-tensors\", \"sparsity_config\": {\"format\": "
+          "\"sparse-24-bitmask\"}}", "sparsity_config': expected nothing" },
+        { "{\"quant_method\": \"compressed-tensors\", \"transform_config\": {\"config_groups\": "
+          "{\"a\": {}}}}", "transform_config': expected nothing" },
+        { "{\"quant_method\": \"compressed-tensors\", \"ignore\": [\"re:(\"]}",
+          "'quantization_config.ignore[0]': pattern: missing closing parenthesis" },
+        { "{\"quant_method\": \"compressed-tensors\", \"ignore\": [7]}",
+          "'quantization_config.ignore[0]': expected a " },
         { "{\"quant_method\": \"fp8\", \"fmt\": \"e5m2\"}", "fmt': expected 'e4m3', found 'e5m2'" },
-        { "{\"quant_method\": \"fp8\", \"weight_block_size\": [128]}", "weight_block_size': expected two sizes, found 1" },
-        { "{\"quant_method\": \"fp8\", \"weight_block_size\": [128, 0]}", "weight_block_size[1]': expected a size of at least 1, found 0" },
-        { "{\"quant_method\": \"gptq\", \"bits\": 4}", "quant_method is 'gptq': checkpoints quantized by this method are not read" },
+        { "{\"quant_method\": \"fp8\", \"weight_block_size\": [128]}",
+          "weight_block_size': expected two sizes, found 1" },
+        { "{\"quant_method\": \"fp8\", \"weight_block_size\": [128, 0]}",
+          "weight_block_size[1]': expected a size of at least 1, found 0" },
+        { "{\"quant_method\": \"gptq\", \"bits\": 4}",
+          "quant_method is 'gptq': checkpoints quantized by this method are not read" },
         { "{\"quant_method\": \"awq\", \"bits\": 4}", "quant_method is 'awq'" },
         { "{\"load_in_8bit\": true}", "quant_method is 'bitsandbytes'" },
         { "{\"quant_method\": \"mxfp4\"}", "quant_method is 'mxfp4'" },

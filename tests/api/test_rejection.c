@@ -1,4 +1,4 @@
-/* test_rejection.c - tokens chosen behind guesses have the probabilities of those chosen without. */
+/* test_rejection.c - tokens chosen with guesses have the probabilities of those without. */
 #include "bamba.h"
 
 #include "support/draws.h"
@@ -18,8 +18,8 @@ enum { V = 8, N = 100000 };
 static const float model[V] = { 1.0f, 0.2f, -0.5f, 2.0f, 1.4f, -1.0f, 0.0f, 0.7f };
 static const float other[V] = { 1.8f, -1.0f, 0.5f, 0.4f, 1.9f, -0.2f, -3.0f, 0.7f };
 
-/* Probabilities by their definition: softmax at a temperature of the k best of the tokens that make up
-   top_p of those k. */
+/* Probabilities by their definition: softmax at a temperature of the k best of the tokens that make
+   up top_p of those k. */
 static void define(const float *logits, double temperature, int k, double top_p, double *p)
 {
     int    order[V];
@@ -74,8 +74,9 @@ typedef struct chain {
     double       top_p;
 } chain;
 
-/* Draw guesses from q and let the model's sampler check them. Returns chi-square against p; *stands:
-   the share of guesses that stand; of_guesses: chi-square of the guesses, had all been taken. */
+/* Draw guesses from q and let the model's sampler check them. Returns chi-square against p;
+   *stands: the share of guesses that stand; of_guesses: chi-square of the guesses, had all been
+   taken. */
 static double check(const chain *p, const chain *q, double *stands, double *of_guesses)
 {
     bamba_sampler *chooser = make(11, p->temperature, p->k, p->top_p);
@@ -122,7 +123,8 @@ static void test_probabilities_stay(void **state)
         if (its->temperature > 0.0) define(its->logits, its->temperature, its->k, its->top_p, q);
         else for (int i = 0; i < V; i++) q[i] = i == 4 ? 1.0 : 0.0;
         for (int i = 0; i < V; i++) both += fmin(p[i], q[i]);
-        if (fabs(stands - both) > 0.01) fail_msg("case %zu: %g of guesses stand, not %g", c, stands, both);
+        if (fabs(stands - both) > 0.01)
+            fail_msg("case %zu: %g of guesses stand, not %g", c, stands, both);
     }
 }
 
@@ -138,7 +140,8 @@ static void test_guesses_of_the_same_distribution_stand(void **state)
 
 static void test_a_distribution_is_what_is_drawn_from(void **state)
 {
-    bamba_sampler *a = make(3, 0.7, 6, 0.9), *b = make(3, 0.7, 6, 0.9), *greedy = make(3, 0.0, 0, 1.0);
+    bamba_sampler *a = make(3, 0.7, 6, 0.9), *b = make(3, 0.7, 6, 0.9);
+    bamba_sampler *greedy = make(3, 0.0, 0, 1.0);
     double         defined[V];
     float          p[V];
     const float    nothing[V] = { -INFINITY, -INFINITY, -INFINITY, -INFINITY,
@@ -149,7 +152,8 @@ static void test_a_distribution_is_what_is_drawn_from(void **state)
         assert_int_equal(bamba_sample_distribution(a, model, p), bamba_sample(b, model));
     define(model, (double)0.7f, 6, (double)0.9f, defined);
     for (int i = 0; i < V; i++)
-        if (fabs((double)p[i] - defined[i]) > 1e-6) fail_msg("%d: %g, not %g", i, (double)p[i], defined[i]);
+        if (fabs((double)p[i] - defined[i]) > 1e-6)
+            fail_msg("%d: %g, not %g", i, (double)p[i], defined[i]);
     assert_int_equal(bamba_sample_distribution(greedy, model, p), 3);
     for (int i = 0; i < V; i++) assert_true(p[i] == (i == 3 ? 1.0f : 0.0f));
     assert_int_equal(bamba_sample_distribution(a, nothing, p), 0);

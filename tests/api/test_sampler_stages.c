@@ -1,5 +1,5 @@
-/* test_sampler_stages.c - typical, top_n_sigma, xtc and the order of stages against formulas as they
- * stand in papers. */
+/* test_sampler_stages.c - typical, top_n_sigma, xtc and the order of stages against formulas as
+ * they stand in papers. */
 #include "bamba.h"
 
 #include "support/draws.h"

@@ -1,8 +1,9 @@
-/* test_session_file.c - sessions in files: what goes on is what would have gone on, and nothing else
- * opens. */
+/* test_session_file.c - sessions in files: what goes on is what would have gone on, and nothing
+ * else opens. */
 #include "bamba_measure.h"
 
 #include "support/fault.h"
+#include "support/running.h"
 #include "support/tempdir.h"
 #include "support/tiny.h"
 
@@ -37,7 +38,8 @@ static int tear_down(void **unused)
     return 0;
 }
 
-static bamba_model *open_model(const tiny_dims *d, bamba_type weight, bamba_type kv, bamba_type state)
+static bamba_model *open_model(const tiny_dims *d, bamba_type weight, bamba_type kv,
+                               bamba_type state)
 {
     bamba_model_options o = BAMBA_MODEL_OPTIONS;
     bamba_model        *m;
@@ -53,18 +55,9 @@ static bamba_model *open_model(const tiny_dims *d, bamba_type weight, bamba_type
 static bamba_engine *make_engine(const bamba_model *m, int n_threads)
 {
     bamba_engine_options o = BAMBA_ENGINE_OPTIONS;
-    bamba_engine        *e;
 
     o.n_threads = n_threads;
-    assert_int_equal(bamba_engine_create(&e, m, &o, &err), BAMBA_OK);
-    return e;
-}
-
-static bamba_session *make_session(const bamba_model *m)
-{
-    bamba_session *s;
-    assert_int_equal(bamba_session_create(&s, m, NULL, &err), BAMBA_OK);
-    return s;
+    return running_engine(m, &o);
 }
 
 /* Logits of 30 tokens more, one by one. */
@@ -101,17 +94,19 @@ static void test_goes_on(void **unused)
         bamba_engine *one = make_engine(m, 1), *two = make_engine(m, 2);
 
         for (size_t j = 0; j < sizeof lengths / sizeof *lengths; j++) {
-            bamba_session *s = make_session(m), *opened;
+            bamba_session *s = running_session(m, NULL), *opened;
             const size_t   n = lengths[j];
 
             if (n > 0) assert_int_equal(bamba_feed(two, s, text, n, NULL, &err), BAMBA_OK);
-            assert_int_equal(bamba_session_save(s, path, n == 5 ? "{\"seed\": \"\xC3\xA4\"}" : NULL, &err),
+            assert_int_equal(bamba_session_save(s, path, n == 5 ? "{\"seed\": \"\xC3\xA4\"}" : NULL,
+                                                &err),
                              BAMBA_OK);
             assert_int_equal(bamba_session_open(&opened, m, path, NULL, &err), BAMBA_OK);
             assert_int_equal(bamba_session_position(opened), n);
             if (n > 0)
                 assert_memory_equal(bamba_session_tokens(opened), text, n * sizeof *text);
-            if (n == 5) assert_string_equal(bamba_session_extras(opened), "{\"seed\": \"\xC3\xA4\"}");
+            if (n == 5)
+                assert_string_equal(bamba_session_extras(opened), "{\"seed\": \"\xC3\xA4\"}");
             else assert_null(bamba_session_extras(opened));
             float *expected = go_on(two, s), *found = go_on(one, opened);
             assert_memory_equal(found, expected, 30 * V * sizeof *found);
@@ -148,7 +143,7 @@ static void test_belongs(void **unused)
     tiny_dims      d = TINY_DIMS, longer = TINY_DIMS, other = TINY_DIMS;
     bamba_model   *m = open_model(&d, BAMBA_TYPE_DEFAULT, BAMBA_TYPE_F16, BAMBA_TYPE_F32);
     bamba_engine  *e = make_engine(m, 1);
-    bamba_session *s = make_session(m);
+    bamba_session *s = running_session(m, NULL);
     const char    *begin;
 
     (void)unused;
@@ -159,12 +154,12 @@ static void test_belongs(void **unused)
     bamba_model_free(m);
 
     m = open_model(&d, BAMBA_TYPE_DEFAULT, BAMBA_TYPE_BF16, BAMBA_TYPE_F32);
-    refuse(m, BAMBA_ERR_ARGUMENT, ": 'kv_type': the session was saved with another type of keys and "
-           "values: expected 'bf16', found 'f16'");
+    refuse(m, BAMBA_ERR_ARGUMENT, ": 'kv_type': the session was saved with another type of "
+           "keys and values: expected 'bf16', found 'f16'");
     bamba_model_free(m);
     m = open_model(&d, BAMBA_TYPE_DEFAULT, BAMBA_TYPE_F16, BAMBA_TYPE_Q8);
-    refuse(m, BAMBA_ERR_ARGUMENT, ": 'state_type': the session was saved with another type of states: "
-           "expected 'q8', found 'f32'");
+    refuse(m, BAMBA_ERR_ARGUMENT, ": 'state_type': the session was saved with another type of "
+           "states: expected 'q8', found 'f32'");
     bamba_model_free(m);
 
     other.seed = 2;
@@ -174,8 +169,8 @@ static void test_belongs(void **unused)
         m = open_model(dims[i], i == 2 ? BAMBA_TYPE_BF16 : BAMBA_TYPE_DEFAULT, BAMBA_TYPE_F16,
                        BAMBA_TYPE_F32);
         assert_int_equal(bamba_session_open(&s, m, path, NULL, &err), BAMBA_ERR_ARGUMENT);
-        begin = strstr(err.message, "'model': the session was saved with another model, or with weights "
-                       "of other types: expected '");
+        begin = strstr(err.message, "'model': the session was saved with another model, or with "
+                       "weights of other types: expected '");
         assert_non_null(begin);
         bamba_model_free(m);
     }
@@ -212,12 +207,13 @@ static void test_damage(void **unused)
     size_t         n, n_opened = 0;
 
     (void)unused;
-    d.d_model = 16, d.n_heads = 2, d.n_kv_heads = 1, d.n_layers = 2, d.ssm_heads = 4, d.ssm_groups = 1;
+    d.d_model = 16, d.n_heads = 2, d.n_kv_heads = 1, d.n_layers = 2, d.ssm_heads = 4,
+        d.ssm_groups = 1;
     d.ssm_state = 8;
     bamba_model  *m = open_model(&d, BAMBA_TYPE_DEFAULT, BAMBA_TYPE_F16, BAMBA_TYPE_F32);
     bamba_engine *e = make_engine(m, 1);
 
-    s = make_session(m);
+    s = running_session(m, NULL);
     assert_int_equal(bamba_feed(e, s, text, 5, NULL, &err), BAMBA_OK);
     assert_int_equal(bamba_session_save(s, path, "seed 7", &err), BAMBA_OK);
     float         *expected = go_on(e, s);
@@ -253,7 +249,7 @@ static void test_refusals(void **unused)
     tiny_dims      d = TINY_DIMS;
     bamba_model   *m = open_model(&d, BAMBA_TYPE_DEFAULT, BAMBA_TYPE_F16, BAMBA_TYPE_F32);
     bamba_engine  *e = make_engine(m, 1);
-    bamba_session *s = make_session(m), *opened;
+    bamba_session *s = running_session(m, NULL), *opened;
     char           model_file[300];
 
     (void)unused;

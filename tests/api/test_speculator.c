@@ -29,7 +29,8 @@ static void expect(const int32_t *tokens, size_t n_tokens, const int32_t *guess,
     bamba_speculator_free(s);
 }
 
-#define LIST(...) (const int32_t[]){ __VA_ARGS__ }, sizeof((const int32_t[]){ __VA_ARGS__ }) / sizeof(int32_t)
+#define LIST(...)                                                                                 \
+    (const int32_t[]){ __VA_ARGS__ }, sizeof((const int32_t[]){ __VA_ARGS__ }) / sizeof(int32_t)
 
 static void test_guesses(void **unused)
 {

@@ -141,15 +141,18 @@ static void test_deep_tokenizer(void **state)
 static void test_chat(void **state)
 {
     static char text[][1200] = {
-        "{% macro f(n) %}{% if true %}{% for x in [1] %}{{ ((f(n + 1)|trim)) ~ [f(n)] }}{% endfor %}{% endif %}"
-        "{% endmacro %}{{ f(0) }}",
-        "{% macro f(n) %}{{ [n]|map('default', f(n) if n else f(n))|list }}{% endmacro %}{{ f(0) }}",
-        "{% set ns = namespace(l={}) %}{% for i in range(300) %}{% set ns.l = {'a': [ns.l]} %}{% endfor %}{{ ns.l }}",
-        "{% set ns = namespace(l={}) %}{% for i in range(60) %}{% set ns.l = {'a': [ns.l]} %}{% endfor %}"
-        "{{ ns.l|tojson(indent=1, sort_keys=true) }}{{ ns.l == {'a': ns.l} }}",
+        "{% macro f(n) %}{% if true %}{% for x in [1] %}{{ ((f(n + 1)|trim)) ~ "
+        "[f(n)] }}{% endfor %}{% endif %}{% endmacro %}{{ f(0) }}",
+        "{% macro f(n) %}{{ [n]|map('default', f(n) if n else "
+        "f(n))|list }}{% endmacro %}{{ f(0) }}",
+        "{% set ns = namespace(l={}) %}{% for i in range(300) %}{% set ns.l = {'a': "
+        "[ns.l]} %}{% endfor %}{{ ns.l }}",
+        "{% set ns = namespace(l={}) %}{% for i in range(60) %}{% set ns.l = {'a': "
+        "[ns.l]} %}{% endfor %}{{ ns.l|tojson(indent=1, sort_keys=true) }}{{ ns.l == {'a': "
+        "ns.l} }}",
         "{% for x in [1] recursive %}{% set y %}{{ loop([x]) }}{% endset %}{% endfor %}",
-        "{% macro f() %}{{ caller and 1 }}{% call f() %}{{ f() }}{% endcall %}{% endmacro %}{{ f() }}",
-        "", "", "",
+        "{% macro f() %}{{ caller and 1 }}{% call f() %}{{ f() }}{% endcall %}{% endmacro "
+        "%}{{ f() }}", "", "", "",
     };
     const char *const nested[] = { "(", "[1 if ", "{% if 1 %}" };
 

@@ -132,8 +132,8 @@ static char *config_of(const family *f, bool tied)
                      : tiny_config(&d, f->tie, tied ? "true" : "false");
 }
 
-/* Open what s and f make, and feed three tokens: their logits [V]. Without `logits`: expect refusal,
-   whose message goes to h->last. */
+/* Open what s and f make, and feed three tokens: their logits [V]. Without `logits`: expect
+   refusal, whose message goes to h->last. */
 static bamba_status run(const family *f, const store *s, bool tied, bool strict, float *logits,
                         heard *h)
 {
@@ -181,7 +181,8 @@ static void expect_same(const family *f, const store *s, const float *wanted, co
     heard h;
 
     run(f, s, true, true, logits, &h);
-    if (memcmp(logits, wanted, sizeof logits) != 0) fail_msg("%s: %s: other logits", f->embed, what);
+    if (memcmp(logits, wanted, sizeof logits) != 0)
+        fail_msg("%s: %s: other logits", f->embed, what);
     if (h.n) fail_msg("%s: %s: %s", f->embed, what, h.last);
 }
 
@@ -336,8 +337,9 @@ static void test_denied_tensors(void **unused)
         { 1, "model.", "layers.0.self_attn.q_proj.bias" },
         { 1, "model.", "layers.0.self_attn.q_norm.weight" },
         { 1, "model.", "layers.0.post_feedforward_layernorm.weight" },
-        { 1, "model.", "embed_tokens.bias" }, { 1, "model.", "norm.bias" }, { 1, "", "lm_head.bias" },
-        { 0, "model.", "layers.2.mamba.in_proj.bias" }, { 3, "backbone.", "layers.0.mixer.extra" },
+        { 1, "model.", "embed_tokens.bias" }, { 1, "model.", "norm.bias" },
+        { 1, "", "lm_head.bias" }, { 0, "model.", "layers.2.mamba.in_proj.bias" },
+        { 3, "backbone.", "layers.0.mixer.extra" },
         { 4, "backbone.", "norm_f.bias" }, { 5, "model.", "lm_head.bias" },
     };
 

@@ -3,6 +3,7 @@
 #include "bamba_measure.h"
 
 #include "support/fault.h"
+#include "support/running.h"
 #include "support/tempdir.h"
 #include "support/tiny.h"
 
@@ -52,23 +53,13 @@ static bamba_session_options options_of(size_t n_window, int n_sink)
     return o;
 }
 
-static bamba_session *make_session(const bamba_session_options *o)
-{
-    bamba_session *s;
-
-    if (bamba_session_create(&s, model, o, &err) != BAMBA_OK) fail_msg("%s", err.message);
-    return s;
-}
-
 static bamba_engine *make_engine(int n_threads, int n_batch)
 {
     bamba_engine_options o = BAMBA_ENGINE_OPTIONS;
-    bamba_engine        *e;
 
     o.n_threads = n_threads;
     o.n_batch = n_batch;
-    assert_int_equal(bamba_engine_create(&e, model, &o, &err), BAMBA_OK);
-    return e;
+    return running_engine(model, &o);
 }
 
 /* Feed tokens first … end - 1 in pieces; out [V]: the logits behind the last. */
@@ -78,27 +69,16 @@ static void feed(bamba_engine *e, bamba_session *s, int first, int end, int piec
 
     for (int at = first; at < end; at += piece) {
         const int n = end - at < piece ? end - at : piece;
-        if (bamba_feed(e, s, text + at, (size_t)n, &logits, &err) != BAMBA_OK) fail_msg("%s", err.message);
+        if (bamba_feed(e, s, text + at, (size_t)n, &logits, &err) != BAMBA_OK)
+            fail_msg("%s", err.message);
     }
     if (out) memcpy(out, logits, V * sizeof *out);
 }
 
+/* How far apart two rows of logits are, of the largest in a. */
 static float distance(const float *a, const float *b)
 {
-    float most = 0, largest = 0;
-
-    for (int i = 0; i < V; i++) {
-        most = fmaxf(most, fabsf(a[i] - b[i]));
-        largest = fmaxf(largest, fabsf(a[i]));
-    }
-    return most / largest;
-}
-
-static bool is_exact(void)                /* OpenBLAS's sums depend on the number of rows */
-{
-    bamba_model_info info = BAMBA_MODEL_INFO;
-    bamba_model_info_get(model, &info);
-    return strcmp(info.cpu, "c") != 0;
+    return running_distance(a, b, V) / running_largest(a, V);
 }
 
 /* Until sink and window are full nothing is hidden, and no bit is another; then it is. */
@@ -111,7 +91,7 @@ static void test_begins_as_without(void **unused)
 
     (void)unused;
     all.n_context = N;
-    bamba_session *s[2] = { make_session(&o), make_session(&all) };
+    bamba_session *s[2] = { running_session(model, &o), running_session(model, &all) };
     feed(e, s[0], 0, 140, 140, with);
     feed(e, s[1], 0, 140, 140, without);
     assert_memory_equal(with, without, sizeof with);
@@ -131,8 +111,8 @@ static void test_begins_as_without(void **unused)
     bamba_engine_free(e);
 }
 
-/* A text as a whole, in pieces that end at multiples of 64, in others and in steps; by one thread or by
-   three: the first three have the same bits, so have steps and few rows, and all agree. */
+/* A text as a whole, in pieces that end at multiples of 64, in others and in steps; by one thread
+   or by three: the first three have the same bits, so have steps and few rows, and all agree. */
 static void test_cuts(void **unused)
 {
     static const int pieces[] = { N, 512, 64, 448, 100, 32, 7, 1 };
@@ -143,14 +123,16 @@ static void test_cuts(void **unused)
 
     (void)unused;
     for (int i = 0; i < 2 * N_PIECES; i++) {
-        bamba_session *s = make_session(&o);
+        bamba_session *s = running_session(model, &o);
         feed(e[i / N_PIECES], s, 0, N, pieces[i % N_PIECES], found[i / N_PIECES][i % N_PIECES]);
         bamba_session_free(s);
     }
     for (int i = 0; i < N_PIECES; i++) {
-        if (is_exact() && i < EXACT) assert_memory_equal(found[0][i], found[0][0], sizeof found[0][0]);
+        if (running_is_exact(model) && i < EXACT)
+            assert_memory_equal(found[0][i], found[0][0], sizeof found[0][0]);
         if (i > EXACT) assert_memory_equal(found[0][i], found[0][EXACT + 1], sizeof found[0][0]);
-        if (i > 0 || is_exact()) assert_memory_equal(found[1][i], found[0][i], sizeof found[0][0]);
+        if (i > 0 || running_is_exact(model))
+            assert_memory_equal(found[1][i], found[0][i], sizeof found[0][0]);
         assert_true(distance(found[0][i], found[0][0]) < 1e-4f);
     }
     bamba_engine_free(e[0]);
@@ -169,8 +151,8 @@ static void test_company(void **unused)
 
     (void)unused;
     for (int i = 0; i < COMPANY; i++) {
-        alone[i] = make_session(&o[i]);
-        together[i] = make_session(&o[i]);
+        alone[i] = running_session(model, &o[i]);
+        together[i] = running_session(model, &o[i]);
         feed(e, alone[i], 0, 190 + i, 190 + i, NULL);
         feed(e, together[i], 0, 190 + i, 190 + i, NULL);
     }
@@ -207,7 +189,7 @@ static void test_memory(void **unused)
     o = options_of(WINDOW, SINK);
     o.n_context = 20 * N;
     o.allocator = fault_allocator(&f);
-    bamba_session *s = make_session(&o);
+    bamba_session *s = running_session(model, &o);
     assert_in_range(f.live_bytes, bamba_session_bytes(model, &o, 20 * N) - 256,
                     bamba_session_bytes(model, &o, 20 * N) + 256);
     f.armed = true;                       /* from here on an allocation aborts */
@@ -220,8 +202,8 @@ static void test_memory(void **unused)
     bamba_engine_free(e);
 }
 
-/* A pass of more rows than the session has room for takes memory, and gives it back; without memory it
-   fails, and the session is as it was. */
+/* A pass of more rows than the session has room for takes memory, and gives it back; without memory
+   it fails, and the session is as it was. */
 static void test_large_passes(void **unused)
 {
     const bamba_session_options plain = options_of(WINDOW, SINK);
@@ -233,7 +215,7 @@ static void test_large_passes(void **unused)
     (void)unused;
     o.n_context = 2 * N;
     o.allocator = fault_allocator(&f);
-    bamba_session *s = make_session(&o), *fresh = make_session(&plain);
+    bamba_session *s = running_session(model, &o), *fresh = running_session(model, &plain);
     const size_t   bytes = f.live_bytes;
     feed(e, s, 0, 300, 300, NULL);
     f.fail_at = f.n_calls + 3;
@@ -258,7 +240,8 @@ static void test_forks_and_copies(void **unused)
 {
     bamba_session_options o = options_of(WINDOW, SINK);
     bamba_engine         *e = make_engine(2, 512);
-    bamba_session        *s = make_session(&o), *fork, *copy = make_session(&o), *other;
+    bamba_session        *s = running_session(model, &o), *fork, *other;
+    bamba_session        *copy = running_session(model, &o);
     float                 found[V], expected[V];
 
     (void)unused;
@@ -269,7 +252,7 @@ static void test_forks_and_copies(void **unused)
     assert_int_equal(bamba_session_copy(copy, s, &err), BAMBA_OK);
     feed(e, s, 0, 400, 400, NULL);        /* the pages it shares are let go of */
     bamba_session_free(s);
-    s = make_session(&o);
+    s = running_session(model, &o);
     feed(e, s, 0, 700, 700, NULL);
     feed(e, s, 700, N, 150, expected);
     feed(e, fork, 700, N, 150, found);
@@ -279,14 +262,14 @@ static void test_forks_and_copies(void **unused)
 
     o = options_of(WINDOW + 1, SINK);
     assert_int_equal(bamba_session_fork(&other, s, &o, &err), BAMBA_ERR_ARGUMENT);
-    assert_string_equal(err.message, "session fork: expected a window of 100 and a sink of 70, found 101 "
-                        "and 70");
+    assert_string_equal(err.message, "session fork: expected a window of 100 and a sink of 70, "
+                        "found 101 and 70");
     assert_null(other);
     o = options_of(WINDOW, -1);
-    other = make_session(&o);
+    other = running_session(model, &o);
     assert_int_equal(bamba_session_copy(other, s, &err), BAMBA_ERR_ARGUMENT);
-    assert_string_equal(err.message, "session copy: expected a window of 100 and a sink of 70, found 100 "
-                        "and 0");
+    assert_string_equal(err.message, "session copy: expected a window of 100 and a sink of 70, "
+                        "found 100 and 0");
     bamba_session_free(other);
     bamba_session_free(s);
     bamba_session_free(fork);
@@ -299,7 +282,7 @@ static void test_files(void **unused)
 {
     bamba_session_options o = options_of(WINDOW, 0), none = BAMBA_SESSION_OPTIONS;
     bamba_engine         *e = make_engine(2, 512);
-    bamba_session        *s = make_session(&o), *opened;
+    bamba_session        *s = running_session(model, &o), *opened;
     char                  path[300], end[100];
     float                 found[V], expected[V];
 
@@ -310,7 +293,8 @@ static void test_files(void **unused)
     assert_int_equal(bamba_session_save(s, path, NULL, &err), BAMBA_OK);
     feed(e, s, 900, N, 60, expected);
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(bamba_session_open(&opened, model, path, i == 0 ? NULL : i == 1 ? &o : &none, &err),
+        assert_int_equal(bamba_session_open(&opened, model, path,
+                                            i == 0 ? NULL : i == 1 ? &o : &none, &err),
                          BAMBA_OK);
         feed(e, opened, 900, N, 60, found);
         assert_memory_equal(found, expected, sizeof found);
@@ -319,14 +303,14 @@ static void test_files(void **unused)
     for (int i = 0; i < 2; i++) {
         o = options_of(WINDOW + (size_t)i, i == 0 ? 5 : 0);
         assert_int_equal(bamba_session_open(&opened, model, path, &o, &err), BAMBA_ERR_ARGUMENT);
-        snprintf(end, sizeof end, "a window of 100 and a sink of 4 (0: it sees all), expected %d and %d",
-                 WINDOW + i, i == 0 ? 5 : 4);
+        snprintf(end, sizeof end, "a window of 100 and a sink of 4 (0: it sees all), expected "
+                 "%d and %d", WINDOW + i, i == 0 ? 5 : 4);
         assert_non_null(strstr(err.message, end));
         assert_null(opened);
     }
     bamba_session_free(s);
 
-    s = make_session(&none);              /* one that sees all does not begin to forget */
+    s = running_session(model, &none);              /* one that sees all does not begin to forget */
     feed(e, s, 0, 900, 512, NULL);
     assert_int_equal(bamba_session_save(s, path, NULL, &err), BAMBA_OK);
     o = options_of(WINDOW, 0);
@@ -340,7 +324,7 @@ static void test_fill(void **unused)
 {
     const bamba_session_options o = options_of(WINDOW, SINK);
     bamba_engine               *e = make_engine(1, 512);
-    bamba_session              *s = make_session(&o);
+    bamba_session              *s = running_session(model, &o);
 
     (void)unused;
     assert_int_equal(bamba_session_room(s), (size_t)1 << 30);
@@ -361,8 +345,8 @@ static void test_refusals(void **unused)
 
     (void)unused;
     assert_int_equal(bamba_session_create(&s, model, &o, &err), BAMBA_ERR_ARGUMENT);
-    assert_string_equal(err.message, "session: expected n_window <= 536870912 and n_sink from -1 to "
-                        "536870912, found 536870913 and 0");
+    assert_string_equal(err.message, "session: expected n_window <= 536870912 and n_sink "
+                        "from -1 to 536870912, found 536870913 and 0");
     o = options_of(10, -2);
     assert_int_equal(bamba_session_create(&s, model, &o, &err), BAMBA_ERR_ARGUMENT);
     assert_int_equal(bamba_session_bytes(model, &o, 10), 0);
@@ -370,7 +354,7 @@ static void test_refusals(void **unused)
     assert_int_equal(bamba_session_create(&s, model, &o, &err), BAMBA_ERR_ARGUMENT);
     assert_string_equal(err.message, "session: expected an n_window beside an n_sink of 4, found 0");
     o = options_of((size_t)1 << 29, 1 << 29);
-    s = make_session(&o);
+    s = running_session(model, &o);
     bamba_session_free(s);
 }
 

@@ -102,7 +102,8 @@ static void test_float32_as_transformers(void **state)
     }
 }
 
-/* transformers computing this model in bfloat16 is 3.4e-3 (RMS) away from its own float32 logits. */
+/* transformers computing this model in bfloat16 is 3.4e-3 (RMS) away from its own float32
+   logits. */
 static void test_stored_types_are_closer_than_bfloat16_arithmetic(void **state)
 {
     double worst, rms;
@@ -274,7 +275,8 @@ static void test_refusals_name_the_key(void **state)
         { "rms_norm_eps", "-1", BAMBA_ERR_FORMAT },
         { "rope_theta", "0", BAMBA_ERR_FORMAT },
         { "partial_rotary_factor", "1.5", BAMBA_ERR_FORMAT },
-        { "rope_scaling", "{\"rope_type\": \"proportional\", \"factor\": 2.0}", BAMBA_ERR_UNSUPPORTED },
+        { "rope_scaling", "{\"rope_type\": \"proportional\", \"factor\": 2.0}",
+          BAMBA_ERR_UNSUPPORTED },
         { "hidden_act", "\"gelu\"", BAMBA_ERR_UNSUPPORTED },
         { "tie_word_embeddings", "\"yes\"", BAMBA_ERR_FORMAT },
     };

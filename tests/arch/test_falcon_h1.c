@@ -38,10 +38,10 @@ static void test_plan(void **unused)
     (void)unused;
     assert_string_equal(text,
         "embed    model.embed_tokens.weight [96, 32]\n"
-        "mamba2   model.layers.0.mamba. 32 -> 6 heads x 8, state 16, groups 2, conv 4 + bias, no norm, "
-        "input x 1.25, z x 0.5, x x 0.25, C x 2, dt x 0.125, times 0.375\n"
-        "attention model.layers.0.self_attn. 32 -> 4 heads (2 kv) x 16, rope 16 of 16, theta 1e+11, "
-        "keys x 0.5, times 0.75\n"
+        "mamba2   model.layers.0.mamba. 32 -> 6 heads x 8, state 16, groups 2, conv 4 + bias, "
+        "no norm, input x 1.25, z x 0.5, x x 0.25, C x 2, dt x 0.125, times 0.375\n"
+        "attention model.layers.0.self_attn. 32 -> 4 heads (2 kv) x 16, rope 16 of 16, theta "
+        "1e+11, keys x 0.5, times 0.75\n"
         "mlp      model.layers.0.feed_forward. 32 -> 48 -> 32, gate x 0.875, times 0.625\n"
         "head     lm_head.weight [96, 32]\n");
     free(text);
@@ -50,7 +50,7 @@ static void test_plan(void **unused)
 static void test_defaults_and_switches(void **unused)
 {
     (void)unused;
-    expect_in_plan(base, "mamba_d_ssm", "null", "'mamba_n_heads'");             /* 64 is no multiple of 6 */
+    expect_in_plan(base, "mamba_d_ssm", "null", "'mamba_n_heads'");     /* 64 is not 6 n */
     expect_in_plan(base, "mamba_d_head", "\"auto\"", "6 heads x 8");
     expect_in_plan(base, "mamba_d_head", NULL, "6 heads x 8");
     expect_in_plan(base, "mamba_n_groups", NULL, "groups 1");
@@ -62,7 +62,8 @@ static void test_defaults_and_switches(void **unused)
     expect_in_plan(base, "time_step_limit", "[0.5, 2]", "dt 0.5 ... 2");
     expect_in_plan(base, "mamba_rms_norm", "true", "conv 4 + bias, input x");
     expect_in_plan(base, "rope_theta", NULL, "theta 10000");
-    expect_in_plan(base, "rope_parameters", "{\"rope_theta\": 500, \"rope_type\": \"default\"}", "theta 500");
+    expect_in_plan(base, "rope_parameters", "{\"rope_theta\": 500, \"rope_type\": \"default\"}",
+                   "theta 500");
     expect_in_plan(base, "head_dim", NULL, "4 heads (2 kv) x 8, rope 8 of 8");
     expect_in_plan(base, "num_key_value_heads", "null", "4 heads (4 kv)");
     expect_in_plan(base, "ssm_multipliers", "null", "input x 1.25, times 0.375");
@@ -76,8 +77,8 @@ static void test_defaults_and_switches(void **unused)
 /* A norm comes before the gate unless the file says otherwise. */
 static void test_order_of_norm_and_gate(void **unused)
 {
-    const config_member changes[] = { { "mamba_rms_norm", "true" }, { "mamba_norm_before_gate", NULL },
-                                      { NULL, NULL } };
+    const config_member changes[] = { { "mamba_rms_norm", "true" },
+                                      { "mamba_norm_before_gate", NULL }, { NULL, NULL } };
     char *text = config_describe(base, changes);
 
     (void)unused;
@@ -131,7 +132,8 @@ static const refusal refusals[] = {
     { { "rope_theta", "1" }, "'rope_theta'", BAD },
     { { "rope_theta", "\"1e11\"" }, "'rope_theta'", BAD },
     { { "rope_scaling", "{\"rope_type\": \"spiral\"}" }, "'rope_scaling.rope_type'", CANNOT },
-    { { "rope_scaling", "{\"rope_type\": \"linear\", \"factor\": 0.5}" }, "'rope_scaling.factor'", BAD },
+    { { "rope_scaling", "{\"rope_type\": \"linear\", \"factor\": 0.5}" }, "'rope_scaling.factor'",
+      BAD },
     { { "partial_rotary_factor", "0.5" }, "'partial_rotary_factor'", CANNOT },
     { { "tie_word_embeddings", "1" }, "'tie_word_embeddings'", BAD },
     { { "attention_bias", "\"yes\"" }, "'attention_bias'", BAD },

@@ -11,7 +11,8 @@
 #include <cmocka.h>
 
 static const config_member hybrid[] = {
-    { "architectures", "[\"GraniteMoeHybridForCausalLM\"]" }, { "model_type", "\"granitemoehybrid\"" },
+    { "architectures", "[\"GraniteMoeHybridForCausalLM\"]" },
+    { "model_type", "\"granitemoehybrid\"" },
     { "vocab_size", "96" }, { "hidden_size", "32" }, { "intermediate_size", "16" },
     { "shared_intermediate_size", "24" }, { "num_hidden_layers", "2" },
     { "layer_types", "[\"mamba\", \"attention\"]" }, { "num_attention_heads", "4" },
@@ -43,8 +44,8 @@ static void test_plan(void **unused)
     char *text = config_describe(hybrid, NULL);
     assert_string_equal(text,
         "embed    model.embed_tokens.weight [96, 32]\n"
-        "mamba2   model.layers.0.mamba. 32 -> 8 heads x 8, state 16, groups 1, conv 4 + bias, times 0.25\n"
-        "moe      model.layers.0.block_sparse_moe. " MOE
+        "mamba2   model.layers.0.mamba. 32 -> 8 heads x 8, state 16, groups 1, conv 4 + bias, "
+        "times 0.25\nmoe      model.layers.0.block_sparse_moe. " MOE
         "mlp      model.layers.0.shared_mlp. 32 -> 24 -> 32, times 0.25\n"
         "attention model.layers.1.self_attn. 32 -> 4 heads (2 kv) x 8, scale 0.5, times 0.25\n"
         "moe      model.layers.1.block_sparse_moe. " MOE
@@ -54,8 +55,8 @@ static void test_plan(void **unused)
     text = config_describe(dense, NULL);
     assert_string_equal(text,
         "embed    model.embed_tokens.weight [96, 32]\n"
-        "attention model.layers.0.self_attn. 32 -> 4 heads (2 kv) x 8, rope 8 of 8, theta 500, scale 0.5, "
-        "times 0.25\n"
+        "attention model.layers.0.self_attn. 32 -> 4 heads (2 kv) x 8, rope 8 of 8, theta 500, "
+        "scale 0.5, times 0.25\n"
         "mlp      model.layers.0.mlp. 32 -> 48 -> 32, times 0.25\n"
         "head     model.embed_tokens.weight [96, 32], tied\n");
     free(text);
@@ -67,7 +68,8 @@ static void test_defaults_and_switches(void **unused)
         config_member change;
         const char   *words;
     } cases[] = {
-        { { "layer_types", "[\"full_attention\", \"linear_attention\"]" }, "layers.0.self_attn. 32" },
+        { { "layer_types", "[\"full_attention\", \"linear_attention\"]" },
+          "layers.0.self_attn. 32" },
         { { "layer_types", NULL }, "layers.1.mamba. 32" },
         { { "layer_types", "null" }, "layers.1.mamba. 32" },
         { { "layers_block_type", "[\"mamba\", \"mamba\"]" }, "layers.1.self_attn. 32" },
@@ -213,7 +215,8 @@ static const refusal denses[] = {
 
 static void test_refusals_name_the_key(void **unused)
 {
-    enum { N_HYBRIDS = sizeof hybrids / sizeof *hybrids, N_DENSES = sizeof denses / sizeof *denses };
+    enum { N_HYBRIDS = sizeof hybrids / sizeof *hybrids,
+           N_DENSES = sizeof denses / sizeof *denses };
 
     (void)unused;
     expect_refusals(hybrid, hybrids, N_HYBRIDS);

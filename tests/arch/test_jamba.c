@@ -50,15 +50,16 @@ static void test_plan(void **unused)
 static void test_defaults_and_switches(void **unused)
 {
     static const char *const left_out[] = {
-        "architectures", "expert_layer_period", "expert_layer_offset", "num_experts_per_tok", "mamba_d_state",
-        "mamba_d_conv", "mamba_expand", "mamba_dt_rank", "mamba_conv_bias", "mamba_proj_bias",
-        "mamba_inner_layernorms", "hidden_act", "rms_norm_eps",
+        "architectures", "expert_layer_period", "expert_layer_offset", "num_experts_per_tok",
+        "mamba_d_state", "mamba_d_conv", "mamba_expand", "mamba_dt_rank", "mamba_conv_bias",
+        "mamba_proj_bias", "mamba_inner_layernorms", "hidden_act", "rms_norm_eps",
     };
 
     (void)unused;
     for (size_t i = 0; i < sizeof left_out / sizeof left_out[0]; i++) {
         expect_in_plan(jamba, left_out[i], NULL, "model.layers.2.mamba." MAMBA "mlp      ");
-        expect_in_plan(jamba, left_out[i], NULL, "moe      model.layers.3.feed_forward." MOE "head");
+        expect_in_plan(jamba, left_out[i], NULL,
+                       "moe      model.layers.3.feed_forward." MOE "head");
     }
     expect_in_plan(jamba, "num_experts", NULL, "2 of 16 experts");
     expect_in_plan(jamba, "num_experts", "1", "model.layers.3.feed_forward." MLP "head");
@@ -157,7 +158,8 @@ static const refusal refusals[] = {
 static void test_refusals_name_the_key(void **unused)
 {
     enum { N = sizeof refusals / sizeof refusals[0] };
-    const config_member wide[] = { { "hidden_size", "8388608" }, { "head_dim", "8" }, { NULL, NULL } };
+    const config_member wide[] = { { "hidden_size", "8388608" }, { "head_dim", "8" },
+                                   { NULL, NULL } };
 
     (void)unused;
     assert_true(N >= 50);

@@ -1,7 +1,8 @@
-/* test_llama.c - Llama and Mistral from config.json: plans, spellings of rotary scaling, refusals. */
+/* test_llama.c - Llama and Mistral from config.json: plans, names of rotary scaling, refusals. */
 #include "bamba.h"
 
 #include "support/plans.h"
+#include "support/running.h"
 #include "support/store.h"
 #include "support/tempdir.h"
 
@@ -113,7 +114,8 @@ static void test_scalings(void **unused)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         for (size_t k = 0; k < 2; k++)
             expect_in_changed_plan(llama, (const config_member[]){ { keys[k], cases[i].settings },
-                                                                   { NULL, NULL } }, cases[i].words);
+                                                                   { NULL, NULL } },
+                                   cases[i].words);
 }
 
 static void test_which_settings_win(void **unused)
@@ -201,9 +203,11 @@ static const refusal refusals[] = {
       "'rope_scaling.low_freq_factor'", BAD },
     { { "rope_scaling", LLAMA3(", \"factor\": 8, \"low_freq_factor\": 1") },
       "'rope_scaling.high_freq_factor'", BAD },
-    { { "rope_scaling", LLAMA3(", \"factor\": 8, \"low_freq_factor\": 4, \"high_freq_factor\": 4") },
+    { { "rope_scaling",
+        LLAMA3(", \"factor\": 8, \"low_freq_factor\": 4, \"high_freq_factor\": 4") },
       "'rope_scaling.high_freq_factor'", BAD },
-    { { "rope_scaling", LLAMA3(", \"factor\": 8, \"low_freq_factor\": 0, \"high_freq_factor\": 4") },
+    { { "rope_scaling",
+        LLAMA3(", \"factor\": 8, \"low_freq_factor\": 0, \"high_freq_factor\": 4") },
       "'rope_scaling.high_freq_factor'", BAD },
     { { "rope_scaling", LLAMA3(", \"low_freq_factor\": 1, \"high_freq_factor\": 4") },
       "'rope_scaling.factor'", BAD },
@@ -215,12 +219,15 @@ static const refusal refusals[] = {
       "'rope_scaling.beta_fast'", BAD },
     { { "rope_scaling", YARN(", \"factor\": 4, \"beta_slow\": -1") }, "'rope_scaling.beta_slow'",
       BAD },
-    { { "rope_scaling", YARN(", \"factor\": 4, \"truncate\": 1") }, "'rope_scaling.truncate'", BAD },
+    { { "rope_scaling", YARN(", \"factor\": 4, \"truncate\": 1") }, "'rope_scaling.truncate'",
+      BAD },
     { { "rope_scaling", YARN(", \"factor\": 4, \"mscale\": -1") }, "'rope_scaling.mscale'", BAD },
     { { "rope_scaling", YARN(", \"factor\": 4, \"attention_factor\": 0") },
       "'rope_scaling.attention_factor'", BAD },
-    { { "rope_scaling", LONG(", \"long_factor\": " SIX("2")) }, "'rope_scaling.short_factor'", BAD },
-    { { "rope_scaling", LONG(", \"short_factor\": " SIX("2")) }, "'rope_scaling.long_factor'", BAD },
+    { { "rope_scaling", LONG(", \"long_factor\": " SIX("2")) }, "'rope_scaling.short_factor'",
+      BAD },
+    { { "rope_scaling", LONG(", \"short_factor\": " SIX("2")) }, "'rope_scaling.long_factor'",
+      BAD },
     { { "rope_scaling", LONG(", \"short_factor\": [1, 1], \"long_factor\": " SIX("2")) },
       "'rope_scaling.short_factor'", BAD },
     { { "rope_scaling", LONG(", \"short_factor\": " SIX("1") ", \"long_factor\": " SIX("0")) },
@@ -297,11 +304,9 @@ static char *write_dynamic(void)
 static bamba_session *make_session(const bamba_model *model, size_t n_context)
 {
     bamba_session_options o = BAMBA_SESSION_OPTIONS;
-    bamba_session        *s;
 
     o.n_context = n_context;
-    assert_int_equal(bamba_session_create(&s, model, &o, NULL), BAMBA_OK);
-    return s;
+    return running_session(model, &o);
 }
 
 static void feed(bamba_engine *e, bamba_session *s, int n, float *out)

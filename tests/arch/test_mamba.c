@@ -21,9 +21,9 @@ static const config_member hf[] = {
     { NULL, NULL },
 };
 static const config_member falcon[] = {
-    { "architectures", "[\"FalconMambaForCausalLM\"]" }, { "model_type", "\"falcon_mamba\"" }, SHARED,
-    { "intermediate_size", "56" }, { "mixer_rms_eps", "1e-6" }, { "tie_word_embeddings", "false" },
-    { NULL, NULL },
+    { "architectures", "[\"FalconMambaForCausalLM\"]" }, { "model_type", "\"falcon_mamba\"" },
+    SHARED, { "intermediate_size", "56" }, { "mixer_rms_eps", "1e-6" },
+    { "tie_word_embeddings", "false" }, { NULL, NULL },
 };
 static const config_member mamba_ssm[] = {
     { "d_model", "40" }, { "n_layer", "2" }, { "vocab_size", "93" }, { "ssm_cfg", "{}" },
@@ -34,8 +34,10 @@ static const config_member mamba_ssm[] = {
 /* -------------------------------------------------------------- plans -------------------- */
 
 #define LAYERS(inner, rest)                                                                      \
-    "mamba1   backbone.layers.0.mixer. 40 -> " inner ", state 16, dt rank 3, conv 4 + bias" rest "\n" \
-    "mamba1   backbone.layers.1.mixer. 40 -> " inner ", state 16, dt rank 3, conv 4 + bias" rest "\n"
+    "mamba1   backbone.layers.0.mixer. 40 -> " inner ", state 16, dt rank 3, conv 4 + bias" rest \
+    "\n"                                                                                         \
+    "mamba1   backbone.layers.1.mixer. 40 -> " inner ", state 16, dt rank 3, conv 4 + bias" rest \
+    "\n"
 
 static void expect_plan(const config_member *base, const char *expected)
 {
@@ -67,7 +69,8 @@ static void test_defaults_and_switches(void **unused)
     (void)unused;
     for (size_t i = 0; i < sizeof left_out / sizeof left_out[0]; i++) {
         expect_in_plan(hf, left_out[i], NULL, "40 -> 80, state 16, dt rank 3, conv 4 + bias\n");
-        expect_in_plan(falcon, left_out[i], NULL, "40 -> 56, state 16, dt rank 3, conv 4 + bias, inner");
+        expect_in_plan(falcon, left_out[i], NULL, "40 -> 56, state 16, dt rank 3, conv 4 + "
+                       "bias, inner");
     }
     expect_in_plan(hf, "expand", "3", "40 -> 120,");
     expect_in_plan(hf, "intermediate_size", "72", "40 -> 72,");

@@ -2,20 +2,17 @@
 #include "bamba.h"
 
 #include "support/plans.h"
-#include "support/tempdir.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
 
 #define SSM(members) "{\"layer\": \"Mamba2\", \"headdim\": 8, \"d_state\": 16" members "}"
 #define ATTENTION(members) "{\"causal\": true, \"num_heads\": 6" members "}"
-#define USUAL ", \"d_conv\": 4, \"head_dim\": 8, \"out_proj_bias\": false, \"qkv_proj_bias\": false, " \
-              "\"rotary_emb_dim\": 4"
+#define USUAL ", \"d_conv\": 4, \"head_dim\": 8, \"out_proj_bias\": false, " \
+              "\"qkv_proj_bias\": false, \"rotary_emb_dim\": 4"
 
 static const config_member base[] = {
     { "d_model", "24" }, { "d_intermediate", "200" }, { "n_layer", "2" }, { "vocab_size", "93" },
@@ -47,8 +44,10 @@ static void test_defaults_and_switches(void **unused)
 {
     (void)unused;
     expect_in_plan(base, "attn_cfg", ATTENTION(""), "6 heads (6 kv) x 4, bias\n");
-    expect_in_plan(base, "attn_cfg", ATTENTION(", \"out_proj_bias\": false"), "6 heads (6 kv) x 4, input bias\n");
-    expect_in_plan(base, "attn_cfg", ATTENTION(", \"qkv_proj_bias\": false"), "6 heads (6 kv) x 4, output bias\n");
+    expect_in_plan(base, "attn_cfg", ATTENTION(", \"out_proj_bias\": false"), "6 heads (6 kv) x 4, "
+                   "input bias\n");
+    expect_in_plan(base, "attn_cfg", ATTENTION(", \"qkv_proj_bias\": false"), "6 heads (6 kv) x 4, "
+                   "output bias\n");
     expect_in_plan(base, "attn_cfg", ATTENTION(", \"num_heads_kv\": 2"), "6 heads (2 kv) x 4");
     expect_in_plan(base, "attn_cfg", ATTENTION(", \"rotary_emb_dim\": 4, \"rotary_emb_base\": 500"),
                    "rope 4 of 4, theta 500");
@@ -62,59 +61,29 @@ static void test_defaults_and_switches(void **unused)
     expect_in_plan(base, "attn_layer_idx", "[0, 1]", "attention backbone.layers.0");
     expect_in_plan(base, "moe_layer_idx", "[]", "24 -> 256");
     expect_in_plan(base, "ssm_cfg", SSM(", \"rmsnorm\": false"), "conv 4 + bias, no norm");
-    expect_in_plan(base, "ssm_cfg", SSM(", \"norm_before_gate\": true"), "conv 4 + bias, norm before gate");
+    expect_in_plan(base, "ssm_cfg", SSM(", \"norm_before_gate\": true"), "conv 4 + bias, norm "
+                   "before gate");
 }
 
 /* -------------------------------------------------------------- the mix behind q4 -------- */
 
-/* Bytes that a token reads of weights in q4, where names that match the pattern have another type. */
-static uint64_t count_bytes(const config_member *changes, const char *pattern, bamba_type type)
-{
-    const bamba_type_rule rule = { pattern, type };
-    bamba_model_options   o = BAMBA_MODEL_OPTIONS;
-    bamba_model_info      info = BAMBA_MODEL_INFO;
-    char                 *dir = tempdir_make(), *text = config_text(base, changes), path[512];
-    bamba_model          *model;
-    bamba_error           err;
-
-    o.weight_type = BAMBA_TYPE_Q4;
-    o.type_rules = &rule;
-    o.n_type_rules = 1;
-    tempdir_write_text(dir, "config.json", text);
-    snprintf(path, sizeof path, "%s/config.json", dir);
-    if (bamba_model_open_config(&model, path, &o, &err) != BAMBA_OK) fail_msg("%s", err.message);
-    assert_int_equal(bamba_model_info_get(model, &info), BAMBA_OK);
-    bamba_model_free(model);
-    tempdir_remove(dir);
-    free(text);
-    return info.weights_bytes;
-}
-
-/* What a name stands for is kept in q8: it is as large as if it were asked for. */
-static bool is_tender(const config_member *changes, const char *pattern)
-{
-    const uint64_t bytes = count_bytes(changes, "no such name", BAMBA_TYPE_Q4);
-
-    assert_true(count_bytes(changes, pattern, BAMBA_TYPE_Q4) < count_bytes(changes, pattern, BAMBA_TYPE_Q8));
-    return count_bytes(changes, pattern, BAMBA_TYPE_Q8) == bytes;
-}
-
 static void test_mix(void **unused)
 {
-    const config_member hybrid[] = { { "n_layer", "3" }, { "attn_layer_idx", "[2]" }, { NULL, NULL } };
-    const config_member transformer[] = { { "attn_layer_idx", "[0, 1]" }, { "attn_cfg", ATTENTION("") },
-                                          { NULL, NULL } };
+    const config_member hybrid[] = { { "n_layer", "3" }, { "attn_layer_idx", "[2]" },
+                                     { NULL, NULL } };
+    const config_member transformer[] = { { "attn_layer_idx", "[0, 1]" },
+                                          { "attn_cfg", ATTENTION("") }, { NULL, NULL } };
 
     (void)unused;
-    assert_true(is_tender(hybrid, "layers.0.mixer.in_proj"));
-    assert_false(is_tender(hybrid, "layers.1.mixer.in_proj"));
-    assert_true(is_tender(hybrid, "layers.2.mixer.in_proj"));             /* of attention */
-    assert_true(is_tender(hybrid, "layers.1.mixer.out_proj"));
-    assert_false(is_tender(hybrid, "layers.2.mlp.fc2"));
-    assert_true(is_tender(transformer, "layers.0.mixer.in_proj"));
-    assert_false(is_tender(transformer, "layers.0.mlp.fc1"));
-    assert_true(is_tender(transformer, "layers.1.mlp.fc1"));              /* the last layer */
-    assert_true(is_tender(transformer, "layers.1.mlp.fc2"));
+    assert_true(is_kept_in_q8(base, hybrid, "layers.0.mixer.in_proj"));
+    assert_false(is_kept_in_q8(base, hybrid, "layers.1.mixer.in_proj"));
+    assert_true(is_kept_in_q8(base, hybrid, "layers.2.mixer.in_proj"));      /* of attention */
+    assert_true(is_kept_in_q8(base, hybrid, "layers.1.mixer.out_proj"));
+    assert_false(is_kept_in_q8(base, hybrid, "layers.2.mlp.fc2"));
+    assert_true(is_kept_in_q8(base, transformer, "layers.0.mixer.in_proj"));
+    assert_false(is_kept_in_q8(base, transformer, "layers.0.mlp.fc1"));
+    assert_true(is_kept_in_q8(base, transformer, "layers.1.mlp.fc1"));       /* the last layer */
+    assert_true(is_kept_in_q8(base, transformer, "layers.1.mlp.fc2"));
 }
 
 /* -------------------------------------------------------------- refusals ----------------- */
@@ -174,8 +143,8 @@ static const refusal refusals[] = {
     { { "attn_cfg", ATTENTION(", \"rotary_emb_dim\": 6") }, "'attn_cfg.rotary_emb_dim'", BAD },
     { { "attn_cfg", ATTENTION(", \"rotary_emb_dim\": 3") }, "'attn_cfg.rotary_emb_dim'", BAD },
     { { "attn_cfg", ATTENTION(", \"rotary_emb_base\": 1") }, "'attn_cfg.rotary_emb_base'", BAD },
-    { { "attn_cfg", ATTENTION(", \"rotary_emb_interleaved\": true") }, "'attn_cfg.rotary_emb_interleaved'",
-      CANNOT },
+    { { "attn_cfg", ATTENTION(", \"rotary_emb_interleaved\": true") },
+      "'attn_cfg.rotary_emb_interleaved'", CANNOT },
     { { "attn_cfg", ATTENTION(", \"softmax_scale\": 0") }, "'attn_cfg.softmax_scale'", BAD },
     { { "attn_cfg", ATTENTION(", \"softmax_scale\": -0.1") }, "'attn_cfg.softmax_scale'", BAD },
     { { "attn_cfg", ATTENTION(", \"softmax_scale\": \"none\"") }, "'attn_cfg.softmax_scale'", BAD },

@@ -63,7 +63,8 @@ static void test_layers(void **unused)
         { "layer_types", "[\"attention\"]" }, { "num_hidden_layers", "4" },
         { "layers_block_type", "[\"mamba\", \"mamba\", \"mlp\", \"mlp\"]" }, { NULL, NULL } };
     static const config_member shorter[] = {
-        { "hybrid_override_pattern", "\"*\"" }, { "num_hidden_layers", NULL }, { NULL, NULL } };
+        { "hybrid_override_pattern", "\"*\"" }, { "num_hidden_layers", NULL },
+        { NULL, NULL } };
 
     (void)unused;
     expect_in_changed_plan(nemotron, older, "mlp      backbone.layers.0.mixer. 40 -> 56");
@@ -225,12 +226,34 @@ static void test_keys_of_absent_layers(void **unused)
 {
     static const config_member dense[] = {
         { "hybrid_override_pattern", "\"-----\"" }, { "n_routed_experts", "0" },
-        { "moe_latent_size", "-1" }, { "mamba_num_heads", "\"none\"" }, { "num_attention_heads", "0" },
-        { NULL, NULL } };
+        { "moe_latent_size", "-1" }, { "mamba_num_heads", "\"none\"" },
+        { "num_attention_heads", "0" }, { NULL, NULL } };
 
     (void)unused;
     expect_in_changed_plan(nemotron, dense,
                            "mlp      backbone.layers.4.mixer. 40 -> 56 -> 40, relu2\nhead");
+}
+
+/* The maps to and from the experts' latent space are kept in q8, whatever the other layers are. */
+static void test_mix(void **unused)
+{
+    static const config_member wide[] = { { "hidden_size", "256" }, { "moe_latent_size", "128" },
+                                          { "moe_intermediate_size", "128" }, { NULL, NULL } };
+    static const config_member stateless[] = {
+        { "hidden_size", "256" }, { "moe_latent_size", "128" }, { "moe_intermediate_size", "128" },
+        { "hybrid_override_pattern", "\"EE*EEE-EE*E-\"" }, { "num_hidden_layers", NULL },
+        { NULL, NULL } };
+
+    (void)unused;
+    for (int i = 0; i < 2; i++) {
+        const config_member *c = i ? stateless : wide;
+        assert_true(is_kept_in_q8(nemotron, c, "layers.1.mixer.fc1_latent_proj"));
+        assert_true(is_kept_in_q8(nemotron, c, "layers.1.mixer.fc2_latent_proj"));
+        assert_false(is_kept_in_q8(nemotron, c, "layers.1.mixer.experts.*up_proj"));
+        assert_true(is_kept_in_q8(nemotron, c, "layers.2.mixer.v_proj"));
+    }
+    assert_true(is_kept_in_q8(nemotron, wide, "layers.0.mixer.in_proj"));
+    assert_false(is_kept_in_q8(nemotron, wide, "layers.4.mixer.in_proj"));
 }
 
 int main(void)
@@ -241,6 +264,7 @@ int main(void)
         cmocka_unit_test(test_defaults_and_switches),
         cmocka_unit_test(test_refusals_name_the_key),
         cmocka_unit_test(test_keys_of_absent_layers),
+        cmocka_unit_test(test_mix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,7 +35,8 @@ static const struct published {
 };
 enum { N_PUBLISHED = sizeof published / sizeof published[0] };
 
-static bamba_model *open_config(const struct published *p, bamba_type kv_type, bamba_type state_type)
+static bamba_model *open_config(const struct published *p, bamba_type kv_type,
+                                bamba_type state_type)
 {
     bamba_model_options o = BAMBA_MODEL_OPTIONS;
     bamba_model        *model = NULL;

@@ -48,7 +48,7 @@ static void expect_group(const reading *r, const char *module, int size)
         fail_msg("%s: group size %d, expected %d", module, s ? s->group : -1, size);
 }
 
-#define GROUP(name, targets, size) "\"" name "\": {\"targets\": [" targets "], \"weights\": "           \
+#define GROUP(name, targets, size) "\"" name "\": {\"targets\": [" targets "], \"weights\": "      \
     "{\"num_bits\": 4, \"strategy\": \"group\", \"group_size\": " size "}}"
 
 static void test_order(void **unused)
@@ -56,10 +56,12 @@ static void test_order(void **unused)
     reading r;
 
     (void)unused;
-    begin(&r, "{\"quantization_config\": {\"quant_method\": \"compressed-tensors\", \"config_groups\": {"
-          GROUP("class", "\"Linear\"", "8") ", " GROUP("expression", "\"re:.*\\\\.mlp\\\\..*\"", "16") ", "
-          GROUP("name", "\"model.layers.0.mlp.up_proj\", \"model.layers.9.mlp.up_proj\"", "32") ", "
-          GROUP("later", "\"re:.*up_proj\"", "64") ", " GROUP("embedding", "\"Embedding\"", "128") "}, "
+    begin(&r, "{\"quantization_config\": {\"quant_method\": \"compressed-tensors\", "
+          "\"config_groups\": {" GROUP("class", "\"Linear\"", "8") ", "
+          GROUP("expression", "\"re:.*\\\\.mlp\\\\..*\"", "16") ", "
+          GROUP("name", "\"model.layers.0.mlp.up_proj\", \"model.layers.9.mlp.up_proj\"", "32")
+          ", " GROUP("later", "\"re:.*up_proj\"", "64") ", "
+          GROUP("embedding", "\"Embedding\"", "128") "}, "
           "\"ignore\": [\"lm_head\", \"re:.*layers.7.*\", \"model.layers.9.mlp.up_proj\"]}}");
     expect_group(&r, "model.layers.0.mamba.in_proj", 8);
     expect_group(&r, "model.layers.0.mlp.gate_proj", 16);
@@ -81,7 +83,8 @@ static void test_expressions(void **unused)
 
     (void)unused;
     begin(&r, "{\"quantization_config\": {\"config_groups\": {"
-          GROUP("a", "\"re:mlp\"", "8") ", " GROUP("b", "\"re:model.layers.[13]\\\\.\"", "16") "}}}");
+          GROUP("a", "\"re:mlp\"", "8") ", "
+          GROUP("b", "\"re:model.layers.[13]\\\\.\"", "16") "}}}");
     expect_group(&r, "mlp.up_proj", 8);
     expect_group(&r, "model.mlp.up_proj", -1);
     expect_group(&r, "model.layers.3.mlp", 16);
@@ -95,8 +98,9 @@ static void test_nothing(void **unused)
     reading r;
 
     (void)unused;
-    begin(&r, "{\"quantization_config\": {\"quant_method\": \"compressed-tensors\", \"ignore\": null, "
-          "\"config_groups\": {\"a\": {\"targets\": [\"Linear\"], \"weights\": null}}}}");
+    begin(&r, "{\"quantization_config\": {\"quant_method\": \"compressed-tensors\", "
+          "\"ignore\": null, \"config_groups\": {\"a\": {\"targets\": [\"Linear\"], \"weights\": "
+          "null}}}}");
     expect_group(&r, "model.layers.0.mlp", -1);
     end(&r);
     begin(&r, "{\"model_type\": \"llama\"}");
@@ -114,7 +118,8 @@ static void test_fp8(void **unused)
     begin(&r, "{\"compression_config\": {\"config_groups\": {" GROUP("a", "\"Linear\"", "8") "}}}");
     expect_group(&r, "x", 8);
     end(&r);
-    begin(&r, "{\"quantization_config\": {\"quant_method\": \"fp8\", \"weight_block_size\": [64, 32]}}");
+    begin(&r, "{\"quantization_config\": {\"quant_method\": \"fp8\", \"weight_block_size\": [64, "
+          "32]}}");
     const bb_scheme *s = bb_quantization_scheme(r.q, "model.layers.0.mlp.up_proj");
     assert_non_null(s);
     assert_int_equal(s->strategy, BB_STRATEGY_BLOCK);

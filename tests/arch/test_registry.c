@@ -57,8 +57,8 @@ static void test_found(void **unused)
     expect_found("{\"architectures\": [], \"model_type\": \"bamba\"}", "bamba");
 }
 
-#define KNOWN "; known are bamba, falcon_h1, falcon_mamba, granite, granitemoehybrid, jamba, llama, " \
-              "mamba, mamba2, mistral, nemotron_h, zamba, zamba2"
+#define KNOWN "; known are bamba, falcon_h1, falcon_mamba, granite, granitemoehybrid, jamba, " \
+              "llama, mamba, mamba2, mistral, nemotron_h, zamba, zamba2"
 
 static void test_unknown(void **unused)
 {
@@ -84,8 +84,8 @@ static void test_quantized(void **unused)
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
         snprintf(text, sizeof text, "{\"model_type\": \"llama\", \"quantization_config\": "
                  "{\"bits\": 4, \"quant_method\": \"%s\"}}", methods[i]);
-        snprintf(message, sizeof message, "config.json: 'quantization_config': quant_method is '%s': "
-                 "checkpoints quantized by this method are not read", methods[i]);
+        snprintf(message, sizeof message, "config.json: 'quantization_config': quant_method "
+                 "is '%s': checkpoints quantized by this method are not read", methods[i]);
         expect_refused(text, BAMBA_ERR_UNSUPPORTED, message);
     }
     expect_refused("{\"model_type\": \"llama\", \"quantization_config\": {\"load_in_4bit\": true}}",
@@ -95,8 +95,8 @@ static void test_quantized(void **unused)
                    BAMBA_ERR_UNSUPPORTED, "config.json: 'quantization_config': quant_method is "
                    "'unknown': checkpoints quantized by this method are not read");
     expect_found("{\"model_type\": \"llama\", \"quantization_config\": null}", "llama");
-    expect_found("{\"model_type\": \"llama\", \"quantization_config\": {\"quant_method\": \"fp8\"}}",
-                 "llama");
+    expect_found("{\"model_type\": \"llama\", \"quantization_config\": {\"quant_method\": "
+                 "\"fp8\"}}", "llama");
     expect_found("{\"model_type\": \"llama\", \"quantization_config\": {\"quant_method\": "
                  "\"compressed-tensors\"}}", "llama");
     expect_found("{\"model_type\": \"llama\", \"quantization_config\": {}}", "llama");

@@ -24,9 +24,11 @@ static const config_member zamba[] = {
 /* -------------------------------------------------------------- plans -------------------- */
 
 #define MAMBA  " 40 -> 80, state 16, dt rank 3, conv 4 + bias, heads 2"
-#define SHARED "attention model.layers.0.shared_transf.self_attn. 80 -> 4 heads (2 kv) x 20, scale 0.316228, -> 40, " \
-               "beside the embedding, to the side\n" \
-               "mlp      model.layers.0.shared_transf.feed_forward. 40 -> 56 -> 40, gelu, of the side, to the side\n"
+#define SHARED                                                                                   \
+    "attention model.layers.0.shared_transf.self_attn. 80 -> 4 heads (2 kv) x 20, "              \
+    "scale 0.316228, -> 40, beside the embedding, to the side\n"                                 \
+    "mlp      model.layers.0.shared_transf.feed_forward. 40 -> 56 -> 40, gelu, of the side, "    \
+    "to the side\n"
 
 static void test_plan(void **unused)
 {
@@ -49,8 +51,8 @@ static void test_plan(void **unused)
 /* What is shared counts once, and every hybrid layer remembers keys and values of its own. */
 static void test_sizes(void **unused)
 {
-    const uint64_t mamba = 160 * 40 + 80 * 4 + 80 + 2 * (3 + 32) * 40 + 2 * 40 * 3 + 80 + 80 * 16 + 80
-                         + 40 * 80 + 40;
+    const uint64_t mamba = 160 * 40 + 80 * 4 + 80 + 2 * (3 + 32) * 40 + 2 * 40 * 3 + 80
+                         + 80 * 16 + 80 + 40 * 80 + 40;
     const uint64_t shared = 80 + 40 + (64 + 32 + 32) * 80 + 40 * 64 + 3 * 56 * 40;
     const config_member heads[] = { { "attention_head_dim", "16" }, { NULL, NULL } };
     bamba_model_info info = BAMBA_MODEL_INFO;
@@ -96,8 +98,8 @@ static void test_period(void **unused)
 static void test_defaults_and_switches(void **unused)
 {
     static const char *const left_out[] = {
-        "architectures", "n_mamba_heads", "mamba_d_state", "mamba_d_conv", "mamba_expand", "mamba_dt_rank",
-        "mamba_conv_bias", "mamba_proj_bias", "hidden_mamba_act", "rms_norm_eps",
+        "architectures", "n_mamba_heads", "mamba_d_state", "mamba_d_conv", "mamba_expand",
+        "mamba_dt_rank", "mamba_conv_bias", "mamba_proj_bias", "hidden_mamba_act", "rms_norm_eps",
     };
 
     (void)unused;
@@ -109,7 +111,8 @@ static void test_defaults_and_switches(void **unused)
     expect_in_plan(zamba, "tie_word_embeddings", "false", "head     lm_head.weight [96, 40]\n");
     expect_in_plan(zamba, "vocab_size", NULL, "[32000, 40]");
     expect_in_plan(zamba, "intermediate_size", NULL, "40 -> 14848 -> 40");
-    expect_in_plan(zamba, "attention_head_dim", "12", "80 -> 4 heads (2 kv) x 12, scale 0.408248, -> 40,");
+    expect_in_plan(zamba, "attention_head_dim", "12", "80 -> 4 heads (2 kv) x 12, scale "
+                   "0.408248, -> 40,");
     expect_in_plan(zamba, "attention_head_dim", "null", "heads (2 kv) x 20");
     expect_in_plan(zamba, "attention_hidden_size", "80", "attn. 80 -> 4 heads");
     expect_in_plan(zamba, "n_mamba_heads", "1", ", heads 1\n");
@@ -117,7 +120,8 @@ static void test_defaults_and_switches(void **unused)
     expect_in_plan(zamba, "mamba_expand", "3", "40 -> 120,");
     expect_in_plan(zamba, "mamba_conv_bias", "false", "conv 4, heads 2\n");
     expect_in_plan(zamba, "mamba_proj_bias", "true", "conv 4 + bias, bias, heads 2\n");
-    expect_in_plan(zamba, "layers_block_type", "[\"linear_attention\", \"mamba\", \"hybrid\"]", "layers.0.mamba. 40");
+    expect_in_plan(zamba, "layers_block_type", "[\"linear_attention\", \"mamba\", \"hybrid\"]",
+                   "layers.0.mamba. 40");
     expect_in_plan(zamba, "layer_types", "[\"mamba\", \"mamba\", \"mamba\"]", "layers.2.mamba. 40");
 }
 
@@ -145,8 +149,10 @@ static const refusal refusals[] = {
     { { "layers_block_type", "{}" }, "'layers_block_type'", BAD },
     { { "layers_block_type", "\"hybrid\"" }, "'layers_block_type'", BAD },
     { { "layers_block_type", "[\"hybrid\", \"mamba\", 3]" }, "'layers_block_type", BAD },
-    { { "layers_block_type", "[\"hybrid\", \"mamba\", \"attention\"]" }, "'layers_block_type", CANNOT },
-    { { "layers_block_type", "[\"hybrid\", \"mamba\", \"Hybrid\"]" }, "'layers_block_type", CANNOT },
+    { { "layers_block_type", "[\"hybrid\", \"mamba\", \"attention\"]" }, "'layers_block_type",
+      CANNOT },
+    { { "layers_block_type", "[\"hybrid\", \"mamba\", \"Hybrid\"]" }, "'layers_block_type",
+      CANNOT },
     { { "layer_types", "[\"hybrid\"]" }, "'layer_types'", BAD },
     { { "layer_types", "[\"hybrid\", \"mamba\", \"moe\"]" }, "'layer_types", CANNOT },
     { { "attn_layer_period", "0" }, "'attn_layer_period'", BAD },
@@ -197,14 +203,17 @@ static const refusal refusals[] = {
 static void test_refusals_name_the_key(void **unused)
 {
     enum { N = sizeof refusals / sizeof refusals[0] };
-    const config_member two[] = { { "layers_block_type", NULL }, { "num_hidden_layers", "2" }, { NULL, NULL } };
-    const config_member wide[] = { { "hidden_size", "8388608" }, { "attention_head_dim", "8" }, { NULL, NULL } };
+    const config_member two[] = { { "layers_block_type", NULL }, { "num_hidden_layers", "2" },
+                                  { NULL, NULL } };
+    const config_member wide[] = { { "hidden_size", "8388608" }, { "attention_head_dim", "8" },
+                                   { NULL, NULL } };
 
     (void)unused;
     assert_true(N >= 50);
     expect_refusals(zamba, refusals, N);
     char *text = config_describe(zamba, two);
-    assert_non_null(strstr(text, "'num_hidden_layers': expected at least 3 without a list of their kinds"));
+    assert_non_null(strstr(text, "'num_hidden_layers': expected at least 3 without a list of "
+                           "their kinds"));
     free(text);
     text = config_describe(zamba, wide);
     assert_non_null(strstr(text, "'mamba_expand': more than 8388608 inner columns"));

@@ -13,9 +13,11 @@
 static const config_member base[] = {
     { "architectures", "[\"Zamba2ForCausalLM\"]" }, { "model_type", "\"zamba2\"" },
     { "vocab_size", "96" }, { "hidden_size", "24" }, { "intermediate_size", "40" },
-    { "num_hidden_layers", "4" }, { "layers_block_type", "[\"hybrid\", \"mamba\", \"hybrid\", \"hybrid\"]" },
+    { "num_hidden_layers", "4" },
+    { "layers_block_type", "[\"hybrid\", \"mamba\", \"hybrid\", \"hybrid\"]" },
     { "num_attention_heads", "4" }, { "num_key_value_heads", "4" }, { "hidden_act", "\"gelu\"" },
-    { "max_position_embeddings", "512" }, { "rms_norm_eps", "1e-5" }, { "tie_word_embeddings", "true" },
+    { "max_position_embeddings", "512" }, { "rms_norm_eps", "1e-5" },
+    { "tie_word_embeddings", "true" },
     { "mamba_d_state", "16" }, { "mamba_d_conv", "4" }, { "mamba_expand", "2" },
     { "mamba_ngroups", "2" }, { "n_mamba_heads", "6" }, { "mamba_headdim", "8" },
     { "num_mem_blocks", "2" }, { "adapter_rank", "4" }, { "use_shared_attention_adapter", "true" },
@@ -55,7 +57,8 @@ static void test_plan(void **unused)
 static void test_defaults_and_switches(void **unused)
 {
     (void)unused;
-    expect_in_plan(base, "layers_block_type", "[\"linear_attention\", \"mamba\", \"mamba\", \"hybrid\"]",
+    expect_in_plan(base, "layers_block_type",
+                   "[\"linear_attention\", \"mamba\", \"mamba\", \"hybrid\"]",
                    "layers.3.shared_transformer");
     expect_in_plan(base, "num_mem_blocks", "1", "rank 4 of 3 uses");
     expect_in_plan(base, "num_mem_blocks", NULL, "rank 4 of 3 uses");
@@ -82,7 +85,8 @@ static void test_defaults_and_switches(void **unused)
 /* Without a list of kinds a list of indices counts, and without both the layers of Zamba2-2.7B. */
 static void test_layers(void **unused)
 {
-    const config_member ids[] = { { "layers_block_type", NULL }, { "hybrid_layer_ids", "[1]" }, { NULL, NULL } };
+    const config_member ids[] = { { "layers_block_type", NULL }, { "hybrid_layer_ids", "[1]" },
+                                  { NULL, NULL } };
     const config_member usual[] = { { "layers_block_type", NULL }, { "num_hidden_layers", NULL },
                                     { NULL, NULL } };
     char *text = config_describe(base, ids);
@@ -121,8 +125,10 @@ static const refusal refusals[] = {
     { { "layers_block_type", "\"mamba\"" }, "'layers_block_type'", BAD },
     { { "layers_block_type", "[\"mamba\"]" }, "'layers_block_type'", BAD },
     { { "layers_block_type", "[\"m\", \"m\", \"g\", \"m\"]" }, "'layers_block_type[0]'", CANNOT },
-    { { "layers_block_type", "[\"mamba\", \"mamba\", \"attention\", \"mamba\"]" }, "'layers_block_type[2]'", CANNOT },
-    { { "layers_block_type", "[\"mamba\", 1, \"mamba\", \"mamba\"]" }, "'layers_block_type[1]'", BAD },
+    { { "layers_block_type", "[\"mamba\", \"mamba\", \"attention\", \"mamba\"]" },
+      "'layers_block_type[2]'", CANNOT },
+    { { "layers_block_type", "[\"mamba\", 1, \"mamba\", \"mamba\"]" }, "'layers_block_type[1]'",
+      BAD },
     { { "num_attention_heads", "0" }, "'num_attention_heads'", BAD },
     { { "num_attention_heads", "5" }, "'num_attention_heads'", BAD },
     { { "num_attention_heads", "16" }, "'attention_head_dim'", BAD },
@@ -173,7 +179,8 @@ static void test_refusals_name_the_key(void **unused)
 
 static void test_indices(void **unused)
 {
-    const config_member ids[] = { { "layers_block_type", NULL }, { "hybrid_layer_ids", "[4]" }, { NULL, NULL } };
+    const config_member ids[] = { { "layers_block_type", NULL }, { "hybrid_layer_ids", "[4]" },
+                                  { NULL, NULL } };
     bamba_model        *model;
     bamba_error         err;
 

@@ -117,8 +117,8 @@ static void test_map_refuses(void **state)
     expect_link_refused(path, "dangling: a link to ../other/place, which leads nowhere");
     assert_int_equal(unlink(path), 0);
     assert_int_equal(symlink("../../blobs/0f", path), 0);
-    expect_link_refused(path, "dangling: a link to ../../blobs/0f, which leads nowhere: download the "
-                        "model again");
+    expect_link_refused(path, "dangling: a link to ../../blobs/0f, which leads nowhere: "
+                        "download the model again");
     free(path);
 
     if (geteuid() != 0) {                        /* root may read everything */
@@ -152,7 +152,8 @@ static void test_map_fallbacks(void **state)
         { 0, ENODEV, ENOMEM, BAMBA_OK, false },       { ENODEV, 0, ENOMEM, BAMBA_OK, false },
         { ENODEV, ENODEV, 0, BAMBA_OK, true },        { EACCES, EINVAL, 0, BAMBA_OK, true },
         { ENODEV, ENODEV, ENOMEM, BAMBA_ERR_MEMORY, false },
-        { ENOMEM, 0, 0, BAMBA_ERR_MEMORY, false },    { ENODEV, ENOMEM, 0, BAMBA_ERR_MEMORY, false },
+        { ENOMEM, 0, 0, BAMBA_ERR_MEMORY, false },
+        { ENODEV, ENOMEM, 0, BAMBA_ERR_MEMORY, false },
     };
     const char   *dir = *state;
     unsigned char bytes[70000];

@@ -23,7 +23,8 @@ static void put(const char *path, const char *text)
     char full[512];
 
     snprintf(full, sizeof full, "%s%s", root, path);
-    for (char *slash = strchr(full + strlen(root) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+    for (char *slash = strchr(full + strlen(root) + 1, '/'); slash;
+         slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         assert_true(mkdir(full, 0700) == 0 || errno == EEXIST);
         *slash = '/';

@@ -1,4 +1,4 @@
-/* test_team.c - every tile of every stage once and in order; threads that stay away hold up nobody. */
+/* test_team.c - every tile of every stage once, in order; threads that stay away hold up none. */
 #include "base/team_internal.h"
 
 #include <sched.h>
@@ -262,8 +262,8 @@ static bool has_mask(const cpu_set_t *expected)
     return sched_getaffinity(0, sizeof mask, &mask) == 0 && CPU_EQUAL(&mask, expected);
 }
 
-/* A thread that is moved has a narrow mask until the one that moves it runs again: on a busy machine, or
-   in a stopped process, that may take long. The caller's thread never has. */
+/* A thread that is moved has a narrow mask until the one that moves it runs again: on a busy
+   machine, or in a stopped process, that may take long. The caller's thread never has. */
 static void run_stage(crowding *c, int thread, const cpu_set_t *expected)
 {
     const struct timespec pause = { 0, 1000000 };

@@ -1,8 +1,9 @@
 /* test_threads.c - threads that start or cannot, their signals, how many by default, loops.
  *
  *     test_base_threads                what holds in any environment
- *     test_base_threads limited        with OMP_NUM_THREADS=1 OMP_THREAD_LIMIT=3 and what could make
- *                                      regions smaller: OMP_DYNAMIC=true OMP_MAX_ACTIVE_LEVELS=0
+ *     test_base_threads limited        with OMP_NUM_THREADS=1 OMP_THREAD_LIMIT=3 and what could
+ *                                      make regions smaller: OMP_DYNAMIC=true
+ *                                      OMP_MAX_ACTIVE_LEVELS=0
  *     test_base_threads stack          with an OMP_STACKSIZE of which the address space has not two
  *     test_base_threads bound CORES    with OMP_PROC_BIND and OMP_PLACES, where CORES are, unbound,
  *     test_base_threads cores          what this prints
@@ -111,7 +112,7 @@ static bb_status create(bb_team **team, int n_threads, bamba_error *err)
 typedef struct attendance {
     pthread_t  caller;
     int        n_threads;
-    atomic_int n_there, n_open;           /* threads inside; signals that any but the caller lets in */
+    atomic_int n_there, n_open;           /* threads inside; signals that others than callers get */
     cpu_set_t  mask[MOST_THREADS];
 } attendance;
 
@@ -165,8 +166,8 @@ static void look_at_signals(void *context, int i)
     note_open_signals(context);
 }
 
-/* A signal to the process that the caller blocks stays pending: a thread that let it in would end the
-   process. */
+/* A signal to the process that the caller blocks stays pending: a thread that let it in would end
+   the process. */
 static void test_signals_are_for_the_host(void **unused)
 {
     const struct timespec now = { 0, 0 };
@@ -280,7 +281,8 @@ static void test_stacks_that_do_not_fit(void **unused)
     assert_loop_covers(4, MOST);
 }
 
-/* Thread i has place i, round; the caller, which may be bound itself, does not hide the other places. */
+/* Thread i has place i, round; the caller, which may be bound itself, does not hide the other
+   places. */
 static void test_bound_threads(void **unused)
 {
     attendance a;

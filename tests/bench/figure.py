@@ -3,18 +3,19 @@
 
     figure.py BAMBA SHAPE_A SHAPE_B PATH [-p PROMPT] [-d DEPTHS] [-npl BATCHES] [-- OPTIONS]
 
-Writes PATH.csv and, with gnuplot, PATH-throughput.svg, PATH-latency.svg and the same as .png. OPTIONS
-are those of `bamba bench`: -t 2, --type f32.
+Writes PATH.csv and, with gnuplot, PATH-throughput.svg, PATH-latency.svg and the same as .png.
+OPTIONS are those of `bamba bench`: -t 2, --type f32.
 
-Nobody generates 64,000 tokens for a figure. The time of one step, t(B, d), is measured for B sequences
-standing at depth d, and summed over a text: with a prompt of p tokens, length L,
+Nobody generates 64,000 tokens for a figure. The time of one step, t(B, d), is measured for B
+sequences standing at depth d, and summed over a text: with a prompt of p tokens, length L,
 
     time(B, L) = B * time of a prompt of p + integral of t(B, x) for x from p to L
 
-t taken as linear between the depths measured. Throughput is B * (L - p) / time. The bounds are the same
-integrals over what a step costs: if memory alone, or arithmetic alone, set the pace. The two models run
-in turn, batch by batch. A full run of the shortest text behind real tokens checks the integral, against
-steps timed just before and just after it: minutes away, the machine is another one.
+t taken as linear between the depths measured. Throughput is B * (L - p) / time. The bounds are the
+same integrals over what a step costs: if memory alone, or arithmetic alone, set the pace. The two
+models run in turn, batch by batch. A full run of the shortest text behind real tokens checks the
+integral, against steps timed just before and just after it: minutes away, the machine is another
+one.
 """
 import argparse
 import json
@@ -30,7 +31,8 @@ NONE = {"ns": math.nan, "bytes": math.nan, "flops": math.nan}
 def bench(o, shape, *options):
     """Rows of a benchmark; None if its sessions do not fit into memory."""
     done = subprocess.run([o.bamba, "bench", "--shape", shape, *map(str, options), *o.options,
-                           "-o", "jsonl"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                           "-o", "jsonl"], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True)
     if done.returncode == 0:
         return [json.loads(line) for line in done.stdout.splitlines()]
     if "out of memory" in done.stderr:
@@ -39,7 +41,8 @@ def bench(o, shape, *options):
 
 
 def cost(row, steps):
-    ns = row["itl_p50_ns"] if row["n_gen"] else sorted(row["samples_ns"])[len(row["samples_ns"]) // 2]
+    ns = (row["itl_p50_ns"] if row["n_gen"]
+          else sorted(row["samples_ns"])[len(row["samples_ns"]) // 2])
     return {"ns": ns, "bytes": row["moved_bytes"] / steps, "flops": row["flops"] / steps}
 
 
@@ -116,8 +119,9 @@ def write(o, shapes, lines):
         row = f"| {batch:5} |"
         for n in lengths:
             a, b, ratio = cells[batch, n][2:5]
-            row += f" {ratio:7.2f} |" if not math.isnan(ratio) else \
-                f" {'-' if math.isnan(a) and math.isnan(b) else 'only A' if math.isnan(b) else 'only B':>7} |"
+            only = ("-" if math.isnan(a) and math.isnan(b)
+                    else "only A" if math.isnan(b) else "only B")
+            row += f" {only:>7} |" if math.isnan(ratio) else f" {ratio:7.2f} |"
         print(row)
     print("\nonly A, only B: sessions of the other do not fit into memory; -: of neither")
 
@@ -126,7 +130,8 @@ PLOT = {
     "throughput": """set xlabel 'sequences together'
 set ylabel 'throughput, '.a.' / '.b
 plot 1 with lines lc 'gray' notitle, \\
-  for [i=1:nd-1] $data every nd::i using 1:5 with linespoints lw 2 pt 7 lc i title 'length '.word(lengths, i+1), \\
+  for [i=1:nd-1] $data every nd::i using 1:5 with linespoints lw 2 pt 7 lc i \\
+    title 'length '.word(lengths, i+1), \\
   for [i=1:nd-1] $data every nd::i using 1:6 with lines dt 2 lc i notitle, \\
   for [i=1:nd-1] $data every nd::i using 1:7 with lines dt 3 lc i notitle, \\
   NaN with lines dt 2 lc 'black' title 'if memory alone set the pace', \\
@@ -135,8 +140,10 @@ plot 1 with lines lc 'gray' notitle, \\
     "latency": """set xlabel 'tokens before'
 set ylabel 'ms a step'
 set logscale y
-plot for [i=1:words(batches)] $data every ::nd*(i-1)::nd*i-1 using 2:8 with linespoints lw 2 pt 7 lc i title a.', batch '.word(batches, i), \\
-  for [i=1:words(batches)] $data every ::nd*(i-1)::nd*i-1 using 2:9 with linespoints dt 2 pt 6 lc i title b.', batch '.word(batches, i)
+plot for [i=1:words(batches)] $data every ::nd*(i-1)::nd*i-1 using 2:8 \\
+    with linespoints lw 2 pt 7 lc i title a.', batch '.word(batches, i), \\
+  for [i=1:words(batches)] $data every ::nd*(i-1)::nd*i-1 using 2:9 \\
+    with linespoints dt 2 pt 6 lc i title b.', batch '.word(batches, i)
 """}
 
 
@@ -146,13 +153,15 @@ def text_of(line):
 
 def draw(o, shapes, lines):
     if not shutil.which("gnuplot"):
-        print(f"no picture: gnuplot is not installed; the numbers are in {o.path}.csv", file=sys.stderr)
+        print(f"no picture: gnuplot is not installed; the numbers are in {o.path}.csv",
+              file=sys.stderr)
         return
 
     def quote(s):
         return "'" + str(s).replace("'", "''") + "'"
     for kind, plot in PLOT.items():
-        for end, terminal in (("svg", "svg size 1000,600 dashed background 'white'"), ("png", "png size 1000,600")):
+        for end, terminal in (("svg", "svg size 1000,600 dashed background 'white'"),
+                              ("png", "png size 1000,600")):
             script = "\n".join(["$data << END", *map(text_of, lines), f"""END
 set datafile separator ','
 set key outside right noenhanced

@@ -2,9 +2,9 @@
  *
  *     session_times SHAPE.json q4|bf16 FOLDER [TOKENS]
  *
- * A session of 64 tokens is saved to FOLDER and opened from it, beside plain writing and reading of as
- * many bytes; then a prompt of TOKENS (10,000) tokens is fed through an empty cache in FOLDER, fed
- * again, and fed with another last tenth. Nothing is kept in FOLDER. */
+ * A session of 64 tokens is saved to FOLDER and opened from it, beside plain writing and reading of
+ * as many bytes; then a prompt of TOKENS (10,000) tokens is fed through an empty cache in FOLDER,
+ * fed again, and fed with another last tenth. Nothing is kept in FOLDER. */
 #include "bamba_measure.h"
 
 #include <dirent.h>
@@ -24,7 +24,8 @@ static bamba_error err;
 static void check(bamba_status status)
 {
     if (status == BAMBA_OK) return;
-    fprintf(stderr, "session_times: %s\n", err.message[0] ? err.message : bamba_status_string(status));
+    fprintf(stderr, "session_times: %s\n",
+            err.message[0] ? err.message : bamba_status_string(status));
     exit(1);
 }
 
@@ -102,7 +103,8 @@ static bamba_session *create_session(const bamba_model *m, size_t n_context)
     return s;
 }
 
-static void time_file(const bamba_model *m, bamba_engine *e, const int32_t *token, const char *folder)
+static void time_file(const bamba_model *m, bamba_engine *e, const int32_t *token,
+                      const char *folder)
 {
     double         save[REPEATS], plain[REPEATS], open_it[REPEATS], get[REPEATS];
     char           path[1024], plain_path[1024];
@@ -130,16 +132,16 @@ static void time_file(const bamba_model *m, bamba_engine *e, const int32_t *toke
         munmap(copy, n);
     }
     const double a = median(save), b = median(plain), c = median(open_it), d = median(get);
-    printf("session file %.1f MiB: save %.1f ms, writing %.1f ms, ratio %.2f; open %.1f ms, reading %.1f "
-           "ms, ratio %.2f\n", (double)n / 0x1p20, a, b, a / b, c, d, c / d);
+    printf("session file %.1f MiB: save %.1f ms, writing %.1f ms, ratio %.2f; open %.1f ms, "
+           "reading %.1f ms, ratio %.2f\n", (double)n / 0x1p20, a, b, a / b, c, d, c / d);
     unlink(path);
     unlink(plain_path);
     munmap(bytes, n);
     bamba_session_free(s);
 }
 
-static double feed_by_cache(const bamba_model *m, bamba_engine *e, const char *dir, const int32_t *token,
-                            size_t n, size_t *reused)
+static double feed_by_cache(const bamba_model *m, bamba_engine *e, const char *dir,
+                            const int32_t *token, size_t n, size_t *reused)
 {
     bamba_session *s = create_session(m, n + 1);
     const float   *logits;
@@ -164,7 +166,8 @@ static void remove_all(const char *dir)
     rmdir(dir);
 }
 
-static void time_cache(const bamba_model *m, bamba_engine *e, int32_t *token, size_t n, const char *folder)
+static void time_cache(const bamba_model *m, bamba_engine *e, int32_t *token, size_t n,
+                       const char *folder)
 {
     char   dir[1024];
     size_t reused;
@@ -177,7 +180,8 @@ static void time_cache(const bamba_model *m, bamba_engine *e, int32_t *token, si
     const double none = now_ms() - start;
     bamba_session_free(s);
     const double first = feed_by_cache(m, e, dir, token, n, &reused);
-    printf("prompt of %zu tokens: without a cache %.0f ms, into an empty one %.0f ms\n", n, none, first);
+    printf("prompt of %zu tokens: without a cache %.0f ms, into an empty one %.0f ms\n", n,
+           none, first);
     const double second = feed_by_cache(m, e, dir, token, n, &reused);
     printf("again: %zu tokens reused, %.0f ms, %.1f %% of the first\n", reused, second,
            100.0 * second / first);

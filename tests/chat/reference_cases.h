@@ -1,5 +1,5 @@
-/* reference_cases.h - small templates and what Jinja makes of them as transformers sets it up; NULL: it fails.
- * Written by tests/oracle/make_chat_cases.py. */
+/* reference_cases.h - small templates and what Jinja makes of them as transformers sets it up;
+ * NULL: it fails. Written by tests/oracle/make_chat_cases.py. */
 static const char VARIABLES[] =
      "{\042s\042: \042  Hello, World!\134t\042, \042t\042: \042na\134u00efve \134u6771\134u4ea"
      "c \134ud83d\134ude42\042, \042e\042: \042\042, \042n\042: null, \042i\042: 7, \042f\042:"

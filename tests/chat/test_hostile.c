@@ -1,4 +1,5 @@
-/* Damaged templates: each is refused in one line with line and column, or renders; nothing hangs. */
+/* Damaged templates: each is refused in one line with line and column, or renders; nothing
+   hangs. */
 #include "bamba.h"
 
 #include "support/fault.h"
@@ -17,19 +18,21 @@ static const char WHOLE[] =
     "{{ a ~ '|' ~ b|join(', ') }}{{ caller() if caller else c['k'] }}{%- endmacro %}\n"
     "{% set ns = namespace(n=0, text='') %}{% for m in messages if m.role is defined recursive %}\n"
     "  {%- if m['content'] is string and not loop.last %}{{ m.content[1:-1:2] }}\n"
-    "  {%- elif m.content == 3 or m.content in [1, 2] %}{% continue %}{% else %}{% break %}{% endif %}\n"
-    "{% set ns.n = ns.n + (loop.index0 * -2) // 3 %}{% else %}\xC3\xA9{% endfor %}\n"
+    "  {%- elif m.content == 3 or m.content in [1, 2] %}{% continue %}{% else %}{% break %}{% "
+    "endif %}\n{% set ns.n = ns.n + (loop.index0 * -2) // 3 %}{% else %}\xC3\xA9{% endfor %}\n"
     "{% set x | upper %}block{{ messages|tojson(indent=2) }}{% endset %}{{ x.split('L', 1)[0] }}\n"
     "{% call(y) row(*[1], **{'b': 2}) %}{{ y }}{% endcall %}{% filter trim %} a {% endfilter %}\n"
     "{% raw %}{{ raw }}{% endraw %}{% with q = 'it\\'s' %}{{ q ** 2 if q < 1 }}{% endwith %}\n"
-    "{% generation %}{{ '%s' % ns.n }}{{ \"{:>4}\".format(ns.n) }}{% endgeneration %}{{ strftime_now('%d') }}\n";
+    "{% generation %}{{ '%s' % ns.n }}{{ \"{:>4}\".format(ns.n) }}{% endgeneration %}{{ "
+    "strftime_now('%d') }}\n";
 
 static size_t n_refused;
 
 /* Open and render [n] bytes; a failure must name a place in one line. */
 static void try_text(const char *text, size_t n)
 {
-    static const char           messages[] = "[{\"role\": \"user\", \"content\": \"hello\"}, {\"role\": \"x\"}]";
+    static const char           messages[] = "[{\"role\": \"user\", \"content\": \"hello\"}, "
+                                             "{\"role\": \"x\"}]";
     bamba_chat_template_options to = BAMBA_CHAT_TEMPLATE_OPTIONS;
     bamba_chat_options          co = BAMBA_CHAT_OPTIONS;
     fault                       memory = { 0 };
@@ -47,7 +50,8 @@ static void try_text(const char *text, size_t n)
         bamba_chat_render(t, messages, sizeof messages - 1, &co, &p, &err);
     if (!p) {
         n_refused++;
-        const bool placed = sscanf(err.message, "template:%u:%u: ", &line, &column) == 2 && line && column;
+        const bool placed = sscanf(err.message, "template:%u:%u: ", &line, &column) == 2
+                         && line && column;
         if (err.code == BAMBA_OK || (!placed && !strstr(err.message, "not UTF-8")) ||
             strchr(err.message, '\n'))
             fail_msg("%.*s\n-> %s", (int)n, text, err.message);

@@ -13,9 +13,9 @@ model_size model_n_params n_batch n_ubatch n_threads cpu_mask cpu_strict poll ty
 n_gpu_layers n_cpu_moe split_mode main_gpu no_kv_offload flash_attn devices tensor_split \
 tensor_buft_overrides load_mode lazy_mode embeddings no_op_offload no_host repack fit_target \
 fit_min_ctx n_prompt n_gen n_depth test_time avg_ns stddev_ns avg_ts stddev_ts"
-our_fields="n_batch_seqs isa weight_type state_type fill avg_gbs stream_gbs pct_stream avg_gflops peak_gflops \
-pct_peak ttft_ns itl_p50_ns itl_p95_ns itl_p99_ns state_bytes kv_bytes rss_bytes moved_bytes flops \
-noise"
+our_fields="n_batch_seqs isa weight_type state_type fill avg_gbs stream_gbs pct_stream avg_gflops \
+peak_gflops pct_peak ttft_ns itl_p50_ns itl_p95_ns itl_p99_ns state_bytes kv_bytes rss_bytes \
+moved_bytes flops noise"
 columns="model size params backend threads"
 
 head_is() {                               # head_is COLUMNS: of the table in ./out
@@ -38,8 +38,8 @@ grep -q '^build: [^ ]* ([0-9]*)$' out || wrong "no build line"
 run 0 $bench -p 16 -n 0 -d 8 --fill real
 out_lacks "random values"
 run 0 $bench -p 16 -n 4 --wide
-head_is "$columns cpu_strict n_batch n_ubatch type_k type_v states lm test t/s % read % peak isa GB/s \
-GFLOP/s first ms p50 ms p95 ms p99 ms state kv RSS"
+head_is "$columns cpu_strict n_batch n_ubatch type_k type_v states lm test t/s % read % peak isa \
+GB/s GFLOP/s first ms p50 ms p95 ms p99 ms state kv RSS"
 run 0 $bench -p 16 -n 0 -b 8,16 -ctk f32
 head_is "$columns n_batch type_k type_v test t/s % read % peak"
 
@@ -83,9 +83,9 @@ run 0 $bench -p 16 -n 0 -o jsonl --numa distribute --prio 2 -C 0x3 --poll 0 -ngl
 out_has '"n_prompt": 16'
 err_has "--prio is ignored"
 err_has "-nkvo is ignored"
-run 0 bench -m "$model" -p 8,16 -n 2 -pg 8,2 -d 0 -b 64 -ub 32 -t 1 -C 0x0,0x3 --cpu-strict 0 --poll 50 \
-    -ctk f16 -ctv f16 -ngl 99 -fa 1 -mmp 0,1 -nkvo 0 -sm layer -mg 0 -ts 0 -ncmoe 1 -dio 0 -r 1 \
-    --prio 0 --delay 0 -o json -oe csv -v --progress --no-warmup --numa distribute
+run 0 bench -m "$model" -p 8,16 -n 2 -pg 8,2 -d 0 -b 64 -ub 32 -t 1 -C 0x0,0x3 --cpu-strict 0 \
+    --poll 50 -ctk f16 -ctv f16 -ngl 99 -fa 1 -mmp 0,1 -nkvo 0 -sm layer -mg 0 -ts 0 -ncmoe 1 \
+    -dio 0 -r 1 --prio 0 --delay 0 -o json -oe csv -v --progress --no-warmup --numa distribute
 [ "$(grep -c '"n_prompt": ' out)" -eq 8 ] || wrong "rows"
 [ "$(grep -c '"load_mode": "mmap"' out)" -eq 4 ] || wrong "what -mmp 1 does"
 [ "$(grep -c '"load_mode": "none"' out)" -eq 4 ] || wrong "what -mmp 0 does"
@@ -255,13 +255,15 @@ awk '/^Question/ { name = $0; sub(/.*number of /, "", name); sub(/[?]$/, "", nam
 END
     chmod +x reader
     for reversed in "" --reversed; do
-        python3 "$here/../bench/phonebook.py" ./reader -n 3,5000 --trials 3 $reversed > out 2> err ||
+        python3 "$here/../bench/phonebook.py" ./reader -n 3,5000 --trials 3 $reversed \
+            > out 2> err ||
             wrong "exit code: $(cat err)"
         out_has "| 3 | 3 | 100.0 % | 100.0 % |"
         out_has "| 5000 | 3 | 100.0 % | 100.0 % |"
         python3 "$here/../bench/phonebook.py" "$bamba" -m "$model" -n 3 --trials 2 $reversed -- \
             -t 1 > out 2> err || wrong "exit code: $(cat err)"
-        grep -qE '^[|] 3 [|] [0-9]{3} [|] [0-9.]+ % [|] [0-9.]+ % [|]$' out || wrong "row: $(cat out)"
+        grep -qE '^[|] 3 [|] [0-9]{3} [|] [0-9.]+ % [|] [0-9.]+ % [|]$' out ||
+            wrong "row: $(cat out)"
     done
 
     begin "bench: loops"
@@ -270,10 +272,12 @@ END
 printf '{"ids": [%s7], "text": "a b c\\na b c"}' "$(yes 7, | head -99 | tr -d '\n')"
 END
     chmod +x parrot
-    python3 "$here/../bench/loops.py" ./parrot --samples 2 > out 2> err || wrong "exit code: $(cat err)"
+    python3 "$here/../bench/loops.py" ./parrot --samples 2 > out 2> err ||
+        wrong "exit code: $(cat err)"
     [ "$(grep -c '| 0.010 | 0.010 | 0.010 | 50.0 % | 100.0 % | 100.0 % |$' out)" -eq 16 ] ||
         wrong "rows: $(cat out)"
-    python3 "$here/../bench/loops.py" "$bamba" -m "$model" --samples 2 -n 60 -- --type q8 > out 2> err ||
+    python3 "$here/../bench/loops.py" "$bamba" -m "$model" --samples 2 -n 60 -- --type q8 \
+        > out 2> err ||
         wrong "exit code: $(cat err)"
     [ "$(grep -c '^| [01][.0-9]* | .* % |$' out)" -eq 16 ] || wrong "rows: $(cat out)"
 fi

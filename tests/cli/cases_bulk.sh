@@ -14,7 +14,8 @@ cat out >> expected
 done
 run 0 generate -m "$model" -p "$prompt" -n 30 --ignore-eos -s 7 --temp 0.9 -np 4
 one_line
-[ "$(grep -c '^--- [1-4] of 4: seed [0-9]*, mean log-probability -[0-9.]*, length ---$' out)" -eq 4 ] ||
+[ "$(grep -c '^--- [1-4] of 4: seed [0-9]*, mean log-probability -[0-9.]*, length ---$' out)" \
+    -eq 4 ] ||
     wrong "no line before each text"
 texts > found
 cmp -s found expected || wrong "other texts"
@@ -61,7 +62,8 @@ wrong_use "-np: expected at most 32" generate -m "$model" --jsonl x -np 33
 
 # ---- --jsonl ----
 
-long=$(awk 'BEGIN { for (i = 0; i < 30; i++) printf "The %s fox and the crow went to the well. ", i }')
+long=$(awk 'BEGIN {
+    for (i = 0; i < 30; i++) printf "The %s fox and the crow went to the well. ", i }')
 longer="$long$long$long"
 cat > prompts << END
 {"prompt": "Once upon a time", "id": "first \"one\""}
@@ -85,11 +87,14 @@ err_has "10 texts; prompts: "
 cp out all
 [ "$(wc -l < all)" -eq 10 ] || wrong "not 10 lines"
 for word in '"id": "first \"one\""' '"id": 2' '"id": -3' '"model": ' '"prompt": ' '"prompt_ids": ' \
-    '"text": ' '"ids": ' '"finish": ' '"mean_log_probability": ' '"parameters": '; do out_has "$word"; done
-sed -n 7p all | grep -q '"text": "", "ids": \[ \], "finish": "length", "mean_log_probability": 0.0' ||
+    '"text": ' '"ids": ' '"finish": ' '"mean_log_probability": ' '"parameters": '; do
+    out_has "$word"
+done
+sed -n 7p all |
+    grep -q '"text": "", "ids": \[ \], "finish": "length", "mean_log_probability": 0.0' ||
     wrong "a text of no tokens"
 
-alone() {                                 # alone LINE ARGS...: what the prompt alone gives is line LINE
+alone() {                            # alone LINE ARGS...: what the prompt alone gives is line LINE
     line=$1
     shift
     run 0 generate -m "$model" --ignore-eos --no-escape --json "$@"
@@ -146,7 +151,8 @@ cmp -s results all || wrong "a finished run changed its results"
 
 begin "a run is killed and continued"
 rm -f expected
-awk 'BEGIN { for (i = 0; i < 60; i++) printf "{\"prompt\": \"The %d. fox\", \"id\": %d}\n", i, i }' > many
+awk 'BEGIN {
+    for (i = 0; i < 60; i++) printf "{\"prompt\": \"The %d. fox\", \"id\": %d}\n", i, i }' > many
 run 0 generate -m "$model" --jsonl many -n 60 -np 4 -o expected
 seed=$(sed -n '1s/.*"seed": \([0-9]*\).*/\1/p' expected)
 for after in 1 7 30; do
@@ -164,9 +170,11 @@ begin "results of something else"
 head -3 all > results
 fails 'results:1: has another "parameters" than prompts:1' $lines -n 13 -o results
 sed 's/first/third/' prompts > changed
-fails 'results:1: has another "id" than changed:1' generate -m "$model" --jsonl changed -n 12 -s 40 -o results
+fails 'results:1: has another "id" than changed:1' \
+    generate -m "$model" --jsonl changed -n 12 -s 40 -o results
 sed 's/He said/We said/' prompts > changed
-fails 'results:3: has another "prompt" than changed:4' generate -m "$model" --jsonl changed -n 12 -s 40 -o results
+fails 'results:3: has another "prompt" than changed:4' \
+    generate -m "$model" --jsonl changed -n 12 -s 40 -o results
 cat all all > results
 fails "results: has more lines than prompts has prompts, 10" $lines -o results
 echo "no JSON" > results
@@ -181,7 +189,7 @@ fails "nowhere" generate -m "$model" --jsonl nowhere
 run 0 generate -m "$model" --jsonl /dev/null
 out_empty
 
-bad_line() {                              # bad_line TEXT LINE: told by file and line, before anything is made
+bad_line() {                         # bad_line TEXT LINE: told by place, before anything is made
     printf '{"prompt": "A"}\n\n%s\n' "$2" > bad
     fails "bad:3: $1" generate -m "$model" --jsonl bad -n 2
     out_empty
@@ -220,10 +228,11 @@ cat > talk/chat_template.jinja << 'END'
 {% for m in messages %}{{ m.role }}: {{ m.content }}
 {% endfor %}{% if add_generation_prompt %}assistant:{% endif %}
 END
-cat > turns << 'END'
-{"messages": [{"role": "user", "content": "Who is there?"}, {"role": "assistant", "content": "A fox."}, {"role": "user", "content": "Why?"}]}
-{"messages": [{"role": "user", "content": "Who is there?"}], "n_predict": 7}
-END
+{
+    printf '%s' '{"messages": [{"role": "user", "content": "Who is there?"}, ' \
+        '{"role": "assistant", "content": "A fox."}, {"role": "user", "content": "Why?"}]}'
+    printf '\n{"messages": [{"role": "user", "content": "Who is there?"}], "n_predict": 7}\n'
+} > turns
 run 0 generate -m talk --jsonl turns -n 9 -s 1
 out_has '"prompt": "user: Who is there?\nassistant: A fox.\nuser: Why?\nassistant:'
 sed -n '2s/.*"text": \(".*"\), "ids".*/\1/p' out > expected

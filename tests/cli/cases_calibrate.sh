@@ -1,8 +1,10 @@
 # cases_calibrate.sh - bamba calibrate, and rounding by what it wrote.
 
 for i in 1 2 3 4 5 6 7 8; do
-    echo "Once upon a time there was a king who had $i daughters, and the youngest of them was so fair that"
-    echo "the sun itself, which has seen so much, wondered each time it shone upon her face. $i was the number."
+    echo "Once upon a time there was a king who had $i daughters, and the youngest of them was so" \
+        "fair that"
+    echo "the sun itself, which has seen so much, wondered each time it shone upon her face." \
+        "$i was the number."
 done > text
 cat text text text text text text text text > long
 

@@ -1,7 +1,8 @@
 # cases_chat.sh - conversations as prompts.
 
 printf '%s' '{%- for m in messages -%}<{{ m.role }}>{{ m.content|trim }}{{ "\n" }}{%- endfor -%}
-{%- if tools %}{{ tools|tojson }}{% endif %}{% if add_generation_prompt %}<assistant>{{ bos_token }}{% endif %}{{ x }}' > chat.jinja
+{%- if tools %}{{ tools|tojson }}{% endif %}' \
+    '{% if add_generation_prompt %}<assistant>{{ bos_token }}{% endif %}{{ x }}' > chat.jinja
 printf '%s' '[{"role": "user", "content": " naïve "}]' > messages.json
 printf '%s' '[{"name": "f"}]' > tools.json
 
@@ -9,7 +10,8 @@ begin "a template of its own"
 run 0 chat --messages messages.json --chat-template chat.jinja --render
 printf '<user>naïve\n<assistant>' > expected
 out_same expected
-run 0 chat --messages messages.json --chat-template chat.jinja --render --no-generation-prompt --tools tools.json
+run 0 chat --messages messages.json --chat-template chat.jinja --render --no-generation-prompt \
+    --tools tools.json
 printf '<user>naïve\n[{"name": "f"}]' > expected
 out_same expected
 cp messages.json in
@@ -37,7 +39,8 @@ fails "messages" chat --messages bad.json --chat-template chat.jinja --render
 echo '[' > bad.json
 fails "messages: not JSON at byte 2" chat --messages bad.json --chat-template chat.jinja --render
 printf '{%% if %%}' > bad.jinja
-fails "template:1:7: expected an expression" chat --messages messages.json --chat-template bad.jinja --render
+fails "template:1:7: expected an expression" \
+    chat --messages messages.json --chat-template bad.jinja --render
 wrong_use "--messages" chat --render
 wrong_use "not both" chat --messages messages.json --chat-template a --chat-template-name b --render
 
@@ -46,7 +49,8 @@ wrong_use "not both" chat --messages messages.json --chat-template a --chat-temp
 mkdir -p talker
 for file in "$model"/*; do ln -sf "$file" talker/; done
 rm -f talker/chat_template.jinja
-printf '%s' '{%- for m in messages -%}{{ m.role }}:{{ " " if m.role != "assistant" }}{{ m.content }}{{ eos_token if m.role == "assistant" }}{{ "\n" }}{%- endfor -%}
+printf '%s' '{%- for m in messages -%}{{ m.role }}:{{ " " if m.role != "assistant" }}' \
+    '{{ m.content }}{{ eos_token if m.role == "assistant" }}{{ "\n" }}{%- endfor -%}
 {%- if add_generation_prompt -%}assistant:{%- endif -%}' > talker/chat_template.jinja
 
 talk() {                                  # talk LINE...: turns and commands; options in $options
@@ -58,7 +62,9 @@ options=
 line() { sed -n "$1p" out; }
 # Of the N-th report of /stats: tokens taken back, read, before the answer, and of the answer.
 stat() {
-    sed -n 's/^last turn: \([0-9]*\) tokens taken back, \([0-9]*\) read of \([0-9]*\) .*answer: \([0-9]*\) tokens.*/\1 \2 \3 \4/p' err |
+    number='\([0-9]*\)'
+    sed -n "s/^last turn: $number tokens taken back, $number read of $number .*answer: $number \
+tokens.*/\1 \2 \3 \4/p" err |
         sed -n "$1p"
 }
 
@@ -103,7 +109,8 @@ talk "Once upon a time" "What then?" "Who?" "/save whole.json"
 [ "$(wc -l < whole.json)" -eq 8 ] && [ "$(wc -l < more.json)" -eq 8 ] || wrong "six messages"
 head -n 5 whole.json > head.json
 head -n 5 more.json | cmp -s - head.json || wrong "what was loaded"
-printf '%s' ' [ {"content":"a \" ] b", "x": [1, {"role": 2}], "role" : "user" },{"role":"tool","content":"t"} , {"role":"assistant","content":"c"} ] ' > odd.json
+printf '%s' ' [ {"content":"a \" ] b", "x": [1, {"role": 2}], "role" : "user" },' \
+    '{"role":"tool","content":"t"} , {"role":"assistant","content":"c"} ] ' > odd.json
 talk "/load odd.json" "/save odd2.json" "/undo" "/save odd3.json"
 printf '%s\n' '[' ' {"content":"a \" ] b", "x": [1, {"role": 2}], "role" : "user" },' \
     ' {"role":"tool","content":"t"},' ' {"role":"assistant","content":"c"}' ']' > expected
@@ -126,7 +133,8 @@ cmp -s regen.json whole.json || wrong "answered again, it differs"
 set -- $(stat 1)
 [ "$1" -eq 0 ] || wrong "tokens were taken back"
 [ "$2" -lt "$3" ] || wrong "all was read again"
-talk "Once upon a time" "/save empty-turn.safetensors" "/undo" "/save undone.safetensors" "What?" "/save a.json"
+talk "Once upon a time" "/save empty-turn.safetensors" "/undo" "/save undone.safetensors" "What?" \
+    "/save a.json"
 talk "/load undone.safetensors" "What?" "/save b.json"
 cmp -s a.json b.json || wrong "after /undo it differs"
 talk "/load nowhere.safetensors" "/load resumed.json" "/save c.json"
@@ -146,13 +154,15 @@ cmp -s after-reset.json first.json || wrong "after /reset the answer differs"
 talk "/set temp=0.25" "/set top_k=7" "/set n=3" "Once upon a time" "/stats"
 set -- $(stat 1)
 [ "$4" -le 3 ] || wrong "/set n"
-talk "/set temp" "/set colour=1" "/set temp=x" "/set top-p=3" "/set n=-5" "/nothing" "/undo now" "/save" "/help"
+talk "/set temp" "/set colour=1" "/set temp=x" "/set top-p=3" "/set n=-5" "/nothing" "/undo now" \
+    "/save" "/help"
 for told in "expected NAME=VALUE" "found 'colour=1'" "found 'temp=x'" "top_p: expected 0 ... 1" \
     "/set n: expected" "unknown command '/nothing'" "/undo takes no value" "/save FILE" "/multi"; do
     err_has "$told"
 done
 out_empty
-talk "/multi" "/undo" "" "b" "/end" "/save lines.json" "/reset" 'a\' '/c' "/save lines2.json" "/reset" "//x" "/save lines3.json" ""
+talk "/multi" "/undo" "" "b" "/end" "/save lines.json" "/reset" 'a\' '/c' "/save lines2.json" \
+    "/reset" "//x" "/save lines3.json" ""
 grep -qF '"content": "/undo\n\nb"' lines.json || wrong "/multi: $(cat lines.json)"
 grep -qF '"content": "a\n/c"' lines2.json || wrong "a backslash: $(cat lines2.json)"
 grep -qF '"content": "/x"' lines3.json || wrong "two slashes: $(cat lines3.json)"
@@ -166,10 +176,12 @@ talk "/save none.json" "/reset"
 printf '[\n]\n' | cmp -s - none.json || wrong "a message without -sys"
 options="-sys brief\\n"
 talk "hi" "/reset" "/save system.json"
-printf '[\n {"role": "system", "content": "brief\\n"}\n]\n' | cmp -s - system.json || wrong "-sys: $(cat system.json)"
+printf '[\n {"role": "system", "content": "brief\\n"}\n]\n' | cmp -s - system.json ||
+    wrong "-sys: $(cat system.json)"
 options=--no-system
 talk "/save system.json"
-printf '[\n {"role": "system", "content": ""}\n]\n' | cmp -s - system.json || wrong "--no-system: $(cat system.json)"
+printf '[\n {"role": "system", "content": ""}\n]\n' | cmp -s - system.json ||
+    wrong "--no-system: $(cat system.json)"
 options=
 wrong_use "not both" chat -m talker --no-system -sys x
 wrong_use "expected --messages" chat -m talker --no-generation-prompt
@@ -178,10 +190,13 @@ begin "a template that writes earlier turns anew"
 mkdir -p forgetful
 for file in talker/*; do ln -sf "../$file" forgetful/; done
 rm forgetful/chat_template.jinja
-printf '%s' '{%- for m in messages -%}{{ m.role }}: {{ m.content if m.role == "user" else "..." }}{{ "\n" }}{%- endfor -%}assistant:' > forgetful/chat_template.jinja
+printf '%s' '{%- for m in messages -%}{{ m.role }}: ' \
+    '{{ m.content if m.role == "user" else "..." }}{{ "\n" }}{%- endfor -%}assistant:' \
+    > forgetful/chat_template.jinja
 printf '%s\n' a b c /stats > in
 run 0 chat -m forgetful -n 12 -s 3
-[ "$(grep -c 'does not go on with the text' err)" -eq 1 ] || wrong "said $(grep -c 'does not go on' err) times"
+[ "$(grep -c 'does not go on with the text' err)" -eq 1 ] ||
+    wrong "said $(grep -c 'does not go on' err) times"
 set -- $(stat 1)
 [ "$1" -gt 0 ] && [ "$2" -lt "$3" ] || wrong "read again: $*"
 : > in
@@ -218,7 +233,8 @@ for file in talker/*; do ln -sf "../$file" ender/; done
 rm -f ender/generation_config.json ender/config.json ender/tokenizer_config.json
 sed 's/"eos_token_id": *[0-9]*/"eos_token_id": null/' talker/config.json > ender/config.json
 sed '/"eos_token":/d' talker/tokenizer_config.json > ender/tokenizer_config.json
-sed 's/{{ eos_token if m.role == "assistant" }}/{{ "<|endoftext|>" if m.role == "assistant" }}/' talker/chat_template.jinja > ender/t
+sed 's/{{ eos_token if m.role == "assistant" }}/{{ "<|endoftext|>" if m.role == "assistant" }}/' \
+    talker/chat_template.jinja > ender/t
 rm ender/chat_template.jinja && mv ender/t ender/chat_template.jinja
 run 0 tokenize -m "$model" -p "<|endoftext|>" --ids
 end=$(cat out)

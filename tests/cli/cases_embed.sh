@@ -4,14 +4,17 @@ vectors() {                               # the numbers of each line in ./out or
     sed 's/.*"embedding": \[ //; s/ \].*//; s/,//g' "${1:-out}"
 }
 near() {                                  # near A B LIMIT: the numbers in two files
-    [ "$(wc -w < "$1")" -eq "$(wc -w < "$2")" ] && [ -s "$1" ] || wrong "$1 has other numbers than $2"
+    [ "$(wc -w < "$1")" -eq "$(wc -w < "$2")" ] && [ -s "$1" ] ||
+        wrong "$1 has other numbers than $2"
     paste "$1" "$2" | awk -v limit="$3" '
-        { for (i = 1; i <= NF / 2; i++) { d = $i - $(NF / 2 + i); if (d < 0) d = -d; if (!(d <= limit)) bad = 1 } }
+        { for (i = 1; i <= NF / 2; i++) {
+              d = $i - $(NF / 2 + i); if (d < 0) d = -d; if (!(d <= limit)) bad = 1 } }
         END { exit bad }' || wrong "$1 is not near $2"
 }
 length() {                                # length N: each line's sum of |x|^N lies near 1
     vectors | awk -v n="$1" '{ s = 0; for (i = 1; i <= NF; i++) s += ($i < 0 ? -$i : $i) ^ n
-                               if (!(s > 0.99999 && s < 1.00001)) bad = 1 } END { exit bad || NR == 0 }' ||
+                               if (!(s > 0.99999 && s < 1.00001)) bad = 1 }
+                             END { exit bad || NR == 0 }' ||
         wrong "not of length 1 in norm $1"
 }
 printf 'Once upon a time there was a fox.\nThe king.\nA fox, a wood, and a king\n' > texts
@@ -23,7 +26,8 @@ length 2
 err_has "3 texts"
 cp out three
 for i in 0 1 2; do
-    [ "$(sed -n "$((i + 1))s/{ \"index\": \\([0-9]*\\), .*/\\1/p" three)" = $i ] || wrong "index of line $i"
+    [ "$(sed -n "$((i + 1))s/{ \"index\": \\([0-9]*\\), .*/\\1/p" three)" = $i ] ||
+        wrong "index of line $i"
     text=$(sed -n $((i + 1))p texts)
     run 0 embed -m "$model" -p "$text" -t 2
     sed 's/"index": 0/"index": '$i'/' out > alone
@@ -35,7 +39,8 @@ for i in 0 1 2; do
 done
 
 begin "texts from everywhere"
-run 0 embed -m "$model" -p 'Once upon a time there was a fox.' -p 'The king.' -p 'A fox, a wood, and a king'
+run 0 embed -m "$model" -p 'Once upon a time there was a fox.' -p 'The king.' \
+    -p 'A fox, a wood, and a king'
 out_same three
 sed 's/.*/"&"/' texts > texts.jsonl
 run 0 embed -m "$model" --jsonl -f texts.jsonl
@@ -82,10 +87,12 @@ length 1
 run 0 embed -m "$model" -f texts --embd-normalize 3
 length 3
 run 0 embed -m "$model" -f texts --embd-normalize 0
-vectors | awk '{ m = 0; for (i = 1; i <= NF; i++) { x = $i < 0 ? -$i : $i; if (x > m) m = x } if (m != 32760) exit 1 }' ||
+vectors | awk '{ m = 0; for (i = 1; i <= NF; i++) { x = $i < 0 ? -$i : $i; if (x > m) m = x }
+                 if (m != 32760) exit 1 }' ||
     wrong "the largest is not 32760"
 run 0 embed -m "$model" -f texts --embd-normalize -1
-vectors | awk '{ s = 0; for (i = 1; i <= NF; i++) s += $i * $i; s = sqrt(s); for (i = 1; i <= NF; i++) $i /= s; print }' > a
+vectors | awk '{ s = 0; for (i = 1; i <= NF; i++) s += $i * $i; s = sqrt(s)
+                 for (i = 1; i <= NF; i++) $i /= s; print }' > a
 vectors three > b
 near a b 1e-6
 
@@ -139,10 +146,13 @@ ls | grep -q '\.tmp$' && wrong "a temporary file is left"
 begin "a tokenizer with a begin token"
 mkdir -p begins
 cp "$model"/config.json "$model"/*.safetensors begins/
-single='[{"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]'
+single='[{"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}}, '
+single=$single'{"Sequence": {"id": "A", "type_id": 0}}]'
 tokens='{"<|endoftext|>": {"id": "<|endoftext|>", "ids": [0], "tokens": ["<|endoftext|>"]}}'
-template='{"type": "TemplateProcessing", "single": '$single', "pair": [], "special_tokens": '$tokens'}'
-sed "s/\"post_processor\": null/\"post_processor\": $template/" "$model/tokenizer.json" > begins/tokenizer.json
+template='{"type": "TemplateProcessing", "single": '$single', "pair": [], '
+template=$template'"special_tokens": '$tokens'}'
+sed "s/\"post_processor\": null/\"post_processor\": $template/" "$model/tokenizer.json" \
+    > begins/tokenizer.json
 if ! cmp -s "$model/tokenizer.json" begins/tokenizer.json; then
     run 0 embed -m begins -p "The king."
     cp out expected

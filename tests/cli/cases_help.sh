@@ -1,6 +1,7 @@
 # cases_help.sh - what is made of the option tables says the same everywhere.
 
-commands="generate chat info tokenize perplexity compare logits embed score bench quantize merge calibrate models"
+commands="generate chat info tokenize perplexity compare logits embed score bench quantize merge
+          calibrate models"
 run 0 help --man
 sed 's/\\f[BIR]//g; s/\\-/-/g; s/\\(aq/'"'"'/g; s/\\e/\\/g; s/\\&//g' out > man
 for shell in bash zsh fish; do

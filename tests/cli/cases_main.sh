@@ -8,7 +8,9 @@ err_has "usage: bamba COMMAND"
 begin "--help"
 run 0 --help
 out_has "usage: bamba COMMAND"
-for command in generate info tokenize perplexity compare logits embed score; do out_has "  $command "; done
+for command in generate info tokenize perplexity compare logits embed score; do
+    out_has "  $command "
+done
 
 begin "--version"
 run 0 --version

@@ -14,13 +14,15 @@ begin "merge what is replaced"
 # An adapter that saves the last norm as numbers 0: 8 bytes of length, the header, the numbers.
 n=$(sed -n 's/.*"hidden_size": *\([0-9]*\).*/\1/p' "$model/config.json")
 norm=final_layernorm
-header="{\"base_model.model.model.$norm.weight\":{\"dtype\":\"F32\",\"shape\":[$n],\"data_offsets\":[0,$((4 * n))]}}"
+header="{\"base_model.model.model.$norm.weight\":{\"dtype\":\"F32\",\"shape\":[$n],\
+\"data_offsets\":[0,$((4 * n))]}}"
 mkdir saved
 {
     printf "\\$(printf %o ${#header})\\0\\0\\0\\0\\0\\0\\0%s" "$header"
     head -c $((4 * n)) /dev/zero
 } > saved/adapter_model.safetensors
-printf '{"peft_type":"LORA","r":2,"lora_alpha":4,"target_modules":["in_proj"],"modules_to_save":["%s"]}' $norm \
+printf '%s' '{"peft_type":"LORA","r":2,"lora_alpha":4,"target_modules":["in_proj"],' \
+    '"modules_to_save":["'$norm'"]}' \
     > saved/adapter_config.json
 fails "bamba merge" generate -m "$model" --adapter saved -p "Once" -n 1
 run 0 merge -m "$model" --adapter saved -o merged

@@ -46,7 +46,8 @@ ids=$(echo $(od -An -v -td4 -j24 -N132 base.kl) | tr ' ' ,)
 run 0 logits -m "$model" --ids "$ids" --top 1
 od -An -v -tf4 -w4 -j$((24 + 4 * 4 * 64)) -N$((4 * n_vocab)) base.kl |
     awk 'NR == 1 || $1 > most { most = $1; id = NR - 1 } END { print id, most }' > largest
-awk 'NR == FNR { id = $1; most = $2; next } { exit !($2 == id && $3 - most < 0.01 && most - $3 < 0.01) }' \
+awk 'NR == FNR { id = $1; most = $2; next }
+     { exit !($2 == id && $3 - most < 0.01 && most - $3 < 0.01) }' \
     largest out || wrong "the first row has $(cat largest), expected $(cat out)"
 
 begin "a model and itself"
@@ -108,7 +109,8 @@ done
 patched 8 '\2'
 kl_fails "expected version 1 of the format, found 2" --kl patched.kl
 patched 12 '\1'
-kl_fails "expected logits of $n_vocab tokens, the model's vocabulary, found $((n_vocab + 1))" --kl patched.kl
+kl_fails "expected logits of $n_vocab tokens, the model's vocabulary, found $((n_vocab + 1))" \
+    --kl patched.kl
 patched 20 '\0'
 kl_fails "found 0 chunks of 64" --kl patched.kl
 patched 16 '\377\377\377\377'
@@ -124,7 +126,8 @@ wrong_use "either --kl or --kl-base" perplexity -m "$model" -f long.txt --kl bas
 wrong_use "no text" perplexity -m "$model" --kl-base x.kl
 kl_fails "no/such/x.kl" -f long.txt -c 64 --kl-base no/such/x.kl
 echo old > kept.kl
-(trap '' XFSZ; ulimit -f 200; "$bamba" perplexity -m "$model" -f long.txt -c 64 --kl-base kept.kl) > out 2> err
+(trap '' XFSZ; ulimit -f 200
+ "$bamba" perplexity -m "$model" -f long.txt -c 64 --kl-base kept.kl) > out 2> err
 [ $? -eq 1 ] || wrong "exit code of a file that may not grow"
 err_has "kept.kl: cannot be written"
 [ "$(cat kept.kl)" = old ] || wrong "an existing file is gone"
@@ -136,9 +139,11 @@ wrong_use "found 3 models" compare -m "$model" -m "$model" -m "$model" -f long.t
 fails "no-such" compare -m "$model" -m no-such -f long.txt
 
 begin "the types of B are not those of A"
-run 0 compare -m "$model" -f long.txt -c 64 --chunks 4 --type-of '.*=q8' --compute f32 --kv-type f32 --json
+run 0 compare -m "$model" -f long.txt -c 64 --chunks 4 --type-of '.*=q8' --compute f32 \
+    --kv-type f32 --json
 positive kld 1e-7 0.1
-run 0 compare -m "$model" -f long.txt -c 64 --chunks 4 --base-type f32 --type f32 --compute f32 --kv-type f32 --json
+run 0 compare -m "$model" -f long.txt -c 64 --chunks 4 --base-type f32 --type f32 --compute f32 \
+    --kv-type f32 --json
 [ "$(json_number kld)" = 0.000000000 ] || wrong "kld is $(json_number kld)"
 
 begin "perplexity with a window"

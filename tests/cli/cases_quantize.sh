@@ -21,11 +21,13 @@ gen 0 -p "Once upon" -n 20 --type-of '.*=q8' --type-of 'up_proj=f16'
 cp out expected
 run 0 generate -m mixed --temp 0 -t 1 --repeat-penalty 1 --no-display-prompt -p "Once upon" -n 20
 out_same expected
-grep -q '"pattern": "up_proj", "type": "f16"' mixed/config.json || wrong "the rules are not recorded"
+grep -q '"pattern": "up_proj", "type": "f16"' mixed/config.json ||
+    wrong "the rules are not recorded"
 
 begin "quantize to what is there"
 fails "mixed: expected a new or an empty directory" quantize -m "$model" -o mixed --type q4
-fails "expected a new or an empty directory, found a file" quantize -m "$model" -o expected --type q4
+fails "expected a new or an empty directory, found a file" \
+    quantize -m "$model" -o expected --type q4
 fails "nowhere/x: no such file" quantize -m "$model" -o nowhere/x --type q4
 
 begin "quantize without a word"

@@ -45,7 +45,10 @@ out_has '"dry_base": 1.5,'
 [ "$(json_number penalty_last_n)" = 32 ] || wrong "penalty_last_n"
 
 begin "names and letters of samplers"
-draw() { run 0 generate -m "$model" -p "$prompt" -n 20 -s 7 --temp 1.5 --min-p 0.1 --repeat-penalty 1 "$@"; }
+draw() {
+    run 0 generate -m "$model" -p "$prompt" -n 20 -s 7 --temp 1.5 --min-p 0.1 \
+        --repeat-penalty 1 "$@"
+}
 draw
 cp out usual
 draw --samplers "penalties;dry;top_n_sigma;top_k;typ_p;top_p;min_p;xtc;temperature"
@@ -68,7 +71,10 @@ run 0 generate -m "$model" -p "$prompt" -n 1 --mirostat 0
 begin "DRY ends repetitions"
 run 0 tokenize -m "$model" -p "the the" --ids
 set -- $(cat out)
-repeat() { run 0 generate -m "$model" -p "the the the the the the" -n 12 --temp 0 --logit-bias "$last+50" "$@"; }
+repeat() {
+    run 0 generate -m "$model" -p "the the the the the the" -n 12 --temp 0 \
+        --logit-bias "$last+50" "$@"
+}
 last=$2
 repeat
 cp out repeated
@@ -80,7 +86,8 @@ repeat --dry-multiplier 100 --dry-sequence-breaker e --dry-sequence-breaker none
 ! cmp -s out repeated || wrong "none leaves a breaker"
 repeat --dry-multiplier 100 --dry-penalty-last-n 0
 out_same repeated
-wrong_use "without a zero byte" generate -m "$model" -p x --dry-multiplier 1 --dry-sequence-breaker ""
+wrong_use "without a zero byte" generate -m "$model" -p x --dry-multiplier 1 \
+    --dry-sequence-breaker ""
 fails "1 to 40 bytes" generate -m "$model" -p x --dry-multiplier 1 \
     --dry-sequence-breaker "a breaker that is longer than forty bytes"
 

@@ -1,6 +1,6 @@
 # cases_score.sh - the probabilities of continuations.
 
-score() {                                 # score CODE LINES ARGS...: LINES is what printf makes of it
+score() {                            # score CODE LINES ARGS...: LINES is what printf makes of it
     want=$1
     printf "$2" > in
     shift 2
@@ -10,9 +10,11 @@ score() {                                 # score CODE LINES ARGS...: LINES is w
 logprobs() {                              # each "logprob" of ./out or $1, a line each
     grep -o '"logprob": [-0-9.e]*' "${1:-out}" | sed 's/.*: //'
 }
-near_logs() {                             # near_logs A B: numbers, a line each, that differ by rounding
-    [ -s "$1" ] && [ "$(wc -l < "$1")" -eq "$(wc -l < "$2")" ] || wrong "$1 has other numbers than $2"
-    paste "$1" "$2" | awk '{ d = $1 - $2; if (d < 0) d = -d; if (!(d <= 0.001)) bad = 1 } END { exit bad }' ||
+near_logs() {                        # near_logs A B: numbers, a line each, that differ by rounding
+    [ -s "$1" ] && [ "$(wc -l < "$1")" -eq "$(wc -l < "$2")" ] ||
+        wrong "$1 has other numbers than $2"
+    paste "$1" "$2" |
+        awk '{ d = $1 - $2; if (d < 0) d = -d; if (!(d <= 0.001)) bad = 1 } END { exit bad }' ||
         wrong "$1 is not near $2"
 }
 
@@ -36,11 +38,14 @@ run 0 tokenize -m "$model" --no-bos --ids -p " time there was a king"
 n=$(wc -w < out)
 score 0 '{"continuation": " time there was a king", "context": "Once upon a"}' --tokens
 [ "$(json_number n_tokens)" = "$n" ] || wrong "n_tokens"
-logprobs | awk 'NR == 1 { all = $1 } NR > 1 { s += $1 } END { d = all - s; exit !(NR > 2 && d < 1e-5 && d > -1e-5) }' ||
+logprobs | awk 'NR == 1 { all = $1 } NR > 1 { s += $1 }
+                END { d = all - s; exit !(NR > 2 && d < 1e-5 && d > -1e-5) }' ||
     wrong "the sum is another"
 
 begin "lists, and lines that share a context"
-score 0 '{"context": "The fox", "continuations": [" ran", " was a king", " was", " ran away from the king"]}'
+fox='{"context": "The fox", '
+fox=$fox'"continuations": [" ran", " was a king", " was", " ran away from the king"]}'
+score 0 "$fox"
 [ "$(grep -o results out)" = results ] || wrong "no results"
 logprobs > list
 [ "$(wc -l < list)" -eq 4 ] || wrong "not 4 results"
@@ -56,11 +61,12 @@ sed '1,3s/$/\n{"context": "A wood", "continuation": " near"}/' shared > apart
 run 0 score -m "$model" -f apart
 logprobs | awk 'NR % 2' > found
 near_logs found list
-score 0 '{"context": "The fox", "continuations": [" ran", " was a king", " was", " ran away from the king"]}' -t 2
+score 0 "$fox" -t 2
 out_same whole
 
 begin "spaces at the end of a context begin the continuation"
-score 0 '{"context": "Once upon a ", "continuation": "time"}\n{"context": "Once upon a", "continuation": " time"}'
+once='{"context": "Once upon a ", "continuation": "time"}\n'
+score 0 "$once"'{"context": "Once upon a", "continuation": " time"}'
 [ "$(sed -n 1p out)" = "$(sed -n 2p out)" ] || wrong "they differ"
 out_has '"n_tokens": 1'
 
@@ -69,7 +75,13 @@ run 0 info -m "$model" --json
 bos=$(json_number bos)
 run 0 tokenize -m "$model" --decode -p "${bos:-0}"
 special=$(cat out)
-printf '{"context": "", "continuation": "The king"}\n{"context": "%s", "continuation": "The king"}\n{"context": "  ", "continuation": "x"}\n{"context": "", "continuation": "  x"}\n{"context": "", "continuation": "%sThe king"}' "$special" "$special" > in
+{
+    printf '{"context": "", "continuation": "The king"}\n'
+    printf '{"context": "%s", "continuation": "The king"}\n' "$special"
+    printf '{"context": "  ", "continuation": "x"}\n'
+    printf '{"context": "", "continuation": "  x"}\n'
+    printf '{"context": "", "continuation": "%sThe king"}' "$special"
+} > in
 run 0 score -m "$model"
 : > in
 [ "$(sed -n 1p out)" = "$(sed -n 2p out)" ] || wrong "not the begin token"
@@ -79,10 +91,15 @@ run 0 score -m "$model"
 begin "long ones, many of them"
 i=0
 while [ $i -lt 150 ]; do
-    echo "{\"context\": \"The fox number $i\", \"continuations\": [\" went home\", \" x\", \"\\\\n\"]}"
+    printf '{"context": "The fox number %d", ' $i
+    echo '"continuations": [" went home", " x", "\\n"]}'
     i=$((i + 1))
 done > many
-{ printf '{"context": "", "continuation": "'; grep -o 'The fox[^"]*' many | tr '\n' ' '; printf '"}\n'; } > long
+{
+    printf '{"context": "", "continuation": "'
+    grep -o 'The fox[^"]*' many | tr '\n' ' '
+    printf '"}\n'
+} > long
 exact="--type f32 --kv-type f32 --compute f32"
 for file in long many; do
     run 0 score -m "$model" $exact -f $file --tokens

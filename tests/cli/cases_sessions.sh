@@ -3,7 +3,8 @@
 prompt="Once upon a time there was a fox"
 
 begin "a saved session goes on as it would have"
-for how in "--temp 0" "-s 7 --temp 0.9 --top-k 30 --repeat-penalty 1.1" "-s 7 --dry-multiplier 0.8"; do
+for how in "--temp 0" "-s 7 --temp 0.9 --top-k 30 --repeat-penalty 1.1" \
+    "-s 7 --dry-multiplier 0.8"; do
 run 0 generate -m "$model" -p "$prompt" -n 60 --ignore-eos $how --no-display-prompt
 cp out whole
 run 0 generate -m "$model" -p "$prompt" -n 20 --ignore-eos $how --no-display-prompt --save session
@@ -41,14 +42,15 @@ err_has "nowhere/session"
 
 begin "guesses change no text"
 for how in "--temp 0" "-s 4 --temp 0.8"; do
-run 0 generate -m "$model" -p "one two three four, one two three four, one two" -n 120 --ignore-eos $how
+run 0 generate -m "$model" -p "one two three four, one two three four, one two" -n 120 \
+    --ignore-eos $how
 cp out whole
-run 0 generate -m "$model" -p "one two three four, one two three four, one two" -n 120 --ignore-eos $how \
-    --lookup 8
+run 0 generate -m "$model" -p "one two three four, one two three four, one two" -n 120 \
+    --ignore-eos $how --lookup 8
 out_same whole
 err_has "guesses right ("
-run 0 generate -m "$model" -p "one two three four, one two three four, one two" -n 120 --ignore-eos $how \
-    --lookup 31 --json
+run 0 generate -m "$model" -p "one two three four, one two three four, one two" -n 120 \
+    --ignore-eos $how --lookup 31 --json
 grep -q '"n_guessed"' out || wrong "no number of guesses"
 done
 run 0 generate -m "$model" -p "$prompt" -n 40 --ignore-eos --temp 0 --lookup 5 --save session
@@ -112,7 +114,8 @@ cp out whole
 run 0 generate -m "$model" -p "$prompt" -n 60 --ignore-eos -s 7 $draft --draft-sampling rejection
 cmp -s out whole && wrong "the text of the seed without a draft: nothing was sampled by rejection"
 cp out whole
-run 0 generate -m "$model" -p "$prompt" -n 60 --ignore-eos -s 7 $draft --draft-sampling rejection -t 1
+run 0 generate -m "$model" -p "$prompt" -n 60 --ignore-eos -s 7 $draft \
+    --draft-sampling rejection -t 1
 out_same whole
 run 0 generate -m "$model" -p "$prompt" -n 60 --ignore-eos $draft --loop-guard --ban " the" \
     --no-display-prompt
@@ -166,7 +169,8 @@ out_same whole
 wrong_use "--ban" generate -m "$model" -p "$prompt" --ban ""
 
 begin "a text does not go round in circles"
-run 0 generate -m "$model" -p "$prompt" -n 400 --temp 0 --ignore-eos --no-display-prompt --loop-guard
+run 0 generate -m "$model" -p "$prompt" -n 400 --temp 0 --ignore-eos --no-display-prompt \
+    --loop-guard
 [ "$(wc -w < out)" -gt 100 ] || wrong "hardly any text"
 n=$(tr -s ' \n' '\n\n' < out | awk '{ w[NR] = $0 } END {
     for (p = 1; p <= 20; p++) for (i = 4 * p; i <= NR; i++) {
@@ -197,7 +201,8 @@ wrong_use "--sink needs --window" generate -m "$model" -p x --sink 0 --window 0
 begin "a saved session keeps its window"
 run 0 generate -m "$model" -p "$prompt" -n 200 --ignore-eos --temp 0 --no-display-prompt --window 40
 cp out whole
-run 0 generate -m "$model" -p "$prompt" -n 140 --ignore-eos --temp 0 --no-display-prompt --window 40 --save session
+run 0 generate -m "$model" -p "$prompt" -n 140 --ignore-eos --temp 0 --no-display-prompt \
+    --window 40 --save session
 head -c -1 out > parts
 run 0 generate -m "$model" --session session -n 60 --ignore-eos
 cat out >> parts
@@ -207,12 +212,14 @@ one_line
 err_has "saved with a window of 40 and a sink of 4"
 
 begin "windows with guesses, bans and the cache"
-run 0 generate -m "$model" -p "one two three four, one two three four, one two" -n 160 --ignore-eos --temp 0 --window 30
+run 0 generate -m "$model" -p "one two three four, one two three four, one two" -n 160 \
+    --ignore-eos --temp 0 --window 30
 cp out whole
-run 0 generate -m "$model" -p "one two three four, one two three four, one two" -n 160 --ignore-eos --temp 0 --window 30 \
-    --lookup 8
+run 0 generate -m "$model" -p "one two three four, one two three four, one two" -n 160 \
+    --ignore-eos --temp 0 --window 30 --lookup 8
 out_same whole
-run 0 generate -m "$model" -f long -n 90 --ignore-eos -s 1 --window 50 --ban " the" --no-display-prompt
+run 0 generate -m "$model" -f long -n 90 --ignore-eos -s 1 --window 50 --ban " the" \
+    --no-display-prompt
 ! grep -q " the" out || wrong "a banned text"
 run 0 generate -m "$model" -f long -n 20 -s 1 --window 50
 cp out whole
@@ -225,7 +232,8 @@ out_same whole
 begin "a context is not shifted"
 run 2 generate -m "$model" -p "$prompt" -n 3 --context-shift
 one_line
-err_has "--context-shift: a recurrent state cannot forget the tokens that are shifted out; --window N"
+err_has "--context-shift: a recurrent state cannot forget the tokens that are shifted out; \
+--window N"
 run 2 generate -m "$model" -p "$prompt" -n 3 --keep 5
 one_line
 err_has "--window N"

@@ -5,7 +5,8 @@ begin "swapped letters";          wrong_use "did you mean --top-k?" generate --t
 begin "a near name of all";       wrong_use "did you mean --verbose?" info --verbos
 begin "layers on a GPU";          wrong_use "-ngl 99: everything runs on" generate -ngl 99
 begin "an adapter";               wrong_use "--lora: adapters are directories" generate --lora x
-begin "another adapter";          wrong_use "--control-vector: control vectors" logits --control-vector=x
+begin "another adapter"
+wrong_use "--control-vector: control vectors" logits --control-vector=x
 begin "two cache types";          wrong_use "one type for both" generate -ctk f16 -ctv bf16
 begin "a quantized cache";        wrong_use "expected one of f32, bf16, f16, q8, q8_0" \
                                   generate -ctv q4_0

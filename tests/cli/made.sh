@@ -1,5 +1,6 @@
 #!/bin/sh
-# made.sh - the command on models made for it: one without attention, one whose keys float16 cannot hold.
+# made.sh - the command on models made for it: one without attention, one whose keys float16 cannot
+# hold.
 #
 #     made.sh PATH_TO_BAMBA PATH_TO_MAKE_MODEL MODEL_WITH_TOKENIZER
 set -u
@@ -15,7 +16,8 @@ check() {                                 # check TEXT CONDITION...
 }
 
 for name in endless large; do
-    mkdir "$work/$name" && cp "$tokenizer/tokenizer.json" "$tokenizer/tokenizer_config.json" "$work/$name"
+    mkdir "$work/$name" &&
+        cp "$tokenizer/tokenizer.json" "$tokenizer/tokenizer_config.json" "$work/$name"
 done
 "$make_model" "$work/endless" 4096 0 1 && "$make_model" "$work/large" 4096 1 1e7 || exit 2
 
@@ -32,11 +34,13 @@ check "a long prompt"      run endless -f "$work/long" -n 2
 check "its length"         grep -q '"finish": "length"' "$work/out"
 check "a long text"        run endless -p the -n 5000
 check "and its length"     grep -q '"finish": "length"' "$work/out"
-check "-c bounds it"       sh -c '! "$@" 2> "$0"' "$work/err" "$bamba" generate -m "$work/endless" -f "$work/long" -c 100
+check "-c bounds it"       sh -c '! "$@" 2> "$0"' "$work/err" \
+    "$bamba" generate -m "$work/endless" -f "$work/long" -c 100
 check "-c ends the text"   run endless -p the -n -1 -c 50
 check "by context"         grep -q '"finish": "context"' "$work/out"
 
-check "keys too large"     sh -c '! "$@" 2> "$0"' "$work/err" "$bamba" generate -m "$work/large" -p the -n 3
+check "keys too large"     sh -c '! "$@" 2> "$0"' "$work/err" \
+    "$bamba" generate -m "$work/large" -p the -n 3
 check "one line about it"  test "$(grep -c . "$work/err")" -eq 1
 check "says what helps"    grep -q 'position 0: .*65504.*try kv_type bf16' "$work/err"
 check "which is so"        run large -p the -n 3 --kv-type bf16

@@ -105,8 +105,8 @@ count() {                                 # words in $*
 }
 
 : > in
-for part in main help models use generate sessions bulk sampling input info tokenize chat perplexity logits \
-            embed score bench quantize merge calibrate; do
+for part in main help models use generate sessions bulk sampling input info tokenize chat \
+            perplexity logits embed score bench quantize merge calibrate; do
     . "$here/cases_$part.sh"
 done
 finish

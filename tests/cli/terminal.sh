@@ -20,7 +20,8 @@ bad=0
 
 mkdir talker
 for file in "$model"/*; do ln -s "$file" talker/; done
-printf '%s' '{%- for m in messages -%}{{ m.role }}:{{ m.content }}{{ "\n" }}{%- endfor -%}assistant:<think>' > talker/chat_template.jinja
+printf '%s' '{%- for m in messages -%}{{ m.role }}:{{ m.content }}{{ "\n" }}{%- endfor -%}' \
+    'assistant:<think>' > talker/chat_template.jinja
 mkfifo keys
 
 fail() {
@@ -29,10 +30,12 @@ fail() {
     bad=1
 }
 
-# An answer that never ends by itself. The shell of script(1) would die of a Ctrl-C that bamba survives.
+# An answer that never ends by itself. The shell of script(1) would die of a Ctrl-C that bamba
+# survives.
 begin() {
     : > shown
-    (timeout $GUARD script -qefc "exec $bamba chat -m talker -c 1000000 -n -1 --ignore-eos -s 3" shown < keys > /dev/null 2>&1
+    (timeout $GUARD script -qefc "exec $bamba chat -m talker -c 1000000 -n -1 --ignore-eos -s 3" \
+         shown < keys > /dev/null 2>&1
      echo $? > code) &
     exec 3> keys
 }

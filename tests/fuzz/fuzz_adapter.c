@@ -1,5 +1,5 @@
-/* fuzz_adapter.c - the input is adapter_config.json, a NUL, and adapter_model.safetensors; bit 1 of the
- * second byte says whether the model's head is its embedding. */
+/* fuzz_adapter.c - the input is adapter_config.json, a NUL, and adapter_model.safetensors; bit 1 of
+ * the second byte says whether the model's head is its embedding. */
 #include "target.h"
 
 #include "support/tempdir.h"
@@ -70,7 +70,8 @@ static void merge(int which, const bamba_allocator *a)
     mo.allocator = *a;
     mo.n_threads = 1;
     tempdir_empty(merged_dir);
-    const bamba_status status = bamba_merge(model_dir[which], merged_dir, &source, 1, &mo, NULL, &err);
+    const bamba_status status = bamba_merge(model_dir[which], merged_dir, &source, 1, &mo,
+                                            NULL, &err);
     target_check(status, status == BAMBA_OK ? &mo : NULL, &err, true);
 }
 

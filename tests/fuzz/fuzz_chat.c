@@ -1,4 +1,5 @@
-/* fuzz_chat.c - the input is a chat template, a NUL, messages, a NUL, tools, a NUL and variables. */
+/* fuzz_chat.c - the input is a chat template, a NUL, messages, a NUL, tools, a NUL and
+   variables. */
 #include "target.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)

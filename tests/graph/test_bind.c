@@ -421,7 +421,8 @@ static void bind_parts(bb_mixer *base, bb_binder *b)
 
     bb_bind_slice(b, &m->gate, "fused", F, D, (bb_slice){ .first = 0, .of = 2 * F });
     bb_bind_slice(b, &m->up, "fused", F, D, (bb_slice){ .first = F, .of = 2 * F });
-    bb_bind_slice(b, &m->expert, "stack", 2, D, (bb_slice){ .first = 1, .of = 4, .index = 2, .n = 3 });
+    bb_bind_slice(b, &m->expert, "stack", 2, D,
+                  (bb_slice){ .first = 1, .of = 4, .index = 2, .n = 3 });
 }
 
 static const bb_mixer_kind parts_kind = { .name = "parts", .bind = bind_parts };

@@ -167,8 +167,8 @@ static void test_shared_mixer(void **unused)
     end(&b);
 }
 
-/* A side stream lives within a layer, so that no cut between layers parts who writes it from who reads
-   it. */
+/* A side stream lives within a layer, so that no cut between layers parts who writes it from who
+   reads it. */
 static void test_side_stream(void **unused)
 {
     bench       b;
@@ -198,8 +198,8 @@ static void test_side_stream(void **unused)
     bb_plan_block(&b.plan, "late");
     bb_plan_input(&b.plan, BB_INPUT_SIDE);
     assert_int_equal(bb_plan_status(&b.plan, &err), BAMBA_ERR_UNSUPPORTED);
-    assert_string_equal(err.message, "plan: layer 2: expected a side stream that a block of this layer has "
-                        "written, found none");
+    assert_string_equal(err.message, "plan: layer 2: expected a side stream that a block of this "
+                        "layer has written, found none");
     end(&b);
 }
 

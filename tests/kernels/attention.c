@@ -146,8 +146,8 @@ static void check_get(check *c, const kernel *f, int d)
 /* -------------------------------------------------------------- reference ---------------- */
 
 /* One query over positions first … S - 1: want [d], bound [d]. */
-static void attend_exactly(const kernel *f, const memory *m, const float *q, int d, int first, int S,
-                           double scale, double *want, double *bound)
+static void attend_exactly(const kernel *f, const memory *m, const float *q, int d,
+                           int first, int S, double scale, double *want, double *bound)
 {
     double largest = -INFINITY, size = 0.0, sum = 0.0, most_q = 0.0, keys = 0.0, most_v = 0.0;
 
@@ -274,8 +274,8 @@ static void check_shape(check *c, const kernel *f, shape s, double spread, int w
     setting          t = { .s = s, .scale = (float)(1.0 / sqrt(s.d)), .ldq = width + 3,
                            .ld_part = (size_t)s.heads * BB_ATTEND_PART(s.d) + GAP };
 
-    check_case(c, "rows %d heads %d d %d pos %d window %d spread %g what %d", s.n_rows, s.heads, s.d,
-               s.pos, s.window, spread, what);
+    check_case(c, "rows %d heads %d d %d pos %d window %d spread %g what %d", s.n_rows,
+               s.heads, s.d, s.pos, s.window, spread, what);
     t.m       = make_memory(c, f, s.d, s.pos + s.n_rows, what);
     for (int b = 0; b < first_of(&t, 0) / 64; b++) t.m.block[b] = NULL;
     t.q       = check_input(c, FILL_RANDOM, (size_t)s.n_rows * t.ldq);
@@ -379,8 +379,8 @@ static void check_kernel(check *c, const kernel *f)
     for (size_t i = 1; i < sizeof rows / sizeof *rows; i++)
         for (size_t j = 0; j < sizeof window / sizeof *window; j++)
             for (size_t l = 0; l < sizeof far / sizeof *far; l++)
-                check_shape(c, f, (shape){ rows[i], heads[(i + j + l) % 4], d[(i + 2 * j + l) % 8], far[l],
-                                           window[j] }, l % 2 ? 1.0 : 20.0, PLAIN);
+                check_shape(c, f, (shape){ rows[i], heads[(i + j + l) % 4], d[(i + 2 * j + l) % 8],
+                                           far[l], window[j] }, l % 2 ? 1.0 : 20.0, PLAIN);
     for (int i = 1; i <= 130; i = i * 2 + i % 3) check_get(c, f, i);
     check_special(c, f);
     check_shape(c, f, (shape){ 16, 2, 80, 300, 0 }, 0.0, PLAIN);           /* equal scores */

@@ -184,8 +184,8 @@ static void run_conv1d(bench *b)
 /* A layer of a model with 1536 channels, state 16: T tokens. */
 static void run_selective_scan(bench *b)
 {
-    b->k->selective_scan(b->T, SCAN_I, SCAN_N, b->a, 2 * SCAN_I, b->b + I, SCAN_I, b->scratch, b->a, b->a,
-                         80, b->b, b->state, b->state, b->out, 2 * SCAN_I);
+    b->k->selective_scan(b->T, SCAN_I, SCAN_N, b->a, 2 * SCAN_I, b->b + I, SCAN_I, b->scratch,
+                         b->a, b->a, 80, b->b, b->state, b->state, b->out, 2 * SCAN_I);
 }
 static void run_steps(bench *b)           /* a token through all layers */
 {
@@ -257,7 +257,8 @@ static void set_pages(bench *b, int kv_heads)
     const size_t bytes = (size_t)kv_heads * bb_kv_bytes((bb_type)b->type, WIDTH);
 
     b->kv_heads = kv_heads;
-    for (size_t i = 0; i < DEPTH / BB_KV_BLOCK; i++) b->pages[i] = (const char *)b->weights + i * bytes;
+    for (size_t i = 0; i < DEPTH / BB_KV_BLOCK; i++)
+        b->pages[i] = (const char *)b->weights + i * bytes;
 }
 
 static void bench_caches(bench *b)
@@ -301,7 +302,8 @@ static void bench_rows(bench *b)
     char name[64];
 
     for (int i = 0; i < 2; i++) {
-        const double bytes = (4.0 * N + (double)bb_row_bytes((bb_type)types[i], N)) * LAYERS * H * P;
+        const double bytes = (4.0 * N + (double)bb_row_bytes((bb_type)types[i], N))
+            * LAYERS * H * P;
         b->type = types[i];
         fill(b->state, (size_t)LAYERS * H * P * N, -1, 1);
         snprintf(name, sizeof name, "rows put %s", type_name(b->type));
@@ -380,7 +382,8 @@ static void bench_level(bench *b)
     time_kernel(b, "conv1d T=64 8448", run_conv1d, 2.0 * K * 64 * CONV, "GFLOP/s");
     fill(b->scratch, SCAN_I * SCAN_N, -16, -1);                   /* A */
     b->T = 1;
-    time_kernel(b, "selective_scan T=1 1536x16", run_selective_scan, 1.0 * SCAN_I * SCAN_N, "Gexp/s");
+    time_kernel(b, "selective_scan T=1 1536x16", run_selective_scan, 1.0 * SCAN_I * SCAN_N,
+                "Gexp/s");
     b->T = 512;
     time_kernel(b, "selective_scan T=512 1536x16", run_selective_scan, 512.0 * SCAN_I * SCAN_N,
                 "Gexp/s");

@@ -74,15 +74,22 @@ static double silu_of(double v) { return v / (1.0 + exp(-v)); }
 
 static double gelu_of(double v) { return 0.5 * v * erfc(-v * sqrt(0.5)); }
 
-/* What a kernel of gate and up should do: its function of the gate, and how far off a result may be. */
+/* What a kernel of gate and up should do: its function of the gate, and how far off a result may
+   be. */
 typedef struct gating {
     bb_silu_mul_fn *run;
     double        (*exact)(double gate);
     double          of_result, of_gate, of_up;
 } gating;
 
-static gating silu_gating(const check *c) { return (gating){ c->k->silu_mul, silu_of, 6 * eps, 0, 1e-36 }; }
-static gating gelu_gating(const check *c) { return (gating){ c->k->gelu_mul, gelu_of, 0, 3 * eps, 0 }; }
+static gating silu_gating(const check *c)
+{
+    return (gating){ c->k->silu_mul, silu_of, 6 * eps, 0, 1e-36 };
+}
+static gating gelu_gating(const check *c)
+{
+    return (gating){ c->k->gelu_mul, gelu_of, 0, 3 * eps, 0 };
+}
 
 /* alias: 0 none, 1 y is gate, 2 y is up */
 static void check_gating(check *c, gating g, int n, int fill, double scale, int alias)
@@ -116,8 +123,8 @@ static void check_gatings(check *c, gating g)
 
 static void check_gelu_special(check *c)
 {
-    static const float at[] = { 0.0f, -0.0f, 1e-30f, -1e-30f, 5.5f, -5.5f, 14.0f, -14.0f, 1e30f, -1e30f,
-                                INFINITY, NAN };
+    static const float at[] = { 0.0f, -0.0f, 1e-30f, -1e-30f, 5.5f, -5.5f, 14.0f, -14.0f,
+                                1e30f, -1e30f, INFINITY, NAN };
     static const float ones[] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 };
     enum { N = sizeof at / sizeof *at };
     float              y[N];

@@ -1,6 +1,6 @@
-/* encode.c - checks of what formats with scales choose: the weighted error against a search over many
-   more scales, codes nearest to the weights, the same bytes at every level, blocks that have no good
-   scale. */
+/* encode.c - checks of what formats with scales choose: the weighted error against a search over
+   many more scales, codes nearest to the weights, the same bytes at every level, blocks that have
+   no good scale. */
 #include "check.h"
 
 #include <math.h>
@@ -117,18 +117,21 @@ static void check_error(check *c, const blocks *b, bool with_importance)
     const float *plain = there_and_back(c, b->f, ROWS, COLS, w, NULL);
     for (int at = 0; at < ROWS * COLS; at += BB_BLOCK) {
         const float *hb = h ? h + at % COLS : NULL;
-        const double e = weighted(BB_BLOCK, w + at, back + at, hb), s = search(b, BB_BLOCK, w + at, hb);
+        const double e = weighted(BB_BLOCK, w + at, back + at, hb);
+        const double s = search(b, BB_BLOCK, w + at, hb);
         ours += e;
         theirs += s;
         unweighted += weighted(BB_BLOCK, w + at, plain + at, hb);
         check_true(c, e <= (b->n == 16 ? 1.6 : 4.0) * s, "a block is far from the best scale");
     }
-    check_true(c, ours <= (b->n == 16 ? 1.05 : 1.2) * theirs, "scales are worse than those of a search");
+    check_true(c, ours <= (b->n == 16 ? 1.05 : 1.2) * theirs, "scales are worse than those of "
+               "a search");
     check_true(c, !h || ours < 0.95 * unweighted, "importance makes no difference");
     check_done(c);
 }
 
-/* Whatever the scale is: each code is the nearest. The scale is that of the block's largest value. */
+/* Whatever the scale is: each code is the nearest. The scale is that of the block's largest
+   value. */
 static void check_nearest(check *c, const blocks *b, int fill, int rows, int cols)
 {
     check_case(c, "nearest, fill %d, %d x %d", fill, rows, cols);
@@ -220,8 +223,8 @@ static void check_importance(check *c, const blocks *b)
     check_done(c);
 }
 
-/* Carries of pairs of columns that always have the same input: what one loses, the next makes up for.
-   The sums of products are then much nearer; without carries the bytes are those of encode. */
+/* Carries of pairs of columns that always have the same input: what one loses, the next makes up
+   for. The sums of products are then much nearer; without carries the bytes are those of encode. */
 static void check_carries(check *c, const blocks *b, int format)
 {
     enum { ROWS = 33, COLS = 200, BLOCKS = 2, SQUARE = BB_CARRY * BB_CARRY };
@@ -268,7 +271,8 @@ void check_encoding(check *c)
 
     for (int i = BB_FORMAT_Q8; i <= BB_FORMAT_Q4; i++) {
         const blocks b = describe(&c->k->format[i]);
-        if (!CHECK_BEGIN(c, i == BB_FORMAT_Q8 ? "encode q8" : "encode q4", format[i].encode)) continue;
+        if (!CHECK_BEGIN(c, i == BB_FORMAT_Q8 ? "encode q8" : "encode q4", format[i].encode))
+            continue;
         check_error(c, &b, false);
         check_error(c, &b, true);
         for (int fill = 0; fill < N_FILLS; fill++) check_nearest(c, &b, fill, 18, 70);

@@ -42,8 +42,8 @@ static void run(const call *k, int T, int first, int rows, int cols, const float
     else k->f->few(T, rows, cols, k->W, first, k->prepared, y, k->ldy);
 }
 
-/* Add to value, of a block x of n <= 32, whole numbers times its largest / 127; of what that leaves,
-   the same, if there is another term. */
+/* Add to value, of a block x of n <= 32, whole numbers times its largest / 127; of what that
+   leaves, the same, if there is another term. */
 static void round_block(int terms, int n, const float *x, double *value)
 {
     float most = 0.0f, rest[32];
@@ -51,7 +51,8 @@ static void round_block(int terms, int n, const float *x, double *value)
     for (int i = 0; i < n; i++) most = fmaxf(most, fabsf(x[i]));
     for (int i = 0; i < n; i++) {
         const float scale = most / 127.0f, q = most < 1e-30f ? 0.0f : rintf(x[i] * (127.0f / most));
-        const float term = q * scale;     /* a store between: no multiplication and subtraction in one */
+        const float term = q * scale;     /* a store between: no multiplication and subtraction in
+                                             one */
         value[i] += (double)scale * (double)q;
         rest[i] = x[i] - term;
     }
@@ -66,7 +67,8 @@ static typed make_rows(check *c, const call *k, int fill, int T, int cols)
     const typed  x = check_typed(c, BB_TYPE_F32, fill, n);
 
     if (type == BB_TYPE_BF16)
-        for (size_t i = 0; i < n; i++) x.value[i] = decode_half(type, encode_half(type, x.value[i]));
+        for (size_t i = 0; i < n; i++)
+            x.value[i] = decode_half(type, encode_half(type, x.value[i]));
     const int terms = type == BB_TYPE_I8 ? 1 : type == BB_TYPE_I16 ? 2 : 0;
     for (size_t i = 0; terms > 0 && i < n; i++) x.value[i] = 0.0;
     for (int t = 0; terms > 0 && t < T; t++)
@@ -78,7 +80,8 @@ static typed make_rows(check *c, const call *k, int fill, int T, int cols)
     return x;
 }
 
-/* A matrix in a format, and its values. What has scales is made by encode; decode says what it is. */
+/* A matrix in a format, and its values. What has scales is made by encode; decode says what it
+   is. */
 static typed make_weights(check *c, const bb_format *f, int fill, int rows, int cols)
 {
     const size_t n = (size_t)rows * (size_t)cols;

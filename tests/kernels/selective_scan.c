@@ -1,5 +1,5 @@
-/* selective_scan.c - checks of Mamba-1's recurrence: against double, and its laws: any cut of tokens
-   and channels gives the same bits, no time leaves the state alone. */
+/* selective_scan.c - checks of Mamba-1's recurrence: against double, and its laws: any cut of
+   tokens and channels gives the same bits, no time leaves the state alone. */
 #include "check.h"
 
 #include <math.h>
@@ -35,8 +35,8 @@ static scan make_scan(check *c, int T, int I, int N, double rate, int fill)
 }
 
 /* Tokens t … t + n - 1 of channels i … i + m - 1; states and y of all channels. */
-static void run(check *c, const scan *s, int t, int n, int i, int m, const float *S_in, float *S_out,
-                float *y)
+static void run(check *c, const scan *s, int t, int n, int i, int m, const float *S_in,
+                float *S_out, float *y)
 {
     const size_t at = (size_t)t, ch = (size_t)i, row = ch * (size_t)s->N;
 
@@ -53,8 +53,8 @@ static float *copy_of(check *c, size_t n, const float *from)
 }
 
 /* One element of a state over all tokens, in double; y and its magnitudes [T] grow. */
-static void recur(check *c, const scan *s, size_t i, size_t n, float found, double *y, double *y_size,
-                  double *y_most)
+static void recur(check *c, const scan *s, size_t i, size_t n, float found, double *y,
+                  double *y_size, double *y_most)
 {
     const size_t T = (size_t)s->T, at = i * (size_t)s->N + n;
     double       S = (double)s->S[at], size = fabs(S), sum = 0;
@@ -123,14 +123,15 @@ static void check_cuts(check *c, int T, int I, int N, int tokens, int channels)
     run(c, &s, 0, T, 0, I, whole, whole, y);
     for (int t = 0; t < T; t += tokens)
         for (int i = 0; i < I; i += channels)
-            run(c, &s, t, T - t < tokens ? T - t : tokens, i, I - i < channels ? I - i : channels, S, S,
-                y2);
+            run(c, &s, t, T - t < tokens ? T - t : tokens, i, I - i < channels ? I - i : channels,
+                S, S, y2);
     check_bits(c, IN, S, whole);
     check_bits(c, (size_t)T * s.ldy, y2, y);
     check_done(c);
 }
 
-/* dt = 0 leaves the state as it is; a decay that vanishes leaves what flowed in last, and no NaN. */
+/* dt = 0 leaves the state as it is; a decay that vanishes leaves what flowed in last, and no
+   NaN. */
 static void check_ends(check *c)
 {
     enum { T = 3, I = 18, N = 17, IN = I * N };

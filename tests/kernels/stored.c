@@ -95,7 +95,8 @@ static void check_special(check *c, bb_type type, float special)
     r->put(1, N, x, 7, stored);
     r->get(1, N, stored, got);
     if (isfinite(special)) check_row(c, type, N, x, got);
-    else if (isinf(special) && type == BB_TYPE_BF16) check_near(c, 17, got[17], (double)special, 0.0);
+    else if (isinf(special) && type == BB_TYPE_BF16)
+        check_near(c, 17, got[17], (double)special, 0.0);
     else check_true(c, isnan(got[17]), "is not NaN");
     r->put(1, N, got, 8, again);
     check_true(c, memcmp(stored, again, bb_row_bytes(type, N)) == 0, "changes when put again");
@@ -112,7 +113,8 @@ static void check_rows_of(check *c, bb_type type)
             check_shape(c, type, n % 4, n, fill == FILL_DENORMAL ? FILL_RANDOM : fill);
     check_shape(c, type, 20, 128, FILL_WIDE);
     check_mean(c, type);
-    for (size_t i = 0; i < sizeof special / sizeof *special; i++) check_special(c, type, special[i]);
+    for (size_t i = 0; i < sizeof special / sizeof *special; i++)
+        check_special(c, type, special[i]);
 }
 
 void check_stored(check *c)

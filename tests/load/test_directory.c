@@ -27,7 +27,8 @@ static void expect(const char *path, const char *message)
 
     assert_int_equal(f.n_live, 0);
     assert_int_equal(status, message ? BAMBA_ERR_IO : BAMBA_OK);
-    if (mark) snprintf(wanted, sizeof wanted, "%.*s%s%s", (int)(mark - message), message, path, mark + 2);
+    if (mark)
+        snprintf(wanted, sizeof wanted, "%.*s%s%s", (int)(mark - message), message, path, mark + 2);
     else snprintf(wanted, sizeof wanted, "%s", message ? message : "");
     assert_string_equal(err.message, wanted);
 }
@@ -41,17 +42,18 @@ static char *make_folder(const char *in, const char *name)
 
 static void test_missing(void **state)
 {
-    static const char *const plain[] = { "nosuch", "./some/model", "../model", "a/b/c", "/a/b", "some/",
-                                         "~me/model", "a b/c", "" };
+    static const char *const plain[] = { "nosuch", "./some/model", "../model", "a/b/c",
+                                         "/a/b", "some/", "~me/model", "a b/c", "" };
     (void)state;
     for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++)
         expect(plain[i], "%s: no such directory");
     expect("ibm-ai-platform/Bamba-9B-v2",
-           "ibm-ai-platform/Bamba-9B-v2: no such directory; a model of that name in the Hugging Face "
-           "hub is had by: hf download ibm-ai-platform/Bamba-9B-v2 (into the hub cache; it prints the "
-           "directory)");
-    expect("a.b/C_d.gguf", "a.b/C_d.gguf: no such directory; a model of that name in the Hugging Face "
-           "hub is had by: hf download a.b/C_d.gguf (into the hub cache; it prints the directory)");
+           "ibm-ai-platform/Bamba-9B-v2: no such directory; a model of that name in the "
+           "Hugging Face hub is had by: hf download ibm-ai-platform/Bamba-9B-v2 (into the hub "
+           "cache; it prints the directory)");
+    expect("a.b/C_d.gguf", "a.b/C_d.gguf: no such directory; a model of that name in the "
+           "Hugging Face hub is had by: hf download a.b/C_d.gguf (into the hub cache; it prints "
+           "the directory)");
 }
 
 static void test_files(void **state)

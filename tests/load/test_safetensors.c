@@ -191,7 +191,8 @@ static void test_header_length(void **state)
     write_length(100000001, "{}", 2);
     expect_refused(BAMBA_ERR_FORMAT, "100000000", "100000001", "above the limit");
     write_length(100000000, "{}", 2);
-    expect_refused(BAMBA_ERR_FORMAT, "incomplete: 10 of at least 100000008 bytes", "", "at the limit");
+    expect_refused(BAMBA_ERR_FORMAT, "incomplete: 10 of at least 100000008 bytes", "",
+                   "at the limit");
     write_length(UINT64_MAX, "{}", 2);
     expect_refused(BAMBA_ERR_FORMAT, "18446744073709551615", "", "all ones");
     write_length(UINT64_MAX - 7, "{}", 2);

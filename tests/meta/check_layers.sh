@@ -2,11 +2,12 @@
 # check_layers.sh SOURCE - reads the #include lines: a file sees its own folder and lower ranks.
 #
 #   include  the public headers, seen by src and tools    kernels  0, sees itself only
-#   base 0   load 1   graph, text 2   mixer, chat 3   arch 4   src/*.c 5   tools: include and its own
+#   base 0   load 1   graph, text 2   mixer, chat 3   arch 4   src/*.c 5   tools: include, its own
 #
 # Of kernels/ only kernels.h is seen from outside, of any folder no x_internal.h. Headers of other
 # libraries stand in one .c file of src each, json-c in json.c and bench_print.c of tools; those of
-# the operating system in src/base, but pthread.h only in base/threads_*.c, of which a build has one; else C11's alone.
+# the operating system in src/base, but pthread.h only in base/threads_*.c, of which a build has
+# one; else C11's alone.
 cd "$1" || exit 1
 
 set -- $(find include src kernels tools -name '*.[ch]' | sort)
@@ -65,7 +66,8 @@ function check_other(name,    from) {
     }
     if (name == "pthread.h") {
         n_pthread++
-        if (FILENAME !~ /^src\/base\/threads_[a-z]+\.c$/) fail("<pthread.h> is for base/threads_*.c")
+        if (FILENAME !~ /^src\/base\/threads_[a-z]+\.c$/)
+            fail("<pthread.h> is for base/threads_*.c")
         return
     }
     if (from == "kernels" && name in intrinsics) return

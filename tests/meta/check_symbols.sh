@@ -1,6 +1,7 @@
 #!/bin/sh
-# check_symbols.sh NM SHARED ARCHIVE SOURCE - what the library exports is what the two public headers
-# declare and tests/api/symbols.txt lists; every external name inside begins with bamba_ or bb_.
+# check_symbols.sh NM SHARED ARCHIVE SOURCE - what the library exports is what the two public
+# headers declare and tests/api/symbols.txt lists; every external name inside begins with bamba_
+# or bb_.
 nm=$1 shared=$2 archive=$3 source=$4
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT

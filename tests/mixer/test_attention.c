@@ -24,8 +24,8 @@ typedef struct attention_case {
     bb_attention_dims dims;
 } attention_case;
 
-#define DIMS(D, heads, kv_heads, width, rotated, base, ...)                                         \
-    { .d_model = D, .n_heads = heads, .n_kv_heads = kv_heads, .d_head = width,                      \
+#define DIMS(D, heads, kv_heads, width, rotated, base, ...)                                       \
+    { .d_model = D, .n_heads = heads, .n_kv_heads = kv_heads, .d_head = width,                    \
       .rope = { .d = rotated, .theta = base }, __VA_ARGS__ }
 #define BIASES .bias = true, .out_bias = true
 #define NO_BIAS .bias = false
@@ -79,10 +79,13 @@ static void add_fused(const attention_case *c, store *s)
     const char *type = lab_dtype(c->type);
     uint64_t    seed = 3;
 
-    lab_add(s, "m.in_proj.weight", type, 0, 1.5 / sqrt(d->d_model), &seed, (const int[]){ C, d->d_model, 0 });
-    lab_add(s, "m.out_proj.weight", type, 0, 1 / sqrt(d_q), &seed, (const int[]){ d->d_model, d_q, 0 });
+    lab_add(s, "m.in_proj.weight", type, 0, 1.5 / sqrt(d->d_model), &seed,
+            (const int[]){ C, d->d_model, 0 });
+    lab_add(s, "m.out_proj.weight", type, 0, 1 / sqrt(d_q), &seed,
+            (const int[]){ d->d_model, d_q, 0 });
     if (d->bias) lab_add(s, "m.in_proj.bias", "F32", 0, 0.3, &seed, (const int[]){ C, 0 });
-    if (d->out_bias) lab_add(s, "m.out_proj.bias", "F32", 0, 0.3, &seed, (const int[]){ d->d_model, 0 });
+    if (d->out_bias)
+        lab_add(s, "m.out_proj.bias", "F32", 0, 0.3, &seed, (const int[]){ d->d_model, 0 });
     if (d->d_conv == 0) return;
     lab_add(s, "m.conv1d.weight", type, 0, 0.7, &seed, (const int[]){ C, 1, d->d_conv, 0 });
     lab_add(s, "m.conv1d.bias", "F32", 0, 0.3, &seed, (const int[]){ C, 0 });
@@ -112,7 +115,8 @@ static void add_weights(const attention_case *c, store *s)
     for (int i = 0; i < 6 * d->low_rank.n_uses; i++) {
         const int rows = i % 6 < 2 ? d_q : d_kv, rank = d->low_rank.rank, number = i / 6;
         char      name[64];
-        snprintf(name, sizeof name, "m.linear_%c_adapter_list.%d.%d.weight", "qkv"[i % 6 / 2], number, i % 2);
+        snprintf(name, sizeof name, "m.linear_%c_adapter_list.%d.%d.weight", "qkv"[i % 6 / 2],
+                 number, i % 2);
         lab_add(s, name, type, 0, i % 2 ? 1 / sqrt(rank) : 1 / sqrt(d->d_model), &seed,
                 i % 2 ? (const int[]){ rows, rank, 0 } : (const int[]){ rank, d->d_model, 0 });
     }
@@ -125,7 +129,8 @@ static void add_weights(const attention_case *c, store *s)
 
 /* Windows and sinks: none; in one block of positions and across many; of a position; longer than a
    block; as long as a session, so that the sink is hidden from some rows alone. */
-static const int windows[][2] = { { 0, 0 }, { 40, 4 }, { 130, 0 }, { 1, 70 }, { 64, 64 }, { 280, 3 } };
+static const int windows[][2] = { { 0, 0 }, { 40, 4 }, { 130, 0 }, { 1, 70 }, { 64, 64 },
+                                  { 280, 3 } };
 enum { N_WINDOWS = sizeof windows / sizeof windows[0] };
 
 /* -------------------------------------------------------------- tests -------------------- */
@@ -167,8 +172,8 @@ static void test_formula(void **unused)
             free(h);
             const double error = lab_error(&l, j, expected);
             if (!(error < lab_bound(&l, c->type, bound)))
-                fail_msg("%s: window %d, sink %d: session %d: error %g", c->what, window[0], window[1], j,
-                         error);
+                fail_msg("%s: window %d, sink %d: session %d: error %g", c->what, window[0],
+                         window[1], j, error);
         }
         free(expected);
         lab_close(&l);
@@ -277,7 +282,8 @@ static void test_far_position(void **unused)
     bb_pass      e = { .k = &l.kernels, .x = x, .segment = &segment, .n_segments = 1, .T = 1,
                        .scratch = { .base = aligned_alloc(64, bytes), .size = bytes } };
     slot.cache = lab_make_pages(m, FAR + 1);
-    for (size_t i = 0; slot.cache.page[i]; i++) memset(slot.cache.page[i], 0, m->kind->page_bytes(m));
+    for (size_t i = 0; slot.cache.page[i]; i++)
+        memset(slot.cache.page[i], 0, m->kind->page_bytes(m));
     assert_non_null(e.scratch.base);
     lab_team(&e, 1, D, run_forward, &f);
 
@@ -311,7 +317,8 @@ static void test_far_position(void **unused)
 
 /* -------------------------------------------------------------- depth -------------------- */
 
-/* Sessions that stand deep: what they remember was put there, and a row's q, k, v are parts of it. */
+/* Sessions that stand deep: what they remember was put there, and a row's q, k, v are parts of
+   it. */
 enum { DEEP = 7, DEEP_ROWS = 33, DEEP_D = 16, DEEP_KV = 8 };
 static const int deep_pos[DEEP] = { 0, 1000, 1023, 2040, 16380, 16384, 40000 };
 
@@ -536,7 +543,7 @@ static void test_replay(void **unused)
         unsigned char *saved = malloc(m->kind->saved_bytes(m, (size_t)n));
         assert_true(n > 100 && window && saved);
         lab_save(&l, i, saved);
-        m->kind->replay(m, &l.kernels, log, 0, 2, false, window, window, NULL);   /* less than the window */
+        m->kind->replay(m, &l.kernels, log, 0, 2, false, window, window, NULL);   /* a part */
         m->kind->replay(m, &l.kernels, log + 2 * C, 2, n - 2, true, window, window, NULL);
         assert_memory_equal(window, saved, bytes);
         free(window), free(saved), free(log);
@@ -553,9 +560,11 @@ static void test_print(void **unused)
         "27 -> 6 heads (2 kv) x 10, rope 10 of 10, theta 500, bias",
         "24 -> 8 heads (1 kv) x 6, rope 2 of 6, theta 1e+06",
         [N_CASES - 4] = "24 -> 4 heads (2 kv) x 8, rope 8 of 8, theta 10000, rank 5 of 2 uses",
-        [N_CASES - 5] = "24 -> 4 heads (2 kv) x 8, rope 8 of 8, theta 10000, bias, input x 1.25, keys x 0.4",
+        [N_CASES - 5] = "24 -> 4 heads (2 kv) x 8, rope 8 of 8, theta 10000, bias, input x 1.25, "
+                        "keys x 0.4",
         [N_CASES - 3] = "24 -> 4 heads (2 kv) x 8, rope 8 of 8, theta 10000, input bias",
-        [N_CASES - 2] = "28 -> 6 heads (2 kv) x 10, rope 6 of 10, theta 500, conv 4 + bias, output bias",
+        [N_CASES - 2] = "28 -> 6 heads (2 kv) x 10, rope 6 of 10, theta 500, conv 4 + bias, "
+                        "output bias",
         [N_CASES - 1] = "24 -> 3 heads (3 kv) x 12, conv 1 + bias, bias",
     };
 

@@ -32,8 +32,8 @@ static const mamba1_case cases[] = {
       "24 -> 48, state 16, dt rank 3, conv 4 + bias" },
     { "biases", { 20, 37, 5, 3, 7, 0, false, true, NONE, 0 }, BB_TYPE_BF16, BB_TYPE_F32, 1e-5,
       "20 -> 37, state 5, dt rank 7, conv 3, bias" },
-    { "norms", { 33, 66, 16, 4, 4, 0, true, false, WEIGHTED, 1e-3f }, BB_TYPE_F16, BB_TYPE_F32, 1e-5,
-      "33 -> 66, state 16, dt rank 4, conv 4 + bias, inner norms" },
+    { "norms", { 33, 66, 16, 4, 4, 0, true, false, WEIGHTED, 1e-3f }, BB_TYPE_F16,
+      BB_TYPE_F32, 1e-5, "33 -> 66, state 16, dt rank 4, conv 4 + bias, inner norms" },
     { "norms without weights", { 16, 200, 8, 1, 2, 0, true, true, PLAIN, 1e-6f }, BB_TYPE_F32,
       BB_TYPE_F32, 1e-5,
       "16 -> 200, state 8, dt rank 2, conv 1 + bias, bias, inner norms without weights" },
@@ -41,8 +41,9 @@ static const mamba1_case cases[] = {
       "24 -> 72, state 16, dt rank 3, conv 4 + bias, heads 2" },
     { "a head of its own", { 20, 34, 21, 2, 5, 1, false, true, NONE, 0 }, BB_TYPE_BF16, BB_TYPE_F32,
       1e-5, "20 -> 34, state 21, dt rank 5, conv 2, bias, heads 1" },
-    { "bf16 state", { 20, 57, 33, 3, 4, 0, false, true, PLAIN, 1e-5f }, BB_TYPE_F32, BB_TYPE_BF16, 2e-2,
-      "20 -> 57, state 33, dt rank 4, conv 3, bias, inner norms without weights" },
+    { "bf16 state", { 20, 57, 33, 3, 4, 0, false, true, PLAIN, 1e-5f }, BB_TYPE_F32,
+      BB_TYPE_BF16, 2e-2, "20 -> 57, state 33, dt rank 4, conv 3, bias, inner norms without "
+      "weights" },
     { "int8 state", { 20, 57, 33, 3, 4, 3, false, true, NONE, 0 }, BB_TYPE_F32, BB_TYPE_Q8, 5e-2,
       "20 -> 57, state 33, dt rank 4, conv 3, bias, heads 3" },
 };
@@ -59,7 +60,8 @@ static void add_weights(const mamba1_case *c, store *s)
 {
     const bb_mamba1_dims *d = &c->dims;
     const bool  stack = d->n_heads > 0;
-    const int   I = d->d_inner, N = d->d_state, R = d->dt_rank, H = stack ? d->n_heads : 1, P = I / H;
+    const int   I = d->d_inner, N = d->d_state, R = d->dt_rank, H = stack ? d->n_heads : 1;
+    const int   P = I / H;
     const int   low = R + 2 * N;
     const char *type = lab_dtype(c->type);
     uint64_t    seed = 3;
@@ -75,7 +77,8 @@ static void add_weights(const mamba1_case *c, store *s)
             stack ? (const int[]){ H, P, 0 } : (const int[]){ P, 0 });
     lab_add(s, "m.A_log", "BF16", 0.5, 1, &seed,
             stack ? (const int[]){ H, P, N, 0 } : (const int[]){ P, N, 0 });
-    lab_add(s, "m.D", "F16", 1, 0.5, &seed, stack ? (const int[]){ H, P, 0 } : (const int[]){ P, 0 });
+    lab_add(s, "m.D", "F16", 1, 0.5, &seed,
+            stack ? (const int[]){ H, P, 0 } : (const int[]){ P, 0 });
     lab_add(s, "m.out_proj.weight", type, 0, 1 / sqrt(I), &seed, (const int[]){ d->d_model, I, 0 });
     if (d->conv_bias) lab_add(s, "m.conv1d.bias", "F32", 0, 0.3, &seed, (const int[]){ I, 0 });
     if (d->inner_norm == WEIGHTED) {
@@ -175,7 +178,8 @@ static void test_any_number_of_threads(void **unused)
 /* Calls of up to 32 rows: outputs and states have the bits of one token at a time. */
 static void test_company_up_to_32_rows(void **unused)
 {
-    static const int together[][SESSIONS] = { { 30, 1, 0 }, { 0, 5, 20 }, { 32, 0, 0 }, { 1, 1, 1 } };
+    static const int together[][SESSIONS] = { { 30, 1, 0 }, { 0, 5, 20 }, { 32, 0, 0 },
+                                              { 1, 1, 1 } };
     enum { N = sizeof together / sizeof together[0] };
     static int one_by_one[SESSIONS * 70][SESSIONS];
     int        n_lines = 0;
@@ -204,7 +208,8 @@ static void test_any_cut(void **unused)
 /* What rows leave in the log rebuilds the state they left, from the state before them. */
 static void test_replay(void **unused)
 {
-    static const int steps[][SESSIONS] = { { 20, 1, 0 }, { 1, 63, 1 }, { 70, 7, 100 }, { 1, 1, 130 } };
+    static const int steps[][SESSIONS] = { { 20, 1, 0 }, { 1, 63, 1 }, { 70, 7, 100 },
+                                           { 1, 1, 130 } };
     enum { N_STEPS = sizeof steps / sizeof steps[0], SPLIT = 2 };
 
     (void)unused;
@@ -221,7 +226,8 @@ static void test_replay(void **unused)
         void  *from = aligned_alloc(64, state_bytes), *to = aligned_alloc(64, state_bytes);
         unsigned char *before = malloc(bytes), *expected = malloc(bytes), *found = malloc(bytes);
 
-        for (int j = 0; j < SESSIONS; j++) l.session[j].log = malloc(LENGTH * width * sizeof(float));
+        for (int j = 0; j < SESSIONS; j++)
+            l.session[j].log = malloc(LENGTH * width * sizeof(float));
         for (int j = 0; j < SESSIONS; j++) {
             lab_run(&l, 2, steps[0], SPLIT);
             const int split = l.session[j].pos;
@@ -239,8 +245,8 @@ static void test_replay(void **unused)
 
             memset(from, 0xFF, state_bytes);
             k->load(m, &l.kernels, before, 0, 0, from, NULL, scratch);
-            k->replay(m, &l.kernels, log + (size_t)split * width, split, end - split, false, from, from,
-                      scratch);
+            k->replay(m, &l.kernels, log + (size_t)split * width, split, end - split, false,
+                      from, from, scratch);
             k->save(m, &l.kernels, from, NULL, 0, 0, found, scratch);
             assert_memory_equal(found, expected, bytes);
         }

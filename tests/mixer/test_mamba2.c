@@ -28,22 +28,29 @@ typedef struct mamba2_case {
       .epsilon = eps }
 
 static const mamba2_case cases[] = {
-    { "one group",      DIMS(24, 4, 8, 16, 1, 4, true, false, 0, INFINITY, 1e-5f), BB_TYPE_F32, BB_TYPE_F32, 1e-5 },
-    { "two groups",     DIMS(20, 6, 4, 8, 2, 3, false, true, 0, INFINITY, 1e-5f),  BB_TYPE_BF16, BB_TYPE_F32, 1e-5 },
-    { "a group a head", DIMS(19, 3, 5, 7, 3, 2, true, true, 0.02f, 0.3f, 1e-3f),   BB_TYPE_F16, BB_TYPE_F32, 1e-5 },
-    { "no window",      DIMS(16, 4, 3, 5, 2, 1, true, false, 0, 0.5f, 1e-5f),      BB_TYPE_F32, BB_TYPE_F32, 1e-5 },
-    { "wide",           DIMS(33, 8, 36, 20, 4, 4, true, true, 0, INFINITY, 1e-6f), BB_TYPE_BF16, BB_TYPE_F32, 1e-5 },
+    { "one group",      DIMS(24, 4, 8, 16, 1, 4, true, false, 0, INFINITY, 1e-5f), BB_TYPE_F32,
+      BB_TYPE_F32, 1e-5 },
+    { "two groups",     DIMS(20, 6, 4, 8, 2, 3, false, true, 0, INFINITY, 1e-5f),  BB_TYPE_BF16,
+      BB_TYPE_F32, 1e-5 },
+    { "a group a head", DIMS(19, 3, 5, 7, 3, 2, true, true, 0.02f, 0.3f, 1e-3f),   BB_TYPE_F16,
+      BB_TYPE_F32, 1e-5 },
+    { "no window",      DIMS(16, 4, 3, 5, 2, 1, true, false, 0, 0.5f, 1e-5f),      BB_TYPE_F32,
+      BB_TYPE_F32, 1e-5 },
+    { "wide",           DIMS(33, 8, 36, 20, 4, 4, true, true, 0, INFINITY, 1e-6f), BB_TYPE_BF16,
+      BB_TYPE_F32, 1e-5 },
     { "bf16 state",     DIMS(20, 6, 19, 33, 2, 3, false, true, 0, INFINITY, 1e-5f), BB_TYPE_F32,
       BB_TYPE_BF16, 2e-2 },
     { "int8 state",     DIMS(20, 6, 19, 33, 2, 3, false, true, 0, INFINITY, 1e-5f), BB_TYPE_F32,
       BB_TYPE_Q8, 5e-2 },
-    { "norm, then gate", { .d_model = 20, .n_heads = 6, .d_head = 4, .d_state = 8, .n_groups = 2, .d_conv = 3,
-                           .conv_bias = true, .out_bias = true, .dt_max = INFINITY, .epsilon = 1e-5f,
-                           .gate = BB_NORM_THEN_GATE }, BB_TYPE_F32, BB_TYPE_F32, 1e-5 },
-    { "gate alone, factors", { .d_model = 24, .n_heads = 4, .d_head = 9, .d_state = 8, .n_groups = 1,
-                               .d_conv = 4, .conv_bias = true, .in_bias = true, .dt_max = INFINITY,
-                               .gate = BB_GATE_ALONE, .times_in = 1.25,
-                               .times = { 0.5, 2.0, 1.5, -0.75, 0.6 } }, BB_TYPE_BF16, BB_TYPE_F32, 1e-5 },
+    { "norm, then gate", { .d_model = 20, .n_heads = 6, .d_head = 4, .d_state = 8, .n_groups = 2,
+                           .d_conv = 3, .conv_bias = true, .out_bias = true, .dt_max = INFINITY,
+                           .epsilon = 1e-5f, .gate = BB_NORM_THEN_GATE }, BB_TYPE_F32,
+      BB_TYPE_F32, 1e-5 },
+    { "gate alone, factors", { .d_model = 24, .n_heads = 4, .d_head = 9, .d_state = 8,
+                               .n_groups = 1, .d_conv = 4, .conv_bias = true, .in_bias = true,
+                               .dt_max = INFINITY, .gate = BB_GATE_ALONE, .times_in = 1.25,
+                               .times = { 0.5, 2.0, 1.5, -0.75, 0.6 } }, BB_TYPE_BF16,
+      BB_TYPE_F32, 1e-5 },
 };
 enum { N_CASES = sizeof cases / sizeof cases[0] };
 
@@ -229,8 +236,8 @@ static const int steps[N_STEPS][SESSIONS] = {     /* the third is cut at an edge
     { 1, 1, 1, 1, 1 },
 };
 
-/* Replay steps first … N_STEPS - 1 of a session, whose row 0 is log's first, from one state to another;
-   of the session that brings 100 rows in step 3 an edge is crossed in two calls. */
+/* Replay steps first … N_STEPS - 1 of a session, whose row 0 is log's first, from one state to
+   another; of the session that brings 100 rows in step 3 an edge is crossed in two calls. */
 static void replay_steps(const lab *l, const bb_mixer *m, int session, const float *log, int first,
                          const void *from, void *to, float *scratch)
 {
@@ -321,7 +328,8 @@ static void test_memory(void **unused)
         begin(&l, &cases[memory[i].number], &s);
         const bb_mixer *m = l.graph->block[0].use[0].mixer;
         assert_in_range(m->kind->state_bytes(m), exact, exact + 126);
-        assert_int_equal(m->kind->saved_bytes(m, 1000), window + memory[i].rows * memory[i].saved_row);
+        assert_int_equal(m->kind->saved_bytes(m, 1000),
+                         window + memory[i].rows * memory[i].saved_row);
         assert_null(m->kind->page_bytes);
         assert_int_equal(l.graph->block[0].use[0].slot, 0);
         lab_close(&l);

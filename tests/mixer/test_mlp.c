@@ -29,12 +29,15 @@ static const mlp_case cases[] = {
     { "narrow", DIMS(40, 1, .bias = false, .activation = BB_ACT_SILU_GATED),   BB_TYPE_BF16 },
     { "relu2",  DIMS(24, 40, .bias = true, .activation = BB_ACT_RELU2),  BB_TYPE_F32 },
     { "gelu", DIMS(24, 70, .bias = true, .activation = BB_ACT_GELU_GATED), BB_TYPE_F16 },
-    { "factor", DIMS(24, 40, .bias = true, .activation = BB_ACT_SILU_GATED, .times_gate = 0.6), BB_TYPE_F32 },
+    { "factor", DIMS(24, 40, .bias = true, .activation = BB_ACT_SILU_GATED, .times_gate = 0.6),
+      BB_TYPE_F32 },
     { "fused", DIMS(24, 40, .activation = BB_ACT_SILU_GATED, .gate_up = "in", .down = "out"),
       BB_TYPE_F32 },
-    { "fused, up first", DIMS(20, 33, .gate_up = "fc1", .up_first = true, .down = "fc2"), BB_TYPE_BF16 },
+    { "fused, up first", DIMS(20, 33, .gate_up = "fc1", .up_first = true, .down = "fc2"),
+      BB_TYPE_BF16 },
     { "gelu", DIMS(24, 40, .activation = BB_ACT_GELU_GATED, .bias = true), BB_TYPE_F32 },
-    { "low rank", DIMS(24, 1100, .activation = BB_ACT_GELU_GATED, .gate_up = "in", .down = "down_proj", .bias = true,
+    { "low rank", DIMS(24, 1100, .activation = BB_ACT_GELU_GATED, .gate_up = "in",
+                       .down = "down_proj", .bias = true,
                        .low_rank = { 6, 2, 1, 3 }), BB_TYPE_BF16 },
     { "relu2 wide", DIMS(20, 180, .bias = false, .activation = BB_ACT_RELU2), BB_TYPE_BF16 },
 };
@@ -50,12 +53,13 @@ static const int together[][SESSIONS] = { { 3, 3, 1 } };
 enum { N_SCRIPT = sizeof script / sizeof script[0] };
 enum { N_SINGLE = sizeof one_by_one / sizeof one_by_one[0] };
 
-static void add_named(store *s, const mlp_case *c, const char *name, int number, const char *ending, int rows,
-                      int cols, uint64_t *seed)
+static void add_named(store *s, const mlp_case *c, const char *name, int number, const char *ending,
+                      int rows, int cols, uint64_t *seed)
 {
     char full[64];
 
-    snprintf(full, sizeof full, number < 0 ? "m.%s.weight" : "m.%s.%d.%s.weight", name, number, ending);
+    snprintf(full, sizeof full, number < 0 ? "m.%s.weight" : "m.%s.%d.%s.weight", name,
+             number, ending);
     lab_add(s, full, lab_dtype(c->type), 0, 1 / sqrt(cols), seed, (const int[]){ rows, cols, 0 });
 }
 
@@ -70,8 +74,10 @@ static void add_fused(const mlp_case *c, store *s)
     add_named(s, c, d->down, -1, "", d->d_model, d->d_ff, &seed);
     for (int i = 0; i < d->low_rank.n_uses; i++) {
         const int number = d->low_rank.first + i * d->low_rank.step;
-        add_named(s, c, "gate_up_proj_adapter_list", number, "0", d->low_rank.rank, d->d_model, &seed);
-        add_named(s, c, "gate_up_proj_adapter_list", number, "1", 2 * d->d_ff, d->low_rank.rank, &seed);
+        add_named(s, c, "gate_up_proj_adapter_list", number, "0", d->low_rank.rank,
+                  d->d_model, &seed);
+        add_named(s, c, "gate_up_proj_adapter_list", number, "1", 2 * d->d_ff,
+                  d->low_rank.rank, &seed);
     }
     if (!d->bias) return;
     snprintf(name, sizeof name, "m.%s.bias", d->gate_up);

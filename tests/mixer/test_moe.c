@@ -1,4 +1,5 @@
-/* test_moe.c - mixtures of experts against their formula in double: routers, stacks, bits, costs. */
+/* test_moe.c - mixtures of experts against their formula in double: routers, stacks, bits,
+   costs. */
 #include "mixer/count.h"
 #include "mixer/mixers.h"
 
@@ -33,17 +34,20 @@ typedef struct moe_case {
 } moe_case;
 
 static const moe_case cases[] = {
-    { "stacks", { .d_model = 24, .d_ff = 16, .n_experts = 6, .n_used = 2, .names = STACKS }, BB_TYPE_F32 },
+    { "stacks", { .d_model = 24, .d_ff = 16, .n_experts = 6, .n_used = 2, .names = STACKS },
+      BB_TYPE_F32 },
     { "one of many", { .d_model = 20, .d_ff = 50, .n_experts = 70, .n_used = 1, .names = STACKS },
       BB_TYPE_BF16 },
-    { "all", { .d_model = 31, .d_ff = 9, .n_experts = 3, .n_used = 3, .names = STACKS }, BB_TYPE_F16 },
-    { "softmax", { .d_model = 24, .d_ff = 33, .n_experts = 8, .n_used = 2, .router = BB_ROUTER_SOFTMAX,
-                   .names = SINGLE }, BB_TYPE_F32 },
-    { "softmax, normalised", { .d_model = 40, .d_ff = 130, .n_experts = 5, .n_used = 3, .normalise = true,
-                               .router = BB_ROUTER_SOFTMAX, .names = SINGLE }, BB_TYPE_F32 },
-    { "sigmoid", { .d_model = 24, .d_ff = 16, .n_experts = 12, .n_used = 3, .activation = BB_ACT_RELU2,
-                   .router = BB_ROUTER_SIGMOID, .scaling = 2.5f, .normalise = true,
-                   .names = CORRECTED }, BB_TYPE_F32 },
+    { "all", { .d_model = 31, .d_ff = 9, .n_experts = 3, .n_used = 3, .names = STACKS },
+      BB_TYPE_F16 },
+    { "softmax", { .d_model = 24, .d_ff = 33, .n_experts = 8, .n_used = 2,
+                   .router = BB_ROUTER_SOFTMAX, .names = SINGLE }, BB_TYPE_F32 },
+    { "softmax, normalised", { .d_model = 40, .d_ff = 130, .n_experts = 5, .n_used = 3,
+                               .normalise = true, .router = BB_ROUTER_SOFTMAX,
+                               .names = SINGLE }, BB_TYPE_F32 },
+    { "sigmoid", { .d_model = 24, .d_ff = 16, .n_experts = 12, .n_used = 3,
+                   .activation = BB_ACT_RELU2, .router = BB_ROUTER_SIGMOID, .scaling = 2.5f,
+                   .normalise = true, .names = CORRECTED }, BB_TYPE_F32 },
     { "groups", { .d_model = 24, .d_ff = 16, .n_experts = 12, .n_used = 4, .n_groups = 4,
                   .n_top_groups = 2, .activation = BB_ACT_RELU2, .router = BB_ROUTER_SIGMOID,
                   .names = CORRECTED }, BB_TYPE_BF16 },
@@ -230,8 +234,8 @@ static void test_ties(void **unused)
 {
     store          s = { NULL, 0, 0 };
     lab            l;
-    const moe_case c = { "ties", { .d_model = 8, .d_ff = 4, .n_experts = 5, .n_used = 2, .names = STACKS },
-                         BB_TYPE_F32 };
+    const moe_case c = { "ties", { .d_model = 8, .d_ff = 4, .n_experts = 5, .n_used = 2,
+                                   .names = STACKS }, BB_TYPE_F32 };
     const int      first[][SESSIONS] = { { 40, 2, 0 } };
 
     (void)unused;

@@ -402,8 +402,10 @@ static void test_row_scale(void **unused)
             for (int t = 0; is_rounded(&l, counts[j]) && t < counts[j]; t++)
                 for (int r = 0; r < 300; r++) {
                     const double sum = exact[t * 300 + r] * (double)scale[r] + (double)bias[r];
-                    const double size = magnitude[t * 300 + r] * fabs((double)scale[r]) + fabs((double)bias[r]);
-                    assert_true(fabs((double)y[t * LDY + r] - sum) <= 120 * (double)FLT_EPSILON * size);
+                    const double size = magnitude[t * 300 + r] * fabs((double)scale[r])
+                        + fabs((double)bias[r]);
+                    assert_true(fabs((double)y[t * LDY + r] - sum)
+                                <= 120 * (double)FLT_EPSILON * size);
                 }
         }
 }

@@ -49,7 +49,8 @@ def forward(s, w, tokens, forget=None, length=None):
 
 
 def memories(s):
-    return [(i, kind) for i in range(s.layers) for kind in (("kv",) if i in s.attention else ("conv", "ssm"))]
+    return [(i, kind) for i in range(s.layers)
+            for kind in (("kv",) if i in s.attention else ("conv", "ssm"))]
 
 
 def other_settings(s):

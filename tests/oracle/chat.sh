@@ -1,5 +1,6 @@
 #!/bin/sh
-# The chat templates that llama-cpp-python's source distribution carries, rendered here and by transformers.
+# The chat templates that llama-cpp-python's source distribution carries, rendered here and by
+# transformers.
 #
 #     chat.sh LIBBAMBA.SO [VENV] [chat_oracle.py's options]
 #
@@ -27,7 +28,8 @@ prepare() {
     set -- "$venv/bin/python" -m pip --quiet --disable-pip-version-check
     "$@" install -r "$here/requirements-chat.txt" || return 1
     [ -d "$templates" ] && return 0
-    "$@" download --no-deps --no-binary llama-cpp-python --dest "$venv/sources" llama-cpp-python==0.3.36 || return 1
+    "$@" download --no-deps --no-binary llama-cpp-python --dest "$venv/sources" \
+        llama-cpp-python==0.3.36 || return 1
     tar -xzf "$venv/sources/$name.tar.gz" -C "$venv" "$name/vendor/llama.cpp/models/templates"
 }
 

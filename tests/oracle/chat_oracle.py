@@ -1,8 +1,10 @@
-"""Published chat templates rendered by libbamba and by transformers' apply_chat_template: the same bytes, errors where it raises.
+"""Published chat templates rendered by libbamba and by transformers' apply_chat_template: the same
+bytes, errors where it raises.
 
     chat_oracle.py --lib LIBBAMBA.SO --templates FOLDER [--only TEXT] [-v]
 
-Prints a line a disagreement, and one with the numbers; exit status 1 if there is a disagreement or too few were compared.
+Prints a line a disagreement, and one with the numbers; exit status 1 if there is a disagreement or
+too few were compared.
 """
 import argparse
 import ctypes as ct
@@ -32,13 +34,15 @@ class FixedClock(datetime.datetime):
 
 
 class TemplateOptions(ct.Structure):
-    _fields_ = [("struct_bytes", ct.c_size_t), ("allocator", Allocator), ("text", ct.c_char_p), ("n_text", ct.c_size_t)]
+    _fields_ = [("struct_bytes", ct.c_size_t), ("allocator", Allocator), ("text", ct.c_char_p),
+                ("n_text", ct.c_size_t)]
 
 
 class ChatOptions(ct.Structure):
-    _fields_ = [("struct_bytes", ct.c_size_t), ("tools", ct.c_char_p), ("n_tools", ct.c_size_t), ("variables", ct.c_char_p),
-                ("n_variables", ct.c_size_t), ("no_generation_prompt", ct.c_int), ("now", ct.c_int64),
-                ("max_steps", ct.c_uint64), ("max_bytes", ct.c_size_t)]
+    _fields_ = [("struct_bytes", ct.c_size_t), ("tools", ct.c_char_p), ("n_tools", ct.c_size_t),
+                ("variables", ct.c_char_p), ("n_variables", ct.c_size_t),
+                ("no_generation_prompt", ct.c_int), ("now", ct.c_int64), ("max_steps", ct.c_uint64),
+                ("max_bytes", ct.c_size_t)]
 
 
 class Range(ct.Structure):
@@ -46,7 +50,8 @@ class Range(ct.Structure):
 
 
 class Prompt(ct.Structure):
-    _fields_ = [("text", ct.POINTER(ct.c_char)), ("n_bytes", ct.c_size_t), ("user", ct.POINTER(Range)), ("n_user", ct.c_size_t)]
+    _fields_ = [("text", ct.POINTER(ct.c_char)), ("n_bytes", ct.c_size_t),
+                ("user", ct.POINTER(Range)), ("n_user", ct.c_size_t)]
 
 
 class ChatTemplate:
@@ -56,7 +61,8 @@ class ChatTemplate:
         lib.c.bamba_chat_template_free.argtypes = [ct.c_void_p]
         lib.c.bamba_prompt_free.argtypes = [ct.POINTER(Prompt)]
         self.lib = lib
-        self.handle = lib.create("bamba_chat_template_open", str(folder).encode() if folder else None,
+        self.handle = lib.create("bamba_chat_template_open",
+                                 str(folder).encode() if folder else None,
                                  name.encode() if name else None, ct.byref(wanted))
 
     def close(self):
@@ -64,12 +70,15 @@ class ChatTemplate:
 
     def render(self, messages, tools=None, variables=None, add_generation_prompt=True):
         """(text, [(begin, end)] of what users typed)"""
-        texts = [json.dumps(x, ensure_ascii=False).encode() if x is not None else None for x in (messages, tools, variables)]
-        wanted = options(ChatOptions, tools=texts[1], n_tools=len(texts[1] or b""), variables=texts[2],
-                         n_variables=len(texts[2] or b""), no_generation_prompt=not add_generation_prompt,
+        texts = [json.dumps(x, ensure_ascii=False).encode() if x is not None else None
+                 for x in (messages, tools, variables)]
+        wanted = options(ChatOptions, tools=texts[1], n_tools=len(texts[1] or b""),
+                         variables=texts[2], n_variables=len(texts[2] or b""),
+                         no_generation_prompt=not add_generation_prompt,
                          now=int(NOW.replace(tzinfo=datetime.timezone.utc).timestamp()))
         out = ct.POINTER(Prompt)()
-        self.lib.call("bamba_chat_render", self.handle, texts[0], ct.c_size_t(len(texts[0])), ct.byref(wanted), ct.byref(out))
+        self.lib.call("bamba_chat_render", self.handle, texts[0], ct.c_size_t(len(texts[0])),
+                      ct.byref(wanted), ct.byref(out))
         p = out.contents
         text = ct.string_at(p.text, p.n_bytes)
         ranges = [(p.user[i].begin, p.user[i].end) for i in range(p.n_user)]
@@ -84,8 +93,9 @@ def reference():
 
 def expected(tokenizer, template, messages, tools, variables, add):
     try:
-        return tokenizer.apply_chat_template(messages, tools=tools, chat_template=template, tokenize=False,
-                                             add_generation_prompt=add, **variables).encode()
+        return tokenizer.apply_chat_template(messages, tools=tools, chat_template=template,
+                                             tokenize=False, add_generation_prompt=add,
+                                             **variables).encode()
     except Exception as e:                    # whatever a template runs into
         return e
 
@@ -108,7 +118,8 @@ def same_failure(want, got):
 
 def first_difference(a, b):
     at = next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
-    return f"at byte {at}: expected {a[max(0, at - 30):at + 40]!r}, found {b[max(0, at - 30):at + 40]!r}"
+    return (f"at byte {at}: expected {a[max(0, at - 30):at + 40]!r}, "
+            f"found {b[max(0, at - 30):at + 40]!r}")
 
 
 def main():
@@ -123,7 +134,8 @@ def main():
     seconds = 0.0
     with tempfile.TemporaryDirectory() as folder:
         pathlib.Path(folder, "tokenizer_config.json").write_text(json.dumps(TOKENS))
-        files = sorted(f for f in pathlib.Path(args.templates).glob("*.jinja") if args.only in f.name)
+        files = sorted(f for f in pathlib.Path(args.templates).glob("*.jinja")
+                       if args.only in f.name)
         for file in files:
             text = file.read_text(encoding="utf-8")
             try:
@@ -138,7 +150,8 @@ def main():
                     seconds += time.perf_counter() - begin
                     n += 1
                     n_errors += isinstance(want, Exception)
-                    if isinstance(want, Exception) and isinstance(got, Exception) and same_failure(want, got):
+                    if (isinstance(want, Exception) and isinstance(got, Exception)
+                            and same_failure(want, got)):
                         if args.v:
                             print(f"{file.name} {name}: both fail: {want!r:.150} | {got}")
                         continue
@@ -146,15 +159,16 @@ def main():
                         continue
                     n_wrong += 1
                     if isinstance(want, Exception):
-                        print(f"{file.name} {name} {add}: expected an error, {want!r:.200}; found {got!r:.200}")
+                        print(f"{file.name} {name} {add}: expected an error, {want!r:.200}; found "
+                              f"{got!r:.200}")
                     elif isinstance(got, Exception):
                         print(f"{file.name} {name} {add}: expected text; found: {got}")
                     else:
                         print(f"{file.name} {name} {add}: {first_difference(want, got)}")
             if not isinstance(template, EngineError):
                 template.close()
-    print(f"{len(files)} templates, {n} renderings, of which {n_errors} fail in both; {n_wrong} disagree; "
-          f"{seconds:.2f} s in libbamba")
+    print(f"{len(files)} templates, {n} renderings, of which {n_errors} fail in both; {n_wrong} "
+          f"disagree; {seconds:.2f} s in libbamba")
     return n_wrong > 0 or (not args.only and (len(files) < 70 or n < 1400))
 
 

@@ -19,20 +19,24 @@ import sys
 import tempfile
 
 os.environ["HF_HUB_OFFLINE"] = "1"
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import (Tokenizer, decoders, models, normalizers, pre_tokenizers, processors,
+                        trainers)
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from transformers.utils import logging as hf_logging
 
 from check_tokenizers import ADD_SPECIAL, PARSE_SPECIAL, Bamba, Tally
 
-STANDARD = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"]
+STANDARD = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token",
+            "mask_token"]
 OTHER = ["image_token", "audio_token", "x_token"]
-NAMES = ["<s>", "</s>", "<unk>", "<pad>", "<|im_start|>", "<|im_end|>", "<image>", "[MASK]", "the", "word", "The",
-         " and ", "ing", "é", "中文", "a b", "<|a|><|b|>", "<|a|>", "<|b|>", "\n\n", "  ", "x_y", "▁the", "Ġthe",
-         "<0x0A>", "", "😀", "1", "tool", "<tool>", "<tool", "e"]
-WORDS = ("the of and to in a is that for it as was with be by on not he I this are or his from at which but have an "
-         "had they you were their one all we can her has there been if more when will would who so no Straße naïve "
-         "中文 字 日本 😀 Привет 123 4,567 x_y __init__ words word wording  <|im_start|>user end. (yes) don't").split(" ")
+NAMES = ["<s>", "</s>", "<unk>", "<pad>", "<|im_start|>", "<|im_end|>", "<image>", "[MASK]", "the",
+         "word", "The", " and ", "ing", "é", "中文", "a b", "<|a|><|b|>", "<|a|>", "<|b|>", "\n\n",
+         "  ", "x_y", "▁the", "Ġthe", "<0x0A>", "", "😀", "1", "tool", "<tool>", "<tool", "e"]
+WORDS = ("the of and to in a is that for it as was with be by on not he I this are or his from at "
+         "which but have an had they you were their one all we can her has there been if more when "
+         "will would who so no Straße naïve "
+         "中文 字 日本 😀 Привет 123 4,567 x_y __init__ words word wording  <|im_start|>user end. (yes) "
+         "don't").split(" ")
 
 
 def lines(rng, n):
@@ -52,13 +56,16 @@ def byte_level(rng, normalizer):
 def byte_fallback(rng, metaspace):
     tok = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
     if metaspace:
-        tok.pre_tokenizer = pre_tokenizers.Metaspace("▁", prepend_scheme=metaspace, split=rng.random() < 0.5)
+        tok.pre_tokenizer = pre_tokenizers.Metaspace("▁", prepend_scheme=metaspace,
+                                                     split=rng.random() < 0.5)
     else:
-        tok.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
-    tok.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(),
-                                     decoders.Strip(" ", 1, 0)])
+        tok.normalizer = normalizers.Sequence([normalizers.Prepend("▁"),
+                                               normalizers.Replace(" ", "▁")])
+    tok.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(),
+                                     decoders.Fuse(), decoders.Strip(" ", 1, 0)])
     special = ["<unk>", "<s>", "</s>"] + [f"<0x{b:02X}>" for b in range(256)]
-    tok.train_from_iterator(lines(rng, 300), trainers.BpeTrainer(vocab_size=420, show_progress=False,
+    tok.train_from_iterator(lines(rng, 300),
+                            trainers.BpeTrainer(vocab_size=420, show_progress=False,
                                                                  special_tokens=special))
     data = json.loads(tok.to_str())
     data["added_tokens"] = data["added_tokens"][:3]
@@ -114,14 +121,17 @@ def config(rng, n_vocab):
         maybe(rng, 0.1, lambda: token(rng), c, key)
     maybe(rng, 0.3, lambda: tokens(rng, 4), c, "additional_special_tokens")
     maybe(rng, 0.3, lambda: extra(rng), c, "extra_special_tokens")
-    for key in ("add_bos_token", "add_eos_token", "add_prefix_space", "clean_up_tokenization_spaces"):
+    for key in ("add_bos_token", "add_eos_token", "add_prefix_space",
+                "clean_up_tokenization_spaces"):
         maybe(rng, 0.3, lambda: rng.random() < 0.5, c, key)
     maybe(rng, 0.2, lambda: True, c, "split_special_tokens")
-    maybe(rng, 0.5, lambda: rng.choice(["PreTrainedTokenizerFast", "TokenizersBackend"]), c, "tokenizer_class")
+    maybe(rng, 0.5, lambda: rng.choice(["PreTrainedTokenizerFast", "TokenizersBackend"]), c,
+          "tokenizer_class")
     if rng.random() < 0.55:
         ids = rng.sample(range(n_vocab + 12), rng.randint(0, 8))
         ids += [n_vocab + i for i in range(rng.randint(0, 3))]
-        c["added_tokens_decoder"] = {str(i): {"content": rng.choice(NAMES), **flags(rng, rng.random() < 0.7)}
+        c["added_tokens_decoder"] = {str(i): {"content": rng.choice(NAMES),
+                                              **flags(rng, rng.random() < 0.7)}
                                      for i in ids}
     items = list(c.items())
     rng.shuffle(items)
@@ -134,7 +144,8 @@ def special_map(rng):
         maybe(rng, 0.25, lambda: token(rng, False), m, key)
     maybe(rng, 0.3, lambda: tokens(rng, 4), m, "additional_special_tokens")
     maybe(rng, 0.2, lambda: tokens(rng, 4, False), m, "extra_special_tokens")
-    for t in m.get("extra_special_tokens", []):     # the reference sets it, and refuses to set it twice
+    # the reference sets it, and refuses to set it twice
+    for t in m.get("extra_special_tokens", []):
         if isinstance(t, dict):
             t.pop("special", None)
     return m
@@ -145,7 +156,8 @@ def whole(rng, base):
     data = json.loads(base.to_str())
     n = len(data["model"]["vocab"])
     for _ in range(rng.randint(0, 6)):
-        data["added_tokens"].append({"id": n + rng.randint(0, 8), "content": rng.choice(NAMES), **flags(rng, True)})
+        data["added_tokens"].append({"id": n + rng.randint(0, 8), "content": rng.choice(NAMES),
+                                     **flags(rng, True)})
     if rng.random() < 0.3:
         data["added_tokens"] = []
     ids = rng.sample(range(n), 2)
@@ -154,8 +166,9 @@ def whole(rng, base):
             single="<B> $A <E>" if rng.random() < 0.5 else "<B> $A",
             special_tokens=[("<B>", ids[0]), ("<E>", ids[1])]).__getstate__())
     if rng.random() < 0.1:
-        data["padding"] = {"strategy": "BatchLongest", "direction": "Right", "pad_to_multiple_of": None, "pad_id": 0,
-                           "pad_type_id": 0, "pad_token": rng.choice(NAMES)}
+        data["padding"] = {"strategy": "BatchLongest", "direction": "Right",
+                           "pad_to_multiple_of": None, "pad_id": 0, "pad_type_id": 0,
+                           "pad_token": rng.choice(NAMES)}
     return data, n
 
 
@@ -166,23 +179,27 @@ def make(rng, folder, base):
     files = {"tokenizer.json": data, "config.json": {"model_type": "bamba"}}
     maybe(rng, 0.85, lambda: config(rng, n), files, "tokenizer_config.json")
     maybe(rng, 0.4, lambda: special_map(rng), files, "special_tokens_map.json")
-    maybe(rng, 0.4, lambda: {rng.choice(NAMES): n + rng.randint(0, 10) for _ in range(rng.randint(0, 5))}, files,
+    maybe(rng, 0.4, lambda: {rng.choice(NAMES): n + rng.randint(0, 10)
+                             for _ in range(rng.randint(0, 5))}, files,
           "added_tokens.json")
     for name, value in files.items():
-        (folder / name).write_text(json.dumps(value, ensure_ascii=rng.random() < 0.5), encoding="utf-8")
+        (folder / name).write_text(json.dumps(value, ensure_ascii=rng.random() < 0.5),
+                                   encoding="utf-8")
     return files
 
 
 def text(rng):
-    parts = [rng.choice(NAMES + WORDS + [" ", "\n", "\t", "  ", "."]) for _ in range(rng.randint(0, 12))]
-    if rng.random() < 0.03:                         # longer than the windows that patterns are matched in
-        parts = (parts + [rng.choice([" ", "\n", "x", "é", "1"]) * rng.choice([100, 900, 1100])]) * rng.randint(1, 4)
+    parts = [rng.choice(NAMES + WORDS + [" ", "\n", "\t", "  ", "."])
+             for _ in range(rng.randint(0, 12))]
+    if rng.random() < 0.03:  # longer than the windows that patterns are matched in
+        parts = ((parts + [rng.choice([" ", "\n", "x", "é", "1"]) * rng.choice([100, 900, 1100])])
+                 * rng.randint(1, 4))
     return rng.choice(["", " ", ""]).join(parts)
 
 
 def is_determined(theirs):
-    """Tokens that normalize to the same text: which one the reference finds depends on a random hash. An unknown token
-    without a name: it recurs for ever."""
+    """Tokens that normalize to the same text: which one the reference finds depends on a random
+    hash. An unknown token without a name: it recurs for ever."""
     normalizer = theirs.backend_tokenizer.normalizer
     seen = [normalizer.normalize_str(t.content) if normalizer else t.content
             for t in theirs.added_tokens_decoder.values() if t.normalized]
@@ -213,7 +230,8 @@ def check(rng, files, folder, lib, n_texts, tally):
         return False
     ours = Bamba(lib, folder)
     eos = theirs.convert_tokens_to_ids(theirs.eos_token) if theirs.eos_token else None
-    tally.compare("end token", files, ours.lib.bamba_tokenizer_eos(ours.handle), -1 if eos is None else eos)
+    tally.compare("end token", files, ours.lib.bamba_tokenizer_eos(ours.handle),
+                  -1 if eos is None else eos)
     for _ in range(n_texts):
         t = text(rng)
         both = encode_theirs(theirs, t)
@@ -245,7 +263,8 @@ def main():
             used += check(rng, files, folder, args.lib, args.texts, tally)
             if tally.failed > failed:
                 print(f"directory {i} differs", flush=True)
-    print(f"{args.dirs} directories, {args.dirs - used} without an answer; {tally.passed} passed, {tally.failed} failed")
+    print(f"{args.dirs} directories, {args.dirs - used} without an answer; {tally.passed} passed, "
+          f"{tally.failed} failed")
     return 1 if tally.failed or used < args.dirs * 9 // 10 else 0
 
 

@@ -1,8 +1,9 @@
 """Random small Bamba checkpoints in which every tensor matters.
 
-transformers' own initial values hide mistakes (dt_bias and D all ones, norms all ones, conv bias zero, B and C near
-zero). Here time steps span 1e-3 .. 10, decays 0.01 .. 0.9999, and B, C, attention scores and every layer's
-contribution are of order one. One seed gives one checkpoint, always the same.
+transformers' own initial values hide mistakes (dt_bias and D all ones, norms all ones, conv bias
+zero, B and C near zero). Here time steps span 1e-3 .. 10, decays 0.01 .. 0.9999, and B, C,
+attention scores and every layer's contribution are of order one. One seed gives one checkpoint,
+always the same.
 """
 import json
 import math
@@ -57,10 +58,12 @@ class Shape:
     def describe(self):
         low, high = self.dt_limit
         kinds = "".join("A" if i in self.attention else "m" for i in range(self.layers))
-        flags = "".join(f for f, on in (("t", self.tied), ("c", self.conv_bias), ("p", self.proj_bias),
+        flags = "".join(f for f, on in (("t", self.tied), ("c", self.conv_bias),
+                                        ("p", self.proj_bias),
                                      ("a", self.attention_bias), ("f", self.mlp_bias)) if on)
-        return (f"{kinds} H{self.hidden} V{self.vocab} F{self.mlp} nh{self.heads}x{self.width} G{self.groups} "
-                f"N{self.state} k{self.conv} q{self.q_heads}/{self.kv_heads}x{self.head_dim} r{self.rotary} "
+        return (f"{kinds} H{self.hidden} V{self.vocab} F{self.mlp} nh{self.heads}x{self.width} "
+                f"G{self.groups} N{self.state} k{self.conv} "
+                f"q{self.q_heads}/{self.kv_heads}x{self.head_dim} r{self.rotary} "
                 f"dt[{low:g},{high:g}] eps{self.eps:g} {flags or '-'}")
 
 
@@ -72,7 +75,8 @@ def random_shape(rng, seed):
     layers = pick(2, 3, 4, 5)
     attention = {"none": (), "all": tuple(range(layers)),
                  "one": (int(rng.integers(layers)),),
-                 "some": tuple(sorted(rng.choice(layers, max(1, layers // 2), replace=False).tolist()))}[
+                 "some": tuple(sorted(rng.choice(layers, max(1, layers // 2),
+                                                 replace=False).tolist()))}[
                      ("one", "some", "none", "some", "one", "all", "some")[seed % 7]]
     hidden = pick(32, 40, 48, 64, 72, 96, 128)
     expand = pick(1, 2, 2, 2, 3)
@@ -91,12 +95,14 @@ def random_shape(rng, seed):
         vocab=pick(64, 97, 130, 256, 401), hidden=hidden, mlp=pick(32, 56, 96, 160), layers=layers,
         attention=attention, q_heads=q_heads,
         kv_heads=pick(*[n for n in (1, 2, 3, 4, 6, 8) if q_heads % n == 0]),
-        head_dim=head_dim, rotary=rotary, theta=pick(10000.0, 10000.0, 500.0, 1e6), eps=pick(1e-5, 1e-5, 1e-6, 1e-2),
-        tied=bool(pick(0, 1)), heads=heads, width=inner // heads, groups=groups, state=pick(8, 12, 16, 32, 64, 128),
-        conv=pick(2, 3, 4, 4), expand=expand, conv_bias=bool(pick(0, 1, 1)), proj_bias=bool(pick(0, 0, 1)),
+        head_dim=head_dim, rotary=rotary, theta=pick(10000.0, 10000.0, 500.0, 1e6),
+        eps=pick(1e-5, 1e-5, 1e-6, 1e-2), tied=bool(pick(0, 1)), heads=heads, width=inner // heads,
+        groups=groups, state=pick(8, 12, 16, 32, 64, 128), conv=pick(2, 3, 4, 4), expand=expand,
+        conv_bias=bool(pick(0, 1, 1)), proj_bias=bool(pick(0, 0, 1)),
         attention_bias=bool(pick(0, 0, 0, 1)), mlp_bias=bool(pick(0, 0, 0, 1)),
-        dt_limit=pick((0.0, INFINITY), (0.0, INFINITY), (0.05, INFINITY), (0.01, 1.0), (0.0, 0.5), (0.002, 6.0)),
-        chunk=pick(8, 16, 64, 256), max_positions=pick(512, 2048, 4096))
+        dt_limit=pick((0.0, INFINITY), (0.0, INFINITY), (0.05, INFINITY), (0.01, 1.0), (0.0, 0.5),
+                      (0.002, 6.0)), chunk=pick(8, 16, 64, 256),
+        max_positions=pick(512, 2048, 4096))
 
 
 def random_weights(rng, s):
@@ -116,7 +122,8 @@ def random_weights(rng, s):
         w[p + "input_layernorm.weight"] = norm_weight(s.hidden)
         w[p + "pre_ff_layernorm.weight"] = norm_weight(s.hidden)
         for name in ("gate_proj", "up_proj"):
-            w[p + f"feed_forward.{name}.weight"] = normal(s.mlp, s.hidden, std=1.2 / math.sqrt(s.hidden))
+            w[p + f"feed_forward.{name}.weight"] = normal(s.mlp, s.hidden,
+                                                          std=1.2 / math.sqrt(s.hidden))
         w[p + "feed_forward.down_proj.weight"] = normal(s.hidden, s.mlp, std=1.2 / math.sqrt(s.mlp))
         if s.mlp_bias:
             add_biases(w, p + "feed_forward.", ("gate_proj", "up_proj", "down_proj"), normal)
@@ -143,12 +150,14 @@ def add_biases(w, prefix, names, normal):
 
 
 def mamba_weights(rng, s, normal, norm_weight):
-    # Evenly spread on a logarithmic scale, shuffled apart: slow and fast heads with large and small steps.
+    # Evenly spread on a logarithmic scale, shuffled apart: slow and fast heads with large and small
+    # steps.
     dt = rng.permutation(np.geomspace(1e-3, 10.0, s.heads))
     rate = rng.permutation(np.geomspace(-math.log(0.9999), -math.log(0.01), s.heads))
     step = np.clip(dt, *s.dt_limit)
 
-    # A head's state grows with its step and memory; x and D are scaled so that heads weigh alike and S and D·x too.
+    # A head's state grows with its step and memory; x and D are scaled so that heads weigh alike
+    # and S and D·x too.
     memory = np.minimum(1 / -np.expm1(-rate), 50.0)
     gain = np.clip(0.5 * step * np.sqrt(s.state * memory), 0.05, 20.0)
     channel_scale = np.ones(s.conv_channels)
@@ -173,18 +182,22 @@ def mamba_weights(rng, s, normal, norm_weight):
 
 
 def rounded(weights, dtypes):
-    """The values a checkpoint stored in these dtypes really holds. dtypes: tensor name -> torch dtype."""
-    return {name: torch.from_numpy(value).to(torch.float32).to(dtypes[name]).to(torch.float64).numpy()
-            for name, value in weights.items()}
+    """The values a checkpoint stored in these dtypes really holds. dtypes: tensor name -> torch
+    dtype."""
+    return {
+        name: torch.from_numpy(value).to(torch.float32).to(dtypes[name]).to(torch.float64).numpy()
+        for name, value in weights.items()}
 
 
 def storage(weights, dtype, keep_ssm_float32=False):
-    """Tensor name -> stored dtype; published checkpoints may keep A_log, D and dt_bias in float32."""
+    """Tensor name -> stored dtype; published checkpoints may keep A_log, D and dt_bias in
+    float32."""
     small = ("A_log", "mamba.D", "dt_bias")
-    return {name: torch.float32 if keep_ssm_float32 and name.endswith(small) else dtype for name in weights}
+    return {name: torch.float32 if keep_ssm_float32 and name.endswith(small) else dtype
+            for name in weights}
 
 
-# ------------------------------------------------------------------------------------------- config.json
+# -------------------------------------------------------------------------------------- config.json
 
 STYLES = ("flat", "flat-short", "v5", "v5-short", "v5-layers")
 
@@ -192,19 +205,23 @@ STYLES = ("flat", "flat-short", "v5", "v5-short", "v5-layers")
 def config_dict(s, rng, style, dtype):
     """Keys as published checkpoints have them (flat) or as transformers 5 writes them (v5).
 
-    -short leaves out, or writes null, what the class has a default for; v5-layers adds a list of layer kinds.
+    -short leaves out, or writes null, what the class has a default for; v5-layers adds a list of
+    layer kinds.
     """
     name = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}[dtype]
-    c = {"architectures": ["BambaForCausalLM"], "model_type": "bamba", "vocab_size": s.vocab, "hidden_size": s.hidden,
-         "intermediate_size": s.mlp, "num_hidden_layers": s.layers, "num_attention_heads": s.q_heads,
-         "num_key_value_heads": s.kv_heads, "attn_layer_indices": list(s.attention), "attention_bias": s.attention_bias,
-         "attention_dropout": 0.0, "hidden_act": "silu", "initializer_range": 0.02, "mamba_chunk_size": s.chunk,
-         "mamba_conv_bias": s.conv_bias, "mamba_d_conv": s.conv, "mamba_d_head": s.width, "mamba_d_state": s.state,
-         "mamba_expand": s.expand, "mamba_n_groups": s.groups, "mamba_n_heads": s.heads,
-         "mamba_proj_bias": s.proj_bias, "max_position_embeddings": s.max_positions, "mlp_bias": s.mlp_bias,
-         "num_logits_to_keep": 1, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "rms_norm_eps": s.eps,
-         "tie_word_embeddings": s.tied, "use_cache": True, "z_loss_coefficient": 0.0,
-         "time_step_limit": list(s.dt_limit), "transformers_version": "4.45.0.dev0"}
+    c = {"architectures": ["BambaForCausalLM"], "model_type": "bamba", "vocab_size": s.vocab,
+         "hidden_size": s.hidden, "intermediate_size": s.mlp, "num_hidden_layers": s.layers,
+         "num_attention_heads": s.q_heads, "num_key_value_heads": s.kv_heads,
+         "attn_layer_indices": list(s.attention), "attention_bias": s.attention_bias,
+         "attention_dropout": 0.0, "hidden_act": "silu", "initializer_range": 0.02,
+         "mamba_chunk_size": s.chunk, "mamba_conv_bias": s.conv_bias, "mamba_d_conv": s.conv,
+         "mamba_d_head": s.width, "mamba_d_state": s.state, "mamba_expand": s.expand,
+         "mamba_n_groups": s.groups, "mamba_n_heads": s.heads, "mamba_proj_bias": s.proj_bias,
+         "max_position_embeddings": s.max_positions, "mlp_bias": s.mlp_bias,
+         "num_logits_to_keep": 1, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
+         "rms_norm_eps": s.eps, "tie_word_embeddings": s.tied, "use_cache": True,
+         "z_loss_coefficient": 0.0, "time_step_limit": list(s.dt_limit),
+         "transformers_version": "4.45.0.dev0"}
     if s.head_dim * s.q_heads != s.hidden:
         c["head_dim"] = s.head_dim
     factor = s.rotary / s.head_dim
@@ -229,12 +246,13 @@ def config_dict(s, rng, style, dtype):
 
 def shorten(c, s, rng):
     """Leave out what the class defaults to, or write null where transformers itself allows it."""
-    defaults = {"attention_bias": False, "attention_dropout": 0.0, "hidden_act": "silu", "initializer_range": 0.02,
-                "mamba_chunk_size": 256, "mamba_conv_bias": True, "mamba_d_conv": 4, "mamba_expand": 2,
-                "mamba_n_groups": 1, "mamba_proj_bias": False, "mlp_bias": False, "num_logits_to_keep": 1,
-                "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "rms_norm_eps": 1e-5,
-                "tie_word_embeddings": False, "use_cache": True, "z_loss_coefficient": 0.0,
-                "time_step_limit": [0.0, INFINITY], "rope_theta": 10000.0, "num_key_value_heads": 8}
+    defaults = {"attention_bias": False, "attention_dropout": 0.0, "hidden_act": "silu",
+                "initializer_range": 0.02, "mamba_chunk_size": 256, "mamba_conv_bias": True,
+                "mamba_d_conv": 4, "mamba_expand": 2, "mamba_n_groups": 1, "mamba_proj_bias": False,
+                "mlp_bias": False, "num_logits_to_keep": 1, "pad_token_id": 0, "bos_token_id": 1,
+                "eos_token_id": 2, "rms_norm_eps": 1e-5, "tie_word_embeddings": False,
+                "use_cache": True, "z_loss_coefficient": 0.0, "time_step_limit": [0.0, INFINITY],
+                "rope_theta": 10000.0, "num_key_value_heads": 8}
     for key, value in defaults.items():
         if key in c and c[key] == value:
             del c[key]
@@ -246,8 +264,9 @@ def shorten(c, s, rng):
         c["num_key_value_heads"] = None
     if not s.attention:
         c["attn_layer_indices"] = None
-        if rng.integers(2):                            # a model without attention need not speak of it
-            for key in ("attn_layer_indices", "num_attention_heads", "num_key_value_heads", "head_dim"):
+        if rng.integers(2):  # a model without attention need not speak of it
+            for key in ("attn_layer_indices", "num_attention_heads", "num_key_value_heads",
+                        "head_dim"):
                 c.pop(key, None)
     if "rope_parameters" in c:
         rope = c["rope_parameters"]
@@ -272,7 +291,8 @@ def write_checkpoint(folder, text, weights, dtypes, n_files=1):
     folder = Path(folder)
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(text)
-    tensors = {name: torch.from_numpy(value).to(dtypes[name]).contiguous() for name, value in weights.items()}
+    tensors = {name: torch.from_numpy(value).to(dtypes[name]).contiguous()
+               for name, value in weights.items()}
     if n_files == 1:
         save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
         return

@@ -15,26 +15,28 @@ class Error(ct.Structure):
 
 
 class ModelOptions(ct.Structure):
-    _fields_ = [("struct_bytes", ct.c_size_t), ("weight_type", ct.c_int), ("kv_type", ct.c_int), ("cpu", ct.c_char_p),
-                ("allocator", Allocator), ("progress", ct.c_void_p), ("progress_context", ct.c_void_p),
-                ("log", ct.c_void_p), ("log_context", ct.c_void_p), ("n_threads", ct.c_int),
-                ("compute_type", ct.c_int), ("copy_weights", ct.c_int)]
+    _fields_ = [("struct_bytes", ct.c_size_t), ("weight_type", ct.c_int), ("kv_type", ct.c_int),
+                ("cpu", ct.c_char_p), ("allocator", Allocator), ("progress", ct.c_void_p),
+                ("progress_context", ct.c_void_p), ("log", ct.c_void_p),
+                ("log_context", ct.c_void_p), ("n_threads", ct.c_int), ("compute_type", ct.c_int),
+                ("copy_weights", ct.c_int)]
 
 
 class ModelInfo(ct.Structure):
     _fields_ = [("struct_bytes", ct.c_size_t), ("architecture", ct.c_char_p), ("cpu", ct.c_char_p),
-                ("weight_type", ct.c_int), ("kv_type", ct.c_int), ("n_vocab", ct.c_int), ("n_layers", ct.c_int),
-                ("n_context", ct.c_int), ("d_model", ct.c_int), ("n_eos", ct.c_int),
-                ("eos", ct.POINTER(ct.c_int32)), ("bos", ct.c_int32), ("n_params", ct.c_uint64),
-                ("weights_bytes", ct.c_uint64), ("mapped_bytes", ct.c_uint64), ("resident_bytes", ct.c_uint64),
-                ("peak", ct.c_int)]
+                ("weight_type", ct.c_int), ("kv_type", ct.c_int), ("n_vocab", ct.c_int),
+                ("n_layers", ct.c_int), ("n_context", ct.c_int), ("d_model", ct.c_int),
+                ("n_eos", ct.c_int), ("eos", ct.POINTER(ct.c_int32)), ("bos", ct.c_int32),
+                ("n_params", ct.c_uint64), ("weights_bytes", ct.c_uint64),
+                ("mapped_bytes", ct.c_uint64), ("resident_bytes", ct.c_uint64), ("peak", ct.c_int)]
 
 
 class EngineOptions(ct.Structure):
-    _fields_ = [("struct_bytes", ct.c_size_t), ("n_batch", ct.c_int), ("n_threads", ct.c_int), ("n_logits", ct.c_int),
-                ("cancel", ct.c_void_p), ("cancel_context", ct.c_void_p), ("progress", ct.c_void_p),
-                ("progress_context", ct.c_void_p), ("allocator", Allocator), ("pin", ct.c_int),
-                ("receive", ct.c_void_p), ("send", ct.c_void_p), ("link_context", ct.c_void_p), ("n_hidden", ct.c_int)]
+    _fields_ = [("struct_bytes", ct.c_size_t), ("n_batch", ct.c_int), ("n_threads", ct.c_int),
+                ("n_logits", ct.c_int), ("cancel", ct.c_void_p), ("cancel_context", ct.c_void_p),
+                ("progress", ct.c_void_p), ("progress_context", ct.c_void_p),
+                ("allocator", Allocator), ("pin", ct.c_int), ("receive", ct.c_void_p),
+                ("send", ct.c_void_p), ("link_context", ct.c_void_p), ("n_hidden", ct.c_int)]
 
 
 class SessionOptions(ct.Structure):
@@ -42,7 +44,8 @@ class SessionOptions(ct.Structure):
 
 
 class AdapterOptions(ct.Structure):
-    _fields_ = [("struct_bytes", ct.c_size_t), ("allocator", Allocator), ("log", ct.c_void_p), ("log_context", ct.c_void_p)]
+    _fields_ = [("struct_bytes", ct.c_size_t), ("allocator", Allocator), ("log", ct.c_void_p),
+                ("log_context", ct.c_void_p)]
 
 
 class AdapterUse(ct.Structure):
@@ -74,9 +77,11 @@ class Library:
                 ("bamba_engine_create", ct.c_int, out, handle, ct.POINTER(EngineOptions), err),
                 ("bamba_engine_free", None, handle),
                 ("bamba_session_create", ct.c_int, out, handle, ct.POINTER(SessionOptions), err),
-                ("bamba_adapter_open", ct.c_int, out, handle, ct.c_char_p, ct.POINTER(AdapterOptions), err),
+                ("bamba_adapter_open", ct.c_int, out, handle, ct.c_char_p,
+                 ct.POINTER(AdapterOptions), err),
                 ("bamba_adapter_free", None, handle),
-                ("bamba_session_set_adapters", ct.c_int, handle, ct.POINTER(AdapterUse), ct.c_size_t, err),
+                ("bamba_session_set_adapters", ct.c_int, handle, ct.POINTER(AdapterUse),
+                 ct.c_size_t, err),
                 ("bamba_session_free", None, handle),
                 ("bamba_session_position", ct.c_size_t, handle),
                 ("bamba_feed", ct.c_int, handle, handle, ct.POINTER(ct.c_int32), ct.c_size_t,
@@ -114,9 +119,10 @@ class Owner:
 
 
 class Model(Owner):
-    def __init__(self, lib, folder, weight_type="default", kv_type="default", cpu=None, compute="default"):
-        wanted = options(ModelOptions, weight_type=TYPES[weight_type], kv_type=TYPES[kv_type], compute_type=TYPES[compute],
-                         cpu=cpu.encode() if cpu else None)
+    def __init__(self, lib, folder, weight_type="default", kv_type="default", cpu=None,
+                 compute="default"):
+        wanted = options(ModelOptions, weight_type=TYPES[weight_type], kv_type=TYPES[kv_type],
+                         compute_type=TYPES[compute], cpu=cpu.encode() if cpu else None)
         handle = lib.create("bamba_model_open", str(folder).encode(), ct.byref(wanted))
         super().__init__(lib, handle, lib.c.bamba_model_free)
 
@@ -150,7 +156,8 @@ class Session(Owner):
 class Engine(Owner):
     def __init__(self, model, n_threads=1, n_batch=0, n_rows=1024):
         """n_rows: of logits, and hidden ones, that a call may ask for."""
-        wanted = options(EngineOptions, n_batch=n_batch, n_threads=n_threads, n_logits=n_rows, n_hidden=n_rows)
+        wanted = options(EngineOptions, n_batch=n_batch, n_threads=n_threads, n_logits=n_rows,
+                         n_hidden=n_rows)
         handle = model.lib.create("bamba_engine_create", model.handle, ct.byref(wanted))
         super().__init__(model.lib, handle, model.lib.c.bamba_engine_free)
         self.n_vocab, self.d_model = model.info().n_vocab, model.info().d_model
@@ -163,7 +170,8 @@ class Engine(Owner):
         return np.ctypeslib.as_array(logits, (self.n_vocab,)).copy()
 
     def feed_batch(self, parts):
-        """bamba_feed_batch of [(session, tokens)]: for each part the logits [n, V] after every token."""
+        """bamba_feed_batch of [(session, tokens)]: for each part the logits [n, V] after every
+        token."""
         items = (FeedItem * len(parts))()
         for item, (session, tokens) in zip(items, parts):
             ids = (ct.c_int32 * len(tokens))(*map(int, tokens))
@@ -182,14 +190,16 @@ class Engine(Owner):
         return np.ctypeslib.as_array(item.hidden, (item.n, self.d_model)).copy()
 
     def run(self, model, tokens, pieces=None):
-        """Logits [T, V] of a fresh session fed tokens in pieces of these sizes (None: all at once)."""
+        """Logits [T, V] of a fresh session fed tokens in pieces of these sizes (None: all at
+        once)."""
         with Session(model) as session:
             rows, at = [], 0
             for n in pieces or [len(tokens)]:
                 rows += self.feed_batch([(session, tokens[at:at + n])])
                 at += n
             if at != len(tokens) or session.position() != at:
-                raise EngineError(f"fed {at} of {len(tokens)} tokens, position {session.position()}")
+                raise EngineError(f"fed {at} of {len(tokens)} tokens, position "
+                                  f"{session.position()}")
         return np.concatenate(rows)
 
     def greedy(self, model, prompt, n):

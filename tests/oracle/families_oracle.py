@@ -1,19 +1,22 @@
-"""Compare libbamba with transformers and with double-precision forwards: every family but plain Bamba.
+"""Compare libbamba with transformers and with double-precision forwards: every family but plain
+Bamba.
 
     families_oracle.py --lib libbamba.so [--seeds 20] [--only NAME ...] [--cpu LEVEL]
 
-Groups of checkpoints, --seeds of each: granite-KIND; rope-KIND (Llama; rope-default also Mistral), bamba-rope-KIND (a
-quarter as many), falcon-h1, jamba, mamba-ssm-hybrid, nemotron-h-KIND, mamba1-LAYOUT, mamba2-LAYOUT-g1 and -gn, zamba,
-zamba2. Bars, with M the largest logit of the double forward, as in bamba_oracle.py:
+Groups of checkpoints, --seeds of each: granite-KIND; rope-KIND (Llama; rope-default also Mistral),
+bamba-rope-KIND (a quarter as many), falcon-h1, jamba, mamba-ssm-hybrid, nemotron-h-KIND,
+mamba1-LAYOUT, mamba2-LAYOUT-g1 and -gn, zamba, zamba2. Bars, with M the largest logit of the double
+forward, as in bamba_oracle.py:
     reference  the double forward and transformers' float32 differ by at most 3e-4 M
-    float32    ours and the double forward: 2e-5 M, or three times transformers' own float32 error; the whole prompt,
-               pieces, token by token, and the stored 16-bit types used in place
-    hidden     rows after the final norm and transformers' last_hidden_state: the two bars above together, of the
-               largest hidden number
-    greedy     64 tokens as the reference chooses them, up to a step whose two best logits lie within the bar
+    float32    ours and the double forward: 2e-5 M, or three times transformers' own float32 error;
+               the whole prompt, pieces, token by token, and the stored 16-bit types used in place
+    hidden     rows after the final norm and transformers' last_hidden_state: the two bars above
+               together, of the largest hidden number
+    greedy     64 tokens as the reference chooses them, up to a step whose two best logits lie
+               within the bar
     bits       batches of up to 32 rows, 1 and 2 threads: identical bits
-Sessions are as long as the sequence, which is what dynamic and longrope go by; transformers sees one whole call.
-Every checkpoint has teeth. Exit status 1 if anything fails.
+Sessions are as long as the sequence, which is what dynamic and longrope go by; transformers sees
+one whole call. Every checkpoint has teeth. Exit status 1 if anything fails.
 """
 import argparse
 import sys
@@ -39,11 +42,13 @@ import nemotron_h_family
 import rope_reference
 import zamba_family
 import zamba2_family
-from bamba_oracle import FLOAT_BAR, GREEDY, MAX_EARLY_ENDS, REFERENCE_BAR, Oracle, Result, relative, summarize
+from bamba_oracle import (FLOAT_BAR, GREEDY, MAX_EARLY_ENDS, REFERENCE_BAR, Oracle, Result,
+                          relative, summarize)
 from engine import Engine, Library, Model, Session, cut
 from teeth import BITE, GAIN_PROMPT, MAX_DRAWS, MAX_GAIN, PROMPT
 
-LEAST_MARGIN = 2e-5        # between the scores of experts that are chosen and not: rounding must not choose
+# between the scores of experts that are chosen and not: rounding must not choose
+LEAST_MARGIN = 2e-5
 
 
 class Group:
@@ -52,7 +57,8 @@ class Group:
         self.name, self.family, self.arguments = name, family, arguments
 
     def draw(self, seed, dtype):
-        """The seed's first shape and rounded weights that are steady and have teeth; and the smallest bite."""
+        """The seed's first shape and rounded weights that are steady and have teeth; and the
+        smallest bite."""
         f = self.family
         for attempt in range(MAX_DRAWS):
             rng = np.random.default_rng([seed, attempt, *self.name.encode()])
@@ -65,13 +71,15 @@ class Group:
             dull, weakest = self.dull_parts(s, w, rng)
             if not dull:
                 return s, w, weakest
-        raise RuntimeError(f"{self.name} seed {seed}: {MAX_DRAWS} draws without teeth; of the last: {', '.join(dull)}")
+        raise RuntimeError(f"{self.name} seed {seed}: {MAX_DRAWS} draws without teeth; of the "
+                           f"last: {', '.join(dull)}")
 
     def gain(self, s, w, rng):
         tokens, noise = rng.integers(0, s.vocab, GAIN_PROMPT), 1e-6
         base = self.family.forward(s, w, tokens)
         shaken = {name: v * (1 + noise * rng.standard_normal(v.shape)) for name, v in w.items()}
-        return np.abs(self.family.forward(s, shaken, tokens) - base).max() / np.abs(base).max() / noise
+        return (np.abs(self.family.forward(s, shaken, tokens) - base).max()
+                / np.abs(base).max() / noise)
 
     def dull_parts(self, s, w, rng):
         forward, tokens = self.family.forward, rng.integers(0, s.vocab, PROMPT)
@@ -79,13 +87,16 @@ class Group:
         base = forward(s, w, tokens)
         least = BITE * np.abs(base).max()
         nudged = getattr(self.family, "nudged", lambda name, value: value * 1.1)
-        moved = {name: forward(s, {**w, name: nudged(name, value)}, tokens) - base for name, value in w.items()}
+        moved = {name: forward(s, {**w, name: nudged(name, value)}, tokens) - base
+                 for name, value in w.items()}
         for layer, memory in self.family.memories(s):
-            moved[f"layer {layer} {memory}"] = forward(s, w, tokens, (layer, memory, len(tokens) // 2)) - base
+            moved[f"layer {layer} {memory}"] = (
+                forward(s, w, tokens, (layer, memory, len(tokens) // 2)) - base)
         for name, other in self.family.other_settings(s):
             moved[name] = forward(other, w, long) - forward(s, w, long)
         size = {name: np.abs(difference).max() for name, difference in moved.items()}
-        return [name for name, m in size.items() if not m >= least], min(size.values()) / least * BITE
+        return ([name for name, m in size.items() if not m >= least],
+                min(size.values()) / least * BITE)
 
 
 def run(engine, model, tokens, pieces, n_context):
@@ -112,7 +123,7 @@ def examine(lib, folder, cpu, group, seed):
     start = time.monotonic()
     try:
         compare(lib, folder, cpu, group, seed, result)
-    except Exception as failure:                         # one bad checkpoint must not hide the others
+    except Exception as failure:  # one bad checkpoint must not hide the others
         traceback.print_exc()
         result.failures.append(f"{type(failure).__name__}: {failure}")
     result.seconds = time.monotonic() - start
@@ -127,25 +138,30 @@ def compare(lib, folder, cpu, group, seed, result):
     result.errors["bite"] = bite
     folder = Path(folder) / f"{group.name}-{seed}"
     tensors = family.stored(s, w, rng)
-    checkpoints.write_checkpoint(folder, checkpoints.config_text(family.config_dict(s, rng, dtype), rng), tensors,
+    checkpoints.write_checkpoint(folder,
+                                 checkpoints.config_text(family.config_dict(s, rng, dtype), rng),
+                                 tensors,
                                  dict.fromkeys(tensors, checkpoints.DTYPES[dtype]), 1 + seed % 2)
     theirs = family.load(folder, s, w, torch.float32)
     if seed % 5 == 4 and hasattr(theirs, "save_pretrained") and group.family is llama_family:
         folder = folder.with_name(folder.name + "-resaved")
         hugging.resave(theirs, folder, "1GB")
 
-    with Model(lib, folder, "F32", "F32", cpu) as model, Engine(model) as one, Engine(model, n_threads=2) as two:
+    with Model(lib, folder, "F32", "F32", cpu) as model, Engine(model) as one, \
+            Engine(model, n_threads=2) as two:
         check_facts(model, s, w, result)
         for _ in range(MAX_DRAWS):
             prompt = rng.integers(0, s.vocab, rng.integers(80, 201))
             n, total = len(prompt), len(prompt) + GREEDY
             ids, decoded = greedy(one, model, prompt, GREEDY)
             sequence = np.concatenate([prompt, ids])
-            if not hasattr(family, "least_margin") or family.least_margin(s, w, sequence, total) > LEAST_MARGIN:
+            if (not hasattr(family, "least_margin")
+                    or family.least_margin(s, w, sequence, total) > LEAST_MARGIN):
                 break
         want = family.forward(s, w, sequence, length=total)
         scale = np.abs(want).max()
-        result.check("ref", relative(hugging.logits(theirs, sequence)[:, :s.vocab], want, scale), REFERENCE_BAR)
+        result.check("ref", relative(hugging.logits(theirs, sequence)[:, :s.vocab], want, scale),
+                     REFERENCE_BAR)
         bar = max(FLOAT_BAR, 3 * result.errors["ref"])
         edges = np.sort(rng.choice(n - 1, 5, replace=False)) + 1
         pieces = {"whole": [n], "by 1": cut(n, 1), "by 7": cut(n, 7), "by 64": cut(n, 64),
@@ -161,7 +177,8 @@ def compare(lib, folder, cpu, group, seed, result):
         Oracle.batches(model, two, s, rng, result)
     if dtype != "F32":
         with Model(lib, folder, "default", "F32", cpu, "F32") as model, Engine(model) as engine:
-            result.check("stored", relative(run(engine, model, sequence, [total], total), want, scale), bar)
+            result.check("stored",
+                         relative(run(engine, model, sequence, [total], total), want, scale), bar)
 
 
 def check_facts(model, s, w, result):
@@ -169,19 +186,24 @@ def check_facts(model, s, w, result):
     found = info.n_vocab, info.n_layers, info.d_model, info.n_context, info.n_params
     expected = s.vocab, s.layers, s.hidden, s.max_positions, sum(v.size for v in w.values())
     if found != expected:
-        result.failures.append(f"vocabulary, layers, width, context, parameters: {found}, expected {expected}")
+        result.failures.append(f"vocabulary, layers, width, context, parameters: {found}, expected "
+                               f"{expected}")
 
 
 def all_groups():
     groups = [Group("rope-" + kind, llama_family, kind) for kind in rope_reference.KINDS]
     groups += [Group("granite-" + kind, granite_family, kind) for kind in granite_family.KINDS]
-    groups += [Group("bamba-rope-" + kind, bamba_rope_family, kind) for kind in rope_reference.KINDS[1:]]
+    groups += [Group("bamba-rope-" + kind, bamba_rope_family, kind)
+               for kind in rope_reference.KINDS[1:]]
     groups += [Group("falcon-h1", falcon_h1_family), Group("mamba-ssm-hybrid", mamba_ssm_family)]
-    groups += [Group("jamba", jamba_family), Group("zamba", zamba_family), Group("zamba2", zamba2_family)]
-    groups += [Group("nemotron-h-" + kind, nemotron_h_family, kind) for kind in nemotron_h_family.KINDS]
+    groups += [Group("jamba", jamba_family), Group("zamba", zamba_family),
+               Group("zamba2", zamba2_family)]
+    groups += [Group("nemotron-h-" + kind, nemotron_h_family, kind)
+               for kind in nemotron_h_family.KINDS]
     groups += [Group("mamba1-" + layout, mamba1_family, layout) for layout in mamba1_family.LAYOUTS]
     return groups + [Group(f"mamba2-{layout}-{name}", mamba2_family, layout, many)
-                     for layout in mamba2_family.LAYOUTS for name, many in (("g1", False), ("gn", True))]
+                     for layout in mamba2_family.LAYOUTS
+                     for name, many in (("g1", False), ("gn", True))]
 
 
 def main():
@@ -205,7 +227,8 @@ def main():
     summarize(results, {})
     early = sum(r.early_end is not None for r in results)
     failed = sum(bool(r.failures) for r in results)
-    print(f"{time.monotonic() - start:.0f} s; {len(results) - failed} passed, {failed} failed; greedy ended early on "
+    print(f"{time.monotonic() - start:.0f} s; {len(results) - failed} passed, {failed} failed; "
+          f"greedy ended early on "
           f"{early}")
     return 1 if failed or early > max(1, MAX_EARLY_ENDS * len(results)) else 0
 

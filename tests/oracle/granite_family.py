@@ -1,6 +1,8 @@
-"""Granite: 4.0-h hybrids and 4.0 transformers, dense or with experts; GraniteForCausalLM; their forward in double.
+"""Granite: 4.0-h hybrids and 4.0 transformers, dense or with experts; GraniteForCausalLM; their
+forward in double.
 
-Experts are chosen by the largest scores, which rounding may exchange where two nearly tie: `least_margin` tells.
+Experts are chosen by the largest scores, which rounding may exchange where two nearly tie:
+`least_margin` tells.
 """
 import dataclasses
 import math
@@ -35,7 +37,8 @@ class Shape(checkpoints.Shape):
 
     def describe(self):
         rope = "nope" if self.rope is None else self.rope.get("rope_type", "rope")
-        return f"{self.kind} {self.used}/{self.experts}x{self.expert_mlp} {rope} {super().describe()}"
+        return (f"{self.kind} {self.used}/{self.experts}x{self.expert_mlp} {rope} "
+                f"{super().describe()}")
 
 
 def random_shape(rng, seed, kind):
@@ -48,20 +51,25 @@ def random_shape(rng, seed, kind):
         if has_mamba != (len(base.attention) == base.layers):
             break
         seed += 1
-    base = dataclasses.replace(base, mlp_bias=kind == "llama" and bool(pick(0, 1)), rotary=base.head_dim)
-    if base.head_dim * base.q_heads != base.hidden:      # its class insists, even when head_dim is said
-        base = dataclasses.replace(base, q_heads=4, kv_heads=pick(1, 2, 4), head_dim=pick(8, 16, 20),
-                                   hidden=base.hidden)
+    base = dataclasses.replace(base, mlp_bias=kind == "llama" and bool(pick(0, 1)),
+                               rotary=base.head_dim)
+    if base.head_dim * base.q_heads != base.hidden:  # its class insists, even when head_dim is said
+        base = dataclasses.replace(base, q_heads=4, kv_heads=pick(1, 2, 4),
+                                   head_dim=pick(8, 16, 20), hidden=base.hidden)
         base = dataclasses.replace(base, rotary=base.head_dim)
     rope, max_positions = None, base.max_positions
     if kind == "llama" or kind == "attention" or pick(0, 0, 1):
         rope, max_positions = rope_reference.random_settings(
-            rng, pick("default", "default", "linear", "llama3", "yarn"), base.head_dim, GREEDY_TOTAL)
+            rng, pick("default", "default", "linear", "llama3", "yarn"), base.head_dim,
+            GREEDY_TOTAL)
     experts = pick(2, 4, 7, 12, 24) if kind == "moe" or kind == "attention" and pick(0, 1) else 0
-    return Shape(**{**dataclasses.asdict(base), "max_positions": max_positions}, kind=kind, rope=rope,
-                 experts=experts, used=int(rng.integers(1, min(experts, 6) + 1)) if experts else 0,
-                 expert_mlp=pick(8, 16, 24, 40), embed_times=pick(1.0, 2.5, 12.0), residual_times=pick(1.0, 0.5, 0.35),
-                 scale=pick(1.0, 0.5, 1.5) / math.sqrt(base.head_dim), logits_over=pick(1.0, 3.0, 8.0))
+    return Shape(**{**dataclasses.asdict(base), "max_positions": max_positions},
+                 kind=kind, rope=rope, experts=experts,
+                 used=int(rng.integers(1, min(experts, 6) + 1)) if experts else 0,
+                 expert_mlp=pick(8, 16, 24, 40), embed_times=pick(1.0, 2.5, 12.0),
+                 residual_times=pick(1.0, 0.5, 0.35),
+                 scale=pick(1.0, 0.5, 1.5) / math.sqrt(base.head_dim),
+                 logits_over=pick(1.0, 3.0, 8.0))
 
 
 def random_weights(rng, s):
@@ -71,7 +79,8 @@ def random_weights(rng, s):
     def norm_weight(n):
         return rng.uniform(0.5, 1.5, n)
 
-    w = {"model.embed_tokens.weight": normal(s.vocab, s.hidden, std=(0.5 if s.tied else 1.0) / s.embed_times),
+    w = {"model.embed_tokens.weight": normal(s.vocab, s.hidden,
+                                             std=(0.5 if s.tied else 1.0) / s.embed_times),
          "model.norm.weight": norm_weight(s.hidden)}
     if s.tied:
         w["model.embed_tokens.weight"] *= 1.5
@@ -83,17 +92,20 @@ def random_weights(rng, s):
         w[p + "input_layernorm.weight"] = norm_weight(s.hidden)
         w[p + "post_attention_layernorm.weight"] = norm_weight(s.hidden)
         if s.kind == "llama":
-            for name, rows, columns in (("gate_proj", s.mlp, s.hidden), ("up_proj", s.mlp, s.hidden),
+            for name, rows, columns in (("gate_proj", s.mlp, s.hidden),
+                                        ("up_proj", s.mlp, s.hidden),
                                         ("down_proj", s.hidden, s.mlp)):
                 w[f"{p}mlp.{name}.weight"] = normal(rows, columns, std=1.2 / math.sqrt(columns))
             if s.mlp_bias:
                 add_biases(w, p + "mlp.", ("gate_proj", "up_proj", "down_proj"), normal)
         else:
             w[p + "shared_mlp.input_linear.weight"] = normal(2 * s.mlp, s.hidden, std=up)
-            w[p + "shared_mlp.output_linear.weight"] = normal(s.hidden, s.mlp, std=down / math.sqrt(s.mlp))
+            w[p + "shared_mlp.output_linear.weight"] = normal(s.hidden, s.mlp,
+                                                              std=down / math.sqrt(s.mlp))
         if s.experts:
             m = p + "block_sparse_moe."
-            w[m + "router.layer.weight"] = normal(s.experts, s.hidden, std=1.5 / math.sqrt(s.hidden))
+            w[m + "router.layer.weight"] = normal(s.experts, s.hidden,
+                                                  std=1.5 / math.sqrt(s.hidden))
             w[m + "input_linear.weight"] = normal(s.experts, 2 * s.expert_mlp, s.hidden, std=up)
             w[m + "output_linear.weight"] = normal(s.experts, s.hidden, s.expert_mlp,
                                                    std=1.5 * down / math.sqrt(s.expert_mlp))
@@ -105,7 +117,8 @@ def random_weights(rng, s):
 def attention(s, w, p, u, cut, table):
     p += "self_attn."
     n = len(u)
-    q, k, v = (linear(w, p + name, u).reshape(n, -1, s.head_dim) for name in ("q_proj", "k_proj", "v_proj"))
+    q, k, v = (linear(w, p + name, u).reshape(n, -1, s.head_dim)
+               for name in ("q_proj", "k_proj", "v_proj"))
     if table:
         q, k = rope_reference.rotate(q, table), rope_reference.rotate(k, table)
     k, v = (np.repeat(m, s.q_heads // s.kv_heads, axis=1) for m in (k, v))
@@ -145,18 +158,22 @@ def forward(s, w, tokens, forget=None, length=None, margins=None):
     margins = [] if margins is None else margins
     table = None
     if s.rope is not None:
-        table = rope_reference.angles_per_position(s.rope, s.rotary, s.theta, s.max_positions, length or len(tokens))
+        table = rope_reference.angles_per_position(s.rope, s.rotary, s.theta, s.max_positions,
+                                                   length or len(tokens))
     x = w["model.embed_tokens.weight"][tokens] * s.embed_times
     for i in range(s.layers):
         p = f"model.layers.{i}."
         cut = {forget[1]: forget[2]} if forget and forget[0] == i else {}
         u = rms_norm(x, w[p + "input_layernorm.weight"], s.eps)
-        x = x + s.residual_times * (attention(s, w, p, u, cut, table) if i in s.attention else mamba(s, w, p, u, cut))
+        x = x + s.residual_times * (attention(s, w, p, u, cut, table) if i in s.attention
+                                    else mamba(s, w, p, u, cut))
         u = rms_norm(x, w[p + "post_attention_layernorm.weight"], s.eps)
         if s.kind == "llama":
-            f = linear(w, p + "mlp.down_proj", silu(linear(w, p + "mlp.gate_proj", u)) * linear(w, p + "mlp.up_proj", u))
+            f = linear(w, p + "mlp.down_proj",
+                       silu(linear(w, p + "mlp.gate_proj", u)) * linear(w, p + "mlp.up_proj", u))
         else:
-            f = gated(u, w[p + "shared_mlp.input_linear.weight"], w[p + "shared_mlp.output_linear.weight"])
+            f = gated(u, w[p + "shared_mlp.input_linear.weight"],
+                      w[p + "shared_mlp.output_linear.weight"])
         if s.experts:
             f = f + experts(s, w, p + "block_sparse_moe.", u, margins)
         x = x + s.residual_times * f
@@ -165,14 +182,16 @@ def forward(s, w, tokens, forget=None, length=None, margins=None):
 
 
 def least_margin(s, w, tokens, length):
-    """The smallest distance between the score of an expert that is chosen and of one that is not."""
+    """The smallest distance between the score of an expert that is chosen and of one that is
+    not."""
     margins = [np.inf]
     forward(s, w, tokens, None, length, margins)
     return min(margins)
 
 
 def memories(s):
-    return [(i, kind) for i in range(s.layers) for kind in (("kv",) if i in s.attention else ("conv", "ssm"))]
+    return [(i, kind) for i in range(s.layers)
+            for kind in (("kv",) if i in s.attention else ("conv", "ssm"))]
 
 
 def other_settings(s):
@@ -199,14 +218,18 @@ def config_dict(s, rng, dtype):
         if c[key] == 1.0 and rng.integers(2):
             del c[key]
     if s.kind == "llama":
-        c = {k: v for k, v in c.items() if not k.startswith("mamba_") and not k.startswith("time_step")}
-        c |= {"architectures": ["GraniteForCausalLM"], "model_type": "granite", "mlp_bias": s.mlp_bias}
+        c = {k: v for k, v in c.items() if not k.startswith("mamba_")
+             and not k.startswith("time_step")}
+        c |= {"architectures": ["GraniteForCausalLM"], "model_type": "granite",
+              "mlp_bias": s.mlp_bias}
     else:
         names = (("mamba", "attention"), ("linear_attention", "full_attention"))[style == "v5"]
-        c |= {"layer_types": [names[i in s.attention] for i in range(s.layers)], "shared_intermediate_size": s.mlp,
-              "num_local_experts": s.experts, "num_experts_per_tok": s.used, "intermediate_size": s.expert_mlp,
-              "position_embedding_type": "rope" if s.rope is not None else (None, "nope")[rng.integers(2)],
-              "normalization_function": "rmsnorm", "output_router_logits": False}
+        c |= {"layer_types": [names[i in s.attention] for i in range(s.layers)],
+              "shared_intermediate_size": s.mlp, "num_local_experts": s.experts,
+              "num_experts_per_tok": s.used, "intermediate_size": s.expert_mlp,
+              "position_embedding_type": "rope" if s.rope is not None
+              else (None, "nope")[rng.integers(2)], "normalization_function": "rmsnorm",
+              "output_router_logits": False}
         if not s.attention and rng.integers(2):
             del c["layer_types"]
     if style == "flat":
@@ -217,7 +240,8 @@ def config_dict(s, rng, dtype):
 
 
 def load(folder, s, w, dtype):
-    model, report = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, output_loading_info=True)
+    model, report = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype,
+                                                         output_loading_info=True)
     if any(report[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")):
         raise RuntimeError(f"{folder}: transformers does not load it cleanly: {report}")
     return model.eval()

@@ -1,8 +1,8 @@
-"""Jamba: Mamba-1 with inner norms, attention without positions, MLPs and experts: random checkpoints, a
-double-precision forward, transformers' side.
+"""Jamba: Mamba-1 with inner norms, attention without positions, MLPs and experts: random
+checkpoints, a double-precision forward, transformers' side.
 
-Weights have the names they are stored under, experts one by one. They are chosen by the largest scores, which rounding
-may exchange where two nearly tie: `least_margin` tells.
+Weights have the names they are stored under, experts one by one. They are chosen by the largest
+scores, which rounding may exchange where two nearly tie: `least_margin` tells.
 """
 import dataclasses
 import math
@@ -50,10 +50,13 @@ class Shape:
         return s.experts > 1 and layer % s.experts_every[0] == s.experts_every[1]
 
     def describe(self):
-        kinds = "".join(("A" if self.is_attention(i) else "m") + "+" * self.has_experts(i) for i in range(self.layers))
-        flags = "".join(f for f, on in (("t", self.tied), ("c", self.conv_bias), ("p", self.proj_bias)) if on)
-        return (f"{kinds} H{self.hidden} V{self.vocab} F{self.mlp} {self.used}/{self.experts} I{self.inner} "
-                f"N{self.state} R{self.rank} k{self.conv} q{self.q_heads}/{self.kv_heads}x{self.head_dim} {flags or '-'}")
+        kinds = "".join(("A" if self.is_attention(i) else "m") + "+" * self.has_experts(i)
+                        for i in range(self.layers))
+        flags = "".join(f for f, on in (("t", self.tied), ("c", self.conv_bias),
+                                        ("p", self.proj_bias)) if on)
+        return (f"{kinds} H{self.hidden} V{self.vocab} F{self.mlp} {self.used}/{self.experts} "
+                f"I{self.inner} N{self.state} R{self.rank} k{self.conv} "
+                f"q{self.q_heads}/{self.kv_heads}x{self.head_dim} {flags or '-'}")
 
 
 def random_shape(rng, seed):
@@ -64,15 +67,18 @@ def random_shape(rng, seed):
         period = pick(*periods)
         return period, int(rng.integers(period))
 
-    hidden, q_heads, expand, eps = pick(24, 32, 48, 72), pick(2, 4, 6), pick(1, 2, 2), pick(1e-6, 1e-5, 1e-2)
+    hidden, q_heads, expand, eps = (pick(24, 32, 48, 72), pick(2, 4, 6), pick(1, 2, 2),
+                                    pick(1e-6, 1e-5, 1e-2))
     experts = 1 if seed % 5 == 4 else pick(2, 4, 7, 16)
     head_dim = hidden // q_heads if hidden % q_heads == 0 and pick(0, 1) else pick(8, 12, 20)
-    return Shape(vocab=pick(64, 97, 130, 256), hidden=hidden, mlp=pick(24, 40, 56), layers=pick(2, 3, 4),
-                 attention_every=every(1, 2, 3, 4, 8), experts_every=every(1, 2, 2, 3), experts=experts,
+    return Shape(vocab=pick(64, 97, 130, 256), hidden=hidden, mlp=pick(24, 40, 56),
+                 layers=pick(2, 3, 4), attention_every=every(1, 2, 3, 4, 8),
+                 experts_every=every(1, 2, 2, 3), experts=experts,
                  used=int(rng.integers(1, min(experts, 4) + 1)), q_heads=q_heads,
-                 kv_heads=pick(*[n for n in (1, 2, 3, 4, 6) if q_heads % n == 0]), head_dim=head_dim, eps=eps,
-                 tied=bool(pick(0, 0, 1)), inner=expand * hidden, expand=expand, state=pick(4, 8, 16, 16, 20),
-                 conv=pick(2, 3, 4, 4), rank=pick(-(-hidden // 16), 3, 5), conv_bias=bool(pick(0, 1, 1)),
+                 kv_heads=pick(*[n for n in (1, 2, 3, 4, 6) if q_heads % n == 0]),
+                 head_dim=head_dim, eps=eps, tied=bool(pick(0, 0, 1)), inner=expand * hidden,
+                 expand=expand, state=pick(4, 8, 16, 16, 20), conv=pick(2, 3, 4, 4),
+                 rank=pick(-(-hidden // 16), 3, 5), conv_bias=bool(pick(0, 1, 1)),
                  proj_bias=bool(pick(0, 0, 1)), max_positions=pick(512, 262144), norm_eps=eps)
 
 
@@ -82,7 +88,8 @@ def random_weights(rng, s):
 
     def mlp(p, gain):
         w.update({f"{p}{name}.weight": normal(n, m, std=gain / math.sqrt(m)) for name, n, m in
-                  (("gate_proj", s.mlp, s.hidden), ("up_proj", s.mlp, s.hidden), ("down_proj", s.hidden, s.mlp))})
+                  (("gate_proj", s.mlp, s.hidden), ("up_proj", s.mlp, s.hidden),
+                   ("down_proj", s.hidden, s.mlp))})
 
     w = {"model.embed_tokens.weight": normal(s.vocab, s.hidden, std=0.5 if s.tied else 1.0),
          "model.final_layernorm.weight": rng.uniform(0.5, 1.5, s.hidden)}
@@ -94,13 +101,15 @@ def random_weights(rng, s):
             w[f"{p}{name}.weight"] = rng.uniform(0.5, 1.5, s.hidden)
         if s.is_attention(i):
             q, kv = s.q_heads * s.head_dim, s.kv_heads * s.head_dim
-            w.update({f"{p}self_attn.{name}.weight": normal(n, m, std=gain / math.sqrt(m)) for name, n, m, gain in
-                      (("q_proj", q, s.hidden, 1.2), ("k_proj", kv, s.hidden, 1.2), ("v_proj", kv, s.hidden, 1.2),
-                       ("o_proj", s.hidden, q, 2))})
+            w.update({f"{p}self_attn.{name}.weight": normal(n, m, std=gain / math.sqrt(m))
+                      for name, n, m, gain in
+                      (("q_proj", q, s.hidden, 1.2), ("k_proj", kv, s.hidden, 1.2),
+                       ("v_proj", kv, s.hidden, 1.2), ("o_proj", s.hidden, q, 2))})
         else:
             w.update(mamba1_family.mixer_weights(rng, s, normal, p + "mamba.", has_norms=True))
         if s.has_experts(i):
-            w[p + "feed_forward.router.weight"] = normal(s.experts, s.hidden, std=1.5 / math.sqrt(s.hidden))
+            w[p + "feed_forward.router.weight"] = normal(s.experts, s.hidden,
+                                                         std=1.5 / math.sqrt(s.hidden))
             for e in range(s.experts):
                 mlp(f"{p}feed_forward.experts.{e}.", 1.8)
         else:
@@ -109,7 +118,8 @@ def random_weights(rng, s):
 
 
 def gated(w, p, u):
-    return linear(w, p + "down_proj", silu(linear(w, p + "gate_proj", u)) * linear(w, p + "up_proj", u))
+    return linear(w, p + "down_proj",
+                  silu(linear(w, p + "gate_proj", u)) * linear(w, p + "up_proj", u))
 
 
 def mix_experts(s, w, p, u, margins):
@@ -129,7 +139,8 @@ def mix_experts(s, w, p, u, margins):
 
 
 def forward(s, w, tokens, forget=None, length=None, margins=None):
-    """Logits [T, vocab]. forget: (layer, "conv" | "ssm" | "kv", position); length does not matter."""
+    """Logits [T, vocab]. forget: (layer, "conv" | "ssm" | "kv", position); length does not
+    matter."""
     margins = [] if margins is None else margins
     x = w["model.embed_tokens.weight"][tokens]
     for i in range(s.layers):
@@ -137,7 +148,8 @@ def forward(s, w, tokens, forget=None, length=None, margins=None):
         cut = {forget[1]: forget[2]} if forget and forget[0] == i else {}
         u = rms_norm(x, w[p + "input_layernorm.weight"], s.eps)
         if s.is_attention(i):
-            q, k, v = (linear(w, f"{p}self_attn.{n}_proj", u).reshape(len(u), -1, s.head_dim) for n in "qkv")
+            q, k, v = (linear(w, f"{p}self_attn.{n}_proj", u).reshape(len(u), -1, s.head_dim)
+                       for n in "qkv")
             x = x + linear(w, p + "self_attn.o_proj", attend(q, k, v, s.head_dim ** -0.5, cut))
         else:
             x = x + mamba1_family.mixer(s, w, p + "mamba.", u, cut)
@@ -149,14 +161,16 @@ def forward(s, w, tokens, forget=None, length=None, margins=None):
 
 
 def least_margin(s, w, tokens, length):
-    """The smallest distance between the score of an expert that is chosen and of one that is not."""
+    """The smallest distance between the score of an expert that is chosen and of one that is
+    not."""
     margins = [np.inf]
     forward(s, w, tokens, None, length, margins)
     return min(margins)
 
 
 def memories(s):
-    return [(i, kind) for i in range(s.layers) for kind in (("kv",) if s.is_attention(i) else ("conv", "ssm"))]
+    return [(i, kind) for i in range(s.layers)
+            for kind in (("kv",) if s.is_attention(i) else ("conv", "ssm"))]
 
 
 def other_settings(s):
@@ -172,19 +186,24 @@ nudged = mamba1_family.nudged
 
 
 def config_dict(s, rng, dtype):
-    c = {"architectures": ["JambaForCausalLM"], "model_type": "jamba", "vocab_size": s.vocab, "hidden_size": s.hidden,
-         "intermediate_size": s.mlp, "num_hidden_layers": s.layers, "num_attention_heads": s.q_heads,
-         "num_key_value_heads": s.kv_heads, "attn_layer_period": s.attention_every[0],
-         "attn_layer_offset": s.attention_every[1], "expert_layer_period": s.experts_every[0],
-         "expert_layer_offset": s.experts_every[1], "num_experts": s.experts, "num_experts_per_tok": s.used,
-         "hidden_act": "silu", "mamba_expand": s.expand, "mamba_d_state": s.state, "mamba_d_conv": s.conv,
-         "mamba_dt_rank": s.rank, "mamba_conv_bias": s.conv_bias, "mamba_proj_bias": s.proj_bias, "rms_norm_eps": s.eps,
-         "tie_word_embeddings": s.tied, "max_position_embeddings": s.max_positions, "mamba_inner_layernorms": True,
-         "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0, "attention_dropout": 0.0, "num_logits_to_keep": 1,
-         "torch_dtype": {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}[dtype], "use_mamba_kernels": True}
-    defaults = {"expert_layer_period": 2, "expert_layer_offset": 1, "attn_layer_period": 8, "num_experts": 16,
-                "num_experts_per_tok": 2, "hidden_act": "silu", "mamba_expand": 2, "mamba_d_state": 16, "mamba_d_conv": 4,
-                "mamba_conv_bias": True, "mamba_proj_bias": False, "rms_norm_eps": 1e-6, "tie_word_embeddings": False,
+    c = {"architectures": ["JambaForCausalLM"], "model_type": "jamba", "vocab_size": s.vocab,
+         "hidden_size": s.hidden, "intermediate_size": s.mlp, "num_hidden_layers": s.layers,
+         "num_attention_heads": s.q_heads, "num_key_value_heads": s.kv_heads,
+         "attn_layer_period": s.attention_every[0], "attn_layer_offset": s.attention_every[1],
+         "expert_layer_period": s.experts_every[0], "expert_layer_offset": s.experts_every[1],
+         "num_experts": s.experts, "num_experts_per_tok": s.used, "hidden_act": "silu",
+         "mamba_expand": s.expand, "mamba_d_state": s.state, "mamba_d_conv": s.conv,
+         "mamba_dt_rank": s.rank, "mamba_conv_bias": s.conv_bias, "mamba_proj_bias": s.proj_bias,
+         "rms_norm_eps": s.eps, "tie_word_embeddings": s.tied,
+         "max_position_embeddings": s.max_positions, "mamba_inner_layernorms": True,
+         "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0, "attention_dropout": 0.0,
+         "num_logits_to_keep": 1,
+         "torch_dtype": {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}[dtype],
+         "use_mamba_kernels": True}
+    defaults = {"expert_layer_period": 2, "expert_layer_offset": 1, "attn_layer_period": 8,
+                "num_experts": 16, "num_experts_per_tok": 2, "hidden_act": "silu",
+                "mamba_expand": 2, "mamba_d_state": 16, "mamba_d_conv": 4, "mamba_conv_bias": True,
+                "mamba_proj_bias": False, "rms_norm_eps": 1e-6, "tie_word_embeddings": False,
                 "max_position_embeddings": 262144, "mamba_inner_layernorms": True}
     for key, value in defaults.items():
         if c[key] == value and rng.integers(3) == 0:

@@ -37,9 +37,11 @@ class Shape:
     width = property(lambda s: s.hidden)
 
     def describe(self):
-        flags = "".join(f for f, on in (("t", self.tied), ("a", self.attention_bias), ("f", self.mlp_bias)) if on)
+        flags = "".join(f for f, on in (("t", self.tied), ("a", self.attention_bias),
+                                        ("f", self.mlp_bias)) if on)
         return (f"{self.model_type} L{self.layers} H{self.hidden} V{self.vocab} F{self.mlp} "
-                f"q{self.q_heads}/{self.kv_heads}x{self.head_dim} {self.rope.get('rope_type', '')} {flags or '-'}")
+                f"q{self.q_heads}/{self.kv_heads}x{self.head_dim} {self.rope.get('rope_type', '')} "
+                f"{flags or '-'}")
 
 
 def random_shape(rng, seed, kind):
@@ -51,15 +53,17 @@ def random_shape(rng, seed, kind):
     head_dim = hidden // q_heads
     if head_dim * q_heads != hidden or head_dim % 2 or head_dim < 6 or pick(0, 0, 1):
         head_dim = pick(8, 16, 20, 32)
-        hidden = hidden // q_heads * q_heads             # transformers insists, even when head_dim is said
+        hidden = hidden // q_heads * q_heads  # transformers insists, even when head_dim is said
     mistral = kind == "default" and seed % 4 == 3
     rope, max_positions = rope_reference.random_settings(rng, kind, head_dim, GREEDY_TOTAL)
     return Shape(
-        vocab=pick(64, 97, 130, 256, 401), hidden=hidden, mlp=pick(32, 56, 96, 160), layers=pick(2, 3, 4),
-        q_heads=q_heads, kv_heads=pick(*[n for n in (1, 2, 3, 4, 6, 8) if q_heads % n == 0]), head_dim=head_dim,
-        theta=pick(10000.0, 10000.0, 500.0, 500000.0), eps=pick(1e-5, 1e-6, 1e-2), tied=bool(pick(0, 1)),
-        attention_bias=bool(pick(0, 0, 1)) and not mistral, mlp_bias=bool(pick(0, 0, 1)) and not mistral,
-        max_positions=max_positions, rope=rope, model_type="mistral" if mistral else "llama")
+        vocab=pick(64, 97, 130, 256, 401), hidden=hidden, mlp=pick(32, 56, 96, 160),
+        layers=pick(2, 3, 4), q_heads=q_heads,
+        kv_heads=pick(*[n for n in (1, 2, 3, 4, 6, 8) if q_heads % n == 0]), head_dim=head_dim,
+        theta=pick(10000.0, 10000.0, 500.0, 500000.0), eps=pick(1e-5, 1e-6, 1e-2),
+        tied=bool(pick(0, 1)), attention_bias=bool(pick(0, 0, 1)) and not mistral,
+        mlp_bias=bool(pick(0, 0, 1)) and not mistral, max_positions=max_positions, rope=rope,
+        model_type="mistral" if mistral else "llama")
 
 
 def random_weights(rng, s):
@@ -83,7 +87,8 @@ def random_weights(rng, s):
         if s.mlp_bias:
             add_biases(w, p + "mlp.", ("gate_proj", "up_proj", "down_proj"), normal)
         parts = attention_weights(rng, s, normal, norm_weight)
-        # keys' biases alone would not show: softmax does not see what all positions share, were it not for rope
+        # keys' biases alone would not show: softmax does not see what all positions share, were it
+        # not for rope
         w.update({p + name: value for name, value in parts.items()})
     return w
 
@@ -117,17 +122,19 @@ def other_settings(s):
 def config_dict(s, rng, dtype):
     """Flat keys as published checkpoints have them, or rope_parameters as transformers 5 writes."""
     c = {"architectures": [f"{s.model_type.capitalize()}ForCausalLM"], "model_type": s.model_type,
-         "vocab_size": s.vocab, "hidden_size": s.hidden, "intermediate_size": s.mlp, "num_hidden_layers": s.layers,
-         "num_attention_heads": s.q_heads, "num_key_value_heads": s.kv_heads, "hidden_act": "silu",
-         "max_position_embeddings": s.max_positions, "rms_norm_eps": s.eps, "tie_word_embeddings": s.tied,
-         "attention_bias": s.attention_bias, "mlp_bias": s.mlp_bias, "pretraining_tp": 1, "use_cache": True,
-         "bos_token_id": 1, "eos_token_id": [2, 3], "initializer_range": 0.02,
+         "vocab_size": s.vocab, "hidden_size": s.hidden, "intermediate_size": s.mlp,
+         "num_hidden_layers": s.layers, "num_attention_heads": s.q_heads,
+         "num_key_value_heads": s.kv_heads, "hidden_act": "silu",
+         "max_position_embeddings": s.max_positions, "rms_norm_eps": s.eps,
+         "tie_word_embeddings": s.tied, "attention_bias": s.attention_bias, "mlp_bias": s.mlp_bias,
+         "pretraining_tp": 1, "use_cache": True, "bos_token_id": 1, "eos_token_id": [2, 3],
+         "initializer_range": 0.02,
          "torch_dtype": {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}[dtype]}
     if s.head_dim * s.q_heads != s.hidden:
         c["head_dim"] = s.head_dim
     elif rng.integers(2):
         c["head_dim"] = None if rng.integers(2) else s.head_dim
-    if s.kv_heads == s.q_heads and s.model_type == "llama":           # Mistral's class takes no null
+    if s.kv_heads == s.q_heads and s.model_type == "llama":  # Mistral's class takes no null
         c["num_key_value_heads"] = None
     if s.model_type == "mistral":
         c["sliding_window"] = None if rng.integers(2) else s.max_positions
@@ -147,7 +154,8 @@ def config_dict(s, rng, dtype):
 
 
 def load(folder, s, w, dtype):
-    model, report = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, output_loading_info=True)
+    model, report = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype,
+                                                         output_loading_info=True)
     if any(report[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")):
         raise RuntimeError(f"{folder}: transformers does not load it cleanly: {report}")
     return model.eval()

@@ -1,4 +1,5 @@
-"""Writes tests/chat/reference_cases.h: what transformers' Jinja environment makes of small templates.
+"""Writes tests/chat/reference_cases.h: what transformers' Jinja environment makes of small
+templates.
 
     make_chat_cases.py > tests/chat/reference_cases.h
 """
@@ -6,11 +7,15 @@ import json
 
 from transformers.utils.chat_template_utils import _compile_jinja_template
 
-V = {"s": "  Hello, World!\t", "t": "naïve 東京 🙂", "e": "", "n": None, "i": 7, "f": 2.5, "neg": -3, "big": 123456789012345678901234567890,
-     "l": [3, 1, 2], "w": ["b", "A", "c", "B"], "d": {"b": 1, "a": [1, {"x": None}], "items": "own", "C": True},
-     "m": [{"role": "user", "content": "hi", "n": 2}, {"role": "assistant", "content": "yo", "n": 1, "tools": []},
-           {"role": "user", "content": "end", "n": 2, "a": {"b": "deep"}}], "q": "it's \"q\"\n\\", "z": [[1, [2, [3]]], []]}
+V = {"s": "  Hello, World!\t", "t": "naïve 東京 🙂", "e": "", "n": None, "i": 7, "f": 2.5, "neg": -3,
+     "big": 123456789012345678901234567890, "l": [3, 1, 2], "w": ["b", "A", "c", "B"],
+     "d": {"b": 1, "a": [1, {"x": None}], "items": "own", "C": True},
+     "m": [{"role": "user", "content": "hi", "n": 2},
+           {"role": "assistant", "content": "yo", "n": 1, "tools": []},
+           {"role": "user", "content": "end", "n": 2, "a": {"b": "deep"}}], "q": "it's \"q\"\n\\",
+     "z": [[1, [2, [3]]], []]}
 
+# A line that ends in a backslash goes on in the next one.
 CASES = r"""
 plain text
 a{{ i }}b
@@ -48,79 +53,196 @@ b' }}
 {{ 1_000 }} {{ 1.5 }} {{ 1e3 }} {{ 1.5e-7 }}
 {{ .5 }}
 {{ 1e16 }} {{ 123456789.0 }} {{ 1e22 }} {{ 0.1 + 0.2 }} {{ 100.0 }} {{ 1e-4 }} {{ 1e-5 }}
-{{ 7 // 2 }} {{ -7 // 2 }} {{ 7 % 3 }} {{ -7 % 3 }} {{ 7 % -3 }} {{ 7 / 2 }} {{ 2 ** 10 }} {{ 2 ** -1 }} {{ 7.5 // 2 }} {{ -7.5 % 2 }}
+{{ 7 // 2 }} {{ -7 // 2 }} {{ 7 % 3 }} {{ -7 % 3 }} {{ 7 % -3 }} {{ 7 / 2 }} {{ 2 ** 10 }} \
+{{ 2 ** -1 }} {{ 7.5 // 2 }} {{ -7.5 % 2 }}
 {{ 1 + 2 * 3 - 4 }} {{ (1 + 2) * 3 }} {{ -i }} {{ +i }} {{ - 3 | abs }} {{ -2 ** 2 }}
 {{ 2 ** 3 ** 2 }} {{ 1 - 2 - 3 }} {{ 8 / 4 / 2 }}
 {{ 1 ~ 2 ~ none ~ true ~ 1.0 }}
 {{ "a" ~ 1 + 2 }}
 {{ "a" ~ 1 + "2" }}
 {{ "ab" * 3 }} {{ [1] * 2 }} {{ 3 * "x" }} {{ "a" + "b" }} {{ [1] + [2] }} {{ (1,) + (2,) }}
-{{ 1 == 1.0 }} {{ true == 1 }} {{ "1" == 1 }} {{ none == false }} {{ [1, 2] == [1, 2] }} {{ {"a": 1} == {"a": 1.0} }} {{ (1, 2) == [1, 2] }}
-{{ 1 < 2 < 3 }} {{ 1 < 2 > 3 }} {{ "a" < "b" }} {{ [1, 2] < [1, 3] }} {{ 3 >= 3 }} {{ 2 <= 1 }} {{ 1 != 2 }}
-{{ 1 in l }} {{ 9 not in l }} {{ "a" in d }} {{ "ell" in s }} {{ "" in s }} {{ not 1 in l }} {{ "b" in w and "z" not in w }}
+{{ 1 == 1.0 }} {{ true == 1 }} {{ "1" == 1 }} {{ none == false }} {{ [1, 2] == [1, 2] }} \
+{{ {"a": 1} == {"a": 1.0} }} {{ (1, 2) == [1, 2] }}
+{{ 1 < 2 < 3 }} {{ 1 < 2 > 3 }} {{ "a" < "b" }} {{ [1, 2] < [1, 3] }} {{ 3 >= 3 }} {{ 2 <= 1 }} \
+{{ 1 != 2 }}
+{{ 1 in l }} {{ 9 not in l }} {{ "a" in d }} {{ "ell" in s }} {{ "" in s }} {{ not 1 in l }} \
+{{ "b" in w and "z" not in w }}
 {{ 1 and 0 }} {{ 0 or "x" }} {{ "" or none }} {{ not "" }} {{ 1 and 2 and 3 }} {{ none and 1 or 5 }}
 {{ "yes" if i else "no" }} {{ "yes" if e }}| {{ 1 if false else 2 if false else 3 }}
-{{ undefined_thing }}|{{ undefined_thing is defined }}|{{ undefined_thing | default("d") }}|{{ e | default("d") }}|{{ e | default("d", true) }}|{{ n | default("d") }}
-{{ d.b }} {{ d["b"] }} {{ d.missing is defined }} {{ d["items"] }} {{ d.get("b") }} {{ d.get("zz") }} {{ d.get("zz", 5) }}
+{{ undefined_thing }}|{{ undefined_thing is defined }}|{{ undefined_thing | default("d") }}|{{ e | \
+default("d") }}|{{ e | default("d", true) }}|{{ n | default("d") }}
+{{ d.b }} {{ d["b"] }} {{ d.missing is defined }} {{ d["items"] }} {{ d.get("b") }} \
+{{ d.get("zz") }} {{ d.get("zz", 5) }}
 {% for k, v in d.items() %}{{ k }}={{ v }};{% endfor %}
-{% for k in d %}{{ k }},{% endfor %} {{ d.keys() | list }} {{ d.values() | list }} {{ d.items() }} {{ d.keys() }}
-{{ l[0] }} {{ l[-1] }} {{ l[9] is defined }} {{ l[1:] }} {{ l[:1] }} {{ l[::-1] }} {{ l[-2:] }} {{ l[5:] }} {{ l[::2] }} {{ l[2:0:-1] }}
-{{ t[0] }} {{ t[6:8] }} {{ t[::-1] }} {{ t[-1] }} {{ t | length }} {{ t[::3] }} {{ t[:-3] }} {{ t[100:] }}|
+{% for k in d %}{{ k }},{% endfor %} {{ d.keys() | list }} {{ d.values() | list }} {{ d.items() }} \
+{{ d.keys() }}
+{{ l[0] }} {{ l[-1] }} {{ l[9] is defined }} {{ l[1:] }} {{ l[:1] }} {{ l[::-1] }} {{ l[-2:] }} \
+{{ l[5:] }} {{ l[::2] }} {{ l[2:0:-1] }}
+{{ t[0] }} {{ t[6:8] }} {{ t[::-1] }} {{ t[-1] }} {{ t | length }} {{ t[::3] }} {{ t[:-3] }} \
+{{ t[100:] }}|
 {{ s[2:7] }} {{ "abc"[1] }} {{ "abc"[9] is defined }} {{ "abc".0 }} {{ l.1 }}
-{{ (1, 2, 3)[1:] }} {{ (1,) }} {{ () }} {{ [] }} {{ {} }} {{ [1, "a", none, true, 1.5] }} {{ {"a": "b", 1: [2]} }}
-{{ q }} {{ [q] }} {{ ["'"] }} {{ ['"'] }} {{ ["'\""] }} {{ ["\n\t\r\x00\x7f\u200b é 🙂 \u00a0"] }} {{ ["\\"] }}
+{{ (1, 2, 3)[1:] }} {{ (1,) }} {{ () }} {{ [] }} {{ {} }} {{ [1, "a", none, true, 1.5] }} \
+{{ {"a": "b", 1: [2]} }}
+{{ q }} {{ [q] }} {{ ["'"] }} {{ ['"'] }} {{ ["'\""] }} {{ ["\n\t\r\x00\x7f\u200b é 🙂 \u00a0"] }} \
+{{ ["\\"] }}
 {{ none }} {{ true }} {{ false }} {{ True }} {{ None }} {{ big }} {{ neg }} {{ z }}
-{{ d | tojson }} {{ q | tojson }} {{ t | tojson }} {{ t | tojson(ensure_ascii=true) }} {{ big | tojson }} {{ 1.0 | tojson }} {{ "<&>'" | tojson }}
+{{ d | tojson }} {{ q | tojson }} {{ t | tojson }} {{ t | tojson(ensure_ascii=true) }} \
+{{ big | tojson }} {{ 1.0 | tojson }} {{ "<&>'" | tojson }}
 {{ d | tojson(indent=2) }}
-{{ z | tojson(indent=4) }} {{ [] | tojson(indent=2) }} {{ {} | tojson(indent=2) }} {{ l | tojson(indent=0) }} {{ l | tojson(indent="--") }}
-{{ d | tojson(separators=(",", ":")) }} {{ d | tojson(sort_keys=true) }} {{ {1: 2, none: 3, true: 4, 1.5: 5} | tojson }} {{ (1, 2) | tojson }}
+{{ z | tojson(indent=4) }} {{ [] | tojson(indent=2) }} {{ {} | tojson(indent=2) }} \
+{{ l | tojson(indent=0) }} {{ l | tojson(indent="--") }}
+{{ d | tojson(separators=(",", ":")) }} {{ d | tojson(sort_keys=true) }} \
+{{ {1: 2, none: 3, true: 4, 1.5: 5} | tojson }} {{ (1, 2) | tojson }}
 {{ "\x00\x1f\x7f\u2028\b\f" | tojson }} {{ "\x7f" | tojson(true) }}
-{{ "a,b,,c".split(",") }} {{ " a  b ".split() }} {{ "a,b,c".split(",", 1) }} {{ "a,b,c".rsplit(",", 1) }} {{ "".split() }} {{ "".split(",") }} {{ "abc".split("b")[0] }}
-{{ "  1  2   3  ".split(none, 1) }} {{ "  1  2   3  ".rsplit(none, 1) }} {{ "a b c".rsplit() }} {{ "a<x>b<x>c".split("<x>")[-1] }}
+{{ "a,b,,c".split(",") }} {{ " a  b ".split() }} {{ "a,b,c".split(",", 1) }} \
+{{ "a,b,c".rsplit(",", 1) }} {{ "".split() }} {{ "".split(",") }} {{ "abc".split("b")[0] }}
+{{ "  1  2   3  ".split(none, 1) }} {{ "  1  2   3  ".rsplit(none, 1) }} {{ "a b c".rsplit() }} \
+{{ "a<x>b<x>c".split("<x>")[-1] }}
 {{ "abc".split("") }}
-{{ "a\nb\r\nc\u2028d\n".splitlines() }} {{ "a\nb".splitlines(true) }} {{ "a-b-c".partition("-") }} {{ "a-b-c".rpartition("-") }} {{ "abc".partition("x") }} {{ "abc".rpartition("x") }}
-{{ "Hello".startswith("He") }} {{ "Hello".endswith(("x", "lo")) }} {{ "Hello".startswith("l", 2) }} {{ "Hello".find("l") }} {{ "Hello".rfind("l") }} {{ "Hello".find("z") }} {{ "Hello".index("l") }} {{ "Hello".count("l") }} {{ "aaa".count("aa") }} {{ t.find("東") }}
-{{ "xxhixx".strip("x") }} {{ "xxhixy".rstrip("xy") }} {{ "xyhi".lstrip("yx") }} {{ "aXbX".replace("X", "--") }} {{ "aXbX".replace("X", "-", 1) }} {{ "ab".replace("", "-") }} {{ "abc".removeprefix("ab") }} {{ "abc".removesuffix("bc") }}
-{{ ",".join(["a", "b"]) }} {{ "-".join("abc") }} {{ "hello world".title() }} {{ "hELLO".capitalize() }} {{ "Hello".upper() }} {{ "HELLO ΣΑΣ".lower() }} {{ "ß ﬁ ǆ".upper() }} {{ "straße".title() }} {{ "aB".swapcase() }}
-{{ "abc".isalpha() }} {{ "ab1".isalnum() }} {{ "12".isdigit() }} {{ "²".isdigit() }} {{ "²".isdecimal() }} {{ " \t".isspace() }} {{ "".isspace() }} {{ "aB".islower() }} {{ "AB1".isupper() }} {{ "é".isascii() }} {{ "a\n".isprintable() }}
-{{ "ab".ljust(5) }}|{{ "ab".rjust(5, "*") }}|{{ "ab".center(5) }}|{{ "abc".center(6) }}|{{ "-42".zfill(6) }}|{{ "abc"|center(9) }}|
-{{ "%s is %d years, %5.2f%% %r %x %-5s| %05d %+d" % ("Bob", 42, 99.5, "it's", 255, "ab", 42, 3) }} {{ "%s" % i }} {{ "%(a)s-%(b)d" % {"a": 1, "b": 2} }} {{ "%s" % [1] }} {{ "%%" % () }} {{ "%c%c" % (65, "b") }} {{ "%e %g %G" % (12345.678, 0.0001, 1e20) }} {{ "%.3s|%10s|%-10s|" % ("abcdef", "hi", "hi") }} {{ "%#x %#o %X" % (255, 8, 255) }} {{ "%i" % 3.9 }} {{ "% d" % 5 }}
-{{ "{} {} {}".format(1, "a", none) }} {{ "{0}{1}{0}".format("a", "b") }} {{ "{x}-{y}".format(x=1, y=2) }} {{ "{{}}".format() }} {{ "{:>5}|{:<5}|{:^5}|{:*^7}|".format("a", "b", "c", "d") }} {{ "{:05d} {:+d} {:,} {:x} {:b} {:.2f} {:e} {:%} {:10.3f}|".format(42, 42, 1234567, 255, 5, 3.14159, 1234.5, 0.25, 2.5) }} {{ "{!r} {!s}".format("a", "b") }} {{ "{0[a]} {0.a} {1[0]}".format({"a": 1}, [7]) }} {{ "{:5}|{:5}|".format(1, "a") }} {{ "{:.2}|".format("abc") }} {{ "{:_}".format(1234567) }} {{ "{:g}".format(0.5) }}
+{{ "a\nb\r\nc\u2028d\n".splitlines() }} {{ "a\nb".splitlines(true) }} {{ "a-b-c".partition("-") }} \
+{{ "a-b-c".rpartition("-") }} {{ "abc".partition("x") }} {{ "abc".rpartition("x") }}
+{{ "Hello".startswith("He") }} {{ "Hello".endswith(("x", "lo")) }} \
+{{ "Hello".startswith("l", 2) }} {{ "Hello".find("l") }} {{ "Hello".rfind("l") }} \
+{{ "Hello".find("z") }} {{ "Hello".index("l") }} {{ "Hello".count("l") }} {{ "aaa".count("aa") }} \
+{{ t.find("東") }}
+{{ "xxhixx".strip("x") }} {{ "xxhixy".rstrip("xy") }} {{ "xyhi".lstrip("yx") }} \
+{{ "aXbX".replace("X", "--") }} {{ "aXbX".replace("X", "-", 1) }} {{ "ab".replace("", "-") }} \
+{{ "abc".removeprefix("ab") }} {{ "abc".removesuffix("bc") }}
+{{ ",".join(["a", "b"]) }} {{ "-".join("abc") }} {{ "hello world".title() }} \
+{{ "hELLO".capitalize() }} {{ "Hello".upper() }} {{ "HELLO ΣΑΣ".lower() }} {{ "ß ﬁ ǆ".upper() }} \
+{{ "straße".title() }} {{ "aB".swapcase() }}
+{{ "abc".isalpha() }} {{ "ab1".isalnum() }} {{ "12".isdigit() }} {{ "²".isdigit() }} \
+{{ "²".isdecimal() }} {{ " \t".isspace() }} {{ "".isspace() }} {{ "aB".islower() }} \
+{{ "AB1".isupper() }} {{ "é".isascii() }} {{ "a\n".isprintable() }}
+{{ "ab".ljust(5) }}|{{ "ab".rjust(5, \
+"*") }}|{{ "ab".center(5) }}|{{ "abc".center(6) }}|{{ "-42".zfill(6) }}|{{ "abc"|center(9) }}|
+{{ "%s is %d years, %5.2f%% %r %x %-5s| %05d %+d" % ("Bob", 42, 99.5, "it's", 255, "ab", 42, 3) }} \
+{{ "%s" % i }} {{ "%(a)s-%(b)d" % {"a": 1, "b": 2} }} {{ "%s" % [1] }} {{ "%%" % () }} \
+{{ "%c%c" % (65, "b") }} {{ "%e %g %G" % (12345.678, 0.0001, 1e20) }} \
+{{ "%.3s|%10s|%-10s|" % ("abcdef", "hi", "hi") }} {{ "%#x %#o %X" % (255, 8, 255) }} \
+{{ "%i" % 3.9 }} {{ "% d" % 5 }}
+{{ "{} {} {}".format(1, "a", none) }} {{ "{0}{1}{0}".format("a", "b") }} \
+{{ "{x}-{y}".format(x=1, y=2) }} {{ "{{}}".format() }} \
+{{ "{:>5}|{:<5}|{:^5}|{:*^7}|".format("a", "b", "c", "d") }} \
+{{ "{:05d} {:+d} {:,} {:x} {:b} {:.2f} {:e} {:%} \
+{:10.3f}|".format(42, 42, 1234567, 255, 5, 3.14159, 1234.5, 0.25, 2.5) }} \
+{{ "{!r} {!s}".format("a", "b") }} {{ "{0[a]} {0.a} {1[0]}".format({"a": 1}, [7]) }} \
+{{ "{:5}|{:5}|".format(1, "a") }} {{ "{:.2}|".format("abc") }} {{ "{:_}".format(1234567) }} \
+{{ "{:g}".format(0.5) }}
 {{ "Hi %s"|format("Bob") }} {{ "%(x)s"|format(x=3) }}
-{{ [1, 2, 3] | join }} {{ [1, 2, 3] | join(", ") }} {{ m | join("|", attribute="role") }} {{ "abc" | join("-") }} {{ [] | join(",") }} {{ d | join(",") }}
-{{ l | sort }} {{ l | sort(reverse=true) }} {{ w | sort }} {{ w | sort(case_sensitive=true) }} {{ m | sort(attribute="n") | map(attribute="content") | list }} {{ m | sort(attribute="n,content") | map(attribute="content") | join }} {{ "hello" | sort }}
-{{ l | first }} {{ l | last }} {{ [] | first is defined }} {{ "abc" | last }} {{ l | min }} {{ l | max }} {{ l | sum }} {{ m | sum(attribute="n") }} {{ w | min }} {{ [] | max is defined }} {{ l | length }} {{ d | count }} {{ undefined_thing | length }}
-{{ w | unique | list }} {{ [1, 1.0, true, 2] | unique | list }} {{ m | unique(attribute="role") | map(attribute="content") | list }} {{ l | reverse | list }} {{ "abc" | reverse }} {{ l | list }} {{ "abc" | list }}
-{{ m | selectattr("role", "equalto", "user") | map(attribute="content") | list }} {{ m | selectattr("tools", "defined") | list | length }} {{ m | rejectattr("role", "eq", "user") | list | length }} {{ m | selectattr("tools") | list }} {{ [0, 1, 2, none] | select | list }} {{ [1, 2, 3, 4] | select("odd") | list }} {{ [1, 2, 3, 4] | reject("divisibleby", 2) | list }} {{ l | select("in", [1, 2]) | list }} {{ l | select(">", 1) | list }}
-{{ w | map("upper") | list }} {{ w | map("replace", "b", "x") | list }} {{ m | map(attribute="a.b", default="-") | list }} {{ m | map(attribute="zz") | list }} {{ ["1", "2"] | map("int") | sum }} {{ [[1, 2], [3]] | map("first") | list }} {{ [[1, 2], [3, 4]] | map(attribute=1) | list }}
-{{ d | dictsort }} {{ {"b": 2, "a": 1} | dictsort(false, "value") }} {{ {"b": 2, "a": 1} | dictsort(reverse=true) }} {{ d | items | list }} {{ undefined_thing | items | list }}
-{{ m | groupby("role") | list | length }} {% for k, g in m | groupby("role") %}{{ k }}:{{ g | map(attribute="content") | join(",") }};{% endfor %} {{ [1, 2, 3, 4, 5] | batch(2) | list }} {{ [1, 2, 3] | batch(2, 0) | list }} {{ [1, 2, 3, 4, 5] | slice(3) | list }} {{ [1, 2, 3, 4, 5] | slice(3, "x") | list }}
-{{ "42" | int }} {{ "42.9" | int }} {{ "x" | int }} {{ "x" | int(5) }} {{ "0x1f" | int(0, 16) }} {{ " 7_0 " | int }} {{ 3.99 | int }} {{ none | int }} {{ true | int }} {{ "3.5" | float }} {{ "x" | float }} {{ "1e3" | float }} {{ "inf" | float }} {{ "nan" | float }} {{ 5 | float }} {{ " .5 " | float }} {{ "5." | float }} {{ "-1" | int }} {{ "007" | int }} {{ "1e3" | int }}
-{{ 2.5 | round }} {{ 3.5 | round }} {{ 2.675 | round(2) }} {{ 2.1 | round(0, "ceil") }} {{ 2.9 | round(method="floor") }} {{ 42.55 | round(1, "floor") }} {{ 5 | round }} {{ -3 | abs }} {{ -3.5 | abs }} {{ 1.15 | round(1) }} {{ -2.5 | round }}
-{{ "a\nb\n\nc" | indent }} {{ "a\nb" | indent(2) }} {{ "a\nb" | indent(2, true) }} {{ "a\n\nb" | indent(2, false, true) }} {{ "a\nb" | indent("> ", first=true) }}
-{{ "hello world-foo (bar)" | title }} {{ "HELLO" | capitalize }} {{ "a b" | upper }} {{ none | upper }} {{ 1 | string + "x" }} {{ "Hello World" | replace("o", "0", 1) }} {{ 123 | replace(2, "x") }} {{ "a b  c" | wordcount }} {{ " x " | trim }}| {{ "xax" | trim("x") }} {{ [1] | string }} {{ "x" | lower | upper }}
-{{ "<b>" | safe }} {{ "<b>" | e }} {{ "<a>" | safe + "<b>" }} {{ "<b>" + ("<a>" | safe) }} {{ ("<a>" | safe) ~ "<b>" }} {{ [("a" | safe)] }} {{ ("<a>" | safe).replace("a", "<") }} {{ ("<a> " | safe | trim) + "&" }} {{ ("<a>" | safe | upper) + "<" }} {{ "'\"&" | escape }} {{ ["<", ("<" | safe)] | join("&") }} {{ ("<" | safe | string) + ">" }} {{ ("a" | safe) == "a" }} {{ ("<" | safe) * 2 + ">" }}
-{{ i is number }} {{ f is float }} {{ i is integer }} {{ true is integer }} {{ true is number }} {{ s is string }} {{ l is iterable }} {{ d is mapping }} {{ l is sequence }} {{ d is sequence }} {{ s is sequence }} {{ n is none }} {{ n is not none }} {{ true is boolean }} {{ 1 is true }} {{ false is false }} {{ undefined_thing is undefined }} {{ undefined_thing is iterable }} {{ undefined_thing is sequence }} {{ big is number }} {{ d.keys() is sequence }} {{ (l | map("string")) is iterable }}
-{{ 4 is even }} {{ 3 is odd }} {{ 9 is divisibleby 3 }} {{ 9 is divisibleby(2) }} {{ 1 is eq 1 }} {{ 1 is sameas 1 }} {{ n is sameas none }} {{ 2 is in [1, 2] }} {{ "a" is lower }} {{ "A" is upper }} {{ 3 is gt 2 }} {{ 3 is lessthan 2 }} {{ 3 is ge 3 }} {{ not i is defined }} {{ i is defined and f is defined }}
-{% for x in l %}{{ loop.index }}/{{ loop.index0 }}/{{ loop.revindex }}/{{ loop.revindex0 }}/{{ loop.first }}/{{ loop.last }}/{{ loop.length }}/{{ loop.previtem }}/{{ loop.nextitem }}/{{ loop.depth }} {% endfor %}
-{% for x in [] %}a{% else %}none{% endfor %} {% for x in l if x > 1 %}{{ x }}:{{ loop.index }}:{{ loop.length }}:{{ loop.last }} {% else %}-{% endfor %} {% for x in l if x > 9 %}{{ x }}{% else %}none{% endfor %}
-{% for x in l %}{% if x == 1 %}{% continue %}{% endif %}{{ x }}{% endfor %} {% for x in l %}{% if x == 1 %}{% break %}{% endif %}{{ x }}{% endfor %} {% for x in l %}{% for y in l %}{% if y == 1 %}{% break %}{% endif %}{{ y }}{% endfor %}{{ loop.index }}{% endfor %}
-{% for a, b in [(1, 2), (3, 4)] %}{{ a }}{{ b }} {% endfor %}{% for a, (b, c) in [(1, (2, 3))] %}{{ a }}{{ b }}{{ c }}{% endfor %} {% for c in "añ🙂" %}{{ c }}.{% endfor %} {% for x in undefined_thing %}x{% endfor %} {% for x in range(3) %}{{ x }}{% endfor %} {{ range(1, 10, 3) | list }} {{ range(5, 0, -2) | list }} {{ range(3) }} {{ range(3)[1] }} {{ range(5)[1:3] | list }}
-{% for x in [[1, [2, []]]] recursive %}{{ loop.depth }}:{% if x is iterable %}{{ loop(x) }}{% else %}{{ x }}{% endif %};{% endfor %}
+{{ [1, 2, 3] | join }} {{ [1, 2, 3] | join(", ") }} {{ m | join("|", attribute="role") }} \
+{{ "abc" | join("-") }} {{ [] | join(",") }} {{ d | join(",") }}
+{{ l | sort }} {{ l | sort(reverse=true) }} {{ w | sort }} {{ w | sort(case_sensitive=true) }} \
+{{ m | sort(attribute="n") | map(attribute="content") | list }} \
+{{ m | sort(attribute="n,content") | map(attribute="content") | join }} {{ "hello" | sort }}
+{{ l | first }} {{ l | last }} {{ [] | first is defined }} {{ "abc" | last }} {{ l | min }} \
+{{ l | max }} {{ l | sum }} {{ m | sum(attribute="n") }} {{ w | min }} {{ [] | max is defined }} \
+{{ l | length }} {{ d | count }} {{ undefined_thing | length }}
+{{ w | unique | list }} {{ [1, 1.0, true, 2] | unique | list }} \
+{{ m | unique(attribute="role") | map(attribute="content") | list }} {{ l | reverse | list }} \
+{{ "abc" | reverse }} {{ l | list }} {{ "abc" | list }}
+{{ m | selectattr("role", "equalto", "user") | map(attribute="content") | list }} \
+{{ m | selectattr("tools", "defined") | list | length }} \
+{{ m | rejectattr("role", "eq", "user") | list | length }} {{ m | selectattr("tools") | list }} \
+{{ [0, 1, 2, none] | select | list }} {{ [1, 2, 3, 4] | select("odd") | list }} \
+{{ [1, 2, 3, 4] | reject("divisibleby", 2) | list }} {{ l | select("in", [1, 2]) | list }} \
+{{ l | select(">", 1) | list }}
+{{ w | map("upper") | list }} {{ w | map("replace", "b", "x") | list }} \
+{{ m | map(attribute="a.b", default="-") | list }} {{ m | map(attribute="zz") | list }} \
+{{ ["1", "2"] | map("int") | sum }} {{ [[1, 2], [3]] | map("first") | list }} \
+{{ [[1, 2], [3, 4]] | map(attribute=1) | list }}
+{{ d | dictsort }} {{ {"b": 2, "a": 1} | dictsort(false, "value") }} \
+{{ {"b": 2, "a": 1} | dictsort(reverse=true) }} {{ d | items | list }} \
+{{ undefined_thing | items | list }}
+{{ m | groupby("role") | list | length }} \
+{% for k, g in m | groupby("role") %}\
+{{ k }}:{{ g | map(attribute="content") | join(",") }};{% endfor %} \
+{{ [1, 2, 3, 4, 5] | batch(2) | list }} {{ [1, 2, 3] | batch(2, 0) | list }} \
+{{ [1, 2, 3, 4, 5] | slice(3) | list }} {{ [1, 2, 3, 4, 5] | slice(3, "x") | list }}
+{{ "42" | int }} {{ "42.9" | int }} {{ "x" | int }} {{ "x" | int(5) }} {{ "0x1f" | int(0, 16) }} \
+{{ " 7_0 " | int }} {{ 3.99 | int }} {{ none | int }} {{ true | int }} {{ "3.5" | float }} \
+{{ "x" | float }} {{ "1e3" | float }} {{ "inf" | float }} {{ "nan" | float }} {{ 5 | float }} \
+{{ " .5 " | float }} {{ "5." | float }} {{ "-1" | int }} {{ "007" | int }} {{ "1e3" | int }}
+{{ 2.5 | round }} {{ 3.5 | round }} {{ 2.675 | round(2) }} {{ 2.1 | round(0, "ceil") }} \
+{{ 2.9 | round(method="floor") }} {{ 42.55 | round(1, "floor") }} {{ 5 | round }} {{ -3 | abs }} \
+{{ -3.5 | abs }} {{ 1.15 | round(1) }} {{ -2.5 | round }}
+{{ "a\nb\n\nc" | indent }} {{ "a\nb" | indent(2) }} {{ "a\nb" | indent(2, true) }} \
+{{ "a\n\nb" | indent(2, false, true) }} {{ "a\nb" | indent("> ", first=true) }}
+{{ "hello world-foo (bar)" | title }} {{ "HELLO" | capitalize }} {{ "a b" | upper }} \
+{{ none | upper }} {{ 1 | string + "x" }} {{ "Hello World" | replace("o", "0", 1) }} \
+{{ 123 | replace(2, "x") }} {{ "a b  c" | wordcount }} {{ " x " | trim }}| {{ "xax" | trim("x") }} \
+{{ [1] | string }} {{ "x" | lower | upper }}
+{{ "<b>" | safe }} {{ "<b>" | e }} {{ "<a>" | safe + "<b>" }} {{ "<b>" + ("<a>" | safe) }} \
+{{ ("<a>" | safe) ~ "<b>" }} {{ [("a" | safe)] }} {{ ("<a>" | safe).replace("a", "<") }} \
+{{ ("<a> " | safe | trim) + "&" }} {{ ("<a>" | safe | upper) + "<" }} {{ "'\"&" | escape }} \
+{{ ["<", ("<" | safe)] | join("&") }} {{ ("<" | safe | string) + ">" }} {{ ("a" | safe) == "a" }} \
+{{ ("<" | safe) * 2 + ">" }}
+{{ i is number }} {{ f is float }} {{ i is integer }} {{ true is integer }} {{ true is number }} \
+{{ s is string }} {{ l is iterable }} {{ d is mapping }} {{ l is sequence }} {{ d is sequence }} \
+{{ s is sequence }} {{ n is none }} {{ n is not none }} {{ true is boolean }} {{ 1 is true }} \
+{{ false is false }} {{ undefined_thing is undefined }} {{ undefined_thing is iterable }} \
+{{ undefined_thing is sequence }} {{ big is number }} {{ d.keys() is sequence }} \
+{{ (l | map("string")) is iterable }}
+{{ 4 is even }} {{ 3 is odd }} {{ 9 is divisibleby 3 }} {{ 9 is divisibleby(2) }} {{ 1 is eq 1 }} \
+{{ 1 is sameas 1 }} {{ n is sameas none }} {{ 2 is in [1, 2] }} {{ "a" is lower }} \
+{{ "A" is upper }} {{ 3 is gt 2 }} {{ 3 is lessthan 2 }} {{ 3 is ge 3 }} {{ not i is defined }} \
+{{ i is defined and f is defined }}
+{% for x in l %}{{ loop.index }}/{{ loop.index0 }}/{{ loop.revindex }}/{{ loop.revindex0 }}/{{ \
+loop.first }}/{{ loop.last }}/{{ loop.length }}/{{ loop.previtem }}/{{ loop.nextitem }}/{{ \
+loop.depth }} {% endfor %}
+{% for x in [] %}a{% else %}none{% endfor %} \
+{% for x in l if x > 1 %}{{ x }}:{{ loop.index }}:{{ loop.length }}:{{ loop.last }} \
+{% else %}-{% endfor %} {% for x in l if x > 9 %}{{ x }}{% else %}none{% endfor %}
+{% for x in l %}{% if x == 1 %}{% continue %}{% endif %}{{ x }}{% endfor %} \
+{% for x in l %}{% if x == 1 %}{% break %}{% endif %}{{ x }}{% endfor %} \
+{% for x in l %}{% for y in l %}{% if y == 1 %}{% break %}{% endif %}{{ y }}{% endfor %}\
+{{ loop.index }}{% endfor %}
+{% for a, b in [(1, 2), (3, 4)] %}{{ a }}{{ b }} \
+{% endfor %}{% for a, (b, c) in [(1, (2, 3))] %}{{ a }}{{ b }}{{ c }}{% endfor %} \
+{% for c in "añ🙂" %}{{ c }}.{% endfor %} {% for x in undefined_thing %}x{% endfor %} \
+{% for x in range(3) %}{{ x }}{% endfor %} {{ range(1, 10, 3) | list }} \
+{{ range(5, 0, -2) | list }} {{ range(3) }} {{ range(3)[1] }} {{ range(5)[1:3] | list }}
+{% for x in [[1, [2, []]]] recursive %}{{ loop.depth }}:{% if x is iterable %}{{ loop(x) }}\
+{% else %}{{ x }}{% endif %};{% endfor %}
 {% for n in [{"v": 1, "c": [{"v": 2, "c": []}]}] recursive %}<{{ n.v }}{{ loop(n.c) }}>{% endfor %}
 {% for x in l %}{{ loop.cycle("a", "b") }}{{ loop.changed(x > 1) }} {% endfor %}
-{% for x in (l | map("string")) %}{{ x }}{{ loop.last }}{{ loop.length }} {% endfor %} {% set g = l | map("string") %}{{ g | list }}{{ g | list }} {% set g = l | select %}{% for x in g %}{{ x }}{% break %}{% endfor %}{{ g | list }}
-{% set x = 1 %}{% for y in l %}{% set x = y %}{{ x }}{% endfor %}{{ x }} {% if true %}{% set x = 5 %}{% endif %}{{ x }} {% set a, b = 1, 2 %}{{ a }}{{ b }} {% set c = 1, 2 %}{{ c }} {% set ns = namespace(v=0, w=[1]) %}{% for y in l %}{% set ns.v = ns.v + y %}{% endfor %}{{ ns.v }} {{ ns.w }} {{ ns.zz is defined }} {{ ns["v"] }}
-{% set ns = namespace() %}{% set ns.a = 1 %}{{ ns.a }}{{ ns }} {% set ns.a, x = 3, 4 %}{{ ns.a }}{{ x }} {% set d2 = dict(a=1, b="x") %}{{ d2 }} {{ dict([("k", 1)]) }} {{ dict({"q": 1}, r=2) }} {{ namespace(d2).b }}
-{% set x %}captured {{ i }}{% endset %}[{{ x }}] {% set x | upper | trim %} abc {% endset %}[{{ x }}] {% filter upper %}abc{{ i }}{% endfilter %} {% filter replace("a", "b") | trim %} aaa {% endfilter %}| {% with a = 1, b = i %}{{ a }}{{ b }}{% endwith %}{{ a is defined }} {% with %}{% set zz = 1 %}{% endwith %}{{ zz is defined }}
-{% macro m1(a, b=2, c=a) %}[{{ a }},{{ b }},{{ c }}]{% endmacro %}{{ m1(1) }}{{ m1(1, 3) }}{{ m1(b=5, a=4) }}{{ m1() }} {{ m1 is defined }} {{ m1(1) | length }} {{ m1(*[7, 8]) }} {{ m1(**{"a": 9}) }}
-{% macro f() %}{{ varargs }}{{ kwargs }}{% endmacro %}{{ f(1, 2, x=3) }} {% macro rec(n) %}{{ n }}{% if n > 0 %}{{ rec(n - 1) }}{% endif %}{% endmacro %}{{ rec(5) }} {% macro box() %}<{{ caller() }}>{% endmacro %}{% call box() %}in{{ i }}{% endcall %} {% macro each(xs) %}{% for x in xs %}{{ caller(x) }}{% endfor %}{% endmacro %}{% call(y) each(l) %}({{ y }}){% endcall %}
-{% macro outer() %}{{ glob }}{% endmacro %}{% set glob = "late" %}{{ outer() }} {% for x in l %}{% macro inner() %}{{ x }}{% endmacro %}{{ inner() }}{% endfor %} {% macro a() %}{% set loc = 1 %}{{ loc }}{% endmacro %}{{ a() }}{{ loc is defined }}
-{% generation %}gen {{ i }}{% endgeneration %} {% for x in l %}{% generation %}{{ x }}{% endgeneration %}{% endfor %} {%- generation -%}  x  {%- endgeneration -%}
-{% if i == 1 %}a{% elif i == 7 %}b{% elif i == 8 %}c{% else %}d{% endif %} {% if n %}x{% elif e %}y{% else %}z{% endif %} {% if i: %}colon{% endif %}
-{{ m[0].content }} {{ m[0]["content"] }} {{ m[-1].a.b }} {{ m[0].a is defined }} {{ (m | last).content }} {{ m[1:][0].role }} {{ m | length - 1 }} {{ m[i - 6].role }}
-{{ {"a": {"b": [10, 20]}}.a.b[1] }} {{ [1, 2, 3][1] }} {{ "abc".upper()[0] }} {{ ("a" if i else "b").upper() }} {{ [[1, 2], [3]][0][1] }} {{ {"x": 1}["x"] }} {{ ({"x": 1}).x }} {{ {"k": 1,}.k }} {{ [1, 2,] }}
-{{ n.foo is defined }} {{ i.foo is defined }} {{ "abc".foo is defined }} {{ l.append is defined }} {{ d.pop is defined }} {{ d.__class__ is defined }} {{ d.__class__ }}| {{ s["strip"]() }}
+{% for x in (l | map("string")) %}{{ x }}{{ loop.last }}{{ loop.length }} {% endfor %} \
+{% set g = l | map("string") %}{{ g | list }}{{ g | list }} \
+{% set g = l | select %}{% for x in g %}{{ x }}{% break %}{% endfor %}{{ g | list }}
+{% set x = 1 %}{% for y in l %}{% set x = y %}{{ x }}{% endfor %}{{ x }} \
+{% if true %}{% set x = 5 %}{% endif %}{{ x }} {% set a, b = 1, 2 %}{{ a }}{{ b }} \
+{% set c = 1, 2 %}{{ c }} {% set ns = namespace(v=0, w=[1]) %}{% for y in l %}\
+{% set ns.v = ns.v + y %}{% endfor %}{{ ns.v }} {{ ns.w }} {{ ns.zz is defined }} {{ ns["v"] }}
+{% set ns = namespace() %}{% set ns.a = 1 %}{{ ns.a }}{{ ns }} \
+{% set ns.a, x = 3, 4 %}{{ ns.a }}{{ x }} {% set d2 = dict(a=1, b="x") %}{{ d2 }} \
+{{ dict([("k", 1)]) }} {{ dict({"q": 1}, r=2) }} {{ namespace(d2).b }}
+{% set x %}captured {{ i }}{% endset %}[{{ x }}] {% set x | upper | trim %} abc {% endset %}[{{ x \
+}}] {% filter upper %}abc{{ i }}{% endfilter %} \
+{% filter replace("a", "b") | trim %} aaa {% endfilter %}| {% with a = 1, b = i %}{{ a }}{{ b }}\
+{% endwith %}{{ a is defined }} {% with %}{% set zz = 1 %}{% endwith %}{{ zz is defined }}
+{% macro m1(a, b=2, c=a) %}[{{ a }},{{ b }},{{ c }}]{% endmacro %}{{ m1(1) }}{{ m1(1, 3) }}\
+{{ m1(b=5, a=4) }}{{ m1() }} {{ m1 is defined }} {{ m1(1) | length }} {{ m1(*[7, 8]) }} \
+{{ m1(**{"a": 9}) }}
+{% macro f() %}{{ varargs }}{{ kwargs }}{% endmacro %}{{ f(1, 2, x=3) }} \
+{% macro rec(n) %}{{ n }}{% if n > 0 %}{{ rec(n - 1) }}{% endif %}{% endmacro %}{{ rec(5) }} \
+{% macro box() %}<{{ caller() }}>{% endmacro %}{% call box() %}in{{ i }}{% endcall %} \
+{% macro each(xs) %}{% for x in xs %}{{ caller(x) }}{% endfor %}{% endmacro %}\
+{% call(y) each(l) %}({{ y }}){% endcall %}
+{% macro outer() %}{{ glob }}{% endmacro %}{% set glob = "late" %}{{ outer() }} \
+{% for x in l %}{% macro inner() %}{{ x }}{% endmacro %}{{ inner() }}{% endfor %} \
+{% macro a() %}{% set loc = 1 %}{{ loc }}{% endmacro %}{{ a() }}{{ loc is defined }}
+{% generation %}gen {{ i }}{% endgeneration %} \
+{% for x in l %}{% generation %}{{ x }}{% endgeneration %}{% endfor %} \
+{%- generation -%}  x  {%- endgeneration -%}
+{% if i == 1 %}a{% elif i == 7 %}b{% elif i == 8 %}c{% else %}d{% endif %} \
+{% if n %}x{% elif e %}y{% else %}z{% endif %} {% if i: %}colon{% endif %}
+{{ m[0].content }} {{ m[0]["content"] }} {{ m[-1].a.b }} {{ m[0].a is defined }} \
+{{ (m | last).content }} {{ m[1:][0].role }} {{ m | length - 1 }} {{ m[i - 6].role }}
+{{ {"a": {"b": [10, 20]}}.a.b[1] }} {{ [1, 2, 3][1] }} {{ "abc".upper()[0] }} \
+{{ ("a" if i else "b").upper() }} {{ [[1, 2], [3]][0][1] }} {{ {"x": 1}["x"] }} {{ ({"x": 1}).x }} \
+{{ {"k": 1,}.k }} {{ [1, 2,] }}
+{{ n.foo is defined }} {{ i.foo is defined }} {{ "abc".foo is defined }} {{ l.append is defined }} \
+{{ d.pop is defined }} {{ d.__class__ is defined }} {{ d.__class__ }}| {{ s["strip"]() }}
 {{ undefined_thing.foo }}
 {{ undefined_thing + 1 }}
 {{ undefined_thing() }}
@@ -176,23 +298,42 @@ b' }}
 {{ [{}, {}] | sort }}
 {{ "abc".index("z") }}
 {{ "abc" | int(none) }} {{ "z" | int(none) }}
-{{ l[1.0] is defined }} {{ l["x"] is defined }} {{ l[true] }} {{ d[1] is defined }} {{ "abc"[none] is defined }}
+{{ l[1.0] is defined }} {{ l["x"] is defined }} {{ l[true] }} {{ d[1] is defined }} \
+{{ "abc"[none] is defined }}
 {{ l["a":] }}
 {{ n[1:] }}
 {{ l[::0] }}
 {{ d[1:2] }}
-{{ l | length > 2 and l | first == 3 }} {{ "a" "b" ~ "c" | upper }} {{ 1 if true }}{{ 2 if false }} {{ not true == false }} {{ (not true) == false }} {{ 10 - 2 | abs }}
+{{ l | length > 2 and l | first == 3 }} {{ "a" "b" ~ "c" | upper }} \
+{{ 1 if true }}{{ 2 if false }} {{ not true == false }} {{ (not true) == false }} {{ 10 - 2 | abs }}
 {{ 1 + 1 ~ 1 }}
-{{ loop is defined }} {% for x in [1] %}{% for y in [1, 2] %}{{ loop.index }}{% endfor %}{{ loop.index }}{% endfor %} {% for x in l %}{% set x = x * 2 %}{{ x }}{% endfor %}
-{% for k, v in {"a": 1}.items() %}{% for k2 in [k] %}{{ k2 }}{{ v }}{% endfor %}{% endfor %} {% set x = 3 %}{% macro g(x) %}{{ x }}{% endmacro %}{{ g(4) }}{{ x }} {{ x if x is defined and x else "none" }}
-{% for x in l if ns is defined %}{{ x }}{% endfor %}{% set ns = namespace(stop=false) %}{% for x in l if not ns.stop %}{{ x }}{% set ns.stop = true %}{% endfor %}
+{{ loop is defined }} {% for x in [1] %}{% for y in [1, 2] %}{{ loop.index }}{% endfor %}\
+{{ loop.index }}{% endfor %} {% for x in l %}{% set x = x * 2 %}{{ x }}{% endfor %}
+{% for k, v in {"a": 1}.items() %}{% for k2 in [k] %}{{ k2 }}{{ v }}{% endfor %}{% endfor %} \
+{% set x = 3 %}{% macro g(x) %}{{ x }}{% endmacro %}{{ g(4) }}{{ x }} \
+{{ x if x is defined and x else "none" }}
+{% for x in l if ns is defined %}{{ x }}{% endfor %}{% set ns = namespace(stop=false) %}\
+{% for x in l if not ns.stop %}{{ x }}{% set ns.stop = true %}{% endfor %}
 {% print(1) %} {% print i %} {{ 1, 2 }} {{ (1) }} {{ ((1,)) }}
-{{ strftime_now("%Y") | length }} {{ strftime_now is defined }} {{ range is defined }} {{ messages is defined }} {{ cycler is defined }}
-{{ d.a[1].x is none }} {{ d.C is true }} {{ d | length }} {{ d.items() | length }} {{ d.a | length }} {{ d.copy().b }} {{ d == d }} {{ l == l[:] }} {{ l.index(2) }} {{ l.count(1) }} {{ (1, 2).index(2) }}
-{{ "a b c" | replace(" ", "") }} {{ s | trim | replace("World", "X") | upper }} {{ (["x"] * 3) | length }} {{ "abc"[:2] ~ "z" }} {{ t.split(" ")[1] }} {{ t.upper() }} {{ t | title }} {{ t.encode is defined }}
-{% set foo = undefined_thing %}{{ foo is defined }} {{ [undefined_thing] }} {{ undefined_thing == undefined_thing }} {{ undefined_thing or "x" }} {{ undefined_thing ~ "a" }} {{ undefined_thing in l }} {{ 1 in undefined_thing }} {{ undefined_thing | string }}| {{ undefined_thing | list }} {{ undefined_thing | default }}| {{ [undefined_thing, 1] | join("-") }} {{ undefined_thing | upper }}| {{ undefined_thing | trim }}|
-{% if s.strip().startswith("Hello") and s.strip()[-1] == "!" %}match{% endif %} {{ "abc" in ["abc"] }} {{ ["a"] in [["a"]] }} {{ s.strip().split(",")[1].strip() }} {{ "\\n" }} {{ '\'' }} {{ "a\\b" }}
-{{ 1 if 1 is defined else 2 }} {{ "x" is string and "y" }} {{ 5 is divisibleby 5 and true }} {{ i is in [7] }} {{ i is not in [7] }} {{ [i is odd, not i is even] }}
+{{ strftime_now("%Y") | length }} {{ strftime_now is defined }} {{ range is defined }} \
+{{ messages is defined }} {{ cycler is defined }}
+{{ d.a[1].x is none }} {{ d.C is true }} {{ d | length }} {{ d.items() | length }} \
+{{ d.a | length }} {{ d.copy().b }} {{ d == d }} {{ l == l[:] }} {{ l.index(2) }} {{ l.count(1) }} \
+{{ (1, 2).index(2) }}
+{{ "a b c" | replace(" ", "") }} {{ s | trim | replace("World", "X") | upper }} \
+{{ (["x"] * 3) | length }} {{ "abc"[:2] ~ "z" }} {{ t.split(" ")[1] }} {{ t.upper() }} \
+{{ t | title }} {{ t.encode is defined }}
+{% set foo = undefined_thing %}{{ foo is defined }} {{ [undefined_thing] }} \
+{{ undefined_thing == undefined_thing }} {{ undefined_thing or "x" }} {{ undefined_thing ~ "a" }} \
+{{ undefined_thing in l }} {{ 1 in undefined_thing }} \
+{{ undefined_thing | string }}| {{ undefined_thing | list }} \
+{{ undefined_thing | default }}| {{ [undefined_thing, 1] | join("-") }} \
+{{ undefined_thing | upper }}| {{ undefined_thing | trim }}|
+{% if s.strip().startswith("Hello") and s.strip()[-1] == "!" %}match{% endif %} \
+{{ "abc" in ["abc"] }} {{ ["a"] in [["a"]] }} {{ s.strip().split(",")[1].strip() }} {{ "\\n" }} \
+{{ '\'' }} {{ "a\\b" }}
+{{ 1 if 1 is defined else 2 }} {{ "x" is string and "y" }} {{ 5 is divisibleby 5 and true }} \
+{{ i is in [7] }} {{ i is not in [7] }} {{ [i is odd, not i is even] }}
 {%- macro x(a) -%}  {{ a }}  {%- endmacro -%}[{{ x(1) }}] {% macro y(a) %}
 
  {{ a }}
@@ -303,8 +444,10 @@ z
 {% macro f() %}{% set i = 2 %}{{ i }}{% endmacro %}{{ f() }}{{ i }}
 {% macro f() %}{% for x in l %}{{ i }}{% endfor %}{% set i = 2 %}{% endmacro %}{{ f() }}{{ i }}
 {% set v = 1 %}{% for x in l %}{{ v }}{% set v = v + 1 %}{% endfor %}{{ v }}
-{% set v = 1 %}{% macro f() %}{{ v }}{% set v = 5 %}{{ v }}{% endmacro %}{{ f() }}{{ v }}{% set v = 7 %}{{ f() }}
-{% for x in l %}{% macro f() %}{{ x }}{{ i }}{% endmacro %}{{ f() }}{% set i = 8 %}{{ f() }}{% endfor %}
+{% set v = 1 %}{% macro f() %}{{ v }}{% set v = 5 %}{{ v }}{% endmacro %}{{ f() }}{{ v }}\
+{% set v = 7 %}{{ f() }}
+{% for x in l %}{% macro f() %}{{ x }}{{ i }}{% endmacro %}{{ f() }}{% set i = 8 %}{{ f() }}\
+{% endfor %}
 {% set q %}{% set i = 9 %}{{ i }}{% endset %}{{ q }}{{ i }}
 {% with i = 2 %}{{ i }}{% set i = 3 %}{{ i }}{% endwith %}{{ i }}
 {% with a = i, i = 4 %}{{ a }}{{ i }}{% endwith %}
@@ -325,7 +468,7 @@ z
 {% if true %}{% macro f() %}{{ z9 }}{% endmacro %}{% endif %}{% set z9 = 4 %}{{ f() }}
 {% for x in [] %}{% else %}{% set i = 1 %}{{ i }}{% endfor %}{{ i }}
 {% for x in [1] %}{% else %}{{ x }}{% endfor %}{{ x is defined }}
-"""
+""".replace("\\\n", "")
 
 
 def cases():
@@ -347,11 +490,13 @@ def cases():
         elif line == "{% set x = 1 -%}": n = 4
         out.append("\n".join(lines[at:at + n]))
         at += n
-    return [c for c in out if c] + ["", "\n", "\n\n", "a\r\nb\rc\n", "a\n", " {{ i }}\n", "{{ i }}\n\n"]
+    return [c for c in out if c] + ["", "\n", "\n\n", "a\r\nb\rc\n", "a\n", " {{ i }}\n",
+                                    "{{ i }}\n\n"]
 
 
 def quote(text):
-    out = "".join(c if 32 <= ord(c) < 127 and c not in '"\\?' else "".join(f"\\{b:03o}" for b in c.encode()) for c in text)
+    out = "".join(c if 32 <= ord(c) < 127 and c not in '"\\?'
+                  else "".join(f"\\{b:03o}" for b in c.encode()) for c in text)
     parts = [out[i:i + 88] for i in range(0, len(out), 88)] or [""]
     for i in range(len(parts) - 1):                    # not inside an escape
         for k in range(1, 4):
@@ -363,14 +508,16 @@ def quote(text):
 
 
 def main():
-    print("/* reference_cases.h - small templates and what Jinja makes of them as transformers sets it up; NULL: it fails.\n"
-          " * Written by tests/oracle/make_chat_cases.py. */")
+    print("/* reference_cases.h - small templates and what Jinja makes of them as transformers "
+          "sets "
+          "it up;\n * NULL: it fails. Written by tests/oracle/make_chat_cases.py. */")
     print(f"static const char VARIABLES[] =\n     {quote(json.dumps(V))};\n")
     print("static const struct { const char *text, *expected; } CASES[] = {")
     for case in cases():
         try:
-            value = quote(_compile_jinja_template(case).render(messages=[{"role": "user", "content": "x"}], tools=None, documents=None,
-                                                               add_generation_prompt=True, **V))
+            value = quote(_compile_jinja_template(case).render(
+                messages=[{"role": "user", "content": "x"}], tools=None, documents=None,
+                add_generation_prompt=True, **V))
         except Exception:
             value = "NULL"
         print(f"    {{{quote(case)},\n     {value}}},")

@@ -1,10 +1,12 @@
-"""Write tests/arch/golden: one tiny checkpoint and the logits transformers computes for it in float32.
+"""Write tests/arch/golden: one tiny checkpoint and the logits transformers computes for it in
+float32.
 
     make_golden.py FOLDER
 
-Run once; the C tests read the files, so that they need no Python. The prompt of 70 tokens, token i = (37 i + 11) mod
-64, is longer than a scan chunk; logits.npy holds those of its last 40 positions, float32 [40, 64]. The tolerance of a
-comparison is 2e-5 of the largest logit, which the double-precision forward confirms here.
+Run once; the C tests read the files, so that they need no Python. The prompt of 70 tokens, token i
+= (37 i + 11) mod 64, is longer than a scan chunk; logits.npy holds those of its last 40 positions,
+float32 [40, 64]. The tolerance of a comparison is 2e-5 of the largest logit, which the
+double-precision forward confirms here.
 """
 import json
 import sys
@@ -19,9 +21,10 @@ import teeth
 from reference import forward
 
 SHAPE = checkpoints.Shape(
-    vocab=64, hidden=32, mlp=40, layers=3, attention=(1,), q_heads=4, kv_heads=2, head_dim=8, rotary=4, theta=10000.0,
-    eps=1e-5, tied=False, heads=8, width=8, groups=2, state=16, conv=4, expand=2, conv_bias=True, proj_bias=False,
-    attention_bias=False, mlp_bias=False, dt_limit=(0.002, 6.0), chunk=16, max_positions=512)
+    vocab=64, hidden=32, mlp=40, layers=3, attention=(1,), q_heads=4, kv_heads=2, head_dim=8,
+    rotary=4, theta=10000.0, eps=1e-5, tied=False, heads=8, width=8, groups=2, state=16, conv=4,
+    expand=2, conv_bias=True, proj_bias=False, attention_bias=False, mlp_bias=False,
+    dt_limit=(0.002, 6.0), chunk=16, max_positions=512)
 N_PROMPT = 70
 N_LOGITS = 40
 SEED = 1

@@ -8,6 +8,7 @@ not.
 """
 
 import json
+import textwrap
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers
 from tokenizers import pre_tokenizers, processors
@@ -31,20 +32,35 @@ OLDER_UNICODE = [r"[^\\P{L}a]+", "Lowercase"]
 BEHAVIORS = ["removed", "isolated", "merged_with_previous", "merged_with_next", "contiguous"]
 
 
-def quote(text):
-    """A C string of the text's bytes."""
-    out = ""
+WIDTH = 100
+
+
+def quote(text, at):
+    """A C string of the text's bytes that begins at column `at`: in pieces, one a line, of which
+    the last leaves room for what closes a row."""
+    pieces = [""]
     for byte in text.encode():
         c = chr(byte)
-        if c in '"\\':
-            out += "\\" + c
-        elif c == "?":
-            out += "\\?"
-        elif 32 <= byte < 127:
-            out += c
-        else:
-            out += f"\\{byte:03o}"
-    return f'"{out}"'
+        if c in '"\\?':
+            c = "\\" + c
+        elif not 32 <= byte < 127:
+            c = f"\\{byte:03o}"
+        if at + len(pieces[-1]) + len(c) + len('"" },') > WIDTH:
+            pieces.append("")
+        pieces[-1] += c
+    return ("\n" + at * " ").join(f'"{piece}"' for piece in pieces)
+
+
+def print_ids(head, text, ids):
+    """A row of id_cases: on one line if it fits, else its numbers begin on the next."""
+    string = quote(text, len(head))
+    numbers = f"{len(ids)}, {{ {', '.join(map(str, ids or [0]))} }} }},"
+    one_line = f"{head}{string}, {numbers}"
+    if max(map(len, one_line.split("\n"))) <= WIDTH:
+        print(one_line)
+    else:
+        print(f"{head}{string},")
+        print(textwrap.fill(numbers, WIDTH, initial_indent=6 * " ", subsequent_indent=8 * " "))
 
 
 def component(c):
@@ -169,10 +185,11 @@ def print_table(name, rows):
             parts.append(js)
     print(f"static const char *const {name}s[] = {{")
     for js in parts:
-        print(f"    {quote(js)},")
+        print(f"    {quote(js, 4)},")
     print(f"}};\n\nstatic const text_case {name}_cases[] = {{")
     for js, text, expected in rows:
-        print(f"    {{ {parts.index(js)}, {quote(text)},\n      {quote(expected)} }},")
+        head = f"    {{ {parts.index(js)}, "
+        print(f"{head}{quote(text, len(head))},\n      {quote(expected, 6)} }},")
     print("};\n")
 
 
@@ -203,7 +220,7 @@ def main():
     toks = list(full_list())
     print("static const char *const tokenizer_files[] = {")
     for tok, _ in toks:
-        print(f"    {quote(tok.to_str())},")
+        print(f"    {quote(tok.to_str(), 4)},")
     print("};\n\nstatic const id_case id_cases[] = {")
     for i, (tok, texts) in enumerate(toks):
         for text in texts:
@@ -211,8 +228,7 @@ def main():
                 tok.encode_special_tokens = not special
                 ids = tok.encode(text, add_special_tokens=bool(special)).ids
                 assert len(ids) <= 24, text
-                print(f"    {{ {i}, {special}, {quote(text)}, {len(ids)}, "
-                      f"{{ {', '.join(map(str, ids or [0]))} }} }},")
+                print_ids(f"    {{ {i}, {special}, ", text, ids)
     print("};\n\n#endif")
 
 

@@ -1,7 +1,8 @@
-"""mamba_ssm's hybrids: Mamba-2, attention with a convolution, gated MLPs. transformers has no class for them.
+"""mamba_ssm's hybrids: Mamba-2, attention with a convolution, gated MLPs. transformers has no class
+for them.
 
-The double-precision forward is NumPy. The other side is float32 torch: Falcon-H1's mixer of transformers, which has
-every order of gate and norm, and attention of a few lines.
+The double-precision forward is NumPy. The other side is float32 torch: Falcon-H1's mixer of
+transformers, which has every order of gate and norm, and attention of a few lines.
 """
 import dataclasses
 import math
@@ -21,7 +22,8 @@ from falcon_h1_family import gated
 from reference import causal_conv, linear, rms_norm, silu
 from rope_reference import angles_per_position, attend, rotate
 
-GATES = {"alone": (False, False), "norm first": (True, True), "gate first": (True, False)}    # rmsnorm, norm_before_gate
+# rmsnorm, norm_before_gate
+GATES = {"alone": (False, False), "norm first": (True, True), "gate first": (True, False)}
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,8 @@ class Shape(mamba2_family.Shape):
 
     def describe(self):
         kinds = "".join("A" if i in self.attention else "m" for i in range(self.layers))
-        return (f"{kinds} q{self.q_heads}/{self.kv_heads}x{self.head_dim} r{self.rotary} conv{self.taps} "
-                f"F{self.intermediate} gate {self.gate} " + super().describe())
+        return (f"{kinds} q{self.q_heads}/{self.kv_heads}x{self.head_dim} r{self.rotary} "
+                f"conv{self.taps} F{self.intermediate} gate {self.gate} " + super().describe())
 
 
 def random_shape(rng, seed):
@@ -54,17 +56,20 @@ def random_shape(rng, seed):
 
     base = mamba2_family.random_shape(rng, seed, "mamba_ssm", bool(seed % 3 == 2))
     heads = pick(2, 4, 6)
-    head_dim = base.hidden // heads if base.hidden % (2 * heads) == 0 and pick(0, 1) else pick(8, 12, 16)
+    head_dim = (base.hidden // heads if base.hidden % (2 * heads) == 0 and pick(0, 1)
+                else pick(8, 12, 16))
     if seed % 5 == 4:
         attention = tuple(range(base.layers))            # MLPs and attention alone
     else:
         attention = tuple(sorted(rng.choice(base.layers, pick(1, 1, 2), replace=False).tolist()))
     return Shape(
-        **dataclasses.asdict(base), gate=("gate first", "gate first", "norm first", "alone")[seed % 4],
-        attention=attention, q_heads=heads, kv_heads=pick(*[n for n in (1, 2, 3, 4, 6) if heads % n == 0]),
-        head_dim=head_dim, rotary=pick(0, head_dim // 2 // 2 * 2, head_dim), theta=pick(10000.0, 10000.0, 500.0),
-        scale=pick(0.0, 0.0, 0.3), taps=pick(0, 2, 3, 4, 4), qkv_bias=bool(pick(0, 0, 1)),
-        attention_out_bias=bool(pick(0, 0, 1)), intermediate=pick(0, 0, 100, 128, 200))
+        **dataclasses.asdict(base),
+        gate=("gate first", "gate first", "norm first", "alone")[seed % 4], attention=attention,
+        q_heads=heads, kv_heads=pick(*[n for n in (1, 2, 3, 4, 6) if heads % n == 0]),
+        head_dim=head_dim, rotary=pick(0, head_dim // 2 // 2 * 2, head_dim),
+        theta=pick(10000.0, 10000.0, 500.0), scale=pick(0.0, 0.0, 0.3), taps=pick(0, 2, 3, 4, 4),
+        qkv_bias=bool(pick(0, 0, 1)), attention_out_bias=bool(pick(0, 0, 1)),
+        intermediate=pick(0, 0, 100, 128, 200))
 
 
 def random_weights(rng, s):
@@ -128,16 +133,19 @@ def forward(s, w, tokens, forget=None, length=None):
         p = f"layers.{i}."
         cut = {forget[1]: forget[2]} if forget and forget[0] == i else {}
         u = rms_norm(x, w[p + "norm.weight"], s.eps)
-        x = x + (attention(s, w, p, u, cut) if i in s.attention else reference.mamba(s, w, p, u, cut, gate=gated))
+        x = x + (attention(s, w, p, u, cut) if i in s.attention
+                 else reference.mamba(s, w, p, u, cut, gate=gated))
         if s.intermediate:
-            value, gate = np.split(rms_norm(x, w[p + "norm2.weight"], s.eps) @ w[p + "mlp.fc1.weight"].T, 2, axis=1)
+            value, gate = np.split(rms_norm(x, w[p + "norm2.weight"],
+                                            s.eps) @ w[p + "mlp.fc1.weight"].T, 2, axis=1)
             x = x + (value * silu(gate)) @ w[p + "mlp.fc2.weight"].T
     return rms_norm(x, w["norm_f.weight"], s.eps) @ w["embed" if s.tied else "head"][:s.vocab].T
 
 
 def memories(s):
     for i in range(s.layers):
-        yield from ((i, kind) for kind in (("kv",) + ("conv",) * (s.taps > 1) if i in s.attention else ("conv", "ssm")))
+        yield from ((i, kind) for kind in (("kv",) + ("conv",) * (s.taps > 1) if i in s.attention
+                                           else ("conv", "ssm")))
 
 
 def other_settings(s):
@@ -148,7 +156,8 @@ def other_settings(s):
     yield "scale", dataclasses.replace(s, scale=(s.scale or s.head_dim ** -0.5) * 1.1)
     if len(s.attention) < s.layers:
         if s.gate != "alone":
-            yield "gate", dataclasses.replace(s, gate="gate first" if s.gate == "norm first" else "norm first")
+            yield "gate", dataclasses.replace(s, gate="gate first" if s.gate == "norm first"
+                                              else "norm first")
         if s.dt_limit[0] > 0 or s.dt_limit[1] < INFINITY:
             yield "dt_limit", dataclasses.replace(s, dt_limit=(0.0, INFINITY))
 
@@ -160,11 +169,13 @@ def config_dict(s, rng, dtype):
     for key, default in (("rmsnorm", True), ("norm_before_gate", False)):
         if ssm[key] == default and rng.integers(2):
             del ssm[key]
-    a = {"causal": True, "d_conv": s.taps, "head_dim": s.head_dim, "num_heads": s.q_heads, "num_heads_kv": s.kv_heads,
-         "out_proj_bias": s.attention_out_bias, "qkv_proj_bias": s.qkv_bias, "rotary_emb_dim": s.rotary,
-         "rotary_emb_base": s.theta, "softmax_scale": s.scale or None}
-    defaults = {"d_conv": 0, "head_dim": s.hidden / s.q_heads, "num_heads_kv": s.q_heads, "out_proj_bias": True,
-                "qkv_proj_bias": True, "rotary_emb_dim": 0, "rotary_emb_base": 10000.0, "softmax_scale": None}
+    a = {"causal": True, "d_conv": s.taps, "head_dim": s.head_dim, "num_heads": s.q_heads,
+         "num_heads_kv": s.kv_heads, "out_proj_bias": s.attention_out_bias,
+         "qkv_proj_bias": s.qkv_bias, "rotary_emb_dim": s.rotary, "rotary_emb_base": s.theta,
+         "softmax_scale": s.scale or None}
+    defaults = {"d_conv": 0, "head_dim": s.hidden / s.q_heads, "num_heads_kv": s.q_heads,
+                "out_proj_bias": True, "qkv_proj_bias": True, "rotary_emb_dim": 0,
+                "rotary_emb_base": 10000.0, "softmax_scale": None}
     for key, default in defaults.items():
         if a[key] == default and rng.integers(2):
             del a[key]
@@ -173,7 +184,8 @@ def config_dict(s, rng, dtype):
 
 
 def stored(s, w, rng):
-    tensors = mamba2_family.renamed(s, {k.replace(".attention.", ".mamba."): v for k, v in w.items()}, "embedding")
+    tensors = mamba2_family.renamed(s, {k.replace(".attention.", ".mamba."): v
+                                        for k, v in w.items()}, "embedding")
     if s.tied and rng.integers(2):
         tensors["lm_head.weight"] = tensors["backbone.embedding.weight"].copy()
     return tensors
@@ -189,10 +201,12 @@ class Torch:
         s = self.s
         norm, norm_first = GATES[s.gate]
         config = FalconH1Config(
-            hidden_size=s.hidden, mamba_d_ssm=s.inner, mamba_n_heads=s.heads, mamba_d_head=s.head_width,
-            mamba_n_groups=s.groups, mamba_d_state=s.state, mamba_d_conv=s.conv, mamba_expand=s.expand,
-            mamba_chunk_size=16, mamba_conv_bias=s.conv_bias, mamba_proj_bias=s.proj_bias, projectors_bias=s.proj_bias,
-            mamba_rms_norm=norm, mamba_norm_before_gate=norm_first, rms_norm_eps=s.eps, time_step_limit=s.dt_limit)
+            hidden_size=s.hidden, mamba_d_ssm=s.inner, mamba_n_heads=s.heads,
+            mamba_d_head=s.head_width, mamba_n_groups=s.groups, mamba_d_state=s.state,
+            mamba_d_conv=s.conv, mamba_expand=s.expand, mamba_chunk_size=16,
+            mamba_conv_bias=s.conv_bias, mamba_proj_bias=s.proj_bias, projectors_bias=s.proj_bias,
+            mamba_rms_norm=norm, mamba_norm_before_gate=norm_first, rms_norm_eps=s.eps,
+            time_step_limit=s.dt_limit)
         mixer = FalconH1Mixer(config, i)
         p = f"layers.{i}.mamba."
         mixer.load_state_dict({k[len(p):]: v for k, v in self.w.items() if k.startswith(p)})
@@ -215,9 +229,12 @@ class Torch:
             angle = torch.arange(n)[:, None] * s.theta ** (-torch.arange(half) / half)
             cos, sin = angle.cos(), angle.sin()
             q, k = (torch.cat([m[..., :half] * cos - m[..., half:2 * half] * sin,
-                               m[..., half:2 * half] * cos + m[..., :half] * sin, m[..., 2 * half:]], -1) for m in (q, k))
-        out = F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=s.scale or None, enable_gqa=True)
-        return F.linear(out.transpose(1, 2).flatten(2), w[p + "out_proj.weight"], w.get(p + "out_proj.bias"))
+                               m[..., half:2 * half] * cos + m[..., :half] * sin,
+                               m[..., 2 * half:]], -1) for m in (q, k))
+        out = F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=s.scale or None,
+                                             enable_gqa=True)
+        return F.linear(out.transpose(1, 2).flatten(2), w[p + "out_proj.weight"],
+                        w.get(p + "out_proj.bias"))
 
     def base_model(self, tokens, use_cache):
         w = self.w
@@ -227,13 +244,15 @@ class Torch:
             u = self.norm(x, p + "norm.weight")
             x = x + (self.mixers[i](u) if i in self.mixers else self.attention(u, p + "attention."))
             if self.s.intermediate:
-                value, gate = F.linear(self.norm(x, p + "norm2.weight"), w[p + "mlp.fc1.weight"]).chunk(2, dim=-1)
+                value, gate = F.linear(self.norm(x, p + "norm2.weight"),
+                                       w[p + "mlp.fc1.weight"]).chunk(2, dim=-1)
                 x = x + F.linear(value * F.silu(gate), w[p + "mlp.fc2.weight"])
         return SimpleNamespace(last_hidden_state=self.norm(x, "norm_f.weight"))
 
     def __call__(self, tokens, use_cache):
         head = self.w["embed" if self.s.tied else "head"]
-        return SimpleNamespace(logits=F.linear(self.base_model(tokens, use_cache).last_hidden_state, head))
+        return SimpleNamespace(logits=F.linear(self.base_model(tokens,
+                                                               use_cache).last_hidden_state, head))
 
 
 def load(folder, s, w, dtype):

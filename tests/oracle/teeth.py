@@ -1,6 +1,8 @@
-"""Proof that a checkpoint would show a mistake: every tensor and every carried memory moves its logits.
+"""Proof that a checkpoint would show a mistake: every tensor and every carried memory moves its
+logits.
 
-Comparisons against a checkpoint without teeth mean little, so checkpoints are drawn again until all parts bite.
+Comparisons against a checkpoint without teeth mean little, so checkpoints are drawn again until all
+parts bite.
 """
 import dataclasses
 
@@ -13,13 +15,15 @@ BITE = 3e-4        # of the largest logit
 PROMPT = 40        # tokens; memories are lost in the middle
 MAX_DRAWS = 20
 
-# Where one group's output nearly cancels, its norm magnifies rounding; a checkpoint full of that measures luck.
+# Where one group's output nearly cancels, its norm magnifies rounding; a checkpoint full of that
+# measures luck.
 MAX_GAIN = 60      # relative change of the logits over relative change of the weights
 GAIN_PROMPT = 200
 
 
 def dull_parts(s, w, tokens):
-    """Names of what moves the logits by less than BITE: tensors changed by 10 %, memories lost, settings changed."""
+    """Names of what moves the logits by less than BITE: tensors changed by 10 %, memories lost,
+    settings changed."""
     base = forward(s, w, tokens)
     least = BITE * np.abs(base).max()
     dull, weakest = [], np.inf
@@ -54,7 +58,8 @@ def gain(s, w, rng):
     """How much relative noise in all weights grows on its way to the logits."""
     tokens, noise = rng.integers(0, s.vocab, GAIN_PROMPT), 1e-6
     base = forward(s, w, tokens)
-    moved = forward(s, {name: v * (1 + noise * rng.standard_normal(v.shape)) for name, v in w.items()}, tokens)
+    moved = forward(s, {name: v * (1 + noise * rng.standard_normal(v.shape))
+                        for name, v in w.items()}, tokens)
     return np.abs(moved - base).max() / np.abs(base).max() / noise
 
 
@@ -62,7 +67,8 @@ def draw(seed, dtypes_of):
     """The seed's first shape and rounded weights that are steady and have teeth.
 
     dtypes_of: weights -> {tensor name: stored dtype}.
-    Returns (shape, weights, dtypes, number of draws, smallest movement relative to the largest logit).
+    Returns (shape, weights, dtypes, number of draws, smallest movement relative to the largest
+    logit).
     """
     for attempt in range(MAX_DRAWS):
         rng = np.random.default_rng([seed, attempt])
@@ -76,4 +82,5 @@ def draw(seed, dtypes_of):
         dull, weakest = dull_parts(s, w, rng.integers(0, s.vocab, PROMPT))
         if not dull:
             return s, w, dtypes, attempt + 1, weakest
-    raise RuntimeError(f"seed {seed}: {MAX_DRAWS} draws without teeth; of the last, dull: {', '.join(dull)}")
+    raise RuntimeError(f"seed {seed}: {MAX_DRAWS} draws without teeth; of the last, dull: "
+                       f"{', '.join(dull)}")

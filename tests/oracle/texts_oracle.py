@@ -2,12 +2,12 @@
 
     texts_oracle.py --command bamba --model DIR [--requests 60]
 
-Contexts and continuations are cut out of prose wherever it falls, in the middle of words and behind spaces. Bars, in
-float32:
-    score    the tokens are lm-evaluation-harness's; each logarithm of a probability within 1e-4, sums within 1e-4 a
-             token, is_greedy the same unless the two best tokens are that close
-    embed    means and last rows, normalised: each number within 1e-5 of transformers' last_hidden_state; texts that take
-             several calls; .npy and JSON lines hold the same
+Contexts and continuations are cut out of prose wherever it falls, in the middle of words and behind
+spaces. Bars, in float32:
+    score    the tokens are lm-evaluation-harness's; each logarithm of a probability within 1e-4,
+             sums within 1e-4 a token, is_greedy the same unless the two best tokens are that close
+    embed    means and last rows, normalised: each number within 1e-5 of transformers'
+             last_hidden_state; texts that take several calls; .npy and JSON lines hold the same
 """
 import argparse
 import json
@@ -25,12 +25,13 @@ import hugging
 
 FLOAT = ("--type", "f32", "--kv-type", "f32", "--compute", "f32")
 SCORE_BAR, EMBED_BAR = 1e-4, 1e-5
-ODD = ["naïve “fox” — 日本の\u00a0", "tabs\tand\u2003 spaces \n\n", "a  b   ", "1234567 €", "\U0001f98a\u3000"]
+ODD = ["naïve “fox” — 日本の\u00a0", "tabs\tand\u2003 spaces \n\n", "a  b   ", "1234567 €",
+       "\U0001f98a\u3000"]
 
 
 def run(command, name, folder, *arguments, text=None):
-    done = subprocess.run([command, name, "-m", str(folder), "-q", *FLOAT, *arguments], input=text, capture_output=True,
-                          text=True)
+    done = subprocess.run([command, name, "-m", str(folder), "-q", *FLOAT, *arguments], input=text,
+                          capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{name} {arguments}: exit code {done.returncode}: {done.stderr}")
     return [json.loads(line) for line in done.stdout.splitlines()]
@@ -46,7 +47,8 @@ class Texts:
         return self.tokenizer.encode(text, add_special_tokens=False).ids
 
     def pair(self, context, continuation):
-        """lm-evaluation-harness: TemplateLM._encode_pair, and loglikelihood for an empty context."""
+        """lm-evaluation-harness: TemplateLM._encode_pair, and loglikelihood for an empty
+        context."""
         spaces = len(context) - len(context.rstrip())
         if spaces:
             context, continuation = context[:-spaces], context[-spaces:] + continuation
@@ -76,7 +78,8 @@ class Texts:
             if options and (len(options) > 1 or rng.random() < 0.2):
                 made.append({"context": context, "continuations": options})
             elif options:
-                made.append({"id": len(made), "continuation": options[0], "context": context, "more": {"a": [1, "}"]}})
+                made.append({"id": len(made), "continuation": options[0], "context": context,
+                             "more": {"a": [1, "}"]}})
         return made
 
     def expected(self, context, continuation):
@@ -120,32 +123,36 @@ class Texts:
                 raise RuntimeError(f"{len(results)} results for {len(options)} continuations")
             for option, result in zip(options, results):
                 worst, count = max(worst, self.compare_one(result, m["context"], option)), count + 1
-        return worst <= SCORE_BAR, f"{count} continuations, {sum(a.get('is_greedy', False) for a in found)} greedy, " \
-                                   f"off by {worst:.1e}"
+        return worst <= SCORE_BAR, (f"{count} continuations, "
+                                    f"{sum(a.get('is_greedy', False) for a in found)} greedy, "
+                                    f"off by {worst:.1e}")
 
     # ---- embed
 
     def embed(self, n):
         rng = np.random.default_rng(2)
-        texts = [self.snippet(rng, 300) for _ in range(n)] + [self.prose[:4000], self.prose[4000:5500]]
+        texts = [self.snippet(rng, 300) for _ in range(n)] + [self.prose[:4000],
+                                                              self.prose[4000:5500]]
         lines = "".join(json.dumps(t) + "\n" for t in texts)
         rows = [hugging.hidden(self.model, self.ids(t)) for t in texts]
         worst = 0.0
         for pooling, want in ("mean", [r.mean(0) for r in rows]), ("last", [r[-1] for r in rows]):
             want = np.stack([w / np.linalg.norm(w) for w in want])
             for batch in "512", "64":
-                found = run(self.command, "embed", self.folder, "--jsonl", "--no-bos", "--pooling", pooling, "-b", batch,
-                            text=lines)
+                found = run(self.command, "embed", self.folder, "--jsonl", "--no-bos", "--pooling",
+                            pooling, "-b", batch, text=lines)
                 vectors = np.array([f["embedding"] for f in found], np.float32)
-                if [(f["index"], f["n_tokens"]) for f in found] != [(i, len(r)) for i, r in enumerate(rows)]:
+                if [(f["index"], f["n_tokens"]) for f in found] != [(i, len(r))
+                                                                    for i, r in enumerate(rows)]:
                     raise RuntimeError("other indices or numbers of tokens")
                 worst = max(worst, np.abs(vectors - want).max())
         with tempfile.TemporaryDirectory() as scratch:
             name = str(Path(scratch) / "a.npy")
-            run(self.command, "embed", self.folder, "--jsonl", "--no-bos", "--pooling", "last", "-b", "64", "-o", name,
-                text=lines)
+            run(self.command, "embed", self.folder, "--jsonl", "--no-bos", "--pooling", "last",
+                "-b", "64", "-o", name, text=lines)
             same = np.array_equal(np.load(name), vectors)
-        return same and worst <= EMBED_BAR, f"{len(texts)} texts, off by {worst:.1e}, .npy {'the same' if same else 'other'}"
+        return (same and worst <= EMBED_BAR,
+                f"{len(texts)} texts, off by {worst:.1e}, .npy {'the same' if same else 'other'}")
 
 
 def main():

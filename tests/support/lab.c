@@ -110,7 +110,8 @@ void lab_round_row(int type, int n, double *x)
     for (int i = 0; i < n; i++) most = fmax(most, fabs(x[i]));
     const double scale = lab_bf16(store_bf16((float)(most / 127)));
     for (int i = 0; i < n; i++)
-        x[i] = type != BB_TYPE_Q8 ? lab_round(type, x[i]) : scale > 0 ? scale * rint(x[i] / scale) : 0;
+        x[i] = type != BB_TYPE_Q8 ? lab_round(type, x[i])
+             : scale > 0 ? scale * rint(x[i] / scale) : 0;
 }
 
 const char *lab_dtype(int type)
@@ -323,7 +324,8 @@ static void move_slot(const lab *l, const bb_mixer *m, lab_session *s, bool save
     if (saved && m->kind->save) {
         void *bytes = make_nans(m->kind->saved_bytes(m, n));
         float *scratch = make_nans(m->kind->scratch_floats(m) * sizeof *scratch);
-        m->kind->save(m, &l->kernels, s->slot.state[s->current], &s->slot.cache, 0, n, bytes, scratch);
+        m->kind->save(m, &l->kernels, s->slot.state[s->current], &s->slot.cache, 0, n, bytes,
+                      scratch);
         m->kind->load(m, &l->kernels, bytes, 0, n, other.state[s->current], &other.cache, scratch);
         free(bytes);
         free(scratch);

@@ -27,7 +27,7 @@ typedef struct lab_session {
     float *x;                             /* [n_rows, D] LAB_STREAM + output     */
     bb_slot slot;                         /* what the mixer remembers */
     int    current;                       /* which of its states stands */
-    float *log;                           /* [n_rows, kind->log_floats] wanted, or NULL: the test's */
+    float *log;                           /* [n_rows, kind->log_floats] or NULL: the test's */
     int    pos;                           /* rows absorbed by the running script */
 } lab_session;
 

@@ -49,8 +49,8 @@ void lora_add_all(store *s, const tiny_dims *d, int rank, uint64_t seed)
         const struct { const char *name; int rows, cols; } mamba[] = {
             { "mamba.in_proj", inner + xbc + d->ssm_heads, D }, { "mamba.out_proj", D, inner },
         }, attention[] = {
-            { "self_attn.q_proj", D, D }, { "self_attn.k_proj", kv, D }, { "self_attn.v_proj", kv, D },
-            { "self_attn.o_proj", D, D },
+            { "self_attn.q_proj", D, D }, { "self_attn.k_proj", kv, D },
+            { "self_attn.v_proj", kv, D }, { "self_attn.o_proj", D, D },
         }, mlp[] = {
             { "feed_forward.gate_proj", F, D }, { "feed_forward.up_proj", F, D },
             { "feed_forward.down_proj", D, F },

@@ -18,8 +18,8 @@ void lora_add_all(store *s, const tiny_dims *d, int rank, uint64_t seed);
 void lora_add_tensor(store *s, const char *name, int n_dims, const size_t *dim, float scale,
                      uint64_t seed);
 
-/* "adapter_config.json" of this rank, alpha twice the rank, with further members ("\"bias\": \"all\""; NULL:
-   none), which stand first; and the tensors. */
+/* "adapter_config.json" of this rank, alpha twice the rank, with further members
+   ("\"bias\": \"all\""; NULL: none), which stand first; and the tensors. */
 void lora_write(const store *s, int rank, const char *members, const char *dir);
 
 #endif

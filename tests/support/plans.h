@@ -7,6 +7,7 @@
 
 #include "support/config.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef struct refusal {
@@ -27,5 +28,9 @@ void expect_in_plan(const config_member *base, const char *key, const char *valu
                     const char *words);
 void expect_in_changed_plan(const config_member *base, const config_member *changes,
                             const char *words);
+
+/* Whether the mix behind q4 keeps what a pattern stands for in q8: then it is as large as if q8
+   were asked for. It must stand for some weights. */
+bool is_kept_in_q8(const config_member *base, const config_member *changes, const char *pattern);
 
 #endif

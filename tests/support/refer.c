@@ -52,8 +52,8 @@ void refer_rmsnorm(const double *w, double epsilon, const double *x, int n, int 
     }
 }
 
-/* v [C] of token t after convolution by w [C, K] and SiLU; raw [t + 1, C] the columns so far. b may be
-   NULL. */
+/* v [C] of token t after convolution by w [C, K] and SiLU; raw [t + 1, C] the columns so far. b may
+   be NULL. */
 static void convolve(int C, int K, const double *w, const double *b, const double *raw, int t,
                      double *v)
 {
@@ -76,8 +76,8 @@ typedef struct weights1 {
 } weights1;
 
 /* Head h, one token: u [P] after the convolution, S [P, N] updated, y [P]. */
-static void select_head(const bb_mamba1_dims *d, const weights1 *w, int h, const double *u, double *S,
-                        double *y)
+static void select_head(const bb_mamba1_dims *d, const weights1 *w, int h, const double *u,
+                        double *S, double *y)
 {
     const int P = w->P, R = w->R, N = w->N, width[3] = { R, N, N };
     double   *low = zeros((size_t)(R + 2 * N), sizeof *low), *dt = zeros((size_t)P, sizeof *dt);
@@ -266,10 +266,11 @@ void refer_rotate(const bb_attention_dims *d, int heads, int pos, double *x)
         }
 }
 
-/* out [d_head] of query head h at position t, which sees positions 0 … sink - 1 with the query q_sink
-   and those from `first` on with q; keys, value [t + 1, kv heads, d]; score: [t + 1]. */
-static void attend(const bb_attention_dims *d, int h, int t, int sink, int first, const double *q_sink,
-                   const double *q, const double *keys, const double *value, double *score, double *out)
+/* out [d_head] of query head h at position t, which sees positions 0 … sink - 1 with the query
+   q_sink and those from `first` on with q; keys, value [t + 1, kv heads, d]; score: [t + 1]. */
+static void attend(const bb_attention_dims *d, int h, int t, int sink, int first,
+                   const double *q_sink, const double *q, const double *keys, const double *value,
+                   double *score, double *out)
 {
     const int width = d->n_kv_heads * d->d_head;
     const int at = h / (d->n_heads / d->n_kv_heads) * d->d_head;
@@ -310,7 +311,8 @@ static maps read_maps(const bb_attention_dims *d, const store *s, const char *pr
     m.out = read_linear(s, prefix, d->is_fused ? "out_proj" : "o_proj", d->out_bias);
     for (int i = 0; i < 6 && d->low_rank.rank; i++) {
         char name[64];
-        snprintf(name, sizeof name, "linear_%c_adapter_list.%d.%d", "qkv"[i / 2], d->low_rank.first, i % 2);
+        snprintf(name, sizeof name, "linear_%c_adapter_list.%d.%d", "qkv"[i / 2],
+                 d->low_rank.first, i % 2);
         m.low[i / 2][i % 2] = read_linear(s, prefix, name, false);
     }
     if (d->d_conv > 0) m.conv = values(s, prefix, "conv1d.weight");
@@ -336,7 +338,8 @@ static void make_qkv(const bb_attention_dims *d, const maps *m, int C, const dou
     for (int i = 0, at = 0; i < m->n; at += m->rows[i++])
         lab_multiply(m->in[i].w, m->in[i].b, m->rows[i], d->d_model, u, row + at);
     for (int i = 0, at = 0; i < 3 && d->low_rank.rank; at += m->rows[i++]) {
-        double *low = zeros((size_t)d->low_rank.rank, sizeof *low), *term = zeros((size_t)C, sizeof *term);
+        double *low = zeros((size_t)d->low_rank.rank, sizeof *low);
+        double *term = zeros((size_t)C, sizeof *term);
         lab_multiply(m->low[i][0].w, NULL, d->low_rank.rank, d->d_model, u, low);
         lab_multiply(m->low[i][1].w, NULL, m->rows[i], d->low_rank.rank, low, term);
         for (int r = 0; r < m->rows[i]; r++) row[at + r] += term[r];
@@ -395,13 +398,14 @@ void refer_windowed(const bb_attention_dims *d, bb_type kv_type, const store *s,
 
 /* -------------------------------------------------------------- MLP ---------------------- */
 
-/* out [2, F]: gate and up of one row. In one map either may come first; the low-rank term of the first
-   use is that of both. */
-static void make_pair(const bb_mlp_dims *d, const linear *gate, const linear *up, const linear low[2],
-                      const double *x, double *out)
+/* out [2, F]: gate and up of one row. In one map either may come first; the low-rank term of the
+   first use is that of both. */
+static void make_pair(const bb_mlp_dims *d, const linear *gate, const linear *up,
+                      const linear low[2], const double *x, double *out)
 {
     const int D = d->d_model, F = d->d_ff, rank = d->low_rank.rank;
-    double   *both = zeros((size_t)(2 * F), sizeof *both), *inner = zeros((size_t)rank, sizeof *inner);
+    double   *both = zeros((size_t)(2 * F), sizeof *both);
+    double   *inner = zeros((size_t)rank, sizeof *inner);
 
     if (d->gate_up) {
         lab_multiply(gate->w, gate->b, 2 * F, D, x, both);
@@ -432,7 +436,8 @@ void refer_mlp(const bb_mlp_dims *d, const store *s, const char *prefix, const d
                double *out)
 {
     const int D = d->d_model, F = d->d_ff;
-    linear    up = { NULL, NULL }, gate = { NULL, NULL }, low[2] = { { NULL, NULL }, { NULL, NULL } };
+    linear    up = { NULL, NULL }, gate = { NULL, NULL };
+    linear    low[2] = { { NULL, NULL }, { NULL, NULL } };
     linear    down = read_linear(s, prefix, d->down ? d->down : "down_proj", d->bias);
     double   *pair = zeros((size_t)(2 * F), sizeof *pair), *y = zeros((size_t)F, sizeof *y);
     char      name[64];
@@ -457,8 +462,8 @@ void refer_mlp(const bb_mlp_dims *d, const store *s, const char *prefix, const d
 /* -------------------------------------------------------------- experts ------------------ */
 
 /* An expert's matrix out of a stack, or on its own. */
-static double *read_expert(const store *s, const char *prefix, const char *stack, const char *one, int i,
-                           size_t elements)
+static double *read_expert(const store *s, const char *prefix, const char *stack,
+                           const char *one, int i, size_t elements)
 {
     char name[64];
 
@@ -474,15 +479,17 @@ static double *read_expert(const store *s, const char *prefix, const char *stack
 }
 
 /* out [D] += weight · expert(x) */
-static void add_expert(const bb_moe_dims *d, const store *s, const char *prefix, int i, double weight,
-                       const double *x, double *out)
+static void add_expert(const bb_moe_dims *d, const store *s, const char *prefix, int i,
+                       double weight, const double *x, double *out)
 {
     const bb_moe_names *n = &d->names;
     const int           D = d->d_latent ? d->d_latent : d->d_model, F = d->d_ff;
     const bool          is_gated = d->activation == BB_ACT_SILU_GATED;
     const size_t        size = (size_t)D * (size_t)F;
-    double *in = read_expert(s, prefix, n->in_stack, n->up, i, is_gated && n->in_stack ? 2 * size : size);
-    double *gate = !is_gated ? NULL : n->in_stack ? in : read_expert(s, prefix, NULL, n->gate, i, size);
+    double *in = read_expert(s, prefix, n->in_stack, n->up, i,
+                             is_gated && n->in_stack ? 2 * size : size);
+    double *gate = !is_gated ? NULL
+                 : n->in_stack ? in : read_expert(s, prefix, NULL, n->gate, i, size);
     double *down = read_expert(s, prefix, n->out_stack, n->down, i, size);
     double *u = zeros((size_t)F, sizeof *u), *g = zeros((size_t)F, sizeof *g);
     double *y = zeros((size_t)D, sizeof *y);

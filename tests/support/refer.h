@@ -14,8 +14,8 @@ void refer_mamba1(const bb_mamba1_dims *d, const store *s, const char *prefix, c
                   int n, double *out);
 void refer_mamba2(const bb_mamba2_dims *d, const store *s, const char *prefix, const double *x,
                   int n, double *out);
-/* Keys and values are rounded to kv_type. windowed: a row sees the last `window` positions, and the first
-   `sink`, which to its query's rotary positions lie just before the window. */
+/* Keys and values are rounded to kv_type. windowed: a row sees the last `window` positions, and the
+   first `sink`, which to its query's rotary positions lie just before the window. */
 void refer_windowed(const bb_attention_dims *d, bb_type kv_type, const store *s, const char *prefix,
                     const double *x, int n, int window, int sink, double *out);
 void refer_attention(const bb_attention_dims *d, bb_type kv_type, const store *s,

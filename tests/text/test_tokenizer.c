@@ -13,7 +13,8 @@ static const char FILE_TEXT[] =
     "   \"special_tokens\": {\"<end>\": {\"ids\": [10]}}},"
     " \"decoder\": {\"type\": \"ByteLevel\"},"
     " \"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"\xC4\xA0\": 1,"
-    "   \"\xC4\xA0" "a\": 2, \"\xC3\x83\": 3, \"\xC2\xA9\": 4, \"<\": 5, \"plus\": 6, \"<end>\": 10},"
+    "   \"\xC4\xA0" "a\": 2, \"\xC3\x83\": 3, \"\xC2\xA9\": 4, \"<\": 5, \"plus\": 6, "
+                    "\"<end>\": 10},"
     "   \"merges\": [\"\xC4\xA0 a\"]}}";
 
 static char logged[512];                  /* by the last open_small() */
@@ -381,13 +382,16 @@ static void expect_plain(const bamba_tokenizer *t, const char *text, const bamba
     bamba_tokens_free(t, ids);
 }
 
-/* "<" is the one letter of "<end>" that the vocabulary has, so that a token that is none gives 5. */
+/* "<" is the one letter of "<end>" that the vocabulary has, so that a token that is none gives
+   5. */
 static void test_plain(void **state)
 {
     static const char        text[] = "a<end><end>a";
     static const bamba_range first[] = { { 1, 6 } }, second[] = { { 6, 11 } };
-    static const bamba_range touching[] = { { 5, 6 }, { 11, 12 } }, apart[] = { { 0, 1 }, { 11, 12 } };
-    static const bamba_range both[] = { { 2, 3 }, { 8, 9 } }, wrong[] = { { 3, 3 } }, late[] = { { 0, 20 } };
+    static const bamba_range touching[] = { { 5, 6 }, { 11, 12 } }, apart[] = { { 0, 1 },
+                                                                                { 11, 12 } };
+    static const bamba_range both[] = { { 2, 3 }, { 8, 9 } }, wrong[] = { { 3, 3 } },
+        late[] = { { 0, 20 } };
     static const int32_t     neither[] = { 0, 5, 5, 0 }, behind[] = { 0, 5, 10, 0 };
     static const int32_t     before[] = { 0, 10, 5, 0 }, all[] = { 0, 10, 10, 0 };
     bamba_tokenizer         *t = open_small(NULL);
@@ -406,8 +410,8 @@ static void test_plain(void **state)
     bamba_tokenizer_free(t);
 
     /* A special token that is looked for in normalized text. */
-    t = open_small("{\"added_tokens_decoder\": {\"10\": {\"content\": \"<end>\", \"special\": true, "
-                   "\"normalized\": true}}}");
+    t = open_small("{\"added_tokens_decoder\": {\"10\": {\"content\": \"<end>\", "
+                   "\"special\": true, \"normalized\": true}}}");
     expect_plain(t, text, first, 1, 4, behind);
     expect_plain(t, text, second, 1, 4, before);
     expect_plain(t, text, touching, 2, 4, behind);

@@ -10,8 +10,8 @@
 #include <cmocka.h>
 
 static const char MODEL[] = BB_TEST_SOURCE_DIR "/models/fable";
-static const char TEXT[] = "The old man went to the fox, and said: \xE2\x80\x9CGood day, w\xC3\xB6rld!"
-                           "\xE2\x80\x9D  12";
+static const char TEXT[] = "The old man went to the fox, and said: \xE2\x80\x9CGood day, "
+                           "w\xC3\xB6rld!\xE2\x80\x9D  12";
 
 static bamba_tokenizer *tokenizer;
 static bamba_model     *model;
@@ -196,8 +196,8 @@ static void test_skip(void **state)
     generation_free(&g);
 }
 
-/* A banned text is never shown, whole or in part; taken back, the text goes on from before the token
-   that it began with. */
+/* A banned text is never shown, whole or in part; taken back, the text goes on from before the
+   token that it began with. */
 static void test_bans(void **unused)
 {
     static const char *const bans[1] = { "zzz" };
@@ -244,8 +244,9 @@ static uint32_t draw(uint32_t *random, uint32_t n)
     return (*random >> 16) % n;
 }
 
-/* Random tokens, most of which end or begin a banned text, and now and then all of the last tokens taken
-   back: with other tokens in their place no banned text appears, and nothing that was shown changes. */
+/* Random tokens, most of which end or begin a banned text, and now and then all of the last tokens
+   taken back: with other tokens in their place no banned text appears, and nothing that was shown
+   changes. */
 static void test_random_ways_back(void **unused)
 {
     enum { TOKENS = 60, OPEN = 4, RUNS = 3000 };
@@ -257,7 +258,8 @@ static void test_random_ways_back(void **unused)
     bamba_error              err;
 
     (void)unused;
-    assert_int_equal(bamba_tokenize(tokenizer, source, strlen(source), 0, &some, &n_some, &err), BAMBA_OK);
+    assert_int_equal(bamba_tokenize(tokenizer, source, strlen(source), 0, &some, &n_some, &err),
+                     BAMBA_OK);
     for (uint32_t run = 0; run < RUNS; run++) {
         uint32_t   random = run;
         char       shown[4096] = "";
@@ -267,12 +269,14 @@ static void test_random_ways_back(void **unused)
         g.n_open = run % 2 ? OPEN : 0;
         size_t most = OPEN;               /* tokens there were at a time */
         for (int step = 0; g.n_ids < TOKENS && step < 50 * TOKENS; step++) {
-            assert_int_equal(generation_put(&g, some[draw(&random, (uint32_t)n_some)], 1000), BAMBA_OK);
+            assert_int_equal(generation_put(&g, some[draw(&random, (uint32_t)n_some)], 1000),
+                             BAMBA_OK);
             append_taken(&g, shown);
             n_banned += g.is_banned;
             if (g.n_ids > most) most = g.n_ids;
             if (g.is_banned) generation_cut(&g, generation_banned_token(&g));
-            else if (g.n_open > 0 && draw(&random, 9) == 0) generation_cut(&g, most - draw(&random, OPEN + 1));
+            else if (g.n_open > 0 && draw(&random, 9) == 0)
+                generation_cut(&g, most - draw(&random, OPEN + 1));
             assert_true(strlen(shown) <= g.n_text);
             assert_memory_equal(shown, g.text ? g.text : "", strlen(shown));
         }

@@ -24,7 +24,7 @@ static void test_found(void **unused)
     for (size_t period = 1; period <= LOOPS_LONGEST; period++) {
         const size_t all = 3 * period > 24 ? 3 * period : 24;
         size_t       n = make(ids, 10, period, all);
-        assert_int_equal(loops_find(ids, n), 10 + period);            /* where it is said a second time */
+        assert_int_equal(loops_find(ids, n), 10 + period);     /* its second time */
         n = make(ids, 10, period, all - 1);
         assert_int_equal(loops_find(ids, n), n);
         n = make(ids, 10, period, all + 1);

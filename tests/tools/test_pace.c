@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-/* A machine: a pass costs 100 and `row` for each row more; a guess costs `step`; of guesses a share is
-   right where those before are. */
+/* A machine: a pass costs 100 and `row` for each row more; a guess costs `step`; of guesses a share
+   is right where those before are. */
 typedef struct machine {
     double   row, step, right;
     uint64_t state;
@@ -49,8 +49,8 @@ static double run(machine *m, int most, int n, int *last)
 static void test_what_does_not_pay_stops(void **state)
 {
     static const machine machines[] = {
-        { 10.0, 0.0, 0.0, 1 }, { 10.0, 30.0, 0.0, 1 }, { 60.0, 100.0, 0.3, 1 }, { 100.0, 0.0, 0.9, 1 },
-        { 20.0, 100.0, 0.95, 1 }, { 5.0, 60.0, 0.1, 1 },
+        { 10.0, 0.0, 0.0, 1 }, { 10.0, 30.0, 0.0, 1 }, { 60.0, 100.0, 0.3, 1 },
+        { 100.0, 0.0, 0.9, 1 }, { 20.0, 100.0, 0.95, 1 }, { 5.0, 60.0, 0.1, 1 },
     };
     int last;
     (void)state;

@@ -14,7 +14,8 @@ static const float rows[4][3] = { { 1, 2, 3 }, { -4, 0, 5 }, { 0, -2, 1 }, { 1, 
 static void assert_vector(const float *found, float a, float b, float c)
 {
     const float expected[3] = { a, b, c };
-    for (int i = 0; i < 3; i++) assert_true(fabsf(found[i] - expected[i]) < 1e-6f * (1 + fabsf(expected[i])));
+    for (int i = 0; i < 3; i++)
+        assert_true(fabsf(found[i] - expected[i]) < 1e-6f * (1 + fabsf(expected[i])));
 }
 
 /* A text's rows come in pieces, one of them empty. */

@@ -18,8 +18,8 @@ set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
 set(ENV{PKG_CONFIG_SYSROOT_DIR} ${libraries})
 set(ENV{PKG_CONFIG_LIBDIR} ${libraries}/usr/lib/aarch64-linux-gnu/pkgconfig)
 
-# What the libraries themselves need (libedit: libtinfo, which Debian keeps under /lib) is found by the
-# linker and by the emulated loader in the same two folders.
+# What the libraries themselves need (libedit: libtinfo, which Debian keeps under /lib) is found by
+# the linker and by the emulated loader in the same two folders.
 set(folders ${libraries}/usr/lib/aarch64-linux-gnu ${libraries}/lib/aarch64-linux-gnu)
 set(CMAKE_EXE_LINKER_FLAGS_INIT "-Wl,--disable-new-dtags")
 foreach(folder IN LISTS folders)

@@ -1,6 +1,6 @@
 # deb.cmake - Debian packages of the components runtime, dev and tools, by `cpack`. Configure with
-# -DCMAKE_INSTALL_PREFIX=/usr, which places libraries where Debian has them; DEBFULLNAME and DEBEMAIL
-# say who made the packages.
+# -DCMAKE_INSTALL_PREFIX=/usr, which places libraries where Debian has them; DEBFULLNAME and
+# DEBEMAIL say who made the packages.
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_CONTACT "libbamba maintainers <maintainers@users.noreply.github.com>")
 if(DEFINED ENV{DEBEMAIL})

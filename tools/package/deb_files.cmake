@@ -1,4 +1,4 @@
-# deb_files.cmake - before CPack makes packages: what Debian's policy asks to be in each, or compressed.
+# deb_files.cmake - before CPack makes packages: what Debian's policy asks to add or compress.
 string(TIMESTAMP date "%a, %d %b %Y %H:%M:%S +0000" UTC)        # SOURCE_DATE_EPOCH, if it is set
 string(TIMESTAMP year %Y UTC)
 function(compress file)

@@ -6,7 +6,8 @@
 #     debian-setup.sh [build|test|aarch64|ci]
 set -eu
 
-packages="gcc libc6-dev cmake make pkg-config libjson-c-dev libedit-dev libpcre2-dev libutf8proc-dev libxxhash-dev libopenblas0"
+packages="gcc libc6-dev cmake make pkg-config libjson-c-dev libedit-dev libpcre2-dev"
+packages="$packages libutf8proc-dev libxxhash-dev libopenblas0"
 test="g++ libcmocka-dev binutils diffutils"
 aarch64="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
 libraries=""
@@ -14,13 +15,15 @@ case ${1:-build} in
     build)   ;;
     test)    packages="$packages $test" ;;
     aarch64) packages="$packages $aarch64" ;;
-    ci)      packages="$packages $test $aarch64 clang libclang-rt-14-dev libomp-dev python3 python3-venv
-                       lintian dpkg-dev file" ;;
+    ci)      packages="$packages $test $aarch64 clang libclang-rt-14-dev libomp-dev python3
+                       python3-venv lintian dpkg-dev file" ;;
     *)       echo "usage: debian-setup.sh [build|test|aarch64|ci]" >&2; exit 2 ;;
 esac
 case ${1:-build} in
     aarch64 | ci)
-        libraries="libjson-c5 libjson-c-dev libedit2 libedit-dev libbsd0 libmd0 libtinfo6 libpcre2-8-0 libpcre2-dev libutf8proc2 libutf8proc-dev libxxhash0 libxxhash-dev libcmocka0 libcmocka-dev" ;;
+        libraries="libjson-c5 libjson-c-dev libedit2 libedit-dev libbsd0 libmd0 libtinfo6"
+        libraries="$libraries libpcre2-8-0 libpcre2-dev libutf8proc2 libutf8proc-dev libxxhash0"
+        libraries="$libraries libxxhash-dev libcmocka0 libcmocka-dev" ;;
 esac
 
 missing=""
@@ -49,7 +52,8 @@ rm -rf "$root"
 mkdir -p "$root/apt/lists/partial" "$root/apt/cache/archives/partial"
 apt_arm64() {      # package lists of its own; the sources and keys are the system's
     apt-get -q -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o APT::Sandbox::User=root \
-            -o Dir::State="$root/apt" -o Dir::State::Status=/dev/null -o Dir::Cache="$root/apt/cache" "$@"
+            -o Dir::State="$root/apt" -o Dir::State::Status=/dev/null \
+            -o Dir::Cache="$root/apt/cache" "$@"
 }
 apt_arm64 update
 # shellcheck disable=SC2086 # a list of words

@@ -21,15 +21,16 @@ install(FILES ${PROJECT_BINARY_DIR}/bamba-config.cmake
 
 list(TRANSFORM system_libraries PREPEND -l REGEX "^[^-]" OUTPUT_VARIABLE pc_libraries)
 list(JOIN pc_libraries " " pc_libraries)
-file(RELATIVE_PATH pc_prefix "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")      # "../../", Debian: one more
+file(RELATIVE_PATH pc_prefix "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")  # "../../", or one more
 configure_file(tools/package/bamba.pc.in bamba.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/bamba.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
         COMPONENT dev)
 
 if(BAMBA_TOOLS)
     install(TARGETS bamba_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT tools)
-    install(DIRECTORY models/fable models/fable-verse DESTINATION ${CMAKE_INSTALL_DATADIR}/bamba/models
-            COMPONENT tools FILES_MATCHING PATTERN "*.json" PATTERN "*.safetensors" PATTERN "*.svg"
+    install(DIRECTORY models/fable models/fable-verse
+            DESTINATION ${CMAKE_INSTALL_DATADIR}/bamba/models COMPONENT tools
+            FILES_MATCHING PATTERN "*.json" PATTERN "*.safetensors" PATTERN "*.svg"
             PATTERN "README.md")
     install(DIRECTORY models/shapes DESTINATION ${CMAKE_INSTALL_DATADIR}/bamba/models
             COMPONENT tools FILES_MATCHING PATTERN "*.json")
