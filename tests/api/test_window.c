@@ -352,7 +352,8 @@ static void test_refusals(void **unused)
     assert_int_equal(bamba_session_bytes(model, &o, 10), 0);
     o = options_of(0, 4);
     assert_int_equal(bamba_session_create(&s, model, &o, &err), BAMBA_ERR_ARGUMENT);
-    assert_string_equal(err.message, "session: expected an n_window beside an n_sink of 4, found 0");
+    assert_string_equal(err.message,
+                        "session: expected an n_window beside an n_sink of 4, found 0");
     o = options_of((size_t)1 << 29, 1 << 29);
     s = running_session(model, &o);
     bamba_session_free(s);
