@@ -15,7 +15,8 @@
  * as it uses, always in the order of memory: from FEW_AHEAD bytes later on or, if there are several
  * rows of x, through the next FEW_ROWS weight rows, which wait in the second-level cache. (Blocks
  * prefetched as they are used, 1 KiB from each of 24 rows, kept memory and arithmetic from
- * overlapping: 8 rows took 1.2 to 1.5 times as long as one on Zen 4, and take 1.04 to 1.15 now.)
+ * overlapping: on Zen 4 8 rows took 1.1 to 1.5 times as long as one, and take 1.04 to 1.25 now,
+ * more where memory is faster.)
  */
 #ifndef BB_SIMD_FEW_H
 #define BB_SIMD_FEW_H
