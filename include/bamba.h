@@ -575,7 +575,8 @@ typedef struct bamba_session_options {
     size_t          n_window;             /* attention sees the last so many tokens and a sink, so
                                              that its memory has a bound; up to 2^29. 0: it sees
                                              all */
-    int             n_sink;               /* the first so many tokens; 0 = 4, -1 = none           */
+    int             n_sink;               /* the first so many tokens; 0 = 4, -1 = none; 0 where
+                                             n_window is                                          */
 } bamba_session_options;
 
 #define BAMBA_SESSION_OPTIONS { sizeof(bamba_session_options), 0, { NULL, NULL, NULL }, 0, 0, 0,   \

@@ -79,6 +79,9 @@ bb_status bb_session_options_read(bamba_session_options *o, const bamba_session_
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "session: expected n_window <= %d and n_sink from "
                        "-1 to %d, found %zu and %d", BB_MOST_POSITIONS / 2, BB_MOST_POSITIONS / 2,
                        o->n_window, o->n_sink);
+    if (o->n_window == 0 && o->n_sink != 0)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "session: expected an n_window beside an n_sink of "
+                       "%d, found 0", o->n_sink);
     return BAMBA_OK;
 }
 
@@ -281,7 +284,7 @@ bamba_status bamba_session_fork(bamba_session **out, const bamba_session *from,
     *out = NULL;
     BB_TRY(bb_session_options_read(&o, options, err));
     if (o.n_context == 0) o.n_context = from->past.grows ? 0 : from->n_context;
-    if (o.n_window == 0) {
+    if (o.n_window == 0 && from->window > 0) {
         o.n_window = from->window;
         o.n_sink = from->sink > 0 ? (int)from->sink : -1;
     }

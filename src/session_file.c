@@ -440,7 +440,7 @@ bamba_status bamba_session_open(bamba_session **out, const bamba_model *m, const
     *out = NULL;
     BB_TRY(bb_session_options_read(&o, options, err));
     if (m && m->block) BB_TRY(bb_session_reader_open(&r, &m->alloc, m, path, true, err));
-    if (o.n_window == 0) {                /* as it was */
+    if (o.n_window == 0 && r.facts.window > 0) {      /* as it was */
         o.n_window = r.facts.window;
         o.n_sink = r.facts.sink > 0 ? (int)r.facts.sink : -1;
     }

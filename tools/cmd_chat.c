@@ -96,6 +96,7 @@ static int run_chat(const command *self, const flags *f, setup *s)
     chat_format format = CHAT_FORMAT;
     text_buffer list = { 0 };
 
+    if (setup_lacks_window(&f->setup)) return args_wrong(self, "--sink needs --window");
     if (f->render && !f->messages) return args_wrong(self, "--render: expected --messages FILE");
     if (f->chat.no_prompt && !f->messages)
         return args_wrong(self, "--no-generation-prompt: expected --messages FILE");

@@ -241,6 +241,7 @@ static int check_flags(const command *self, const generate_flags *f)
         { "--ban", f->bans.n > 0 }, { "--loop-guard", f->loop_guard },
     };
 
+    if (setup_lacks_window(&f->setup)) return args_wrong(self, "--sink needs --window");
     if (f->session && f->cache) return args_wrong(self, "either --session or --cache, not both");
     if (f->session && f->chat) return args_wrong(self, "either --session or --chat, not both");
     for (size_t i = 0; many && i < sizeof alone / sizeof *alone; i++)

@@ -94,6 +94,8 @@ int cmd_perplexity(const command *self, int argc, char **argv)
         code = args_wrong(self, "either --kl or --kl-base, not both");
     if (code == ARGS_READ && !f.text.file && !f.from)
         code = args_wrong(self, "no text: -f FILE");
+    if (code == ARGS_READ && setup_lacks_window(&f.setup))
+        code = args_wrong(self, "--sink needs --window");
     if (code == ARGS_READ) code = run_perplexity(&f, &s, &in);
     setup_close(&s);
     setup_free_flags(&f.setup);

@@ -108,7 +108,7 @@ int setup_model_options(setup *s, const setup_flags *f, bamba_model_options *o)
 static void set_window(const setup_flags *f, bamba_session_options *o)
 {
     o->n_window = (size_t)f->n_window;
-    o->n_sink = f->n_sink > 0 ? f->n_sink : -1;
+    o->n_sink = f->n_window == 0 || f->n_sink < 0 ? 0 : f->n_sink > 0 ? f->n_sink : -1;
 }
 
 void setup_free_flags(setup_flags *f)

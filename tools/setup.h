@@ -23,13 +23,19 @@ typedef struct setup_flags {
     int         compute_type;             /* likewise: default or float32                 */
     int         kv_type, state_type;      /* numbers in the lists of words                */
     int         n_threads, n_batch;       /* 0: the library's defaults                    */
-    int         n_window, n_sink;         /* of attention; n_window 0: it sees all        */
+    int         n_window, n_sink;         /* of attention; n_window 0: it sees all; n_sink
+                                             -1: not said                                 */
     bool        strict;                   /* no tensors that nothing needs                */
     bool        copy;                     /* weights into memory                          */
 } setup_flags;
 
-enum { SETUP_USUAL_SINK = 4 };
-#define SETUP_FLAGS { .dir = NULL, .n_sink = SETUP_USUAL_SINK }
+#define SETUP_FLAGS { .dir = NULL, .n_sink = -1 }
+
+/* Whether a sink is said without the window that it belongs to. */
+static inline bool setup_lacks_window(const setup_flags *f)
+{
+    return f->n_sink >= 0 && f->n_window == 0;
+}
 
 extern const char *const setup_weight_types[], *const setup_kv_types[], *const setup_state_types[];
 extern const char *const setup_compute_types[], *const setup_cpu_levels[];

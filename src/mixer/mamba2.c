@@ -256,57 +256,71 @@ static void run_cb(const bb_exec *e, const void *p, int tile)
 
 /* ---- the state space of one head ---- */
 
-/* What a kernel is given of a token, or of the first of a chunk. */
+/* What is fed to a head: n tokens, as one chunk or step by step. The next token's xBC is d_xbc
+   further on, its dt ld_dt. */
 struct input {
-    int          h, pos;                  /* head; position of the last token */
-    int          rows;                    /* of the chunk; 0: one token */
-    const float *dt;                      /* of the first; the next token's is ld_dt further on */
+    int          h, pos;                  /* head; position of the first token */
+    int          n;
+    bool         is_chunk;
+    const float *dt;
     size_t       ld_dt;
     const float *B, *C, *CB;              /* CB: of a chunk */
     float       *x;                       /* replaced by y */
 };
 
-/* Tokens forward by the kernel for them: rows p … p + n - 1 of the head, whose S_in and S_out are
-   float32 [n, N]. Rows of the state do not depend on each other. */
-static void advance(const bb_mamba2 *m, const bb_kernels *k, const struct input *in, int p, int n,
-                    const float *S_in, float *S_out, float *scratch)
+/* Rows p … p + n - 1 of the head, whose S_in and S_out are float32 [n, N], through the chunk or
+   through token t. Rows of the state do not depend on each other. */
+static void advance(const bb_mamba2 *m, const bb_kernels *k, const struct input *in, int t, int p,
+                    int n, const float *S_in, float *S_out, float *scratch)
 {
-    const size_t ld = (size_t)m->d_xbc;
+    const size_t ld = (size_t)m->d_xbc, at = (size_t)t * ld;
     const int    N = m->dims.d_state;
+    float *const x = in->x + at + p;
 
-    if (in->rows > 0)
-        k->ssd_chunk(in->rows, n, N, in->x + p, ld, in->dt, in->ld_dt, m->A[in->h], in->B,
-                     in->C, ld, in->CB, m->D[in->h], S_in, S_out, in->x + p, ld, scratch);
-    else k->ssd_step(1, n, N, in->x + p, in->dt, m->A + in->h, in->B, in->C, m->D + in->h, S_in,
-                     S_out, in->x + p);
+    if (in->is_chunk)
+        k->ssd_chunk(in->n, n, N, x, ld, in->dt, in->ld_dt, m->A[in->h], in->B, in->C, ld, in->CB,
+                     m->D[in->h], S_in, S_out, x, ld, scratch);
+    else k->ssd_step(1, n, N, x, in->dt + (size_t)t * in->ld_dt, m->A + in->h, in->B + at,
+                     in->C + at, m->D + in->h, S_in, S_out, x);
 }
 
-/* Tokens forward where S is kept in fewer bits: its rows are widened to `wide` [P, N], advanced
-   there, and rounded back. A token goes by PIECE rows, which stay in the first-level cache. */
-static void advance_narrow(const bb_mamba2 *m, const bb_kernels *k, const struct input *in,
-                           const unsigned char *S_in, unsigned char *S_out, float *wide,
-                           float *scratch)
+/* The same where S is kept in fewer bits: its rows are widened to `wide` [n, N], advanced there,
+   and rounded back. */
+static void advance_narrow(const bb_mamba2 *m, const bb_kernels *k, const struct input *in, int t,
+                           int p, int n, const unsigned char *S_in, unsigned char *S_out,
+                           float *wide, float *scratch)
 {
-    enum { PIECE = 16 };
     const bb_rows *r = &k->rows[m->state.type];
-    const int      P = m->dims.d_head, N = m->dims.d_state;
-    const uint32_t noise = (uint32_t)in->pos * 0x9e3779b1u + (uint32_t)(in->h * P);
+    const int      N = m->dims.d_state, last = in->pos + (in->is_chunk ? in->n - 1 : t);
+    const uint32_t noise = (uint32_t)last * 0x9e3779b1u + (uint32_t)(in->h * m->dims.d_head + p);
 
-    for (int p = 0, n; p < P; p += n) {
-        n = in->rows > 0 ? P : smaller(PIECE, P - p);
-        r->get(n, N, S_in + (size_t)p * row_bytes(m), wide);
-        advance(m, k, in, p, n, wide, wide, scratch);
-        r->put(n, N, wide, noise + (uint32_t)p, S_out + (size_t)p * row_bytes(m));
-    }
+    r->get(n, N, S_in, wide);
+    advance(m, k, in, t, p, n, wide, wide, scratch);
+    r->put(n, N, wide, noise, S_out);
 }
 
+/* All tokens. In steps a few rows of S take all of them before the next rows do, in the
+   first-level cache; a single token has nothing to find there again. */
 static void advance_head(const bb_mamba2 *m, const bb_kernels *k, const struct input *in,
                          const unsigned char *S_in, unsigned char *S_out, float *own)
 {
-    if (m->state.type == BB_TYPE_F32)
-        advance(m, k, in, 0, m->dims.d_head, (const float *)(const void *)S_in,
-                (float *)(void *)S_out, own);
-    else advance_narrow(m, k, in, S_in, S_out, own + chunk_floats(m), own);
+    enum { PIECE = 16 };
+    const bool is_wide = m->state.type == BB_TYPE_F32;
+    const int  P = m->dims.d_head, n_steps = in->is_chunk ? 1 : in->n;
+    const int  piece = in->is_chunk || (is_wide && n_steps == 1) ? P : PIECE;
+
+    for (int p = 0; p < P; p += piece) {
+        const int            n = smaller(piece, P - p);
+        const size_t         at = (size_t)p * row_bytes(m);
+        const unsigned char *from = S_in + at;
+        unsigned char *const to = S_out + at;
+        for (int t = 0; t < n_steps; t++, from = to) {
+            if (is_wide)
+                advance(m, k, in, t, p, n, (const float *)(const void *)from,
+                        (float *)(void *)to, own);
+            else advance_narrow(m, k, in, t, p, n, from, to, own + chunk_floats(m), own);
+        }
+    }
 }
 
 /* Head h of a segment, token by token or in chunks, of which the first is number first_cb of the
@@ -320,15 +334,15 @@ static void scan(const bb_exec *e, const struct job *j, const bb_segment *seg, i
     const unsigned char *S_in = state_before(j, seg).S + at;
     unsigned char       *S = state_after(j, seg).S + at;
     float               *own = j->s.own + (size_t)e->thread * own_floats(m);
-    const int            n = is_long(seg) ? count_chunks(seg) : seg->n_rows;
+    const int            n = is_long(seg) ? count_chunks(seg) : 1;
 
     for (int i = 0; i < n; i++, S_in = S) {
-        int          first = i;
-        const int    rows = is_long(seg) ? chunk_rows(seg, i, &first) : 1;
+        int          first = 0;
+        const int    rows = is_long(seg) ? chunk_rows(seg, i, &first) : seg->n_rows;
         const size_t t = (size_t)(seg->row + first);
         float *const xbc = j->s.xbc + t * (size_t)m->d_xbc;
         const struct input in = {
-            .h = h, .pos = seg->pos + first + rows - 1, .rows = is_long(seg) ? rows : 0,
+            .h = h, .pos = seg->pos + first, .n = rows, .is_chunk = is_long(seg),
             .dt = j->s.dt + t * (size_t)m->dims.n_heads + h,
             .ld_dt = (size_t)m->dims.n_heads, .x = xbc + x_at,
             .B = xbc + m->d_inner + g * N, .C = xbc + m->d_inner + (G + g) * N,
@@ -451,17 +465,13 @@ static void replay_head(const bb_mamba2 *m, const bb_kernels *k, const struct st
     const size_t         G = (size_t)m->dims.n_groups;
     const size_t         g = (size_t)(h / (m->dims.n_heads / m->dims.n_groups));
     const size_t         x = (size_t)h * (size_t)m->dims.d_head, at = x * row_bytes(m);
-    const unsigned char *S_in = before->S + at;
+    const struct input   in = {
+        .h = h, .pos = s->pos, .n = s->n, .is_chunk = s->is_chunk, .dt = s->log + C + h,
+        .ld_dt = width, .x = xbc + x, .B = xbc + m->d_inner + g * N,
+        .C = xbc + m->d_inner + (G + g) * N, .CB = cb,
+    };
 
-    for (int t = 0; t < s->n; t += s->is_chunk ? s->n : 1, S_in = after->S + at) {
-        float *const       row = xbc + (size_t)t * C;
-        const struct input in = {
-            .h = h, .pos = s->pos + (s->is_chunk ? s->n - 1 : t), .rows = s->is_chunk ? s->n : 0,
-            .dt = s->log + (size_t)t * width + C + h, .ld_dt = width, .x = row + x,
-            .B = row + m->d_inner + g * N, .C = row + m->d_inner + (G + g) * N, .CB = cb,
-        };
-        advance_head(m, k, &in, S_in, after->S + at, own);
-    }
+    advance_head(m, k, &in, before->S + at, after->S + at, own);
 }
 
 static void replay_stretch(const bb_mamba2 *m, const bb_kernels *k, const struct stretch *s,

@@ -184,7 +184,7 @@ static void test_memory(void **unused)
     const uint64_t bytes = bamba_session_bytes(model, &o, 100000);
     assert_true(bytes > bamba_session_bytes(model, &o, 100));
     assert_in_range(bamba_session_bytes(model, &o, 200000) - bytes, 500000 - 128, 500000 + 128);
-    o.n_window = 0;
+    o = options_of(0, 0);
     assert_true(bamba_session_bytes(model, &o, 100000) > 10 * bytes);
     o = options_of(WINDOW, SINK);
     o.n_context = 20 * N;
@@ -350,6 +350,10 @@ static void test_refusals(void **unused)
     o = options_of(10, -2);
     assert_int_equal(bamba_session_create(&s, model, &o, &err), BAMBA_ERR_ARGUMENT);
     assert_int_equal(bamba_session_bytes(model, &o, 10), 0);
+    o = options_of(0, 4);
+    assert_int_equal(bamba_session_create(&s, model, &o, &err), BAMBA_ERR_ARGUMENT);
+    assert_string_equal(err.message,
+                        "session: expected an n_window beside an n_sink of 4, found 0");
     o = options_of((size_t)1 << 29, 1 << 29);
     s = running_session(model, &o);
     bamba_session_free(s);

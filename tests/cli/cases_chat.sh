@@ -248,3 +248,16 @@ printf '%s\n' 'Once upon a time there was a wolf and a fox and a bear and a man'
 run 1 chat -m talker -c 16 -n 4 -q
 err_has "-c N makes it longer"
 : > in
+
+begin "a conversation with a window"
+talk "Once upon a time" "What then?" "/save whole.json"
+cp out whole
+options="--window 500"
+talk "Once upon a time" "What then?" "/save whole.json"
+out_same whole
+options="--window 6 --sink 2"
+talk "Once upon a time" "What then?" "/save narrow.json"
+! cmp -s out whole || wrong "a window of 6 hides nothing"
+talk "Once upon a time" "Who?" "/undo" "What then?" "/save undone.json"
+cmp -s undone.json narrow.json || wrong "another conversation after /undo"
+options=

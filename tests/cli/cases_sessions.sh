@@ -193,6 +193,10 @@ run 0 generate -m "$model" -p "$prompt" -n 60 --ignore-eos -s 1 --temp 0.8 --win
 run 0 generate -m "$model" -p "$prompt" -n 300 -c 50 --ignore-eos --window 16
 err_has "end: context"
 wrong_use "--window" generate -m "$model" -p "$prompt" --window -1
+for told in "generate -p x" "chat" "perplexity -f long.txt"; do
+    wrong_use "--sink needs --window" $told -m "$model" --sink 4
+done
+wrong_use "--sink needs --window" generate -m "$model" -p x --sink 0 --window 0
 
 begin "a saved session keeps its window"
 run 0 generate -m "$model" -p "$prompt" -n 200 --ignore-eos --temp 0 --no-display-prompt --window 40

@@ -1,6 +1,7 @@
 #!/bin/sh
-# starve.sh - JSON that the command writes while allocations of json-c fail: each fails once, and
-# once and for all. Then the command says that memory is short, or what it writes is right.
+# starve.sh - what the command writes while allocations fail, of json-c or, with FAIL_IN, its own:
+# each fails once, and once and for all. Then the command says that memory is short, or what it
+# writes is right.
 #
 #     starve.sh PATH_TO_BAMBA PATH_TO_MODEL PATH_TO_FAILING_MALLOC
 set -u
@@ -69,4 +70,9 @@ starve 1 info -m "$model" --json
 bench="bench --shape ./tiny.json -t 1 -r 1 -p 1 -n 0 -q"
 starve 83 $bench -o jsonl --ops
 starve 110 $bench -o csv
+
+# A draft model: its vocabulary, session, sampler and distributions, and guesses by rejection.
+export FAIL_IN="$bamba"
+starve 1 generate -m "$model" --draft "$model" --draft-min 2 --draft-max 2 -p Once -n 5 -t 1 -c 32 \
+    -s 3 --temp 0.8 --draft-sampling rejection --json -q
 exit $bad
