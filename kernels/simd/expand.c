@@ -23,7 +23,7 @@ typedef struct part {
     size_t       ldu;
     float       *y;
     size_t       ldy;
-    int          at;                      /* row of the call that is row 0 of the tile, or negative */
+    int          at;                      /* row of the call that is row 0 of the tile; or < 0 */
     int          low, high;               /* rows of the tile that the call is about */
 } part;
 

@@ -16,7 +16,7 @@
 
 typedef struct bb_low_rank {
     int         rank;                     /* 0: there is no A */
-    int         n_inputs;                 /* columns of B: rank, or rank + 1; 0: nothing is added */
+    int         n_inputs;                 /* columns of B: rank, or rank + 1; 0: nothing added */
     bb_type     type;                     /* of the elements of A and B: F32 or F16 */
     float       scale;                    /* of A · x, with the units of A and of B */
     float       unit;                     /* a power of two: elements of B are those kept times it */
