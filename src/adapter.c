@@ -18,11 +18,14 @@ static bool has_constant(const bb_adapted *m) { return m->B_bias || m->bias; }
 
 static bool is_float(const bb_tensor *t) { return t->dtype == BB_TYPE_F32; }
 
-/* Whether matrices are kept as halves: those that are stored in 16 bits, and all beside weights
-   whose own rounding is coarser. */
+/* Whether A and B are kept as halves: those that are stored in 16 bits and are used as they are,
+   and all beside weights whose own rounding is coarser. */
 static bool are_halves(const bb_adapted *m, const bb_linear_name *name)
 {
-    return name->is_coarse || !m->A || (!is_float(m->A) && !is_float(m->B));
+    bool is_stored = m->A && !is_float(m->A) && !is_float(m->B) && !has_constant(m);
+
+    for (int i = 0; i < name->n_factors; i++) is_stored &= name->factor[i].product == 1.0f;
+    return is_stored || (m->A && name->is_coarse);
 }
 
 static size_t count_tiled(int rows, int n)

@@ -19,7 +19,7 @@ typedef struct bb_low_rank {
     int         n_inputs;                 /* columns of B: rank, or rank + 1; 0: nothing added */
     bb_type     type;                     /* of the elements of A and B: F32 or F16 */
     float       scale;                    /* of A · x, with the units of A and of B */
-    float       unit;                     /* a power of two: elements of B are those kept times it */
+    float       unit;                     /* a power of two: elements of B are what is kept · it */
     const void *A;                        /* [rank, columns of the map] as bb_format keeps it */
     const void *B;                        /* [rows of the stored tensor, n_inputs] as bb_expand_fn
                                              reads it */
