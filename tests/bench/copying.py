@@ -5,7 +5,8 @@ not: a table in Markdown.
     copying.py BAMBA -m DIR [--lookup K] [-n TOKENS] [--rounds N] [--tasks NAME,...] [-- OPTIONS]
 
 A model is given a document and the beginning of a second copy with changes, and goes on; chosen is
-the likeliest token, so that a model that can copy does. In two more tasks guesses are wrong, or there are none.
+the likeliest token, so that a model that can copy does. In two more tasks guesses are wrong, or
+there are none.
 
 prose      tests/oracle/prose.txt, where two words are others in the copy
 code       a source file of the command, where a structure is renamed
