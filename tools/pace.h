@@ -30,7 +30,7 @@ typedef struct pace_source {
 } pace_source;
 
 /* Until something is known. The balance is what trying may lose. */
-#define PACE_SOURCE { .right = 0.6, .weight = 4.0, .balance = 4.0, .pause = 32 }
+#define PACE_SOURCE { .right = 0.6, .weight = 2.0, .balance = 4.0, .pause = 32 }
 
 /* How many guesses, up to `most`, are expected to give the most tokens for their time. Now and then
    1 where none are. 0 where a source could lose more than it has saved, but for a hundredth of all
