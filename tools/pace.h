@@ -30,11 +30,12 @@ typedef struct pace_source {
 } pace_source;
 
 /* Until something is known. The balance is what trying may lose. */
-#define PACE_SOURCE { .right = 0.6, .weight = 4.0, .balance = 4.0, .pause = 32 }
+#define PACE_SOURCE { .right = 0.6, .weight = 2.0, .balance = 4.0, .pause = 32 }
 
-/* How many guesses, up to `most`, are expected to give the most tokens for their time. Now and then
-   1 where none are. 0 where a source could lose more than it has saved, but for a hundredth of all
-   passes and what its balance began with. first_ms: what a source takes before its first guess. */
+/* How many guesses, up to `most`, are expected to give the most tokens for their time, or nearly so
+   where a cost is not certain yet. Where none pay, now and then some for a trial. 0 where a source
+   could lose more than it has saved, but for a hundredth of all passes and what its balance began
+   with. first_ms: what a source takes before its first guess. */
 int pace_number(const pace *p, pace_source *s, int most, double first_ms);
 
 /* A pass with n guesses took pass_ms, making them guess_ms, and n_right of them stand. s: NULL if
