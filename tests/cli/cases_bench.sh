@@ -269,17 +269,23 @@ END
     begin "bench: loops"
     cat > parrot << 'END'
 #!/bin/sh
-printf '{"ids": [%s7], "text": "a b c\\na b c"}' "$(yes 7, | head -99 | tr -d '\n')"
+if [ "$1" = score ]; then                 # a line for each request: two tokens of ln 1/2
+    sed 's/.*/{"tokens": [{"id": 1, "logprob": -0.693147}, {"id": 2, "logprob": -0.693147}]}/'
+else
+    printf '{"ids": [%s7], "text": "a b c\\na b c"}' "$(yes 7, | head -99 | tr -d '\n')"
+fi
 END
     chmod +x parrot
     python3 "$here/../bench/loops.py" ./parrot --samples 2 > out 2> err ||
         wrong "exit code: $(cat err)"
-    [ "$(grep -c '| 0.010 | 0.010 | 0.010 | 50.0 % | 100.0 % | 100.0 % |$' out)" -eq 16 ] ||
+    row='| 0.010 | 0.010 | 0.010 | 50.0 % | 100.0 % | 100.0 % | 2.000 | 2.000 |$'
+    [ "$(grep -c "$row" out)" -eq 16 ] ||
         wrong "rows: $(cat out)"
     python3 "$here/../bench/loops.py" "$bamba" -m "$model" --samples 2 -n 60 -- --type q8 \
         > out 2> err ||
         wrong "exit code: $(cat err)"
-    [ "$(grep -c '^| [01][.0-9]* | .* % |$' out)" -eq 16 ] || wrong "rows: $(cat out)"
+    [ "$(grep -c '^| [01][.0-9]* | .* % | [1-9][.0-9]* | [1-9][.0-9]* |$' out)" -eq 16 ] ||
+        wrong "rows: $(cat out)"
 fi
 
 begin "bench: beside another engine"
