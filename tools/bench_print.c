@@ -43,13 +43,7 @@ static json_object *numbers_of(const double *values, size_t n, json_object *(*ma
 {
     json_object *array = json_object_new_array();
 
-    for (size_t i = 0; array && i < n; i++) {
-        json_object *value = make(values[i]);
-        if (value && json_object_array_add(array, value) == 0) continue;
-        json_object_put(value);
-        json_object_put(array);
-        array = NULL;
-    }
+    for (size_t i = 0; array && i < n; i++) json_append(&array, make(values[i]));
     return array;
 }
 

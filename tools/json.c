@@ -114,17 +114,19 @@ static json_object *make_text(const char *bytes, size_t n)
     return value;
 }
 
+void json_append(json_object **list, json_object *value)
+{
+    if (*list && value && json_object_array_add(*list, value) == 0) return;
+    json_object_put(value);
+    json_object_put(*list);
+    *list = NULL;
+}
+
 static json_object *make_ids(const int32_t *ids, size_t n)
 {
     json_object *list = json_object_new_array();
 
-    for (size_t i = 0; list && i < n; i++) {
-        json_object *id = json_object_new_int(ids[i]);
-        if (id && json_object_array_add(list, id) == 0) continue;
-        json_object_put(id);
-        json_object_put(list);
-        list = NULL;
-    }
+    for (size_t i = 0; list && i < n; i++) json_append(&list, json_object_new_int(ids[i]));
     return list;
 }
 
@@ -168,13 +170,7 @@ void json_add_texts(json *j, const char *key, const char *const *texts, size_t n
 {
     json_object *list = json_object_new_array();
 
-    for (size_t i = 0; list && i < n; i++) {
-        json_object *text = json_object_new_string(texts[i]);
-        if (text && json_object_array_add(list, text) == 0) continue;
-        json_object_put(text);
-        json_object_put(list);
-        list = NULL;
-    }
+    for (size_t i = 0; list && i < n; i++) json_append(&list, json_object_new_string(texts[i]));
     json_add(j, key, list);
 }
 

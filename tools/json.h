@@ -42,6 +42,9 @@ void json_add_object(json *j, const char *key, json *child);
 
 /* A value of json-c; NULL is one that had no memory. */
 void json_add(json *j, const char *key, struct json_object *value);
+/* Append a value to *list, which then owns it. Where memory has run out (either is NULL, or the
+   list cannot grow) both are freed, and *list is NULL. */
+void json_append(struct json_object **list, struct json_object *value);
 
 /* Free the object. EXIT_SUCCESS, or, if a member is missing, an exit code (reported). */
 int json_finish(json *j);

@@ -37,9 +37,10 @@ bb_lora bb_lora_of(const bb_exec *e, const bb_source *x, const bb_linear *const 
    n <= BB_FEW_ROWS. */
 void bb_lora_read(const bb_exec *e, const bb_lora *l, int first, int n, const float *x, size_t ld);
 
-/* The same for few rows, all T, by all threads: a repeatable stage of bb_lora_tiles tiles, to whose
-   begin `prepare` belongs. The next stage of this kind overwrites what it makes: the begin of the
-   stage that adds it calls `take`, which copies it to this thread's own l->inputs. */
+/* The inputs of all T rows, T <= BB_FEW_ROWS, are made by all threads in a repeatable stage of
+   bb_lora_tiles tiles, which begins with `prepare` of the rows x. A later stage of this kind
+   overwrites them: the stage that adds them begins with `take`, which copies them to this thread's
+   own l->inputs. */
 int  bb_lora_tiles(const bb_exec *e, const bb_lora *l);
 void bb_lora_prepare(const bb_exec *e, const bb_lora *l, int first, int n, const float *x,
                      size_t ld);

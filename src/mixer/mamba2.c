@@ -284,8 +284,8 @@ static void advance(const bb_mamba2 *m, const bb_kernels *k, const struct input 
                      in->C + at, m->D + in->h, S_in, S_out, x);
 }
 
-/* The same where S is kept in fewer bits: its rows are widened to `wide` [n, N], advanced there,
-   and rounded back. */
+/* advance() where S is kept in fewer bits than float32: its rows are widened to `wide` [n, N],
+   advanced there, and rounded back. */
 static void advance_narrow(const bb_mamba2 *m, const bb_kernels *k, const struct input *in, int t,
                            int p, int n, const unsigned char *S_in, unsigned char *S_out,
                            float *wide, float *scratch)
@@ -299,7 +299,7 @@ static void advance_narrow(const bb_mamba2 *m, const bb_kernels *k, const struct
     r->put(n, N, wide, noise, S_out);
 }
 
-/* All tokens. In steps a few rows of S take all of them before the next rows do, in the
+/* All tokens of a head. In steps a few rows of S take all of them before the next rows do, in the
    first-level cache; a single token has nothing to find there again. */
 static void advance_head(const bb_mamba2 *m, const bb_kernels *k, const struct input *in,
                          const unsigned char *S_in, unsigned char *S_out, float *own)

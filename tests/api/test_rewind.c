@@ -17,22 +17,7 @@
 
 enum { V = WORLD_VOCAB };
 
-static char        *dir;
-static bamba_error  err;
-
-static int set_up(void **unused)
-{
-    (void)unused;
-    dir = tempdir_make();
-    return 0;
-}
-
-static int tear_down(void **unused)
-{
-    (void)unused;
-    tempdir_remove(dir);
-    return 0;
-}
+static bamba_error err;
 
 /* Rows that shared a pass of many rows are rebuilt, by the log or by feeding them again, as they
    ran there. */
@@ -47,7 +32,7 @@ static void go_back_in_company(size_t n_rewind)
     float                 found[V];
 
     s.n_rewind = n_rewind;
-    world_open(&w, dir, &d, NULL, &o, &s, 512);
+    world_open(&w, tempdir, &d, NULL, &o, &s, 512);
     const bool is_exact = running_is_exact(w.model);
     for (int i = 0; i < 100; i++) tokens[i] = (i * 31 + 7) % V;
     for (int i = 0; i < 2; i++) {
@@ -93,7 +78,7 @@ static void test_forks(void **unused)
 
     (void)unused;
     d.n_context = PROMPT + MORE;
-    world_open(&w, dir, &d, NULL, &o, &s, 512);
+    world_open(&w, tempdir, &d, NULL, &o, &s, 512);
     for (int i = 0; i < PROMPT; i++) text[i] = (i * 31 + 7) % V;
     assert_int_equal(bamba_feed(w.engine, w.session, text, PROMPT, NULL, &err), BAMBA_OK);
     for (int f = 0; f < N_FORKS; f++)
@@ -143,7 +128,7 @@ static void test_fork_without_memory(void **unused)
 
     (void)unused;
     s.allocator = fault_allocator(&f);
-    world_open(&w, dir, &d, NULL, &o, &s, 512);
+    world_open(&w, tempdir, &d, NULL, &o, &s, 512);
     for (size_t i = 0; i < 120; i++) w.past.token[i] = (int32_t)(i % V);
     world_feed(&w, 100);
     assert_int_equal(bamba_feed(w.fresh_engine, w.fresh, w.past.token, 100, NULL, &err), BAMBA_OK);
@@ -176,7 +161,7 @@ static void test_refusals(void **unused)
 
     (void)unused;
     s.n_rewind = 16;
-    world_open(&w, dir, &d, NULL, &o, &s, 512);
+    world_open(&w, tempdir, &d, NULL, &o, &s, 512);
     for (size_t i = 0; i < 10; i++) w.past.token[i] = (int32_t)i;
     world_feed(&w, 10);
     assert_int_equal(bamba_session_rewind(w.engine, w.session, 11, &err), BAMBA_ERR_ARGUMENT);
@@ -207,7 +192,7 @@ static void test_bytes(void **unused)
     static world          w;
 
     (void)unused;
-    world_open(&w, dir, &d, NULL, &o, &s, 512);
+    world_open(&w, tempdir, &d, NULL, &o, &s, 512);
     const uint64_t state = bamba_model_state_bytes(w.model, 0);
     const uint64_t plain = bamba_session_bytes(w.model, NULL, 100);
 
@@ -233,5 +218,5 @@ int main(void)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_bytes),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, tempdir_enter, tempdir_leave);
 }

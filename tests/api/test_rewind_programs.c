@@ -16,8 +16,7 @@
 
 enum { V = WORLD_VOCAB, STEPS = 30, PROBE = 3 };
 
-static char        *dir;
-static bamba_error  err;
+static bamba_error err;
 
 static uint64_t next_random(uint64_t *state)          /* splitmix64 */
 {
@@ -88,7 +87,7 @@ static void save_world(world *w, const bamba_session_options *o)
 {
     char path[300];
 
-    snprintf(path, sizeof path, "%s/session", dir);
+    snprintf(path, sizeof path, "%s/session", tempdir);
     assert_int_equal(bamba_session_save(w->session, path, NULL, &err), BAMBA_OK);
     bamba_session_free(w->session);
     assert_int_equal(bamba_session_open(&w->session, w->model, path, o, &err), BAMBA_OK);
@@ -273,7 +272,7 @@ static void run_family(size_t family, int n)
     d.n_context = WORLD_MOST;
     d.n_attention = families[family].n_attention;
     for (int l = 0; l < d.n_attention; l++) d.attention[l] = d.n_attention == 1 ? 1 : l;
-    world_open(&w, dir, &d, families[family].config, &s.model, &s.session, s.n_batch);
+    world_open(&w, tempdir, &d, families[family].config, &s.model, &s.session, s.n_batch);
     run_program(&w, &s.session, random);
     world_close(&w);
 }
@@ -285,22 +284,8 @@ static void test_programs(void **unused)
         for (int n = 0; n < count_programs(); n++) run_family(f, n);
 }
 
-static int set_up(void **unused)
-{
-    (void)unused;
-    dir = tempdir_make();
-    return 0;
-}
-
-static int tear_down(void **unused)
-{
-    (void)unused;
-    tempdir_remove(dir);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_programs) };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, tempdir_enter, tempdir_leave);
 }
