@@ -127,8 +127,9 @@ static void bb_prepare_many_bf16_avx512bf16(int T, int cols, const float *x, siz
     gemm_prepare(load_rounded, T, cols, x, ldx * sizeof *x, prepared);
 }
 
-#define FORMAT(name, type, bytes, decode, encode)                                                 \
-    DEFINE_FORMAT(name, type, BB_TYPE_BF16, bb_prepare_many_bf16_avx512bf16, bytes, decode, encode)
-FORMAT(bf16, BB_TYPE_BF16, bb_bytes_half, bb_decode_bf16_avx512, bb_encode_bf16_avx512)
-FORMAT(f8, BB_TYPE_F8_E4M3, bb_bytes_byte, bb_decode_f8_avx512, bb_encode_f8)
-FORMAT(i8, BB_TYPE_I8, bb_bytes_byte, bb_decode_i8_avx512, NULL)
+#define FORMAT(name, type, alone, bytes, decode, encode)                                          \
+    DEFINE_FORMAT(name, type, BB_TYPE_BF16, alone, bb_prepare_many_bf16_avx512bf16, bytes,        \
+                  decode, encode)
+FORMAT(bf16, BB_TYPE_BF16, 1, bb_bytes_half, bb_decode_bf16_avx512, bb_encode_bf16_avx512)
+FORMAT(f8, BB_TYPE_F8_E4M3, 1, bb_bytes_byte, bb_decode_f8_avx512, bb_encode_f8)
+FORMAT(i8, BB_TYPE_I8, 2, bb_bytes_byte, bb_decode_i8_avx512, NULL)

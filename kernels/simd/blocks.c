@@ -33,7 +33,7 @@ enum {
                                              addition waits some four cycles for the last */
     CHUNK = 16,                           /* groups that all rows pass before the next ones: their x
                                              stays in the first cache, weights in the second */
-    AHEAD = 2048                          /* bytes from a group to what is prefetched meanwhile */
+    AHEAD = 4 * BB_Q4_GROUP               /* bytes from a group to what is prefetched meanwhile */
 };
 
 /* ------------------------------------------------------------- x ------------------------ */
@@ -268,8 +268,8 @@ BB_INLINE void tile(load_fn *load, size_t group_bytes, int M, int n, const unsig
         for (int t = 0; t < M; t++)
             acc[t] = to->add ? vf_load(to->sum + t * BB_TILE_ROWS + half * VL) : vf_zero();
         for (int g = 0; g < n; g++, group += group_bytes, part += 2 * PART * M) {
-            for (size_t i = 0; half == 0 && i < group_bytes; i += 64)
-                _mm_prefetch((const char *)group + AHEAD + i, _MM_HINT_T0);
+            for (size_t i = g % 2 ? 64 : 0; half == 0 && i < group_bytes; i += 128)
+                _mm_prefetch((const char *)group + AHEAD + i, _MM_HINT_T1);
             tile_block(load, group_bytes, M, group, 0, half, part, acc);
             tile_block(load, group_bytes, M, group, 1, half, part + PART * M, acc);
         }

@@ -92,7 +92,7 @@ static void BB_ISA(bb_prepare_many_f32)(int T, int cols, const float *x, size_t 
 /* ------------------------------------------------------------- the formats -------------- */
 
 #define FORMAT(name, type, bytes, decode, encode)                                                 \
-    DEFINE_FORMAT(name, type, BB_TYPE_F32, BB_ISA(bb_prepare_many_f32), bytes, decode, encode)
+    DEFINE_FORMAT(name, type, BB_TYPE_F32, 2, BB_ISA(bb_prepare_many_f32), bytes, decode, encode)
 FORMAT(f32, BB_TYPE_F32, bb_bytes_f32, bb_decode_f32, bb_encode_f32)
 FORMAT(bf16, BB_TYPE_BF16, bb_bytes_half, BB_ISA(bb_decode_bf16), BB_ISA(bb_encode_bf16))
 FORMAT(f16, BB_TYPE_F16, bb_bytes_half, BB_ISA(bb_decode_f16), BB_ISA(bb_encode_f16))
