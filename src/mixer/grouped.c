@@ -125,16 +125,15 @@ static const bb_format *format_of(const job *j, int group, bool partner)
     return (partner ? j->pair : j->linear)[j->g->expert[group]].w.format;
 }
 
-static bb_prepare_fn *preparer(const job *j, const bb_format *f)
+static bb_prepare_fn *preparer(const job *j, int group, bool partner)
 {
-    return j->many ? f->prepare_many : f->prepare_few;
+    return bb_preparer(format_of(j, group, partner), j->many);
 }
 
 /* Whether the partner's rows are prepared apart. */
 static bool has_apart(const job *j, int group)
 {
-    return j->pair
-        && preparer(j, format_of(j, group, false)) != preparer(j, format_of(j, group, true));
+    return j->pair && preparer(j, group, false) != preparer(j, group, true);
 }
 
 static size_t prepared_bytes(const job *j, int group, bool partner)

@@ -1,7 +1,8 @@
-/* product_internal.h - tiles of products, for the files that cut products into them.
+/* product_internal.h - the parts of a product, for the files that put products together.
  *
- * Owns:    a thread's memory for tiles; multiplying one tile of prepared rows; its way into a sink.
- * Not:     who prepares rows (product.c, grouped.c).
+ * Owns:    the room (product_room.c); the rows that products read (product_rows.c); one tile of
+ *          weight rows times prepared rows, and its way into a sink (product_tile.c).
+ * Not:     cutting into tiles, and who runs them (product.c, grouped.c).
  */
 #ifndef BB_MIXER_PRODUCT_INTERNAL_H
 #define BB_MIXER_PRODUCT_INTERNAL_H
@@ -11,6 +12,9 @@
 enum { BB_FEW_TILE = 48 };                /* weight rows of a tile at most, few rows of x */
 enum { BB_MANY_TILE = 128 };              /* many rows of x: sums and x of a panel stay in cache */
 enum { BB_COPIES = 2 };                   /* of a source, prepared for different formats at once */
+enum { BB_FEW_DECODED = 2 };              /* weight rows decoded at a time, few rows of x */
+
+/* ------------------------------------------------------------- product_room.c ------------ */
 
 /* What a thread keeps to itself. */
 typedef struct bb_product_own {
@@ -23,11 +27,49 @@ typedef struct bb_product_own {
     unsigned char *scratch;               /* of bb_many_fn, or decoded weights otherwise */
 } bb_product_own;
 
+struct bb_product_room {
+    unsigned char *prepared[BB_COPIES];   /* many rows, shared by all threads */
+    bb_product_own first;                 /* of thread 0; thread i's is i · own_bytes further on */
+    size_t         own_bytes;
+    int            T, widest;
+};
+
+bb_product_own bb_product_own_of(const bb_product_room *room, int thread);
+
+/* ------------------------------------------------------------- product_rows.c ------------ */
+
+/* One thread's reading of a source, in a call of operation `op`. */
+typedef struct bb_reader {
+    int            op;
+    bb_source     *x;
+    bb_product_own own;
+} bb_reader;
+
+/* Rows first … first + n - 1 of the source, n <= BB_FEW_ROWS, row stride *ld: where they lie, or
+   made or gathered into own.rows. */
+const float *bb_reader_rows(const bb_exec *e, const bb_reader *r, int first, int n, size_t *ld);
+
+/* All rows of a source that has few, made or gathered once for all calls that share it. */
+const float *bb_reader_few_rows(const bb_exec *e, const bb_reader *r, size_t *ld);
+
+/* The function that prepares rows of x for weights of format f. */
+static inline bb_prepare_fn *bb_preparer(const bb_format *f, bool many)
+{
+    return many ? f->prepare_many : f->prepare_few;
+}
+
+/* All rows as format f wants them. Rows that the same function has prepared before are used again;
+   else preparing many rows is a stage of its own, run by all threads. */
+const void *bb_reader_prepare(const bb_exec *e, const bb_reader *r, const bb_format *f);
+
+/* See that rows prepared for formats a and b can stand side by side, for a pair that needs both. */
+void bb_source_keep_apart(bb_source *x, const bb_format *a, const bb_format *b);
+
+/* ------------------------------------------------------------- product_tile.c ------------ */
+
 /* Whether there are kernels for many rows, of the format or of what it is decoded to; BLAS
    otherwise, whose bits depend on the tile. */
 bool bb_product_has_many(const bb_kernels *k, const bb_format *f);
-
-bb_product_own bb_product_own_of(const bb_product_room *room, int thread);
 
 /* Rows that the format of the matrix they meet has prepared: T <= BB_FEW_ROWS by prepare_few, or,
    for passes of many rows, any T by prepare_many. */
