@@ -63,11 +63,10 @@ struct stage {
     void                *context;
 };
 
-/* The first tile of a thread's part of a stage of n tiles. */
-static uint32_t part_of(const bb_team *t, int thread, int n)
+int bb_team_part(const bb_team *team, int thread, int n)
 {
-    const uint64_t N = (uint64_t)t->n_threads;
-    return (uint32_t)(((uint64_t)n * (uint64_t)thread + N - 1) / N);
+    const uint64_t N = (uint64_t)team->n_threads;
+    return (int)(((uint64_t)n * (uint64_t)thread + N - 1) / N);
 }
 
 /* Take some tiles of the part of thread `owner`. Returns how many, 0 if none are left; *first is
@@ -75,8 +74,8 @@ static uint32_t part_of(const bb_team *t, int thread, int n)
 static int take(bb_team *t, int owner, uint32_t number, const struct stage *s, int *first)
 {
     _Atomic uint64_t *next = &t->member[owner].next;
-    const uint32_t    begin = part_of(t, owner, s->n);
-    const uint32_t    end = part_of(t, owner + 1, s->n);
+    const uint32_t    begin = (uint32_t)bb_team_part(t, owner, s->n);
+    const uint32_t    end = (uint32_t)bb_team_part(t, owner + 1, s->n);
     uint64_t          word = atomic_load_explicit(next, memory_order_relaxed);
 
     for (;;) {

@@ -41,6 +41,9 @@ typedef void bb_tiles_fn(void *context, int thread, int first, int end);
    neighbouring tiles, and then helps the others. */
 void bb_team_stage(bb_team *team, int thread, int n, bb_tiles_fn *run, void *context);
 
+/* The first tile of the part that a thread begins with, of a stage of n tiles; n if it has none. */
+int bb_team_part(const bb_team *team, int thread, int n);
+
 /* A stage whose tiles can be computed twice. A thread does `begin`, `compute` and `commit` with the
    tiles it has taken. If it is stopped in compute for much longer than tiles take, because another
    program has its core, a thread that waits does all three with them, and the stopped one does not

@@ -107,7 +107,7 @@ typedef struct job {
     bool              by_row;             /* a pair reads its row of x; or the x of its number */
     bool              many;
     int               rows, cols;         /* of a matrix */
-    int               tile_rows;
+    int               tile_rows, n_tiles;
     bb_sink           to;
     bb_product_own    own;
     unsigned char    *prepared;           /* of all pairs, by expert */
@@ -189,6 +189,24 @@ static void run_prepare(const bb_exec *e, const void *context, int group)
         prepare_group(j, group, format_of(j, group, true), j->prepared + offset_of(j, group, true));
 }
 
+/* Columns of a tile: of one expert into it, of the sink out of all. */
+typedef struct range { int group, first, n; } range;
+
+static range range_of(const job *j, int tile)
+{
+    const int across = divide_up(j->rows, j->tile_rows);
+    range     r = { .group = tile / across, .first = tile % across * j->tile_rows };
+
+    r.n = smaller(j->tile_rows, j->rows - r.first);
+    return r;
+}
+
+/* Have the head of a tile's weights fetched, few rows. */
+static void expect(const job *j, const bb_linear *linear, range r)
+{
+    if (!j->many && r.group < *j->g->n) bb_product_expect(&linear[j->g->expert[r.group]], r.first);
+}
+
 /* ---- few rows, by each thread for itself ---- */
 
 /* Whether an expert's rows are those of the one before, prepared alike: as when T is 1. */
@@ -204,6 +222,7 @@ static void begin_few(const bb_exec *e, void *context)
     unsigned char *own = j->prepared + (size_t)e->thread * j->own_bytes;
     size_t         at = 0;
 
+    expect(j, j->linear, range_of(j, bb_team_part(e->pass->team, e->thread, j->n_tiles)));
     for (int i = 0; i < 2; i++)
         j->offset[i] = (size_t *)(void *)own + (size_t)i * (size_t)j->g->most;
     j->prepared = own + count_offsets(j->g);
@@ -237,18 +256,6 @@ static void multiply(const bb_exec *e, const job *j, int group, bool partner, in
     bb_product_tile(e->pass->k, &j->own, l, &x, first, n, y, stride);
 }
 
-/* Columns of a tile: of one expert into it, of the sink out of all. */
-typedef struct range { int group, first, n; } range;
-
-static range range_of(const job *j, int tile)
-{
-    const int across = divide_up(j->rows, j->tile_rows);
-    range     r = { .group = tile / across, .first = tile % across * j->tile_rows };
-
-    r.n = smaller(j->tile_rows, j->rows - r.first);
-    return r;
-}
-
 static void run_in(const bb_exec *e, const void *context, int tile)
 {
     const job  *j = context;
@@ -257,9 +264,11 @@ static void run_in(const bb_exec *e, const void *context, int tile)
     float      *y = tile_memory(j, &stride), *partner = NULL;
 
     if (r.group >= *j->g->n) return;
+    expect(j, j->pair ? j->pair : j->linear, j->pair ? r : range_of(j, tile + 1));
     multiply(e, j, r.group, false, r.first, r.n, y, stride);
     if (j->pair) {
         partner = y + (size_t)j->g->T * stride;
+        expect(j, j->linear, range_of(j, tile + 1));
         multiply(e, j, r.group, true, r.first, r.n, partner, stride);
     }
     float *to = j->to.y + (size_t)j->g->start[r.group] * j->to.ld + r.first;
@@ -280,6 +289,7 @@ static void run_out(const bb_exec *e, const void *context, int tile)
 
     memset(sum, 0, T * stride * sizeof *sum);
     for (int group = 0; group < *j->g->n; group++) {
+        expect(j, j->linear, (range){ .group = group + 1, .first = r.first });
         multiply(e, j, group, false, r.first, r.n, y, stride);
         for (int i = 0, p = j->g->start[group]; i < count_rows(j, group); i++, p++)
             k->axpy(r.n, j->g->weight[p], y + (size_t)i * stride,
@@ -341,15 +351,15 @@ static void run(const bb_exec *e, job *j, bool is_in)
     j->tile_rows = count_tile_rows(e, j->rows, groups, j->many ? MANY_TOGETHER : TOGETHER,
                                    j->many ? BB_MANY_TILE : BB_FEW_TILE);
     if (!is_free(e, j)) j->tile_rows = BB_MANY_TILE;
-    const int n_tiles = groups * divide_up(j->rows, j->tile_rows);
+    j->n_tiles = groups * divide_up(j->rows, j->tile_rows);
 
     if (e->pass->observer)
         bb_each_tile(e, divide_up(j->cols, BB_OBSERVED_COLS), run_observe, j);
     if (j->many) {
         bb_each_tile(e, j->g->most, run_prepare, j);
-        bb_each_tile(e, n_tiles, is_in ? run_in : run_out, j);
+        bb_each_tile(e, j->n_tiles, is_in ? run_in : run_out, j);
     } else {
-        bb_each_tile_after(e, begin_few, j, n_tiles, is_in ? run_in : run_out, j);
+        bb_each_tile_after(e, begin_few, j, j->n_tiles, is_in ? run_in : run_out, j);
     }
     bb_mark(e, j->op);
 }

@@ -23,7 +23,7 @@ typedef struct job {
     const bb_product  *product;           /* [n] */
     int                n;
     const bb_epilogue *then;
-    int                tile_rows;
+    int                tile_rows, n_tiles;
     int                before;            /* columns of the call before these products */
     bb_lora            lora;              /* what adapters add to them */
 } job;
@@ -144,10 +144,20 @@ static float *few_at(const job *j, int i)
     return j->in.own.few + (size_t)i * 2 * (size_t)j->in.x->T * FEW_TILE;
 }
 
+/* Have the head of a tile's weights fetched. */
+static void expect(const job *j, int tile)
+{
+    if (tile >= j->n_tiles) return;
+    const place at = place_of(j, tile);
+    bb_product_expect(at.p->linear, at.first);
+}
+
 static void begin_few(const bb_exec *e, void *context)
 {
-    job *j = context;
+    job      *j = context;
+    const int tile = bb_team_part(e->pass->team, e->thread, j->n_tiles);
 
+    expect(j, tile);
     bb_reader_prepare(e, &j->in, j->product->linear->w.format);
     if (j->product->pair) bb_reader_prepare(e, &j->in, j->product->pair->w.format);
     if (j->lora.n > 0) bb_lora_take(e, &j->lora);
@@ -159,8 +169,13 @@ static void compute_few(const bb_exec *e, const void *context, int tile, int i)
     const place at = place_of(j, tile);
     float      *y = few_at(j, i);
 
-    multiply(e, j, at.p->linear, &at, y, FEW_TILE);
-    if (at.p->pair) multiply(e, j, at.p->pair, &at, y + (size_t)j->in.x->T * FEW_TILE, FEW_TILE);
+    if (at.p->pair) {
+        bb_product_expect(at.p->pair, at.first);
+        multiply(e, j, at.p->linear, &at, y, FEW_TILE);
+        y += (size_t)j->in.x->T * FEW_TILE;
+    }
+    if (at.p->pair || at.first + at.n == at.p->linear->w.rows) expect(j, tile + 1);
+    multiply(e, j, at.p->pair ? at.p->pair : at.p->linear, &at, y, FEW_TILE);
 }
 
 static void commit_few(const bb_exec *e, const void *context, int tile, int i)
@@ -258,19 +273,19 @@ static void run(const bb_exec *e, job *j)
 {
     const bb_product *p = j->product;
     const bb_format  *f = p->linear->w.format, *pair = p->pair ? p->pair->w.format : f;
-    int               n_tiles = 0;
 
     if (e->pass->observer && p->linear->id >= 0) observe(e, j);
     if (e->pass->lora) read_adapters(e, j);
     bb_source_keep_apart(j->in.x, f, pair);
     j->tile_rows = j->in.x->many ? many_tile_rows(e, j) : few_tile_rows(e, j);
-    for (int i = 0; i < j->n; i++) n_tiles += count_tiles(j, &p[i]);
+    j->n_tiles = 0;
+    for (int i = 0; i < j->n; i++) j->n_tiles += count_tiles(j, &p[i]);
     if (!j->in.x->many) {
-        bb_each_tile_repeatable(e, begin_few, j, n_tiles, compute_few, commit_few, j);
+        bb_each_tile_repeatable(e, begin_few, j, j->n_tiles, compute_few, commit_few, j);
     } else {
         bb_reader_prepare(e, &j->in, f);
         bb_reader_prepare(e, &j->in, pair);
-        bb_each_tile(e, n_tiles, run_many, j);
+        bb_each_tile(e, j->n_tiles, run_many, j);
     }
     bb_mark(e, j->in.op);
 }

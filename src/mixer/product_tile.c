@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+enum { HEAD = 4096 };                     /* bytes; kernels prefetch from there on */
 enum { MANY_DECODED = 32 };               /* weight rows decoded at a time, for many rows */
 
 static int smaller(int a, int b) { return a < b ? a : b; }
@@ -13,6 +14,16 @@ static int smaller(int a, int b) { return a < b ? a : b; }
 bool bb_product_has_many(const bb_kernels *k, const bb_format *f)
 {
     return f->many || (!f->few && k->format[BB_FORMAT_F32].many);
+}
+
+void bb_product_expect(const bb_linear *l, int first)
+{
+    const bb_format     *f = l->w.format;
+    const unsigned char *head = l->w.data;
+
+    if (!f->few || first >= l->w.rows) return;
+    head += f->bytes(first, l->w.cols);
+    for (int i = 0; i < HEAD; i += 64) __builtin_prefetch(head + i, 0, 2);
 }
 
 /* T prepared rows times n weight rows. Weights without kernels of their own are decoded, a few rows
