@@ -334,22 +334,14 @@ static const struct {
     { "WhitespaceSplit", run_split, NULL, bb_char_is_space },
 };
 
-static bb_status load_step(bb_pretokenizer *z, const bb_json *json, bamba_error *err)
+static bb_status load_step(void *into, const bb_json *json, bamba_error *err)
 {
-    const char *type = bb_json_text(json, "type");
+    bb_pretokenizer *z = into;
+    const char      *type = bb_json_text(json, "type");
+    size_t           k = 0;
 
-    if (strcmp(type, "Sequence") == 0) {
-        const bb_json list = bb_json_get(json, "pretokenizers");
-        if (!bb_json_is_array(&list))
-            bb_json_fail(&list, BAMBA_ERR_FORMAT, "expected a list of pre-tokenizers");
-        bb_status status = bb_json_status(json->doc, err);
-        for (size_t i = 0; status == BAMBA_OK && i < bb_json_length(&list); i++) {
-            const bb_json item = bb_json_at(&list, i);
-            status = load_step(z, &item, err);
-        }
-        return status;
-    }
-    size_t k = 0;
+    if (strcmp(type, "Sequence") == 0)
+        return bb_sequence_load(json, "pretokenizers", "pre-tokenizers", load_step, z, err);
     while (k < sizeof kinds / sizeof kinds[0] && strcmp(kinds[k].type, type) != 0) k++;
     if (k == sizeof kinds / sizeof kinds[0])
         bb_json_fail(json, BAMBA_ERR_UNSUPPORTED, "pre-tokenizer '%s' is not supported", type);
