@@ -1,7 +1,7 @@
 /* cpu.c - which families of instructions a machine has, and which are worth having: cpuid for the
    processor, XCR0 for the system, which must save the wide registers.
    Source: Intel SDM volume 1, 14.3 and 15.2 to 15.4; volume 2, CPUID. */
-#include "kernels.h"
+#include "cpu.h"
 
 #include <stdbool.h>
 

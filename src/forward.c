@@ -233,3 +233,25 @@ void bb_forward(const bb_graph *g, const bb_exec *e, const bb_batch *b)
     }
     if (bb_graph_has_head(g)) finish(e, &j);
 }
+
+typedef struct running {
+    const bb_graph *g;
+    const bb_pass  *pass;
+    const bb_batch *b;
+} running;
+
+static void run_thread(void *context, int thread)
+{
+    const running *r = context;
+    const bb_exec  e = { r->pass, thread };
+
+    if (r->pass->profile) bb_profile_begin(&r->pass->profile[thread]);
+    bb_forward(r->g, &e, r->b);
+}
+
+void bb_forward_all(const bb_graph *g, const bb_pass *pass, const bb_batch *b)
+{
+    running r = { g, pass, b };
+
+    bb_team_run(pass->team, run_thread, &r);
+}

@@ -1,7 +1,7 @@
 /* policy.h - which format each matrix of a model gets.
  *
  * Owns:    the default mix behind a type; rules that override it by the names of tensors.
- * Not:     converting (graph/bind.h), formats (kernels.h).
+ * Not:     converting (graph/bind.h), formats (kernels/formats.h).
  * Errors:  ARGUMENT for a rule that is no regular expression.
  */
 #ifndef BB_POLICY_H

@@ -1,7 +1,7 @@
 /* window.h - sessions whose attention sees a window and a sink: which pages they keep.
  *
  * Owns:    how many pages are gone at a position, how many there are at once.
- * Not:     pages themselves (pages.h), which positions a row sees (mixer/attention.c).
+ * Not:     pages themselves (pages.h), which positions a row sees (mixer/attend_groups.c).
  *
  * A row at position t sees positions 0 … sink - 1 and t - window + 1 … t. A session that has let go
  * of pages keeps those of the sink, and what follows moves up: where a position lies in its cache

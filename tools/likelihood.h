@@ -9,7 +9,7 @@
 
 #include "requests.h"
 
-/* Fill in ln and is_greedy of all continuations in r, with a pack of logits. */
+/* Fill in ln and is_greedy of all continuations in r. p: a pack whose calls give logits. */
 int likelihood_find(pack *p, requests *r);
 
 #endif

@@ -13,7 +13,14 @@ static const char *const names[] = { "", "system", "user", "assistant" };
 
 /* ---- reading well-formed JSON ---- */
 
-/* The role of an object; a role written with escapes is another one. */
+static message_role role_of(json_slice name)
+{
+    for (int role = MESSAGE_SYSTEM; role <= MESSAGE_ASSISTANT; role++)
+        if (json_is_name(name, names[role])) return (message_role)role;
+    return MESSAGE_OTHER;
+}
+
+/* The role of an object: the first that is known. One that is written with escapes is not. */
 static message_role find_role(const char *s, size_t n)
 {
     for (size_t i = 1; i < n; i++) {
@@ -21,10 +28,10 @@ static message_role find_role(const char *s, size_t n)
         const size_t colon = json_skip_spaces(s, n, key_end);
         const size_t value = json_skip_spaces(s, n, colon + 1), end = json_skip_value(s, n, value);
 
-        if (json_is_name((json_slice){ s + key, key_end - key }, "role"))
-            for (int role = MESSAGE_SYSTEM; role <= MESSAGE_ASSISTANT; role++)
-                if (json_is_name((json_slice){ s + value, end - value }, names[role]))
-                    return (message_role)role;
+        if (json_is_name((json_slice){ s + key, key_end - key }, "role")) {
+            const message_role role = role_of((json_slice){ s + value, end - value });
+            if (role != MESSAGE_OTHER) return role;
+        }
         i = json_skip_spaces(s, n, end);
     }
     return MESSAGE_OTHER;

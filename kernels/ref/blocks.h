@@ -1,6 +1,6 @@
 /* blocks.h - where weights of 8 and 4 bits lie in a matrix.
  *
- * Owns:    offsets of groups, scales and elements (layout: kernels.h).
+ * Owns:    offsets of groups, scales and elements (layout: formats.h).
  * Not:     which scale and codes a block gets, products.
  */
 #ifndef BB_REF_BLOCKS_H

@@ -1,5 +1,5 @@
 /* limits.c - what the machine itself can do, in portable C. */
-#include "variants.h"
+#include "../variants.h"
 
 #include <string.h>
 

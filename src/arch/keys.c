@@ -457,7 +457,6 @@ bool bb_key_layer_kinds(const bb_json *config, int n, const char *kind, bool *is
     for (size_t i = 0; i < count && count == (size_t)n; i++) {
         const bb_json element = bb_json_at(&list, i);
         const char   *name = bb_json_value_text(&element, NULL);
-        if (!name) name = "";
         is_marked[i] = is_kind(name, kind);
         if (!is_marked[i] && !is_kind(name, "mamba"))
             bb_json_fail(&element, BAMBA_ERR_UNSUPPORTED, "expected 'mamba' or '%s', found '%.40s'",

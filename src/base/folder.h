@@ -28,8 +28,8 @@ void bb_file_touch(const char *path);
 void bb_file_remove(const char *path);
 int64_t bb_time_ns(void);                 /* now, on the same clock */
 
-/* Take the lock file `path`, made if it is not there; -1 if another process has it, or at once if
-   it cannot be made. */
+/* Take the lock file `path`, made if it is not there, without waiting; -1 if another process has it
+   or it cannot be made. */
 int  bb_lock_try(const char *path);
 void bb_lock_drop(int lock);
 

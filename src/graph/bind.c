@@ -36,9 +36,8 @@ static void settle_names(bb_binder *b)
 static const bb_block *find_norm(const bb_binder *b, size_t i)
 {
     const bb_block *k = &b->g->block[i];
-    const size_t    n = strlen(k->prefix);
 
-    if (b->skip || (n > 0 && strncmp(k->norm_name, k->prefix, n) == 0)) return NULL;
+    if (b->skip || bb_name_begins(k->norm_name, k->prefix, strlen(k->prefix))) return NULL;
     for (size_t j = b->g->first; j < i; j++)
         if (strcmp(b->g->block[j].norm_name, k->norm_name) == 0) return &b->g->block[j];
     return NULL;

@@ -4,11 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool begins(const char *name, const char *prefix, size_t n)
-{
-    return n > 0 && strncmp(name, prefix, n) == 0;
-}
-
 static bool may_be_left_over(const bb_graph *g, const char *name)
 {
     const size_t n = strlen(name);
@@ -34,11 +29,11 @@ static bool is_used(const bb_graph *g, const char *name)
     const char *const own[] = { g->embed_name, g->norm_name, g->head_name, g->head_alias };
 
     for (int i = 0; i < 4; i++)
-        if (begins(name, own[i], count_prefix(own[i]))) return true;
+        if (bb_name_begins(name, own[i], count_prefix(own[i]))) return true;
     for (size_t i = 0; i < g->n_blocks; i++)
-        if (begins(name, g->block[i].prefix, strlen(g->block[i].prefix))) return true;
+        if (bb_name_begins(name, g->block[i].prefix, strlen(g->block[i].prefix))) return true;
     for (size_t i = 0; i < g->n_mixers; i++)
-        if (begins(name, g->mixer[i]->prefix, strlen(g->mixer[i]->prefix))) return true;
+        if (bb_name_begins(name, g->mixer[i]->prefix, strlen(g->mixer[i]->prefix))) return true;
     return false;
 }
 
@@ -49,10 +44,10 @@ static bool is_used_as_stored(const bb_graph *g, const char *name)
     const size_t n = strlen(g->base), m = strlen(g->base_alias);
     char         longer[2 * BB_MAX_NAME];
 
-    if (begins(name, g->base_alias, m)) name += m;
+    if (bb_name_begins(name, g->base_alias, m)) name += m;
     snprintf(longer, sizeof longer, "%s%s", g->base, name);
     return is_used(g, longer) || is_used(g, name)
-        || (begins(name, g->base, n) && is_used(g, name + n));
+        || (bb_name_begins(name, g->base, n) && is_used(g, name + n));
 }
 
 bb_status bb_binder_leftovers(const bb_binder *b, bamba_error *err)

@@ -10,6 +10,11 @@ void bb_binder_fail(bb_binder *b, bb_status code, const char *name, const char *
         bb_fail(&b->first, code, "'%s%s': %s", b->prefix, name, message);
 }
 
+bool bb_name_begins(const char *name, const char *prefix, size_t n)
+{
+    return n > 0 && strncmp(name, prefix, n) == 0;
+}
+
 bool bb_tensor_has_shape(const bb_tensor *t, int n_dims, const size_t *dim)
 {
     bool same = t->n_dims == n_dims;
@@ -19,12 +24,11 @@ bool bb_tensor_has_shape(const bb_tensor *t, int n_dims, const size_t *dim)
 
 const bb_tensor *bb_find_tensor(const bb_graph *g, const bb_checkpoint *c, const char *name)
 {
-    const char  *base = g->base;
-    const size_t n = strlen(base);
-    char         longer[3 * BB_MAX_NAME];
+    const char      *base = g->base;
+    const size_t     n = strlen(base);
+    const bool       is_of_base = bb_name_begins(name, base, n);
+    char             longer[3 * BB_MAX_NAME];
     const bb_tensor *t = bb_checkpoint_find(c, name);
-
-    const bool is_of_base = n > 0 && strncmp(name, base, n) == 0;
 
     if (!t && is_of_base) t = bb_checkpoint_find(c, name + n);
     if (!t && is_of_base && g->base_alias[0]) {

@@ -46,6 +46,9 @@ void bb_binder_fail(bb_binder *b, bb_status code, const char *name, const char *
 
 /* ------------------------------------------------------------- bind_names.c -------------- */
 
+/* Whether a name begins with the first n characters of a prefix; with none, no name does. */
+bool bb_name_begins(const char *name, const char *prefix, size_t n);
+
 bool bb_tensor_has_shape(const bb_tensor *t, int n_dims, const size_t *dim);
 
 /* The tensor that holds a matrix: of that whole name, or in a format with scales under it and the

@@ -1,7 +1,7 @@
 /* linear.h - weight matrices and what mixers multiply by.
  *
  * Owns:    the handle of a matrix (shape, format, data) and of a linear map.
- * Not:     how a format lays out its bytes (kernels.h), where the data came from (bind.h), the
+ * Not:     how a format lays out its bytes (formats.h), where the data came from (bind.h), the
  *          product (mixer/product.h).
  */
 #ifndef BB_GRAPH_LINEAR_H

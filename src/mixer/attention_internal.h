@@ -2,7 +2,8 @@
  *
  * Owns:    its layout and verbs; what it remembers of a session (attention_memory.c): the cache of
  *          keys and values, and, behind a convolution, the window of columns before it.
- * Not:     attending (attention.c); dimensions, weights and costs (attention_plan.c).
+ * Not:     a pass (attention.c, attend_internal.h); dimensions, weights and costs
+ *          (attention_plan.c).
  */
 #ifndef BB_MIXER_ATTENTION_INTERNAL_H
 #define BB_MIXER_ATTENTION_INTERNAL_H
@@ -56,7 +57,7 @@ size_t bb_attention_window(const bb_attention *m);
 void bb_attention_convolve(const bb_attention *m, const bb_exec *e, int slot, int first, int n,
                            const float *raw, float *out, size_t ld);
 
-/* Verbs (graph/mixer.h): of attention.c, and … */
+/* Verbs (graph/mixer.h): of attend_scratch.c, of attention.c, and … */
 size_t bb_attention_scratch_bytes(const bb_mixer *base, int T, int n_threads);
 void   bb_attention_forward(const bb_mixer *base, const bb_exec *e, const bb_call *c);
 

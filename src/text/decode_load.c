@@ -102,30 +102,16 @@ static bb_status load_metaspace(loader *l, const bb_json *json, bamba_error *err
     return bb_regex_compile(&t->replace.pattern, &l->d->alloc, (const char *)s, n, true, err);
 }
 
-static bb_status load_component(loader *l, const bb_json *json, bamba_error *err);
-
-static bb_status load_sequence(loader *l, const bb_json *json, bamba_error *err)
+static bb_status load_component(void *into, const bb_json *json, bamba_error *err)
 {
-    const bb_json list = bb_json_get(json, "decoders");
-
-    if (!bb_json_is_array(&list))
-        bb_json_fail(&list, BAMBA_ERR_FORMAT, "expected a list of decoders");
-    bb_status status = bb_json_status(json->doc, err);
-    for (size_t i = 0; status == BAMBA_OK && i < bb_json_length(&list); i++) {
-        const bb_json item = bb_json_at(&list, i);
-        status = load_component(l, &item, err);
-    }
-    return status;
-}
-
-static bb_status load_component(loader *l, const bb_json *json, bamba_error *err)
-{
+    loader         *l = into;
     const char     *type = bb_json_text(json, "type");
     const bb_status status = bb_json_status(json->doc, err);
 
     if (status != BAMBA_OK) return status;
     const bool tokens = l->phase == TOKENS;
-    if (strcmp(type, "Sequence") == 0) return load_sequence(l, json, err);
+    if (strcmp(type, "Sequence") == 0)
+        return bb_sequence_load(json, "decoders", "decoders", load_component, l, err);
     if (strcmp(type, "Strip") == 0 && l->phase != BYTE_RUNS) return load_strip(l, json, err);
     if (strcmp(type, "Replace") == 0 && tokens) return load_replace(l, json, err);
     if (strcmp(type, "Metaspace") == 0 && tokens) return load_metaspace(l, json, err);

@@ -235,22 +235,29 @@ static const struct {
     { "ByteLevel", run_bytelevel, BB_NFC },
 };
 
-static bb_status load_step(bb_normalizer *z, const bb_json *json, bamba_error *err)
+bb_status bb_sequence_load(const bb_json *sequence, const char *key, const char *what,
+                           bb_load_fn *load, void *into, bamba_error *err)
 {
-    const char *type = bb_json_text(json, "type");
+    const bb_json list = bb_json_get(sequence, key);
 
-    if (strcmp(type, "Sequence") == 0) {
-        const bb_json list = bb_json_get(json, "normalizers");
-        if (!bb_json_is_array(&list))
-            bb_json_fail(&list, BAMBA_ERR_FORMAT, "expected a list of normalizers");
-        bb_status status = bb_json_status(json->doc, err);
-        for (size_t i = 0; status == BAMBA_OK && i < bb_json_length(&list); i++) {
-            const bb_json item = bb_json_at(&list, i);
-            status = load_step(z, &item, err);
-        }
-        return status;
+    if (!bb_json_is_array(&list))
+        bb_json_fail(&list, BAMBA_ERR_FORMAT, "expected a list of %s", what);
+    bb_status status = bb_json_status(sequence->doc, err);
+    for (size_t i = 0; status == BAMBA_OK && i < bb_json_length(&list); i++) {
+        const bb_json item = bb_json_at(&list, i);
+        status = load(into, &item, err);
     }
-    size_t k = 0;
+    return status;
+}
+
+static bb_status load_step(void *into, const bb_json *json, bamba_error *err)
+{
+    bb_normalizer *z = into;
+    const char    *type = bb_json_text(json, "type");
+    size_t         k = 0;
+
+    if (strcmp(type, "Sequence") == 0)
+        return bb_sequence_load(json, "normalizers", "normalizers", load_step, z, err);
     while (k < sizeof kinds / sizeof kinds[0] && strcmp(kinds[k].type, type) != 0) k++;
     if (k == sizeof kinds / sizeof kinds[0])
         bb_json_fail(json, BAMBA_ERR_UNSUPPORTED, "normalizer '%s' is not supported", type);

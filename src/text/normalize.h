@@ -30,6 +30,12 @@ bb_status bb_pattern_load(bb_regex **out, const bb_allocator *a, const bb_json *
 /* The one character, other than NUL, that the text under key consists of. */
 uint32_t bb_load_char(const bb_json *json, const char *key);
 
+/* Load all components of a Sequence by `load`, in order: they stand in its list `key`. what: what
+   they are called in messages, "normalizers". */
+typedef bb_status bb_load_fn(void *into, const bb_json *component, bamba_error *err);
+bb_status bb_sequence_load(const bb_json *sequence, const char *key, const char *what,
+                           bb_load_fn *load, void *into, bamba_error *err);
+
 /* What a component Replace does; whoever loaded it releases it. */
 typedef struct bb_replacement {
     bb_regex *pattern;

@@ -1,6 +1,8 @@
 /* postprocess.c - ids in front of a text and behind it. */
 #include "text/postprocess.h"
 
+#include "text/normalize.h"
+
 #include <string.h>
 
 /* Append to list the ids that the table "special_tokens" gives for a name. */
@@ -76,31 +78,31 @@ static void load_template(bb_postprocess *p, const bb_json *json, const bb_decod
     wrap(p, &outer, json);
 }
 
-static void load(bb_postprocess *p, const bb_json *json, const bb_decode *tokens)
-{
-    const char *type = bb_json_text(json, "type");
+typedef struct loader {
+    bb_postprocess  *p;
+    const bb_decode *tokens;
+} loader;
 
-    if (bb_json_status(json->doc, NULL) != BAMBA_OK) return;
-    if (strcmp(type, "TemplateProcessing") == 0) {
-        load_template(p, json, tokens);
-    } else if (strcmp(type, "Sequence") == 0) {
-        const bb_json list = bb_json_get(json, "processors");
-        if (!bb_json_is_array(&list))
-            bb_json_fail(&list, BAMBA_ERR_FORMAT, "expected a list of post-processors");
-        for (size_t i = 0; i < bb_json_length(&list); i++) {
-            const bb_json item = bb_json_at(&list, i);
-            load(p, &item, tokens);
-        }
-    } else if (strcmp(type, "ByteLevel") != 0) {
+static bb_status load(void *into, const bb_json *json, bamba_error *err)
+{
+    const loader   *l = into;
+    const char     *type = bb_json_text(json, "type");
+    const bb_status status = bb_json_status(json->doc, err);
+
+    if (status != BAMBA_OK) return status;
+    if (strcmp(type, "Sequence") == 0)
+        return bb_sequence_load(json, "processors", "post-processors", load, into, err);
+    if (strcmp(type, "TemplateProcessing") == 0) load_template(l->p, json, l->tokens);
+    else if (strcmp(type, "ByteLevel") != 0)
         bb_json_fail(json, BAMBA_ERR_UNSUPPORTED, "post-processor '%s' is not supported", type);
-    }
+    return bb_json_status(json->doc, err);
 }
 
 bb_status bb_postprocess_load(bb_postprocess *p, const bb_json *json, const bb_decode *tokens,
                               bamba_error *err)
 {
+    loader l = { p, tokens };
+
     *p = (bb_postprocess){ .n_before = 0 };
-    if (!json->node) return BAMBA_OK;
-    load(p, json, tokens);
-    return bb_json_status(json->doc, err);
+    return json->node ? load(&l, json, err) : BAMBA_OK;
 }

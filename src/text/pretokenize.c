@@ -87,32 +87,35 @@ static bb_status run_split(const step *s, bb_matcher *m, bb_pieces *p, bamba_err
     return BAMBA_OK;
 }
 
-/* Cut into runs of word characters and runs of other characters; spaces vanish. */
+/* Cut a piece of u into runs of word characters and runs of other characters; spaces vanish. False:
+   no memory. */
+static bool cut_into_runs(bb_spans *out, const unsigned char *u, bb_span in)
+{
+    enum { SPACE, WORD, OTHER } kind = SPACE, here;
+    size_t from = in.start;
+
+    for (size_t at = in.start; at < in.end;) {
+        const size_t   length = bb_utf8_length(u + at, in.end - at);
+        const uint32_t c = bb_utf8_decode(u + at, length);
+        here = bb_char_is_word(c) ? WORD : bb_char_is_space(c) ? SPACE : OTHER;
+        if (here != kind) {
+            if (kind != SPACE && !add_piece(out, from, at)) return false;
+            from = at;
+            kind = here;
+        }
+        at += length;
+    }
+    return kind == SPACE || add_piece(out, from, in.end);
+}
+
 static bb_status run_whitespace(const step *s, bb_matcher *m, bb_pieces *p, bamba_error *err)
 {
-    enum { SPACE, WORD, OTHER } kind, here;
     const unsigned char *u = (const unsigned char *)p->text.data;
 
     (void)s, (void)m;
     p->spare_piece.n = 0;
-    for (size_t i = 0; i < p->piece.n; i++) {
-        const bb_span in = p->piece.span[i];
-        size_t        from = in.start;
-        kind = SPACE;
-        for (size_t at = in.start; at < in.end;) {
-            const size_t   length = bb_utf8_length(u + at, in.end - at);
-            const uint32_t c = bb_utf8_decode(u + at, length);
-            here = bb_char_is_word(c) ? WORD : bb_char_is_space(c) ? SPACE : OTHER;
-            if (here != kind) {
-                if (kind != SPACE && !add_piece(&p->spare_piece, from, at))
-                    return no_memory(err);
-                from = at;
-                kind = here;
-            }
-            at += length;
-        }
-        if (kind != SPACE && !add_piece(&p->spare_piece, from, in.end)) return no_memory(err);
-    }
+    for (size_t i = 0; i < p->piece.n; i++)
+        if (!cut_into_runs(&p->spare_piece, u, p->piece.span[i])) return no_memory(err);
     take_spare_pieces(p);
     return BAMBA_OK;
 }
@@ -334,22 +337,14 @@ static const struct {
     { "WhitespaceSplit", run_split, NULL, bb_char_is_space },
 };
 
-static bb_status load_step(bb_pretokenizer *z, const bb_json *json, bamba_error *err)
+static bb_status load_step(void *into, const bb_json *json, bamba_error *err)
 {
-    const char *type = bb_json_text(json, "type");
+    bb_pretokenizer *z = into;
+    const char      *type = bb_json_text(json, "type");
+    size_t           k = 0;
 
-    if (strcmp(type, "Sequence") == 0) {
-        const bb_json list = bb_json_get(json, "pretokenizers");
-        if (!bb_json_is_array(&list))
-            bb_json_fail(&list, BAMBA_ERR_FORMAT, "expected a list of pre-tokenizers");
-        bb_status status = bb_json_status(json->doc, err);
-        for (size_t i = 0; status == BAMBA_OK && i < bb_json_length(&list); i++) {
-            const bb_json item = bb_json_at(&list, i);
-            status = load_step(z, &item, err);
-        }
-        return status;
-    }
-    size_t k = 0;
+    if (strcmp(type, "Sequence") == 0)
+        return bb_sequence_load(json, "pretokenizers", "pre-tokenizers", load_step, z, err);
     while (k < sizeof kinds / sizeof kinds[0] && strcmp(kinds[k].type, type) != 0) k++;
     if (k == sizeof kinds / sizeof kinds[0])
         bb_json_fail(json, BAMBA_ERR_UNSUPPORTED, "pre-tokenizer '%s' is not supported", type);

@@ -6,6 +6,7 @@
 #include "bamba.h"
 
 #include "support/fault.h"
+#include "support/refused.h"
 #include "support/tempdir.h"
 #include "support/tiny.h"
 
@@ -74,15 +75,7 @@ static void expect_refused(const char *what, const char *word, const char *more)
     const bamba_status status = open_it(&err);
 
     n_cases++;
-    if (status == BAMBA_OK) fail_msg("%.200s: was opened", what);
-    if (status != BAMBA_ERR_FORMAT && status != BAMBA_ERR_UNSUPPORTED && status != BAMBA_ERR_IO)
-        fail_msg("%.200s: status %d: %s", what, status, err.message);
-    if (err.code != status) fail_msg("%.200s: code %d, status %d", what, err.code, status);
-    if (!strstr(err.message, word) || !strstr(err.message, more))
-        fail_msg("%.200s: '%s', '%s' not in '%s'", what, word, more, err.message);
-    for (const char *c = err.message; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7F)
-            fail_msg("%.200s: control character in '%s'", what, err.message);
+    expect_line(what, status, &err, word, more);
 }
 
 static void config_text(const char *text, const char *word)

@@ -3,6 +3,7 @@
 #include "bamba.h"
 
 #include "support/fault.h"
+#include "support/refused.h"
 #include "support/tempdir.h"
 
 #include <setjmp.h>
@@ -83,14 +84,7 @@ static void expect_refused(const char *what, const char *word, const char *more)
     const bamba_status status = open_it(&err);
 
     n_cases++;
-    if (status == BAMBA_OK) fail_msg("%.300s: was opened", what);
-    if (status != BAMBA_ERR_FORMAT && status != BAMBA_ERR_UNSUPPORTED && status != BAMBA_ERR_IO)
-        fail_msg("%.300s: status %d: %s", what, status, err.message);
-    if (err.code != status) fail_msg("%.300s: code %d, status %d", what, err.code, status);
-    if (!strstr(err.message, word) || !strstr(err.message, more))
-        fail_msg("%.300s: '%s', '%s' not in '%s'", what, word, more, err.message);
-    for (const char *c = err.message; *c; c++)
-        if ((unsigned char)*c < 0x20) fail_msg("%.300s: control character", what);
+    expect_line(what, status, &err, word, more);
 }
 
 /* GOOD with the first `from` replaced by `to`. */

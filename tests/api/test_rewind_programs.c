@@ -3,6 +3,7 @@
 #include "bamba_measure.h"
 
 #include "support/running.h"
+#include "support/splitmix.h"
 #include "support/tempdir.h"
 #include "support/world.h"
 
@@ -18,15 +19,7 @@ enum { V = WORLD_VOCAB, STEPS = 30, PROBE = 3 };
 
 static bamba_error err;
 
-static uint64_t next_random(uint64_t *state)          /* splitmix64 */
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
-
-static size_t below(uint64_t *state, size_t n) { return (size_t)(next_random(state) % n); }
+static size_t below(uint64_t *state, size_t n) { return (size_t)(splitmix64(state) % n); }
 
 /* -------------------------------------------------------------- one program -------------- */
 

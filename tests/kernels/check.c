@@ -2,6 +2,8 @@
    the library runs, with denormals flushed to zero; --bench to time. */
 #include "check.h"
 
+#include "support/splitmix.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -84,23 +86,14 @@ void check_restore_mode(unsigned mode)
 
 /* ------------------------------------------------------------- inputs ------------------- */
 
-/* splitmix64 */
-static uint64_t next_random(check *c)
-{
-    uint64_t z = c->random += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
 double check_uniform(check *c)
 {
-    return (double)(next_random(c) >> 11) * 0x1p-52 - 1.0 + 0x1p-53;
+    return (double)(splitmix64(&c->random) >> 11) * 0x1p-52 - 1.0 + 0x1p-53;
 }
 
 int check_below(check *c, int n)
 {
-    return (int)(next_random(c) % (uint64_t)n);
+    return (int)(splitmix64(&c->random) % (uint64_t)n);
 }
 
 static double fill_value(check *c, int fill, size_t i)

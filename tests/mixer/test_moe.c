@@ -203,20 +203,11 @@ static void test_bits(void **unused)
 {
     (void)unused;
     for (int i = 0; i < N_CASES; i++) {
-        store  s = { NULL, 0, 0 };
-        lab    l;
-        size_t n;
+        store s = { NULL, 0, 0 };
+        lab   l;
         begin(&l, &cases[i], &s);
-        lab_run(&l, 1, script[0], N_SCRIPT);
-        unsigned char *bits = lab_bits(&l, &n);
-        assert_true(lab_repeats(&l, 2, script[0], N_SCRIPT, bits, n));
-        assert_true(lab_repeats(&l, 3, script[0], N_SCRIPT, bits, n));
-        free(bits);
-
-        lab_run(&l, 1, one_by_one[0], N_SINGLE);
-        bits = lab_bits(&l, &n);
-        assert_true(lab_repeats(&l, 2, together[0], 1, bits, n));
-        free(bits);
+        assert_true(lab_scales(&l, script[0], N_SCRIPT));
+        assert_true(lab_agrees(&l, one_by_one[0], N_SINGLE, together[0], 1));
 
         if (l.kernels.format[BB_FORMAT_F32].many) {   /* BLAS's sums depend on the number of rows */
             float *alone = run_first(&l, 1, whole[0]), *others = run_first(&l, 2, in_company[0]);

@@ -511,3 +511,26 @@ bool lab_repeats(lab *l, int n_threads, const int *script, int n_calls,
     free(other);
     return same;
 }
+
+bool lab_scales(lab *l, const int *script, int n_calls)
+{
+    size_t n;
+
+    lab_run(l, 1, script, n_calls);
+    unsigned char *bits = lab_bits(l, &n);
+    const bool     same = lab_repeats(l, 2, script, n_calls, bits, n)
+                       && lab_repeats(l, 3, script, n_calls, bits, n);
+    free(bits);
+    return same;
+}
+
+bool lab_agrees(lab *l, const int *first, int n_first, const int *second, int n_second)
+{
+    size_t n;
+
+    lab_run(l, 1, first, n_first);
+    unsigned char *bits = lab_bits(l, &n);
+    const bool     same = lab_repeats(l, 2, second, n_second, bits, n);
+    free(bits);
+    return same;
+}

@@ -85,6 +85,11 @@ unsigned char *lab_bits(const lab *l, size_t *n_bytes);
 bool lab_repeats(lab *l, int n_threads, const int *script, int n_calls,
                  const unsigned char *bits, size_t n_bytes);
 
+/* Whether runs of a script with 1, 2 and 3 threads end with the same bits. */
+bool lab_scales(lab *l, const int *script, int n_calls);
+/* Whether a run of `second` with 2 threads ends with the bits of a run of `first` with one. */
+bool lab_agrees(lab *l, const int *first, int n_first, const int *second, int n_second);
+
 /* body(e, context) on each thread of a team, with room for products of up to widest columns. k, T,
    many, x, scratch and segments of the pass are the caller's. */
 void lab_team(const bb_pass *shared, int n_threads, int widest,

@@ -1,18 +1,15 @@
 /* lora.c - small random LoRA adapters as PEFT writes them. */
 #include "support/lora.h"
 
+#include "support/splitmix.h"
 #include "support/tempdir.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-static float draw(uint64_t *seed)         /* splitmix64, in [-1, 1) */
+static float draw(uint64_t *seed)         /* [-1, 1) */
 {
-    uint64_t z = *seed += 0x9e3779b97f4a7c15u;
-
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return (float)((z ^ z >> 31) >> 40) / 8388608.0f - 1.0f;
+    return (float)(splitmix64(seed) >> 40) / 8388608.0f - 1.0f;
 }
 
 void lora_add_tensor(store *s, const char *name, int n_dims, const size_t *dim, float scale,

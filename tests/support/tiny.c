@@ -1,6 +1,7 @@
 /* tiny.c - small random Bamba checkpoints, made anew for each test. */
 #include "support/tiny.h"
 
+#include "support/splitmix.h"
 #include "support/tempdir.h"
 
 #include <math.h>
@@ -11,13 +12,9 @@
 
 /* -------------------------------------------------------------- numbers ------------------ */
 
-static double next_uniform(uint64_t *state)               /* [0, 1); Steele, Lea, Flood 2014 */
+static double next_uniform(uint64_t *state)               /* [0, 1) */
 {
-    uint64_t z = *state += UINT64_C(0x9E3779B97F4A7C15);
-    z = (z ^ z >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
-    z = (z ^ z >> 27) * UINT64_C(0x94D049BB133111EB);
-    z ^= z >> 31;
-    return (double)(z >> 11) * 0x1p-53;
+    return (double)(splitmix64(state) >> 11) * 0x1p-53;
 }
 
 /* Mean 0, variance 1, nearly normal, without a function that differs between C libraries. */
