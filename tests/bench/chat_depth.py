@@ -162,7 +162,7 @@ def main():
     ap.add_argument("bamba")
     ap.add_argument("-m", "--model")
     ap.add_argument("--depths", default="100,8000")
-    ap.add_argument("--rounds", type=int, default=3)
+    ap.add_argument("--rounds", type=int, default=1)
     ap.add_argument("--keep", metavar="FOLDER", help="where the conversations stay")
     ap.add_argument("--make", type=Path, metavar="DIR", help="write a model for it, and end")
     ap.add_argument("--shape", default=ROOT / "models/shapes/hybrid-1b.json")
