@@ -380,7 +380,7 @@ typedef struct bamba_adapter_source {
  * embedding from the head that was tied to it, as PEFT lets them do unless ensure_weight_tying is
  * set, both are written, and config.json says that they are not tied.
  *
- * @param adapter  [n], n > 0.
+ * @param adapter  [n], n > 0; scales are finite.
  *
  * @return what bamba_quantize returns; BAMBA_ERR_UNSUPPORTED: the model is quantized, or an adapter
  *         replaces a matrix or a bias with another scale than 1, or has a bias of B.
@@ -425,7 +425,8 @@ typedef struct bamba_adapter_options {
  * @return BAMBA_OK;
  *         BAMBA_ERR_ARGUMENT     options break a rule, or the model has no weights;
  *         BAMBA_ERR_IO           a file cannot be read;
- *         BAMBA_ERR_FORMAT       a file is damaged, or does not fit the model;
+ *         BAMBA_ERR_FORMAT       a file is damaged, has numbers that are not finite, or does not
+ *                                fit the model;
  *         BAMBA_ERR_UNSUPPORTED  see above; or adapter_model.bin, a pickle;
  *         BAMBA_ERR_MEMORY.
  *

@@ -246,6 +246,23 @@ static bb_status refuse_other(const bb_tensor *t, bamba_error *err)
                            "'base_model.model.….lora_A.weight'");
 }
 
+/* One number that is none would spoil all that the model computes, and all that a merge writes. */
+static bb_status check_finite(const bb_kernels *k, const bb_tensor *t, bamba_error *err)
+{
+    float v[CHUNK];
+
+    for (size_t i = 0; i < t->n_elements; i += CHUNK) {
+        const size_t n = t->n_elements - i < CHUNK ? t->n_elements - i : CHUNK;
+        float        zero = 0.0f;
+        bb_adapter_floats(k, t, i, n, v);
+        for (size_t j = 0; j < n; j++) zero += 0.0f * v[j];
+        if (zero != 0.0f)
+            return bb_adapter_fail(err, BAMBA_ERR_FORMAT, t,
+                                   "expected finite numbers, found NaN or infinity");
+    }
+    return BAMBA_OK;
+}
+
 static bb_status take(const reading *r, const bb_tensor *t, bamba_error *err)
 {
     size_t     n_path;
@@ -336,10 +353,11 @@ done:
 }
 
 static bb_status read_tensors(bb_adapter_file *f, const bb_adapter_config *config,
-                              const bb_graph *g, bamba_error *err)
+                              const bamba_model *model, bamba_error *err)
 {
-    const reading r = { f, config, g };
-    bb_status     status = BAMBA_OK;
+    const bb_graph *g = model->graph;
+    const reading   r = { f, config, g };
+    bb_status       status = BAMBA_OK;
 
     f->n_maps = (size_t)g->n_linears + 1;
     f->map = bb_new(&f->a, f->n_maps, sizeof *f->map);
@@ -349,7 +367,9 @@ static bb_status read_tensors(bb_adapter_file *f, const bb_adapter_config *confi
     if (f->tensors->n == 0)
         return bb_fail(err, BAMBA_ERR_FORMAT, "%s: expected tensors, found none", f->tensors->file);
     for (size_t i = 0; i < f->tensors->n; i++) BB_TRY(take(&r, &f->tensors->tensor[i], err));
-    status = check_pairs(f, err);
+    BB_TRY(check_pairs(f, err));
+    for (size_t i = 0; i < f->tensors->n; i++)
+        BB_TRY(check_finite(&model->kernels, &f->tensors->tensor[i], err));
 done:
     return status;
 }
@@ -372,7 +392,7 @@ bb_status bb_adapter_file_open(bb_adapter_file **out, const bb_allocator *a,
     BB_TRY(bb_directory_check(a, dir, CONFIG, err));
     BB_TRY(bb_adapter_config_open(&config, a, path, log, err));
     BB_TRY(open_tensors(f, dir, err));
-    BB_TRY(read_tensors(f, config, model->graph, err));
+    BB_TRY(read_tensors(f, config, model, err));
     settle_own(f, model);
     *out = f;
     f = NULL;

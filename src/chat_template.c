@@ -179,6 +179,20 @@ static bb_status build(bb_json_tree *tree, const bb_allocator *a, const char *na
     return bb_json_build(tree, a, name, text, n, BB_JSON_INFINITY | BB_JSON_DIGITS, err);
 }
 
+/* NULL and null: there are none. */
+static bb_status check_tools(const bb_json_node *tools, bamba_error *err)
+{
+    if (!tools || tools->kind == BB_JSON_NULL) return BAMBA_OK;
+    if (tools->kind != BB_JSON_ARRAY)
+        return bb_fail(err, BAMBA_ERR_ARGUMENT, "tools: expected a list");
+    const bb_json_node *item = tools + 1;
+    for (uint32_t i = 0; i < tools->n; i++, item = bb_json_after(item))
+        if (item->kind != BB_JSON_OBJECT)
+            return bb_fail(err, BAMBA_ERR_ARGUMENT, "tools: expected an object as number %u",
+                           i + 1);
+    return BAMBA_OK;
+}
+
 static bb_status build_inputs(inputs *in, const bb_allocator *a, const char *messages, size_t n,
                               const bamba_chat_options *o, bamba_error *err)
 {
@@ -187,9 +201,7 @@ static bb_status build_inputs(inputs *in, const bb_allocator *a, const char *mes
     BB_TRY(build(&in->messages, a, "messages", messages, n, err));
     BB_TRY(build(&in->tools, a, "tools", o->tools, o->n_tools, err));
     BB_TRY(build(&in->variables, a, "variables", o->variables, o->n_variables, err));
-    if (in->tools.node && in->tools.node->kind != BB_JSON_ARRAY &&
-        in->tools.node->kind != BB_JSON_NULL)
-        status = bb_fail(err, BAMBA_ERR_ARGUMENT, "tools: expected a list");
+    BB_TRY(check_tools(in->tools.node, err));
     if (in->variables.node && in->variables.node->kind != BB_JSON_OBJECT)
         status = bb_fail(err, BAMBA_ERR_ARGUMENT, "variables: expected an object");
 done:

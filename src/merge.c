@@ -3,6 +3,7 @@
 
 #include "adapter_file.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -263,6 +264,9 @@ bb_status bb_merge_open(bb_merge **out, const bb_allocator *a, const bamba_model
     for (; m->n < n; m->n++) {
         if (!source[m->n].dir)
             return bb_fail(err, BAMBA_ERR_ARGUMENT, "merge: adapter %zu: dir is NULL", m->n);
+        if (!isfinite(source[m->n].scale))
+            return bb_fail(err, BAMBA_ERR_ARGUMENT, "merge: adapter %zu: expected a finite scale, "
+                           "found %g", m->n, (double)source[m->n].scale);
         m->scale[m->n] = source[m->n].scale;
         BB_TRY(bb_adapter_file_open(&m->file[m->n], a, model, source[m->n].dir, &log, err));
         if (is_tied(m) && !keeps_tied(m, m->file[m->n])) m->unties = true;

@@ -84,7 +84,7 @@ static int run_load(dialogue *d, char *value)
                         bamba_session_position(d->setup->session));
         return EXIT_SUCCESS;
     }
-    int code = text_read(&list, value);
+    int code = text_read_small(&list, value);
     if (code == EXIT_SUCCESS) code = chat_format_render(d->format, list.bytes, list.n, &p);
     if (code == EXIT_SUCCESS) code = messages_add_list(&loaded, list.bytes, list.n);
     if (code == EXIT_SUCCESS) {

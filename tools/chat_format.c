@@ -15,9 +15,9 @@ int chat_format_open(chat_format *c, const command *self, const chat_flags *f, s
 
     if (f->template_file && f->template_name)
         return args_wrong(self, "either --chat-template or --chat-template-name, not both");
-    if (f->tools) code = text_read(&c->tools, f->tools);
+    if (f->tools) code = text_read_small(&c->tools, f->tools);
     if (code == EXIT_SUCCESS && f->template_file)
-        code = text_read(&c->template_text, f->template_file);
+        code = text_read_small(&c->template_text, f->template_file);
     /* A template of its own needs no model; with -m it has the model's special tokens. */
     if (code == EXIT_SUCCESS && (!f->template_file || model->dir)) code = setup_find(s, model);
     if (code != EXIT_SUCCESS) return code;

@@ -105,7 +105,7 @@ static int run_chat(const command *self, const flags *f, setup *s)
     if ((f->system || f->no_system) && f->messages)
         return args_wrong(self, "either --messages or --system and --no-system, not both");
     console_catch_interrupt();
-    int code = f->messages ? text_read(&list, f->messages) : EXIT_SUCCESS;
+    int code = f->messages ? text_read_small(&list, f->messages) : EXIT_SUCCESS;
     if (code == EXIT_SUCCESS) code = chat_format_open(&format, self, &f->chat, s, &f->setup);
     if (code == EXIT_SUCCESS)
         code = f->render ? render(&format, &list) : talk(self, f, s, &format, &list);

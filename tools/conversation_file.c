@@ -45,8 +45,9 @@ static bool read_extras(const char *extras, size_t n_tokens, saved *s)
     if (!extras || sscanf(extras, "chat %zu %zu%n", &s->position, &s->n_text, &n) != 2
         || extras[n] != '\n') return false;
     s->text = extras + n + 1;
+    if (s->position > n_tokens || strlen(s->text) <= s->n_text) return false;
     s->messages = s->text + s->n_text;
-    return s->position <= n_tokens && strlen(s->text) > s->n_text && s->messages[0] == '[';
+    return s->messages[0] == '[';
 }
 
 int conversation_load(conversation *c, const char *path)

@@ -186,7 +186,11 @@ static int take_turn(dialogue *d)
 
     d->turn.n = 0;
     if (code == EXIT_SUCCESS) code = dialogue_answer(d);
-    if (d->talk.messages.n == before + 1) conversation_cut(&d->talk, before);
+    if (d->talk.messages.n == before + 1) {
+        conversation_cut(&d->talk, before);
+        if (code == EXIT_INTERRUPTED)
+            console_say("stopped before an answer: the turn is not part of the conversation");
+    }
     if (code == EXIT_SUCCESS && d->perf) dialogue_print_times(d);
     return code;
 }

@@ -44,8 +44,9 @@ static int read_byte(line_editor *l, char *byte)
 
 /* ---- a terminal ---- */
 
-/* Bytes that are no character are taken as U+FFFD. A Ctrl-D that was typed before libedit set the
-   terminal arrives as NUL. */
+/* Bytes that are no character are taken as U+FFFD; the byte that shows that a character is cut
+   short is read again, as it may be Enter. A Ctrl-D that was typed before libedit set the terminal
+   arrives as NUL. */
 static int read_character(EditLine *edit, wchar_t *out)
 {
     mbstate_t state;
@@ -54,13 +55,14 @@ static int read_character(EditLine *edit, wchar_t *out)
 
     memset(&state, 0, sizeof state);
     el_get(edit, EL_CLIENTDATA, &l);
-    for (;;) {
+    for (bool first = true;; first = false) {
         const int got = read_byte(l, &byte);
         if (got != 1) return got;
         if (byte == '\0') byte = '\004';
         const size_t length = mbrtowc(out, &byte, 1, &state);
         if (length == (size_t)-2) continue;
         if (length == (size_t)-1) *out = L'\xFFFD';
+        if (length == (size_t)-1 && !first) l->at--;
         return 1;
     }
 }

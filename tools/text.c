@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { READ_BYTES = 1 << 16 };
+enum { READ_BYTES = 1 << 16, SMALL_MIB = 64 };
 
 bool text_reserve(text_buffer *t, size_t n)
 {
@@ -38,18 +38,20 @@ bool text_append(text_buffer *t, const char *bytes, size_t n)
     return true;
 }
 
-int text_read(text_buffer *t, const char *path)
+static int read_file(text_buffer *t, const char *path, bool small)
 {
+    const size_t most = small ? (size_t)SMALL_MIB << 20 : SIZE_MAX;
     const bool standard = strcmp(path, "-") == 0;
+    const char *name = standard ? "standard input" : path;
     const int fd = standard ? STDIN_FILENO : open(path, O_RDONLY);
     int code = EXIT_SUCCESS;
 
     if (fd < 0) return console_fail("%s: cannot be read: %s", path, strerror(errno));
     for (;;) {
-        if (!text_reserve(t, READ_BYTES)) {
-            code = EXIT_FAILURE;
-            break;
-        }
+        if (t->n > most)
+            code = console_fail("%s: expected at most %d MiB", name, SMALL_MIB);
+        else if (!text_reserve(t, READ_BYTES)) code = EXIT_FAILURE;
+        if (code != EXIT_SUCCESS) break;
         const ssize_t n = console_wait_input(fd) ? read(fd, t->bytes + t->n, READ_BYTES) : -1;
         if (n == 0) break;
         if (n > 0) {
@@ -58,13 +60,16 @@ int text_read(text_buffer *t, const char *path)
         }
         if (errno == EINTR && !console_interrupted()) continue;
         code = errno == EINTR ? EXIT_INTERRUPTED
-                              : console_fail("%s: cannot be read: %s",
-                                             standard ? "standard input" : path, strerror(errno));
+                              : console_fail("%s: cannot be read: %s", name, strerror(errno));
         break;
     }
     if (!standard) close(fd);
     return code;
 }
+
+int text_read(text_buffer *t, const char *path) { return read_file(t, path, false); }
+
+int text_read_small(text_buffer *t, const char *path) { return read_file(t, path, true); }
 
 int text_read_plain(text_buffer *t, const char *path)
 {

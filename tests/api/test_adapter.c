@@ -462,12 +462,15 @@ static void test_merged(void **unused)
 static void test_merging_is_refused(void **unused)
 {
     const bamba_adapter_source source = { adapter_dir[0], 1.0f };
+    const bamba_adapter_source endless = { adapter_dir[0], INFINITY };
     bamba_model_options        mo = BAMBA_MODEL_OPTIONS;
     bamba_error                err;
     char                      *q8 = tempdir_make(), *out = tempdir_make();
 
     (void)unused;
     assert_int_equal(bamba_merge(dir, out, NULL, 0, NULL, NULL, &err), BAMBA_ERR_ARGUMENT);
+    assert_int_equal(bamba_merge(dir, out, &endless, 1, NULL, NULL, &err), BAMBA_ERR_ARGUMENT);
+    assert_non_null(strstr(err.message, "finite scale"));
     mo.weight_type = BAMBA_TYPE_Q8;
     demand(bamba_quantize(dir, q8, &mo, NULL, &err), &err);
     assert_int_equal(bamba_merge(q8, out, &source, 1, NULL, NULL, &err), BAMBA_ERR_UNSUPPORTED);

@@ -11,6 +11,7 @@
 #include "support/refused.h"
 #include "support/tempdir.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -288,6 +289,13 @@ static void other_vocabulary(store *s)
     const size_t dim[] = { 97, 32 };
     lora_add_tensor(s, "base_model.model.model.embed_tokens.weight", 2, dim, 0.1f, 3);
 }
+static void put_number(store *s, const char *name, float number)
+{
+    store_tensor *t = store_find(s, name);
+    memcpy(t->data + t->bytes - sizeof number, &number, sizeof number);
+}
+static void nan_in_A(store *s) { put_number(s, IN_PROJ_A, NAN); }
+static void infinity_in_B(store *s) { put_number(s, IN_PROJ_B, -INFINITY); }
 static void long_name(store *s)
 {
     store_tensor *t = store_find(s, IN_PROJ_A);
@@ -317,6 +325,8 @@ static void test_tensors(void **unused)
         { "a weight that is not saved", whole_weight, "in_proj.weight" },
         { "another vocabulary", other_vocabulary, "embed_tokens.weight" },
         { "a long name", long_name, "xxx" },
+        { "NaN in A", nan_in_A, "in_proj.lora_A" },
+        { "infinity in B", infinity_in_B, "in_proj.lora_B" },
     };
 
     (void)unused;

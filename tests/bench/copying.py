@@ -33,7 +33,7 @@ from pathlib import Path
 
 import phonebook
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 WORDS = "stone river green candle seven window under silver horse never table cloud".split()
 
 

@@ -266,6 +266,18 @@ END
             wrong "row: $(cat out)"
     done
 
+    begin "bench: chat at depth"
+    depth() { python3 "$here/../bench/chat_depth.py" "$bamba" "$@" > out 2> err; }
+    sed '/"tie_word_embeddings"/s/true/false/' "$model/config.json" > untied.json
+    depth --make random --shape untied.json || wrong "no model: $(cat err)"
+    depth -m random --depths 60,300 --rounds 1 -- -t 1 || wrong "exit code: $(cat err)"
+    row='^| [0-9]\{2,3\} | [0-9]\{1,2\} | [0-9]* ([0-9]*-[0-9]*) | [0-9.]* |$'
+    [ "$(grep -c "$row" out)" -eq 2 ] || wrong "rows: $(cat out)"
+    printf '%s' '{{ messages|length }}{% for m in messages %}{{ m.content }}{% endfor %}' \
+        > random/chat_template.jinja
+    depth -m random --depths 60,300 --rounds 1 -- -t 1 && wrong "a history that is read anew"
+    err_has "the history was not kept"
+
     begin "bench: loops"
     cat > parrot << 'END'
 #!/bin/sh

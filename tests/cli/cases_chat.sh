@@ -34,6 +34,10 @@ out_is "not this"
 begin "conversations that are none"
 fails "expected a chat template" chat -m "$model" --messages messages.json --render
 fails "No such file" chat --messages nowhere.json --chat-template chat.jinja --render
+fails "expected at most" chat --messages /dev/zero --chat-template chat.jinja --render
+echo '[{"name": "f"}, 3]' > bad.json
+fails "tools: expected an object as number 2" chat --messages messages.json --tools bad.json \
+    --chat-template chat.jinja --render
 echo '{}' > bad.json
 fails "messages" chat --messages bad.json --chat-template chat.jinja --render
 echo '[' > bad.json
@@ -119,6 +123,9 @@ printf '[\n]\n' | cmp -s - odd3.json || wrong "/undo of a loaded turn"
 talk "Once upon a time" "/load nowhere.json" "/load odd" "/save kept.json" "/save no/such/folder"
 err_has "nowhere.json: cannot be read"
 err_has "no/such/folder"
+talk "/load /dev/zero" "/save empty.json"
+err_has "expected at most"
+printf '[\n]\n' | cmp -s - empty.json || wrong "a file without end was loaded"
 echo '[{"role": "user"' > broken.json
 talk "Once upon a time" "/load broken.json" "/save still.json"
 err_has "not JSON"

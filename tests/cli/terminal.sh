@@ -105,8 +105,15 @@ await 2 "conversation: 0 messages"
 keys 'Once\r'
 await_bytes 2000
 keys '\003'
+# A character that is cut short does not take the key behind it along.
+keys '/reset\rcut \342\202\r'
+await_bytes $(($(wc -c < shown) + 500))
+keys '\003'
+keys '/save cut.json\r/stats\r'
+await 1 "conversation: 2 messages"
 keys '\004'
 end 0
+grep -q "\"content\": \"cut $(printf '\357\277\275')\"" cut.json || fail "a character cut short"
 ! grep -q "$(printf '\033\\[2m')" shown || fail "colour in spite of NO_COLOR"
 
 [ $bad -eq 0 ] && echo "ok      a dialogue on a terminal"
