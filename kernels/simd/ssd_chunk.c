@@ -10,13 +10,16 @@
  * the rows of B and x lie tens of kilobytes apart and crowd a few sets of the cache.
  *
  * Exponents are differences of cumulated log-decays, summed in double and kept as two floats.
+ * What FED tokens feed to the state is summed by itself: a state that remembers a thousand tokens
+ * is larger than each of them, and would round each off.
  * Source: Dao & Gu 2024, arXiv:2405.21060, section 6; Goto & van de Geijn 2008, tiles. */
 #include "../variants.h"
-#include "vec.h"
+#include "decay.h"
 
 enum {
     WIDE = 2 * VL,                        /* lanes of a slab */
-    TILE = VL == 16 ? 8 : 6               /* rows: TILE sums of two vectors, in registers */
+    TILE = VL == 16 ? 8 : 6,              /* rows: TILE sums of two vectors, in registers */
+    FED  = 32                             /* tokens summed before the state takes them up */
 };
 
 /* What a head's chunk works on. Arrays of `scratch`, each on a cache line. */
@@ -63,9 +66,9 @@ static void cumulate(chunk *k, const float *dt, size_t ld_dt, float A)
         vf_store(k->fade + t, vf_exp_sum(vf_load(k->high + t), vf_load(k->low + t)));
 }
 
-/* exp(c[t] - c[s]) for VL tokens s <= t. The difference of the high parts is rounded, what it
-   lost is known exactly (|c[t]| >= |c[s]|: Dekker 1971), and the lower parts join. */
-BB_INLINE vf decay(const chunk *k, vf high, vf low, int s)
+/* exp(c[t] - c[s]) for VL tokens s <= t, as one float. The difference of the high parts is rounded,
+   what it lost is known exactly (|c[t]| >= |c[s]|: Dekker 1971), and the lower parts join. */
+BB_INLINE vf decay_between(const chunk *k, vf high, vf low, int s)
 {
     const vf from = vf_load(k->high + s);
     const vf d    = vf_sub(high, from);
@@ -80,7 +83,7 @@ static void fade_to_end(chunk *k)
 {
     const vf high = vf_set1(k->high[k->Q - 1]), low = vf_set1(k->low[k->Q - 1]);
 
-    for (int s = 0; s < k->Q; s += VL) vf_store(k->fade + s, decay(k, high, low, s));
+    for (int s = 0; s < k->Q; s += VL) vf_store(k->fade + s, decay_between(k, high, low, s));
     for (int s = 0; s < k->Q; s++) {
         const vf f  = vf_set1(k->fade[s]);
         float   *dx = k->dx + (size_t)s * (size_t)k->lanes_p;
@@ -96,7 +99,8 @@ static void weigh(chunk *k, const float *CB)
         float       *out  = k->M + (size_t)t * (size_t)k->lanes_q;
         const vf     high = vf_set1(k->high[t]), low = vf_set1(k->low[t]);
         for (int s = 0; s <= t; s += VL)
-            vf_store(out + s, vf_mul(vf_load_up_to(in + s, k->Q - s), decay(k, high, low, s)));
+            vf_store(out + s, vf_mul(vf_load_up_to(in + s, k->Q - s),
+                                     decay_between(k, high, low, s)));
     }
 }
 
@@ -216,29 +220,41 @@ static void make_y(const chunk *k, int t, int p, float D, const float *x, size_t
         }
 }
 
-/* Rows p … p + TILE - 1 and columns n … n + WIDE - 1 of the state, B in the slab. */
-static void update_state(const chunk *k, int p, int n, vf all, const float *S_in, float *S_out)
+/* Rows p … p + TILE - 1 and columns n … n + WIDE - 1 of the state, B in the slab: S_in faded, then
+   fed tokens first … end - 1. */
+static void feed_tile(const chunk *k, int p, int n, int first, int end, decay faded,
+                      const float *S_in, float *S_out)
 {
     const int    last = smaller(TILE, k->P - p) - 1, part = k->N - n;
-    const float *a[TILE], *b = k->slab;
+    const float *a[TILE], *b = k->slab + (size_t)first * WIDE;
     tile         sum;
 
     BB_UNROLL
     for (int i = 0; i < TILE; i++) {
-        const float *s = S_in + (size_t)(p + smaller(i, last)) * (size_t)k->N + n;
-        sum.v[i][0] = vf_mul(all, vf_load_up_to(s, part));
-        sum.v[i][1] = vf_mul(all, vf_load_up_to(s + VL, part - VL));
+        sum.v[i][0] = sum.v[i][1] = vf_zero();
         a[i]        = k->dx + p + i;
     }
-    for (int s = 0; s < k->Q; s++, b += WIDE)
+    for (int s = first; s < end; s++, b += WIDE)
         add_row(&sum, 0, a, (size_t)s * (size_t)k->lanes_p, vf_load(b), vf_load(b + VL));
     BB_UNROLL
     for (int i = 0; i < TILE; i++)
         if (i <= last) {
-            float *s = S_out + (size_t)(p + i) * (size_t)k->N + n;
-            vf_store_up_to(s, part, sum.v[i][0]);
-            vf_store_up_to(s + VL, part - VL, sum.v[i][1]);
+            const size_t at = (size_t)(p + i) * (size_t)k->N + (size_t)n;
+            const vf     s0 = vf_load_up_to(S_in + at, part);
+            const vf     s1 = vf_load_up_to(S_in + at + VL, part - VL);
+            vf_store_up_to(S_out + at, part, fade(faded, s0, sum.v[i][0]));
+            vf_store_up_to(S_out + at + VL, part - VL, fade(faded, s1, sum.v[i][1]));
         }
+}
+
+/* The tile from before the chunk to after it. */
+static void update_tile(const chunk *k, int p, int n, decay all, const float *S_in, float *S_out)
+{
+    const decay none = { vf_set1(1.0f), vf_zero() };
+
+    feed_tile(k, p, n, 0, smaller(FED, k->Q), all, S_in, S_out);
+    for (int s = FED; s < k->Q; s += FED)
+        feed_tile(k, p, n, s, smaller(s + FED, k->Q), none, S_out, S_out);
 }
 
 /* ------------------------------------------------------------- kernel ------------------- */
@@ -272,11 +288,11 @@ void BB_ISA(bb_ssd_chunk)(int Q, int P, int N, const float *x, size_t ldx, const
         for (int t = 0; t < Q; t += TILE) make_y(&k, t, p, D, x, ldx, y, ldy);
     }
 
-    const vf all = vf_set1(k.fade[Q - 1]);
+    const decay all = make_decay((double)k.high[Q - 1] + (double)k.low[Q - 1]);
     fade_to_end(&k);
     for (int n = 0; n < N; n += WIDE) {
         copy_inputs(&k, n, B);
         if (n + WIDE < N) fetch(Q, smaller(WIDE, N - n - WIDE), B + n + WIDE, ldb);
-        for (int p = 0; p < P; p += TILE) update_state(&k, p, n, all, S_in, S_out);
+        for (int p = 0; p < P; p += TILE) update_tile(&k, p, n, all, S_in, S_out);
     }
 }

@@ -4,7 +4,7 @@
  * four rows side by side, which would share the loads of B and C, reach half the bandwidth (18
  * of 38 GB/s on Zen 4, where this reaches 35), whatever is prefetched. */
 #include "../variants.h"
-#include "vec.h"
+#include "decay.h"
 
 #include <stdbool.h>
 
@@ -14,14 +14,14 @@ enum {
 };
 
 /* n lanes of a row of the state: fade, feed; returns sum + C · S_out. */
-BB_INLINE vf step_lanes(int n, vf a, vf dx, const float *B, const float *C, const float *S_in,
+BB_INLINE vf step_lanes(int n, decay a, vf dx, const float *B, const float *C, const float *S_in,
                         float *S_out, vf sum)
 {
     const bool whole = n >= VL;
     const vf   b     = whole ? vf_load(B) : vf_load_part(B, n);
     const vf   c     = whole ? vf_load(C) : vf_load_part(C, n);
     const vf   old   = whole ? vf_load(S_in) : vf_load_part(S_in, n);
-    const vf   s     = vf_fma(a, old, vf_mul(dx, b));
+    const vf   s     = fade(a, old, vf_mul(dx, b));
 
     if (whole) vf_store(S_out, s);
     else       vf_store_part(S_out, n, s);
@@ -29,7 +29,7 @@ BB_INLINE vf step_lanes(int n, vf a, vf dx, const float *B, const float *C, cons
 }
 
 /* A row of the state [N]; lanes of C · S_out. */
-BB_INLINE vf step_row(int N, vf a, float dx, const float *B, const float *C, const float *S_in,
+BB_INLINE vf step_row(int N, decay a, float dx, const float *B, const float *C, const float *S_in,
                       float *S_out)
 {
     const vf in  = vf_set1(dx);
@@ -45,7 +45,7 @@ BB_INLINE vf step_row(int N, vf a, float dx, const float *B, const float *C, con
 }
 
 /* One head. */
-static void step(int P, int N, vf a, float dt, float D, const float *x, const float *B,
+static void step(int P, int N, decay a, float dt, float D, const float *x, const float *B,
                  const float *C, const float *S_in, float *S_out, float *y)
 {
     int p = 0;
@@ -66,10 +66,8 @@ void BB_ISA(bb_ssd_step)(int H, int P, int N, const float *x, const float *dt, c
                          float *S_out, float *y)
 {
     for (int h = 0; h < H; h++) {
-        const size_t i    = (size_t)h * (size_t)P, row = i * (size_t)N;
-        const double rate = vf_exp_term((double)dt[h] * (double)A[h]);
-        const float  high = (float)rate, low = (float)(rate - (double)high);
-        const vf     a    = vf_exp_sum(vf_set1(high), vf_set1(low));
+        const size_t i = (size_t)h * (size_t)P, row = i * (size_t)N;
+        const decay  a = make_decay((double)dt[h] * (double)A[h]);
         step(P, N, a, dt[h], D[h], x + i, B, C, S_in + row, S_out + row, y + i);
     }
 }
