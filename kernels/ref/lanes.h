@@ -17,8 +17,7 @@
 
 enum { LANES = 16 };
 
-typedef float  quad __attribute__((vector_size(16)));
-typedef double wide_quad __attribute__((vector_size(32)));
+typedef float quad __attribute__((vector_size(16)));
 
 typedef struct lanes { quad a, b, c, d; } lanes;
 
@@ -59,18 +58,11 @@ static inline lanes add_product(lanes sum, lanes x, lanes y)
                     sum.c + x.c * y.c, sum.d + x.d * y.d };
 }
 
-/* a · x + y, made in double and rounded once */
-static inline quad fade_quad(double a, quad x, quad y)
+/* sum - x · y, rounded twice */
+static inline lanes subtract_product(lanes sum, lanes x, lanes y)
 {
-    const wide_quad sum = a * __builtin_convertvector(x, wide_quad)
-                        + __builtin_convertvector(y, wide_quad);
-    return __builtin_convertvector(sum, quad);
-}
-
-static inline lanes fade_lanes(double a, lanes x, lanes y)
-{
-    return (lanes){ fade_quad(a, x.a, y.a), fade_quad(a, x.b, y.b),
-                    fade_quad(a, x.c, y.c), fade_quad(a, x.d, y.d) };
+    return (lanes){ sum.a - x.a * y.a, sum.b - x.b * y.b,
+                    sum.c - x.c * y.c, sum.d - x.d * y.d };
 }
 
 static inline void add_lanes(float *acc, lanes v)

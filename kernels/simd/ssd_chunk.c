@@ -13,8 +13,9 @@
  * What FED tokens feed to the state is summed by itself: a state that remembers a thousand tokens
  * is larger than each of them, and would round each off.
  * Source: Dao & Gu 2024, arXiv:2405.21060, section 6; Goto & van de Geijn 2008, tiles. */
+#include "../fading.h"
 #include "../variants.h"
-#include "decay.h"
+#include "vec.h"
 
 enum {
     WIDE = 2 * VL,                        /* lanes of a slab */
@@ -66,9 +67,9 @@ static void cumulate(chunk *k, const float *dt, size_t ld_dt, float A)
         vf_store(k->fade + t, vf_exp_sum(vf_load(k->high + t), vf_load(k->low + t)));
 }
 
-/* exp(c[t] - c[s]) for VL tokens s <= t, as one float. The difference of the high parts is rounded,
-   what it lost is known exactly (|c[t]| >= |c[s]|: Dekker 1971), and the lower parts join. */
-BB_INLINE vf decay_between(const chunk *k, vf high, vf low, int s)
+/* exp(c[t] - c[s]) for VL tokens s <= t. The difference of the high parts is rounded, what it
+   lost is known exactly (|c[t]| >= |c[s]|: Dekker 1971), and the lower parts join. */
+BB_INLINE vf decay(const chunk *k, vf high, vf low, int s)
 {
     const vf from = vf_load(k->high + s);
     const vf d    = vf_sub(high, from);
@@ -83,7 +84,7 @@ static void fade_to_end(chunk *k)
 {
     const vf high = vf_set1(k->high[k->Q - 1]), low = vf_set1(k->low[k->Q - 1]);
 
-    for (int s = 0; s < k->Q; s += VL) vf_store(k->fade + s, decay_between(k, high, low, s));
+    for (int s = 0; s < k->Q; s += VL) vf_store(k->fade + s, decay(k, high, low, s));
     for (int s = 0; s < k->Q; s++) {
         const vf f  = vf_set1(k->fade[s]);
         float   *dx = k->dx + (size_t)s * (size_t)k->lanes_p;
@@ -99,8 +100,7 @@ static void weigh(chunk *k, const float *CB)
         float       *out  = k->M + (size_t)t * (size_t)k->lanes_q;
         const vf     high = vf_set1(k->high[t]), low = vf_set1(k->low[t]);
         for (int s = 0; s <= t; s += VL)
-            vf_store(out + s, vf_mul(vf_load_up_to(in + s, k->Q - s),
-                                     decay_between(k, high, low, s)));
+            vf_store(out + s, vf_mul(vf_load_up_to(in + s, k->Q - s), decay(k, high, low, s)));
     }
 }
 
@@ -220,9 +220,9 @@ static void make_y(const chunk *k, int t, int p, float D, const float *x, size_t
         }
 }
 
-/* Rows p … p + TILE - 1 and columns n … n + WIDE - 1 of the state, B in the slab: S_in faded, then
-   fed tokens first … end - 1. */
-static void feed_tile(const chunk *k, int p, int n, int first, int end, decay faded,
+/* Rows p … p + TILE - 1 and columns n … n + WIDE - 1 of the state: S_in faded, then fed tokens
+   first … end - 1, whose B are in the slab. */
+static void feed_tile(const chunk *k, int p, int n, int first, int end, bb_fading f,
                       const float *S_in, float *S_out)
 {
     const int    last = smaller(TILE, k->P - p) - 1, part = k->N - n;
@@ -242,15 +242,16 @@ static void feed_tile(const chunk *k, int p, int n, int first, int end, decay fa
             const size_t at = (size_t)(p + i) * (size_t)k->N + (size_t)n;
             const vf     s0 = vf_load_up_to(S_in + at, part);
             const vf     s1 = vf_load_up_to(S_in + at + VL, part - VL);
-            vf_store_up_to(S_out + at, part, fade(faded, s0, sum.v[i][0]));
-            vf_store_up_to(S_out + at + VL, part - VL, fade(faded, s1, sum.v[i][1]));
+            vf_store_up_to(S_out + at, part, vf_fade(f.kept, f.lost, s0, sum.v[i][0]));
+            vf_store_up_to(S_out + at + VL, part - VL, vf_fade(f.kept, f.lost, s1, sum.v[i][1]));
         }
 }
 
 /* The tile from before the chunk to after it. */
-static void update_tile(const chunk *k, int p, int n, decay all, const float *S_in, float *S_out)
+static void update_tile(const chunk *k, int p, int n, bb_fading all, const float *S_in,
+                        float *S_out)
 {
-    const decay none = { vf_set1(1.0f), vf_zero() };
+    const bb_fading none = { 1.0f, 0.0f };
 
     feed_tile(k, p, n, 0, smaller(FED, k->Q), all, S_in, S_out);
     for (int s = FED; s < k->Q; s += FED)
@@ -288,7 +289,7 @@ void BB_ISA(bb_ssd_chunk)(int Q, int P, int N, const float *x, size_t ldx, const
         for (int t = 0; t < Q; t += TILE) make_y(&k, t, p, D, x, ldx, y, ldy);
     }
 
-    const decay all = make_decay((double)k.high[Q - 1] + (double)k.low[Q - 1]);
+    const bb_fading all = bb_fading_of((double)k.high[Q - 1] + (double)k.low[Q - 1]);
     fade_to_end(&k);
     for (int n = 0; n < N; n += WIDE) {
         copy_inputs(&k, n, B);
