@@ -141,9 +141,12 @@ typedef void bb_conv1d_fn(int T, int C, int K, const float *x, size_t ldx, const
  *
  *     x, y [H, P]   dt, A, D [H]   B, C [N]   S_in, S_out [H, P, N]       float32, contiguous
  *
- * dt is already positive (softplus and clamp done). y may be x. a is within 2 ulp.
+ * dt is already positive (softplus and clamp done). y may be x. Infinite states may become NaN.
  * |y - exact| <= (N + 6) · eps · (Σn |C| · (|a·S_in| + |dt·x·B|) + |D·x|)
- * |S - exact| <= 6 · eps · (|a·S_in| + |dt·x·B|)
+ * |S - exact| <= eps · (|exact| / 1.99 + 2 · |dt·x·B| + 2 · min(a, 1 - a) · |S_in|)
+ * The last says that a state is rounded once, and that a near 1 is not: where a token repeats, each
+ * step would repeat the same error of a, until a state that remembers a thousand tokens has the
+ * errors of a thousand.
  * Source: Dao & Gu 2024, arXiv:2405.21060, recurrent form; state-spaces/mamba ssd_minimal.py.
  */
 typedef void bb_ssd_step_fn(int H, int P, int N, const float *x, const float *dt,

@@ -58,6 +58,13 @@ static inline lanes add_product(lanes sum, lanes x, lanes y)
                     sum.c + x.c * y.c, sum.d + x.d * y.d };
 }
 
+/* sum - x · y, rounded twice */
+static inline lanes subtract_product(lanes sum, lanes x, lanes y)
+{
+    return (lanes){ sum.a - x.a * y.a, sum.b - x.b * y.b,
+                    sum.c - x.c * y.c, sum.d - x.d * y.d };
+}
+
 static inline void add_lanes(float *acc, lanes v)
 {
     const lanes w = load_lanes(acc);

@@ -5,31 +5,46 @@
  * block that begins at token e,  exp(c[t]-c[s]) = exp(c[t]-c[e]) · exp(c[e]-c[s]),  two factors
  * <= 1: Q/16 + 5 exponentials a token instead of Q/2.
  * Source: Dao & Gu 2024, arXiv:2405.21060, section 6. */
+#include "../fading.h"
 #include "../variants.h"
 #include "lanes.h"
 
 #include <math.h>
 
-enum { BLOCK = 8 };                       /* tokens */
+enum {
+    BLOCK = 8,                            /* tokens whose decays have a factor in common */
+    FED   = 32                            /* tokens summed before the state takes them up */
+};
+
+/* What is left of S, and what is fed. */
+static inline float fade(bb_fading f, float S, float in)
+{
+    return f.kept * S + (in - f.lost * S);
+}
+
+static inline lanes fade_lanes(lanes kept, lanes lost, lanes S, lanes in)
+{
+    return add_product(subtract_product(in, lost, S), kept, S);
+}
 
 /* One row of the state [N] forward by one token; its product with C. S_out may be S_in. */
-static inline float step_row(int N, float a, float dx, const float *B, const float *C,
+static inline float step_row(int N, bb_fading f, float dx, const float *B, const float *C,
                              const float *S_in, float *S_out)
 {
-    const lanes fade = fill_lanes(a), in = fill_lanes(dx);
+    const lanes kept = fill_lanes(f.kept), lost = fill_lanes(f.lost), in = fill_lanes(dx);
     const int   whole = N - N % LANES;
     lanes       sum   = fill_lanes(0.0f);
     float       acc[LANES];
 
     for (int n = 0; n < whole; n += LANES) {
-        const lanes old = multiply_lanes(fade, load_lanes(S_in + n));
-        const lanes s   = add_product(old, in, load_lanes(B + n));
+        const lanes fed = multiply_lanes(in, load_lanes(B + n));
+        const lanes s   = fade_lanes(kept, lost, load_lanes(S_in + n), fed);
         store_lanes(S_out + n, s);
         sum = add_product(sum, load_lanes(C + n), s);
     }
     store_lanes(acc, sum);
     for (int n = whole; n < N; n++) {
-        const float s = a * S_in[n] + dx * B[n];
+        const float s = fade(f, S_in[n], dx * B[n]);
         S_out[n]      = s;
         acc[n - whole] += C[n] * s;
     }
@@ -41,11 +56,11 @@ void bb_ssd_step_c(int H, int P, int N, const float *x, const float *dt, const f
                    float *y)
 {
     for (int h = 0; h < H; h++) {
-        const float a = (float)exp((double)dt[h] * (double)A[h]);
+        const bb_fading f = bb_fading_of((double)dt[h] * (double)A[h]);
         for (int p = 0; p < P; p++) {
             const size_t i  = (size_t)h * (size_t)P + (size_t)p, row = i * (size_t)N;
             const float  xi = x[i];
-            y[i] = step_row(N, a, dt[h] * xi, B, C, S_in + row, S_out + row) + D[h] * xi;
+            y[i] = step_row(N, f, dt[h] * xi, B, C, S_in + row, S_out + row) + D[h] * xi;
         }
     }
 }
@@ -77,6 +92,32 @@ static void cumulate(int Q, const float *dt, size_t ld_dt, float A, float *c)
 static inline float decay(const float *c, int t, int s)
 {
     return (float)exp(log_decay(c, t) - log_decay(c, s));
+}
+
+/* out[i] = the faded S[i] + in[i]; out may be S. */
+static inline void fade_row(int n, bb_fading f, const float *S, const float *in, float *out)
+{
+    const lanes kept = fill_lanes(f.kept), lost = fill_lanes(f.lost);
+    const int   whole = n - n % LANES;
+
+    for (int i = 0; i < whole; i += LANES)
+        store_lanes(out + i, fade_lanes(kept, lost, load_lanes(S + i), load_lanes(in + i)));
+    for (int i = whole; i < n; i++) out[i] = fade(f, S[i], in[i]);
+}
+
+/* m <= 2 rows of the state over a chunk: S_out [m, N] = the faded S_in + Σs dx[s]ᵀ · B[s]. What FED
+   tokens feed is summed by itself: a state that remembers a thousand tokens is larger than each of
+   them, and would round each off.   fed [m, N]: scratch */
+static void feed_rows(int m, int N, int Q, const float *dx, size_t ld_dx, const float *B,
+                      size_t ldb, bb_fading f, const float *S_in, float *S_out, float *fed)
+{
+    for (int s = 0; s < Q; s += FED, S_in = S_out, f = (bb_fading){ 1.0f, 0.0f }) {
+        const int n_fed = Q - s < FED ? Q - s : FED;
+        memset(fed, 0, (size_t)(m * N) * sizeof *fed);
+        add_outer(m, N, n_fed, dx + (size_t)s * ld_dx, 1, ld_dx, B + (size_t)s * ldb, ldb, fed,
+                  (size_t)N);
+        fade_row(m * N, f, S_in, fed, S_out);
+    }
 }
 
 /* out[i] = a · in[i]; out may be in. */
@@ -127,6 +168,7 @@ void bb_ssd_chunk_c(int Q, int P, int N, const float *x, size_t ldx, const float
     float *const c      = dx + q * width; /* [Q] doubles */
     float *const before = c + 2 * q;      /* [Q] */
     float *const row    = before + q;     /* [P] */
+    float *const fed    = row + width;    /* [2, N] what two rows of S are fed */
 
     if (Q <= 0) {
         if (S_out != S_in) memcpy(S_out, S_in, width * (size_t)N * sizeof *S_out);
@@ -147,13 +189,12 @@ void bb_ssd_chunk_c(int Q, int P, int N, const float *x, size_t ldx, const float
         }
     }
 
-    const float all = (float)exp(log_decay(c, Q - 1));
+    const bb_fading all = bb_fading_of(log_decay(c, Q - 1));
     for (int s = 0; s < Q; s++)
         scale_row(P, decay(c, Q - 1, s), dx + (size_t)s * width, dx + (size_t)s * width);
     for (int p = 0; p < P; p += 2) {
         const int    m  = P - p < 2 ? 1 : 2;
         const size_t at = (size_t)p * (size_t)N;
-        scale_row(m * N, all, S_in + at, S_out + at);
-        add_outer(m, N, Q, dx + p, 1, width, B, ldb, S_out + at, (size_t)N);
+        feed_rows(m, N, Q, dx + p, width, B, ldb, all, S_in + at, S_out + at, fed);
     }
 }

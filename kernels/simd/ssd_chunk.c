@@ -10,13 +10,17 @@
  * the rows of B and x lie tens of kilobytes apart and crowd a few sets of the cache.
  *
  * Exponents are differences of cumulated log-decays, summed in double and kept as two floats.
+ * What FED tokens feed to the state is summed by itself: a state that remembers a thousand tokens
+ * is larger than each of them, and would round each off.
  * Source: Dao & Gu 2024, arXiv:2405.21060, section 6; Goto & van de Geijn 2008, tiles. */
+#include "../fading.h"
 #include "../variants.h"
 #include "vec.h"
 
 enum {
     WIDE = 2 * VL,                        /* lanes of a slab */
-    TILE = VL == 16 ? 8 : 6               /* rows: TILE sums of two vectors, in registers */
+    TILE = VL == 16 ? 8 : 6,              /* rows: TILE sums of two vectors, in registers */
+    FED  = 32                             /* tokens summed before the state takes them up */
 };
 
 /* What a head's chunk works on. Arrays of `scratch`, each on a cache line. */
@@ -216,29 +220,42 @@ static void make_y(const chunk *k, int t, int p, float D, const float *x, size_t
         }
 }
 
-/* Rows p … p + TILE - 1 and columns n … n + WIDE - 1 of the state, B in the slab. */
-static void update_state(const chunk *k, int p, int n, vf all, const float *S_in, float *S_out)
+/* Rows p … p + TILE - 1 and columns n … n + WIDE - 1 of the state: S_in faded, then fed tokens
+   first … end - 1, whose B are in the slab. */
+static void feed_tile(const chunk *k, int p, int n, int first, int end, bb_fading f,
+                      const float *S_in, float *S_out)
 {
     const int    last = smaller(TILE, k->P - p) - 1, part = k->N - n;
-    const float *a[TILE], *b = k->slab;
+    const float *a[TILE], *b = k->slab + (size_t)first * WIDE;
     tile         sum;
 
     BB_UNROLL
     for (int i = 0; i < TILE; i++) {
-        const float *s = S_in + (size_t)(p + smaller(i, last)) * (size_t)k->N + n;
-        sum.v[i][0] = vf_mul(all, vf_load_up_to(s, part));
-        sum.v[i][1] = vf_mul(all, vf_load_up_to(s + VL, part - VL));
+        sum.v[i][0] = sum.v[i][1] = vf_zero();
         a[i]        = k->dx + p + i;
     }
-    for (int s = 0; s < k->Q; s++, b += WIDE)
+    for (int s = first; s < end; s++, b += WIDE)
         add_row(&sum, 0, a, (size_t)s * (size_t)k->lanes_p, vf_load(b), vf_load(b + VL));
     BB_UNROLL
     for (int i = 0; i < TILE; i++)
         if (i <= last) {
-            float *s = S_out + (size_t)(p + i) * (size_t)k->N + n;
-            vf_store_up_to(s, part, sum.v[i][0]);
-            vf_store_up_to(s + VL, part - VL, sum.v[i][1]);
+            const size_t at = (size_t)(p + i) * (size_t)k->N + (size_t)n;
+            const vf     s0 = vf_load_up_to(S_in + at, part);
+            const vf     s1 = vf_load_up_to(S_in + at + VL, part - VL);
+            vf_store_up_to(S_out + at, part, vf_fade(f.kept, f.lost, s0, sum.v[i][0]));
+            vf_store_up_to(S_out + at + VL, part - VL, vf_fade(f.kept, f.lost, s1, sum.v[i][1]));
         }
+}
+
+/* The tile from before the chunk to after it. */
+static void update_tile(const chunk *k, int p, int n, bb_fading all, const float *S_in,
+                        float *S_out)
+{
+    const bb_fading none = { 1.0f, 0.0f };
+
+    feed_tile(k, p, n, 0, smaller(FED, k->Q), all, S_in, S_out);
+    for (int s = FED; s < k->Q; s += FED)
+        feed_tile(k, p, n, s, smaller(s + FED, k->Q), none, S_out, S_out);
 }
 
 /* ------------------------------------------------------------- kernel ------------------- */
@@ -272,11 +289,11 @@ void BB_ISA(bb_ssd_chunk)(int Q, int P, int N, const float *x, size_t ldx, const
         for (int t = 0; t < Q; t += TILE) make_y(&k, t, p, D, x, ldx, y, ldy);
     }
 
-    const vf all = vf_set1(k.fade[Q - 1]);
+    const bb_fading all = bb_fading_of((double)k.high[Q - 1] + (double)k.low[Q - 1]);
     fade_to_end(&k);
     for (int n = 0; n < N; n += WIDE) {
         copy_inputs(&k, n, B);
         if (n + WIDE < N) fetch(Q, smaller(WIDE, N - n - WIDE), B + n + WIDE, ldb);
-        for (int p = 0; p < P; p += TILE) update_state(&k, p, n, all, S_in, S_out);
+        for (int p = 0; p < P; p += TILE) update_tile(&k, p, n, all, S_in, S_out);
     }
 }

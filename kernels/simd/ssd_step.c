@@ -3,6 +3,7 @@
  * Lanes run over N, and the state is read and written once, strictly in the order of memory:
  * four rows side by side, which would share the loads of B and C, reach half the bandwidth (18
  * of 38 GB/s on Zen 4, where this reaches 35), whatever is prefetched. */
+#include "../fading.h"
 #include "../variants.h"
 #include "vec.h"
 
@@ -14,14 +15,14 @@ enum {
 };
 
 /* n lanes of a row of the state: fade, feed; returns sum + C · S_out. */
-BB_INLINE vf step_lanes(int n, vf a, vf dx, const float *B, const float *C, const float *S_in,
-                        float *S_out, vf sum)
+BB_INLINE vf step_lanes(int n, bb_fading f, vf dx, const float *B, const float *C,
+                        const float *S_in, float *S_out, vf sum)
 {
     const bool whole = n >= VL;
     const vf   b     = whole ? vf_load(B) : vf_load_part(B, n);
     const vf   c     = whole ? vf_load(C) : vf_load_part(C, n);
     const vf   old   = whole ? vf_load(S_in) : vf_load_part(S_in, n);
-    const vf   s     = vf_fma(a, old, vf_mul(dx, b));
+    const vf   s     = vf_fade(f.kept, f.lost, old, vf_mul(dx, b));
 
     if (whole) vf_store(S_out, s);
     else       vf_store_part(S_out, n, s);
@@ -29,8 +30,8 @@ BB_INLINE vf step_lanes(int n, vf a, vf dx, const float *B, const float *C, cons
 }
 
 /* A row of the state [N]; lanes of C · S_out. */
-BB_INLINE vf step_row(int N, vf a, float dx, const float *B, const float *C, const float *S_in,
-                      float *S_out)
+BB_INLINE vf step_row(int N, bb_fading f, float dx, const float *B, const float *C,
+                      const float *S_in, float *S_out)
 {
     const vf in  = vf_set1(dx);
     vf       sum = vf_zero();
@@ -38,14 +39,14 @@ BB_INLINE vf step_row(int N, vf a, float dx, const float *B, const float *C, con
 
     for (; n + VL <= N; n += VL) {
         _mm_prefetch((const char *)((uintptr_t)(S_in + n) + AHEAD), _MM_HINT_T1);
-        sum = step_lanes(VL, a, in, B + n, C + n, S_in + n, S_out + n, sum);
+        sum = step_lanes(VL, f, in, B + n, C + n, S_in + n, S_out + n, sum);
     }
-    if (n < N) sum = step_lanes(N - n, a, in, B + n, C + n, S_in + n, S_out + n, sum);
+    if (n < N) sum = step_lanes(N - n, f, in, B + n, C + n, S_in + n, S_out + n, sum);
     return sum;
 }
 
 /* One head. */
-static void step(int P, int N, vf a, float dt, float D, const float *x, const float *B,
+static void step(int P, int N, bb_fading f, float dt, float D, const float *x, const float *B,
                  const float *C, const float *S_in, float *S_out, float *y)
 {
     int p = 0;
@@ -53,12 +54,12 @@ static void step(int P, int N, vf a, float dt, float D, const float *x, const fl
     for (; p + ROWS <= P; p += ROWS) {
         vf sum[ROWS];
         for (int i = 0; i < ROWS; i++, S_in += N, S_out += N)
-            sum[i] = step_row(N, a, dt * x[p + i], B, C, S_in, S_out);
+            sum[i] = step_row(N, f, dt * x[p + i], B, C, S_in, S_out);
         const __m128 skip = _mm_mul_ps(_mm_set1_ps(D), _mm_loadu_ps(x + p));
         _mm_storeu_ps(y + p, _mm_add_ps(vf_sum4(sum[0], sum[1], sum[2], sum[3]), skip));
     }
     for (; p < P; p++, S_in += N, S_out += N)
-        y[p] = vf_sum(step_row(N, a, dt * x[p], B, C, S_in, S_out)) + D * x[p];
+        y[p] = vf_sum(step_row(N, f, dt * x[p], B, C, S_in, S_out)) + D * x[p];
 }
 
 void BB_ISA(bb_ssd_step)(int H, int P, int N, const float *x, const float *dt, const float *A,
@@ -66,10 +67,8 @@ void BB_ISA(bb_ssd_step)(int H, int P, int N, const float *x, const float *dt, c
                          float *S_out, float *y)
 {
     for (int h = 0; h < H; h++) {
-        const size_t i    = (size_t)h * (size_t)P, row = i * (size_t)N;
-        const double rate = vf_exp_term((double)dt[h] * (double)A[h]);
-        const float  high = (float)rate, low = (float)(rate - (double)high);
-        const vf     a    = vf_exp_sum(vf_set1(high), vf_set1(low));
-        step(P, N, a, dt[h], D[h], x + i, B, C, S_in + row, S_out + row, y + i);
+        const size_t    i = (size_t)h * (size_t)P, row = i * (size_t)N;
+        const bb_fading f = bb_fading_of((double)dt[h] * (double)A[h]);
+        step(P, N, f, dt[h], D[h], x + i, B, C, S_in + row, S_out + row, y + i);
     }
 }

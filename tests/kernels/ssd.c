@@ -21,6 +21,7 @@ typedef struct head {
 typedef struct truth {
     double *y, *y_size;                   /* [T, P] */
     double *S, *S_size;                   /* [P, N] after */
+    double *S_step;                       /* [P, N] bound of a single step, in units of eps */
 } truth;
 
 static double *doubles(size_t n)
@@ -33,7 +34,8 @@ static double *doubles(size_t n)
 static truth recur(const head *h)
 {
     const size_t P = (size_t)h->P, N = (size_t)h->N, T = (size_t)h->T;
-    truth        r = { doubles(T * P), doubles(T * P), doubles(P * N), doubles(P * N) };
+    truth        r = { doubles(T * P), doubles(T * P), doubles(P * N), doubles(P * N),
+                       doubles(P * N) };
 
     for (size_t i = 0; i < P * N; i++) {
         r.S[i]      = (double)h->S[i];
@@ -48,6 +50,8 @@ static truth recur(const head *h)
                 const double in = dt * x * (double)h->B[t * h->ldb + n];
                 const double C  = (double)h->C[t * h->ldb + n];
                 double      *S = &r.S[p * N + n], *S_size = &r.S_size[p * N + n];
+                r.S_step[p * N + n] = fabs(a * *S + in) / 1.99 + 2 * fabs(in)
+                                    + 2 * fmin(a, 1 - a) * fabs(*S);
                 *S      = a * *S + in;
                 *S_size = a * *S_size + fabs(in);
                 y += C * *S;
@@ -66,6 +70,7 @@ static void free_truth(truth *r)
     free(r->y_size);
     free(r->S);
     free(r->S_size);
+    free(r->S_step);
 }
 
 /* y [T, P] row stride ldy and S [P, N] against the recurrence, in units of eps. */
@@ -140,6 +145,8 @@ static void check_step(check *c, int H, int P, int N, double rate, int fill, boo
                              .S = S0 + (size_t)h * PN };
         truth        r   = recur(&one);
         compare(c, &one, &r, y + i, 0, S + (size_t)h * PN, N + 6, 6);
+        for (size_t j = 0; j < PN; j++)
+            check_near(c, j, S[(size_t)h * PN + j], r.S[j], eps * r.S_step[j]);
         free_truth(&r);
     }
     check_done(c);
@@ -385,6 +392,33 @@ static void check_no_time(check *c, int Q)
     check_done(c);
 }
 
+/* One token again and again, from 0 to nearly what the state would become in the end. Each head
+   remembers some 400 tokens; rounding its decay moved all of its state together, by hundreds of
+   roundings. What is left are the roundings of single elements, whose average is much less. */
+static void check_repeated(check *c)
+{
+    enum { HEADS = 50, P = 4, N = 64, T = 1000 };
+    check_case(c, "one token %d times", T);
+    const float *x = check_input(c, FILL_RANDOM, P);
+    const float *B = check_input(c, FILL_RANDOM, N), *C = check_input(c, FILL_RANDOM, N);
+    const float  D = 0.0f;
+    float       *S = check_floats(c, P * N), *y = check_floats(c, P);
+
+    for (int i = 0; i < HEADS; i++) {
+        const float  dt = (float)(0.0025 + 0.0002 * check_uniform(c)), A = -1.0f;
+        const double last = exp((double)dt * (double)A * T);
+        const double sum = (1 - last) / -expm1((double)dt * (double)A);
+        double       off = 0.0;
+        memset(S, 0, P * N * sizeof *S);
+        for (int t = 0; t < T; t++)
+            c->k->ssd_step(1, P, N, x, &dt, &A, B, C, &D, S, S, y);
+        for (int j = 0; j < P * N; j++)
+            off += (double)S[j] / (sum * (double)dt * (double)x[j / N] * (double)B[j % N]) - 1;
+        check_near(c, (size_t)i, (float)(1 + off / (P * N)), 1.0, 4 * eps);
+    }
+    check_done(c);
+}
+
 /* A state that vanishes leaves zeros, not NaN, and nothing of it in y. */
 static void check_vanishing(check *c, int Q)
 {
@@ -433,6 +467,7 @@ void check_ssd(check *c)
                 check_step(c, H, size[i][0], size[i][1], H == 2 ? 400 : 8, FILL_RANDOM, H == 3);
         for (int fill = 0; fill < N_FILLS; fill++) check_step(c, 2, 6, 35, 4, fill, false);
         check_decays(c);
+        check_repeated(c);
         check_end(c);
     }
     if (CHECK_BEGIN(c, "ssd_cb", ssd_cb)) {

@@ -178,7 +178,7 @@ class Oracle:
                              relative(one.run(model, prompt, pieces), want[:n], scale), bar)
             result.check("batch33", relative(small.run(model, prompt), want[:n], scale), bar)
             result.check("decode", relative(decoded, want[n - 1:-1], scale), bar)
-            self.hidden(model, (one, two), theirs, sequence, bar, result)
+            self.hidden(model, (one, two), hugging.hidden(theirs, sequence), sequence, bar, result)
             self.greedy(ids, want[n - 1:-1], bar * scale, result)
             result.same_bits("2 threads", whole, two.run(model, prompt))
             result.same_bits("2 threads, by 7", one.run(model, prompt, cut(n, 7)),
@@ -209,8 +209,8 @@ class Oracle:
             break
 
     @staticmethod
-    def hidden(model, engines, theirs, tokens, bar, result):
-        want, found = hugging.hidden(theirs, tokens), []
+    def hidden(model, engines, want, tokens, bar, result):
+        found = []
         for engine in engines:
             with Session(model, len(tokens)) as session:
                 found.append(engine.feed_hidden(session, tokens))

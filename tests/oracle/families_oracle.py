@@ -1,7 +1,7 @@
 """Compare libbamba with transformers and with double-precision forwards: every family but plain
 Bamba.
 
-    families_oracle.py --lib libbamba.so [--seeds 20] [--only NAME ...] [--cpu LEVEL]
+    families_oracle.py --lib libbamba.so [--seeds 20] [--only NAME ...] [--cpu LEVEL[,LEVEL ...]]
 
 Groups of checkpoints, --seeds of each: granite-KIND; rope-KIND (Llama; rope-default also Mistral),
 bamba-rope-KIND (a quarter as many), falcon-h1, jamba, mamba-ssm-hybrid, nemotron-h-KIND,
@@ -16,9 +16,11 @@ forward, as in bamba_oracle.py:
                within the bar
     bits       batches of up to 32 rows, 1 and 2 threads: identical bits
 Sessions are as long as the sequence, which is what dynamic and longrope go by; transformers sees
-one whole call. Every checkpoint has teeth. Exit status 1 if anything fails.
+one whole call. Every checkpoint has teeth. Of several levels, each checkpoint is made once, and the
+references again only where a level chooses another text. Exit status 1 if anything fails.
 """
 import argparse
+import copy
 import sys
 import tempfile
 import time
@@ -55,6 +57,9 @@ class Group:
     """Checkpoints that are drawn alike."""
     def __init__(self, name, family, *arguments):
         self.name, self.family, self.arguments = name, family, arguments
+
+    def rng(self, seed):
+        return np.random.default_rng([seed, 1 << 20, *self.name.encode()])
 
     def draw(self, seed, dtype):
         """The seed's first shape and rounded weights that are steady and have teeth; and the
@@ -118,34 +123,69 @@ def greedy(engine, model, prompt, n):
     return np.array(ids), np.stack(rows)
 
 
-def examine(lib, folder, cpu, group, seed):
-    result = Result(seed)
-    start = time.monotonic()
-    try:
-        compare(lib, folder, cpu, group, seed, result)
-    except Exception as failure:  # one bad checkpoint must not hide the others
-        traceback.print_exc()
-        result.failures.append(f"{type(failure).__name__}: {failure}")
-    result.seconds = time.monotonic() - start
-    return result
+class Checkpoint:
+    """A seed's checkpoint on disk, and what the references make of a text: made once for all
+    levels."""
+    def __init__(self, folder, group, seed):
+        family, rng = group.family, group.rng(seed)
+        self.group, self.seed = group, seed
+        self.dtype = list(checkpoints.DTYPES)[seed % 3]
+        stored = checkpoints.DTYPES[self.dtype]
+        self.s, self.w, self.bite = group.draw(seed, stored)
+        self.folder = Path(folder) / f"{group.name}-{seed}"
+        tensors = family.stored(self.s, self.w, rng)
+        config = checkpoints.config_text(family.config_dict(self.s, rng, self.dtype), rng)
+        checkpoints.write_checkpoint(self.folder, config, tensors, dict.fromkeys(tensors, stored),
+                                     1 + seed % 2)
+        self.theirs = family.load(self.folder, self.s, self.w, torch.float32)
+        if seed % 5 == 4 and hasattr(self.theirs, "save_pretrained") and family is llama_family:
+            self.folder = self.folder.with_name(self.folder.name + "-resaved")
+            hugging.resave(self.theirs, self.folder, "1GB")
+        self.rng = rng                 # what levels draw from, copies of it
+        self.known = {}
+
+    def margin(self, sequence):
+        """Between the scores of experts that are chosen and not."""
+        if not hasattr(self.group.family, "least_margin"):
+            return np.inf
+        return self.once("margin", sequence, lambda: self.group.family.least_margin(
+            self.s, self.w, sequence, len(sequence)))
+
+    def references(self, sequence):
+        """(logits of the double forward; logits, hidden rows of transformers)."""
+        return self.once("references", sequence, lambda: (
+            self.group.family.forward(self.s, self.w, sequence, length=len(sequence)),
+            hugging.logits(self.theirs, sequence)[:, :self.s.vocab],
+            hugging.hidden(self.theirs, sequence)))
+
+    def once(self, what, sequence, make):
+        key = what, sequence.tobytes()
+        if key not in self.known:
+            self.known[key] = make()
+        return self.known[key]
 
 
-def compare(lib, folder, cpu, group, seed, result):
-    family, rng = group.family, np.random.default_rng([seed, 1 << 20, *group.name.encode()])
-    dtype = list(checkpoints.DTYPES)[seed % 3]
-    s, w, bite = group.draw(seed, checkpoints.DTYPES[dtype])
-    result.about = f"{group.name} {dtype} {s.describe()}"
-    result.errors["bite"] = bite
-    folder = Path(folder) / f"{group.name}-{seed}"
-    tensors = family.stored(s, w, rng)
-    checkpoints.write_checkpoint(folder,
-                                 checkpoints.config_text(family.config_dict(s, rng, dtype), rng),
-                                 tensors,
-                                 dict.fromkeys(tensors, checkpoints.DTYPES[dtype]), 1 + seed % 2)
-    theirs = family.load(folder, s, w, torch.float32)
-    if seed % 5 == 4 and hasattr(theirs, "save_pretrained") and group.family is llama_family:
-        folder = folder.with_name(folder.name + "-resaved")
-        hugging.resave(theirs, folder, "1GB")
+def examine(lib, folder, cpus, group, seed):
+    """A Result of each level."""
+    results, checkpoint = [], None
+    for cpu in cpus:
+        result = Result(seed)
+        start = time.monotonic()
+        try:
+            checkpoint = checkpoint or Checkpoint(folder, group, seed)
+            compare(lib, cpu, checkpoint, copy.deepcopy(checkpoint.rng), result)
+        except Exception as failure:  # one bad checkpoint must not hide the others
+            traceback.print_exc()
+            result.failures.append(f"{type(failure).__name__}: {failure}")
+        result.seconds = time.monotonic() - start
+        results.append(result)
+    return results
+
+
+def compare(lib, cpu, checkpoint, rng, result):
+    s, w, folder = checkpoint.s, checkpoint.w, checkpoint.folder
+    result.about = f"{checkpoint.group.name} {checkpoint.dtype} {s.describe()} {cpu or ''}".rstrip()
+    result.errors["bite"] = checkpoint.bite
 
     with Model(lib, folder, "F32", "F32", cpu) as model, Engine(model) as one, \
             Engine(model, n_threads=2) as two:
@@ -155,13 +195,11 @@ def compare(lib, folder, cpu, group, seed, result):
             n, total = len(prompt), len(prompt) + GREEDY
             ids, decoded = greedy(one, model, prompt, GREEDY)
             sequence = np.concatenate([prompt, ids])
-            if (not hasattr(family, "least_margin")
-                    or family.least_margin(s, w, sequence, total) > LEAST_MARGIN):
+            if checkpoint.margin(sequence) > LEAST_MARGIN:
                 break
-        want = family.forward(s, w, sequence, length=total)
+        want, theirs, hidden = checkpoint.references(sequence)
         scale = np.abs(want).max()
-        result.check("ref", relative(hugging.logits(theirs, sequence)[:, :s.vocab], want, scale),
-                     REFERENCE_BAR)
+        result.check("ref", relative(theirs, want, scale), REFERENCE_BAR)
         bar = max(FLOAT_BAR, 3 * result.errors["ref"])
         edges = np.sort(rng.choice(n - 1, 5, replace=False)) + 1
         pieces = {"whole": [n], "by 1": cut(n, 1), "by 7": cut(n, 7), "by 64": cut(n, 64),
@@ -172,10 +210,10 @@ def compare(lib, folder, cpu, group, seed, result):
             if name in ("whole", "by 7"):
                 result.same_bits("2 threads, " + name, found, run(two, model, prompt, sizes, total))
         result.check("decode", relative(decoded, want[n - 1:-1], scale), bar)
-        Oracle.hidden(model, (one, two), theirs, sequence, bar, result)
+        Oracle.hidden(model, (one, two), hidden, sequence, bar, result)
         Oracle.greedy(ids, want[n - 1:-1], bar * scale, result)
         Oracle.batches(model, two, s, rng, result)
-    if dtype != "F32":
+    if checkpoint.dtype != "F32":
         with Model(lib, folder, "default", "F32", cpu, "F32") as model, Engine(model) as engine:
             result.check("stored",
                          relative(run(engine, model, sequence, [total], total), want, scale), bar)
@@ -212,18 +250,21 @@ def main():
     parser.add_argument("--seeds", type=int, default=20, help="checkpoints of each group")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--only", nargs="*", help="groups whose name begins so")
-    parser.add_argument("--cpu", help="CPU level of the library; default: its best")
+    parser.add_argument("--cpu", help="CPU levels of the library, separated by commas; default: "
+                        "its best")
     options = parser.parse_args()
 
     torch.set_num_threads(1)
+    cpus = options.cpu.split(",") if options.cpu else [None]
     lib, start, results = Library(options.lib), time.monotonic(), []
     groups = [g for g in all_groups() if not options.only or g.name.startswith(tuple(options.only))]
     with tempfile.TemporaryDirectory() as folder:
         for group in groups:
             n = options.seeds if group.family is not bamba_rope_family else -(-options.seeds // 4)
             for seed in range(options.first_seed, options.first_seed + n):
-                results.append(examine(lib, folder, options.cpu, group, seed))
-                print(results[-1].line(), flush=True)
+                for result in examine(lib, folder, cpus, group, seed):
+                    results.append(result)
+                    print(result.line(), flush=True)
     summarize(results, {})
     early = sum(r.early_end is not None for r in results)
     failed = sum(bool(r.failures) for r in results)
