@@ -93,7 +93,6 @@ static void multiply(const bb_exec *e, const job *j, const bb_linear *l, const p
                             .many = source->many };
 
     bb_product_tile(e->pass->k, &j->in.own, l, &x, at->first, at->n, y, ldy);
-    if (j->lora.n > 0) bb_lora_add(e, &j->lora, l, at->first, at->n, y, ldy);
 }
 
 /* Whether columns can be made in the sink's own memory. */
@@ -102,14 +101,19 @@ static bool is_plain(const bb_sink *to)
     return !to->add && to->alpha == 1.0f && !to->index && !to->weight;
 }
 
-/* Finish a tile whose columns stand in y [T, n] and, of a pair, in partner [T, n]. */
+/* Finish a tile whose columns stand in y [T, n] and, of a pair, in partner [T, n]: few rows when
+   all tiles of this thread's turn are multiplied, so that weights stream without a pause. */
 static void complete(const bb_exec *e, const job *j, const place *at, float *y, size_t ldy,
-                     const float *partner, size_t ld_partner)
+                     float *partner, size_t ld_partner)
 {
     const bb_kernels  *k = e->pass->k;
     const bb_sink     *to = &at->p->to;
     const bb_epilogue *then = j->then;
 
+    if (j->lora.n > 0) {
+        bb_lora_add(e, &j->lora, at->p->linear, at->first, at->n, y, ldy);
+        if (partner) bb_lora_add(e, &j->lora, at->p->pair, at->first, at->n, partner, ld_partner);
+    }
     for (int t = 0; t < j->in.x->T; t++) {
         float *row = y + (size_t)t * ldy;
         if (then && then->activate) {
@@ -169,6 +173,10 @@ static void compute_few(const bb_exec *e, const void *context, int tile, int i)
     const place at = place_of(j, tile);
     float      *y = few_at(j, i);
 
+    if (j->lora.n > 0) {
+        bb_lora_expect(e, &j->lora, at.p->linear, at.first, at.n);
+        if (at.p->pair) bb_lora_expect(e, &j->lora, at.p->pair, at.first, at.n);
+    }
     if (at.p->pair) {
         bb_product_expect(at.p->pair, at.first);
         multiply(e, j, at.p->linear, &at, y, FEW_TILE);
@@ -235,8 +243,9 @@ static void begin_read(const bb_exec *e, void *context)
 {
     const job   *j = context;
     size_t       ld;
-    const float *rows = bb_reader_few_rows(e, &j->in, &ld);
 
+    bb_lora_expect_inputs(e, &j->lora);
+    const float *rows = bb_reader_few_rows(e, &j->in, &ld);
     bb_lora_prepare(e, &j->lora, 0, j->in.x->T, rows, ld);
 }
 
