@@ -15,8 +15,23 @@ tied or not, ensure_weight_tying. Bars, with M PEFT's largest logit:
     merge      written by `bamba merge --type f32` and opened: 2e-5 M from the adapter beside the
                same weights; transformers opens it too, and gives logits within 2e-4 M; lora_bias is
                refused
+
+Left out, since PEFT 0.21.2 or transformers 5.23.0 cannot say what is right:
+    - weights that are parameters and no nn.Linear: experts and routers of Granite, Jamba and
+      Nemotron-H, x_proj and dt_proj of Zamba; target_parameters, which names such, is refused
+    - conv1d, which is no linear layer
+    - out_proj of Falcon-H1, Falcon-Mamba, Mamba, Mamba-2 and Nemotron-H, which PEFT refuses
+    - dt_proj of Mamba, whose weight transformers reads without calling the layer: PEFT's adapter
+      does nothing. Falcon-Mamba and Jamba call it in quantized models, which `prepared` says all
+      are.
+    - the low-rank lists inside Zamba2's shared blocks, whose layers "0" and "1" cannot be told from
+      the model's own in target_modules
+A block that layers of Zamba or Zamba2 share is one module here, as in transformers 4: PEFT adapts
+it once, under its first layer's name, for all its uses. transformers 5 makes a module of each use,
+which PEFT adapts apart; libbamba refuses adapters of later uses.
 """
 import argparse
+import dataclasses
 import json
 import subprocess
 import sys
@@ -29,18 +44,26 @@ from pathlib import Path
 import numpy as np
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 import checkpoints
 import falcon_h1_family
 import granite_family
 import hugging
+import jamba_family
 import llama_family
 import mamba1_family
 import mamba2_family
+import nemotron_h_family
+import zamba2_family
+import zamba_family
 from engine import Adapter, Engine, Library, Model, Session, cut
+from families_oracle import Group
+from teeth import MAX_DRAWS, MAX_GAIN
 
 LOGITS_BAR, MERGE_BAR, TOOTH = 2e-4, 2e-5, 1e-3
+SHARING = zamba_family, zamba2_family    # families whose layers share blocks
 PROMPT = 70
 
 warnings.filterwarnings("ignore")
@@ -69,10 +92,30 @@ GROUPS = {
     "bamba": (BambaFamily, (), ("conv1d",), "embed_tokens"),
     "llama": (llama_family, ("default",), (), "embed_tokens"),
     "falcon-h1": (falcon_h1_family, (), ("conv1d", "out_proj"), "embed_tokens"),
-    "mamba1": (mamba1_family, ("transformers",), ("conv1d", "out_proj"), "embeddings"),
+    "mamba1": (mamba1_family, ("transformers",), ("conv1d", "out_proj", "dt_proj"), "embeddings"),
+    "falcon-mamba": (mamba1_family, ("falcon",), ("conv1d", "out_proj"), "embeddings"),
     "mamba2": (mamba2_family, ("transformers", False), ("conv1d", "out_proj"), "embeddings"),
+    "jamba": (jamba_family, (), ("conv1d",), "embed_tokens"),
+    "zamba": (zamba_family, (), ("conv1d",), "embed_tokens"),
+    "zamba2": (zamba2_family, (), ("conv1d", "0", "1"), "embed_tokens"),
+} | {
+    "nemotron-h-" + kind: (nemotron_h_family, (kind,), ("conv1d", "out_proj"), "embeddings")
+    for kind in nemotron_h_family.KINDS
 } | {"granite-" + kind: (granite_family, (kind,), ("conv1d",), "embed_tokens")
      for kind in granite_family.KINDS}
+
+
+def prepared(model, family, s):
+    """A model as PEFT is to find it: dt_proj is called, and what layers share is one module."""
+    if model.config.model_type in ("falcon_mamba", "jamba"):
+        model.config._is_quantized = True
+    if family in SHARING:
+        name = "shared_transf" if family is zamba_family else "shared_transformer"
+        n = 1 if family is zamba_family else s.shared
+        for use, i in enumerate(s.hybrid):
+            setattr(model.model.layers[i], name,
+                    getattr(model.model.layers[s.hybrid[use % n]], name))
+    return model
 
 
 # ----------------------------------------------------------------------------------------- adapters
@@ -143,7 +186,13 @@ def fill(rng, peft, config):
     return filled
 
 
-def make_adapter(rng, base, folder, refused, embedding, seed, first, sequence):
+def magnifies_noise(peft, want, sequence):
+    """Whether PEFT's own rounding in float32 is half of what a merge may differ by."""
+    return (np.abs(hugging.logits(peft.double(), sequence) - want).max()
+            > MERGE_BAR / 2 * np.abs(want).max())
+
+
+def make_adapter(rng, base, folder, family, refused, embedding, seed, first, sequence):
     """Draw, save and try until every tensor shows. Returns its folder."""
     for _ in range(20):
         model = base()
@@ -171,7 +220,9 @@ def make_adapter(rng, base, folder, refused, embedding, seed, first, sequence):
             continue
         # 0.21.2 ties the head again on opening only if the embedding is called embed_tokens
         if (np.abs(hugging.logits(reopened, sequence) - want).max()
-                <= LOGITS_BAR * np.abs(want).max()):
+                > LOGITS_BAR * np.abs(want).max()):
+            continue
+        if family not in SHARING or not magnifies_noise(reopened, want, sequence):
             return folder
     raise RuntimeError("20 adapters without teeth")
 
@@ -250,6 +301,27 @@ def check_merge(options, lib, base_folder, folders, scales, found, load, sequenc
     return error
 
 
+def draw_steady(family, arguments, rng, seed, dtype):
+    """A shape and its rounded weights. The norm behind the attention of a shared block may magnify
+    rounding beyond every bar: such checkpoints are drawn anew."""
+    for _ in range(MAX_DRAWS):
+        s = family.random_shape(rng, seed, *arguments)
+        w = family.random_weights(rng, s)
+        w = checkpoints.rounded(w, dict.fromkeys(w, dtype))
+        if family not in SHARING or Group("", family).gain(s, w, rng) <= MAX_GAIN:
+            return s, w
+    raise RuntimeError(f"{MAX_DRAWS} draws without a steady checkpoint")
+
+
+def load_merged(family, s, folder):
+    """With the family's own remedies for what from_pretrained does to its checkpoints."""
+    config = json.loads((folder / "config.json").read_text())
+    w = {name: tensor.float().numpy() for file in folder.glob("*.safetensors")
+         for name, tensor in load_file(file).items()}
+    tied = config.get("tie_word_embeddings", s.tied)
+    return family.load(folder, dataclasses.replace(s, tied=tied), w, torch.float32)
+
+
 def opener(family, s, tensors):
     """What opens a merged checkpoint in transformers; None where it knows mamba_ssm's names
     only."""
@@ -257,6 +329,8 @@ def opener(family, s, tensors):
         return lambda folder: hugging.load(folder, s, torch.float32)
     if "backbone.embedding.weight" in tensors:
         return None
+    if family in (nemotron_h_family, *SHARING):
+        return lambda folder: load_merged(family, s, folder)
     return lambda folder: AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
 
 
@@ -264,9 +338,7 @@ def compare(options, lib, folder, name, seed, report):
     family, arguments, refused, embedding = GROUPS[name]
     rng = np.random.default_rng([seed, *name.encode()])
     dtype = list(checkpoints.DTYPES)[seed % 3]
-    s = family.random_shape(rng, seed, *arguments)
-    w = family.random_weights(rng, s)
-    w = checkpoints.rounded(w, dict.fromkeys(w, checkpoints.DTYPES[dtype]))
+    s, w = draw_steady(family, arguments, rng, seed, checkpoints.DTYPES[dtype])
     base_folder = Path(folder) / f"{name}-{seed}"
     tensors = family.stored(s, w, rng)
     checkpoints.write_checkpoint(base_folder,
@@ -275,12 +347,12 @@ def compare(options, lib, folder, name, seed, report):
                                  1 + seed % 2)
 
     def base():
-        return family.load(base_folder, s, w, torch.float32)
+        return prepared(family.load(base_folder, s, w, torch.float32), family, s)
 
     sequence = rng.integers(0, s.vocab, PROMPT)
     scales = [1.0] if seed % 3 else [1.0, 0.5]
-    folders = [make_adapter(rng, base, f"{base_folder}-adapter{i}", refused, embedding, seed,
-                            i == 0, sequence)
+    folders = [make_adapter(rng, base, f"{base_folder}-adapter{i}", family, refused, embedding,
+                            seed, i == 0, sequence)
                for i in range(len(scales))]
     want = peft_logits(base, folders, scales, sequence)
     scale, errors = np.abs(want).max(), {}
