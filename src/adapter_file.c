@@ -101,6 +101,29 @@ static size_t find_map(const bb_graph *g, const char *path)
     return n + 1;
 }
 
+/* What follows the number of a layer in a name; NULL: it names none. */
+static const char *behind_layer(const char *name)
+{
+    const char *p = strstr(name, "layers.");
+
+    if (!p) return NULL;
+    p += strlen("layers.");
+    p += strspn(p, "0123456789");
+    return *p == '.' ? p + 1 : NULL;
+}
+
+/* Whether a path lies in a mixer that several layers share, whatever layer it names. */
+static bool is_shared(const bb_graph *g, const char *path)
+{
+    const char *inside = behind_layer(path);
+
+    for (size_t i = 0; inside && i < g->n_mixers; i++) {
+        const char *shared = g->mixer[i]->n_uses > 1 ? behind_layer(g->mixer[i]->prefix) : NULL;
+        if (shared && strncmp(inside, shared, strlen(shared)) == 0) return true;
+    }
+    return false;
+}
+
 /* -------------------------------------------------------------- one tensor --------------- */
 
 typedef enum part_kind { A, B, B_BIAS, EMBED_A, EMBED_B, BASE_WEIGHT, BASE_BIAS, WEIGHT, BIAS,
@@ -281,6 +304,9 @@ static bb_status take(const reading *r, const bb_tensor *t, bamba_error *err)
     const size_t map = find_map(r->g, path);
     if (k == OTHER && strstr(t->name, "lora")) return refuse_other(t, err);
     if (k == OTHER || k >= BASE_WEIGHT) return take_replacement(r, t, k, path, map, err);
+    if (map > (size_t)r->g->n_linears && is_shared(r->g, path))
+        return bb_adapter_fail(err, BAMBA_ERR_UNSUPPORTED, t, "layers share this module: an "
+                               "adapter of it is supported under the first one's name, for all");
     if (map > (size_t)r->g->n_linears)
         return bb_adapter_fail(err, BAMBA_ERR_FORMAT, t,
                                "the model has no linear layer of that name");

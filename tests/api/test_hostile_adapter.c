@@ -5,6 +5,7 @@
  * Every case starts from a good adapter (which is opened, to know that it is good) and changes one
  * thing. */
 #include "bamba.h"
+#include "bamba_measure.h"
 
 #include "support/fault.h"
 #include "support/lora.h"
@@ -334,6 +335,35 @@ static void test_tensors(void **unused)
         refuse_change(bad[i].what, bad[i].change, bad[i].word);
 }
 
+/* A block that layers 0 and 2 share is adapted under the name of the first, for both. */
+static void test_shared_block(void **unused)
+{
+    static const char config[] =
+        "{\"model_type\": \"zamba\", \"vocab_size\": 96, \"hidden_size\": 24, "
+        "\"intermediate_size\": 40, \"num_hidden_layers\": 3, "
+        "\"layers_block_type\": [\"hybrid\", \"mamba\", \"hybrid\"], "
+        "\"num_attention_heads\": 4, \"num_key_value_heads\": 2, \"mamba_d_state\": 8}";
+    bamba_model *tiny = model;
+    store        s = { NULL, 0, 0 };
+    char         path[4096];
+    bamba_error  err;
+
+    (void)unused;
+    tempdir_write_text(model_dir, "zamba.json", config);
+    snprintf(path, sizeof path, "%s/zamba.json", model_dir);
+    assert_int_equal(bamba_model_open_random(&model, path, 1, NULL, &err), BAMBA_OK);
+    lora_add(&s, "model.layers.0.shared_transf.self_attn.q_proj", 48, 48, RANK, 9);
+    lora_add(&s, "model.layers.2.linear", 24, 24, RANK, 10);
+    lora_write(&s, RANK, NULL, dir);
+    expect_good("a shared block under its first layer's name");
+    lora_add(&s, "model.layers.2.shared_transf.self_attn.q_proj", 48, 48, RANK, 11);
+    lora_write(&s, RANK, NULL, dir);
+    expect_refused("a later use of a shared block", "layers share", "layers.2.shared_transf");
+    bamba_model_free(model);
+    model = tiny;
+    store_free(&s);
+}
+
 static void test_tensor_files(void **unused)
 {
     store s = good_tensors(), none = { NULL, 0, 0 };
@@ -443,6 +473,7 @@ int main(void)
         cmocka_unit_test(test_config_members),
         cmocka_unit_test(test_config_files),
         cmocka_unit_test(test_tensors),
+        cmocka_unit_test(test_shared_block),
         cmocka_unit_test(test_tensor_files),
         cmocka_unit_test(test_out_of_memory),
         cmocka_unit_test(test_out_of_memory_in_use),
