@@ -6,7 +6,7 @@ struct stage {
     bb_begin_fn   *begin;                 /* NULL once done */
     void          *own;
     bb_tile_fn    *run;                   /* of a plain stage */
-    bb_place_fn   *compute, *commit;      /* of a repeatable one */
+    bb_places_fn  *compute, *commit;      /* of a repeatable one */
     const void    *job;
 };
 
@@ -32,7 +32,7 @@ static void compute_tiles(void *context, int thread, int first, int end)
     const struct stage *s = context;
 
     (void)thread;
-    for (int tile = first; tile < end; tile++) s->compute(s->e, s->job, tile, tile - first);
+    s->compute(s->e, s->job, first, end);
 }
 
 static void commit_tiles(void *context, int thread, int first, int end)
@@ -40,7 +40,7 @@ static void commit_tiles(void *context, int thread, int first, int end)
     const struct stage *s = context;
 
     (void)thread;
-    for (int tile = first; tile < end; tile++) s->commit(s->e, s->job, tile, tile - first);
+    s->commit(s->e, s->job, first, end);
 }
 
 void bb_each_tile_after(const bb_exec *e, bb_begin_fn *begin_first, void *own, int n,
@@ -56,7 +56,7 @@ void bb_each_tile(const bb_exec *e, int n, bb_tile_fn *run, const void *job)
 }
 
 void bb_each_tile_repeatable(const bb_exec *e, bb_begin_fn *begin_first, void *own, int n,
-                             bb_place_fn *compute, bb_place_fn *commit, const void *job)
+                             bb_places_fn *compute, bb_places_fn *commit, const void *job)
 {
     static const bb_repeatable steps = { begin, compute_tiles, commit_tiles, BB_PLACES };
     struct stage               s = { .e = e, .begin = begin_first, .own = own,

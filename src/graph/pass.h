@@ -157,13 +157,14 @@ void bb_each_tile(const bb_exec *e, int n, bb_tile_fn *run, const void *job);
 void bb_each_tile_after(const bb_exec *e, bb_begin_fn *begin, void *own, int n, bb_tile_fn *run,
                         const void *job);
 
-/* A stage whose tiles can be computed twice (base/team.h): `compute` makes a tile in place `place`
-   of the thread's own BB_PLACES places, and reads nothing but that, what `begin` made and what
-   never changes; `commit` puts it where all threads see it. */
-typedef void bb_place_fn(const bb_exec *e, const void *job, int tile, int place);
+/* A stage whose tiles can be computed twice (base/team.h): `compute` makes tiles first … end - 1,
+   one behind the other, in places 0 … of the thread's own BB_PLACES places, and reads nothing but
+   those, what `begin` made and what never changes; `commit` puts them where all threads see
+   them. */
+typedef void bb_places_fn(const bb_exec *e, const void *job, int first, int end);
 enum { BB_PLACES = 8 };
 void bb_each_tile_repeatable(const bb_exec *e, bb_begin_fn *begin, void *own, int n,
-                             bb_place_fn *compute, bb_place_fn *commit, const void *job);
+                             bb_places_fn *compute, bb_places_fn *commit, const void *job);
 
 /* Count this thread's time since its last mark as time of operation `op`. */
 static inline void bb_mark(const bb_exec *e, int op)

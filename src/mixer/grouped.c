@@ -10,6 +10,11 @@
 
 #include <string.h>
 
+/* Weight rows of a tile at most, few rows of x. An expert's matrix is small: each change to another
+   one interrupts the stream of weights. */
+enum { FEW_TILE = 128 };
+_Static_assert((int)FEW_TILE <= (int)BB_FEW_TILE * (int)BB_PLACES, "a thread's memory for tiles");
+
 static int    smaller(int a, int b) { return a < b ? a : b; }
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 static int    divide_up(int a, int b) { return (a + b - 1) / b; }
@@ -238,10 +243,10 @@ static void begin_few(const bb_exec *e, void *context)
 
 /* -------------------------------------------------------------- tiles -------------------- */
 
-/* Memory of the thread: [2, T, stride] columns of a tile. */
+/* Memory of the thread, of all its places: [2, T, stride] columns of a tile. */
 static float *tile_memory(const job *j, size_t *stride)
 {
-    *stride = j->many ? BB_MANY_TILE : BB_FEW_TILE;
+    *stride = j->many ? BB_MANY_TILE : FEW_TILE;
     return j->many ? j->own.many : j->own.few;
 }
 
@@ -349,7 +354,7 @@ static void run(const bb_exec *e, job *j, bool is_in)
     j->cols = j->linear->w.cols;
     j->own = bb_product_own_of(e->pass->room, e->thread);
     j->tile_rows = count_tile_rows(e, j->rows, groups, j->many ? MANY_TOGETHER : TOGETHER,
-                                   j->many ? BB_MANY_TILE : BB_FEW_TILE);
+                                   j->many ? BB_MANY_TILE : FEW_TILE);
     if (!is_free(e, j)) j->tile_rows = BB_MANY_TILE;
     j->n_tiles = groups * divide_up(j->rows, j->tile_rows);
 

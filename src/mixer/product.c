@@ -167,33 +167,41 @@ static void begin_few(const bb_exec *e, void *context)
     if (j->lora.n > 0) bb_lora_take(e, &j->lora);
 }
 
-static void compute_few(const bb_exec *e, const void *context, int tile, int i)
+static float *partner_at(const job *j, int i)
 {
-    const job  *j = context;
-    const place at = place_of(j, tile);
-    float      *y = few_at(j, i);
-
-    if (j->lora.n > 0) {
-        bb_lora_expect(e, &j->lora, at.p->linear, at.first, at.n);
-        if (at.p->pair) bb_lora_expect(e, &j->lora, at.p->pair, at.first, at.n);
-    }
-    if (at.p->pair) {
-        bb_product_expect(at.p->pair, at.first);
-        multiply(e, j, at.p->linear, &at, y, FEW_TILE);
-        y += (size_t)j->in.x->T * FEW_TILE;
-    }
-    if (at.p->pair || at.first + at.n == at.p->linear->w.rows) expect(j, tile + 1);
-    multiply(e, j, at.p->pair ? at.p->pair : at.p->linear, &at, y, FEW_TILE);
+    return few_at(j, i) + (size_t)j->in.x->T * FEW_TILE;
 }
 
-static void commit_few(const bb_exec *e, const void *context, int tile, int i)
+/* Weights of neighbouring tiles lie side by side and are read without a jump: all tiles of a map,
+   then those of its partner. */
+static void compute_few(const bb_exec *e, const void *context, int first, int end)
 {
-    const job  *j = context;
-    const place at = place_of(j, tile);
-    float      *y = few_at(j, i);
-    float      *partner = at.p->pair ? y + (size_t)j->in.x->T * FEW_TILE : NULL;
+    const job *j = context;
+    bool       has_pair = false;
 
-    complete(e, j, &at, y, FEW_TILE, partner, FEW_TILE);
+    for (int tile = first; tile < end; tile++) {
+        const place at = place_of(j, tile);
+        if (j->lora.n > 0) bb_lora_expect(e, &j->lora, at.p->linear, at.first, at.n);
+        if (at.first + at.n == at.p->linear->w.rows) expect(j, tile + 1);
+        multiply(e, j, at.p->linear, &at, few_at(j, tile - first), FEW_TILE);
+        has_pair = at.p->pair != NULL;
+    }
+    for (int tile = first; tile < end && has_pair; tile++) {
+        const place at = place_of(j, tile);
+        if (j->lora.n > 0) bb_lora_expect(e, &j->lora, at.p->pair, at.first, at.n);
+        multiply(e, j, at.p->pair, &at, partner_at(j, tile - first), FEW_TILE);
+    }
+}
+
+static void commit_few(const bb_exec *e, const void *context, int first, int end)
+{
+    const job *j = context;
+
+    for (int tile = first; tile < end; tile++) {
+        const place at = place_of(j, tile);
+        float      *partner = at.p->pair ? partner_at(j, tile - first) : NULL;
+        complete(e, j, &at, few_at(j, tile - first), FEW_TILE, partner, FEW_TILE);
+    }
 }
 
 /* -------------------------------------------------------------- observer ----------------- */
@@ -249,14 +257,19 @@ static void begin_read(const bb_exec *e, void *context)
     bb_lora_prepare(e, &j->lora, 0, j->in.x->T, rows, ld);
 }
 
-static void compute_read(const bb_exec *e, const void *context, int tile, int i)
+static void compute_read(const bb_exec *e, const void *context, int first, int end)
 {
-    bb_lora_compute(e, &((const job *)context)->lora, tile, i);
+    const job *j = context;
+
+    for (int tile = first; tile < end; tile++)
+        bb_lora_compute(e, &j->lora, tile, tile - first);
 }
 
-static void commit_read(const bb_exec *e, const void *context, int tile, int i)
+static void commit_read(const bb_exec *e, const void *context, int first, int end)
 {
-    bb_lora_commit(e, &((const job *)context)->lora, tile, i);
+    const job *j = context;
+
+    for (int tile = first; tile < end; tile++) bb_lora_commit(e, &j->lora, tile, tile - first);
 }
 
 /* A · x for all adapters of the rows, in a stage of its own. */
