@@ -383,7 +383,8 @@ typedef struct bamba_adapter_source {
  * @param adapter  [n], n > 0; scales are finite.
  *
  * @return what bamba_quantize returns; BAMBA_ERR_UNSUPPORTED: the model is quantized, or an adapter
- *         replaces a matrix or a bias with another scale than 1, or has a bias of B.
+ *         replaces a matrix or a bias with another scale than 1, or has a bias of B;
+ *         BAMBA_ERR_NUMBER: a matrix that adapters change is too large for the type written.
  */
 BAMBA_API bamba_status bamba_merge(const char *dir, const char *out,
                                    const bamba_adapter_source *adapter, size_t n,
@@ -412,11 +413,11 @@ typedef struct bamba_adapter_options {
  * experts. A block that several layers share (Zamba, Zamba2) has one part for all of them, under
  * the name of the first layer. Read are r, lora_alpha, use_rslora, rank_pattern, alpha_pattern,
  * lora_bias, bias, and modules_to_save for the embedding and the head, tied or not. target_modules,
- * layers_to_transform and layers_pattern are held against the tensors that are there. Refused, by
- * the name of the key or tensor, is what computes something else: DoRA, aLoRA, initial values taken
- * out of the model's weights (PiSSA, OLoRA, CorDA, LoftQ), and keys that this version does not
- * know; and replaced tensors other than embedding, head and the biases of linear layers, which
- * bamba_merge writes into a model.
+ * layers_to_transform, layers_pattern and modules_to_save are held against the tensors that are
+ * there. Refused, by the name of the key or tensor, is what computes something else: DoRA, aLoRA,
+ * initial values taken out of the model's weights (PiSSA, OLoRA, CorDA, LoftQ), and keys that this
+ * version does not know; and replaced tensors other than embedding, head and the biases of linear
+ * layers, which bamba_merge writes into a model.
  *
  * @param out      Out: the adapter, or NULL on error. Free with bamba_adapter_free.
  * @param model    With weights. It must outlive the adapter.

@@ -1,11 +1,13 @@
 /* fading.h - how a Mamba-2 state fades, more exactly than by one float.
  *
  * Owns:    a decay a as two factors:  a · S = kept · S - lost · S.
- * Not:     the decays between the tokens of a chunk, which meet no state twice.
+ * Not:     the decays between the tokens of one chunk: a state is not multiplied by them again and
+ *          again.
  *
- * A decay near 1 keeps 1 and loses 1 - a, of which a float holds all digits, as it does not of a.
- * Where a token repeats, each step would repeat the same rounding of a and of a · S, and a state
- * that remembers a thousand tokens would add up a thousand of them.
+ * Near 1 a float holds few digits of what is lost, 1 - a. So a decay of at least 1/2 is kept = 1
+ * and lost = 1 - a, which a float holds to its own precision. With a itself as one float, a token
+ * that repeats would repeat the same rounding of a and of a · S at each step, and a state that
+ * remembers a thousand tokens would have the sum of a thousand such errors.
  */
 #ifndef BB_FADING_H
 #define BB_FADING_H
@@ -14,7 +16,7 @@
 
 typedef struct bb_fading { float kept, lost; } bb_fading;
 
-/* The decay exp(log_decay), which the contracts have in (0, 1]. */
+/* The decay exp(log_decay), log_decay <= 0. */
 static inline bb_fading bb_fading_of(double log_decay)
 {
     const double a = exp(log_decay);

@@ -144,9 +144,9 @@ typedef void bb_conv1d_fn(int T, int C, int K, const float *x, size_t ldx, const
  * dt is already positive (softplus and clamp done). y may be x. Infinite states may become NaN.
  * |y - exact| <= (N + 6) · eps · (Σn |C| · (|a·S_in| + |dt·x·B|) + |D·x|)
  * |S - exact| <= eps · (|exact| / 1.99 + 2 · |dt·x·B| + 2 · min(a, 1 - a) · |S_in|)
- * The last says that a state is rounded once, and that a near 1 is not: where a token repeats, each
- * step would repeat the same error of a, until a state that remembers a thousand tokens has the
- * errors of a thousand.
+ * The last term stands for a decay that is not rounded to one float near 1 (fading.h): where a
+ * token repeats, each step would repeat the same error of a, and a state that remembers a thousand
+ * tokens would have the sum of a thousand such errors.
  * Source: Dao & Gu 2024, arXiv:2405.21060, recurrent form; state-spaces/mamba ssd_minimal.py.
  */
 typedef void bb_ssd_step_fn(int H, int P, int N, const float *x, const float *dt,

@@ -11,8 +11,9 @@
 #include <string.h>
 
 typedef struct pattern {
-    bb_regex *regex;                      /* of module paths */
-    double    value;
+    bb_regex   *regex;                    /* of module paths */
+    const char *key;                      /* of the file, that has the expression */
+    double      value;
 } pattern;
 
 typedef struct patterns {                 /* the first that matches holds */
@@ -202,19 +203,19 @@ static void read_keys(bb_adapter_config *c, const bb_json *root, const bb_log *l
 /* -------------------------------------------------------------- patterns ----------------- */
 
 /* Compile an expression that whole paths, or their ends from a dot on, are to match. */
-static bb_status compile(bb_adapter_config *c, pattern *p, const bb_json *at, const char *key,
-                         bool whole, bamba_error *err)
+static bb_status compile(bb_adapter_config *c, pattern *p, const bb_json *at,
+                         const char *expression, bool whole, bamba_error *err)
 {
-    const size_t n = strlen(key) + 32;
+    const size_t n = strlen(expression) + 32;
     char        *text = bb_allocate(&c->a, n, 1);
     bamba_error  why = { BAMBA_OK, "" };
 
     if (!text) return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", c->file);
-    const int length = snprintf(text, n, whole ? "^(?:%s)$" : "^(?:.*\\.)?(?:%s)$", key);
+    const int length = snprintf(text, n, whole ? "^(?:%s)$" : "^(?:.*\\.)?(?:%s)$", expression);
     const bb_status status = bb_regex_compile(&p->regex, &c->a, text, (size_t)length, false, &why);
     bb_release(&c->a, text);
     if (status == BAMBA_OK) return BAMBA_OK;
-    bb_json_fail(at, status, "expression '%.60s': %s", key, why.message);
+    bb_json_fail(at, status, "expression '%.60s': %s", expression, why.message);
     return bb_json_status(c->doc, err);
 }
 
@@ -242,6 +243,7 @@ static bb_status read_patterns(bb_adapter_config *c, const bb_json *root, const 
             p->at[p->n].value = (double)r;
         } else p->at[p->n].value = read_alpha(&v);
         BB_TRY(bb_json_status(c->doc, err));
+        p->at[p->n].key = key;
         BB_TRY(compile(c, &p->at[p->n], &v, v.key, false, err));
         p->n++;
     }
@@ -258,6 +260,9 @@ static bb_status match(const bb_adapter_config *c, const pattern *p, const char 
 
     bb_matcher_begin(c->matcher, n, NULL, NULL);
     const bb_status status = bb_scan_next(&scan, found, &why);
+    if (status == BAMBA_ERR_UNSUPPORTED)  /* its message speaks of tokenizer.json */
+        return bb_fail(err, status, "%s: '%s': an expression takes too many steps on '%.100s'",
+                       c->file, p->key, module);
     return status == BAMBA_OK ? status : bb_fail(err, status, "%s: '%.100s': %s", c->file, module,
                                                  why.message);
 }
@@ -377,12 +382,31 @@ done:
     return status;
 }
 
-bool bb_adapter_config_saves(const bb_adapter_config *c, const char *module)
+bool bb_adapter_is_within(const char *path, const char *name)
+{
+    const size_t n = strlen(name);
+
+    for (const char *at = path; n > 0 && (at = strstr(at, name)); at++)
+        if (at[n] == '.' || at[n] == '\0') return true;
+    return false;
+}
+
+const char *bb_adapter_config_saved(const bb_adapter_config *c, size_t i)
 {
     const bb_json root = bb_json_root(c->doc);
     const bb_json list = bb_json_get(&root, "modules_to_save");
+    const bb_json e = bb_json_at(&list, i);
 
-    return is_in_list(&list, module);
+    return i < bb_json_length(&list) ? bb_json_value_text(&e, NULL) : NULL;
+}
+
+bool bb_adapter_config_saves(const bb_adapter_config *c, const char *module)
+{
+    const char *name;
+
+    for (size_t i = 0; (name = bb_adapter_config_saved(c, i)); i++)
+        if (bb_adapter_is_within(module, name)) return true;
+    return false;
 }
 
 bool bb_adapter_config_has_bias(const bb_adapter_config *c) { return c->has_bias; }
@@ -399,6 +423,7 @@ static bb_status read_targets(bb_adapter_config *c, const bb_json *root, bamba_e
     c->targets.at = bb_new(&c->a, 1, sizeof *c->targets.at);
     if (!c->targets.at) return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", c->file);
     c->targets.n = 1;
+    c->targets.at->key = "target_modules";
     return compile(c, c->targets.at, &target, text, true, err);
 }
 

@@ -32,7 +32,13 @@ typedef struct bb_adapter_terms {
 /* Fails if the module is none of those that are adapted. is_head: the output layer. */
 bb_status bb_adapter_config_terms(const bb_adapter_config *c, const char *module, bool is_head,
                                   bb_adapter_terms *terms, bamba_error *err);
-/* Whether modules_to_save names the module. */
+/* The i-th name of modules_to_save; NULL behind the last. */
+const char *bb_adapter_config_saved(const bb_adapter_config *c, size_t i);
+/* Whether `path`, of a module or tensor, is that of a module which such a name is for, or lies
+   within it. As in PEFT, a name is for all modules whose paths end with it, in the midst of a word
+   too: "norm" is for "layers.0.input_layernorm". */
+bool        bb_adapter_is_within(const char *path, const char *name);
+/* Whether modules_to_save names the module, or one that it lies within. */
 bool      bb_adapter_config_saves(const bb_adapter_config *c, const char *module);
 /* Whether B has a bias of its own. */
 bool      bb_adapter_config_has_bias(const bb_adapter_config *c);

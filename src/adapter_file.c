@@ -331,6 +331,45 @@ static bb_status check_pairs(const bb_adapter_file *f, bamba_error *err)
     return BAMBA_OK;
 }
 
+/* -------------------------------------------------------------- modules_to_save ---------- */
+
+/* Whether the file has a tensor in place of the model's, of a module that modules_to_save calls
+   `name`. */
+static bool is_saved(const bb_adapter_file *f, const char *name)
+{
+    for (size_t i = 0; i < f->tensors->n; i++) {
+        const char     *tensor = f->tensors->tensor[i].name;
+        size_t          n_path;
+        const part_kind k = kind_of(tensor, &n_path);
+        if (k >= WEIGHT && bb_adapter_is_within(tensor, name)) return true;
+    }
+    return false;
+}
+
+static bool has_module(const bamba_model *model, const char *name)
+{
+    size_t           n = 0;
+    const bb_tensor *t = model->checkpoint ? bb_checkpoint_tensors(model->checkpoint, &n) : NULL;
+
+    if (is_head(model->graph, name) || is_embedding(model->graph, name)) return true;
+    for (size_t i = 0; i < n; i++)
+        if (bb_adapter_is_within(t[i].name, name)) return true;
+    return false;
+}
+
+/* PEFT writes tensors for each module that modules_to_save names, of a tied pair for both; names of
+   modules that the model does not have it lets stand. */
+static bb_status check_saved(const reading *r, const bamba_model *model, bamba_error *err)
+{
+    const char *name;
+
+    for (size_t i = 0; (name = bb_adapter_config_saved(r->config, i)); i++)
+        if (!is_saved(r->f, name) && has_module(model, name))
+            return bb_fail(err, BAMBA_ERR_FORMAT, "%s: 'modules_to_save': expected tensors of "
+                           "'%.100s' in %s, found none", CONFIG, name, TENSORS);
+    return BAMBA_OK;
+}
+
 /* -------------------------------------------------------------- embedding and head ------- */
 
 /* What has been trained of a map's matrix, or was another one than the model's all along. */
@@ -394,6 +433,7 @@ static bb_status read_tensors(bb_adapter_file *f, const bb_adapter_config *confi
         return bb_fail(err, BAMBA_ERR_FORMAT, "%s: expected tensors, found none", f->tensors->file);
     for (size_t i = 0; i < f->tensors->n; i++) BB_TRY(take(&r, &f->tensors->tensor[i], err));
     BB_TRY(check_pairs(f, err));
+    BB_TRY(check_saved(&r, model, err));
     for (size_t i = 0; i < f->tensors->n; i++)
         BB_TRY(check_finite(&model->kernels, &f->tensors->tensor[i], err));
 done:

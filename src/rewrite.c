@@ -8,7 +8,9 @@
 #include "base/threads.h"
 #include "load/safetensors_write.h"
 #include "companions.h"
+#include "forward.h"
 
+#include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -152,6 +154,7 @@ typedef struct making {
     const bb_safetensors_writer *file;
     size_t                       index;   /* in the file */
     const bb_need               *need;
+    bool                         is_merged;           /* adapters have a part in it */
     int                          tile_rows;
     int                          end;     /* first row that is not meant yet */
     atomic_int                   next;    /* row that nobody has taken yet */
@@ -172,6 +175,34 @@ static size_t count_codes(const bb_recode *r, int n)
     return bb_whole_lines(r->wanted->bytes(n, r->cols));
 }
 
+static float find_largest(size_t n, const float *x)
+{
+    float most = 0.0f;
+
+    for (size_t i = 0; i < n; i++) most = fmaxf(most, fabsf(x[i]));
+    return most;
+}
+
+/* Refuse n rows that adapters have made larger than the wanted format holds: it makes infinities of
+   them or, with scales, the largest that a scale allows. rows [n, cols]: what was encoded; it is
+   overwritten with what `codes` hold. */
+static bb_status check_merged(const making *k, int n, const void *codes, float *rows,
+                              bamba_error *err)
+{
+    const float      any_holds = 448.0f;  /* the largest of F8_E4M3 */
+    const bb_tensor *t = k->need->tensor;
+    const bb_recode *r = &k->need->recode;
+    const size_t     size = (size_t)n * (size_t)r->cols;
+
+    if (!k->is_merged) return BAMBA_OK;
+    const float most = find_largest(size, rows);
+    r->wanted->decode(n, r->cols, codes, 0, rows, (size_t)r->cols);
+    if (bb_is_finite(size, rows) && (most <= any_holds || find_largest(size, rows) > most / 2.0f))
+        return BAMBA_OK;
+    return bb_fail(err, BAMBA_ERR_NUMBER, "merge: '%.*s': the merged weights are too large for %s",
+                   bb_name_width(t->name), t->name, r->wanted->name);
+}
+
 static void make_some(void *context, int worker)
 {
     making          *k = context;
@@ -183,7 +214,8 @@ static void make_some(void *context, int worker)
     for (int first; (first = atomic_fetch_add(&k->next, k->tile_rows)) < k->end;) {
         const int n = k->end - first < k->tile_rows ? k->end - first : k->tile_rows;
         bb_recode_rows(r, first, n, codes, 0, scratch);
-        if (bb_safetensors_put(k->file, k->index, r->wanted->bytes(first, r->cols), codes,
+        if (check_merged(k, n, codes, (float *)(void *)scratch, &err) == BAMBA_OK &&
+            bb_safetensors_put(k->file, k->index, r->wanted->bytes(first, r->cols), codes,
                                r->wanted->bytes(n, r->cols), &err) == BAMBA_OK) continue;
         if (!atomic_flag_test_and_set(&k->is_told)) k->err = err;
         return;
@@ -196,12 +228,14 @@ static void drop(const bb_rewrite *w, const unsigned char *bytes, size_t n)
     if (bb_checkpoint_read_bytes(w->model->checkpoint) == 0) bb_map_drop(bytes, n);
 }
 
-static bb_status make_tensor(bb_rewrite *w, const bb_need *need, const bb_safetensors_writer *file,
-                             size_t index, bamba_error *err)
+static bb_status make_tensor(bb_rewrite *w, const bb_rewritten *item,
+                             const bb_safetensors_writer *file, size_t index, bamba_error *err)
 {
+    const bb_need   *need = &item->need;
     const bb_recode *r = &need->recode;
     bb_status        status = BAMBA_OK;
     making k = { .w = w, .file = file, .index = index, .need = need,
+                 .is_merged = r->change || need->tensor == &item->changed,
                  .tile_rows = count_tile_rows(r), .is_told = ATOMIC_FLAG_INIT };
     const int    step = TILES_BETWEEN * w->n_workers;           /* tiles */
     const size_t row_bytes = need->tensor->bytes / (size_t)need->rows;
@@ -292,7 +326,7 @@ static bb_status write_shard(bb_rewrite *w, size_t shard, bamba_error *err)
     for (size_t i = first; i < end; i++) {
         const bb_need *need = &w->item[i].need;
         if (is_copied(need)) BB_TRY(copy_tensor(w, need->tensor, file, i - first, err));
-        else BB_TRY(make_tensor(w, need, file, i - first, err));
+        else BB_TRY(make_tensor(w, &w->item[i], file, i - first, err));
     }
     BB_TRY(bb_safetensors_finish(file, err));
 done:

@@ -37,16 +37,25 @@ static int run_undo(dialogue *d, char *value)
     return EXIT_SUCCESS;
 }
 
-/* A new answer to the same: without one the old answer is gone all the same. */
+/* A new answer to the last turn. Where none comes, the former one stays: templates may refuse a
+   turn that follows one without an answer. */
 static int run_regen(dialogue *d, char *value)
 {
     const messages *m = &d->talk.messages;
     const size_t user = messages_last(m, MESSAGE_USER);
+    messages former = { 0 };
 
     (void)value;
     if (user == m->n) return TELL("/regen: there is no answer yet");
-    conversation_cut(&d->talk, user + 1);
-    const int code = dialogue_answer(d);
+    int code = conversation_set_aside(&d->talk, user + 1, &former);
+    if (code == EXIT_SUCCESS) code = dialogue_answer(d);
+    if (m->n == user + 1) {
+        if (code == EXIT_INTERRUPTED)
+            console_say(former.n > 0 ? "stopped before a new answer: the former one stays"
+                                     : "stopped before an answer: the last turn has none");
+        if (conversation_put_back(&d->talk, &former) != EXIT_SUCCESS) code = EXIT_FAILURE;
+    }
+    messages_free(&former);
     if (code == EXIT_SUCCESS && d->perf) dialogue_print_times(d);
     return code;
 }

@@ -62,6 +62,18 @@ void conversation_cut(conversation *c, size_t n)
     c->changed = true;
 }
 
+int conversation_set_aside(conversation *c, size_t n, messages *aside)
+{
+    c->changed = true;
+    return messages_move(aside, &c->messages, n);
+}
+
+int conversation_put_back(conversation *c, messages *aside)
+{
+    c->changed = true;
+    return messages_move(&c->messages, aside, 0);
+}
+
 static void forget_behind(conversation *c, size_t position)
 {
     while (c->n_marks > 1 && c->marks[c->n_marks - 1].position > position) c->n_marks--;

@@ -49,6 +49,11 @@ int conversation_begin(conversation *c, const char *text, size_t n, size_t posit
 /* Drop all but the first n messages, or all and what was read. */
 void conversation_cut(conversation *c, size_t n);
 
+/* Set all but the first n messages aside, and put them back at the end, which cannot fail unless
+   others have been added meanwhile. */
+int conversation_set_aside(conversation *c, size_t n, messages *aside);
+int conversation_put_back(conversation *c, messages *aside);
+
 /* Read the conversation as it stands, and give the logits behind it, borrowed until the next call
    of conversation or engine. */
 int conversation_read(conversation *c, const float **logits);

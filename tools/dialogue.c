@@ -112,6 +112,7 @@ static int finish_answer(view *v, int code)
     if (shown != EXIT_SUCCESS || console_flush() != EXIT_SUCCESS) return EXIT_FAILURE;
 
     size_t n = g->n_ids;
+    if (n == 0 && code == EXIT_INTERRUPTED) return code;
     if (n > 0 && generation_is_end(g, g->ids[n - 1])) n--;
     const int fed = feed_last(d, g);
     const int added = conversation_add_answer(&d->talk, g->ids, n);

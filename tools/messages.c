@@ -39,18 +39,23 @@ static message_role find_role(const char *s, size_t n)
 
 /* ---- the list ---- */
 
+static int reserve(messages *m, size_t n)
+{
+    if (n <= m->capacity) return EXIT_SUCCESS;
+    const size_t capacity = n < 16 ? 16 : n > 2 * m->capacity ? n : 2 * m->capacity;
+    message *grown = realloc(m->items, capacity * sizeof *grown);
+    if (!grown) return console_fail("out of memory");
+    m->items = grown;
+    m->capacity = capacity;
+    return EXIT_SUCCESS;
+}
+
 /* Takes object, also when it fails. */
 static int append(messages *m, char *object, size_t n, message_role role)
 {
-    if (m->n == m->capacity) {
-        const size_t capacity = m->capacity ? 2 * m->capacity : 16;
-        message *grown = realloc(m->items, capacity * sizeof *grown);
-        if (!grown) {
-            free(object);
-            return console_fail("out of memory");
-        }
-        m->items = grown;
-        m->capacity = capacity;
+    if (reserve(m, m->n + 1) != EXIT_SUCCESS) {
+        free(object);
+        return EXIT_FAILURE;
     }
     m->items[m->n++] = (message){ object, n, role };
     return EXIT_SUCCESS;
@@ -107,6 +112,14 @@ int messages_write(const messages *m, text_buffer *out)
 void messages_cut(messages *m, size_t n)
 {
     while (m->n > n) free(m->items[--m->n].json);
+}
+
+int messages_move(messages *to, messages *from, size_t n)
+{
+    if (reserve(to, to->n + from->n - n) != EXIT_SUCCESS) return EXIT_FAILURE;
+    for (size_t i = n; i < from->n; i++) to->items[to->n++] = from->items[i];
+    from->n = n;
+    return EXIT_SUCCESS;
 }
 
 size_t messages_last(const messages *m, message_role role)

@@ -36,6 +36,9 @@ int messages_write(const messages *m, text_buffer *out);
 /* Drop all but the first n. */
 void messages_cut(messages *m, size_t n);
 
+/* Move all but the first n to the end of another list. Cannot fail where `to` had held as many. */
+int messages_move(messages *to, messages *from, size_t n);
+
 /* The index of the last message of a role, or m->n. */
 size_t messages_last(const messages *m, message_role role);
 

@@ -13,10 +13,11 @@
 
 enum {
     BLOCK = 8,                            /* tokens whose decays have a factor in common */
-    FED   = 32                            /* tokens summed before the state takes them up */
+    FED   = 32                            /* tokens whose terms are summed before they are
+                                             added to the state */
 };
 
-/* What is left of S, and what is fed. */
+/* An element S of the state after the decay f, and what is fed to it, `in`. */
 static inline float fade(bb_fading f, float S, float in)
 {
     return f.kept * S + (in - f.lost * S);
@@ -105,9 +106,9 @@ static inline void fade_row(int n, bb_fading f, const float *S, const float *in,
     for (int i = whole; i < n; i++) out[i] = fade(f, S[i], in[i]);
 }
 
-/* m <= 2 rows of the state over a chunk: S_out [m, N] = the faded S_in + Σs dx[s]ᵀ · B[s]. What FED
-   tokens feed is summed by itself: a state that remembers a thousand tokens is larger than each of
-   them, and would round each off.   fed [m, N]: scratch */
+/* m <= 2 rows of the state over a chunk: S_out [m, N] = the faded S_in + Σs dx[s]ᵀ · B[s]. The
+   terms of FED tokens are summed before they meet the state: it can be a thousand times as large as
+   the term of one token, which would lose its low digits in each addition.   fed [m, N]: scratch */
 static void feed_rows(int m, int N, int Q, const float *dx, size_t ld_dx, const float *B,
                       size_t ldb, bb_fading f, const float *S_in, float *S_out, float *fed)
 {

@@ -268,6 +268,7 @@ BB_INLINE void tile(load_fn *load, size_t group_bytes, int M, int n, const unsig
         for (int t = 0; t < M; t++)
             acc[t] = to->add ? vf_load(to->sum + t * BB_TILE_ROWS + half * VL) : vf_zero();
         for (int g = 0; g < n; g++, group += group_bytes, part += 2 * PART * M) {
+            /* Every second line: processors fetch lines in pairs. A group has an odd number. */
             for (size_t i = g % 2 ? 64 : 0; half == 0 && i < group_bytes; i += 128)
                 _mm_prefetch((const char *)group + AHEAD + i, _MM_HINT_T1);
             tile_block(load, group_bytes, M, group, 0, half, part, acc);

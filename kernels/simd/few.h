@@ -3,7 +3,7 @@
  * Owns:    order, blocking and prefetching of a product of few rows, its register tile.
  * Not:     what a lane multiplies at once: includers say it in product_fma, and how registers of
  *          weights and of x come about by few_load_fn. They also say how many weight rows a
- *          single row of x meets side by side (`alone`).
+ *          tile has when x is a single row: `alone`, 1 or 2.
  *
  * Weights stay as they are, rows of a matrix in memory, and are read from there once. Each pair
  * of a row of x and a weight row has a sum of its own over lanes of columns, so its bits do not
@@ -23,10 +23,10 @@
  * - A single row of x and two weight rows side by side: the same, FEW_AHEAD bytes later on.
  * - A single row of x and one weight row after the other: the processor's own prefetchers follow
  *   them, but not beyond a page of 4 KiB. Every second line is prefetched FEW_NEAR bytes early, so
- *   that they find the next page and bring the line beside it. On Zen 4 that reads bfloat16 at 29.5
- *   GB/s with one core, two rows side by side at 24 (plain reading: 27.6), with two cores 42 and
- *   37 (41). It needs arithmetic that is quick with one sum: float32 multiply-adds lose by it, 21
- *   of 25 GB/s with AVX2.
+ *   that they find the next page and bring the line beside it. Measured on Zen 4 in one run: one
+ *   core reads bfloat16 weights at 29.5 GB/s in this way, at 24 as two rows side by side, and at
+ *   27.6 without any arithmetic; two cores at 42, 37 and 41. It needs arithmetic that is quick with
+ *   one sum: float32 multiply-adds of AVX2 lose by it, 21 GB/s instead of 25.
  */
 #ifndef BB_SIMD_FEW_H
 #define BB_SIMD_FEW_H
@@ -90,7 +90,8 @@ typedef struct few_piece {
     const unsigned char *w;               /* the first weight */
     size_t               row_bytes;       /* of weights */
     const unsigned char *ahead;           /* what is prefetched meanwhile, line after line */
-    int                  fresh;           /* no row of x has met these weights yet */
+    int                  fresh;           /* the first rows of x meet these weights, which are not
+                                             in the first-level cache yet */
     const float         *x;               /* prepared */
     int                  n;               /* columns, whole blocks but for the last */
     int                  times;
@@ -127,8 +128,8 @@ BB_INLINE void few_step(const few_kind *kind, int T, int R, const few_piece *p, 
         }
 }
 
-/* Prefetch, for a single row of x and one weight row, while it meets `bytes` of weights from w
-   on. */
+/* Prefetch for a single row of x and one weight row, of which the `bytes` from w on are multiplied
+   next: every second line of as many bytes FEW_NEAR later. */
 BB_INLINE void few_look_ahead(const unsigned char *w, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i += 128)
@@ -191,8 +192,9 @@ typedef struct few_tiles {
     few_tile_fn *tile, *single;
 } few_tiles;
 
-/* Tiles of a format for every T, with `alone` weight rows for one row of x. T · R sums, the weights
-   of R rows and a register of x fit into the registers. For 5 rows R is 2 by measurement. */
+/* Tiles of a format for every T, of `alone` weight rows for T = 1. T · R sums, the weights of R
+   rows and a register of x fit into the registers. For T = 5, R = 2 is the fastest by
+   measurement. */
 #define FEW_PAIR(kind, T, R)                                                                      \
     static void kind##_##T(const few_piece *p) { few_tile(&kind, T, R, p); }                      \
     static void kind##_##T##_single(const few_piece *p) { few_tile(&kind, T, 1, p); }

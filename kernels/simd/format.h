@@ -12,7 +12,8 @@
 static size_t many_bytes(int T, int cols) { return gemm_bytes(T, cols); }
 
 /* Defines the format `name_of` of weights of one element type: few_##name_of is its few_kind,
-   load_##name_of the gemm_load_fn of its weights, `alone` as FEW_TILES wants it. */
+   load_##name_of the gemm_load_fn of its weights, `alone` the weight rows of a tile for one row of
+   x (few.h). */
 #define DEFINE_FORMAT(name_of, type_of, rounds_to, alone, prepare, bytes_of, decode_of, encode_of) \
     FEW_TILES(few_##name_of, alone)                                                               \
     static size_t few_bytes_##name_of(int T, int cols)                                            \

@@ -10,8 +10,8 @@
  * the rows of B and x lie tens of kilobytes apart and crowd a few sets of the cache.
  *
  * Exponents are differences of cumulated log-decays, summed in double and kept as two floats.
- * What FED tokens feed to the state is summed by itself: a state that remembers a thousand tokens
- * is larger than each of them, and would round each off.
+ * The terms of FED tokens are summed before they meet the state: it can be a thousand times as
+ * large as the term of one token, which would lose its low digits in each addition.
  * Source: Dao & Gu 2024, arXiv:2405.21060, section 6; Goto & van de Geijn 2008, tiles. */
 #include "../fading.h"
 #include "../variants.h"
@@ -20,7 +20,8 @@
 enum {
     WIDE = 2 * VL,                        /* lanes of a slab */
     TILE = VL == 16 ? 8 : 6,              /* rows: TILE sums of two vectors, in registers */
-    FED  = 32                             /* tokens summed before the state takes them up */
+    FED  = 32                             /* tokens whose terms are summed before they are
+                                             added to the state */
 };
 
 /* What a head's chunk works on. Arrays of `scratch`, each on a cache line. */
@@ -247,7 +248,7 @@ static void feed_tile(const chunk *k, int p, int n, int first, int end, bb_fadin
         }
 }
 
-/* The tile from before the chunk to after it. */
+/* The same tile of the state, from its values before the chunk to those after all Q tokens. */
 static void update_tile(const chunk *k, int p, int n, bb_fading all, const float *S_in,
                         float *S_out)
 {

@@ -563,8 +563,8 @@ BB_INLINE vf vf_silu(vf v)
     return vf_div(v, vf_add(vf_set1(1.0f), vf_exp(vf_sub(vf_zero(), v))));
 }
 
-/* v, held in a register: gcc may load what comes from memory again for each use, and loads are what
-   loops over memory have least of. */
+/* v, kept in a register: gcc may load a value from memory again for each use, and loops over memory
+   are bound by the number of loads. */
 BB_INLINE vf vf_keep(vf v)
 {
     __asm__("" : "+v"(v));

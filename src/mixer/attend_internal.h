@@ -16,8 +16,9 @@ enum { BB_ATTEND_RANGES = 16 };           /* that what a row sees is cut into, a
 enum { BB_ATTEND_PARTS = 1 + BB_ATTEND_RANGES };      /* of a row's softmax: of the sink, then of
                                                          each range */
 
-/* How what a row sees is cut: the last `window` positions (INT_MAX: all) into ranges of so many,
-   beginning with number `first`; and beside them, if the window hides anything, the sink. */
+/* How the positions that a row sees are cut: the last `window` of them (INT_MAX: all) into ranges
+   of `range` positions, the first of which is range number `first` of the text; and beside them,
+   if the window hides anything, the sink. */
 typedef struct bb_attend_cut {
     int  range, first, window;
     bool has_sink;
@@ -62,7 +63,8 @@ typedef struct bb_attend_scratch {
 
 /* Memory that a thread does not share. */
 typedef struct bb_attend_own {
-    float *part;                          /* [BB_ATTEND_ROWS, 2, share, PART]: group, one range */
+    float *part;                          /* [BB_ATTEND_ROWS, 2, share, PART] of a group with one
+                                             range: of the sink, then of the range */
     float *q;                             /* [BB_ATTEND_ROWS, share, d] queries after RoPE */
     float *cosine, *sine;                 /* [BB_FEW_ROWS, d/2] of few rows */
     float *attend;                        /* [BB_ATTEND_SCRATCH] */
@@ -82,20 +84,22 @@ bb_attend_own bb_attend_own_of(const bb_exec *e, const bb_attend_job *j);
 
 /* ------------------------------------------------------------- attend_tiles.c ------------ */
 
-/* One tile a group: RoPE on its queries and keys, keys and values into the cache. Queries that
-   attend to a sink are turned in two ways, later. */
+/* One tile for each group: RoPE on its queries and keys, keys and values into the cache. Queries
+   that attend to a sink are turned later: once for the sink, once for the rest. */
 void bb_attend_store(const bb_exec *e, const void *job, int tile);
 
-/* One tile a kv head of a group and range: attend. Queries and cache are ready. */
+/* One tile for each kv head, group and range of the group: attend. Queries and cache are
+   ready. */
 void bb_attend_run(const bb_exec *e, const void *job, int tile);
 
-/* The same, with RoPE on a copy of the tile's queries, which other ranges read too, and on the keys
-   of its own range, which go into the cache. For passes in which no tile needs a key that another
-   stores; bb_attend_angles runs before a thread's first tile and makes the angles of every row. */
+/* bb_attend_store and bb_attend_run in one stage: RoPE on a copy of the tile's queries, which tiles
+   of other ranges read too, and on the keys of its own range, which go into the cache. For passes
+   in which no tile needs a key that another stores; bb_attend_angles runs before a thread's first
+   tile and makes the angles of every row. */
 void bb_attend_store_and_run(const bb_exec *e, const void *job, int tile);
 void bb_attend_angles(const bb_exec *e, void *job);
 
-/* One tile a group and kv head: join the parts of the softmax over all ranges. */
+/* One tile for each group and kv head: join the parts of the softmax over all ranges. */
 void bb_attend_join(const bb_exec *e, const void *job, int tile);
 
 #endif

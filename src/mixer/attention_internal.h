@@ -57,11 +57,12 @@ size_t bb_attention_window(const bb_attention *m);
 void bb_attention_convolve(const bb_attention *m, const bb_exec *e, int slot, int first, int n,
                            const float *raw, float *out, size_t ld);
 
-/* Verbs (graph/mixer.h): of attend_scratch.c, of attention.c, and … */
+/* Verbs (graph/mixer.h) of attend_scratch.c and attention.c. */
 size_t bb_attention_scratch_bytes(const bb_mixer *base, int T, int n_threads);
 void   bb_attention_forward(const bb_mixer *base, const bb_exec *e, const bb_call *c);
 
-/* … of attention_memory.c; a saved state is the window, if there is one, then keys, then values. */
+/* Verbs of attention_memory.c; a saved state is the window, if there is one, then keys, then
+   values. */
 size_t bb_attention_state_bytes(const bb_mixer *base);
 size_t bb_attention_saved_bytes(const bb_mixer *base, size_t n_positions);
 int    bb_attention_parts(const bb_mixer *base, size_t n_positions, bb_part part[BB_MIXER_PARTS]);

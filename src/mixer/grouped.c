@@ -194,7 +194,8 @@ static void run_prepare(const bb_exec *e, const void *context, int group)
         prepare_group(j, group, format_of(j, group, true), j->prepared + offset_of(j, group, true));
 }
 
-/* Columns of a tile: of one expert into it, of the sink out of all. */
+/* The columns of a tile, first … first + n - 1: into the experts, of one group's map; out of them,
+   of the sink, for all groups, and `group` is 0. */
 typedef struct range { int group, first, n; } range;
 
 static range range_of(const job *j, int tile)
@@ -206,10 +207,11 @@ static range range_of(const job *j, int tile)
     return r;
 }
 
-/* Have the head of a tile's weights fetched, few rows. */
-static void expect(const job *j, const bb_linear *linear, range r)
+/* Prefetch the first weights of a range, for few rows; nothing behind the last group. */
+static void prefetch(const job *j, const bb_linear *linear, range r)
 {
-    if (!j->many && r.group < *j->g->n) bb_product_expect(&linear[j->g->expert[r.group]], r.first);
+    if (!j->many && r.group < *j->g->n)
+        bb_product_prefetch(&linear[j->g->expert[r.group]], r.first);
 }
 
 /* ---- few rows, by each thread for itself ---- */
@@ -227,7 +229,7 @@ static void begin_few(const bb_exec *e, void *context)
     unsigned char *own = j->prepared + (size_t)e->thread * j->own_bytes;
     size_t         at = 0;
 
-    expect(j, j->linear, range_of(j, bb_team_part(e->pass->team, e->thread, j->n_tiles)));
+    prefetch(j, j->linear, range_of(j, bb_team_part(e->pass->team, e->thread, j->n_tiles)));
     for (int i = 0; i < 2; i++)
         j->offset[i] = (size_t *)(void *)own + (size_t)i * (size_t)j->g->most;
     j->prepared = own + count_offsets(j->g);
@@ -269,11 +271,11 @@ static void run_in(const bb_exec *e, const void *context, int tile)
     float      *y = tile_memory(j, &stride), *partner = NULL;
 
     if (r.group >= *j->g->n) return;
-    expect(j, j->pair ? j->pair : j->linear, j->pair ? r : range_of(j, tile + 1));
+    prefetch(j, j->pair ? j->pair : j->linear, j->pair ? r : range_of(j, tile + 1));
     multiply(e, j, r.group, false, r.first, r.n, y, stride);
     if (j->pair) {
         partner = y + (size_t)j->g->T * stride;
-        expect(j, j->linear, range_of(j, tile + 1));
+        prefetch(j, j->linear, range_of(j, tile + 1));
         multiply(e, j, r.group, true, r.first, r.n, partner, stride);
     }
     float *to = j->to.y + (size_t)j->g->start[r.group] * j->to.ld + r.first;
@@ -294,7 +296,7 @@ static void run_out(const bb_exec *e, const void *context, int tile)
 
     memset(sum, 0, T * stride * sizeof *sum);
     for (int group = 0; group < *j->g->n; group++) {
-        expect(j, j->linear, (range){ .group = group + 1, .first = r.first });
+        prefetch(j, j->linear, (range){ .group = group + 1, .first = r.first });
         multiply(e, j, group, false, r.first, r.n, y, stride);
         for (int i = 0, p = j->g->start[group]; i < count_rows(j, group); i++, p++)
             k->axpy(r.n, j->g->weight[p], y + (size_t)i * stride,

@@ -224,7 +224,7 @@ int bb_lora_tiles(const bb_exec *e, const bb_lora *l)
     return l->n * ((e->pass->lora->n_inputs + READ_TILE - 1) / READ_TILE);
 }
 
-void bb_lora_expect_inputs(const bb_exec *e, const bb_lora *l)
+void bb_lora_prefetch_inputs(const bb_exec *e, const bb_lora *l)
 {
     enum { MOST = 16 * 1024 };            /* bytes, which pass while x is prepared */
     const int tiles = bb_lora_tiles(e, l), tile = bb_team_part(e->pass->team, e->thread, tiles);
@@ -330,7 +330,7 @@ void bb_lora_add(const bb_exec *e, const bb_lora *l, const bb_linear *at, int fi
         if (g.n_uses > 0) add_group(e, l, &g, map, first, n, y + (size_t)g.first * ldy, ldy);
 }
 
-void bb_lora_expect(const bb_exec *e, const bb_lora *l, const bb_linear *at, int first, int n)
+void bb_lora_prefetch(const bb_exec *e, const bb_lora *l, const bb_linear *at, int first, int n)
 {
     const int row = at->first + first, begin = row - row % BB_EXPAND_ROWS;
     group     g = { 0 };

@@ -36,7 +36,7 @@ typedef struct bb_mamba1 {
 /* ------------------------------------------------------------- mamba1_scan.c ------------- */
 
 /* What the state space of channels c … c + n - 1 is fed, T tokens of one sequence from position
-   pos on; and what it makes. All at the first token and channel. */
+   pos on; and what it makes, y. The arrays begin with the first of these tokens and channels. */
 typedef struct bb_mamba1_input {
     int          c, n;
     int          T, pos;
@@ -45,7 +45,8 @@ typedef struct bb_mamba1_input {
     float       *y;
 } bb_mamba1_input;
 
-/* From the state before to the state after, which may be one. wide: bb_mamba1_wide floats. */
+/* The scan over these tokens, from state `before` to state `after`, which may be the same memory.
+   wide [bb_mamba1_wide]: scratch. */
 void bb_mamba1_scan(const bb_mamba1 *m, const bb_kernels *k, const bb_mamba1_input *in,
                     const bb_recurrent_state *before, const bb_recurrent_state *after,
                     float *wide);
@@ -53,11 +54,11 @@ size_t bb_mamba1_wide(const bb_mamba1 *m);
 
 /* ------------------------------------------------------------- verbs (graph/mixer.h) ----- */
 
-/* Of mamba1.c, and … */
+/* Of mamba1.c. */
 size_t bb_mamba1_scratch_bytes(const bb_mixer *base, int T, int n_threads);
 void   bb_mamba1_forward(const bb_mixer *base, const bb_exec *e, const bb_call *c);
 
-/* … of mamba1_memory.c. */
+/* Of mamba1_memory.c. */
 size_t bb_mamba1_state_bytes(const bb_mixer *base);
 size_t bb_mamba1_saved_bytes(const bb_mixer *base, size_t n_positions);
 int    bb_mamba1_parts(const bb_mixer *base, size_t n_positions, bb_part part[BB_MIXER_PARTS]);

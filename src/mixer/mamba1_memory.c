@@ -42,7 +42,7 @@ size_t bb_mamba1_log_floats(const bb_mixer *base)
     return 2 * (size_t)m->dims.d_inner + (size_t)m->n_heads * (size_t)m->dims.d_state;
 }
 
-/* Of replay: x and y of STRETCH rows, and channels widened. */
+/* The scratch of a replay: x and y of STRETCH rows, and the widened channels of bb_mamba1_scan. */
 enum { STRETCH = 64 };
 
 size_t bb_mamba1_scratch_floats(const bb_mixer *base)
@@ -52,7 +52,7 @@ size_t bb_mamba1_scratch_floats(const bb_mixer *base)
 }
 
 /* The kernels that the pass ran, on what these were given: the bits are equal. C is not in the log,
-   and y is not wanted: B serves as both. */
+   and what C makes, y, is not wanted: B serves as C. */
 static void replay_stretch(const bb_mamba1 *m, const bb_kernels *k, const float *log, int pos,
                            int n, const bb_recurrent_state *before,
                            const bb_recurrent_state *after, float *scratch)

@@ -101,8 +101,9 @@ static bool is_plain(const bb_sink *to)
     return !to->add && to->alpha == 1.0f && !to->index && !to->weight;
 }
 
-/* Finish a tile whose columns stand in y [T, n] and, of a pair, in partner [T, n]: few rows when
-   all tiles of this thread's turn are multiplied, so that weights stream without a pause. */
+/* Finish a tile whose columns stand in y [T, n] and, of a pair, in partner [T, n]. With few rows
+   this waits until all tiles that the thread has taken are multiplied: nothing then comes between
+   the weights of one tile and those of the next. */
 static void complete(const bb_exec *e, const job *j, const place *at, float *y, size_t ldy,
                      float *partner, size_t ld_partner)
 {
@@ -148,12 +149,12 @@ static float *few_at(const job *j, int i)
     return j->in.own.few + (size_t)i * 2 * (size_t)j->in.x->T * FEW_TILE;
 }
 
-/* Have the head of a tile's weights fetched. */
-static void expect(const job *j, int tile)
+/* Prefetch the first weights of a tile; nothing behind the last tile. */
+static void prefetch(const job *j, int tile)
 {
     if (tile >= j->n_tiles) return;
     const place at = place_of(j, tile);
-    bb_product_expect(at.p->linear, at.first);
+    bb_product_prefetch(at.p->linear, at.first);
 }
 
 static void begin_few(const bb_exec *e, void *context)
@@ -161,7 +162,7 @@ static void begin_few(const bb_exec *e, void *context)
     job      *j = context;
     const int tile = bb_team_part(e->pass->team, e->thread, j->n_tiles);
 
-    expect(j, tile);
+    prefetch(j, tile);
     bb_reader_prepare(e, &j->in, j->product->linear->w.format);
     if (j->product->pair) bb_reader_prepare(e, &j->in, j->product->pair->w.format);
     if (j->lora.n > 0) bb_lora_take(e, &j->lora);
@@ -181,14 +182,14 @@ static void compute_few(const bb_exec *e, const void *context, int first, int en
 
     for (int tile = first; tile < end; tile++) {
         const place at = place_of(j, tile);
-        if (j->lora.n > 0) bb_lora_expect(e, &j->lora, at.p->linear, at.first, at.n);
-        if (at.first + at.n == at.p->linear->w.rows) expect(j, tile + 1);
+        if (j->lora.n > 0) bb_lora_prefetch(e, &j->lora, at.p->linear, at.first, at.n);
+        if (at.first + at.n == at.p->linear->w.rows) prefetch(j, tile + 1);
         multiply(e, j, at.p->linear, &at, few_at(j, tile - first), FEW_TILE);
         has_pair = at.p->pair != NULL;
     }
     for (int tile = first; tile < end && has_pair; tile++) {
         const place at = place_of(j, tile);
-        if (j->lora.n > 0) bb_lora_expect(e, &j->lora, at.p->pair, at.first, at.n);
+        if (j->lora.n > 0) bb_lora_prefetch(e, &j->lora, at.p->pair, at.first, at.n);
         multiply(e, j, at.p->pair, &at, partner_at(j, tile - first), FEW_TILE);
     }
 }
@@ -252,7 +253,7 @@ static void begin_read(const bb_exec *e, void *context)
     const job   *j = context;
     size_t       ld;
 
-    bb_lora_expect_inputs(e, &j->lora);
+    bb_lora_prefetch_inputs(e, &j->lora);
     const float *rows = bb_reader_few_rows(e, &j->in, &ld);
     bb_lora_prepare(e, &j->lora, 0, j->in.x->T, rows, ld);
 }

@@ -84,9 +84,10 @@ typedef struct bb_prepared {
 void bb_product_tile(const bb_kernels *k, const bb_product_own *own, const bb_linear *l,
                      const bb_prepared *x, int first, int n, float *y, size_t ldy);
 
-/* Have the head of weight rows `first` … fetched, which this thread will read soon, few rows of x:
-   where reading jumps, it would wait until the processor's prefetchers follow. */
-void bb_product_expect(const bb_linear *l, int first);
+/* Prefetch the first 4 KiB of the weight rows from `first` on, which this thread reads next, for
+   few rows of x: after a jump to other weights the processor's own prefetchers do not follow at
+   once, and the first reads would wait for memory. Nothing, if the matrix has no such row. */
+void bb_product_prefetch(const bb_linear *l, int first);
 
 /* n columns y of row t, from column `first` on, into the sink; they may stand there already. */
 void bb_sink_put(const bb_kernels *k, const bb_sink *to, int t, int first, int n, const float *y);

@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-enum { HEAD = 4096 };                     /* bytes; kernels prefetch from there on */
+enum { HEAD = 4096 };                     /* bytes of a tile's weights that kernels do not prefetch
+                                             themselves: they look so far ahead */
 enum { MANY_DECODED = 32 };               /* weight rows decoded at a time, for many rows */
 
 static int smaller(int a, int b) { return a < b ? a : b; }
@@ -16,7 +17,7 @@ bool bb_product_has_many(const bb_kernels *k, const bb_format *f)
     return f->many || (!f->few && k->format[BB_FORMAT_F32].many);
 }
 
-void bb_product_expect(const bb_linear *l, int first)
+void bb_product_prefetch(const bb_linear *l, int first)
 {
     const bb_format     *f = l->w.format;
     const unsigned char *head = l->w.data;

@@ -479,6 +479,47 @@ static void test_merging_is_refused(void **unused)
     tempdir_remove(out);
 }
 
+static bool is_there(const char *at, const char *name)
+{
+    char *path = tempdir_path(at, name);
+    FILE *file = fopen(path, "rb");
+
+    if (file) fclose(file);
+    free(path);
+    return file != NULL;
+}
+
+/* Weights that the written type does not hold are refused by name, and the directory stays empty.
+   The wider types hold the same sums. */
+static void test_merging_beyond_a_type(void **unused)
+{
+    static const struct { bamba_type type; float scale; const char *name; } bad[] = {
+        { BAMBA_TYPE_F16, 1e30f, "too large for f16" },
+        { BAMBA_TYPE_Q8, 1e30f, "too large for q8" }, { BAMBA_TYPE_Q4, -1e30f, "too large for q4" },
+        { BAMBA_TYPE_F32, 3e38f, "too large for f32" },
+        { BAMBA_TYPE_BF16, 3e38f, "too large for bf16" },
+    };
+    bamba_adapter_source source = { adapter_dir[0], 1e30f };
+    bamba_model_options  mo = BAMBA_MODEL_OPTIONS;
+    bamba_error          err;
+    char                *out = tempdir_make();
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        mo.weight_type = bad[i].type;
+        source.scale = bad[i].scale;
+        if (bamba_merge(dir, out, &source, 1, &mo, NULL, &err) != BAMBA_ERR_NUMBER ||
+            !strstr(err.message, "merge: 'model.layers.") ||
+            !strstr(err.message, bad[i].name))
+            fail_msg("%s: %s", bad[i].name, err.message);
+        assert_false(is_there(out, "model.safetensors") || is_there(out, "config.json"));
+    }
+    mo.weight_type = BAMBA_TYPE_BF16;
+    source.scale = 1e30f;
+    demand(bamba_merge(dir, out, &source, 1, &mo, NULL, &err), &err);
+    tempdir_remove(out);
+}
+
 /* -------------------------------------------------------------- embedding and head ------- */
 
 static void add_matrix(store *s, const char *name, int rows, int cols, uint64_t seed)
@@ -557,6 +598,7 @@ int main(void)
         cmocka_unit_test(test_they_go_with_the_session),
         cmocka_unit_test(test_replaced_and_tied),
         cmocka_unit_test(test_merged),
+        cmocka_unit_test(test_merging_beyond_a_type),
         cmocka_unit_test(test_merging_is_refused),
     };
     return cmocka_run_group_tests(tests, set_up, clean_up);

@@ -142,6 +142,16 @@ static const struct { const char *members, *word; } bad_members[] = {
     { "\"layers_pattern\": 3", "layers_pattern" }, { "\"layers_pattern\": [3]", "layers_pattern" },
     { "\"modules_to_save\": \"lm_head\"", "modules_to_save" },
     { "\"modules_to_save\": [3]", "modules_to_save" },
+    /* These have no tensors in the file. */
+    { "\"modules_to_save\": [\"lm_head\"]", "'modules_to_save': expected tensors of 'lm_head'" },
+    { "\"modules_to_save\": [\"model.embed_tokens\"]", "tensors of 'model.embed_tokens'" },
+    { "\"modules_to_save\": [\"score\", \"norm\"]", "tensors of 'norm'" },
+    { "\"modules_to_save\": [\"in_proj\"]", "tensors of 'in_proj'" },
+    /* Expressions that go back and forth for too long on a module's path. */
+    { "\"rank_pattern\": {\"(?:(?:[a-z._0-9]+)+)+[!?]\": 4}",
+      "'rank_pattern': an expression takes" },
+    { "\"alpha_pattern\": {\"(?:(?:[a-z._0-9]+)+)+[!?]\": 4}",
+      "'alpha_pattern': an expression takes" },
     { "\"exclude_modules\": 3", "exclude_modules" },
     { "\"r\": 4", "'r'" },                                            /* twice */
 };
@@ -158,6 +168,8 @@ static void test_config_members(void **unused)
                "2], \"peft_version\": \"0.21.2\", \"fan_in_fan_out\": true, \"exclude_modules\": "
                "null, \"layer_replication\": []", dir);
     expect_good("an adapter of many members");
+    lora_write(&s, RANK, "\"modules_to_save\": [\"classifier\", \"score\"]", dir);
+    expect_good("modules that the model does not have, as PEFT lets them stand");
     for (size_t i = 0; i < sizeof bad_members / sizeof bad_members[0]; i++) {
         lora_write(&s, RANK, bad_members[i].members, dir);
         expect_refused(bad_members[i].members, bad_members[i].word, "");
@@ -185,6 +197,8 @@ static void test_config_files(void **unused)
         { "{\"peft_type\": \"LORA\", \"r\": 4, \"target_modules\": \".*in_proj\"}",
           "target_modules" },
         { "{\"peft_type\": \"LORA\", \"r\": 4, \"target_modules\": \"(\"}", "target_modules" },
+        { "{\"peft_type\": \"LORA\", \"r\": 4, \"target_modules\": \"(?:(?:[a-z._0-9]+)+)+[!?]\"}",
+          "'target_modules': an expression takes" },
     };
     store s = good_tensors();
 

@@ -116,5 +116,32 @@ end 0
 grep -q "\"content\": \"cut $(printf '\357\277\275')\"" cut.json || fail "a character cut short"
 ! grep -q "$(printf '\033\\[2m')" shown || fail "colour in spite of NO_COLOR"
 
+# /regen that gives no answer leaves the former one: stopped while a long turn is read, or refused
+# by the template.
+printf '%s' '{%- if messages[-1].content == "refused" -%}{{ raise_exception("refused") }}' \
+    '{%- endif -%}' >> talker/chat_template.jinja
+{
+    printf '[{"role": "user", "content": "'
+    yes 'Once upon a time there was a king.' | head -n 30000 | tr '\n' ' '
+    printf '"}, {"role": "assistant", "content": "former"}]'
+} > long.json
+printf '%s' '[{"role": "user", "content": "refused"}, {"role": "assistant", "content": "former"}]' \
+    > refused.json
+begin
+await 1 "/help shows the commands"
+keys '/load long.json\r'
+await 1 "2 messages"
+keys '/regen\r'
+await 1 "prompt .*[1-9]%"
+keys '\003'
+await 1 "stopped before a new answer: the former one stays"
+keys '/save regen.json\r/load refused.json\r/regen\r'
+keys '/save kept.json\r/stats\r'
+await 1 "conversation: 2 messages"
+keys '\004'
+end 0
+grep -q '"content": "former"' regen.json || fail "/regen that was stopped lost the answer"
+grep -q '"content": "former"' kept.json || fail "/regen that was refused lost the answer"
+
 [ $bad -eq 0 ] && echo "ok      a dialogue on a terminal"
 exit $bad
