@@ -1,6 +1,7 @@
 /* fading.h - how a Mamba-2 state fades, more exactly than by one float.
  *
- * Owns:    a decay a as two factors:  a · S = kept · S - lost · S.
+ * Owns:    a decay a as two factors:  a · S = kept · S - lost · S; how many tokens of a chunk are
+ *          fed to a state at once.
  * Not:     the decays between the tokens of one chunk: a state is not multiplied by them again and
  *          again.
  *
@@ -13,6 +14,10 @@
 #define BB_FADING_H
 
 #include <math.h>
+
+/* Tokens whose terms are summed before they are added to the state. It can be a thousand times as
+   large as the term of one token, which would lose its low digits in each addition. */
+enum { BB_FED = 32 };
 
 typedef struct bb_fading { float kept, lost; } bb_fading;
 

@@ -11,11 +11,7 @@
 
 #include <math.h>
 
-enum {
-    BLOCK = 8,                            /* tokens whose decays have a factor in common */
-    FED   = 32                            /* tokens whose terms are summed before they are
-                                             added to the state */
-};
+enum { BLOCK = 8 };                       /* tokens whose decays have a factor in common */
 
 /* An element S of the state after the decay f, and what is fed to it, `in`. */
 static inline float fade(bb_fading f, float S, float in)
@@ -106,14 +102,13 @@ static inline void fade_row(int n, bb_fading f, const float *S, const float *in,
     for (int i = whole; i < n; i++) out[i] = fade(f, S[i], in[i]);
 }
 
-/* m <= 2 rows of the state over a chunk: S_out [m, N] = the faded S_in + Σs dx[s]ᵀ · B[s]. The
-   terms of FED tokens are summed before they meet the state: it can be a thousand times as large as
-   the term of one token, which would lose its low digits in each addition.   fed [m, N]: scratch */
+/* m <= 2 rows of the state over a chunk: S_out [m, N] = the faded S_in + Σs dx[s]ᵀ · B[s].
+   fed [m, N]: scratch */
 static void feed_rows(int m, int N, int Q, const float *dx, size_t ld_dx, const float *B,
                       size_t ldb, bb_fading f, const float *S_in, float *S_out, float *fed)
 {
-    for (int s = 0; s < Q; s += FED, S_in = S_out, f = (bb_fading){ 1.0f, 0.0f }) {
-        const int n_fed = Q - s < FED ? Q - s : FED;
+    for (int s = 0; s < Q; s += BB_FED, S_in = S_out, f = (bb_fading){ 1.0f, 0.0f }) {
+        const int n_fed = Q - s < BB_FED ? Q - s : BB_FED;
         memset(fed, 0, (size_t)(m * N) * sizeof *fed);
         add_outer(m, N, n_fed, dx + (size_t)s * ld_dx, 1, ld_dx, B + (size_t)s * ldb, ldb, fed,
                   (size_t)N);

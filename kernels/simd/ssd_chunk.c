@@ -10,8 +10,6 @@
  * the rows of B and x lie tens of kilobytes apart and crowd a few sets of the cache.
  *
  * Exponents are differences of cumulated log-decays, summed in double and kept as two floats.
- * The terms of FED tokens are summed before they meet the state: it can be a thousand times as
- * large as the term of one token, which would lose its low digits in each addition.
  * Source: Dao & Gu 2024, arXiv:2405.21060, section 6; Goto & van de Geijn 2008, tiles. */
 #include "../fading.h"
 #include "../variants.h"
@@ -19,9 +17,7 @@
 
 enum {
     WIDE = 2 * VL,                        /* lanes of a slab */
-    TILE = VL == 16 ? 8 : 6,              /* rows: TILE sums of two vectors, in registers */
-    FED  = 32                             /* tokens whose terms are summed before they are
-                                             added to the state */
+    TILE = VL == 16 ? 8 : 6               /* rows: TILE sums of two vectors, in registers */
 };
 
 /* What a head's chunk works on. Arrays of `scratch`, each on a cache line. */
@@ -248,15 +244,16 @@ static void feed_tile(const chunk *k, int p, int n, int first, int end, bb_fadin
         }
 }
 
-/* The same tile of the state, from its values before the chunk to those after all Q tokens. */
+/* Rows p … p + TILE - 1 and columns n … n + WIDE - 1 of the state, from their values before the
+   chunk to those after all Q tokens, whose B are in the slab. */
 static void update_tile(const chunk *k, int p, int n, bb_fading all, const float *S_in,
                         float *S_out)
 {
     const bb_fading none = { 1.0f, 0.0f };
 
-    feed_tile(k, p, n, 0, smaller(FED, k->Q), all, S_in, S_out);
-    for (int s = FED; s < k->Q; s += FED)
-        feed_tile(k, p, n, s, smaller(s + FED, k->Q), none, S_out, S_out);
+    feed_tile(k, p, n, 0, smaller(BB_FED, k->Q), all, S_in, S_out);
+    for (int s = BB_FED; s < k->Q; s += BB_FED)
+        feed_tile(k, p, n, s, smaller(s + BB_FED, k->Q), none, S_out, S_out);
 }
 
 /* ------------------------------------------------------------- kernel ------------------- */

@@ -563,19 +563,11 @@ BB_INLINE vf vf_silu(vf v)
     return vf_div(v, vf_add(vf_set1(1.0f), vf_exp(vf_sub(vf_zero(), v))));
 }
 
-/* v, kept in a register: gcc may load a value from memory again for each use, and loops over memory
-   are bound by the number of loads. */
-BB_INLINE vf vf_keep(vf v)
-{
-    __asm__("" : "+v"(v));
-    return v;
-}
-
 /* kept · S - lost · S + in (fading.h) */
 BB_INLINE vf vf_fade(float kept, float lost, vf S, vf in)
 {
-    const vf s = vf_keep(S);
-    return vf_fma(vf_set1(kept), s, vf_fnma(vf_set1(lost), s, in));
+    BB_KEEP(S);
+    return vf_fma(vf_set1(kept), S, vf_fnma(vf_set1(lost), S, in));
 }
 
 /* A full vector unless n < VL; n may be negative. */
