@@ -3,6 +3,7 @@
 
 #include "adapter_config.h"
 #include "base/file.h"
+#include "forward.h"
 #include "load/directory.h"
 #include "load/safetensors.h"
 
@@ -276,10 +277,8 @@ static bb_status check_finite(const bb_kernels *k, const bb_tensor *t, bamba_err
 
     for (size_t i = 0; i < t->n_elements; i += CHUNK) {
         const size_t n = t->n_elements - i < CHUNK ? t->n_elements - i : CHUNK;
-        float        zero = 0.0f;
         bb_adapter_floats(k, t, i, n, v);
-        for (size_t j = 0; j < n; j++) zero += 0.0f * v[j];
-        if (zero != 0.0f)
+        if (!bb_is_finite(n, v))
             return bb_adapter_fail(err, BAMBA_ERR_FORMAT, t,
                                    "expected finite numbers, found NaN or infinity");
     }
