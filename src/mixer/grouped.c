@@ -12,12 +12,8 @@
 
 /* Weight rows of a tile at most, few rows of x. An expert's matrix is small: each change to another
    one interrupts the stream of weights. */
-enum { FEW_TILE = 128 };
-_Static_assert((int)FEW_TILE <= (int)BB_FEW_TILE * (int)BB_PLACES, "a thread's memory for tiles");
-
-static int    smaller(int a, int b) { return a < b ? a : b; }
-static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
-static int    divide_up(int a, int b) { return (a + b - 1) / b; }
+enum { EXPERT_TILE = 128 };
+_Static_assert((int)EXPERT_TILE <= (int)BB_FEW_TILE * (int)BB_PLACES, "a thread's memory");
 
 /* -------------------------------------------------------------- groups ------------------- */
 
@@ -72,9 +68,9 @@ static size_t count_prepared(const bb_linear *l, const bb_linear *pair, int n, i
 
     for (int i = 0; i < n; i++) {
         const bb_format *f = l[i].w.format, *g = pair ? pair[i].w.format : f;
-        bytes = larger(bytes, (many ? f->many_bytes : f->few_bytes)(rows, l[i].w.cols));
+        bytes = bb_larger(bytes, (many ? f->many_bytes : f->few_bytes)(rows, l[i].w.cols));
         if (f != g)
-            partner = larger(partner, (many ? g->many_bytes : g->few_bytes)(rows, l[i].w.cols));
+            partner = bb_larger(partner, (many ? g->many_bytes : g->few_bytes)(rows, l[i].w.cols));
     }
     return bb_whole_lines(bytes + partner + 2 * 64 * (size_t)most);
 }
@@ -90,8 +86,8 @@ void bb_groups_room_take(bb_groups_room *r, const bb_groups *g, const bb_experts
 {
     const int    pairs = (int)count_pairs(g);
     const bool   many = bb_is_many(g->T);
-    const size_t bytes = larger(count_prepared(x->in, x->pair, x->n, pairs, g->most, many),
-                                count_prepared(x->out, NULL, x->n, pairs, g->most, many));
+    const size_t bytes = bb_larger(count_prepared(x->in, x->pair, x->n, pairs, g->most, many),
+                                   count_prepared(x->out, NULL, x->n, pairs, g->most, many));
 
     *r = (bb_groups_room){ .own_bytes = count_offsets(g) + bytes };
     r->inner = bb_take(a, (size_t)pairs * (size_t)x->in->w.rows, sizeof(float));
@@ -167,7 +163,7 @@ static void prepare_group(const job *j, int group, const bb_format *f, unsigned 
     const size_t cols = (size_t)j->cols;
 
     for (int i = 0; i < n; i += step) {
-        const int    m = smaller(step, n - i);
+        const int    m = bb_smaller(step, n - i);
         const float *x = j->x + (size_t)(j->by_row ? j->g->row[start + i] : start + i) * j->ldx;
         size_t       ld = j->ldx;
         if (j->by_row && m > 1) {
@@ -200,10 +196,10 @@ typedef struct range { int group, first, n; } range;
 
 static range range_of(const job *j, int tile)
 {
-    const int across = divide_up(j->rows, j->tile_rows);
+    const int across = bb_divide_up(j->rows, j->tile_rows);
     range     r = { .group = tile / across, .first = tile % across * j->tile_rows };
 
-    r.n = smaller(j->tile_rows, j->rows - r.first);
+    r.n = bb_smaller(j->tile_rows, j->rows - r.first);
     return r;
 }
 
@@ -248,7 +244,7 @@ static void begin_few(const bb_exec *e, void *context)
 /* Memory of the thread, of all its places: [2, T, stride] columns of a tile. */
 static float *tile_memory(const job *j, size_t *stride)
 {
-    *stride = j->many ? BB_MANY_TILE : FEW_TILE;
+    *stride = j->many ? BB_MANY_TILE : EXPERT_TILE;
     return j->many ? j->own.many : j->own.few;
 }
 
@@ -271,13 +267,13 @@ static void run_in(const bb_exec *e, const void *context, int tile)
     float      *y = tile_memory(j, &stride), *partner = NULL;
 
     if (r.group >= *j->g->n) return;
-    prefetch(j, j->pair ? j->pair : j->linear, j->pair ? r : range_of(j, tile + 1));
-    multiply(e, j, r.group, false, r.first, r.n, y, stride);
     if (j->pair) {
         partner = y + (size_t)j->g->T * stride;
-        prefetch(j, j->linear, range_of(j, tile + 1));
-        multiply(e, j, r.group, true, r.first, r.n, partner, stride);
+        prefetch(j, j->pair, r);
+        multiply(e, j, r.group, false, r.first, r.n, y, stride);
     }
+    prefetch(j, j->linear, range_of(j, tile + 1));
+    multiply(e, j, r.group, partner != NULL, r.first, r.n, partner ? partner : y, stride);
     float *to = j->to.y + (size_t)j->g->start[r.group] * j->to.ld + r.first;
     for (int i = 0; i < count_rows(j, r.group); i++, y += stride, to += j->to.ld) {
         j->activate(e->pass->k, r.n, y, partner, to);
@@ -313,7 +309,7 @@ static void run_observe(const bb_exec *e, const void *context, int tile)
     const job   *j = context;
     bb_observer *o = e->pass->observer;
     const int    first = tile * BB_OBSERVED_COLS;
-    const int    n = smaller(BB_OBSERVED_COLS, j->cols - first);
+    const int    n = bb_smaller(BB_OBSERVED_COLS, j->cols - first);
 
     for (int group = 0; group < *j->g->n; group++) {
         const int expert = j->g->expert[group], id = j->linear[expert].id;
@@ -331,9 +327,9 @@ static void run_observe(const bb_exec *e, const void *context, int tile)
 static int count_tile_rows(const bb_exec *e, int rows, int groups, int together, int most)
 {
     const int wanted = 4 * e->pass->n_threads;
-    const int least = divide_up(rows, most), across = divide_up(wanted, groups);
+    const int least = bb_divide_up(rows, most), across = bb_divide_up(wanted, groups);
     const int n = least > across ? least : across;
-    return divide_up(divide_up(rows, n), together) * together;
+    return bb_divide_up(bb_divide_up(rows, n), together) * together;
 }
 
 /* Whether a thread may cut tiles as it likes: not for BLAS. */
@@ -356,12 +352,12 @@ static void run(const bb_exec *e, job *j, bool is_in)
     j->cols = j->linear->w.cols;
     j->own = bb_product_own_of(e->pass->room, e->thread);
     j->tile_rows = count_tile_rows(e, j->rows, groups, j->many ? MANY_TOGETHER : TOGETHER,
-                                   j->many ? BB_MANY_TILE : FEW_TILE);
+                                   j->many ? BB_MANY_TILE : EXPERT_TILE);
     if (!is_free(e, j)) j->tile_rows = BB_MANY_TILE;
-    j->n_tiles = groups * divide_up(j->rows, j->tile_rows);
+    j->n_tiles = groups * bb_divide_up(j->rows, j->tile_rows);
 
     if (e->pass->observer)
-        bb_each_tile(e, divide_up(j->cols, BB_OBSERVED_COLS), run_observe, j);
+        bb_each_tile(e, bb_divide_up(j->cols, BB_OBSERVED_COLS), run_observe, j);
     if (j->many) {
         bb_each_tile(e, j->g->most, run_prepare, j);
         bb_each_tile(e, j->n_tiles, is_in ? run_in : run_out, j);

@@ -3,6 +3,8 @@
  * Neighbouring rows that have the same adapters are a group of up to BB_FEW_ROWS. */
 #include "mixer/lora.h"
 
+#include "base/prefetch.h"
+
 #include <string.h>
 
 /* -------------------------------------------------------------- room --------------------- */
@@ -238,7 +240,7 @@ void bb_lora_prefetch_inputs(const bb_exec *e, const bb_lora *l)
     if (r.first >= m->rank) return;
     const unsigned char *A = m->A;
     A += format_of(e->pass->k, kind_of(m))->bytes(r.first, r.map->w.cols);
-    for (int i = 0; i < MOST; i += 64) __builtin_prefetch(A + i, 0, 2);
+    bb_prefetch(A, MOST);
 }
 
 static float *place_at(const bb_exec *e, int place)
@@ -340,8 +342,7 @@ void bb_lora_prefetch(const bb_exec *e, const bb_lora *l, const bb_linear *at, i
             const bb_low_rank   *m = map_of(&g.use[i], at);
             const size_t         bytes = (size_t)m->n_inputs * (m->type == BB_TYPE_F16 ? 2 : 4);
             const unsigned char *B = m->B;
-            for (size_t c = 0; c < (size_t)(row + n - begin) * bytes; c += 64)
-                __builtin_prefetch(B + (size_t)begin * bytes + c, 0, 2);
+            bb_prefetch(B + (size_t)begin * bytes, (size_t)(row + n - begin) * bytes);
         }
 }
 

@@ -12,9 +12,6 @@
 
 enum { FEW_TILE = BB_FEW_TILE, MANY_TILE = BB_MANY_TILE };
 
-static int smaller(int a, int b) { return a < b ? a : b; }
-static int divide_up(int a, int b) { return (a + b - 1) / b; }
-
 /* -------------------------------------------------------------- a call ------------------- */
 
 /* Products of a call that read the same prepared rows. */
@@ -38,8 +35,8 @@ static int few_tile_rows(const bb_exec *e, const job *j)
         rows += w->rows;
         if (w->format->rows_together > together) together = w->format->rows_together;
     }
-    const int share = divide_up(rows, e->pass->n_threads);
-    return divide_up(divide_up(share, divide_up(share, FEW_TILE)), together) * together;
+    const int share = bb_divide_up(rows, e->pass->n_threads);
+    return bb_divide_up(bb_divide_up(share, bb_divide_up(share, FEW_TILE)), together) * together;
 }
 
 /* Tiles that stay in the caches; smaller ones where they would not be enough for all threads, but
@@ -54,13 +51,13 @@ static int many_tile_rows(const bb_exec *e, const job *j)
         if (p->pair && !bb_product_has_many(e->pass->k, p->pair->w.format)) return MANY_TILE;
         rows += p->linear->w.rows;
     }
-    const int share = divide_up(rows, e->pass->n_threads);
-    return smaller(divide_up(share, BB_TILE_ROWS) * BB_TILE_ROWS, MANY_TILE);
+    const int share = bb_divide_up(rows, e->pass->n_threads);
+    return bb_smaller(bb_divide_up(share, BB_TILE_ROWS) * BB_TILE_ROWS, MANY_TILE);
 }
 
 static int count_tiles(const job *j, const bb_product *p)
 {
-    return divide_up(p->linear->w.rows, j->tile_rows);
+    return bb_divide_up(p->linear->w.rows, j->tile_rows);
 }
 
 /* A tile: its product, its weight rows. */
@@ -79,7 +76,7 @@ static place place_of(const job *j, int tile)
         at.before += at.p->linear->w.rows;
     }
     at.first = tile * j->tile_rows;
-    at.n = smaller(j->tile_rows, at.p->linear->w.rows - at.first);
+    at.n = bb_smaller(j->tile_rows, at.p->linear->w.rows - at.first);
     return at;
 }
 
@@ -212,11 +209,11 @@ static void run_observe(const bb_exec *e, const void *context, int tile)
     const job   *j = context;
     bb_observer *o = e->pass->observer;
     const int    first = tile * BB_OBSERVED_COLS;
-    const int    n_cols = smaller(BB_OBSERVED_COLS, j->in.x->cols - first);
+    const int    n_cols = bb_smaller(BB_OBSERVED_COLS, j->in.x->cols - first);
     size_t       ld;
 
     for (int t = 0; t < j->in.x->T; t += BB_FEW_ROWS) {
-        const int    n = smaller(BB_FEW_ROWS, j->in.x->T - t);
+        const int    n = bb_smaller(BB_FEW_ROWS, j->in.x->T - t);
         const float *rows = bb_reader_rows(e, &j->in, t, n, &ld);
         o->see(o, j->product->linear->id, first, n_cols, n, rows + first, ld);
     }
@@ -230,7 +227,7 @@ static void run_observe(const bb_exec *e, const void *context, int tile)
 /* A stage of its own, in which one thread at a time has the same columns. */
 static void observe(const bb_exec *e, const job *j)
 {
-    bb_each_tile(e, divide_up(j->in.x->cols, BB_OBSERVED_COLS), run_observe, j);
+    bb_each_tile(e, bb_divide_up(j->in.x->cols, BB_OBSERVED_COLS), run_observe, j);
     bb_mark(e, j->in.op);
 }
 
@@ -241,7 +238,7 @@ static void run_read(const bb_exec *e, const void *context, int tile)
 {
     const job   *j = context;
     const int    first = tile * BB_FEW_ROWS;
-    const int    n = smaller(BB_FEW_ROWS, j->in.x->T - first);
+    const int    n = bb_smaller(BB_FEW_ROWS, j->in.x->T - first);
     size_t       ld;
     const float *rows = bb_reader_rows(e, &j->in, first, n, &ld);
 
@@ -285,7 +282,7 @@ static void read_adapters(const bb_exec *e, job *j)
     }
     j->lora = bb_lora_of(e, j->in.x, map, n);
     if (j->lora.n == 0) return;
-    if (j->in.x->many) bb_each_tile(e, divide_up(j->in.x->T, BB_FEW_ROWS), run_read, j);
+    if (j->in.x->many) bb_each_tile(e, bb_divide_up(j->in.x->T, BB_FEW_ROWS), run_read, j);
     else bb_each_tile_repeatable(e, begin_read, j, bb_lora_tiles(e, &j->lora), compute_read,
                                  commit_read, j);
 }

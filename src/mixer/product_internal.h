@@ -14,6 +14,10 @@ enum { BB_MANY_TILE = 128 };              /* many rows of x: sums and x of a pan
 enum { BB_COPIES = 2 };                   /* of a source, prepared for different formats at once */
 enum { BB_FEW_DECODED = 2 };              /* weight rows decoded at a time, few rows of x */
 
+static inline int    bb_smaller(int a, int b) { return a < b ? a : b; }
+static inline size_t bb_larger(size_t a, size_t b) { return a > b ? a : b; }
+static inline int    bb_divide_up(int a, int b) { return (a + b - 1) / b; }
+
 /* ------------------------------------------------------------- product_room.c ------------ */
 
 /* What a thread keeps to itself. */

@@ -1,15 +1,15 @@
 /* product_room.c - the memory that products work in: what all threads share, and each one's own. */
 #include "mixer/product_internal.h"
 
-static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
-
 /* Most bytes that any format's prepared rows take. */
 static size_t prepared_bytes(const bb_kernels *k, int T, int widest, bool many)
 {
     size_t most = 0;
 
-    for (int i = 0; i < BB_N_FORMATS; i++)
-        most = larger(most, (many ? k->format[i].many_bytes : k->format[i].few_bytes)(T, widest));
+    for (int i = 0; i < BB_N_FORMATS; i++) {
+        const bb_format *f = &k->format[i];
+        most = bb_larger(most, (many ? f->many_bytes : f->few_bytes)(T, widest));
+    }
     return most;
 }
 
@@ -19,8 +19,9 @@ static size_t scratch_bytes(const bb_kernels *k, int T, int widest)
 
     for (int i = 0; i < BB_N_FORMATS; i++) {
         const bb_format *f = &k->format[i];
-        if (f->many) most = larger(most, BB_MANY_SCRATCH(T, BB_MANY_TILE));
-        else if (f->few) most = larger(most, (size_t)BB_MANY_TILE * (size_t)widest * sizeof(float));
+        if (f->many) most = bb_larger(most, BB_MANY_SCRATCH(T, BB_MANY_TILE));
+        else if (f->few)
+            most = bb_larger(most, (size_t)BB_MANY_TILE * (size_t)widest * sizeof(float));
     }
     return most;
 }

@@ -73,8 +73,8 @@ static void run_prepare(const bb_exec *e, const void *context, int g)
 {
     const preparing *p = context;
     const bb_source *x = p->r->x;
-    const int        first = g * p->f->group, left = x->T - first;
-    const int        n = left < p->f->group ? left : p->f->group;
+    const int        first = g * p->f->group;
+    const int        n = bb_smaller(p->f->group, x->T - first);
     size_t           ld;
     const float     *rows = bb_reader_rows(e, p->r, first, n, &ld);
 
@@ -88,7 +88,7 @@ static const void *prepare_many(const bb_exec *e, const bb_reader *r, const bb_f
     const preparing p = { r, f, e->pass->room->prepared[i] };
 
     if (x->prepared[i] == f->prepare_many) return p.to;
-    bb_each_tile(e, (x->T + f->group - 1) / f->group, run_prepare, &p);
+    bb_each_tile(e, bb_divide_up(x->T, f->group), run_prepare, &p);
     x->prepared[i] = f->prepare_many;
     return p.to;
 }

@@ -2,6 +2,7 @@
  * the weights' format, or those of float32 on decoded weights, or BLAS. */
 #include "mixer/product_internal.h"
 
+#include "base/prefetch.h"
 #include "mixer/blas.h"
 
 #include <string.h>
@@ -9,8 +10,6 @@
 enum { HEAD = 4096 };                     /* bytes of a tile's weights that kernels do not prefetch
                                              themselves: they look so far ahead */
 enum { MANY_DECODED = 32 };               /* weight rows decoded at a time, for many rows */
-
-static int smaller(int a, int b) { return a < b ? a : b; }
 
 bool bb_product_has_many(const bb_kernels *k, const bb_format *f)
 {
@@ -24,7 +23,7 @@ void bb_product_prefetch(const bb_linear *l, int first)
 
     if (!f->few || first >= l->w.rows) return;
     head += f->bytes(first, l->w.cols);
-    for (int i = 0; i < HEAD; i += 64) __builtin_prefetch(head + i, 0, 2);
+    bb_prefetch(head, HEAD);
 }
 
 /* T prepared rows times n weight rows. Weights without kernels of their own are decoded, a few rows
@@ -39,7 +38,7 @@ static void multiply_few(const bb_kernels *k, const bb_matrix *w, int T, int fir
         return;
     }
     for (int r = 0; r < n; r += BB_FEW_DECODED) {
-        const int m = smaller(BB_FEW_DECODED, n - r);
+        const int m = bb_smaller(BB_FEW_DECODED, n - r);
         f->decode(m, w->cols, w->data, first + r, panel, (size_t)w->cols);
         k->format[BB_FORMAT_F32].few(T, m, w->cols, panel, 0, x, y + r, ldy);
     }
@@ -55,7 +54,7 @@ static void multiply_many(const bb_kernels *k, const bb_product_own *o, const bb
         return;
     }
     for (int r = 0; r < n; r += MANY_DECODED) {
-        const int m = smaller(MANY_DECODED, n - r);
+        const int m = bb_smaller(MANY_DECODED, n - r);
         f->decode(m, w->cols, w->data, first + r, o->rows, (size_t)w->cols);
         k->format[BB_FORMAT_F32].many(T, m, w->cols, o->rows, 0, x, y + r, ldy, o->scratch);
     }
@@ -76,7 +75,7 @@ static void multiply_without(const bb_kernels *k, const bb_product_own *o, const
         return;
     }
     for (int t = 0; t < T; t += BB_FEW_ROWS) {
-        const int m = smaller(BB_FEW_ROWS, T - t);
+        const int m = bb_smaller(BB_FEW_ROWS, T - t);
         f->prepare_few(m, cols, x + (size_t)t * (size_t)cols, (size_t)cols, o->prepared[0]);
         multiply_few(k, w, m, first, n, o->prepared[0], panel, y + (size_t)t * ldy, ldy);
     }
