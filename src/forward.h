@@ -41,7 +41,7 @@ typedef struct bb_batch {                 /* T rows of one or more sessions, in 
    with its own exec. What is not finite in a row of x stays so up to the end. */
 void bb_forward(const bb_graph *g, const bb_exec *e, const bb_batch *b);
 
-/* The same, begun from outside: all threads of pass->team run it. */
+/* Have all threads of pass->team run bb_forward; for a caller outside of bb_team_run. */
 void bb_forward_all(const bb_graph *g, const bb_pass *pass, const bb_batch *b);
 
 /* Whether none of n values is NaN or infinite. */

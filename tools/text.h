@@ -23,7 +23,9 @@ bool text_append(text_buffer *t, const char *bytes, size_t n);
 /* Append a whole file, "-" being standard input. EXIT_SUCCESS or the exit code (reported). */
 int text_read(text_buffer *t, const char *path);
 
-/* The same for what is small by nature, such as a conversation: a file without end is refused. */
+/* Append a whole file that is small by nature, such as a conversation, "-" being standard input:
+   more than 64 MiB, as a file without end has, are refused. EXIT_SUCCESS or the exit code
+   (reported). */
 int text_read_small(text_buffer *t, const char *path);
 
 /* Append a file of plain text: a byte order mark of UTF-8 at its beginning is dropped, which is
