@@ -22,7 +22,7 @@ steady() {
          s/"samples_\(ns\|ts\)": \[[^]]*\]/"samples_\1": X/g' "$1"
 }
 
-starve() {                                # starve STEP ARGS...: every STEP-th allocation from $first
+starve() {                                # starve STEP ARGS...: every STEP-th from $first on
     step=$1
     shift
     FAIL_COUNT=$work/count LD_PRELOAD=$library "$bamba" "$@" < in > out 2> err || {
