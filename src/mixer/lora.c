@@ -342,6 +342,7 @@ void bb_lora_prefetch(const bb_exec *e, const bb_lora *l, const bb_linear *at, i
             const bb_low_rank   *m = map_of(&g.use[i], at);
             const size_t         bytes = (size_t)m->n_inputs * (m->type == BB_TYPE_F16 ? 2 : 4);
             const unsigned char *B = m->B;
+            if (m->n_inputs == 0) continue;
             bb_prefetch(B + (size_t)begin * bytes, (size_t)(row + n - begin) * bytes);
         }
 }
