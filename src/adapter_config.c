@@ -44,7 +44,6 @@ static const struct { const char *key, *what; } refused[] = {
     { "use_qalora", "QALoRA" },
     { "use_bdlora", "BD-LoRA" },
     { "velora_config", "VeLoRA" },
-    { "target_parameters", "an adapter for parameters that are no linear layers" },
     { "trainable_token_indices", "training of single tokens" },
     { "layer_replication", "replication of layers" },
     { "arrow_config", "routing between adapters" },
@@ -60,7 +59,7 @@ static const char *const known[] = {
     "init_lora_weights", "layers_pattern", "layers_to_transform", "loftq_config", "lora_alpha",
     "lora_bias", "lora_dropout", "lora_ga_config", "megatron_core", "modules_to_save", "peft_type",
     "peft_version", "qalora_group_size", "r", "rank_pattern", "revision", "runtime_config",
-    "target_modules", "task_type", "use_rslora",
+    "target_modules", "target_parameters", "task_type", "use_rslora",
 };
 
 /* Whether a value is another than null, false, 0, and what is empty. */
@@ -189,6 +188,7 @@ static void read_keys(bb_adapter_config *c, const bb_json *root, const bb_log *l
     check_texts(root, "target_modules", true);
     check_texts(root, "exclude_modules", true);
     check_texts(root, "modules_to_save", false);
+    check_texts(root, "target_parameters", false);
     check_layers(root);
     c->rank = bb_json_int_or(root, "r", 1, BB_MOST_RANK, 8);
     c->alpha = alpha.node ? read_alpha(&alpha) : 8.0;
@@ -358,13 +358,42 @@ static bb_status find_target(const bb_adapter_config *c, const bb_json *root, co
     return BAMBA_OK;
 }
 
+/* Rank and scale of a module or parameter, by the patterns. */
+static bb_status find_scale(const bb_adapter_config *c, const char *path, bb_adapter_terms *terms,
+                            bamba_error *err)
+{
+    bb_status status = BAMBA_OK;
+    double    rank = c->rank, alpha = c->alpha;
+
+    BB_TRY(apply(c, &c->ranks, path, &rank, err));
+    BB_TRY(apply(c, &c->alphas, path, &alpha, err));
+    terms->rank = (int)rank;
+    terms->scale = alpha / (c->by_root ? sqrt(rank) : rank);
+done:
+    return status;
+}
+
+bool bb_adapter_config_has_parameter(const bb_adapter_config *c, const char *parameter)
+{
+    const bb_json root = bb_json_root(c->doc);
+    const bb_json list = bb_json_get(&root, "target_parameters");
+
+    return is_in_list(&list, parameter);
+}
+
+bb_status bb_adapter_config_parameter(const bb_adapter_config *c, const char *parameter,
+                                      bb_adapter_terms *terms, bamba_error *err)
+{
+    terms->has_other_rank = false;
+    return find_scale(c, parameter, terms, err);
+}
+
 bb_status bb_adapter_config_terms(const bb_adapter_config *c, const char *module, bool is_head,
                                   bb_adapter_terms *terms, bamba_error *err)
 {
     const bb_json root = bb_json_root(c->doc);
     bb_status     status = BAMBA_OK;
     bool          found = false;
-    double        rank = c->rank, alpha = c->alpha;
 
     terms->has_other_rank = is_head && c->ties;
     BB_TRY(find_target(c, &root, module, is_head, &found, err));
@@ -374,10 +403,7 @@ bb_status bb_adapter_config_terms(const bb_adapter_config *c, const char *module
     if (!is_layer_chosen(&root, module))
         return bb_fail(err, BAMBA_ERR_FORMAT, "%s: 'layers_to_transform': expected the layer of "
                        "'%.100s', which has tensors", c->file, module);
-    BB_TRY(apply(c, &c->ranks, module, &rank, err));
-    BB_TRY(apply(c, &c->alphas, module, &alpha, err));
-    terms->rank = (int)rank;
-    terms->scale = alpha / (c->by_root ? sqrt(rank) : rank);
+    status = find_scale(c, module, terms, err);
 done:
     return status;
 }

@@ -16,6 +16,8 @@ static const char PREFIX[] = "base_model.model.";
 
 enum {
     MOST_PATH = 2 * BB_MAX_NAME,          /* bytes of a module's path, with its NUL */
+    MOST_PARAMETER = MOST_PATH + BB_MAX_NAME,         /* of a parameter's in a module */
+    MOST_NESTED = 4,                      /* parameters of a module that are adapted */
     CHUNK     = 256                       /* elements that are compared at a time */
 };
 
@@ -90,15 +92,27 @@ static bool is_head(const bb_graph *g, const char *path)
     return is_module(path, g->head_name[0] ? g->head_name : g->head_alias);
 }
 
+/* The whole name of a parameter that a map is a part of: full [3 * BB_MAX_NAME]. */
+static void name_parameter(const bb_linear_name *l, char *full)
+{
+    snprintf(full, 3 * BB_MAX_NAME, "%.*s%s", l->n_prefix, l->name, l->part_of.parameter);
+}
+
 /* The place of a module among a file's maps; n_maps if it is none of them. */
 static size_t find_map(const bb_graph *g, const char *path)
 {
     const size_t n = (size_t)g->n_linears;
+    char         other[3 * BB_MAX_NAME];
 
     if (is_head(g, path)) return n - 1;
     if (is_embedding(g, path)) return n;
-    for (size_t i = 0; i + 1 < n; i++)
-        if (is_module(path, g->linear[i].name)) return i;
+    for (size_t i = 0; i + 1 < n; i++) {
+        const bb_linear_name *l = &g->linear[i];
+        if (is_module(path, l->name)) return i;
+        if (l->part_of.n != 1) continue;
+        name_parameter(l, other);
+        if (is_module(path, other)) return i;
+    }
     return n + 1;
 }
 
@@ -168,15 +182,24 @@ static int cols_of(const bb_graph *g, size_t map)
     return map < (size_t)g->n_linears ? g->linear[map].cols : g->d_model;
 }
 
-static bb_status expect_shape(const bb_tensor *t, int n_dims, int rows, int cols, bamba_error *err)
+/* Matrices of the stack that a map's tensor is; 0: it is none. */
+static size_t n_stack_of(const bb_graph *g, size_t map)
 {
-    const size_t dim[] = { (size_t)rows, (size_t)cols };
+    return map < (size_t)g->n_linears ? (size_t)g->linear[map].n_stack : 0;
+}
 
-    if (t->n_dims == n_dims && t->dim[0] == dim[0] && (n_dims < 2 || t->dim[1] == dim[1]))
+static bb_status expect_dims(const bb_tensor *t, int n_dims, const size_t *dim, bamba_error *err)
+{
+    if (t->n_dims == n_dims && memcmp(t->dim, dim, (size_t)n_dims * sizeof *dim) == 0)
         return BAMBA_OK;
     return bb_fail(err, BAMBA_ERR_FORMAT, "%s: '%.*s': expected %s, found %s", t->file,
                    bb_name_width(t->name), t->name, bb_shape_show(t->dtype, n_dims, dim).s,
                    bb_shape_show(t->dtype, t->n_dims, t->dim).s);
+}
+
+static bb_status expect_shape(const bb_tensor *t, int n_dims, int rows, int cols, bamba_error *err)
+{
+    return expect_dims(t, n_dims, (const size_t[]){ (size_t)rows, (size_t)cols }, err);
 }
 
 /* The rank of A or B as it is stored. */
@@ -203,19 +226,20 @@ static bb_status take_matrix(const reading *r, const bb_tensor *t, part_kind k, 
     const bool       is_embed = map == (size_t)r->g->n_linears;
     const bool       for_embed = k == EMBED_A || k == EMBED_B;
     const int        rows = rows_of(r->g, map), cols = cols_of(r->g, map);
+    char             parameter[MOST_PARAMETER];
     bb_adapter_terms terms;
     bb_status        status = BAMBA_OK;
 
+    snprintf(parameter, sizeof parameter, "%s.weight", path);
     if (is_embed != for_embed)
         return bb_adapter_fail(err, BAMBA_ERR_FORMAT, t, is_embed
                                ? "expected 'lora_embedding_A' and 'lora_embedding_B' for the "
                                  "embedding"
                                : "expected 'lora_A.weight' and 'lora_B.weight' for a linear layer");
-    if (rows == 0)
-        return bb_adapter_fail(err, BAMBA_ERR_UNSUPPORTED, t,
-                               "adapters of experts are not supported");
-    BB_TRY(bb_adapter_config_terms(r->config, path, map + 1 == (size_t)r->g->n_linears,
-                                   &terms, err));
+    if (bb_adapter_config_has_parameter(r->config, parameter))
+        BB_TRY(bb_adapter_config_parameter(r->config, parameter, &terms, err));
+    else BB_TRY(bb_adapter_config_terms(r->config, path, map + 1 == (size_t)r->g->n_linears,
+                                        &terms, err));
     if (terms.has_other_rank && (k == A || k == B)) terms.rank = rank_of(t, k);
     bb_adapted *m = &r->f->map[map];
     if (k != B_BIAS) m->rank = terms.rank;
@@ -229,6 +253,130 @@ static bb_status take_matrix(const reading *r, const bb_tensor *t, part_kind k, 
         return bb_adapter_fail(err, BAMBA_ERR_FORMAT, t, "adapter_config.json: 'lora_bias': "
                                "expected true, since this tensor is there");
     status = set(k == B_BIAS ? &m->B_bias : k == A || k == EMBED_A ? &m->A : &m->B, t, err);
+done:
+    return status;
+}
+
+/* -------------------------------------------------------------- parameters of experts ---- */
+
+/* Parameters of a module that target_parameters names, as PEFT wraps them: a later one around those
+   before it, whose tensors stand under one ".base_layer" more for each wrapper around them. */
+typedef struct nest {
+    char   path[MOST_PATH];               /* of the module */
+    char   parameter[MOST_NESTED][MOST_PARAMETER];    /* [n] with that path */
+    int    n, n_inner;                    /* n_inner: ".base_layer" in the tensor's name */
+    char   other[MOST_PARAMETER];         /* one that target_parameters does not name; "" */
+} nest;
+
+/* How a map lies in a parameter: a stack in the checkpoint, or what transformers makes of several
+   tensors. n 0: it does not. */
+static bb_part_of find_part(const bb_linear_name *l, const char *parameter)
+{
+    char full[3 * BB_MAX_NAME];
+
+    if (l->n_stack > 0 && bb_adapter_is_same_name(parameter, l->name))
+        return (bb_part_of){ .index = l->index, .n = l->n_stack };
+    if (!l->part_of.parameter) return (bb_part_of){ 0 };
+    name_parameter(l, full);
+    return bb_adapter_is_same_name(parameter, full) ? l->part_of : (bb_part_of){ 0 };
+}
+
+/* Put a parameter into its nest, if it is one of the module's. */
+static void nest_parameter(nest *s, const bb_adapter_config *config, const char *name)
+{
+    const char  *p = bare(name), *path = bare(s->path);
+    const size_t n = strlen(path);
+    char         full[MOST_PARAMETER];
+
+    if (strncmp(p, path, n) != 0 || p[n] != '.' || strchr(p + n + 1, '.')) return;
+    snprintf(full, sizeof full, "%s%s", s->path, p + n);
+    for (int i = 0; i < s->n; i++)
+        if (strcmp(s->parameter[i], full) == 0) return;
+    if (!bb_adapter_config_has_parameter(config, full))
+        memcpy(s->other, full, sizeof full);
+    else if (s->n < MOST_NESTED) memcpy(s->parameter[s->n++], full, sizeof full);
+}
+
+static void find_nest(nest *s, const reading *r, const char *path)
+{
+    static const char BASE[] = ".base_layer";
+    char              full[3 * BB_MAX_NAME];
+    size_t            n = strlen(path);
+
+    *s = (nest){ .n = 0 };
+    for (; n >= sizeof BASE && strncmp(path + n - sizeof BASE + 1, BASE, sizeof BASE - 1) == 0;
+         n -= sizeof BASE - 1)
+        s->n_inner++;
+    snprintf(s->path, sizeof s->path, "%.*s", (int)n, path);
+    for (int i = 0; i + 1 < r->g->n_linears; i++) {
+        const bb_linear_name *l = &r->g->linear[i];
+        if (l->index > 0) continue;
+        if (l->n_stack > 0) nest_parameter(s, r->config, l->name);
+        if (!l->part_of.parameter) continue;
+        name_parameter(l, full);
+        nest_parameter(s, r->config, full);
+    }
+}
+
+/* The parameter whose tensor it is; NULL: an error. */
+static const char *choose_parameter(const nest *s, const bb_tensor *t, bamba_error *err)
+{
+    if (s->n > s->n_inner) return s->parameter[s->n - 1 - s->n_inner];
+    if (s->n == 0 && !s->other[0])
+        bb_adapter_fail(err, BAMBA_ERR_FORMAT, t, "the model has no linear layer of that name");
+    else if (s->n == 0)
+        bb_fail(err, BAMBA_ERR_FORMAT, "%s: 'target_parameters': expected '%.100s' among them, "
+                "since %s has '%.*s'", CONFIG, s->other, t->file, bb_name_width(t->name), t->name);
+    else bb_fail(err, BAMBA_ERR_FORMAT, "%s: '%.*s': expected at most %d '.base_layer' before it, "
+                 "found %d: 'target_parameters' names %d of that module", t->file,
+                 bb_name_width(t->name), t->name, s->n - 1, s->n_inner, s->n);
+    return NULL;
+}
+
+/* The shape that a parameter's A or B is to have. */
+static bb_status expect_part(const reading *r, const bb_tensor *t, part_kind k,
+                             const char *parameter, int rank, bamba_error *err)
+{
+    size_t rows = 0, cols = 0, inputs = 0;
+
+    for (int i = 0; i + 1 < r->g->n_linears; i++) {
+        const bb_linear_name *l = &r->g->linear[i];
+        const bb_part_of      part = find_part(l, parameter);
+        const size_t          end = (size_t)part.row + (size_t)l->rows;
+        if (part.n == 0) continue;
+        rows = end > rows ? end : rows;
+        cols = (size_t)l->cols;
+        inputs = (size_t)rank * (size_t)part.n;
+    }
+    return expect_dims(t, 2, (const size_t[]){ k == A ? inputs : rows, k == A ? cols : inputs },
+                       err);
+}
+
+/* A or B of a parameter that holds the matrices of several maps. */
+static bb_status take_part(const reading *r, const bb_tensor *t, part_kind k, const char *path,
+                           bamba_error *err)
+{
+    bb_adapter_terms terms;
+    bb_status        status = BAMBA_OK;
+    nest             s;
+
+    find_nest(&s, r, path);
+    const char *parameter = choose_parameter(&s, t, err);
+    if (!parameter) return BAMBA_ERR_FORMAT;
+    if (k != A && k != B)
+        return bb_adapter_fail(err, BAMBA_ERR_FORMAT, t, "expected 'lora_A.weight' and "
+                               "'lora_B.weight' for a parameter of experts");
+    BB_TRY(bb_adapter_config_parameter(r->config, parameter, &terms, err));
+    BB_TRY(expect_part(r, t, k, parameter, terms.rank, err));
+    for (int i = 0; i + 1 < r->g->n_linears; i++) {
+        const bb_part_of part = find_part(&r->g->linear[i], parameter);
+        bb_adapted      *m = &r->f->map[i];
+        if (part.n == 0) continue;
+        m->rank = terms.rank;
+        m->scale = (float)terms.scale;
+        m->part = part;
+        BB_TRY(set(k == A ? &m->A : &m->B, t, err));
+    }
 done:
     return status;
 }
@@ -252,7 +400,9 @@ static bb_status take_replacement(const reading *r, const bb_tensor *t, part_kin
         BB_TRY(expect_shape(t, 1, rows_of(r->g, map), 0, err));
         return set(&r->f->map[map].bias, t, err);
     }
-    BB_TRY(expect_shape(t, 2, rows_of(r->g, map), cols_of(r->g, map), err));
+    const size_t dim[] = { n_stack_of(r->g, map), (size_t)rows_of(r->g, map),
+                           (size_t)cols_of(r->g, map) };
+    BB_TRY(expect_dims(t, dim[0] ? 3 : 2, dim[0] ? dim : dim + 1, err));
     r->f->map[map].is_base = k == BASE_WEIGHT || !is_saved;
     status = set(&r->f->map[map].weight, t, err);
 done:
@@ -306,9 +456,8 @@ static bb_status take(const reading *r, const bb_tensor *t, bamba_error *err)
     if (map > (size_t)r->g->n_linears && is_shared(r->g, path))
         return bb_adapter_fail(err, BAMBA_ERR_UNSUPPORTED, t, "layers share this module: an "
                                "adapter of it is supported under the first one's name, for all");
-    if (map > (size_t)r->g->n_linears)
-        return bb_adapter_fail(err, BAMBA_ERR_FORMAT, t,
-                               "the model has no linear layer of that name");
+    if (map > (size_t)r->g->n_linears || n_stack_of(r->g, map) > 0)
+        return take_part(r, t, k, path, err);
     return take_matrix(r, t, k, path, map, err);
 }
 

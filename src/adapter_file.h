@@ -11,7 +11,10 @@
 
 /* Tensors for one linear map, or for the embedding. NULL: there is none. */
 typedef struct bb_adapted {
-    const bb_tensor *A, *B;               /* [rank, cols], [rows, rank]; both or none */
+    const bb_tensor *A, *B;               /* [rank, cols], [rows, rank]; both or none. Of a matrix
+                                             of a parameter that has several (part): A of all
+                                             [n, rank, cols], and B [all rows, rank, n] */
+    bb_part_of       part;                /* n 0: A and B are of this map alone */
     const bb_tensor *B_bias;              /* [rows] */
     const bb_tensor *weight, *bias;       /* in place of the model's */
     bool             is_base;             /* weight is not of modules_to_save: it is what the model
@@ -37,6 +40,18 @@ typedef struct bb_adapter_file {
     const bb_tensor *own_embed, *own_head;            /* in place of the model's matrices; NULL:
                                              these stand. Base weights equal to them are not own. */
 } bb_adapter_file;
+
+/* Row i of the map's A, as its tensor counts them; element [r, i] of its B. */
+static inline size_t bb_adapted_A_row(const bb_adapted *m, int i)
+{
+    return (size_t)m->part.index * (size_t)m->rank + (size_t)i;
+}
+
+static inline size_t bb_adapted_B_at(const bb_adapted *m, int r, int i)
+{
+    const size_t n = m->part.n ? (size_t)m->part.n : 1, row = (size_t)m->part.row + (size_t)r;
+    return (row * (size_t)m->rank + (size_t)i) * n + (size_t)m->part.index;
+}
 
 /* Open the directory for a model that is bound. */
 bb_status bb_adapter_file_open(bb_adapter_file **out, const bb_allocator *a,

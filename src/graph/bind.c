@@ -79,6 +79,7 @@ static void walk(bb_binder *b)
     b->n_jobs = 0;
     b->n_small = 0;
     b->n_linears = b->n_sliced = 0;
+    g->most_used = 1;
     b->stats = (bb_bind_stats){ 0 };
     b->prefix = "";
     b->skip = !bb_graph_has_embed(g) && !(is_tied && bb_graph_has_head(g));
@@ -90,8 +91,8 @@ static void walk(bb_binder *b)
     b->prefix = "";
     b->skip = !bb_graph_has_head(g);
     bb_bind_vector(b, &g->norm, g->norm_name, g->d_model, BB_RANGE_SCALE);
-    bb_binder_name_linear(b, g->head_name[0] ? g->head_name : g->embed_name, g->n_rows, g->d_model);
-    g->head.id = b->n_linears++;
+    g->head.id = bb_binder_name_linear(b, g->head_name[0] ? g->head_name : g->embed_name, g->n_rows,
+                                       g->d_model, 0);
     if (!is_tied)
         bb_binder_matrix(b, &g->head.w, &g->head.row_scale, BB_ROLE_HEAD, g->head_name, g->n_rows,
                          g->d_model, (bb_slice){ 0 });

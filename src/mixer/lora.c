@@ -20,7 +20,7 @@ typedef struct own {
 } own;
 
 struct bb_lora_room {
-    float *inputs;                        /* [T, BB_LORA_MAPS, n_inputs] */
+    float *inputs;                        /* [T · most_used, BB_LORA_MAPS, n_inputs] */
     own    first;                         /* of thread 0; thread i's is i · own_bytes further on */
     size_t own_bytes;
     int    n_inputs;
@@ -42,13 +42,14 @@ static own take_own(const bb_kernels *k, int widest, int n_inputs, bb_arena *a)
     return o;
 }
 
-bb_lora_room *bb_lora_room_take(bb_arena *a, const bb_kernels *k, int T, int widest, int n_inputs,
-                                int n_threads)
+bb_lora_room *bb_lora_room_take(bb_arena *a, const bb_kernels *k, int T, int most_used, int widest,
+                                int n_inputs, int n_threads)
 {
     bb_lora_room *room = bb_take(a, 1, sizeof *room);
     bb_lora_room  r = { .n_inputs = n_inputs };
+    const size_t  rows = (size_t)T * (size_t)most_used;
 
-    r.inputs = bb_take(a, (size_t)T * BB_LORA_MAPS * (size_t)n_inputs, sizeof(float));
+    r.inputs = bb_take(a, rows * BB_LORA_MAPS * (size_t)n_inputs, sizeof(float));
     for (int i = 0; i < n_threads; i++) {
         const size_t before = a->used;
         const own    o = take_own(k, widest, n_inputs, a);
@@ -144,6 +145,35 @@ bb_lora bb_lora_of(const bb_exec *e, const bb_source *x, const bb_linear *const 
 static size_t stride_of(const bb_exec *e)
 {
     return (size_t)BB_LORA_MAPS * (size_t)e->pass->lora->n_inputs;
+}
+
+bool bb_lora_is_adapted(const bb_exec *e, const bb_linear *map, int n)
+{
+    for (int i = 0; e->pass->lora && i < n; i++)
+        if (is_adapted(e->pass, &map[i])) return true;
+    return false;
+}
+
+/* Whether some row of a group has an adapter for one of the maps. */
+static bool is_group_adapted(const bb_lora *l, const group *g, int n)
+{
+    for (int i = 0; i < g->n_uses; i++)
+        for (int j = 0; j < n; j++)
+            if (map_of(&g->use[i], l->map[j])->n_inputs > 0) return true;
+    return false;
+}
+
+bb_lora bb_lora_of_pairs(const bb_exec *e, const bb_linear *map, const bb_linear *pair,
+                         const int *row, int n, int before)
+{
+    bb_lora   l = { .map = { map, pair }, .row = row, .T = n };
+    const int n_maps = pair && pair->id != map->id ? 2 : 1;       /* slices read the same */
+    group     g = { 0 };
+
+    while (l.n == 0 && next_group(e, &l, n, &g))
+        if (is_group_adapted(&l, &g, n_maps)) l.n = n_maps;
+    if (l.n > 0) l.inputs = e->pass->lora->inputs + (size_t)before * stride_of(e);
+    return l;
 }
 
 static float *inputs_at(const bb_exec *e, const bb_lora *l, int t, int map)
@@ -305,11 +335,11 @@ void bb_lora_read(const bb_exec *e, const bb_lora *l, int first, int n, const fl
 
 /* -------------------------------------------------------------- outputs ------------------ */
 
-static void add_group(const bb_exec *e, const bb_lora *l, const group *g, int map, int first, int n,
-                      float *y, size_t ldy)
+/* map: the place of at, or of a slice of the same tensor, among l's maps. */
+static void add_group(const bb_exec *e, const bb_lora *l, const group *g, const bb_linear *at,
+                      int map, int first, int n, float *y, size_t ldy)
 {
-    const bb_linear *at = l->map[map];
-    const float     *inputs = inputs_at(e, l, g->first, map);
+    const float *inputs = inputs_at(e, l, g->first, map);
 
     for (int i = 0; i < g->n_uses; i++) {
         const bb_low_rank *m = map_of(&g->use[i], at);
@@ -326,10 +356,10 @@ void bb_lora_add(const bb_exec *e, const bb_lora *l, const bb_linear *at, int fi
     group g = { 0 };
     int   map = 0;
 
-    while (l->map[map] != at) map++;
     if (at->id < 0) return;
+    while (l->map[map]->id != at->id) map++;
     while (next_group(e, l, l->T, &g))
-        if (g.n_uses > 0) add_group(e, l, &g, map, first, n, y + (size_t)g.first * ldy, ldy);
+        if (g.n_uses > 0) add_group(e, l, &g, at, map, first, n, y + (size_t)g.first * ldy, ldy);
 }
 
 void bb_lora_prefetch(const bb_exec *e, const bb_lora *l, const bb_linear *at, int first, int n)

@@ -490,9 +490,13 @@ static void test_parts_and_policy(void **unused)
         assert_int_equal(m->gate.id, 0);  /* slices of one tensor are one map, as files name it */
         assert_int_equal(m->up.id, 0);
         assert_int_equal(m->up.first, F);
-        assert_int_equal(m->expert.id, 1);
-        assert_int_equal(m->expert.first, 2 * 4 + 1);
-        assert_int_equal(p.g->head.id, 2);
+        assert_int_equal(m->expert.id, 1 + 2);        /* each matrix of a stack is one too */
+        assert_int_equal(m->expert.first, 1);
+        assert_int_equal(p.g->linear[3].index, 2);
+        assert_int_equal(p.g->linear[3].n_stack, 3);
+        assert_int_equal(p.g->linear[3].rows, 4);
+        assert_string_equal(p.g->linear[3].name, "stack");
+        assert_int_equal(p.g->head.id, 4);
         assert_int_equal(stats.n_params, 2 * V * D + 2 * D + 2 * F * D + 2 * D);
         assert_int_equal(stats.converted_bytes, by_policy ? 2 * F * D * 2 : 0);
         assert_int_equal(stats.misaligned_bytes, 0);

@@ -16,9 +16,13 @@ tied or not, ensure_weight_tying. Bars, with M PEFT's largest logit:
                same weights; transformers opens it too, and gives logits within 2e-4 M; lora_bias is
                refused
 
+Groups whose names end in -experts adapt routers and experts too, which transformers has as
+parameters: target_parameters names some of them or all.
+
 Left out, since PEFT 0.21.2 or transformers 5.23.0 cannot say what is right:
-    - weights that are parameters and no nn.Linear: experts and routers of Granite, Jamba and
-      Nemotron-H, x_proj and dt_proj of Zamba; target_parameters, which names such, is refused
+    - x_proj and dt_proj of Zamba, which are parameters and no nn.Linear
+    - routers and experts as transformers 4 had them, each expert a linear layer of its own: see
+      tests/api/test_adapter_experts.c
     - conv1d, which is no linear layer
     - out_proj of Falcon-H1, Falcon-Mamba, Mamba, Mamba-2 and Nemotron-H, which PEFT refuses
     - dt_proj of Mamba, whose weight transformers reads without calling the layer: PEFT's adapter
@@ -104,6 +108,13 @@ GROUPS = {
 } | {"granite-" + kind: (granite_family, (kind,), ("conv1d",), "embed_tokens")
      for kind in granite_family.KINDS}
 
+GROUPS |= {name + "-experts": GROUPS[name]
+           for name in ("granite-moe", "jamba", "nemotron-h-moe", "nemotron-h-latent")}
+
+
+def adapts_experts(name):
+    return name.endswith("-experts")
+
 
 def prepared(model, family, s):
     """A model as PEFT is to find it: dt_proj is called, and what layers share is one module."""
@@ -120,7 +131,17 @@ def prepared(model, family, s):
 
 # ----------------------------------------------------------------------------------------- adapters
 
-def draw_config(rng, model, refused, embedding, seed, first):
+def parameters_of(model, seed):
+    """For target_parameters: PEFT wants the same of all adapters, so the seed alone chooses."""
+    rng = np.random.default_rng([seed, 1])
+    names = sorted({".".join(n.split(".")[-2:]) for n, _ in model.named_parameters()
+                    if ".experts." in n or n.endswith((".router.weight", ".gate.weight"))})
+    if seed % 2 == 0:
+        return names
+    return sorted(rng.choice(names, rng.integers(1, len(names) + 1), replace=False).tolist())
+
+
+def draw_config(rng, model, refused, embedding, seed, first, with_experts):
     """A LoraConfig that adapts something, and whether it replaces embedding or head."""
     def pick(*choices):
         return choices[rng.integers(len(choices))]
@@ -161,6 +182,12 @@ def draw_config(rng, model, refused, embedding, seed, first):
     elif pick(0, 0, 1):
         settings["target_modules"] = (r".*\.(?:" + "|".join(targets) + ")"
                                       + "|lm_head" * ("lm_head" in targets))
+    if with_experts:
+        parameters = parameters_of(model, seed)
+        settings |= {"target_parameters": parameters, "lora_dropout": 0.0, "lora_bias": False}
+        if pick(0, 1):
+            settings.setdefault("rank_pattern", {})[pick(*parameters)] = 3
+            settings.setdefault("alpha_pattern", {})["layers.*." + pick(*parameters)] = 5
     return LoraConfig(**settings)
 
 
@@ -195,12 +222,13 @@ def magnifies_noise(peft, want, sequence):
             > MERGE_BAR / 2 * np.abs(want).max())
 
 
-def make_adapter(rng, base, folder, refused, embedding, seed, first, sequence):
+def make_adapter(rng, base, folder, refused, embedding, seed, first, sequence, with_experts):
     """Draw, save and try until every tensor shows. Returns its folder."""
     for _ in range(20):
         model = base()
         try:
-            peft = get_peft_model(model, draw_config(rng, model, refused, embedding, seed, first))
+            peft = get_peft_model(model, draw_config(rng, model, refused, embedding, seed, first,
+                                                     with_experts))
         except (ValueError, TypeError):  # it adapts nothing, or what is tied both ways
             continue
         filled = fill(rng, peft.eval(), None)
@@ -304,12 +332,15 @@ def check_merge(options, lib, base_folder, folders, scales, found, load, sequenc
     return error
 
 
-def draw_steady(family, arguments, rng, seed, dtype):
+def draw_steady(family, arguments, rng, seed, dtype, with_experts):
     """A shape and its rounded weights. The norm behind the attention of a shared block may magnify
-    rounding beyond every bar: such checkpoints are drawn anew."""
+    rounding beyond every bar: such checkpoints are drawn anew, as are those without the experts
+    that are wanted."""
     for _ in range(MAX_DRAWS):
         s = family.random_shape(rng, seed, *arguments)
         w = family.random_weights(rng, s)
+        if with_experts and not any("block_sparse_moe" in n or ".experts." in n for n in w):
+            continue
         w = checkpoints.rounded(w, dict.fromkeys(w, dtype))
         if family not in SHARING or Group("", family).gain(s, w, rng) <= MAX_GAIN:
             return s, w
@@ -344,7 +375,8 @@ def compare(options, lib, folder, name, seed, report):
     family, arguments, refused, embedding = GROUPS[name]
     rng = np.random.default_rng([seed, *name.encode()])
     dtype = list(checkpoints.DTYPES)[seed % 3]
-    s, w = draw_steady(family, arguments, rng, seed, checkpoints.DTYPES[dtype])
+    s, w = draw_steady(family, arguments, rng, seed, checkpoints.DTYPES[dtype],
+                       adapts_experts(name))
     base_folder = Path(folder) / f"{name}-{seed}"
     tensors = family.stored(s, w, rng)
     checkpoints.write_checkpoint(base_folder,
@@ -358,7 +390,7 @@ def compare(options, lib, folder, name, seed, report):
     sequence = rng.integers(0, s.vocab, PROMPT)
     scales = [1.0] if seed % 3 else [1.0, 0.5]
     folders = [make_adapter(rng, base, f"{base_folder}-adapter{i}", refused, embedding, seed,
-                            i == 0, sequence)
+                            i == 0, sequence, adapts_experts(name))
                for i in range(len(scales))]
     want = peft_logits(base, folders, scales, sequence)
     scale, errors = np.abs(want).max(), {}
