@@ -409,9 +409,12 @@ typedef struct bamba_adapter_options {
  * that are stored in 16 bits are kept so; others beside weights of 8 and fewer bits are rounded to
  * float16, less than these weights were; the rest is kept in float32. All arithmetic is float32.
  *
- * Each linear layer of the model and the embedding may have a part in it, but for routers and
- * experts. A block that several layers share (Zamba, Zamba2) has one part for all of them, under
- * the name of the first layer. Read are r, lora_alpha, use_rslora, rank_pattern, alpha_pattern,
+ * Each linear layer of the model and the embedding may have a part in it, routers and experts
+ * among them: by the names of linear layers, as older transformers has them, or as parameters that
+ * target_parameters names ("experts.gate_up_proj", "input_linear.weight").
+ *
+ * A block that several layers share (Zamba, Zamba2) has one part for all of them, under the name
+ * of the first layer. Read are r, lora_alpha, use_rslora, rank_pattern, alpha_pattern,
  * lora_bias, bias, and modules_to_save for the embedding and the head, tied or not. target_modules,
  * layers_to_transform, layers_pattern and modules_to_save are held against the tensors that are
  * there. Refused, by the name of the key or tensor, is what computes something else: DoRA, aLoRA,

@@ -32,8 +32,8 @@ typedef struct bb_adapter_terms {
 /* Fails if the module is none of those that are adapted. is_head: the output layer. */
 bb_status bb_adapter_config_terms(const bb_adapter_config *c, const char *module, bool is_head,
                                   bb_adapter_terms *terms, bamba_error *err);
-/* Whether target_parameters names a parameter, "….experts.gate_up_proj", whose module is not adapted
-   as a linear layer then; and what the file says of it. Layers are not chosen among, as in PEFT. */
+/* Whether target_parameters names a parameter, "….experts.gate_up_proj", whose module is then not
+   adapted as a linear layer; and what the file says of it. It is of all layers, as in PEFT. */
 bool      bb_adapter_config_has_parameter(const bb_adapter_config *c, const char *parameter);
 bb_status bb_adapter_config_parameter(const bb_adapter_config *c, const char *parameter,
                                       bb_adapter_terms *terms, bamba_error *err);

@@ -25,7 +25,7 @@ static void add_tensor(bb_hash *h, const bb_tensor *t)
     add_sample(h, t->data, t->bytes);
 }
 
-/* Each mixer as it prints itself, and the names of the tensors of all linear maps but small ones. */
+/* Each mixer as it prints itself, and the names of the tensors of linear maps, but small ones. */
 static void add_plan(bb_hash *h, const bb_graph *g)
 {
     for (size_t i = 0; i < g->n_mixers; i++) {

@@ -11,8 +11,9 @@ enum { CHUNK = 256 };                     /* columns that are changed at a time 
 
 /* What all adapters add to one linear map, or to the embedding. */
 typedef struct change {
-    const bb_merge *m;
-    size_t          map;                  /* as in bb_adapter_file */
+    const bb_merge  *m;
+    size_t           map;                 /* as in bb_adapter_file */
+    const bb_tensor *tensor;              /* of a linear map but the head; NULL */
 } change;
 
 struct bb_merge {
@@ -123,7 +124,7 @@ static bool is_of_map(const bb_merge *m, const bb_tensor *t, size_t map)
     }
     if (is_embed(m, map)) return is_named(m, t, g->embed_name) || is_named(m, t, g->embed_alias);
     if (is_head(m, map)) return is_named(m, t, g->head_name);
-    return is_named(m, t, g->linear[map].name);
+    return t == m->change[map].tensor;
 }
 
 /* Whether t is the bias beside the weight of a map. */
@@ -286,7 +287,11 @@ bb_status bb_merge_open(bb_merge **out, const bb_allocator *a, const bamba_model
     m->change = bb_new(a, m->n_maps, sizeof *m->change);
     if (!m->file || !m->scale || !m->change)
         return bb_fail(err, BAMBA_ERR_MEMORY, "merge: out of memory");
-    for (size_t i = 0; i < m->n_maps; i++) m->change[i] = (change){ m, i };
+    for (size_t i = 0; i < m->n_maps; i++) {
+        const bb_linear_name *l = find_linear(m, i);
+        m->change[i] = (change){ m, i, l ? bb_find_tensor(model->graph, model->checkpoint, l->name)
+                                         : NULL };
+    }
     for (; m->n < n; m->n++) {
         if (!source[m->n].dir)
             return bb_fail(err, BAMBA_ERR_ARGUMENT, "merge: adapter %zu: dir is NULL", m->n);

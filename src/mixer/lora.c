@@ -371,8 +371,8 @@ void bb_lora_prefetch(const bb_exec *e, const bb_lora *l, const bb_linear *at, i
         for (int i = 0; i < g.n_uses; i++) {
             const bb_low_rank   *m = map_of(&g.use[i], at);
             const size_t         bytes = (size_t)m->n_inputs * (m->type == BB_TYPE_F16 ? 2 : 4);
-            const unsigned char *B = m->B;
-            bb_prefetch(B + (size_t)begin * bytes, (size_t)(row + n - begin) * bytes);
+            const unsigned char *B = m->B;            /* NULL without inputs */
+            if (B) bb_prefetch(B + (size_t)begin * bytes, (size_t)(row + n - begin) * bytes);
         }
 }
 

@@ -104,7 +104,7 @@ static const struct { const char *members, *word; } bad_members[] = {
     { "\"alora_invocation_tokens\": [1, 2]", "alora_invocation_tokens" },
     { "\"use_qalora\": true", "use_qalora" },
     { "\"use_bdlora\": {\"nblocks\": 2}", "use_bdlora" },
-    { "\"target_parameters\": [\"experts.gate_up_proj\"]", "target_parameters" },
+    { "\"target_parameters\": \"experts.gate_up_proj\"", "target_parameters" },
     { "\"trainable_token_indices\": [3]", "trainable_token_indices" },
     { "\"trainable_token_indices\": {\"embed_tokens\": [3]}", "trainable_token_indices" },
     { "\"layer_replication\": [[0, 2], [1, 3]]", "layer_replication" },

@@ -336,8 +336,8 @@ def draw_steady(family, arguments, rng, seed, dtype, with_experts):
     """A shape and its rounded weights. The norm behind the attention of a shared block may magnify
     rounding beyond every bar: such checkpoints are drawn anew, as are those without the experts
     that are wanted."""
-    for _ in range(MAX_DRAWS):
-        s = family.random_shape(rng, seed, *arguments)
+    for attempt in range(MAX_DRAWS):
+        s = family.random_shape(rng, seed + attempt, *arguments)
         w = family.random_weights(rng, s)
         if with_experts and not any("block_sparse_moe" in n or ".experts." in n for n in w):
             continue
