@@ -375,7 +375,8 @@ typedef struct bamba_adapter_source {
 
 /**
  * bamba_quantize of the model with adapters merged in: W + scale · alpha / r · B · A in float32,
- * rounded to the type that is written; what modules_to_save names stands in place of the model's.
+ * rounded to the type that is written, and of routers in float32; what modules_to_save names stands
+ * in place of the model's.
  * Weights that no adapter changes are written as bamba_quantize writes them. Where adapters part an
  * embedding from the head that was tied to it, as PEFT lets them do unless ensure_weight_tying is
  * set, both are written, and config.json says that they are not tied.

@@ -2,6 +2,7 @@
 #include "adapter_file.h"
 
 #include "adapter_config.h"
+#include "adapter_experts.h"
 #include "base/file.h"
 #include "forward.h"
 #include "load/directory.h"
@@ -14,12 +15,7 @@ static const char CONFIG[] = "adapter_config.json";
 static const char TENSORS[] = "adapter_model.safetensors", OLD_TENSORS[] = "adapter_model.bin";
 static const char PREFIX[] = "base_model.model.";
 
-enum {
-    MOST_PATH = 2 * BB_MAX_NAME,          /* bytes of a module's path, with its NUL */
-    MOST_PARAMETER = MOST_PATH + BB_MAX_NAME,         /* of a parameter's in a module */
-    MOST_NESTED = 4,                      /* parameters of a module that are adapted */
-    CHUNK     = 256                       /* elements that are compared at a time */
-};
+enum { CHUNK = 256 };                     /* elements that are compared at a time */
 
 bb_status bb_adapter_fail(bamba_error *err, bb_status code, const bb_tensor *t, const char *message)
 {
@@ -54,8 +50,7 @@ bool bb_adapter_is_base(const bamba_model *m, const bb_tensor *t, const char *na
 
 /* -------------------------------------------------------------- names -------------------- */
 
-/* A name without the prefixes of base models. */
-static const char *bare(const char *name)
+const char *bb_adapter_bare(const char *name)
 {
     for (;;) {
         if (strncmp(name, "model.", 6) == 0) name += 6;
@@ -64,12 +59,15 @@ static const char *bare(const char *name)
     }
 }
 
-bool bb_adapter_is_same_name(const char *a, const char *b) { return strcmp(bare(a), bare(b)) == 0; }
+bool bb_adapter_is_same_name(const char *a, const char *b)
+{
+    return strcmp(bb_adapter_bare(a), bb_adapter_bare(b)) == 0;
+}
 
 /* Whether a module's path is that of the tensor `weight`, "….weight". */
 static bool is_module(const char *path, const char *weight)
 {
-    const char  *w = bare(weight), *p = bare(path);
+    const char  *w = bb_adapter_bare(weight), *p = bb_adapter_bare(path);
     const size_t n = strlen(p);
 
     return strncmp(w, p, n) == 0 && strcmp(w + n, ".weight") == 0;
@@ -92,17 +90,11 @@ static bool is_head(const bb_graph *g, const char *path)
     return is_module(path, g->head_name[0] ? g->head_name : g->head_alias);
 }
 
-/* The whole name of a parameter that a map is a part of: full [3 * BB_MAX_NAME]. */
-static void name_parameter(const bb_linear_name *l, char *full)
-{
-    snprintf(full, 3 * BB_MAX_NAME, "%.*s%s", l->n_prefix, l->name, l->part_of.parameter);
-}
-
 /* The place of a module among a file's maps; n_maps if it is none of them. */
 static size_t find_map(const bb_graph *g, const char *path)
 {
     const size_t n = (size_t)g->n_linears;
-    char         other[3 * BB_MAX_NAME];
+    char         other[BB_MOST_PARAMETER];
 
     if (is_head(g, path)) return n - 1;
     if (is_embedding(g, path)) return n;
@@ -110,7 +102,7 @@ static size_t find_map(const bb_graph *g, const char *path)
         const bb_linear_name *l = &g->linear[i];
         if (is_module(path, l->name)) return i;
         if (l->part_of.n != 1) continue;
-        name_parameter(l, other);
+        bb_adapter_name_parameter(l, other);
         if (is_module(path, other)) return i;
     }
     return n + 1;
@@ -188,7 +180,7 @@ static size_t n_stack_of(const bb_graph *g, size_t map)
     return map < (size_t)g->n_linears ? (size_t)g->linear[map].n_stack : 0;
 }
 
-static bb_status expect_dims(const bb_tensor *t, int n_dims, const size_t *dim, bamba_error *err)
+bb_status bb_adapter_expect(const bb_tensor *t, int n_dims, const size_t *dim, bamba_error *err)
 {
     if (t->n_dims == n_dims && memcmp(t->dim, dim, (size_t)n_dims * sizeof *dim) == 0)
         return BAMBA_OK;
@@ -199,7 +191,7 @@ static bb_status expect_dims(const bb_tensor *t, int n_dims, const size_t *dim, 
 
 static bb_status expect_shape(const bb_tensor *t, int n_dims, int rows, int cols, bamba_error *err)
 {
-    return expect_dims(t, n_dims, (const size_t[]){ (size_t)rows, (size_t)cols }, err);
+    return bb_adapter_expect(t, n_dims, (const size_t[]){ (size_t)rows, (size_t)cols }, err);
 }
 
 /* The rank of A or B as it is stored. */
@@ -209,7 +201,7 @@ static int rank_of(const bb_tensor *t, part_kind k)
     return rank >= 1 && rank <= BB_MOST_RANK ? (int)rank : 1;
 }
 
-static bb_status set(const bb_tensor **place, const bb_tensor *t, bamba_error *err)
+bb_status bb_adapter_set(const bb_tensor **place, const bb_tensor *t, bamba_error *err)
 {
     if (*place)
         return bb_fail(err, BAMBA_ERR_FORMAT, "%s: '%.*s' is for the same module as '%.*s'",
@@ -226,7 +218,7 @@ static bb_status take_matrix(const reading *r, const bb_tensor *t, part_kind k, 
     const bool       is_embed = map == (size_t)r->g->n_linears;
     const bool       for_embed = k == EMBED_A || k == EMBED_B;
     const int        rows = rows_of(r->g, map), cols = cols_of(r->g, map);
-    char             parameter[MOST_PARAMETER];
+    char             parameter[BB_MOST_PARAMETER];
     bb_adapter_terms terms;
     bb_status        status = BAMBA_OK;
 
@@ -252,131 +244,8 @@ static bb_status take_matrix(const reading *r, const bb_tensor *t, part_kind k, 
     if (k == B_BIAS && !bb_adapter_config_has_bias(r->config))
         return bb_adapter_fail(err, BAMBA_ERR_FORMAT, t, "adapter_config.json: 'lora_bias': "
                                "expected true, since this tensor is there");
-    status = set(k == B_BIAS ? &m->B_bias : k == A || k == EMBED_A ? &m->A : &m->B, t, err);
-done:
-    return status;
-}
-
-/* -------------------------------------------------------------- parameters of experts ---- */
-
-/* Parameters of a module that target_parameters names, as PEFT wraps them: a later one around those
-   before it, whose tensors stand under one ".base_layer" more for each wrapper around them. */
-typedef struct nest {
-    char   path[MOST_PATH];               /* of the module */
-    char   parameter[MOST_NESTED][MOST_PARAMETER];    /* [n] with that path */
-    int    n, n_inner;                    /* n_inner: ".base_layer" in the tensor's name */
-    char   other[MOST_PARAMETER];         /* one that target_parameters does not name; "" */
-} nest;
-
-/* How a map lies in a parameter: a stack in the checkpoint, or what transformers makes of several
-   tensors. n 0: it does not. */
-static bb_part_of find_part(const bb_linear_name *l, const char *parameter)
-{
-    char full[3 * BB_MAX_NAME];
-
-    if (l->n_stack > 0 && bb_adapter_is_same_name(parameter, l->name))
-        return (bb_part_of){ .index = l->index, .n = l->n_stack };
-    if (!l->part_of.parameter) return (bb_part_of){ 0 };
-    name_parameter(l, full);
-    return bb_adapter_is_same_name(parameter, full) ? l->part_of : (bb_part_of){ 0 };
-}
-
-/* Put a parameter into its nest, if it is one of the module's. */
-static void nest_parameter(nest *s, const bb_adapter_config *config, const char *name)
-{
-    const char  *p = bare(name), *path = bare(s->path);
-    const size_t n = strlen(path);
-    char         full[MOST_PARAMETER];
-
-    if (strncmp(p, path, n) != 0 || p[n] != '.' || strchr(p + n + 1, '.')) return;
-    snprintf(full, sizeof full, "%s%s", s->path, p + n);
-    for (int i = 0; i < s->n; i++)
-        if (strcmp(s->parameter[i], full) == 0) return;
-    if (!bb_adapter_config_has_parameter(config, full))
-        memcpy(s->other, full, sizeof full);
-    else if (s->n < MOST_NESTED) memcpy(s->parameter[s->n++], full, sizeof full);
-}
-
-static void find_nest(nest *s, const reading *r, const char *path)
-{
-    static const char BASE[] = ".base_layer";
-    char              full[3 * BB_MAX_NAME];
-    size_t            n = strlen(path);
-
-    *s = (nest){ .n = 0 };
-    for (; n >= sizeof BASE && strncmp(path + n - sizeof BASE + 1, BASE, sizeof BASE - 1) == 0;
-         n -= sizeof BASE - 1)
-        s->n_inner++;
-    snprintf(s->path, sizeof s->path, "%.*s", (int)n, path);
-    for (int i = 0; i + 1 < r->g->n_linears; i++) {
-        const bb_linear_name *l = &r->g->linear[i];
-        if (l->index > 0) continue;
-        if (l->n_stack > 0) nest_parameter(s, r->config, l->name);
-        if (!l->part_of.parameter) continue;
-        name_parameter(l, full);
-        nest_parameter(s, r->config, full);
-    }
-}
-
-/* The parameter whose tensor it is; NULL: an error. */
-static const char *choose_parameter(const nest *s, const bb_tensor *t, bamba_error *err)
-{
-    if (s->n > s->n_inner) return s->parameter[s->n - 1 - s->n_inner];
-    if (s->n == 0 && !s->other[0])
-        bb_adapter_fail(err, BAMBA_ERR_FORMAT, t, "the model has no linear layer of that name");
-    else if (s->n == 0)
-        bb_fail(err, BAMBA_ERR_FORMAT, "%s: 'target_parameters': expected '%.100s' among them, "
-                "since %s has '%.*s'", CONFIG, s->other, t->file, bb_name_width(t->name), t->name);
-    else bb_fail(err, BAMBA_ERR_FORMAT, "%s: '%.*s': expected at most %d '.base_layer' before it, "
-                 "found %d: 'target_parameters' names %d of that module", t->file,
-                 bb_name_width(t->name), t->name, s->n - 1, s->n_inner, s->n);
-    return NULL;
-}
-
-/* The shape that a parameter's A or B is to have. */
-static bb_status expect_part(const reading *r, const bb_tensor *t, part_kind k,
-                             const char *parameter, int rank, bamba_error *err)
-{
-    size_t rows = 0, cols = 0, inputs = 0;
-
-    for (int i = 0; i + 1 < r->g->n_linears; i++) {
-        const bb_linear_name *l = &r->g->linear[i];
-        const bb_part_of      part = find_part(l, parameter);
-        const size_t          end = (size_t)part.row + (size_t)l->rows;
-        if (part.n == 0) continue;
-        rows = end > rows ? end : rows;
-        cols = (size_t)l->cols;
-        inputs = (size_t)rank * (size_t)part.n;
-    }
-    return expect_dims(t, 2, (const size_t[]){ k == A ? inputs : rows, k == A ? cols : inputs },
-                       err);
-}
-
-/* A or B of a parameter that holds the matrices of several maps. */
-static bb_status take_part(const reading *r, const bb_tensor *t, part_kind k, const char *path,
-                           bamba_error *err)
-{
-    bb_adapter_terms terms;
-    bb_status        status = BAMBA_OK;
-    nest             s;
-
-    find_nest(&s, r, path);
-    const char *parameter = choose_parameter(&s, t, err);
-    if (!parameter) return BAMBA_ERR_FORMAT;
-    if (k != A && k != B)
-        return bb_adapter_fail(err, BAMBA_ERR_FORMAT, t, "expected 'lora_A.weight' and "
-                               "'lora_B.weight' for a parameter of experts");
-    BB_TRY(bb_adapter_config_parameter(r->config, parameter, &terms, err));
-    BB_TRY(expect_part(r, t, k, parameter, terms.rank, err));
-    for (int i = 0; i + 1 < r->g->n_linears; i++) {
-        const bb_part_of part = find_part(&r->g->linear[i], parameter);
-        bb_adapted      *m = &r->f->map[i];
-        if (part.n == 0) continue;
-        m->rank = terms.rank;
-        m->scale = (float)terms.scale;
-        m->part = part;
-        BB_TRY(set(k == A ? &m->A : &m->B, t, err));
-    }
+    status = bb_adapter_set(k == B_BIAS ? &m->B_bias : k == A || k == EMBED_A ? &m->A : &m->B, t,
+                            err);
 done:
     return status;
 }
@@ -398,13 +267,13 @@ static bb_status take_replacement(const reading *r, const bb_tensor *t, part_kin
     }
     if (k == BIAS || k == BASE_BIAS) {
         BB_TRY(expect_shape(t, 1, rows_of(r->g, map), 0, err));
-        return set(&r->f->map[map].bias, t, err);
+        return bb_adapter_set(&r->f->map[map].bias, t, err);
     }
     const size_t dim[] = { n_stack_of(r->g, map), (size_t)rows_of(r->g, map),
                            (size_t)cols_of(r->g, map) };
-    BB_TRY(expect_dims(t, dim[0] ? 3 : 2, dim[0] ? dim : dim + 1, err));
+    BB_TRY(bb_adapter_expect(t, dim[0] ? 3 : 2, dim[0] ? dim : dim + 1, err));
     r->f->map[map].is_base = k == BASE_WEIGHT || !is_saved;
-    status = set(&r->f->map[map].weight, t, err);
+    status = bb_adapter_set(&r->f->map[map].weight, t, err);
 done:
     return status;
 }
@@ -438,7 +307,7 @@ static bb_status check_finite(const bb_kernels *k, const bb_tensor *t, bamba_err
 static bb_status take(const reading *r, const bb_tensor *t, bamba_error *err)
 {
     size_t     n_path;
-    char       path[MOST_PATH];
+    char       path[BB_MOST_PATH];
     const part_kind k = kind_of(t->name, &n_path);
     const size_t n_prefix = sizeof PREFIX - 1;
 
@@ -457,7 +326,8 @@ static bb_status take(const reading *r, const bb_tensor *t, bamba_error *err)
         return bb_adapter_fail(err, BAMBA_ERR_UNSUPPORTED, t, "layers share this module: an "
                                "adapter of it is supported under the first one's name, for all");
     if (map > (size_t)r->g->n_linears || n_stack_of(r->g, map) > 0)
-        return take_part(r, t, k, path, err);
+        return bb_adapter_take_part(r->f, r->config, r->g, t, k == A ? 'A' : k == B ? 'B' : 0, path,
+                                    err);
     return take_matrix(r, t, k, path, map, err);
 }
 

@@ -72,6 +72,15 @@ bool bb_adapter_are_equal(const bb_kernels *k, const bb_tensor *a, const bb_tens
 /* Whether the model's own tensor `name` has the numbers of t. */
 bool bb_adapter_is_base(const bamba_model *m, const bb_tensor *t, const char *name);
 
+/* Fail unless t has these dimensions. */
+bb_status bb_adapter_expect(const bb_tensor *t, int n_dims, const size_t *dim, bamba_error *err);
+
+/* Put t into a place that has no tensor yet. */
+bb_status bb_adapter_set(const bb_tensor **place, const bb_tensor *t, bamba_error *err);
+
+/* A name without the prefixes of base models. */
+const char *bb_adapter_bare(const char *name);
+
 /* Whether two names are those of the same tensor, whatever base model they stand under. */
 bool bb_adapter_is_same_name(const char *a, const char *b);
 
