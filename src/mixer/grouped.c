@@ -294,7 +294,6 @@ static void multiply(const bb_exec *e, const job *j, int group, bool partner, in
     const bb_prepared x = { .x = j->prepared + at, .T = count_rows(j, group), .many = j->many };
     const bb_lora     lora = lora_of(e, j, group);
 
-    if (lora.n > 0 && !j->many) bb_lora_prefetch(e, &lora, l, first, n);
     bb_product_tile(e->pass->k, &j->own, l, &x, first, n, y, stride);
     if (lora.n > 0) bb_lora_add(e, &lora, l, first, n, y, stride);
 }
