@@ -55,6 +55,7 @@ static bb_status allocate_sums(bamba_calibration *c, bamba_error *err)
     for (int i = 0; i < g->n_linears; i++) {
         const int cols = g->linear[i].cols;
         if (cols == 0) continue;          /* of a layer that runs elsewhere */
+        if (g->linear[i].shift > 0) continue;         /* of a later use: seen as of the first */
         c->map[i].source = i;
         c->map[i].square = bb_new(&c->alloc, (size_t)cols, sizeof(float));
         if (c->has_products)

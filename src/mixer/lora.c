@@ -111,18 +111,20 @@ static bool next_group(const bb_exec *e, const bb_lora *l, int end, group *g)
     return true;
 }
 
-static const bb_low_rank *map_of(const bb_adapter_use *use, const bb_linear *l)
+static const bb_low_rank *map_of(const bb_exec *e, const bb_adapter_use *use, const bb_linear *l)
 {
-    return &use->adapter->map[l->id];
+    return &use->adapter->map[l->id + e->shift];
 }
 
 /* -------------------------------------------------------------- inputs ------------------- */
 
-static bool is_adapted(const bb_pass *p, const bb_linear *l)
+static bool is_adapted(const bb_exec *e, const bb_linear *l)
 {
+    const bb_pass *p = e->pass;
+
     for (int s = 0; s < p->n_segments; s++)
         for (int i = 0; i < p->segment[s].n_adapters; i++)
-            if (map_of(&p->segment[s].adapter[i], l)->n_inputs > 0) return true;
+            if (map_of(e, &p->segment[s].adapter[i], l)->n_inputs > 0) return true;
     return false;
 }
 
@@ -133,7 +135,7 @@ bb_lora bb_lora_of(const bb_exec *e, const bb_source *x, const bb_linear *const 
 
     for (int i = 0; i < n; i++) {
         l.map[i] = map[i];
-        any = any || (map[i]->id >= 0 && is_adapted(e->pass, map[i]));
+        any = any || (map[i]->id >= 0 && is_adapted(e, map[i]));
     }
     l.n = any ? n : 0;
     if (any) l.inputs = e->pass->lora->inputs;
@@ -154,11 +156,11 @@ static float *inputs_at(const bb_exec *e, const bb_lora *l, int t, int map)
 static int kind_of(const bb_low_rank *m) { return m->type == BB_TYPE_F16 ? HALVES : FLOATS; }
 
 /* Whether x must be prepared for elements of this kind, for any map of a group. */
-static bool has_kind(const bb_lora *l, const group *g, int kind)
+static bool has_kind(const bb_exec *e, const bb_lora *l, const group *g, int kind)
 {
     for (int j = 0; j < l->n; j++)
         for (int i = 0; i < g->n_uses && l->map[j]->id >= 0; i++) {
-            const bb_low_rank *m = map_of(&g->use[i], l->map[j]);
+            const bb_low_rank *m = map_of(e, &g->use[i], l->map[j]);
             if (m->rank > 0 && kind_of(m) == kind) return true;
         }
     return false;
@@ -175,7 +177,7 @@ void bb_lora_prepare(const bb_exec *e, const bb_lora *l, int first, int n, const
         for (int i = 0; i < N_KINDS; i++) {
             const bb_format *f = format_of(e->pass->k, i);
             const size_t     before = (size_t)(g.first - first);
-            if (has_kind(l, &g, i))
+            if (has_kind(e, l, &g, i))
                 f->prepare_few(g.n, cols, x + before * ld, ld,
                                o.prepared[i] + before * f->few_bytes(1, cols));
         }
@@ -191,7 +193,7 @@ typedef struct range {
 static void make_inputs(const bb_exec *e, const group *g, const bb_adapter_use *use, const range *r,
                         int at, size_t before, float *y)
 {
-    const bb_low_rank *m = map_of(use, r->map);
+    const bb_low_rank *m = map_of(e, use, r->map);
     const int          first = r->first > at ? r->first - at : 0;
     const int          end = r->end - at < m->n_inputs ? r->end - at : m->n_inputs;
     const int          n = (end < m->rank ? end : m->rank) - first, cols = r->map->w.cols;
@@ -236,7 +238,7 @@ void bb_lora_prefetch_inputs(const bb_exec *e, const bb_lora *l)
     if (tile >= tiles || !next_group(e, l, l->T, &g) || g.n_uses == 0) return;
     const range r = range_of(e, l, tile, &map);
     if (r.map->id < 0) return;
-    const bb_low_rank *m = map_of(&g.use[0], r.map);
+    const bb_low_rank *m = map_of(e, &g.use[0], r.map);
     if (r.first >= m->rank) return;
     const unsigned char *A = m->A;
     A += format_of(e->pass->k, kind_of(m))->bytes(r.first, r.map->w.cols);
@@ -259,7 +261,7 @@ static void compute(const bb_exec *e, const bb_lora *l, int first, int n, int ti
         const size_t before = (size_t)(g.first - first);
         for (int i = 0, at = 0; i < g.n_uses && at < r.end; i++) {
             make_inputs(e, &g, &g.use[i], &r, at, before, place_at(e, place) + before * READ_TILE);
-            at += map_of(&g.use[i], r.map)->n_inputs;
+            at += map_of(e, &g.use[i], r.map)->n_inputs;
         }
     }
 }
@@ -312,7 +314,7 @@ static void add_group(const bb_exec *e, const bb_lora *l, const group *g, int ma
     const float     *inputs = inputs_at(e, l, g->first, map);
 
     for (int i = 0; i < g->n_uses; i++) {
-        const bb_low_rank *m = map_of(&g->use[i], at);
+        const bb_low_rank *m = map_of(e, &g->use[i], at);
         if (m->n_inputs == 0) continue;
         e->pass->k->expand[m->type](g->n, n, m->n_inputs, m->B, at->first + first, inputs,
                                     stride_of(e), y, ldy);
@@ -339,7 +341,7 @@ void bb_lora_prefetch(const bb_exec *e, const bb_lora *l, const bb_linear *at, i
 
     while (at->id >= 0 && next_group(e, l, l->T, &g))
         for (int i = 0; i < g.n_uses; i++) {
-            const bb_low_rank   *m = map_of(&g.use[i], at);
+            const bb_low_rank   *m = map_of(e, &g.use[i], at);
             const size_t         bytes = (size_t)m->n_inputs * (m->type == BB_TYPE_F16 ? 2 : 4);
             const unsigned char *B = m->B;
             bb_prefetch(B + (size_t)begin * bytes, (size_t)(row + n - begin) * bytes);
