@@ -417,10 +417,11 @@ typedef struct bamba_adapter_options {
  * layers_to_transform name later ones: until transformers 4 the block was one module. Read are r,
  * lora_alpha, use_rslora, rank_pattern, alpha_pattern, lora_bias, bias, and modules_to_save for the
  * embedding and the head, tied or not. target_modules, layers_to_transform, layers_pattern and
- * modules_to_save are held against the tensors that are there. Refused, by the name of the key or tensor, is what computes something else: DoRA, aLoRA,
- * initial values taken out of the model's weights (PiSSA, OLoRA, CorDA, LoftQ), and keys that this
- * version does not know; and replaced tensors other than embedding, head and the biases of linear
- * layers, which bamba_merge writes into a model.
+ * modules_to_save are held against the tensors that are there. Refused, by the name of the key or
+ * tensor, is what computes something else: DoRA, aLoRA, initial values taken out of the model's
+ * weights (PiSSA, OLoRA, CorDA, LoftQ), and keys that this version does not know; and replaced
+ * tensors other than embedding, head and the biases of linear layers, which bamba_merge writes into
+ * a model.
  *
  * @param out      Out: the adapter, or NULL on error. Free with bamba_adapter_free.
  * @param model    With weights. It must outlive the adapter.

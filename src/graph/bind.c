@@ -79,11 +79,13 @@ static void name_later_use(bb_graph *g, const bb_block *k, const bb_use *u)
     const bb_linear_name *first = &g->linear[m->linear];
     const int             shift = u->nth * m->n_linears;
     bb_linear_name       *own = &g->linear[m->linear + shift];
+    char                  name[sizeof own->name];
 
     for (int i = 0; u->nth > 0 && i < m->n_linears; i++) {
+        snprintf(name, sizeof name, "%s%s", k->prefix, first[i].name + m->n_layer);
         own[i] = first[i];
+        memcpy(own[i].name, name, sizeof name);
         own[i].shift = shift;
-        snprintf(own[i].name, sizeof own[i].name, "%s%s", k->prefix, first[i].name + m->n_layer);
         own[i].is_idle = first[i].only > 0 && first[i].only != u->nth + 1;
     }
 }

@@ -161,7 +161,8 @@ static void feed(const char *dir, char *const (*adapter)[2], const int *n, int n
     for (int i = 0; i < n_sessions; i++) {
         memcpy(out[i], item[i].logits, (size_t)n[i] * V * sizeof(float));
         bamba_session_free(item[i].session);
-        for (int j = 0; j < 2; j++) bamba_adapter_free((bamba_adapter *)(uintptr_t)use[i][j].adapter);
+        for (int j = 0; j < 2; j++)
+            bamba_adapter_free((bamba_adapter *)(uintptr_t)use[i][j].adapter);
     }
     bamba_engine_free(e);
     bamba_model_free(m);
