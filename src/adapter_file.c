@@ -3,6 +3,7 @@
 
 #include "adapter_config.h"
 #include "adapter_experts.h"
+#include "adapter_uses.h"
 #include "base/file.h"
 #include "forward.h"
 #include "load/directory.h"
@@ -106,29 +107,6 @@ static size_t find_map(const bb_graph *g, const char *path)
         if (is_module(path, other)) return i;
     }
     return n + 1;
-}
-
-/* What follows the number of a layer in a name; NULL: it names none. */
-static const char *behind_layer(const char *name)
-{
-    const char *p = strstr(name, "layers.");
-
-    if (!p) return NULL;
-    p += strlen("layers.");
-    p += strspn(p, "0123456789");
-    return *p == '.' ? p + 1 : NULL;
-}
-
-/* Whether a path lies in a mixer that several layers share, whatever layer it names. */
-static bool is_shared(const bb_graph *g, const char *path)
-{
-    const char *inside = behind_layer(path);
-
-    for (size_t i = 0; inside && i < g->n_mixers; i++) {
-        const char *shared = g->mixer[i]->n_uses > 1 ? behind_layer(g->mixer[i]->prefix) : NULL;
-        if (shared && strncmp(inside, shared, strlen(shared)) == 0) return true;
-    }
-    return false;
 }
 
 /* -------------------------------------------------------------- one tensor --------------- */
@@ -322,9 +300,6 @@ static bb_status take(const reading *r, const bb_tensor *t, bamba_error *err)
     const size_t map = find_map(r->g, path);
     if (k == OTHER && strstr(t->name, "lora")) return refuse_other(t, err);
     if (k == OTHER || k >= BASE_WEIGHT) return take_replacement(r, t, k, path, map, err);
-    if (map > (size_t)r->g->n_linears && is_shared(r->g, path))
-        return bb_adapter_fail(err, BAMBA_ERR_UNSUPPORTED, t, "layers share this module: an "
-                               "adapter of it is supported under the first one's name, for all");
     if (map > (size_t)r->g->n_linears || n_stack_of(r->g, map) > 0)
         return bb_adapter_take_part(r->f, r->config, r->g, t, k == A ? 'A' : k == B ? 'B' : 0, path,
                                     err);
@@ -436,7 +411,7 @@ done:
 }
 
 static bb_status read_tensors(bb_adapter_file *f, const bb_adapter_config *config,
-                              const bamba_model *model, bamba_error *err)
+                              const bamba_model *model, const bb_log *log, bamba_error *err)
 {
     const bb_graph *g = model->graph;
     const reading   r = { f, config, g };
@@ -452,6 +427,7 @@ static bb_status read_tensors(bb_adapter_file *f, const bb_adapter_config *confi
     for (size_t i = 0; i < f->tensors->n; i++) BB_TRY(take(&r, &f->tensors->tensor[i], err));
     BB_TRY(check_pairs(f, err));
     BB_TRY(check_saved(&r, model, err));
+    BB_TRY(bb_adapter_settle_uses(f, config, g, log, err));
     for (size_t i = 0; i < f->tensors->n; i++)
         BB_TRY(check_finite(&model->kernels, &f->tensors->tensor[i], err));
 done:
@@ -476,7 +452,7 @@ bb_status bb_adapter_file_open(bb_adapter_file **out, const bb_allocator *a,
     BB_TRY(bb_directory_check(a, dir, CONFIG, err));
     BB_TRY(bb_adapter_config_open(&config, a, path, log, err));
     BB_TRY(open_tensors(f, dir, err));
-    BB_TRY(read_tensors(f, config, model, err));
+    BB_TRY(read_tensors(f, config, model, log, err));
     settle_own(f, model);
     *out = f;
     f = NULL;

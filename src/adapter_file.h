@@ -33,7 +33,8 @@ typedef struct bb_adapter_file {
     bb_allocator    a;
     bb_container   *tensors;
     bb_adapted     *map;                  /* [n_maps] by the ids of the graph's linear maps, the
-                                             head last, and the embedding behind it */
+                                             head last, and the embedding behind it; nothing in
+                                             those that are idle */
     size_t          n_maps;
     bb_replaced    *replaced;             /* [n_replaced] */
     size_t          n_replaced;

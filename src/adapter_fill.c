@@ -229,7 +229,8 @@ static bb_status fill_map(const filler *f, const bb_adapted *m, size_t i, bamba_
     const bamba_model    *model = f->d->model;
     const bb_linear_name *name = &model->graph->linear[i];
     bb_low_rank          *l = &f->d->map[i];
-    const bb_tensor      *base = m->bias ? base_bias(model, name->name) : NULL;
+    const char           *stored = bb_graph_stored_name(model->graph, i);
+    const bb_tensor      *base = m->bias ? base_bias(model, stored) : NULL;
 
     if (m->bias && (!base || base->n_elements != (size_t)name->rows || base->dtype >= BB_N_FLOATS))
         return bb_adapter_fail(err, BAMBA_ERR_FORMAT, m->bias, "the model has no bias there");

@@ -66,6 +66,7 @@ static bb_status allocate_sums(bamba_calibration *c, bamba_error *err)
         const bb_linear_name *l = &g->linear[i];
         const int             cols = l->cols;
         if (cols == 0 || l->is_small || l->index > 0) continue;
+        if (l->shift > 0) continue;       /* of a later use: seen as of the first */
         c->map[i].source = i;
         c->map[i].square = bb_new(&c->alloc, (size_t)cols, sizeof(float));
         if (c->has_products)

@@ -116,6 +116,8 @@ void bb_bind_small_linear(bb_binder *b, bb_linear *out, const char *name, int ro
    static. */
 void bb_bind_part_of(bb_binder *b, const bb_linear *l, const char *parameter, int index, int n,
                      int row);
+/* Say of a map of a shared mixer that use number `nth` of it, from 0, alone multiplies by it. */
+void bb_bind_for_use(const bb_binder *b, const bb_linear *l, int nth);
 /* Constant factors of a model's own: rows of a linear map one after another, with the factors of
    their products with x and of their bias. A list ends with 0 rows; a factor 0 is 1. */
 typedef struct bb_factor { int rows; double product, bias; } bb_factor;

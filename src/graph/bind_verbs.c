@@ -115,6 +115,13 @@ void bb_bind_linear(bb_binder *b, bb_linear *out, const char *name, int rows, in
     bb_bind_vector(b, &out->bias, full, rows, BB_RANGE_BIAS);
 }
 
+void bb_bind_for_use(const bb_binder *b, const bb_linear *l, int nth)
+{
+    if (b->pass != BB_WALK_ATTACH || b->skip || b->first.code != BAMBA_OK) return;
+    b->g->linear[l->id].only = nth + 1;
+    b->g->linear[l->id].is_idle = nth > 0;            /* in the first use, which this one names */
+}
+
 uint64_t bb_bind_begin_routed(const bb_binder *b) { return b->stats.weights_bytes; }
 
 void bb_bind_end_routed(bb_binder *b, uint64_t begun, int used, int of)
