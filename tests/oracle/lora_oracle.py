@@ -337,7 +337,7 @@ def draw_steady(family, arguments, rng, seed, dtype, with_experts):
     rounding beyond every bar: such checkpoints are drawn anew, as are those without the experts
     that are wanted."""
     for attempt in range(MAX_DRAWS):
-        s = family.random_shape(rng, seed + attempt, *arguments)
+        s = family.random_shape(rng, seed + attempt * with_experts, *arguments)
         w = family.random_weights(rng, s)
         if with_experts and not any("block_sparse_moe" in n or ".experts." in n for n in w):
             continue
