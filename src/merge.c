@@ -301,10 +301,12 @@ bb_status bb_merge_open(bb_merge **out, const bb_allocator *a, const bamba_model
                            "found %g", m->n, (double)source[m->n].scale);
         m->scale[m->n] = source[m->n].scale;
         BB_TRY(bb_adapter_file_open(&m->file[m->n], a, model, source[m->n].dir, &log, err));
-        BB_TRY(bb_adapter_join_uses(m->file[m->n], model, err));
         if (is_tied(m) && !keeps_tied(m, m->file[m->n])) m->unties = true;
     }
-    for (size_t i = 0; i < n; i++) BB_TRY(look_over(m, i, err));
+    for (size_t i = 0; i < n; i++) {
+        BB_TRY(bb_adapter_join_uses(m->file[i], model, err));
+        BB_TRY(look_over(m, i, err));
+    }
 done:
     return status;
 }
