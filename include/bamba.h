@@ -376,7 +376,8 @@ typedef struct bamba_adapter_source {
 
 /**
  * bamba_quantize of the model with adapters merged in: W + scale · alpha / r · B · A in float32,
- * rounded to the type that is written; what modules_to_save names stands in place of the model's.
+ * rounded to the type that is written, and of routers in float32; what modules_to_save names stands
+ * in place of the model's.
  * Weights that no adapter changes are written as bamba_quantize writes them. Where adapters part an
  * embedding from the head that was tied to it, as PEFT lets them do unless ensure_weight_tying is
  * set, both are written, and config.json says that they are not tied.
@@ -384,7 +385,8 @@ typedef struct bamba_adapter_source {
  * @param adapter  [n], n > 0; scales are finite.
  *
  * @return what bamba_quantize returns; BAMBA_ERR_UNSUPPORTED: the model is quantized, or an adapter
- *         replaces a matrix or a bias with another scale than 1, or has a bias of B;
+ *         replaces a matrix or a bias with another scale than 1, or has a bias of B, or changes
+ *         weights that layers share in another way for one of them than for another;
  *         BAMBA_ERR_NUMBER: a matrix that adapters change is too large for the type written.
  */
 BAMBA_API bamba_status bamba_merge(const char *dir, const char *out,
@@ -410,15 +412,21 @@ typedef struct bamba_adapter_options {
  * that are stored in 16 bits are kept so; others beside weights of 8 and fewer bits are rounded to
  * float16, less than these weights were; the rest is kept in float32. All arithmetic is float32.
  *
- * Each linear layer of the model and the embedding may have a part in it, but for routers and
- * experts. A block that several layers share (Zamba, Zamba2) has one part for all of them, under
- * the name of the first layer. Read are r, lora_alpha, use_rslora, rank_pattern, alpha_pattern,
- * lora_bias, bias, and modules_to_save for the embedding and the head, tied or not. target_modules,
- * layers_to_transform, layers_pattern and modules_to_save are held against the tensors that are
- * there. Refused, by the name of the key or tensor, is what computes something else: DoRA, aLoRA,
- * initial values taken out of the model's weights (PiSSA, OLoRA, CorDA, LoftQ), and keys that this
- * version does not know; and replaced tensors other than embedding, head and the biases of linear
- * layers, which bamba_merge writes into a model.
+ * Each linear layer of the model and the embedding may have a part in it, routers and experts
+ * among them: by the names of linear layers, as older transformers has them, or as parameters that
+ * target_parameters names ("experts.gate_up_proj", "input_linear.weight").
+ *
+ * A block that several layers share (Zamba, Zamba2) has a part for each of them, under the layer's
+ * name, as transformers 5 has it; a bias is that of all. A file that names the first of these
+ * layers alone is for all of them if its target_modules, less exclude_modules, with
+ * layers_to_transform name later ones: until transformers 4 the block was one module. Read are r,
+ * lora_alpha, use_rslora, rank_pattern, alpha_pattern, lora_bias, bias, and modules_to_save for the
+ * embedding and the head, tied or not. target_modules, layers_to_transform, layers_pattern and
+ * modules_to_save are held against the tensors that are there. Refused, by the name of the key or
+ * tensor, is what computes something else: DoRA, aLoRA, initial values taken out of the model's
+ * weights (PiSSA, OLoRA, CorDA, LoftQ), and keys that this version does not know; and replaced
+ * tensors other than embedding, head and the biases of linear layers, which bamba_merge writes into
+ * a model.
  *
  * @param out      Out: the adapter, or NULL on error. Free with bamba_adapter_free.
  * @param model    With weights. It must outlive the adapter.

@@ -16,7 +16,7 @@ static bb_status check_replaced(const bamba_model *m, const bb_adapter_file *f, 
 
     for (size_t i = 0; i + 2 < f->n_maps; i++) {
         const bb_tensor *t = f->map[i].weight;
-        if (t && !bb_adapter_is_base(m, t, m->graph->linear[i].name))
+        if (t && !bb_adapter_is_base(m, t, bb_graph_stored_name(m->graph, i)))
             return bb_adapter_fail(err, BAMBA_ERR_UNSUPPORTED, t, why);
     }
     for (size_t i = 0; i < f->n_replaced; i++) {
@@ -152,7 +152,7 @@ bamba_status bamba_adapter_open_random(bamba_adapter **out, const bamba_model *m
         goto done;
     }
     for (size_t i = 0; i + 2 < f.n_maps; i++)         /* not the head, nor the embedding */
-        if (g->linear[i].rows > 0)
+        if (g->linear[i].rows > 0 && !g->linear[i].is_idle)
             f.map[i] = (bb_adapted){ .A = &some, .B = &some, .rank = rank, .scale = 1.0f };
     BB_TRY(allocate_block(d, &f, err));
     BB_TRY(bb_adapter_fill_random(d, seed, err));

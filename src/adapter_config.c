@@ -33,6 +33,7 @@ struct bb_adapter_config {
     bool         ties;                    /* the head's term to the embedding's */
     patterns     ranks, alphas;
     patterns     targets;                 /* target_modules as one expression; none: a list */
+    patterns     excluded;                /* exclude_modules likewise */
 };
 
 /* -------------------------------------------------------------- keys --------------------- */
@@ -44,7 +45,6 @@ static const struct { const char *key, *what; } refused[] = {
     { "use_qalora", "QALoRA" },
     { "use_bdlora", "BD-LoRA" },
     { "velora_config", "VeLoRA" },
-    { "target_parameters", "an adapter for parameters that are no linear layers" },
     { "trainable_token_indices", "training of single tokens" },
     { "layer_replication", "replication of layers" },
     { "arrow_config", "routing between adapters" },
@@ -60,7 +60,7 @@ static const char *const known[] = {
     "init_lora_weights", "layers_pattern", "layers_to_transform", "loftq_config", "lora_alpha",
     "lora_bias", "lora_dropout", "lora_ga_config", "megatron_core", "modules_to_save", "peft_type",
     "peft_version", "qalora_group_size", "r", "rank_pattern", "revision", "runtime_config",
-    "target_modules", "task_type", "use_rslora",
+    "target_modules", "target_parameters", "task_type", "use_rslora",
 };
 
 /* Whether a value is another than null, false, 0, and what is empty. */
@@ -189,6 +189,7 @@ static void read_keys(bb_adapter_config *c, const bb_json *root, const bb_log *l
     check_texts(root, "target_modules", true);
     check_texts(root, "exclude_modules", true);
     check_texts(root, "modules_to_save", false);
+    check_texts(root, "target_parameters", false);
     check_layers(root);
     c->rank = bb_json_int_or(root, "r", 1, BB_MOST_RANK, 8);
     c->alpha = alpha.node ? read_alpha(&alpha) : 8.0;
@@ -312,14 +313,14 @@ static bool is_named(const bb_json *names, const char *component, size_t n)
                                      : strcmp(bb_json_value_text(names, NULL), name) == 0;
 }
 
-/* The number that is a path's last component which is one, behind one that `names` names; -1 if
-   there is none. */
-static long layer_of(const char *module, const bb_json *names)
+/* The number that is a path's last component which is one, or its first, behind one that `names`
+   names; -1 if there is none. */
+static long layer_of(const char *module, const bb_json *names, bool is_last)
 {
     long        layer = -1;
     const char *before = module;
 
-    for (const char *dot; (dot = strchr(before, '.')); before = dot + 1) {
+    for (const char *dot; (is_last || layer < 0) && (dot = strchr(before, '.')); before = dot + 1) {
         char      *end;
         const long number = strtol(dot + 1, &end, 10);
         if (end > dot + 1 && *end == '.' && is_named(names, before, (size_t)(dot - before)))
@@ -328,21 +329,26 @@ static long layer_of(const char *module, const bb_json *names)
     return layer;
 }
 
-/* Whether layers_to_transform has the module's layer. */
-static bool is_layer_chosen(const bb_json *root, const char *module)
+static bool is_number_chosen(const bb_json *list, long layer)
 {
-    const bb_json list = bb_json_get(root, "layers_to_transform");
-    const bb_json names = bb_json_get(root, "layers_pattern");
-    const bool    has_pattern = says_something(&names);
-
-    if (!list.node) return true;
-    const long layer = layer_of(module, has_pattern ? &names : NULL);
-    if (!bb_json_is_array(&list)) return bb_json_value_int(&list) == layer;
-    for (size_t i = 0; i < bb_json_length(&list); i++) {
-        const bb_json e = bb_json_at(&list, i);
+    if (!bb_json_is_array(list)) return bb_json_value_int(list) == layer;
+    for (size_t i = 0; i < bb_json_length(list); i++) {
+        const bb_json e = bb_json_at(list, i);
         if (bb_json_value_int(&e) == layer) return true;
     }
-    return bb_json_length(&list) == 0;
+    return bb_json_length(list) == 0;
+}
+
+/* Whether layers_to_transform has the module's layer: of "layers.3.….list.2.0" it is 3, but 2 in
+   older versions of PEFT. */
+static bool is_layer_chosen(const bb_json *root, const char *module, bool in_any_version)
+{
+    const bb_json  list = bb_json_get(root, "layers_to_transform");
+    const bb_json  names = bb_json_get(root, "layers_pattern");
+    const bb_json *behind = says_something(&names) ? &names : NULL;
+
+    return !list.node || is_number_chosen(&list, layer_of(module, behind, false))
+        || (in_any_version && is_number_chosen(&list, layer_of(module, behind, true)));
 }
 
 static bb_status find_target(const bb_adapter_config *c, const bb_json *root, const char *module,
@@ -358,26 +364,69 @@ static bb_status find_target(const bb_adapter_config *c, const bb_json *root, co
     return BAMBA_OK;
 }
 
+/* Rank and scale of a module or parameter, by the patterns. */
+static bb_status find_scale(const bb_adapter_config *c, const char *path, bb_adapter_terms *terms,
+                            bamba_error *err)
+{
+    bb_status status = BAMBA_OK;
+    double    rank = c->rank, alpha = c->alpha;
+
+    BB_TRY(apply(c, &c->ranks, path, &rank, err));
+    BB_TRY(apply(c, &c->alphas, path, &alpha, err));
+    terms->rank = (int)rank;
+    terms->scale = alpha / (c->by_root ? sqrt(rank) : rank);
+done:
+    return status;
+}
+
+bool bb_adapter_config_has_parameter(const bb_adapter_config *c, const char *parameter)
+{
+    const bb_json root = bb_json_root(c->doc);
+    const bb_json list = bb_json_get(&root, "target_parameters");
+
+    return is_in_list(&list, parameter);
+}
+
+bb_status bb_adapter_config_parameter(const bb_adapter_config *c, const char *parameter,
+                                      bb_adapter_terms *terms, bamba_error *err)
+{
+    terms->has_other_rank = false;
+    return find_scale(c, parameter, terms, err);
+}
+
 bb_status bb_adapter_config_terms(const bb_adapter_config *c, const char *module, bool is_head,
                                   bb_adapter_terms *terms, bamba_error *err)
 {
     const bb_json root = bb_json_root(c->doc);
     bb_status     status = BAMBA_OK;
     bool          found = false;
-    double        rank = c->rank, alpha = c->alpha;
 
     terms->has_other_rank = is_head && c->ties;
     BB_TRY(find_target(c, &root, module, is_head, &found, err));
     if (!found && !terms->has_other_rank)
         return bb_fail(err, BAMBA_ERR_FORMAT, "%s: 'target_modules': expected '%.100s' among them, "
                        "which has tensors", c->file, module);
-    if (!is_layer_chosen(&root, module))
+    if (!is_layer_chosen(&root, module, true))
         return bb_fail(err, BAMBA_ERR_FORMAT, "%s: 'layers_to_transform': expected the layer of "
                        "'%.100s', which has tensors", c->file, module);
-    BB_TRY(apply(c, &c->ranks, module, &rank, err));
-    BB_TRY(apply(c, &c->alphas, module, &alpha, err));
-    terms->rank = (int)rank;
-    terms->scale = alpha / (c->by_root ? sqrt(rank) : rank);
+    status = find_scale(c, module, terms, err);
+done:
+    return status;
+}
+
+bb_status bb_adapter_config_adapts(const bb_adapter_config *c, const char *module, bool *adapts,
+                                   bamba_error *err)
+{
+    const bb_json root = bb_json_root(c->doc);
+    const bb_json target = bb_json_get(&root, "target_modules");
+    const bb_json without = bb_json_get(&root, "exclude_modules");
+    bb_status     status = BAMBA_OK;
+    bool          is_excluded = bb_json_is_array(&without) && is_in_list(&without, module);
+
+    *adapts = false;
+    if (c->excluded.n > 0) BB_TRY(match(c, &c->excluded.at[0], module, &is_excluded, err));
+    if (!target.node || is_excluded || !is_layer_chosen(&root, module, false)) return BAMBA_OK;
+    status = find_target(c, &root, module, false, adapts, err);
 done:
     return status;
 }
@@ -413,18 +462,20 @@ bool bb_adapter_config_has_bias(const bb_adapter_config *c) { return c->has_bias
 
 /* -------------------------------------------------------------- open --------------------- */
 
-static bb_status read_targets(bb_adapter_config *c, const bb_json *root, bamba_error *err)
+/* target_modules or exclude_modules, where it is one expression. */
+static bb_status read_modules(bb_adapter_config *c, const bb_json *root, const char *key,
+                              patterns *p, bamba_error *err)
 {
-    const bb_json target = bb_json_get(root, "target_modules");
+    const bb_json v = bb_json_get(root, key);
 
-    if (!bb_json_is_text(&target)) return BAMBA_OK;
-    const char *text = bb_json_value_text(&target, NULL);
+    if (!bb_json_is_text(&v)) return BAMBA_OK;
+    const char *text = bb_json_value_text(&v, NULL);
     if (strcmp(text, "all-linear") == 0) return BAMBA_OK;
-    c->targets.at = bb_new(&c->a, 1, sizeof *c->targets.at);
-    if (!c->targets.at) return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", c->file);
-    c->targets.n = 1;
-    c->targets.at->key = "target_modules";
-    return compile(c, c->targets.at, &target, text, true, err);
+    p->at = bb_new(&c->a, 1, sizeof *p->at);
+    if (!p->at) return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", c->file);
+    p->n = 1;
+    p->at->key = key;
+    return compile(c, p->at, &v, text, true, err);
 }
 
 bb_status bb_adapter_config_open(bb_adapter_config **out, const bb_allocator *a, const char *path,
@@ -446,7 +497,8 @@ bb_status bb_adapter_config_open(bb_adapter_config **out, const bb_allocator *a,
     BB_TRY(bb_matcher_create(&c->matcher, a, err));
     BB_TRY(read_patterns(c, &root, "rank_pattern", true, &c->ranks, err));
     BB_TRY(read_patterns(c, &root, "alpha_pattern", false, &c->alphas, err));
-    BB_TRY(read_targets(c, &root, err));
+    BB_TRY(read_modules(c, &root, "target_modules", &c->targets, err));
+    BB_TRY(read_modules(c, &root, "exclude_modules", &c->excluded, err));
     *out = c;
     c = NULL;
 done:
@@ -467,6 +519,7 @@ void bb_adapter_config_close(bb_adapter_config *c)
     release_patterns(&a, &c->ranks);
     release_patterns(&a, &c->alphas);
     release_patterns(&a, &c->targets);
+    release_patterns(&a, &c->excluded);
     if (c->matcher) bb_matcher_free(c->matcher);
     bb_json_close(c->doc);
     bb_release(&a, c);

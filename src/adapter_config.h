@@ -32,6 +32,15 @@ typedef struct bb_adapter_terms {
 /* Fails if the module is none of those that are adapted. is_head: the output layer. */
 bb_status bb_adapter_config_terms(const bb_adapter_config *c, const char *module, bool is_head,
                                   bb_adapter_terms *terms, bamba_error *err);
+/* Whether target_parameters names a parameter, "….experts.gate_up_proj", whose module is then not
+   adapted as a linear layer; and what the file says of it. It is of all layers, as in PEFT. */
+bool      bb_adapter_config_has_parameter(const bb_adapter_config *c, const char *parameter);
+bb_status bb_adapter_config_parameter(const bb_adapter_config *c, const char *parameter,
+                                      bb_adapter_terms *terms, bamba_error *err);
+/* Whether PEFT would adapt a module of that path, a linear map but not the output layer. Of a file
+   without target_modules nothing is known: no. */
+bb_status bb_adapter_config_adapts(const bb_adapter_config *c, const char *module, bool *adapts,
+                                   bamba_error *err);
 /* The i-th name of modules_to_save; NULL behind the last. */
 const char *bb_adapter_config_saved(const bb_adapter_config *c, size_t i);
 /* Whether `path`, of a module or tensor, is that of a module which such a name is for, or lies

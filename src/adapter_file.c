@@ -2,6 +2,8 @@
 #include "adapter_file.h"
 
 #include "adapter_config.h"
+#include "adapter_experts.h"
+#include "adapter_uses.h"
 #include "base/file.h"
 #include "forward.h"
 #include "load/directory.h"
@@ -14,10 +16,7 @@ static const char CONFIG[] = "adapter_config.json";
 static const char TENSORS[] = "adapter_model.safetensors", OLD_TENSORS[] = "adapter_model.bin";
 static const char PREFIX[] = "base_model.model.";
 
-enum {
-    MOST_PATH = 2 * BB_MAX_NAME,          /* bytes of a module's path, with its NUL */
-    CHUNK     = 256                       /* elements that are compared at a time */
-};
+enum { CHUNK = 256 };                     /* elements that are compared at a time */
 
 bb_status bb_adapter_fail(bamba_error *err, bb_status code, const bb_tensor *t, const char *message)
 {
@@ -52,8 +51,7 @@ bool bb_adapter_is_base(const bamba_model *m, const bb_tensor *t, const char *na
 
 /* -------------------------------------------------------------- names -------------------- */
 
-/* A name without the prefixes of base models. */
-static const char *bare(const char *name)
+const char *bb_adapter_bare(const char *name)
 {
     for (;;) {
         if (strncmp(name, "model.", 6) == 0) name += 6;
@@ -62,12 +60,15 @@ static const char *bare(const char *name)
     }
 }
 
-bool bb_adapter_is_same_name(const char *a, const char *b) { return strcmp(bare(a), bare(b)) == 0; }
+bool bb_adapter_is_same_name(const char *a, const char *b)
+{
+    return strcmp(bb_adapter_bare(a), bb_adapter_bare(b)) == 0;
+}
 
 /* Whether a module's path is that of the tensor `weight`, "….weight". */
 static bool is_module(const char *path, const char *weight)
 {
-    const char  *w = bare(weight), *p = bare(path);
+    const char  *w = bb_adapter_bare(weight), *p = bb_adapter_bare(path);
     const size_t n = strlen(p);
 
     return strncmp(w, p, n) == 0 && strcmp(w + n, ".weight") == 0;
@@ -94,35 +95,18 @@ static bool is_head(const bb_graph *g, const char *path)
 static size_t find_map(const bb_graph *g, const char *path)
 {
     const size_t n = (size_t)g->n_linears;
+    char         other[BB_MOST_PARAMETER];
 
     if (is_head(g, path)) return n - 1;
     if (is_embedding(g, path)) return n;
-    for (size_t i = 0; i + 1 < n; i++)
-        if (is_module(path, g->linear[i].name)) return i;
-    return n + 1;
-}
-
-/* What follows the number of a layer in a name; NULL: it names none. */
-static const char *behind_layer(const char *name)
-{
-    const char *p = strstr(name, "layers.");
-
-    if (!p) return NULL;
-    p += strlen("layers.");
-    p += strspn(p, "0123456789");
-    return *p == '.' ? p + 1 : NULL;
-}
-
-/* Whether a path lies in a mixer that several layers share, whatever layer it names. */
-static bool is_shared(const bb_graph *g, const char *path)
-{
-    const char *inside = behind_layer(path);
-
-    for (size_t i = 0; inside && i < g->n_mixers; i++) {
-        const char *shared = g->mixer[i]->n_uses > 1 ? behind_layer(g->mixer[i]->prefix) : NULL;
-        if (shared && strncmp(inside, shared, strlen(shared)) == 0) return true;
+    for (size_t i = 0; i + 1 < n; i++) {
+        const bb_linear_name *l = &g->linear[i];
+        if (is_module(path, l->name)) return i;
+        if (l->part_of.n != 1) continue;
+        bb_adapter_name_parameter(l, other);
+        if (is_module(path, other)) return i;
     }
-    return false;
+    return n + 1;
 }
 
 /* -------------------------------------------------------------- one tensor --------------- */
@@ -168,15 +152,24 @@ static int cols_of(const bb_graph *g, size_t map)
     return map < (size_t)g->n_linears ? g->linear[map].cols : g->d_model;
 }
 
-static bb_status expect_shape(const bb_tensor *t, int n_dims, int rows, int cols, bamba_error *err)
+/* Matrices of the stack that a map's tensor is; 0: it is none. */
+static size_t n_stack_of(const bb_graph *g, size_t map)
 {
-    const size_t dim[] = { (size_t)rows, (size_t)cols };
+    return map < (size_t)g->n_linears ? (size_t)g->linear[map].n_stack : 0;
+}
 
-    if (t->n_dims == n_dims && t->dim[0] == dim[0] && (n_dims < 2 || t->dim[1] == dim[1]))
+bb_status bb_adapter_expect(const bb_tensor *t, int n_dims, const size_t *dim, bamba_error *err)
+{
+    if (t->n_dims == n_dims && memcmp(t->dim, dim, (size_t)n_dims * sizeof *dim) == 0)
         return BAMBA_OK;
     return bb_fail(err, BAMBA_ERR_FORMAT, "%s: '%.*s': expected %s, found %s", t->file,
                    bb_name_width(t->name), t->name, bb_shape_show(t->dtype, n_dims, dim).s,
                    bb_shape_show(t->dtype, t->n_dims, t->dim).s);
+}
+
+static bb_status expect_shape(const bb_tensor *t, int n_dims, int rows, int cols, bamba_error *err)
+{
+    return bb_adapter_expect(t, n_dims, (const size_t[]){ (size_t)rows, (size_t)cols }, err);
 }
 
 /* The rank of A or B as it is stored. */
@@ -186,7 +179,7 @@ static int rank_of(const bb_tensor *t, part_kind k)
     return rank >= 1 && rank <= BB_MOST_RANK ? (int)rank : 1;
 }
 
-static bb_status set(const bb_tensor **place, const bb_tensor *t, bamba_error *err)
+bb_status bb_adapter_set(const bb_tensor **place, const bb_tensor *t, bamba_error *err)
 {
     if (*place)
         return bb_fail(err, BAMBA_ERR_FORMAT, "%s: '%.*s' is for the same module as '%.*s'",
@@ -203,19 +196,20 @@ static bb_status take_matrix(const reading *r, const bb_tensor *t, part_kind k, 
     const bool       is_embed = map == (size_t)r->g->n_linears;
     const bool       for_embed = k == EMBED_A || k == EMBED_B;
     const int        rows = rows_of(r->g, map), cols = cols_of(r->g, map);
+    char             parameter[BB_MOST_PARAMETER];
     bb_adapter_terms terms;
     bb_status        status = BAMBA_OK;
 
+    snprintf(parameter, sizeof parameter, "%s.weight", path);
     if (is_embed != for_embed)
         return bb_adapter_fail(err, BAMBA_ERR_FORMAT, t, is_embed
                                ? "expected 'lora_embedding_A' and 'lora_embedding_B' for the "
                                  "embedding"
                                : "expected 'lora_A.weight' and 'lora_B.weight' for a linear layer");
-    if (rows == 0)
-        return bb_adapter_fail(err, BAMBA_ERR_UNSUPPORTED, t,
-                               "adapters of experts are not supported");
-    BB_TRY(bb_adapter_config_terms(r->config, path, map + 1 == (size_t)r->g->n_linears,
-                                   &terms, err));
+    if (bb_adapter_config_has_parameter(r->config, parameter))
+        BB_TRY(bb_adapter_config_parameter(r->config, parameter, &terms, err));
+    else BB_TRY(bb_adapter_config_terms(r->config, path, map + 1 == (size_t)r->g->n_linears,
+                                        &terms, err));
     if (terms.has_other_rank && (k == A || k == B)) terms.rank = rank_of(t, k);
     bb_adapted *m = &r->f->map[map];
     if (k != B_BIAS) m->rank = terms.rank;
@@ -228,7 +222,8 @@ static bb_status take_matrix(const reading *r, const bb_tensor *t, part_kind k, 
     if (k == B_BIAS && !bb_adapter_config_has_bias(r->config))
         return bb_adapter_fail(err, BAMBA_ERR_FORMAT, t, "adapter_config.json: 'lora_bias': "
                                "expected true, since this tensor is there");
-    status = set(k == B_BIAS ? &m->B_bias : k == A || k == EMBED_A ? &m->A : &m->B, t, err);
+    status = bb_adapter_set(k == B_BIAS ? &m->B_bias : k == A || k == EMBED_A ? &m->A : &m->B, t,
+                            err);
 done:
     return status;
 }
@@ -250,11 +245,13 @@ static bb_status take_replacement(const reading *r, const bb_tensor *t, part_kin
     }
     if (k == BIAS || k == BASE_BIAS) {
         BB_TRY(expect_shape(t, 1, rows_of(r->g, map), 0, err));
-        return set(&r->f->map[map].bias, t, err);
+        return bb_adapter_set(&r->f->map[map].bias, t, err);
     }
-    BB_TRY(expect_shape(t, 2, rows_of(r->g, map), cols_of(r->g, map), err));
+    const size_t dim[] = { n_stack_of(r->g, map), (size_t)rows_of(r->g, map),
+                           (size_t)cols_of(r->g, map) };
+    BB_TRY(bb_adapter_expect(t, dim[0] ? 3 : 2, dim[0] ? dim : dim + 1, err));
     r->f->map[map].is_base = k == BASE_WEIGHT || !is_saved;
-    status = set(&r->f->map[map].weight, t, err);
+    status = bb_adapter_set(&r->f->map[map].weight, t, err);
 done:
     return status;
 }
@@ -288,7 +285,7 @@ static bb_status check_finite(const bb_kernels *k, const bb_tensor *t, bamba_err
 static bb_status take(const reading *r, const bb_tensor *t, bamba_error *err)
 {
     size_t     n_path;
-    char       path[MOST_PATH];
+    char       path[BB_MOST_PATH];
     const part_kind k = kind_of(t->name, &n_path);
     const size_t n_prefix = sizeof PREFIX - 1;
 
@@ -303,12 +300,9 @@ static bb_status take(const reading *r, const bb_tensor *t, bamba_error *err)
     const size_t map = find_map(r->g, path);
     if (k == OTHER && strstr(t->name, "lora")) return refuse_other(t, err);
     if (k == OTHER || k >= BASE_WEIGHT) return take_replacement(r, t, k, path, map, err);
-    if (map > (size_t)r->g->n_linears && is_shared(r->g, path))
-        return bb_adapter_fail(err, BAMBA_ERR_UNSUPPORTED, t, "layers share this module: an "
-                               "adapter of it is supported under the first one's name, for all");
-    if (map > (size_t)r->g->n_linears)
-        return bb_adapter_fail(err, BAMBA_ERR_FORMAT, t,
-                               "the model has no linear layer of that name");
+    if (map > (size_t)r->g->n_linears || n_stack_of(r->g, map) > 0)
+        return bb_adapter_take_part(r->f, r->config, r->g, t, k == A ? 'A' : k == B ? 'B' : 0, path,
+                                    err);
     return take_matrix(r, t, k, path, map, err);
 }
 
@@ -417,7 +411,7 @@ done:
 }
 
 static bb_status read_tensors(bb_adapter_file *f, const bb_adapter_config *config,
-                              const bamba_model *model, bamba_error *err)
+                              const bamba_model *model, const bb_log *log, bamba_error *err)
 {
     const bb_graph *g = model->graph;
     const reading   r = { f, config, g };
@@ -433,6 +427,7 @@ static bb_status read_tensors(bb_adapter_file *f, const bb_adapter_config *confi
     for (size_t i = 0; i < f->tensors->n; i++) BB_TRY(take(&r, &f->tensors->tensor[i], err));
     BB_TRY(check_pairs(f, err));
     BB_TRY(check_saved(&r, model, err));
+    BB_TRY(bb_adapter_settle_uses(f, config, g, log, err));
     for (size_t i = 0; i < f->tensors->n; i++)
         BB_TRY(check_finite(&model->kernels, &f->tensors->tensor[i], err));
 done:
@@ -457,7 +452,7 @@ bb_status bb_adapter_file_open(bb_adapter_file **out, const bb_allocator *a,
     BB_TRY(bb_directory_check(a, dir, CONFIG, err));
     BB_TRY(bb_adapter_config_open(&config, a, path, log, err));
     BB_TRY(open_tensors(f, dir, err));
-    BB_TRY(read_tensors(f, config, model, err));
+    BB_TRY(read_tensors(f, config, model, log, err));
     settle_own(f, model);
     *out = f;
     f = NULL;

@@ -11,7 +11,10 @@
 
 /* Tensors for one linear map, or for the embedding. NULL: there is none. */
 typedef struct bb_adapted {
-    const bb_tensor *A, *B;               /* [rank, cols], [rows, rank]; both or none */
+    const bb_tensor *A, *B;               /* [rank, cols], [rows, rank]; both or none. Of a matrix
+                                             of a parameter that has several (part): A of all
+                                             [n, rank, cols], and B [all rows, rank, n] */
+    bb_part_of       part;                /* n 0: A and B are of this map alone */
     const bb_tensor *B_bias;              /* [rows] */
     const bb_tensor *weight, *bias;       /* in place of the model's */
     bool             is_base;             /* weight is not of modules_to_save: it is what the model
@@ -30,13 +33,26 @@ typedef struct bb_adapter_file {
     bb_allocator    a;
     bb_container   *tensors;
     bb_adapted     *map;                  /* [n_maps] by the ids of the graph's linear maps, the
-                                             head last, and the embedding behind it */
+                                             head last, and the embedding behind it; nothing in
+                                             those that are idle */
     size_t          n_maps;
     bb_replaced    *replaced;             /* [n_replaced] */
     size_t          n_replaced;
     const bb_tensor *own_embed, *own_head;            /* in place of the model's matrices; NULL:
                                              these stand. Base weights equal to them are not own. */
 } bb_adapter_file;
+
+/* Row i of the map's A, as its tensor counts them; element [r, i] of its B. */
+static inline size_t bb_adapted_A_row(const bb_adapted *m, int i)
+{
+    return (size_t)m->part.index * (size_t)m->rank + (size_t)i;
+}
+
+static inline size_t bb_adapted_B_at(const bb_adapted *m, int r, int i)
+{
+    const size_t n = m->part.n ? (size_t)m->part.n : 1, row = (size_t)m->part.row + (size_t)r;
+    return (row * (size_t)m->rank + (size_t)i) * n + (size_t)m->part.index;
+}
 
 /* Open the directory for a model that is bound. */
 bb_status bb_adapter_file_open(bb_adapter_file **out, const bb_allocator *a,
@@ -56,6 +72,15 @@ bool bb_adapter_are_equal(const bb_kernels *k, const bb_tensor *a, const bb_tens
 
 /* Whether the model's own tensor `name` has the numbers of t. */
 bool bb_adapter_is_base(const bamba_model *m, const bb_tensor *t, const char *name);
+
+/* Fail unless t has these dimensions. */
+bb_status bb_adapter_expect(const bb_tensor *t, int n_dims, const size_t *dim, bamba_error *err);
+
+/* Put t into a place that has no tensor yet. */
+bb_status bb_adapter_set(const bb_tensor **place, const bb_tensor *t, bamba_error *err);
+
+/* A name without the prefixes of base models. */
+const char *bb_adapter_bare(const char *name);
 
 /* Whether two names are those of the same tensor, whatever base model they stand under. */
 bool bb_adapter_is_same_name(const char *a, const char *b);

@@ -202,16 +202,26 @@ static void apply_factors(const bb_low_rank *l, const bb_linear_name *name, floa
 }
 
 /* The tensor of B to the first columns of B. */
-static void fill_B(const filler *f, const bb_low_rank *l, const bb_tensor *t, int rows)
+static void fill_B(const filler *f, const bb_low_rank *l, const bb_adapted *m, int rows)
 {
-    float *B = floats_of(f, l, l->B), v[CHUNK];
+    const int step = m->part.n > 1 ? 1 : CHUNK;       /* elements that follow one another there */
+    float    *B = floats_of(f, l, l->B), v[CHUNK];
 
     for (int r = 0; r < rows; r++)
-        for (int first = 0; first < l->rank; first += CHUNK) {
-            const int n = l->rank - first < CHUNK ? l->rank - first : CHUNK;
-            bb_adapter_floats(f->k, t, (size_t)r * (size_t)l->rank + (size_t)first, (size_t)n, v);
+        for (int first = 0; first < l->rank; first += step) {
+            const int n = l->rank - first < step ? l->rank - first : step;
+            bb_adapter_floats(f->k, m->B, bb_adapted_B_at(m, r, first), (size_t)n, v);
             for (int i = 0; i < n; i++) *B_at(l, B, r, first + i) = v[i];
         }
+}
+
+/* The map's rows of the tensor of A. */
+static void fill_A(const filler *f, bb_low_rank *l, const bb_adapted *m, int cols)
+{
+    const size_t n = (size_t)l->rank * (size_t)cols;
+
+    bb_adapter_floats(f->k, m->A, bb_adapted_A_row(m, 0) * (size_t)cols, n, floats_of(f, l, l->A));
+    l->scale *= keep(f, l, n, l->A);
 }
 
 static bb_status fill_map(const filler *f, const bb_adapted *m, size_t i, bamba_error *err)
@@ -219,18 +229,16 @@ static bb_status fill_map(const filler *f, const bb_adapted *m, size_t i, bamba_
     const bamba_model    *model = f->d->model;
     const bb_linear_name *name = &model->graph->linear[i];
     bb_low_rank          *l = &f->d->map[i];
-    const bb_tensor      *base = m->bias ? base_bias(model, name->name) : NULL;
+    const char           *stored = bb_graph_stored_name(model->graph, i);
+    const bb_tensor      *base = m->bias ? base_bias(model, stored) : NULL;
 
     if (m->bias && (!base || base->n_elements != (size_t)name->rows || base->dtype >= BB_N_FLOATS))
         return bb_adapter_fail(err, BAMBA_ERR_FORMAT, m->bias, "the model has no bias there");
-    if (l->rank > 0) {
-        bb_adapter_floats(f->k, m->A, 0, m->A->n_elements, floats_of(f, l, l->A));
-        l->scale *= keep(f, l, m->A->n_elements, l->A);
-    }
+    if (l->rank > 0) fill_A(f, l, m, name->cols);
     if (l->n_inputs == 0) return BAMBA_OK;
     float *B = floats_of(f, l, l->B);
     memset(B, 0, count_tiled(name->rows, l->n_inputs) * sizeof *B);
-    if (l->rank > 0) fill_B(f, l, m->B, name->rows);
+    if (l->rank > 0) fill_B(f, l, m, name->rows);
     if (has_constant(m)) fill_constant(f, l, m, name->rows, base);
     apply_factors(l, name, B);
     keep_B(f, i);

@@ -101,11 +101,11 @@ bamba_status bamba_session_set_adapters(bamba_session *s, const bamba_adapter_us
 static bool reserve(bamba_engine *e, int n_inputs)
 {
     const int T = e->options.n_batch, n_threads = e->pass.n_threads;
-    const int widest = e->model->graph->widest;
+    const int widest = e->model->graph->widest, used = e->model->graph->most_used;
     bb_arena  a = BB_MEASURE;
 
     if (n_inputs <= e->lora_inputs) return true;
-    bb_lora_room_take(&a, e->pass.k, T, widest, n_inputs, n_threads);
+    bb_lora_room_take(&a, e->pass.k, T, used, widest, n_inputs, n_threads);
     void *block = a.overflow ? NULL : bb_allocate(&e->alloc, a.used, 1);
     if (!block) return false;
     bb_unguard(e->lora_block, e->lora_bytes);
@@ -114,7 +114,7 @@ static bool reserve(bamba_engine *e, int n_inputs)
     e->lora_bytes = a.used;
     e->lora_inputs = n_inputs;
     a = (bb_arena){ .base = block, .size = a.used };
-    e->lora = bb_lora_room_take(&a, e->pass.k, T, widest, n_inputs, n_threads);
+    e->lora = bb_lora_room_take(&a, e->pass.k, T, used, widest, n_inputs, n_threads);
     return true;
 }
 

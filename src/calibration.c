@@ -27,12 +27,20 @@ static size_t count_blocks(int cols) { return ((size_t)cols + BB_CARRY - 1) / BB
 
 /* -------------------------------------------------------------- gathering ---------------- */
 
+/* The number of the map whose sums stand for a tensor: of a stack, its first matrix. */
+static int first_of(const bamba_calibration *c, int id)
+{
+    return id - c->engine->model->graph->linear[id].index;
+}
+
 static void see(bb_observer *o, int id, int first, int n_cols, int n, const float *x, size_t ld)
 {
-    seen  *s = &((struct bamba_calibration *)(void *)o)->map[id];
-    float  sum[BB_CARRY] = { 0 };
-    float *product = s->product ? s->product + (size_t)first * BB_CARRY : NULL;
+    bamba_calibration *c = (struct bamba_calibration *)(void *)o;
+    seen              *s = &c->map[first_of(c, id)];
+    float              sum[BB_CARRY] = { 0 };
+    float             *product = s->product ? s->product + (size_t)first * BB_CARRY : NULL;
 
+    if (!s->square) return;               /* nobody rounds it */
     if (first == 0) s->n_rows += (uint64_t)n;
     for (int t = 0; t < n; t++) {
         const float *row = x + (size_t)t * ld;
@@ -45,7 +53,9 @@ static void see(bb_observer *o, int id, int first, int n_cols, int n, const floa
 
 static void same(bb_observer *o, int id, int as)
 {
-    ((struct bamba_calibration *)(void *)o)->map[id].source = as;
+    bamba_calibration *c = (struct bamba_calibration *)(void *)o;
+
+    c->map[first_of(c, id)].source = first_of(c, as);
 }
 
 static bb_status allocate_sums(bamba_calibration *c, bamba_error *err)
@@ -53,8 +63,10 @@ static bb_status allocate_sums(bamba_calibration *c, bamba_error *err)
     const bb_graph *g = c->engine->model->graph;
 
     for (int i = 0; i < g->n_linears; i++) {
-        const int cols = g->linear[i].cols;
-        if (cols == 0) continue;          /* of a layer that runs elsewhere */
+        const bb_linear_name *l = &g->linear[i];
+        const int             cols = l->cols;
+        if (cols == 0 || l->is_small || l->index > 0) continue;
+        if (l->shift > 0) continue;       /* of a later use: seen as of the first */
         c->map[i].source = i;
         c->map[i].square = bb_new(&c->alloc, (size_t)cols, sizeof(float));
         if (c->has_products)

@@ -25,7 +25,7 @@ static void add_tensor(bb_hash *h, const bb_tensor *t)
     add_sample(h, t->data, t->bytes);
 }
 
-/* Each mixer as it prints itself, and the names of all linear maps. */
+/* Each mixer as it prints itself, and the names of the tensors of linear maps, but small ones. */
 static void add_plan(bb_hash *h, const bb_graph *g)
 {
     for (size_t i = 0; i < g->n_mixers; i++) {
@@ -35,7 +35,9 @@ static void add_plan(bb_hash *h, const bb_graph *g)
         bb_hash_add_text(h, g->mixer[i]->prefix);
         bb_hash_add_text(h, line);
     }
-    for (int i = 0; i < g->n_linears; i++) bb_hash_add_text(h, g->linear[i].name);
+    for (int i = 0; i < g->n_linears; i++)
+        if (!g->linear[i].is_small && g->linear[i].index == 0 && g->linear[i].shift == 0)
+            bb_hash_add_text(h, g->linear[i].name);
 }
 
 void bb_fingerprint(const bamba_model *m, char out[BB_HASH_TEXT])

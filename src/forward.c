@@ -112,11 +112,13 @@ static void run_block(const bb_exec *e, const bb_block *k, struct job *j)
     bb_call      c = { .in = norm(e, k, j), .out = { .y = to, .ld = D } };
 
     for (int i = 0; i < k->n_uses; i++) {
+        const bb_mixer *m = k->use[i].mixer;
+        const bb_exec   own = { e->pass, e->thread, k->use[i].nth * m->n_linears };
         c.out.add = !k->to_side || i > 0;
         c.out.alpha = k->use[i].alpha;
         c.slot = k->use[i].slot;
         c.nth = k->use[i].nth;
-        k->use[i].mixer->kind->forward(k->use[i].mixer, e, &c);
+        m->kind->forward(m, &own, &c);
     }
     if (k->to_side) j->side = !j->side;
     j->written = to;
@@ -243,7 +245,7 @@ typedef struct running {
 static void run_thread(void *context, int thread)
 {
     const running *r = context;
-    const bb_exec  e = { r->pass, thread };
+    const bb_exec  e = { .pass = r->pass, .thread = thread };
 
     if (r->pass->profile) bb_profile_begin(&r->pass->profile[thread]);
     bb_forward(r->g, &e, r->b);

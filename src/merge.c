@@ -2,6 +2,7 @@
 #include "merge.h"
 
 #include "adapter_file.h"
+#include "adapter_uses.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -11,8 +12,9 @@ enum { CHUNK = 256 };                     /* columns that are changed at a time 
 
 /* What all adapters add to one linear map, or to the embedding. */
 typedef struct change {
-    const bb_merge *m;
-    size_t          map;                  /* as in bb_adapter_file */
+    const bb_merge  *m;
+    size_t           map;                 /* as in bb_adapter_file */
+    const bb_tensor *tensor;              /* of a linear map but the head; NULL */
 } change;
 
 struct bb_merge {
@@ -30,6 +32,12 @@ struct bb_merge {
 static bool is_embed(const bb_merge *m, size_t map) { return map + 1 == m->n_maps; }
 static bool is_head(const bb_merge *m, size_t map) { return map + 2 == m->n_maps; }
 
+/* NULL: of the embedding, or the head. */
+static const bb_linear_name *find_linear(const bb_merge *m, size_t map)
+{
+    return map + 2 < m->n_maps ? &m->model->graph->linear[map] : NULL;
+}
+
 /* -------------------------------------------------------------- sums --------------------- */
 
 /* rows [n, cols], columns first … first + n_cols - 1: += scale · B · A, one rank at a time. */
@@ -41,28 +49,42 @@ static void add_columns(const bb_kernels *k, const bb_adapted *p, float scale,
 
     for (size_t i = 0; i < rank; i++) {
         if (!is_embed)
-            bb_adapter_floats(k, p->A, i * (size_t)cols + (size_t)first, (size_t)n_cols, v);
+            bb_adapter_floats(k, p->A, bb_adapted_A_row(p, (int)i) * (size_t)cols + (size_t)first,
+                              (size_t)n_cols, v);
         for (int c = 0; is_embed && c < n_cols; c++)
             bb_adapter_floats(k, p->B, (size_t)(first + c) * rank + i, 1, &v[c]);
         for (int r = 0; r < n; r++) {
             const size_t at = (size_t)(row + r);
             if (is_embed) bb_adapter_floats(k, p->A, i * p->A->dim[1] + at, 1, &b);
-            else bb_adapter_floats(k, p->B, at * rank + i, 1, &b);
+            else bb_adapter_floats(k, p->B, bb_adapted_B_at(p, row + r, (int)i), 1, &b);
             k->axpy(n_cols, scale * b, v, rows + (size_t)r * (size_t)cols + first);
         }
     }
 }
 
+/* n rows of one map. */
+static void change_map(const bb_merge *m, size_t map, int row, int n, int cols, float *rows)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        const bb_adapted *p = &m->file[i]->map[map];
+        for (int first = 0; p->A && first < cols; first += CHUNK)
+            add_columns(&m->model->kernels, p, m->scale[i] * p->scale, is_embed(m, map), row, n,
+                        cols, first, cols - first < CHUNK ? cols - first : CHUNK, rows);
+    }
+}
+
+/* Rows of a tensor: of one map, or of a stack's maps one behind the other. */
 static void change_rows(const void *context, int row, int n, int cols, float *rows)
 {
-    const change   *c = context;
-    const bb_merge *m = c->m;
+    const change         *c = context;
+    const bb_linear_name *l = find_linear(c->m, c->map);
 
-    for (size_t i = 0; i < m->n; i++) {
-        const bb_adapted *p = &m->file[i]->map[c->map];
-        for (int first = 0; p->A && first < cols; first += CHUNK)
-            add_columns(&m->model->kernels, p, m->scale[i] * p->scale, is_embed(m, c->map), row, n,
-                        cols, first, cols - first < CHUNK ? cols - first : CHUNK, rows);
+    if (!l || l->n_stack == 0) change_map(c->m, c->map, row, n, cols, rows);
+    for (int done = 0, some; l && l->n_stack > 0 && done < n; done += some) {
+        const int at = (row + done) % l->rows;
+        some = l->rows - at < n - done ? l->rows - at : n - done;
+        change_map(c->m, c->map + (size_t)((row + done) / l->rows), at, some, cols,
+                   rows + (size_t)done * (size_t)cols);
     }
 }
 
@@ -70,10 +92,14 @@ static void change_rows(const void *context, int row, int n, int cols, float *ro
 
 static bool is_tied(const bb_merge *m) { return !m->model->graph->head_name[0]; }
 
-/* Whether an adapter's part for a map is merged: of a pair that stays tied, the embedding's stands
-   for that of the head, which is the same. */
+/* Whether an adapter's part for a map is merged by itself: of a pair that stays tied, the
+   embedding's stands for that of the head, which is the same; the first matrix of a stack stands
+   for all. */
 static bool is_merged(const bb_merge *m, size_t map)
 {
+    const bb_linear_name *l = find_linear(m, map);
+
+    if (l && l->index > 0) return false;
     return !is_head(m, map) || !is_tied(m) || m->unties;
 }
 
@@ -99,7 +125,7 @@ static bool is_of_map(const bb_merge *m, const bb_tensor *t, size_t map)
     }
     if (is_embed(m, map)) return is_named(m, t, g->embed_name) || is_named(m, t, g->embed_alias);
     if (is_head(m, map)) return is_named(m, t, g->head_name);
-    return is_named(m, t, g->linear[map].name);
+    return t == m->change[map].tensor;
 }
 
 /* Whether t is the bias beside the weight of a map. */
@@ -147,6 +173,8 @@ static bb_status change_by(bb_merge *m, size_t i, const bb_tensor *t, bb_need *n
         if ((!p->A && !own) || !is_merged(m, j) || !is_of_map(m, t, j)) continue;
         if (own) BB_TRY(replace(m, need, own, place, err));
         if (!p->A) continue;
+        const bb_linear_name *l = find_linear(m, j);
+        if (l && l->is_small) need->recode.wanted = &m->model->kernels.format[BB_FORMAT_F32];
         need->recode.change = change_rows;
         need->recode.change_context = &m->change[j];
         m->n_used++;
@@ -260,7 +288,11 @@ bb_status bb_merge_open(bb_merge **out, const bb_allocator *a, const bamba_model
     m->change = bb_new(a, m->n_maps, sizeof *m->change);
     if (!m->file || !m->scale || !m->change)
         return bb_fail(err, BAMBA_ERR_MEMORY, "merge: out of memory");
-    for (size_t i = 0; i < m->n_maps; i++) m->change[i] = (change){ m, i };
+    for (size_t i = 0; i < m->n_maps; i++) {
+        const bb_linear_name *l = find_linear(m, i);
+        m->change[i] = (change){ m, i, l ? bb_find_tensor(model->graph, model->checkpoint, l->name)
+                                         : NULL };
+    }
     for (; m->n < n; m->n++) {
         if (!source[m->n].dir)
             return bb_fail(err, BAMBA_ERR_ARGUMENT, "merge: adapter %zu: dir is NULL", m->n);
@@ -271,7 +303,10 @@ bb_status bb_merge_open(bb_merge **out, const bb_allocator *a, const bamba_model
         BB_TRY(bb_adapter_file_open(&m->file[m->n], a, model, source[m->n].dir, &log, err));
         if (is_tied(m) && !keeps_tied(m, m->file[m->n])) m->unties = true;
     }
-    for (size_t i = 0; i < n; i++) BB_TRY(look_over(m, i, err));
+    for (size_t i = 0; i < n; i++) {
+        BB_TRY(bb_adapter_join_uses(m->file[i], model, err));
+        BB_TRY(look_over(m, i, err));
+    }
 done:
     return status;
 }

@@ -71,7 +71,7 @@ static void replay_slot(const bb_exec *exec, const void *context, int tile)
 static void run_thread(void *context, int thread)
 {
     const replaying *r = context;
-    const bb_exec    exec = { &r->e->pass, thread };
+    const bb_exec    exec = { .pass = &r->e->pass, .thread = thread };
 
     bb_each_tile(&exec, (int)r->s->model->graph->n_slots, replay_slot, r);
 }

@@ -25,8 +25,8 @@ static void read_experts(const bb_json *c, bb_facts *f)
         .n_experts = n, .n_used = bb_json_int_or(c, "num_experts_per_tok", 1, n, 2),
         .d_ff = bb_json_int_or(c, "intermediate_size", 1, BB_MAX_DIM, 11008),
         .activation = BB_ACT_SILU_GATED, .router = BB_ROUTER_TOP_SOFTMAX,
-        .names = { .router = "router.layer.weight", .in_stack = "input_linear.weight",
-                   .out_stack = "output_linear.weight" },
+        .names = { .router = "router.layer.weight", .router_parameter = "router.weight",
+                   .in_stack = "input_linear.weight", .out_stack = "output_linear.weight" },
     };
 }
 

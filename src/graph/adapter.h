@@ -21,8 +21,8 @@ typedef struct bb_low_rank {
     float       scale;                    /* of A · x, with the units of A and of B */
     float       unit;                     /* a power of two: elements of B are what is kept · it */
     const void *A;                        /* [rank, columns of the map] as bb_format keeps it */
-    const void *B;                        /* [rows of the stored tensor, n_inputs] as bb_expand_fn
-                                             reads it */
+    const void *B;                        /* [rows of the stored tensor, or of a stack's matrix,
+                                             n_inputs] as bb_expand_fn reads it */
 } bb_low_rank;
 
 /* What a low-rank term adds to embeddings. */

@@ -3,6 +3,7 @@
 
 #include "base/system.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Settle what the checkpoint calls the embedding. Of a tied pair it may hold either matrix; if it
@@ -55,6 +56,40 @@ static void bind_norm(bb_binder *b, size_t i)
     else if (k->norm_name[0]) bb_bind_vector(b, &k->norm, k->norm_name, width, BB_RANGE_SCALE);
 }
 
+/* Bind a mixer in the block that uses it first, or, if that is skipped, in a later one. Ids are
+   those of the first use, with room behind them for all others. */
+static void bind_mixer(bb_binder *b, bb_mixer *m, bool is_first)
+{
+    const int end = b->n_linears;
+
+    if (is_first) m->linear = end;
+    if (!b->skip) m->bound_in = b->pass;
+    b->n_linears = m->linear;
+    b->prefix = m->prefix;
+    b->n_sliced = 0;
+    m->kind->bind(m, b);
+    m->n_linears = b->n_linears - m->linear;
+    b->n_linears = is_first ? m->linear + m->n_uses * m->n_linears : end;
+}
+
+/* Name a mixer's linear maps for a later use of it: behind the prefix of that use's layer. */
+static void name_later_use(bb_graph *g, const bb_block *k, const bb_use *u)
+{
+    const bb_mixer       *m = u->mixer;
+    const bb_linear_name *first = &g->linear[m->linear];
+    const int             shift = u->nth * m->n_linears;
+    bb_linear_name       *own = &g->linear[m->linear + shift];
+    char                  name[sizeof own->name];
+
+    for (int i = 0; u->nth > 0 && i < m->n_linears; i++) {
+        snprintf(name, sizeof name, "%s%s", k->prefix, first[i].name + m->n_layer);
+        own[i] = first[i];
+        memcpy(own[i].name, name, sizeof name);
+        own[i].shift = shift;
+        own[i].is_idle = first[i].only > 0 && first[i].only != u->nth + 1;
+    }
+}
+
 static void bind_block(bb_binder *b, size_t i)
 {
     bb_block *k = &b->g->block[i];
@@ -63,11 +98,9 @@ static void bind_block(bb_binder *b, size_t i)
     bind_norm(b, i);
     for (int j = 0; j < k->n_uses; j++) {
         bb_mixer *m = k->use[j].mixer;
-        if (m->bound_in == b->pass) continue;         /* another block uses it too */
-        if (!b->skip) m->bound_in = b->pass;
-        b->prefix = m->prefix;
-        b->n_sliced = 0;
-        m->kind->bind(m, b);
+        if (k->use[j].nth == 0 || (m->bound_in != b->pass && !b->skip))
+            bind_mixer(b, m, k->use[j].nth == 0);
+        if (b->pass == BB_WALK_ATTACH) name_later_use(b->g, k, &k->use[j]);
     }
 }
 
@@ -79,6 +112,7 @@ static void walk(bb_binder *b)
     b->n_jobs = 0;
     b->n_small = 0;
     b->n_linears = b->n_sliced = 0;
+    g->most_used = 1;
     b->stats = (bb_bind_stats){ 0 };
     b->prefix = "";
     b->skip = !bb_graph_has_embed(g) && !(is_tied && bb_graph_has_head(g));
@@ -90,8 +124,8 @@ static void walk(bb_binder *b)
     b->prefix = "";
     b->skip = !bb_graph_has_head(g);
     bb_bind_vector(b, &g->norm, g->norm_name, g->d_model, BB_RANGE_SCALE);
-    bb_binder_name_linear(b, g->head_name[0] ? g->head_name : g->embed_name, g->n_rows, g->d_model);
-    g->head.id = b->n_linears++;
+    g->head.id = bb_binder_name_linear(b, g->head_name[0] ? g->head_name : g->embed_name, g->n_rows,
+                                       g->d_model, 0);
     if (!is_tied)
         bb_binder_matrix(b, &g->head.w, &g->head.row_scale, BB_ROLE_HEAD, g->head_name, g->n_rows,
                          g->d_model, (bb_slice){ 0 });

@@ -108,6 +108,16 @@ void bb_bind_linear(bb_binder *b, bb_linear *out, const char *name, int rows, in
    of its first row first; they share its id. */
 void bb_bind_slice(bb_binder *b, bb_linear *out, const char *name, int rows, int cols,
                    bb_slice slice);
+/* A small tensor [rows, cols] that is a linear map, in float32 whatever the policy says; observers
+   are not asked about it. */
+void bb_bind_small_linear(bb_binder *b, bb_linear *out, const char *name, int rows, int cols,
+                          bb_range r);
+/* Say that transformers calls a map, bound before, a part of that parameter. `parameter` is
+   static. */
+void bb_bind_part_of(bb_binder *b, const bb_linear *l, const char *parameter, int index, int n,
+                     int row);
+/* Say of a map of a shared mixer that use number `nth` of it, from 0, alone multiplies by it. */
+void bb_bind_for_use(const bb_binder *b, const bb_linear *l, int nth);
 /* Constant factors of a model's own: rows of a linear map one after another, with the factors of
    their products with x and of their bias. A list ends with 0 rows; a factor 0 is 1. */
 typedef struct bb_factor { int rows; double product, bias; } bb_factor;

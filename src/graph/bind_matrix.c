@@ -42,13 +42,18 @@ static void find_importance(bb_binder *b, bb_role role, const char *name, int co
                 "of this model", name);
 }
 
-void bb_binder_name_linear(bb_binder *b, const char *name, int rows, int cols)
+int bb_binder_name_linear(bb_binder *b, const char *name, int rows, int cols, int n_stack)
 {
-    if (b->pass != BB_WALK_ATTACH) return;
-    bb_linear_name *l = &b->g->linear[b->n_linears];
-    snprintf(l->name, sizeof l->name, "%s%s", b->prefix, name);
-    l->rows = rows;
-    l->cols = cols;
+    const int first = b->n_linears;
+
+    b->n_linears += n_stack > 0 ? n_stack : 1;
+    for (int id = first; b->pass == BB_WALK_ATTACH && id < b->n_linears; id++) {
+        bb_linear_name *l = &b->g->linear[id];
+        *l = (bb_linear_name){ .n_prefix = (int)strlen(b->prefix), .rows = rows, .cols = cols,
+                               .index = id - first, .n_stack = n_stack };
+        snprintf(l->name, sizeof l->name, "%s%s", b->prefix, name);
+    }
+    return first;
 }
 
 /* The format that the policy says for a matrix that is stored in another, counted. */

@@ -68,8 +68,9 @@ bool bb_binder_take_parts(bb_binder *b, const char *name, bb_parts part);
 
 /* ------------------------------------------------------------- bind_matrix.c ------------- */
 
-/* Remember what a linear map is called; its id is the number of those before it. */
-void bb_binder_name_linear(bb_binder *b, const char *name, int rows, int cols);
+/* Remember what a linear map, or with n_stack > 0 each matrix of a stack, is called. Returns the id
+   of the first: the number of maps before it. */
+int  bb_binder_name_linear(bb_binder *b, const char *name, int rows, int cols, int n_stack);
 
 /* A matrix out of a tensor (its slice), or out of those of a quantized module, in the format that
    the policy says. *row_scale: scales that its products' rows need; row_scale NULL: whoever reads

@@ -20,8 +20,9 @@ typedef struct bb_linear {                /* y = row_scale · (W · x) + bias   
     const float *bias;                    /* [w.rows] or NULL: 0                                 */
     const float *row_scale;               /* [w.rows] or NULL: 1                                 */
     int          id;                      /* number in the graph, by order of binding: that of its
-                                             tensor, slices of which share it; -1: nobody asks    */
-    int          first;                   /* row of the tensor that is row 0                      */
+                                             tensor, or of its matrix in a tensor that is a stack;
+                                             slices of either share it; -1: nobody asks           */
+    int          first;                   /* row of that tensor or matrix that is row 0           */
 } bb_linear;
 
 #endif

@@ -84,6 +84,10 @@ typedef struct bb_mixer {
     int                  op[BB_MIXER_OPS];            /* numbers of its operations in the graph */
     int                  bound_in;                    /* bind.c: the last pass that bound it; 0 */
     int                  n_uses;                      /* so far, while planning; then all */
+    size_t               n_layer;                     /* bytes of the prefix that are the layer's */
+    int                  linear, n_linears;           /* ids of its linear maps: n_linears from
+                                                         `linear` on for its first use, as many
+                                                         behind them for each later one */
 } bb_mixer;
 
 typedef struct bb_use {                   /* a mixer in its place in a block */

@@ -166,6 +166,7 @@ bb_mixer *bb_plan_mixer(bb_plan *p, const bb_mixer_kind *kind, size_t bytes, con
     g->mixer[g->n_mixers++] = m;
     m->kind = kind;
     join(p, m->prefix, p->prefix, prefix);
+    m->n_layer = strlen(p->prefix);
     for (int i = 0; kind->op_name[i]; i++) add_op(p, kind->op_name[i], &m->op[i]);
     return m;
 }

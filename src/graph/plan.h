@@ -23,10 +23,28 @@ typedef struct bb_row_factor {
 } bb_row_factor;
 enum { BB_MOST_FACTORS = 8 };
 
-/* What a linear map is called, and its shape. */
+/* Where a matrix lies in a parameter [n, rows of all its parts, columns] that has several. */
+typedef struct bb_part_of {
+    const char *parameter;                /* behind the mixer's prefix; NULL: nobody calls it so */
+    int         index, n;                 /* which of n; 1: the parameter is one matrix */
+    int         row;                      /* its rows begin here */
+} bb_part_of;
+
+/* What a linear map is called, and its shape. A mixer that several layers share has one for each of
+   its uses, since adapters may differ there: the later ones name no tensor of the checkpoint, but
+   what the layer of that use would call it. */
 typedef struct bb_linear_name {
     char name[2 * BB_MAX_NAME];           /* of its weight, with the prefix of its mixer */
-    int  rows, cols;                      /* rows: of the tensor; 0: a stack of matrices */
+    int  shift;                           /* as in bb_exec: that of the first use has the id before
+                                             it by so much, and names the tensor */
+    int  only;                            /* the one use that multiplies by it, from 1; 0: all */
+    bool is_idle;                         /* of a use that does not multiply by it */
+    int  n_prefix;                        /* bytes of that prefix */
+    int  rows, cols;                      /* rows: of the tensor, or of one matrix of a stack */
+    int  index, n_stack;                  /* which matrix of a stack; n_stack 0: of none. The ids
+                                             of a stack's matrices follow one another */
+    bb_part_of part_of;                   /* what transformers calls it, if not `name` */
+    bool is_small;                        /* a small tensor, in float32: a router */
     bool is_coarse;                       /* some of it is kept in fewer than 16 bits */
     int  n_factors;
     bb_row_factor factor[BB_MOST_FACTORS];
@@ -42,6 +60,7 @@ typedef struct bb_graph {
     float        embed_scale;             /* embeddings are multiplied by it; 1 */
     float        logit_scale;             /* logits are multiplied by it; 1 */
     int          widest;                  /* most columns of any matrix; known once bound */
+    int          most_used;               /* most experts of a row; 1 without; known once bound */
     char         base[BB_MAX_NAME];       /* prefix of names that a checkpoint may have without it,
                                              and other names with it: "model."; "" */
     char         base_alias[BB_MAX_NAME]; /* a prefix that a checkpoint may have in its place; "" */
@@ -136,6 +155,12 @@ bool      bb_graph_reads_embedding(const bb_graph *g, size_t from);
 bool      bb_graph_has_side(const bb_graph *g);
 /* Widest input of the blocks this model runs, in columns: D, or 2D. */
 int       bb_graph_input_width(const bb_graph *g);
+
+/* The name of a linear map's tensor in the checkpoint. */
+static inline const char *bb_graph_stored_name(const bb_graph *g, size_t id)
+{
+    return g->linear[id - (size_t)g->linear[id].shift].name;
+}
 
 /* Bytes of the state of a slot. Slots of blocks that this model
    does not run have none. */

@@ -6,6 +6,7 @@
  * rows by each thread for itself, which costs less than meeting. */
 #include "mixer/grouped.h"
 
+#include "mixer/lora.h"
 #include "mixer/product_internal.h"
 
 #include <string.h>
@@ -114,6 +115,7 @@ typedef struct job {
     unsigned char    *prepared;           /* of all pairs, by expert */
     size_t            own_bytes;          /* few rows: of a thread, before begin_few */
     size_t           *offset[2];          /* few rows: [n] of each expert, and of its partner */
+    bool              has_lora;           /* some row of the pass has an adapter for some expert */
 } job;
 
 static int count_rows(const job *j, int group)
@@ -155,24 +157,32 @@ static size_t offset_of(const job *j, int group, bool partner)
     return partner && has_apart(j, group) ? at + prepared_bytes(j, group, false) : at;
 }
 
+/* The rows of n <= BB_FEW_ROWS pairs from number `first` on, row stride *ld: where they lie, or
+   gathered. */
+static const float *gather(const job *j, int first, int n, size_t *ld)
+{
+    const size_t cols = (size_t)j->cols;
+
+    *ld = j->ldx;
+    if (!j->by_row) return j->x + (size_t)first * j->ldx;
+    if (n == 1) return j->x + (size_t)j->g->row[first] * j->ldx;
+    *ld = cols;
+    for (int i = 0; i < n; i++)
+        memcpy(j->own.rows + (size_t)i * cols, j->x + (size_t)j->g->row[first + i] * j->ldx,
+               cols * sizeof *j->x);
+    return j->own.rows;
+}
+
 /* Prepare the rows of an expert, some at a time. */
 static void prepare_group(const job *j, int group, const bb_format *f, unsigned char *to)
 {
-    const int    n = count_rows(j, group), start = j->g->start[group];
-    const int    step = j->many ? f->group : BB_FEW_ROWS;
-    const size_t cols = (size_t)j->cols;
+    const int n = count_rows(j, group), start = j->g->start[group];
+    const int step = j->many ? f->group : BB_FEW_ROWS;
 
     for (int i = 0; i < n; i += step) {
         const int    m = bb_smaller(step, n - i);
-        const float *x = j->x + (size_t)(j->by_row ? j->g->row[start + i] : start + i) * j->ldx;
-        size_t       ld = j->ldx;
-        if (j->by_row && m > 1) {
-            for (int r = 0; r < m; r++)
-                memcpy(j->own.rows + (size_t)r * cols,
-                       j->x + (size_t)j->g->row[start + i + r] * j->ldx, cols * sizeof *x);
-            x = j->own.rows;
-            ld = cols;
-        }
+        size_t       ld;
+        const float *x = gather(j, start + i, m, &ld);
         if (j->many) f->prepare_many(m, j->cols, x, ld, to + f->many_bytes(i, j->cols));
         else f->prepare_few(m, j->cols, x, ld, to);
     }
@@ -239,6 +249,33 @@ static void begin_few(const bb_exec *e, void *context)
         }
 }
 
+/* -------------------------------------------------------------- adapters ----------------- */
+
+/* What adapters add to an expert's products. */
+static bb_lora lora_of(const bb_exec *e, const job *j, int group)
+{
+    const int expert = j->g->expert[group], start = j->g->start[group];
+
+    if (!j->has_lora) return (bb_lora){ 0 };
+    return bb_lora_of_pairs(e, &j->linear[expert], j->pair ? &j->pair[expert] : NULL,
+                            j->g->row + start, count_rows(j, group), start);
+}
+
+/* A · x of an expert's rows. One tile an expert, in a stage of its own. */
+static void run_read(const bb_exec *e, const void *context, int group)
+{
+    const job *j = context;
+
+    if (group >= *j->g->n) return;
+    const bb_lora lora = lora_of(e, j, group);
+    for (int i = 0; lora.n > 0 && i < lora.T; i += BB_FEW_ROWS) {
+        const int    n = bb_smaller(BB_FEW_ROWS, lora.T - i);
+        size_t       ld;
+        const float *x = gather(j, j->g->start[group] + i, n, &ld);
+        bb_lora_read(e, &lora, i, n, x, ld);
+    }
+}
+
 /* -------------------------------------------------------------- tiles -------------------- */
 
 /* Memory of the thread, of all its places: [2, T, stride] columns of a tile. */
@@ -248,15 +285,17 @@ static float *tile_memory(const job *j, size_t *stride)
     return j->many ? j->own.many : j->own.few;
 }
 
-/* Columns first … first + n - 1 of what an expert makes of its rows. */
+/* Columns first … first + n - 1 of what an expert and its rows' adapters make of these rows. */
 static void multiply(const bb_exec *e, const job *j, int group, bool partner, int first, int n,
                      float *y, size_t stride)
 {
     const bb_linear  *l = &(partner ? j->pair : j->linear)[j->g->expert[group]];
     const size_t      at = j->many ? offset_of(j, group, partner) : j->offset[partner][group];
     const bb_prepared x = { .x = j->prepared + at, .T = count_rows(j, group), .many = j->many };
+    const bb_lora     lora = lora_of(e, j, group);
 
     bb_product_tile(e->pass->k, &j->own, l, &x, first, n, y, stride);
+    if (lora.n > 0) bb_lora_add(e, &lora, l, first, n, y, stride);
 }
 
 static void run_in(const bb_exec *e, const void *context, int tile)
@@ -358,6 +397,9 @@ static void run(const bb_exec *e, job *j, bool is_in)
 
     if (e->pass->observer)
         bb_each_tile(e, bb_divide_up(j->cols, BB_OBSERVED_COLS), run_observe, j);
+    j->has_lora = bb_lora_is_adapted(e, j->linear, j->g->n_experts)
+               || (j->pair && bb_lora_is_adapted(e, j->pair, j->g->n_experts));
+    if (j->has_lora) bb_each_tile(e, j->g->most, run_read, j);
     if (j->many) {
         bb_each_tile(e, j->g->most, run_prepare, j);
         bb_each_tile(e, j->n_tiles, is_in ? run_in : run_out, j);

@@ -6,7 +6,9 @@
  * Which experts have rows, and how many, shows only while the pass runs, and a thread that comes
  * late finds the next block's lists where these were. So they are read inside tiles alone, and the
  * number of tiles follows from T. A row's bits do not depend on the rows that share its experts:
- * its products are those of product.h, and what its experts make is added by ascending number.
+ * its products are those of product.h, and what its experts make is added by ascending number. What
+ * adapters add to an expert's products is made of that expert's rows, and reads no other expert's
+ * matrices (lora.h).
  */
 #ifndef BB_MIXER_GROUPED_H
 #define BB_MIXER_GROUPED_H

@@ -18,7 +18,7 @@ typedef struct own {
 } own;
 
 struct bb_lora_room {
-    float *inputs;                        /* [T, BB_LORA_MAPS, n_inputs] */
+    float *inputs;                        /* [T · most_used, BB_LORA_MAPS, n_inputs] */
     own    first;                         /* of thread 0; thread i's is i · own_bytes further on */
     size_t own_bytes;
     int    n_inputs;
@@ -40,13 +40,14 @@ static own take_own(const bb_kernels *k, int widest, int n_inputs, bb_arena *a)
     return o;
 }
 
-bb_lora_room *bb_lora_room_take(bb_arena *a, const bb_kernels *k, int T, int widest, int n_inputs,
-                                int n_threads)
+bb_lora_room *bb_lora_room_take(bb_arena *a, const bb_kernels *k, int T, int most_used, int widest,
+                                int n_inputs, int n_threads)
 {
     bb_lora_room *room = bb_take(a, 1, sizeof *room);
     bb_lora_room  r = { .n_inputs = n_inputs };
+    const size_t  rows = (size_t)T * (size_t)most_used;
 
-    r.inputs = bb_take(a, (size_t)T * BB_LORA_MAPS * (size_t)n_inputs, sizeof(float));
+    r.inputs = bb_take(a, rows * BB_LORA_MAPS * (size_t)n_inputs, sizeof(float));
     for (int i = 0; i < n_threads; i++) {
         const size_t before = a->used;
         const own    o = take_own(k, widest, n_inputs, a);
@@ -109,18 +110,20 @@ static bool next_group(const bb_exec *e, const bb_lora *l, int end, group *g)
     return true;
 }
 
-static const bb_low_rank *map_of(const bb_adapter_use *use, const bb_linear *l)
+static const bb_low_rank *map_of(const bb_exec *e, const bb_adapter_use *use, const bb_linear *l)
 {
-    return &use->adapter->map[l->id];
+    return &use->adapter->map[l->id + e->shift];
 }
 
 /* -------------------------------------------------------------- inputs ------------------- */
 
-static bool is_adapted(const bb_pass *p, const bb_linear *l)
+static bool is_adapted(const bb_exec *e, const bb_linear *l)
 {
+    const bb_pass *p = e->pass;
+
     for (int s = 0; s < p->n_segments; s++)
         for (int i = 0; i < p->segment[s].n_adapters; i++)
-            if (map_of(&p->segment[s].adapter[i], l)->n_inputs > 0) return true;
+            if (map_of(e, &p->segment[s].adapter[i], l)->n_inputs > 0) return true;
     return false;
 }
 
@@ -131,7 +134,7 @@ bb_lora bb_lora_of(const bb_exec *e, const bb_source *x, const bb_linear *const 
 
     for (int i = 0; i < n; i++) {
         l.map[i] = map[i];
-        any = any || (map[i]->id >= 0 && is_adapted(e->pass, map[i]));
+        any = any || (map[i]->id >= 0 && is_adapted(e, map[i]));
     }
     l.n = any ? n : 0;
     if (any) l.inputs = e->pass->lora->inputs;
@@ -144,6 +147,35 @@ static size_t stride_of(const bb_exec *e)
     return (size_t)BB_LORA_MAPS * (size_t)e->pass->lora->n_inputs;
 }
 
+bool bb_lora_is_adapted(const bb_exec *e, const bb_linear *map, int n)
+{
+    for (int i = 0; e->pass->lora && i < n; i++)
+        if (is_adapted(e, &map[i])) return true;
+    return false;
+}
+
+/* Whether some row of a group has an adapter for one of the maps. */
+static bool is_group_adapted(const bb_exec *e, const bb_lora *l, const group *g, int n)
+{
+    for (int i = 0; i < g->n_uses; i++)
+        for (int j = 0; j < n; j++)
+            if (map_of(e, &g->use[i], l->map[j])->n_inputs > 0) return true;
+    return false;
+}
+
+bb_lora bb_lora_of_pairs(const bb_exec *e, const bb_linear *map, const bb_linear *pair,
+                         const int *row, int n, int before)
+{
+    bb_lora   l = { .map = { map, pair }, .row = row, .T = n };
+    const int n_maps = pair && pair->id != map->id ? 2 : 1;       /* slices read the same */
+    group     g = { 0 };
+
+    while (l.n == 0 && next_group(e, &l, n, &g))
+        if (is_group_adapted(e, &l, &g, n_maps)) l.n = n_maps;
+    if (l.n > 0) l.inputs = e->pass->lora->inputs + (size_t)before * stride_of(e);
+    return l;
+}
+
 static float *inputs_at(const bb_exec *e, const bb_lora *l, int t, int map)
 {
     return l->inputs + (size_t)t * stride_of(e) + (size_t)map * (size_t)e->pass->lora->n_inputs;
@@ -152,11 +184,11 @@ static float *inputs_at(const bb_exec *e, const bb_lora *l, int t, int map)
 static int kind_of(const bb_low_rank *m) { return m->type == BB_TYPE_F16 ? HALVES : FLOATS; }
 
 /* Whether x must be prepared for elements of this kind, for any map of a group. */
-static bool has_kind(const bb_lora *l, const group *g, int kind)
+static bool has_kind(const bb_exec *e, const bb_lora *l, const group *g, int kind)
 {
     for (int j = 0; j < l->n; j++)
         for (int i = 0; i < g->n_uses && l->map[j]->id >= 0; i++) {
-            const bb_low_rank *m = map_of(&g->use[i], l->map[j]);
+            const bb_low_rank *m = map_of(e, &g->use[i], l->map[j]);
             if (m->rank > 0 && kind_of(m) == kind) return true;
         }
     return false;
@@ -173,7 +205,7 @@ void bb_lora_prepare(const bb_exec *e, const bb_lora *l, int first, int n, const
         for (int i = 0; i < N_KINDS; i++) {
             const bb_format *f = format_of(e->pass->k, i);
             const size_t     before = (size_t)(g.first - first);
-            if (has_kind(l, &g, i))
+            if (has_kind(e, l, &g, i))
                 f->prepare_few(g.n, cols, x + before * ld, ld,
                                o.prepared[i] + before * f->few_bytes(1, cols));
         }
@@ -189,7 +221,7 @@ typedef struct range {
 static void make_inputs(const bb_exec *e, const group *g, const bb_adapter_use *use, const range *r,
                         int at, size_t before, float *y)
 {
-    const bb_low_rank *m = map_of(use, r->map);
+    const bb_low_rank *m = map_of(e, use, r->map);
     const int          first = r->first > at ? r->first - at : 0;
     const int          end = r->end - at < m->n_inputs ? r->end - at : m->n_inputs;
     const int          n = (end < m->rank ? end : m->rank) - first, cols = r->map->w.cols;
@@ -240,7 +272,7 @@ static void compute(const bb_exec *e, const bb_lora *l, int first, int n, int ti
         const size_t before = (size_t)(g.first - first);
         for (int i = 0, at = 0; i < g.n_uses && at < r.end; i++) {
             make_inputs(e, &g, &g.use[i], &r, at, before, place_at(e, place) + before * READ_TILE);
-            at += map_of(&g.use[i], r.map)->n_inputs;
+            at += map_of(e, &g.use[i], r.map)->n_inputs;
         }
     }
 }
@@ -286,14 +318,14 @@ void bb_lora_read(const bb_exec *e, const bb_lora *l, int first, int n, const fl
 
 /* -------------------------------------------------------------- outputs ------------------ */
 
-static void add_group(const bb_exec *e, const bb_lora *l, const group *g, int map, int first, int n,
-                      float *y, size_t ldy)
+/* map: the place of at, or of a slice of the same tensor, among l's maps. */
+static void add_group(const bb_exec *e, const bb_lora *l, const group *g, const bb_linear *at,
+                      int map, int first, int n, float *y, size_t ldy)
 {
-    const bb_linear *at = l->map[map];
-    const float     *inputs = inputs_at(e, l, g->first, map);
+    const float *inputs = inputs_at(e, l, g->first, map);
 
     for (int i = 0; i < g->n_uses; i++) {
-        const bb_low_rank *m = map_of(&g->use[i], at);
+        const bb_low_rank *m = map_of(e, &g->use[i], at);
         if (m->n_inputs == 0) continue;
         e->pass->k->expand[m->type](g->n, n, m->n_inputs, m->B, at->first + first, inputs,
                                     stride_of(e), y, ldy);
@@ -307,10 +339,10 @@ void bb_lora_add(const bb_exec *e, const bb_lora *l, const bb_linear *at, int fi
     group g = { 0 };
     int   map = 0;
 
-    while (l->map[map] != at) map++;
     if (at->id < 0) return;
+    while (l->map[map]->id != at->id) map++;
     while (next_group(e, l, l->T, &g))
-        if (g.n_uses > 0) add_group(e, l, &g, map, first, n, y + (size_t)g.first * ldy, ldy);
+        if (g.n_uses > 0) add_group(e, l, &g, at, map, first, n, y + (size_t)g.first * ldy, ldy);
 }
 
 /* -------------------------------------------------------------- embedding and head ------- */

@@ -17,9 +17,10 @@ enum { BB_LORA_MAPS = 4 };                /* linear maps of the same rows, handl
 typedef struct bb_lora_room bb_lora_room;
 
 /* Room for passes of up to T rows, matrices of up to `widest` columns, and sessions whose adapters
-   have up to n_inputs inputs (bb_low_rank) together. As bb_product_room_take. */
-bb_lora_room *bb_lora_room_take(bb_arena *a, const bb_kernels *k, int T, int widest, int n_inputs,
-                                int n_threads);
+   have up to n_inputs inputs (bb_low_rank) together. most_used: experts of a row, for
+   bb_lora_of_pairs. As bb_product_room_take. */
+bb_lora_room *bb_lora_room_take(bb_arena *a, const bb_kernels *k, int T, int most_used, int widest,
+                                int n_inputs, int n_threads);
 
 /* Linear maps of the same rows, and what some of those rows' adapters make of them. */
 typedef struct bb_lora {
@@ -32,6 +33,15 @@ typedef struct bb_lora {
 
 /* For the rows of a source: n maps. */
 bb_lora bb_lora_of(const bb_exec *e, const bb_source *x, const bb_linear *const *map, int n);
+
+/* Whether any row of the pass has an adapter for one of n maps. */
+bool bb_lora_is_adapted(const bb_exec *e, const bb_linear *map, int n);
+
+/* For n rows, those of the pass whose numbers row [n] says, of one expert's maps; pair may be NULL.
+   Their inputs are kept behind those of `before` other rows: rows of all experts together are at
+   most T · most_used. For bb_lora_read and bb_lora_add. */
+bb_lora bb_lora_of_pairs(const bb_exec *e, const bb_linear *l, const bb_linear *pair,
+                         const int *row, int n, int before);
 
 /* Make the inputs of rows first … first + n - 1 from x [n, cols] row stride ld,
    n <= BB_FEW_ROWS. */

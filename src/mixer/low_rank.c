@@ -15,6 +15,8 @@ void bb_bind_low_rank(bb_binder *b, bb_use_term *l, const char *list, const bb_l
     for (int i = 0; i < n_parts; i++)
         bb_bind_slice(b, &l->up[i], name, part, d->rank,
                       (bb_slice){ .first = i * part, .of = rows });
+    bb_bind_for_use(b, &l->down, nth);
+    bb_bind_for_use(b, &l->up[0], nth);
 }
 
 void bb_low_rank_add(const bb_exec *e, int op, const bb_use_term *l, int n_parts, const float *low,

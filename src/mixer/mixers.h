@@ -127,6 +127,7 @@ typedef enum bb_router {
 /* Names of tensors behind the mixer's prefix. Of experts one by one: with a %d, their number. */
 typedef struct bb_moe_names {
     const char *router;                   /* "router.layer.weight" [E, d_model] */
+    const char *router_parameter;         /* what transformers 5 calls it; NULL: the same */
     const char *correction;               /* [E] is added to scores for choosing alone; NULL */
     const char *in_stack, *out_stack;     /* "input_linear.weight" [E, 2·d_ff, d_in], gates first,
                                              and "output_linear.weight" [E, d_in, d_ff]; NULL: */

@@ -16,7 +16,7 @@ typedef struct bb_moe {
     bb_mixer     base;
     bb_moe_dims  dims;
     int          d_in;                    /* columns of an expert's input and output */
-    const float *router;                  /* [E, D] */
+    bb_linear    router;                  /* [E, D] */
     const float *correction;              /* [E] or NULL */
     bb_linear    latent_in, latent_out;
     bb_linear    linear[];                /* [3, E] gate, up and down */
@@ -71,6 +71,12 @@ static void bind_experts(bb_moe *m, bb_binder *b)
     for (int i = 0; n->out_stack && i < E; i++)
         bb_bind_slice(b, &down[i], n->out_stack, m->d_in, F,
                       (bb_slice){ .of = m->d_in, .index = i, .n = E });
+    for (int i = 0; i < E; i++) {         /* as transformers 5 has them, which adapters name */
+        const char *in = is_gated(m) ? "experts.gate_up_proj" : "experts.up_proj";
+        if (is_gated(m)) bb_bind_part_of(b, &gate[i], in, i, E, 0);
+        if (!is_gated(m) || !n->in_stack) bb_bind_part_of(b, &up[i], in, i, E, of - F);
+        bb_bind_part_of(b, &down[i], "experts.down_proj", i, E, 0);
+    }
 }
 
 static void bind(bb_mixer *base, bb_binder *b)
@@ -80,8 +86,9 @@ static void bind(bb_mixer *base, bb_binder *b)
     const bb_moe_names *n = &d->names;
     const float         bound = sqrtf(3.0f / (float)d->d_model);
 
-    bb_bind_small(b, &m->router, n->router, (const int[]){ d->n_experts, d->d_model, 0 },
-                  (bb_range){ -bound, bound });
+    bb_bind_small_linear(b, &m->router, n->router, d->n_experts, d->d_model,
+                         (bb_range){ -bound, bound });
+    if (n->router_parameter) bb_bind_part_of(b, &m->router, n->router_parameter, 0, 1, 0);
     if (n->correction)
         bb_bind_vector(b, &m->correction, n->correction, d->n_experts, BB_RANGE_BIAS);
     if (d->d_latent) {
@@ -251,9 +258,7 @@ static void route(const bb_exec *e, const struct job *j, bb_source *x)
 {
     const bb_moe     *m = j->m;
     const int         E = m->dims.n_experts;
-    const bb_linear   router = { .w = { E, m->dims.d_model, &e->pass->k->format[BB_FORMAT_F32],
-                                        m->router }, .id = -1 };
-    const bb_product  p = { &router, NULL, bb_sink_store(j->s.score, (size_t)E) };
+    const bb_product  p = { &m->router, NULL, bb_sink_store(j->s.score, (size_t)E) };
 
     bb_multiply(e, m->base.op[ROUTER], &p, 1, x, NULL);
     if (e->pass->many) bb_each_tile(e, (e->pass->T + ROWS - 1) / ROWS, run_choose, j);

@@ -104,7 +104,7 @@ static const struct { const char *members, *word; } bad_members[] = {
     { "\"alora_invocation_tokens\": [1, 2]", "alora_invocation_tokens" },
     { "\"use_qalora\": true", "use_qalora" },
     { "\"use_bdlora\": {\"nblocks\": 2}", "use_bdlora" },
-    { "\"target_parameters\": [\"experts.gate_up_proj\"]", "target_parameters" },
+    { "\"target_parameters\": \"experts.gate_up_proj\"", "target_parameters" },
     { "\"trainable_token_indices\": [3]", "trainable_token_indices" },
     { "\"trainable_token_indices\": {\"embed_tokens\": [3]}", "trainable_token_indices" },
     { "\"layer_replication\": [[0, 2], [1, 3]]", "layer_replication" },
@@ -153,6 +153,7 @@ static const struct { const char *members, *word; } bad_members[] = {
     { "\"alpha_pattern\": {\"(?:(?:[a-z._0-9]+)+)+[!?]\": 4}",
       "'alpha_pattern': an expression takes" },
     { "\"exclude_modules\": 3", "exclude_modules" },
+    { "\"exclude_modules\": \"(\"", "exclude_modules" },
     { "\"r\": 4", "'r'" },                                            /* twice */
 };
 
@@ -349,7 +350,7 @@ static void test_tensors(void **unused)
         refuse_change(bad[i].what, bad[i].change, bad[i].word);
 }
 
-/* A block that layers 0 and 2 share is adapted under the name of the first, for both. */
+/* A block that layers 0 and 2 share is adapted under the name of each. */
 static void test_shared_block(void **unused)
 {
     static const char config[] =
@@ -372,7 +373,21 @@ static void test_shared_block(void **unused)
     expect_good("a shared block under its first layer's name");
     lora_add(&s, "model.layers.2.shared_transf.self_attn.q_proj", 48, 48, RANK, 11);
     lora_write(&s, RANK, NULL, dir);
-    expect_refused("a later use of a shared block", "layers share", "layers.2.shared_transf");
+    expect_good("both of its uses");
+    store_drop(&s, "base_model.model.model.layers.2.shared_transf.self_attn.q_proj.lora_B.weight");
+    lora_write(&s, RANK, NULL, dir);
+    expect_refused("a later use without B", "layers.2.shared_transf.self_attn.q_proj.lora_A",
+                   "'lora_B' beside it is missing");
+    lora_add(&s, "model.layers.2.shared_transf.self_attn.k_proj", 48, 48, RANK, 12);
+    lora_write(&s, RANK, NULL, dir);
+    expect_refused("a later use in another shape", "layers.2.shared_transf.self_attn.k_proj.lora_B",
+                   "expected F32 [24, 4]");
+    store_free(&s);
+    s = (store){ NULL, 0, 0 };
+    lora_add(&s, "model.layers.1.shared_transf.self_attn.q_proj", 48, 48, RANK, 13);
+    lora_write(&s, RANK, NULL, dir);
+    expect_refused("a layer that does not use the block", "layers.1.shared_transf",
+                   "no linear layer of that name");
     bamba_model_free(model);
     model = tiny;
     store_free(&s);
@@ -437,7 +452,7 @@ static void test_out_of_memory(void **unused)
     lora_write(&s, RANK, "\"modules_to_save\": [\"lm_head\"]", dir);
     refuse_memory(false);
     lora_write(&s, RANK, "\"rank_pattern\": {\"in_proj\": 4}, \"alpha_pattern\": {\"a.*b\": 3}, "
-               "\"modules_to_save\": [\"lm_head\"]", dir);
+               "\"exclude_modules\": \"x.*\", \"modules_to_save\": [\"lm_head\"]", dir);
     refuse_memory(true);
     store_free(&s);
 }

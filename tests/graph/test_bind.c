@@ -492,9 +492,13 @@ static void test_parts_and_policy(void **unused)
         assert_int_equal(m->gate.id, 0);  /* slices of one tensor are one map, as files name it */
         assert_int_equal(m->up.id, 0);
         assert_int_equal(m->up.first, F);
-        assert_int_equal(m->expert.id, 1);
-        assert_int_equal(m->expert.first, 2 * 4 + 1);
-        assert_int_equal(p.g->head.id, 2);
+        assert_int_equal(m->expert.id, 1 + 2);        /* each matrix of a stack is one too */
+        assert_int_equal(m->expert.first, 1);
+        assert_int_equal(p.g->linear[3].index, 2);
+        assert_int_equal(p.g->linear[3].n_stack, 3);
+        assert_int_equal(p.g->linear[3].rows, 4);
+        assert_string_equal(p.g->linear[3].name, "stack");
+        assert_int_equal(p.g->head.id, 4);
         assert_int_equal(stats.n_params, 2 * V * D + 2 * D + 2 * F * D + 2 * D);
         assert_int_equal(stats.converted_bytes, by_policy ? 2 * F * D * 2 : 0);
         assert_int_equal(stats.misaligned_bytes, 0);
@@ -580,6 +584,61 @@ static void test_progress_and_cancelling(void **unused)
     store_free(&s);
 }
 
+/* -------------------------------------------------------------- shared mixers ------------ */
+
+/* Layers 0 and 2 use one MLP, layer 1 has its own: ids of the shared one are counted once a use,
+   also if its first layer runs elsewhere. */
+static void test_uses_of_a_shared_mixer(void **unused)
+{
+    static const bb_mlp_dims dims = { .d_model = D, .d_ff = F };
+    static const char *const name[] = {
+        "l.0.mlp.gate_proj.weight", "l.0.mlp.up_proj.weight", "l.0.mlp.down_proj.weight",
+        "l.2.mlp.gate_proj.weight", "l.2.mlp.up_proj.weight", "l.2.mlp.down_proj.weight",
+        "l.1.mlp.gate_proj.weight", "l.1.mlp.up_proj.weight", "l.1.mlp.down_proj.weight",
+        "out.weight",
+    };
+    const bb_kernels kernels = lab_kernels();
+    const bb_bind_options o = { .k = &kernels, .random = true, .planned_type = BB_TYPE_F32,
+                                .n_threads = 1 };
+
+    (void)unused;
+    for (int first = 0; first < 3; first++) {
+        fault         memory = { 0 };
+        bb_allocator  a = fault_allocator(&memory);
+        bb_plan       p = { .g = bb_graph_create(&a) };
+        bb_mixer     *shared = NULL;
+        bb_bind_stats stats;
+        bamba_error   err;
+        void         *block;
+
+        bb_plan_begin(&p, D, V, 1e-5);
+        bb_plan_embed(&p, "in.weight");
+        for (int l = 0; l < 3; l++) {
+            bb_plan_layer(&p, "l.%d.", l);
+            bb_plan_block(&p, NULL);
+            if (l == 0) shared = bb_plan_mlp(&p, "mlp.", &dims);
+            bb_plan_use(&p, l == 1 ? bb_plan_mlp(&p, "mlp.", &dims) : shared, 1.0);
+        }
+        bb_plan_head(&p, "last", "out.weight");
+        assert_int_equal(bb_plan_status(&p, NULL), BAMBA_OK);
+        assert_true(bb_graph_cut(p.g, first, 3));
+        assert_int_equal(bb_bind(p.g, NULL, &o, &block, &stats, &err), BAMBA_OK);
+        assert_int_equal(p.g->n_linears, sizeof name / sizeof *name);
+        for (int i = 0; i < p.g->n_linears; i++) {
+            assert_string_equal(p.g->linear[i].name, name[i]);
+            assert_int_equal(p.g->linear[i].shift, i >= 3 && i < 6 ? 3 : 0);
+            assert_string_equal(bb_graph_stored_name(p.g, (size_t)i), name[i >= 3 && i < 6 ? i - 3
+                                                                                         : i]);
+        }
+        assert_int_equal(shared->linear, 0);
+        assert_int_equal(shared->n_linears, 3);
+        bb_unguard(block, stats.resident_bytes);
+        bb_release(&a, block);
+        bb_graph_free(p.g);
+        assert_int_equal(memory.n_live, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -596,6 +655,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_misaligned, tempdir_enter, tempdir_leave),
         cmocka_unit_test_setup_teardown(test_parts_and_policy, tempdir_enter, tempdir_leave),
         cmocka_unit_test(test_without_checkpoint),
+        cmocka_unit_test(test_uses_of_a_shared_mixer),
         cmocka_unit_test_setup_teardown(test_progress_and_cancelling, tempdir_enter, tempdir_leave),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,25 +14,29 @@ tied or not, ensure_weight_tying. Bars, with M PEFT's largest logit:
                has alone
     merge      written by `bamba merge --type f32` and opened: 2e-5 M from the adapter beside the
                same weights; transformers opens it too, and gives logits within 2e-4 M; lora_bias is
-               refused
+               refused, and so are weights that layers share and that change in several ways
+
+Groups whose names end in -experts adapt routers and experts too, which transformers has as
+parameters: target_parameters names some of them or all.
 
 Left out, since PEFT 0.21.2 or transformers 5.23.0 cannot say what is right:
-    - weights that are parameters and no nn.Linear: experts and routers of Granite, Jamba and
-      Nemotron-H, x_proj and dt_proj of Zamba; target_parameters, which names such, is refused
+    - x_proj and dt_proj of Zamba, which are parameters and no nn.Linear
+    - routers and experts as transformers 4 had them, each expert a linear layer of its own: see
+      tests/api/test_adapter_experts.c
     - conv1d, which is no linear layer
     - out_proj of Falcon-H1, Falcon-Mamba, Mamba, Mamba-2 and Nemotron-H, which PEFT refuses
     - dt_proj of Mamba, whose weight transformers reads without calling the layer: PEFT's adapter
       does nothing. Falcon-Mamba and Jamba call it in quantized models, which `prepared` says all
       are.
-    - the low-rank lists inside Zamba2's shared blocks, whose layers "0" and "1" cannot be told from
-      the model's own in target_modules
-A block that layers of Zamba or Zamba2 share is one module here, as in transformers 4: PEFT adapts
-it once, under its first layer's name, for all its uses. transformers 5 makes a module of each use,
-which PEFT adapts apart; libbamba refuses adapters of later uses.
+Layers of Zamba and Zamba2 share blocks. In transformers 5 each use is a module of its own, which
+PEFT adapts apart: all of them or, in the groups "-layer", those of one layer. In transformers 4 the
+uses were one module, as in the groups "-as-one": PEFT adapts it once, under its first layer's name,
+for all.
 """
 import argparse
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -64,7 +68,10 @@ from teeth import MAX_DRAWS, MAX_GAIN
 
 LOGITS_BAR, MERGE_BAR, TOOTH = 2e-4, 2e-5, 1e-3
 SHARING = zamba_family, zamba2_family    # families whose layers share blocks
+# Seeds of shapes in which a block has several uses.
+SHAPES = {zamba_family: lambda seed: 3 + 7 * seed, zamba2_family: lambda seed: 2 + 3 * seed}
 PROMPT = 70
+MAX_ADAPTERS = 40
 
 warnings.filterwarnings("ignore")
 
@@ -96,37 +103,90 @@ GROUPS = {
     "falcon-mamba": (mamba1_family, ("falcon",), ("conv1d", "out_proj"), "embeddings"),
     "mamba2": (mamba2_family, ("transformers", False), ("conv1d", "out_proj"), "embeddings"),
     "jamba": (jamba_family, (), ("conv1d",), "embed_tokens"),
-    "zamba": (zamba_family, (), ("conv1d",), "embed_tokens"),
-    "zamba2": (zamba2_family, (), ("conv1d", "0", "1"), "embed_tokens"),
+} | {
+    name + kind: (family, (), ("conv1d",), "embed_tokens")
+    for name, family in (("zamba", zamba_family), ("zamba2", zamba2_family))
+    for kind in ("", "-layer", "-as-one")
 } | {
     "nemotron-h-" + kind: (nemotron_h_family, (kind,), ("conv1d", "out_proj"), "embeddings")
     for kind in nemotron_h_family.KINDS
 } | {"granite-" + kind: (granite_family, (kind,), ("conv1d",), "embed_tokens")
      for kind in granite_family.KINDS}
 
+GROUPS |= {name + "-experts": GROUPS[name]
+           for name in ("granite-moe", "jamba", "nemotron-h-moe", "nemotron-h-latent")}
 
-def prepared(model, family, s):
-    """A model as PEFT is to find it: dt_proj is called, and what layers share is one module."""
+
+def adapts_experts(name):
+    return name.endswith("-experts")
+
+
+def count_blocks(s):
+    """How many blocks layers share in turns."""
+    return getattr(s, "shared", 1)
+
+
+def prepared(model, s, as_one):
+    """A model as PEFT is to find it: dt_proj is called; as_one: what layers share is one module."""
     if model.config.model_type in ("falcon_mamba", "jamba"):
         model.config._is_quantized = True
-    if family in SHARING:
-        name = "shared_transf" if family is zamba_family else "shared_transformer"
-        n = 1 if family is zamba_family else s.shared
-        for use, i in enumerate(s.hybrid):
-            setattr(model.model.layers[i], name,
-                    getattr(model.model.layers[s.hybrid[use % n]], name))
+    for use, i in enumerate(s.hybrid if as_one else ()):
+        first = model.model.layers[s.hybrid[use % count_blocks(s)]]
+        name = "shared_transf" if hasattr(first, "shared_transf") else "shared_transformer"
+        setattr(model.model.layers[i], name, getattr(first, name))
     return model
+
+
+def use_of(s, name):
+    """The use of a shared block that a name lies in, and what the name says behind it; else
+    None."""
+    found = re.search(r"layers\.(\d+)\.shared_transf(?:ormer)?\.(.*)", name)
+    return found and (s.hybrid.index(int(found[1])), found[2])
+
+
+def is_idle(s, name, as_one):
+    """Whether it is a part of the low-rank terms of another use than the one it lies in, or a bias
+    of keys without positions, which all scores of a row have in common."""
+    if use_of(s, name) and name.endswith("k_proj.lora_B.default.bias"):
+        return not getattr(s, "rope", False)
+    number = re.search(r"_adapter_list\.(\d+)\.", name)
+    return bool(number) and not as_one and use_of(s, name)[0] != int(number[1])
+
+
+def parts_uses(s, folder):
+    """Whether an adapter changes a weight that layers share not in the same way for all of
+    them."""
+    changes = {}
+    for name, tensor in load_file(f"{folder}/adapter_model.safetensors").items():
+        at = use_of(s, name)
+        if at and "_adapter_list." not in name:
+            changes.setdefault((at[0] % count_blocks(s), at[1]), {})[at[0]] = tensor
+    return any("lora" in rest and len(of) < len(s.hybrid[block::count_blocks(s)])
+               or any(not torch.equal(t, next(iter(of.values()))) for t in of.values())
+               for (block, rest), of in changes.items())
 
 
 # ----------------------------------------------------------------------------------------- adapters
 
-def draw_config(rng, model, refused, embedding, seed, first):
-    """A LoraConfig that adapts something, and whether it replaces embedding or head."""
+def parameters_of(model, seed):
+    """For target_parameters: PEFT wants the same of all adapters, so the seed alone chooses."""
+    rng = np.random.default_rng([seed, 1])
+    names = sorted({".".join(n.split(".")[-2:]) for n, _ in model.named_parameters()
+                    if ".experts." in n or n.endswith((".router.weight", ".gate.weight"))})
+    if seed % 2 == 0:
+        return names
+    return sorted(rng.choice(names, rng.integers(1, len(names) + 1), replace=False).tolist())
+
+
+def draw_config(rng, model, refused, embedding, seed, first, layer=None, as_one=False,
+                with_experts=False):
+    """A LoraConfig that adapts something; in this layer alone, something that layers share."""
     def pick(*choices):
         return choices[rng.integers(len(choices))]
 
-    linear = sorted({n.split(".")[-1] for n, m in model.named_modules()
-                     if isinstance(m, torch.nn.Linear)}
+    linear = sorted({re.search(r"(\w+_adapter_list\.\d+\.)?\w+$", n)[0]
+                     for n, m in model.named_modules()
+                     if isinstance(m, torch.nn.Linear) and (layer is None or ".shared_transf" in n)}
                     - set(refused) - {"lm_head"})
     targets = sorted(rng.choice(linear, rng.integers(1, len(linear) + 1), replace=False).tolist())
     saved = []
@@ -136,7 +196,7 @@ def draw_config(rng, model, refused, embedding, seed, first):
         if name not in saved and seed % 3 == 1:
             targets += pick([name], [])
     has_bias = any(m.bias is not None for n, m in model.named_modules()
-                   if isinstance(m, torch.nn.Linear) and n.split(".")[-1] in targets)
+                   if isinstance(m, torch.nn.Linear) and n.endswith(tuple(targets)))
     bias = pick("none", "lora_only", "all") if first and has_bias else "none"
     if bias == "all" and any(n.endswith("conv1d.bias") for n, _ in model.named_parameters()):
         bias = "lora_only"
@@ -153,7 +213,9 @@ def draw_config(rng, model, refused, embedding, seed, first):
     if model.config.tie_word_embeddings and {embedding, "lm_head"} & set(targets + saved):
         settings["ensure_weight_tying"] = bool(pick(0, 1))
     n_layers = model.config.num_hidden_layers
-    if pick(0, 0, 1) and not {embedding, "lm_head"} & set(targets):
+    if layer is not None:
+        settings["layers_to_transform"] = [layer]
+    elif pick(0, 0, 1) and not as_one and not {embedding, "lm_head"} & set(targets):
         chosen = sorted(rng.choice(n_layers, rng.integers(1, n_layers + 1), replace=False).tolist())
         settings["layers_to_transform"] = pick(chosen, chosen[0])
         if pick(0, 1):
@@ -161,6 +223,12 @@ def draw_config(rng, model, refused, embedding, seed, first):
     elif pick(0, 0, 1):
         settings["target_modules"] = (r".*\.(?:" + "|".join(targets) + ")"
                                       + "|lm_head" * ("lm_head" in targets))
+    if with_experts:
+        parameters = parameters_of(model, seed)
+        settings |= {"target_parameters": parameters, "lora_dropout": 0.0, "lora_bias": False}
+        if pick(0, 1):
+            settings.setdefault("rank_pattern", {})[pick(*parameters)] = 3
+            settings.setdefault("alpha_pattern", {})["layers.*." + pick(*parameters)] = 5
     return LoraConfig(**settings)
 
 
@@ -186,28 +254,29 @@ def fill(rng, peft, config):
     return filled
 
 
-def magnifies_noise(peft, want, sequence):
-    """Whether PEFT's own rounding in float32 is half of what a merge may differ by. Of experts it
-    is not known: torch does not multiply them in double."""
+def magnifies_noise(peft, want, sequence, as_one):
+    """Whether PEFT's own rounding in float32 is half of what a merge may differ by, an eighth where
+    the rounding of a weight shows as often as layers share it. Of experts it is not known: torch
+    does not multiply them in double."""
     if any(".experts." in name for name, _ in peft.named_parameters()):
         return False
     return (np.abs(hugging.logits(peft.double(), sequence) - want).max()
-            > MERGE_BAR / 2 * np.abs(want).max())
+            > MERGE_BAR / (8 if as_one else 2) * np.abs(want).max())
 
 
-def make_adapter(rng, base, folder, refused, embedding, seed, first, sequence):
-    """Draw, save and try until every tensor shows. Returns its folder."""
-    for _ in range(20):
+def make_adapter(rng, base, draw, folder, sequence, is_idle, as_one):
+    """Draw, save and try until every tensor shows that is not idle. Returns its folder."""
+    for _ in range(MAX_ADAPTERS):
         model = base()
         try:
-            peft = get_peft_model(model, draw_config(rng, model, refused, embedding, seed, first))
+            peft = get_peft_model(model, draw(model))
         except (ValueError, TypeError):  # it adapts nothing, or what is tied both ways
             continue
         filled = fill(rng, peft.eval(), None)
         want = hugging.logits(peft, sequence)
         least = np.inf
-        for _, p in filled:
-            if p.dim() == 1 and not any(p is q for _, q in filled if q.dim() == 1):
+        for name, p in filled:
+            if is_idle(name) or p.dim() == 1 and not any(p is q for _, q in filled if q.dim() == 1):
                 continue
             kept = p.data.clone()
             p.data.zero_()
@@ -225,9 +294,9 @@ def make_adapter(rng, base, folder, refused, embedding, seed, first, sequence):
         if (np.abs(hugging.logits(reopened, sequence) - want).max()
                 > LOGITS_BAR * np.abs(want).max()):
             continue
-        if not magnifies_noise(reopened, want, sequence):
+        if not magnifies_noise(reopened, want, sequence, as_one):
             return folder
-    raise RuntimeError("20 adapters without teeth")
+    raise RuntimeError(f"{MAX_ADAPTERS} adapters without teeth")
 
 
 def peft_logits(base, folders, scales, sequence):
@@ -277,13 +346,18 @@ def check_bits(engine, model, rng, vocab, uses, report):
                 report(f"bits: session {i} of {sizes} differs by {np.abs(a - b).max():g}")
 
 
-def check_merge(options, lib, base_folder, folders, scales, found, load, sequence, report):
-    """load: what opens it in transformers, or None."""
+def check_merge(options, lib, base_folder, folders, scales, parts, found, load, sequence, report):
+    """parts: whether an adapter parts uses of a weight; load: what opens it in transformers, or
+    None."""
     out = Path(base_folder).with_name(Path(base_folder).name + "-merged")
     command = [options.bamba, "merge", "-m", base_folder, "-o", out, "--type", "f32"]
     for folder, scale in zip(folders, scales):
         command += ["--adapter", f"{folder}={scale}" if scale != 1 else folder]
     done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+    if parts:
+        if not done.returncode or "layers share the weights" not in done.stderr:
+            report(f"merge of several changes: expected a refusal, found: {done.stderr.strip()}")
+        return 0.0
     if any(json.loads((Path(f) / "adapter_config.json").read_text())["lora_bias"] for f in folders):
         if not done.returncode or "a bias of B is not merged" not in done.stderr:
             report(f"merge with lora_bias: expected a refusal, found: {done.stderr.strip()}")
@@ -304,12 +378,15 @@ def check_merge(options, lib, base_folder, folders, scales, found, load, sequenc
     return error
 
 
-def draw_steady(family, arguments, rng, seed, dtype):
+def draw_steady(family, arguments, rng, seed, dtype, with_experts):
     """A shape and its rounded weights. The norm behind the attention of a shared block may magnify
-    rounding beyond every bar: such checkpoints are drawn anew."""
-    for _ in range(MAX_DRAWS):
-        s = family.random_shape(rng, seed, *arguments)
+    rounding beyond every bar: such checkpoints are drawn anew, as are those without the experts
+    that are wanted."""
+    for attempt in range(MAX_DRAWS):
+        s = family.random_shape(rng, seed + attempt * with_experts, *arguments)
         w = family.random_weights(rng, s)
+        if with_experts and not any("block_sparse_moe" in n or ".experts." in n for n in w):
+            continue
         w = checkpoints.rounded(w, dict.fromkeys(w, dtype))
         if family not in SHARING or Group("", family).gain(s, w, rng) <= MAX_GAIN:
             return s, w
@@ -344,7 +421,10 @@ def compare(options, lib, folder, name, seed, report):
     family, arguments, refused, embedding = GROUPS[name]
     rng = np.random.default_rng([seed, *name.encode()])
     dtype = list(checkpoints.DTYPES)[seed % 3]
-    s, w = draw_steady(family, arguments, rng, seed, checkpoints.DTYPES[dtype])
+    as_one, one_layer = name.endswith("-as-one"), name.endswith("-layer")
+    shape = SHAPES[family](seed) if as_one or one_layer else seed
+    s, w = draw_steady(family, arguments, rng, shape, checkpoints.DTYPES[dtype],
+                       adapts_experts(name))
     base_folder = Path(folder) / f"{name}-{seed}"
     tensors = family.stored(s, w, rng)
     checkpoints.write_checkpoint(base_folder,
@@ -353,12 +433,17 @@ def compare(options, lib, folder, name, seed, report):
                                  1 + seed % 2)
 
     def base():
-        return prepared(family.load(base_folder, s, w, torch.float32), family, s)
+        return prepared(family.load(base_folder, s, w, torch.float32), s, as_one)
+
+    def draw(number):
+        layer = s.hybrid[(0, -1)[(seed + number) % 2]] if one_layer else None
+        return lambda model: draw_config(rng, model, refused, embedding, seed, number == 0, layer,
+                                         as_one, adapts_experts(name))
 
     sequence = rng.integers(0, s.vocab, PROMPT)
     scales = [1.0] if seed % 3 else [1.0, 0.5]
-    folders = [make_adapter(rng, base, f"{base_folder}-adapter{i}", refused, embedding, seed,
-                            i == 0, sequence)
+    folders = [make_adapter(rng, base, draw(i), f"{base_folder}-adapter{i}", sequence,
+                            lambda name: is_idle(s, name, as_one), as_one)
                for i in range(len(scales))]
     want = peft_logits(base, folders, scales, sequence)
     scale, errors = np.abs(want).max(), {}
@@ -383,7 +468,8 @@ def compare(options, lib, folder, name, seed, report):
             for a in adapters:
                 a.close()
         if options.bamba and weights == "F32":
-            errors["merge"] = check_merge(options, lib, base_folder, folders, scales, whole,
+            parts = family in SHARING and not as_one and any(parts_uses(s, f) for f in folders)
+            errors["merge"] = check_merge(options, lib, base_folder, folders, scales, parts, whole,
                                           opener(family, s, tensors), sequence, report)
     return f"{dtype} {s.describe()}", errors
 

@@ -241,7 +241,7 @@ typedef struct team_call {
 static void run_thread(void *context, int thread)
 {
     const team_call *c = context;
-    const bb_exec    e = { &c->pass, thread };
+    const bb_exec    e = { .pass = &c->pass, .thread = thread };
 
     c->body(&e, c->context);
 }

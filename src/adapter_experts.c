@@ -1,0 +1,136 @@
+/* adapter_experts.c - adapters of parameters that hold the matrices of several linear maps. */
+#include "adapter_experts.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { MOST_NESTED = 4 };                 /* parameters of a module that are adapted */
+
+void bb_adapter_name_parameter(const bb_linear_name *l, char *full)
+{
+    snprintf(full, BB_MOST_PARAMETER, "%.*s%s", l->n_prefix, l->name, l->part_of.parameter);
+}
+
+/* Parameters of a module that target_parameters names, as PEFT wraps them: a later one around those
+   before it, whose tensors stand under one ".base_layer" more for each wrapper around them. */
+typedef struct nest {
+    char   path[BB_MOST_PATH];            /* of the module */
+    char   parameter[MOST_NESTED][BB_MOST_PARAMETER]; /* [n] with that path */
+    int    n, n_inner;                    /* n_inner: ".base_layer" in the tensor's name */
+    char   other[BB_MOST_PARAMETER];      /* one that target_parameters does not name; "" */
+} nest;
+
+/* How a map lies in a parameter: a stack in the checkpoint, or what transformers makes of several
+   tensors. n 0: it does not. */
+static bb_part_of find_part(const bb_linear_name *l, const char *parameter)
+{
+    char full[BB_MOST_PARAMETER];
+
+    if (l->n_stack > 0 && bb_adapter_is_same_name(parameter, l->name))
+        return (bb_part_of){ .index = l->index, .n = l->n_stack };
+    if (!l->part_of.parameter) return (bb_part_of){ 0 };
+    bb_adapter_name_parameter(l, full);
+    return bb_adapter_is_same_name(parameter, full) ? l->part_of : (bb_part_of){ 0 };
+}
+
+/* Put a parameter into its nest, if it is one of the module's. */
+static void nest_parameter(nest *s, const bb_adapter_config *config, const char *name)
+{
+    const char  *p = bb_adapter_bare(name), *path = bb_adapter_bare(s->path);
+    const size_t n = strlen(path);
+    char         full[BB_MOST_PARAMETER];
+
+    if (strncmp(p, path, n) != 0 || p[n] != '.' || strchr(p + n + 1, '.')) return;
+    snprintf(full, sizeof full, "%s%s", s->path, p + n);
+    for (int i = 0; i < s->n; i++)
+        if (strcmp(s->parameter[i], full) == 0) return;
+    if (!bb_adapter_config_has_parameter(config, full))
+        memcpy(s->other, full, sizeof full);
+    else if (s->n < MOST_NESTED) memcpy(s->parameter[s->n++], full, sizeof full);
+}
+
+static void find_nest(nest *s, const bb_adapter_config *config, const bb_graph *g,
+                      const char *path)
+{
+    static const char BASE[] = ".base_layer";
+    char              full[BB_MOST_PARAMETER];
+    size_t            n = strlen(path);
+
+    *s = (nest){ .n = 0 };
+    for (; n >= sizeof BASE && strncmp(path + n - sizeof BASE + 1, BASE, sizeof BASE - 1) == 0;
+         n -= sizeof BASE - 1)
+        s->n_inner++;
+    snprintf(s->path, sizeof s->path, "%.*s", (int)n, path);
+    for (int i = 0; i + 1 < g->n_linears; i++) {
+        const bb_linear_name *l = &g->linear[i];
+        if (l->index > 0) continue;
+        if (l->n_stack > 0) nest_parameter(s, config, l->name);
+        if (!l->part_of.parameter) continue;
+        bb_adapter_name_parameter(l, full);
+        nest_parameter(s, config, full);
+    }
+}
+
+/* The parameter whose tensor it is; NULL: an error. */
+static const char *choose_parameter(const nest *s, const bb_tensor *t, bamba_error *err)
+{
+    if (s->n > s->n_inner) return s->parameter[s->n - 1 - s->n_inner];
+    if (s->n == 0 && !s->other[0])
+        bb_adapter_fail(err, BAMBA_ERR_FORMAT, t, "the model has no linear layer of that name");
+    else if (s->n == 0)
+        bb_fail(err, BAMBA_ERR_FORMAT, "adapter_config.json: 'target_parameters': expected "
+                "'%.100s' among them, since %s has '%.*s'", s->other, t->file,
+                bb_name_width(t->name), t->name);
+    else bb_fail(err, BAMBA_ERR_FORMAT, "%s: '%.*s': expected at most %d '.base_layer' before it, "
+                 "found %d: 'target_parameters' names %d of that module", t->file,
+                 bb_name_width(t->name), t->name, s->n - 1, s->n_inner, s->n);
+    return NULL;
+}
+
+/* The shape that a parameter's A or B is to have. */
+static bb_status expect_part(const bb_graph *g, const bb_tensor *t, bool is_A,
+                             const char *parameter, int rank, bamba_error *err)
+{
+    size_t rows = 0, cols = 0, inputs = 0;
+
+    for (int i = 0; i + 1 < g->n_linears; i++) {
+        const bb_linear_name *l = &g->linear[i];
+        const bb_part_of      part = find_part(l, parameter);
+        const size_t          end = (size_t)part.row + (size_t)l->rows;
+        if (part.n == 0) continue;
+        rows = end > rows ? end : rows;
+        cols = (size_t)l->cols;
+        inputs = (size_t)rank * (size_t)part.n;
+    }
+    return bb_adapter_expect(t, 2, is_A ? (const size_t[]){ inputs, cols }
+                                        : (const size_t[]){ rows, inputs }, err);
+}
+
+bb_status bb_adapter_take_part(bb_adapter_file *f, const bb_adapter_config *config,
+                               const bb_graph *g, const bb_tensor *t, char kind, const char *path,
+                               bamba_error *err)
+{
+    bb_adapter_terms terms;
+    bb_status        status = BAMBA_OK;
+    nest             s;
+
+    find_nest(&s, config, g, path);
+    const char *parameter = choose_parameter(&s, t, err);
+    if (!parameter) return BAMBA_ERR_FORMAT;
+    if (kind != 'A' && kind != 'B')
+        return bb_adapter_fail(err, BAMBA_ERR_FORMAT, t, "expected 'lora_A.weight' and "
+                               "'lora_B.weight' for a parameter of experts");
+    BB_TRY(bb_adapter_config_parameter(config, parameter, &terms, err));
+    BB_TRY(expect_part(g, t, kind == 'A', parameter, terms.rank, err));
+    for (int i = 0; i + 1 < g->n_linears; i++) {
+        const bb_part_of part = find_part(&g->linear[i], parameter);
+        bb_adapted      *m = &f->map[i];
+        if (part.n == 0) continue;
+        m->rank = terms.rank;
+        m->scale = (float)terms.scale;
+        m->part = part;
+        BB_TRY(bb_adapter_set(kind == 'A' ? &m->A : &m->B, t, err));
+    }
+done:
+    return status;
+}

@@ -1,0 +1,28 @@
+/* adapter_experts.h - adapters of parameters that hold the matrices of several linear maps.
+ *
+ * Owns:    which parameter a tensor is for, and which maps; the shapes of such tensors.
+ * Not:     tensors of linear layers (adapter_file.h), the layout of A and B (bb_adapted).
+ * Errors:  one line that names the file and the key or tensor.
+ * Source:  huggingface/peft tuners/lora/layer.py, ParamWrapper; tuners/tuners_utils.py.
+ */
+#ifndef BB_ADAPTER_EXPERTS_H
+#define BB_ADAPTER_EXPERTS_H
+
+#include "adapter_config.h"
+#include "adapter_file.h"
+
+enum {
+    BB_MOST_PATH = 2 * BB_MAX_NAME,       /* bytes of a module's path, with its NUL */
+    BB_MOST_PARAMETER = 3 * BB_MAX_NAME   /* of the path of a parameter in it */
+};
+
+/* The whole name of the parameter that a map is a part of: full [BB_MOST_PARAMETER]. */
+void bb_adapter_name_parameter(const bb_linear_name *l, char *full);
+
+/* A tensor of the module `path`: its 'A' or 'B', or something else. Fails if target_parameters
+   names no parameter of that module. */
+bb_status bb_adapter_take_part(bb_adapter_file *f, const bb_adapter_config *config,
+                               const bb_graph *g, const bb_tensor *t, char kind, const char *path,
+                               bamba_error *err);
+
+#endif

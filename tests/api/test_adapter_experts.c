@@ -1,0 +1,493 @@
+/* Adapters of routers and experts: the names that PEFT gives them in old and new transformers, the
+ * bits of mixed batches, merging, and files that do not fit. */
+#include "bamba.h"
+
+#include "support/fault.h"
+#include "support/lora.h"
+#include "support/refused.h"
+#include "support/running.h"
+#include "support/tempdir.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { V = 96, D = 32, F = 16, E = 6, LAYERS = 2, RANK = 3, ROWS = 40, SESSIONS = 4 };
+
+/* Experts as a stack (Granite), or one by one (Jamba). */
+typedef struct family {
+    const char *config, *norm, *moe;      /* moe: the mixer's name in a layer */
+    bool        is_stack;
+} family;
+
+#define SHAPE "\"vocab_size\": 96, \"hidden_size\": 32, \"num_hidden_layers\": 2, "                \
+              "\"num_attention_heads\": 4, \"num_key_value_heads\": 2, "                           \
+              "\"intermediate_size\": 16, "                                                        \
+              "\"num_experts_per_tok\": 2, \"max_position_embeddings\": 256, "                     \
+              "\"tie_word_embeddings\": true, \"torch_dtype\": \"float32\""
+
+static const family granite = {
+    "{\"model_type\": \"granitemoehybrid\", \"layer_types\": [\"attention\", \"attention\"], "
+    "\"shared_intermediate_size\": 16, \"num_local_experts\": 6, \"attention_multiplier\": 0.3, "
+    SHAPE "}", "post_attention_layernorm", "block_sparse_moe", true };
+static const family jamba = {
+    "{\"model_type\": \"jamba\", \"attn_layer_period\": 1, \"attn_layer_offset\": 0, "
+    "\"expert_layer_period\": 1, \"expert_layer_offset\": 0, \"num_experts\": 6, "
+    SHAPE "}", "pre_ff_layernorm", "feed_forward", false };
+
+static char *dir[2], *new_names[2], *old_names[2], *partial[2];
+
+static const family *family_of(int i) { return i == 0 ? &granite : &jamba; }
+
+/* -------------------------------------------------------------- files -------------------- */
+
+static void add(store *s, int layer, const char *name, const size_t *dim, float scale)
+{
+    char full[120];
+    int  n = 0;
+
+    while (dim[n]) n++;
+    snprintf(full, sizeof full, "model.layers.%d.%s.weight", layer, name);
+    lora_add_tensor(s, full, n, dim, scale, s->n + 11);
+}
+
+static void add_experts(store *s, const family *f, int layer)
+{
+    const char *const one[] = { "gate_proj", "up_proj", "down_proj" };
+    char              name[80];
+
+    if (f->is_stack) {
+        add(s, layer, "block_sparse_moe.router.layer", (const size_t[]){ E, D, 0 }, 0.5f);
+        add(s, layer, "block_sparse_moe.input_linear", (const size_t[]){ E, 2 * F, D, 0 }, 0.4f);
+        add(s, layer, "block_sparse_moe.output_linear", (const size_t[]){ E, D, F, 0 }, 0.4f);
+        add(s, layer, "shared_mlp.input_linear", (const size_t[]){ 2 * F, D, 0 }, 0.3f);
+        add(s, layer, "shared_mlp.output_linear", (const size_t[]){ D, F, 0 }, 0.3f);
+        return;
+    }
+    add(s, layer, "feed_forward.router", (const size_t[]){ E, D, 0 }, 0.5f);
+    for (int i = 0; i < E; i++)
+        for (int j = 0; j < 3; j++) {
+            snprintf(name, sizeof name, "feed_forward.experts.%d.%s", i, one[j]);
+            add(s, layer, name, (const size_t[]){ j < 2 ? F : D, j < 2 ? D : F, 0 }, 0.4f);
+        }
+}
+
+static char *write_model(const family *f)
+{
+    char *at = tempdir_make();
+    store s = { NULL, 0, 0 };
+
+    lora_add_tensor(&s, "model.embed_tokens.weight", 2, (const size_t[]){ V, D }, 1.0f, 1);
+    lora_add_tensor(&s, f->is_stack ? "model.norm.weight" : "model.final_layernorm.weight", 1,
+                    (const size_t[]){ D }, 1.0f, 2);
+    for (int l = 0; l < LAYERS; l++) {
+        add(&s, l, "input_layernorm", (const size_t[]){ D, 0 }, 1.0f);
+        add(&s, l, f->norm, (const size_t[]){ D, 0 }, 1.0f);
+        add(&s, l, "self_attn.q_proj", (const size_t[]){ D, D, 0 }, 0.3f);
+        add(&s, l, "self_attn.k_proj", (const size_t[]){ D / 2, D, 0 }, 0.3f);
+        add(&s, l, "self_attn.v_proj", (const size_t[]){ D / 2, D, 0 }, 0.3f);
+        add(&s, l, "self_attn.o_proj", (const size_t[]){ D, D, 0 }, 0.3f);
+        add_experts(&s, f, l);
+    }
+    tempdir_write_text(at, "config.json", f->config);
+    store_write(&s, 0, s.n, at, "model.safetensors");
+    store_free(&s);
+    return at;
+}
+
+/* A and B of a module of the experts' mixer in a layer, of `rank` inputs of B. */
+static void add_pair(store *s, const family *f, int layer, const char *module, int rows, int cols,
+                     int rank)
+{
+    char name[80];
+
+    snprintf(name, sizeof name, "model.layers.%d.%s.%s", layer, f->moe, module);
+    lora_add(s, name, rows, cols, rank, s->n + 5);
+}
+
+/* All that transformers 5 has as parameters; named otherwise, a stack is one in transformers 4
+   too. */
+static void add_parameters(store *s, const family *f, const char *in, const char *out,
+                           const char *router)
+{
+    for (int l = 0; l < LAYERS; l++) {
+        add_pair(s, f, l, in, 2 * F, D, RANK * E);
+        add_pair(s, f, l, out, D, F, RANK * E);
+        add_pair(s, f, l, router, E, D, RANK);
+    }
+}
+
+/* Rows first … first + rows - 1 of what an A and a B of a parameter have for one expert, as the
+   adapter of a linear layer. */
+static void add_one(store *s, const char *module, const store_tensor *A, const store_tensor *B,
+                    int expert, int first, int rows)
+{
+    const size_t cols = A->dim[1], a[] = { RANK, cols }, b[] = { (size_t)rows, RANK };
+    const float *x = (const float *)(const void *)A->data, *y = (const float *)(void *)B->data;
+    float        v[2 * F * RANK + D * RANK];
+    char         name[160];
+
+    for (int r = 0; r < rows; r++)
+        for (int i = 0; i < RANK; i++)
+            v[r * RANK + i] = y[((first + r) * RANK + i) * E + expert];
+    snprintf(name, sizeof name, "%s.lora_A.weight", module);
+    store_add(s, name, "F32", 2, a, x + (size_t)expert * RANK * cols);
+    snprintf(name, sizeof name, "%s.lora_B.weight", module);
+    store_add(s, name, "F32", 2, b, v);
+}
+
+/* Add to s what a parameter's matrices make of each expert: for layers named `%d.%s`. */
+static void add_singly(store *s, store *from, int layer, const char *module, const char *to,
+                       int first, int rows)
+{
+    const char *end = "base_model.model.model.layers";
+    char        name[120];
+
+    snprintf(name, sizeof name, "%s.%d.feed_forward.%s.lora_A.weight", end, layer, module);
+    const store_tensor *A = store_find(from, name);
+    snprintf(name, sizeof name, "%s.%d.feed_forward.%s.lora_B.weight", end, layer, module);
+    const store_tensor *B = store_find(from, name);
+    assert_true(A && B);
+    for (int e = 0; e < E; e++) {
+        snprintf(name, sizeof name, "%s.%d.feed_forward.experts.%d.%s", end, layer, e, to);
+        add_one(s, name, A, B, e, first, rows);
+    }
+}
+
+static char *write_adapter(const store *s, const char *members)
+{
+    char *at = tempdir_make();
+
+    lora_write(s, RANK, members, at);
+    return at;
+}
+
+#define NEW "\"target_parameters\": [\"experts.gate_up_proj\", \"experts.down_proj\", "            \
+            "\"router.weight\"]"
+#define OLD "\"target_parameters\": [\"input_linear.weight\", \"output_linear.weight\"]"
+
+/* The same numbers under the names of transformers 5 and 4, and an adapter of one parameter. */
+static void write_adapters(int i)
+{
+    const family *f = family_of(i);
+    store         s = { NULL, 0, 0 }, old = { NULL, 0, 0 }, one = { NULL, 0, 0 };
+
+    add_parameters(&s, f, "experts.base_layer", "experts", "router");
+    new_names[i] = write_adapter(&s, NEW);
+    if (f->is_stack) add_parameters(&old, f, "input_linear", "output_linear", "router.layer");
+    for (int l = 0; l < LAYERS && !f->is_stack; l++) {
+        char name[120];
+        add_singly(&old, &s, l, "experts.base_layer", "gate_proj", 0, F);
+        add_singly(&old, &s, l, "experts.base_layer", "up_proj", F, F);
+        add_singly(&old, &s, l, "experts", "down_proj", 0, D);
+        for (int k = 0; k < 2; k++) {
+            snprintf(name, sizeof name, "base_model.model.model.layers.%d.feed_forward.router."
+                     "lora_%c.weight", l, "AB"[k]);
+            const store_tensor *t = store_find(&s, name);
+            store_add(&old, name, "F32", 2, t->dim, (const float *)(const void *)t->data);
+        }
+    }
+    old_names[i] = write_adapter(&old, f->is_stack ? OLD : NULL);
+    add_pair(&one, f, 1, "experts", D, F, RANK * E);
+    partial[i] = write_adapter(&one, "\"target_parameters\": [\"experts.down_proj\"]");
+    store_free(&s);
+    store_free(&old);
+    store_free(&one);
+}
+
+static int set_up(void **unused)
+{
+    (void)unused;
+    for (int i = 0; i < 2; i++) {
+        dir[i] = write_model(family_of(i));
+        write_adapters(i);
+    }
+    return 0;
+}
+
+static int clean_up(void **unused)
+{
+    (void)unused;
+    for (int i = 0; i < 2; i++) {
+        tempdir_remove(dir[i]);
+        tempdir_remove(new_names[i]);
+        tempdir_remove(old_names[i]);
+        tempdir_remove(partial[i]);
+    }
+    return 0;
+}
+
+/* -------------------------------------------------------------- running ------------------ */
+
+typedef struct lab {
+    bamba_model   *model;
+    bamba_engine  *engine;
+    bamba_adapter *adapter[2];
+} lab;
+
+static void demand(bamba_status status, const bamba_error *err)
+{
+    if (status != BAMBA_OK) fail_msg("status %d: %s", status, err->message);
+}
+
+/* A model with up to two adapters; NULL: none. */
+static lab open_lab(const char *model, const char *first, const char *second, bamba_type type,
+                    int n_threads)
+{
+    const char *const    adapter[] = { first, second };
+    bamba_model_options  mo = BAMBA_MODEL_OPTIONS;
+    bamba_engine_options eo = BAMBA_ENGINE_OPTIONS;
+    bamba_error          err;
+    lab                  l = { 0 };
+
+    mo.weight_type = type;
+    mo.n_threads = 1;
+    eo.n_threads = n_threads;
+    eo.n_logits = 256;
+    demand(bamba_model_open(&l.model, model, &mo, &err), &err);
+    l.engine = running_engine(l.model, &eo);
+    for (int i = 0; i < 2; i++)
+        if (adapter[i])
+            demand(bamba_adapter_open(&l.adapter[i], l.model, adapter[i], NULL, &err), &err);
+    return l;
+}
+
+static void close_lab(lab *l)
+{
+    for (int i = 0; i < 2; i++) bamba_adapter_free(l->adapter[i]);
+    bamba_engine_free(l->engine);
+    bamba_model_free(l->model);
+}
+
+/* A session with adapters by bits of `which`, the second with scale -0.5. */
+static bamba_session *make_session(const lab *l, int which)
+{
+    bamba_session_options o = BAMBA_SESSION_OPTIONS;
+    bamba_adapter_use     use[2];
+
+    if (which & 1) use[o.n_adapters++] = (bamba_adapter_use){ l->adapter[0], 1.0f };
+    if (which & 2) use[o.n_adapters++] = (bamba_adapter_use){ l->adapter[1], -0.5f };
+    o.adapters = use;
+    return running_session(l->model, &o);
+}
+
+/* Logits [n_rows, V] of new sessions in one call; tokens by `text`. */
+static void feed(const lab *l, const int *which, const int *text, const int *n_rows, int n,
+                 float *const *out)
+{
+    bamba_feed_item item[SESSIONS + 1];
+    int32_t         tokens[SESSIONS + 1][ROWS];
+    bamba_error     err;
+
+    for (int i = 0; i < n; i++) {
+        for (int t = 0; t < n_rows[i]; t++) tokens[i][t] = (text[i] * 31 + t * 7 + 3) % V;
+        item[i] = (bamba_feed_item){ .session = make_session(l, which[i]), .tokens = tokens[i],
+                                     .n = (size_t)n_rows[i], .n_logits = (size_t)n_rows[i] };
+    }
+    demand(bamba_feed_batch(l->engine, item, (size_t)n, &err), &err);
+    for (int i = 0; i < n; i++) {
+        memcpy(out[i], item[i].logits, (size_t)n_rows[i] * V * sizeof(float));
+        bamba_session_free(item[i].session);
+    }
+}
+
+/* Logits of one session alone, or beside one that makes the rows many. */
+static void feed_alone(const lab *l, int which, int text, int n_rows, bool is_many, float *out)
+{
+    static float other[ROWS * V];
+
+    feed(l, (const int[]){ which, 0 }, (const int[]){ text, 9 }, (const int[]){ n_rows, ROWS },
+         is_many ? 2 : 1, (float *const[]){ out, other });
+}
+
+enum { N = ROWS * V };
+
+static void run(const char *model, const char *adapter, bamba_type type, float *out)
+{
+    lab l = open_lab(model, adapter, NULL, type, 2);
+
+    feed_alone(&l, adapter != NULL, 1, ROWS, false, out);
+    close_lab(&l);
+}
+
+/* -------------------------------------------------------------- tests -------------------- */
+
+/* The same numbers under other names are the same adapter, to the bit. */
+static void test_names(void **unused)
+{
+    static float none[N], by_new[N], by_old[N], by_one[N];
+
+    (void)unused;
+    for (int i = 0; i < 2; i++) {
+        run(dir[i], NULL, BAMBA_TYPE_F32, none);
+        run(dir[i], new_names[i], BAMBA_TYPE_F32, by_new);
+        run(dir[i], old_names[i], BAMBA_TYPE_F32, by_old);
+        run(dir[i], partial[i], BAMBA_TYPE_F32, by_one);
+        assert_true(running_distance(none, by_new, N) > 0.01f);
+        assert_true(running_distance(none, by_one, N) > 0.01f);
+        assert_true(running_distance(by_one, by_new, N) > 0.01f);
+        assert_memory_equal(by_new, by_old, sizeof by_new);
+    }
+}
+
+/* Sessions with both adapters, the other, the first and none in one call: the bits each has alone,
+   for any type of weights, few rows and many, one thread and three. */
+static void test_mixed_batch(void **unused)
+{
+    static const int  rows[][SESSIONS] = { { 1, 1, 1, 1 }, { 7, 1, 3, 5 }, { 20, 17, 40, 9 } };
+    static const int  which[] = { 3, 2, 1, 0 }, text[] = { 0, 1, 2, 3 };
+    static const bamba_type type[] = { BAMBA_TYPE_F32, BAMBA_TYPE_BF16, BAMBA_TYPE_Q4 };
+    static float      alone[N], out[SESSIONS][N];
+    float *const      to[] = { out[0], out[1], out[2], out[3] };
+
+    (void)unused;
+    for (int i = 0; i < 12; i++) {
+        lab l = open_lab(dir[i % 2], new_names[i % 2], partial[i % 2], type[i / 4],
+                         i / 2 % 2 ? 3 : 1);
+        const int n = running_is_exact(l.model) ? 3 : 2;
+        for (int j = 0; j < n; j++) {
+            feed(&l, which, text, rows[j], SESSIONS, to);
+            for (int k = 0; k < SESSIONS; k++) {
+                feed_alone(&l, which[k], text[k], rows[j][k], j == 2, alone);
+                assert_memory_equal(alone, out[k], (size_t)rows[j][k] * V * sizeof(float));
+            }
+        }
+        close_lab(&l);
+    }
+}
+
+/* A merge in float32 changes the order of additions only. Routers are written in float32 whatever
+   the type of the weights. */
+static void test_merged(void **unused)
+{
+    static float with[N], merged[N], zeros[N];
+    bamba_model_options mo = BAMBA_MODEL_OPTIONS;
+    bamba_error         err;
+
+    (void)unused;
+    for (int i = 0; i < 4; i++) {
+        const bamba_adapter_source source = { i < 2 ? new_names[i % 2] : old_names[i % 2], 1.0f };
+        char *out = tempdir_make();
+        mo.weight_type = BAMBA_TYPE_F32;
+        mo.n_threads = 2;
+        demand(bamba_merge(dir[i % 2], out, &source, 1, &mo, NULL, &err), &err);
+        run(dir[i % 2], new_names[i % 2], BAMBA_TYPE_F32, with);
+        run(out, NULL, BAMBA_TYPE_DEFAULT, merged);
+        assert_true(running_distance(merged, with, N) < 2e-5f * running_distance(with, zeros, N));
+        tempdir_remove(out);
+    }
+}
+
+/* -------------------------------------------------------------- files that do not fit ---- */
+
+#define LAYER "base_model.model.model.layers.0.block_sparse_moe."
+
+/* What is done to a good adapter of Granite's parameters: a tensor gets this shape, or another
+   name, or is dropped. */
+static const struct { const char *members, *tensor, *name; size_t dim[2]; const char *word, *more; }
+bad[] = {
+    { NEW, "experts.base_layer.lora_A.weight", NULL, { RANK * E - 1, D },
+      "experts.base_layer.lora_A", "expected F32 [18, 32], found F32 [17, 32]" },
+    { NEW, "experts.base_layer.lora_B.weight", NULL, { 2 * F, RANK }, "experts.base_layer.lora_B",
+      "expected F32 [32, 18], found F32 [32, 3]" },
+    { NEW, "experts.lora_A.weight", NULL, { RANK * E, D }, "experts.lora_A",
+      "expected F32 [18, 16], found F32 [18, 32]" },
+    { NEW, "router.lora_B.weight", NULL, { E, RANK + 1 }, "router.lora_B",
+      "expected F32 [6, 3], found F32 [6, 4]" },
+    { NEW, "experts.lora_B.weight", NULL, { 0 }, "experts.lora_A", "is missing" },
+    { NEW, "experts.lora_B.weight", "experts.base_layer.base_layer.lora_B.weight", { 0 },
+      "experts.base_layer.base_layer.lora_B", "expected at most 1 '.base_layer'" },
+    { NEW, "experts.lora_B.weight", "experts.lora_B.bias", { D, 0 }, "experts.lora_B.bias",
+      "for a parameter of experts" },
+    { NEW, "experts.lora_B.weight", "input_linear.lora_B.weight", { 0 }, "target_parameters",
+      "block_sparse_moe.input_linear.weight" },
+    { NEW, "experts.lora_B.weight", "other.lora_B.weight", { 0 }, "other.lora_B",
+      "no linear layer" },
+    { "\"target_parameters\": [\"router.weight\"]", NULL, NULL, { 0 }, "target_parameters",
+      "block_sparse_moe.experts." },
+    { "\"target_parameters\": [\"experts.down_proj\"]", NULL, NULL, { 0 }, "experts.base_layer",
+      "expected at most 0 '.base_layer'" },
+    { NEW ", \"rank_pattern\": {\"experts.down_proj\": 4}", NULL, NULL, { 0 }, "experts.lora_A",
+      "expected F32 [24, 16], found F32 [18, 16]" },
+    { "\"target_parameters\": \"experts\"", NULL, NULL, { 0 }, "target_parameters", "list" },
+    { "\"target_parameters\": [3]", NULL, NULL, { 0 }, "target_parameters", "" },
+};
+
+/* Apply case i to the adapter. */
+static void spoil(store *s, size_t i)
+{
+    char name[120];
+    int  n_dims = 0;
+
+    if (!bad[i].tensor) return;
+    snprintf(name, sizeof name, LAYER "%s", bad[i].tensor);
+    store_tensor *t = store_find(s, name);
+    assert_non_null(t);
+    while (n_dims < 2 && bad[i].dim[n_dims]) n_dims++;
+    if (n_dims > 0) store_reshape(t, "F32", n_dims, bad[i].dim);
+    else if (!bad[i].name) store_drop(s, name);
+    if (bad[i].name) snprintf(t->name, sizeof t->name, LAYER "%s", bad[i].name);
+}
+
+/* Refused in one line that has both words. */
+static void test_refused(void **unused)
+{
+    bamba_error    err;
+    bamba_model   *m;
+    bamba_adapter *a;
+
+    (void)unused;
+    demand(bamba_model_open(&m, dir[0], NULL, &err), &err);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        store s = { NULL, 0, 0 };
+        add_parameters(&s, &granite, "experts.base_layer", "experts", "router");
+        spoil(&s, i);
+        char *at = write_adapter(&s, bad[i].members);
+        const bamba_status status = bamba_adapter_open(&a, m, at, NULL, &err);
+        expect_line(bad[i].word, status, &err, bad[i].word, bad[i].more);
+        assert_null(a);
+        tempdir_remove(at);
+        store_free(&s);
+    }
+    bamba_model_free(m);
+}
+
+/* Each allocation on the way fails once: an error, and nothing leaks. */
+static void test_out_of_memory(void **unused)
+{
+    bamba_adapter_options o = BAMBA_ADAPTER_OPTIONS;
+    bamba_error           err;
+    bamba_model          *m;
+    bamba_adapter        *a;
+    fault                 f = { 0 };
+
+    (void)unused;
+    demand(bamba_model_open(&m, dir[1], NULL, &err), &err);
+    bamba_status status = BAMBA_ERR_MEMORY;
+    for (size_t i = 1; status != BAMBA_OK; i++) {
+        f = (fault){ .fail_at = i };
+        o.allocator = fault_allocator(&f);
+        status = bamba_adapter_open(&a, m, new_names[1], &o, &err);
+        if (status != BAMBA_OK) assert_int_equal(status, BAMBA_ERR_MEMORY);
+        bamba_adapter_free(a);
+        assert_int_equal(f.n_live, 0);
+    }
+    bamba_model_free(m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_mixed_batch),
+        cmocka_unit_test(test_merged),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_out_of_memory),
+    };
+    return cmocka_run_group_tests(tests, set_up, clean_up);
+}
