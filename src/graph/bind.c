@@ -86,6 +86,7 @@ static void name_later_use(bb_graph *g, const bb_block *k, const bb_use *u)
         own[i] = first[i];
         memcpy(own[i].name, name, sizeof name);
         own[i].shift = shift;
+        own[i].n_prefix += (int)strlen(k->prefix) - (int)m->n_layer;
         own[i].is_idle = first[i].only > 0 && first[i].only != u->nth + 1;
     }
 }
