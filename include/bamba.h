@@ -193,7 +193,8 @@ typedef struct bamba_model_options {
     bamba_type        compute_type;       /* of activations in products: BAMBA_TYPE_F32 keeps them
                                              float32 always; DEFAULT: as the fastest kernels do  */
     int               copy_weights;       /* non-zero: read all weights into memory now, use none
-                                             in the mapped files                                 */
+                                             in the mapped files. In huge pages, where those of
+                                             files may have 4 KiB and slow down decoding         */
     int               first_layer, end_layer;         /* run layers first … end - 1 alone; the rest
                                              runs elsewhere, see bamba_link. Both 0: all          */
     int               strict;             /* non-zero: refuse files with tensors that no part of

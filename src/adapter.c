@@ -58,6 +58,7 @@ static bb_status allocate_block(bamba_adapter *d, const bb_adapter_file *f, bamb
     d->block_bytes = a.used;
     d->block = bb_allocate(&d->alloc, a.used, 1);
     if (!d->block) return bb_fail(err, BAMBA_ERR_MEMORY, "adapter: out of memory");
+    bb_advise_huge(&d->alloc, d->block, d->block_bytes);
     a = (bb_arena){ .base = d->block, .size = a.used };
     bb_adapter_carve(d, f, &a);
 done:

@@ -33,7 +33,9 @@ enum {
                                              addition waits some four cycles for the last */
     CHUNK = 16,                           /* groups that all rows pass before the next ones: their x
                                              stays in the first cache, weights in the second */
-    AHEAD = 4 * BB_Q4_GROUP               /* bytes from a group to what is prefetched meanwhile */
+    AHEAD = 4 * BB_Q4_GROUP,              /* bytes from a group to what is prefetched meanwhile */
+    FAR = 32 * 1024                       /* bytes from a group to a page whose address is looked up
+                                             meanwhile: 2 to 4 % where pages have 4 KiB */
 };
 
 /* ------------------------------------------------------------- x ------------------------ */
@@ -268,6 +270,8 @@ BB_INLINE void tile(load_fn *load, size_t group_bytes, int M, int n, const unsig
         for (int t = 0; t < M; t++)
             acc[t] = to->add ? vf_load(to->sum + t * BB_TILE_ROWS + half * VL) : vf_zero();
         for (int g = 0; g < n; g++, group += group_bytes, part += 2 * PART * M) {
+            if (half == 0 && g % 4 == 0)
+                _mm_prefetch((const char *)group + FAR, _MM_HINT_T1);
             /* Every second line: processors fetch lines in pairs. A group has an odd number. */
             for (size_t i = g % 2 ? 64 : 0; half == 0 && i < group_bytes; i += 128)
                 _mm_prefetch((const char *)group + AHEAD + i, _MM_HINT_T1);

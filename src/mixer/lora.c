@@ -3,8 +3,6 @@
  * Neighbouring rows that have the same adapters are a group of up to BB_FEW_ROWS. */
 #include "mixer/lora.h"
 
-#include "base/prefetch.h"
-
 #include <string.h>
 
 /* -------------------------------------------------------------- room --------------------- */
@@ -226,23 +224,6 @@ int bb_lora_tiles(const bb_exec *e, const bb_lora *l)
     return l->n * ((e->pass->lora->n_inputs + READ_TILE - 1) / READ_TILE);
 }
 
-void bb_lora_prefetch_inputs(const bb_exec *e, const bb_lora *l)
-{
-    enum { MOST = 16 * 1024 };            /* bytes, which pass while x is prepared */
-    const int tiles = bb_lora_tiles(e, l), tile = bb_team_part(e->pass->team, e->thread, tiles);
-    int       map;
-    group     g = { 0 };
-
-    if (tile >= tiles || !next_group(e, l, l->T, &g) || g.n_uses == 0) return;
-    const range r = range_of(e, l, tile, &map);
-    if (r.map->id < 0) return;
-    const bb_low_rank *m = map_of(&g.use[0], r.map);
-    if (r.first >= m->rank) return;
-    const unsigned char *A = m->A;
-    A += format_of(e->pass->k, kind_of(m))->bytes(r.first, r.map->w.cols);
-    bb_prefetch(A, MOST);
-}
-
 static float *place_at(const bb_exec *e, int place)
 {
     return own_of(e).tile + (size_t)place * BB_FEW_ROWS * READ_TILE;
@@ -330,20 +311,6 @@ void bb_lora_add(const bb_exec *e, const bb_lora *l, const bb_linear *at, int fi
     if (at->id < 0) return;
     while (next_group(e, l, l->T, &g))
         if (g.n_uses > 0) add_group(e, l, &g, map, first, n, y + (size_t)g.first * ldy, ldy);
-}
-
-void bb_lora_prefetch(const bb_exec *e, const bb_lora *l, const bb_linear *at, int first, int n)
-{
-    const int row = at->first + first, begin = row - row % BB_EXPAND_ROWS;
-    group     g = { 0 };
-
-    while (at->id >= 0 && next_group(e, l, l->T, &g))
-        for (int i = 0; i < g.n_uses; i++) {
-            const bb_low_rank   *m = map_of(&g.use[i], at);
-            const size_t         bytes = (size_t)m->n_inputs * (m->type == BB_TYPE_F16 ? 2 : 4);
-            const unsigned char *B = m->B;
-            bb_prefetch(B + (size_t)begin * bytes, (size_t)(row + n - begin) * bytes);
-        }
 }
 
 /* -------------------------------------------------------------- embedding and head ------- */

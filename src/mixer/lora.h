@@ -48,16 +48,9 @@ void bb_lora_compute(const bb_exec *e, const bb_lora *l, int tile, int place);
 void bb_lora_commit(const bb_exec *e, const bb_lora *l, int tile, int place);
 void bb_lora_take(const bb_exec *e, bb_lora *l);
 
-/* Prefetch the beginning of A for the first tile that this thread will compute. */
-void bb_lora_prefetch_inputs(const bb_exec *e, const bb_lora *l);
-
 /* Columns first … first + n - 1 of map `at`, of all rows: y [T, n] += B · inputs. */
 void bb_lora_add(const bb_exec *e, const bb_lora *l, const bb_linear *at, int first, int n,
                  float *y, size_t ldy);
-
-/* Prefetch what bb_lora_add will read of B for these columns: one or two KiB, apart from the
-   weights that the thread reads meanwhile. */
-void bb_lora_prefetch(const bb_exec *e, const bb_lora *l, const bb_linear *at, int first, int n);
 
 /* x [D], the embedding of a token in row t of the pass, += the adapters' low-rank term for that
    token. Before the embedding is scaled. */

@@ -179,14 +179,12 @@ static void compute_few(const bb_exec *e, const void *context, int first, int en
 
     for (int tile = first; tile < end; tile++) {
         const place at = place_of(j, tile);
-        if (j->lora.n > 0) bb_lora_prefetch(e, &j->lora, at.p->linear, at.first, at.n);
         if (at.first + at.n == at.p->linear->w.rows) prefetch(j, tile + 1);
         multiply(e, j, at.p->linear, &at, few_at(j, tile - first), FEW_TILE);
         has_pair = at.p->pair != NULL;
     }
     for (int tile = first; tile < end && has_pair; tile++) {
         const place at = place_of(j, tile);
-        if (j->lora.n > 0) bb_lora_prefetch(e, &j->lora, at.p->pair, at.first, at.n);
         multiply(e, j, at.p->pair, &at, partner_at(j, tile - first), FEW_TILE);
     }
 }
@@ -250,7 +248,6 @@ static void begin_read(const bb_exec *e, void *context)
     const job   *j = context;
     size_t       ld;
 
-    bb_lora_prefetch_inputs(e, &j->lora);
     const float *rows = bb_reader_few_rows(e, &j->in, &ld);
     bb_lora_prepare(e, &j->lora, 0, j->in.x->T, rows, ld);
 }
