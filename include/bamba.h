@@ -714,7 +714,8 @@ BAMBA_API bamba_status bamba_session_save(const bamba_session *session, const ch
 
 /**
  * Create a session from such a file: it goes on as the saved one would have, to the last bit. The
- * way back (n_rewind) begins where it was saved; what is further back is fed again.
+ * way back (n_rewind, and a snapshot if it keeps any) begins where it was saved; to go further back
+ * the tokens are fed again from the first one.
  *
  * Everything is checked first: the file's checksum, and that it was made with this model, told by
  * its config.json, the names, types and shapes of its tensors and a sample of their bytes; with
@@ -737,9 +738,9 @@ BAMBA_API bamba_status bamba_session_open(bamba_session **out, const bamba_model
 BAMBA_API const char *bamba_session_extras(const bamba_session *session);
 
 /**
- * Make `to` remember what `from` remembers. The way back of `to` begins here: behind the position
- * of the copy only tokens that are fed again lead. The context length of `to` stays as it is; its
- * rotary positions are scaled as those of `from` until `to` is reset.
+ * Make `to` remember what `from` remembers. The way back of `to` begins here, with a snapshot if it
+ * keeps any: to go further back the tokens are fed again from the first one. The context length of
+ * `to` stays as it is; its rotary positions are scaled as those of `from` until `to` is reset.
  *
  * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (another model, or another window); BAMBA_ERR_FULL (the
  *         position of `from` is beyond the context length of `to`).
@@ -757,7 +758,7 @@ BAMBA_API bamba_status bamba_session_copy(bamba_session *to, const bamba_session
  *
  * @param options  As in bamba_session_create; NULL, or an n_context of 0: the context length of
  *                 `from`; an n_window of 0: its window and sink, as any other must be. The way back
- *                 begins here.
+ *                 begins here, as that of a copy.
  *
  * @return As bamba_session_create; BAMBA_ERR_FULL (the position of `from` is beyond n_context).
  * Cost     a copy of the constant state.

@@ -182,6 +182,12 @@ static void take_snapshot(bamba_session *s)
     to->pos = s->position;
 }
 
+void bb_rewind_begin(bamba_session *s)
+{
+    bb_past_forget(&s->past, s->position, true);
+    take_snapshot(s);
+}
+
 void bb_rewind_record(bamba_session *s, const bb_segment *seg, const int32_t *tokens, unsigned how)
 {
     bb_past     *p = &s->past;

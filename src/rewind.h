@@ -17,6 +17,10 @@ void bb_rewind_prepare(bamba_engine *e, bamba_session *s, bb_segment *seg);
    sessions. */
 void bb_rewind_record(bamba_session *s, const bb_segment *seg, const int32_t *tokens, unsigned how);
 
+/* The session has been given another's state, and nothing of how it came there: let its way back
+   begin here, with a snapshot if it keeps any. */
+void bb_rewind_begin(bamba_session *s);
+
 /* Rows of the `n` that a piece could take of the `left` rows of a prompt, so that its last n_rewind
    rows come in a piece of their own, which the log holds; 0: all n. */
 int bb_rewind_cut(const bamba_session *s, int n, size_t left);

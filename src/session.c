@@ -1,6 +1,7 @@
 /* session.c - what one sequence remembers: a block of states, a slot for each stateful mixer, and
  * pages for what attention remembers. */
 #include "adapters.h"
+#include "rewind.h"
 #include "window.h"
 
 #include "base/options.h"
@@ -232,10 +233,10 @@ static void remember(bamba_session *to, const bamba_session *from)
     if (n > 0) memcpy(to->past.token, from->past.token, n * sizeof *to->past.token);
     if (n > 0) memcpy(to->past.fed, from->past.fed, n);
     to->past.known = from->past.known;
-    bb_past_forget(&to->past, from->position, true);
     to->position = from->position;
     to->length = from->length;
     to->spoilt = from->spoilt;
+    bb_rewind_begin(to);
 }
 
 static bb_status check_window(const char *what, const bamba_session *from, const bamba_session *to,

@@ -15,6 +15,7 @@
 #include "session_file.h"
 
 #include "fingerprint.h"
+#include "rewind.h"
 #include "session_tensors.h"
 
 #include "base/json.h"
@@ -422,6 +423,7 @@ bb_status bb_session_read(bamba_session *s, const bb_session_reader *r, bool wit
             l.item[i].t.dim[0] = bb_tensors_find(r->file->tensor, r->file->n, "session")->dim[0];
     BB_TRY(check_tensors(r->file, &l, err));
     BB_TRY(load_slots(s, r->facts.first, r->file, &l, with_state, err));
+    if (with_state) bb_rewind_begin(s);
 done:
     bb_release(&s->alloc, l.item);
     return status;

@@ -137,32 +137,50 @@ static int feed(conversation *c, const int32_t *ids, size_t n, const float **log
     if (status != BAMBA_OK) return console_fail_library(status, &err);
     memcpy(c->logits, *logits, (size_t)c->setup->info.n_vocab * sizeof *c->logits);
     c->logits_position = find_position(c);
-    c->n_read = n;
     return EXIT_SUCCESS;
 }
 
-/* ids [n] stand behind position `start`; what the session has read behind it may be the same. */
-static int read_ids(conversation *c, const int32_t *ids, size_t n, size_t start,
-                    const float **logits)
+/* A prompt behind the last mark, and what the session has read of it. */
+typedef struct reading {
+    int32_t *ids;                         /* [n] owned */
+    size_t   n, start;                    /* the first one's position */
+    size_t   same;                        /* so many are read */
+} reading;
+
+static int compare(conversation *c, const bamba_prompt *p, reading *r)
 {
+    const conversation_mark m = find_mark(c, p);
     const size_t position = find_position(c);
     const int32_t *read = bamba_session_tokens(c->setup->session);
-    size_t same = 0;
+    size_t n = 0;
+
+    *r = (reading){ .start = m.position };
+    const int code = chat_format_tokenize(c->setup, p, m.n_text, &r->ids, &r->n);
+    if (code != EXIT_SUCCESS) return code;
+    while (n < r->n && r->start + n < position && r->ids[n] == read[r->start + n]) n++;
+    r->same = n;
+    return EXIT_SUCCESS;
+}
+
+static int read_ids(conversation *c, const reading *r, const float **logits)
+{
+    const uint64_t before = setup_count_fed();
+    const bool known = r->same == r->n && c->logits_position > 0 &&
+                       c->logits_position == r->start + r->n;
     int code = EXIT_SUCCESS;
 
-    while (same < n && start + same < position && ids[same] == read[start + same]) same++;
-    const bool known = same == n && c->logits_position > 0 && c->logits_position == start + n;
-    if (n == 0 && !known) return console_fail("the template makes an empty prompt");
-    if (same == n && !known) same--;      /* for its logits the last token is read again */
+    if (r->n == 0 && !known) return console_fail("the template makes an empty prompt");
+    /* for its logits the last token is read again */
+    const size_t same = r->same == r->n && !known ? r->same - 1 : r->same;
 
-    c->n_read = 0;
-    c->n_back = position - (start + same);
+    c->n_back = find_position(c) - (r->start + same);
     if (c->n_back > 0) {
-        tell(c, n - same);
-        code = go_back(c, start + same);
+        tell(c, r->n - same);
+        code = go_back(c, r->start + same);
     }
     *logits = c->logits;
-    if (code == EXIT_SUCCESS && !known) code = feed(c, ids + same, n - same, logits);
+    if (code == EXIT_SUCCESS && !known) code = feed(c, r->ids + same, r->n - same, logits);
+    c->n_read = (size_t)(setup_count_fed() - before);
     c->changed = false;
     return code;
 }
@@ -172,22 +190,54 @@ int conversation_read(conversation *c, const float **logits)
     const double started = console_now_ms();
     text_buffer json = { 0 };
     bamba_prompt *p = NULL;
-    int32_t *ids = NULL;
-    size_t n = 0;
+    reading r = { 0 };
 
     int code = messages_write(&c->messages, &json);
     if (code == EXIT_SUCCESS) code = chat_format_render(c->format, json.bytes, json.n, &p);
     free(json.bytes);
     if (code != EXIT_SUCCESS) return code;
 
-    const conversation_mark m = find_mark(c, p);
     c->prompt.n = 0;
     code = text_append(&c->prompt, p->text, p->n_bytes) ? EXIT_SUCCESS : EXIT_FAILURE;
-    if (code == EXIT_SUCCESS) code = chat_format_tokenize(c->setup, p, m.n_text, &ids, &n);
-    if (code == EXIT_SUCCESS) code = read_ids(c, ids, n, m.position, logits);
-    bamba_tokens_free(c->setup->tokenizer, ids);
+    if (code == EXIT_SUCCESS) code = compare(c, p, &r);
+    if (code == EXIT_SUCCESS) code = read_ids(c, &r, logits);
+    bamba_tokens_free(c->setup->tokenizer, r.ids);
     bamba_prompt_free(p);
     c->read_ms = console_now_ms() - started;
+    return code;
+}
+
+/* The prompt of the conversation with a turn more; NULL if the template refuses it. */
+static int render_next(conversation *c, bamba_prompt **p)
+{
+    const size_t n = c->messages.n;
+    bamba_error err = { BAMBA_OK, "" };
+    bamba_status status = BAMBA_OK;
+    text_buffer json = { 0 };
+
+    int code = messages_add(&c->messages, MESSAGE_USER, "?", 1);
+    if (code == EXIT_SUCCESS) code = messages_write(&c->messages, &json);
+    messages_cut(&c->messages, n);
+    if (code == EXIT_SUCCESS)
+        status = bamba_chat_render(c->format->chat_template, json.bytes, json.n,
+                                   &c->format->options, p, &err);
+    free(json.bytes);
+    return status == BAMBA_ERR_MEMORY ? console_fail_library(status, &err) : code;
+}
+
+int conversation_settle(conversation *c)
+{
+    bamba_prompt *p = NULL;
+    reading r = { 0 };
+
+    if (find_position(c) == 0) return EXIT_SUCCESS;
+    int code = render_next(c, &p);
+    if (code == EXIT_SUCCESS && p) {
+        code = compare(c, p, &r);
+        if (code == EXIT_SUCCESS) code = go_back(c, r.start + r.same);
+    }
+    bamba_tokens_free(c->setup->tokenizer, r.ids);
+    bamba_prompt_free(p);
     return code;
 }
 

@@ -26,7 +26,8 @@ typedef struct conversation {
 
     /* The last reading. */
     text_buffer        prompt;            /* the text that the model has read                */
-    size_t             n_read, n_back;    /* tokens fed; tokens that were taken back before  */
+    size_t             n_read, n_back;    /* tokens fed, those fed again to go back among them;
+                                             tokens that were taken back before              */
     double             read_ms;           /* for rendering and feeding                       */
 
     /* Inside. */
@@ -57,6 +58,11 @@ int conversation_put_back(conversation *c, messages *aside);
 /* Read the conversation as it stands, and give the logits behind it, borrowed until the next call
    of conversation or engine. */
 int conversation_read(conversation *c, const float **logits);
+
+/* Let the session go back to where the next turn of a user will go on with it, which is behind the
+   last answer unless the template writes that otherwise than it was read. A template that refuses a
+   turn there leaves all as it is. */
+int conversation_settle(conversation *c);
 
 /* Add the answer whose tokens ids [n] were chosen behind the last reading, end tokens left out, of
    which the session has been fed all but maybe the last ones. */

@@ -12,18 +12,27 @@
 
 bool conversation_file_is(const char *path) { return text_ends_with(path, ".safetensors"); }
 
-int conversation_save(const conversation *c, const char *path)
+/* The extras, with a NUL. */
+static int write_extras(const conversation *c, text_buffer *extras)
 {
-    bamba_error err = { BAMBA_OK, "" };
-    text_buffer extras = { 0 };
-    char        head[64];
+    char head[64];
     const size_t position = c->marks[c->n_marks - 1].position;
     const int    n = snprintf(head, sizeof head, "chat %zu %zu\n", position, c->text.n);
 
-    int code = text_append(&extras, head, (size_t)n)
-            && (c->text.n == 0 || text_append(&extras, c->text.bytes, c->text.n))
-             ? messages_write(&c->messages, &extras) : EXIT_FAILURE;
-    if (code == EXIT_SUCCESS && !text_append(&extras, "", 1)) code = EXIT_FAILURE;
+    int code = text_append(extras, head, (size_t)n)
+            && (c->text.n == 0 || text_append(extras, c->text.bytes, c->text.n))
+             ? messages_write(&c->messages, extras) : EXIT_FAILURE;
+    if (code == EXIT_SUCCESS && !text_append(extras, "", 1)) code = EXIT_FAILURE;
+    return code;
+}
+
+int conversation_save(conversation *c, const char *path)
+{
+    bamba_error err = { BAMBA_OK, "" };
+    text_buffer extras = { 0 };
+
+    int code = conversation_settle(c);
+    if (code == EXIT_SUCCESS) code = write_extras(c, &extras);
     if (code == EXIT_SUCCESS) {
         const bamba_status status = bamba_session_save(c->setup->session, path, extras.bytes, &err);
         if (status != BAMBA_OK) code = console_fail_library(status, &err);

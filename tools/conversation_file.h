@@ -13,9 +13,12 @@
 /* Whether a name is that of such a file: it ends with ".safetensors". */
 bool conversation_file_is(const char *path);
 
-int conversation_save(const conversation *c, const char *path);
+/* First the session goes back to where the next turn will go on (conversation_settle), so that a
+   loaded one, which cannot go back without reading all again, need not. */
+int conversation_save(conversation *c, const char *path);
 
-/* Go on with a saved conversation: nothing of it is read again. */
+/* Go on with a saved conversation: the next turn reads nothing of it again. Other answers to the
+   last turn do. */
 int conversation_load(conversation *c, const char *path);
 
 #endif

@@ -196,21 +196,25 @@ static int take_turn(dialogue *d)
     return code;
 }
 
-/* Whether the turn is complete with this line. A backslash at its end asks for another. */
-static bool add_line(dialogue *d, const text_buffer *line)
+/* *whole: the turn is complete with this line. A backslash at its end asks for another. */
+static int add_line(dialogue *d, const text_buffer *line, bool *whole)
 {
     const bool more = line->n > 0 && line->bytes[line->n - 1] == '\\' && !d->several;
     const bool ends = d->several && line->n == strlen(end_line) &&
                       memcmp(line->bytes, end_line, line->n) == 0;
 
+    *whole = ends || (!more && !d->several);
     if (ends) {
         text_chomp(&d->turn);
         d->several = false;
-        return true;
+        return EXIT_SUCCESS;
     }
-    text_append(&d->turn, line->bytes, line->n - more);
-    if (more || d->several) text_append(&d->turn, "\n", 1);
-    return !more && !d->several;
+    if (text_append(&d->turn, line->bytes, line->n - more) &&
+        (*whole || text_append(&d->turn, "\n", 1)))
+        return EXIT_SUCCESS;
+    d->turn.n = 0;                        /* a part of a turn is none */
+    d->several = false;
+    return EXIT_FAILURE;
 }
 
 static bool is_command(const dialogue *d, const text_buffer *line)
@@ -228,8 +232,9 @@ static int obey(dialogue *d, text_buffer *line)
     }
     if (d->turn.n == 0 && !d->several && line->n > 1 && line->bytes[0] == '/')
         memmove(line->bytes, line->bytes + 1, --line->n);
-    if (!add_line(d, line) || d->turn.n == 0) return EXIT_SUCCESS;
-    return take_turn(d);
+    bool whole;
+    const int code = add_line(d, line, &whole);
+    return code == EXIT_SUCCESS && whole && d->turn.n > 0 ? take_turn(d) : code;
 }
 
 /* What a turn fails of is told, and the dialogue goes on; on standard input it ends with it. */

@@ -153,9 +153,20 @@ void setup_begin_prompt(size_t n)
     if (n > 1) console_progress(reading, 0, n);
 }
 
+/* Of the calls that are over, and of the present one, which reports some of its tokens in turn. */
+static uint64_t fed_before, fed_now;
+
+uint64_t setup_count_fed(void) { return fed_before + fed_now; }
+
 /* Show the progress of prompts; a call that feeds one token is over at once. */
 static int show_feeding(void *context, uint64_t done, uint64_t total)
 {
+    if (done <= fed_now) fed_before += fed_now;
+    fed_now = done;
+    if (done == total) {
+        fed_before += done;
+        fed_now = 0;
+    }
     return total > 1 ? console_progress(context, done, total) : console_cancel(NULL);
 }
 

@@ -130,6 +130,10 @@ int  setup_locate(const char *name, char *dir, size_t size);
 /* Say that n tokens are going to be fed, so that progress shows before the first piece of them is
    done. */
 void setup_begin_prompt(size_t n);
+
+/* Tokens that the engine has fed since the program began, those that were fed again to go back
+   among them. */
+uint64_t setup_count_fed(void);
 int  setup_open_tokenizer(setup *s, const setup_flags *f);
 int  setup_open_model(setup *s, const setup_flags *f);       /* and its adapters */
 

@@ -1,5 +1,9 @@
-/* Adapters through the public door: what they add, sessions that have different ones in one batch,
- * the rules of giving them, and files that go with them. */
+/* test_adapter.c - low-rank adapters through the public interface: what they add to logits,
+ * sessions with different ones in one batch, the rules of giving them, sessions that are copied and
+ * saved with them, merging them into a model.
+ *
+ * Long because one model and two adapters serve every test here. Adapters that are malformed:
+ * test_hostile_adapter.c; a merged matrix that embedding and head share: test_merge_tied.c. */
 #include "bamba_measure.h"
 
 #include "support/fault.h"

@@ -1,4 +1,7 @@
-/* test_cache.c - prompts that go on from what earlier ones left on disk: same bits, less fed. */
+/* test_cache.c - prompts that go on from states that earlier ones left on disk: the same logits to
+ * the bit, with fewer tokens fed; damage, the budget, several processes, processes that are killed.
+ *
+ * Long because one model, its texts and `expect`, which feeds them, serve every test here. */
 #include "bamba.h"
 
 #include "support/running.h"
@@ -164,7 +167,8 @@ static int count_in(const char *where, const char *part, uint64_t *bytes)
 
 static int count_files(const char *part, uint64_t *bytes) { return count_in(dir, part, bytes); }
 
-/* Sessions of another window have states of their own, of which each is enough. */
+/* A stored state is used only by sessions of the window it was stored with. With a window its file
+   needs none of the text before it. */
 static void test_windows(void **unused)
 {
     (void)unused;
@@ -227,7 +231,7 @@ static void test_goes_on(void **unused)
     bamba_cache_free(c);
 }
 
-/* A turn's end, stored by the caller, at any position. */
+/* What the caller stores (bamba_cache_store) is found again, at whatever position it ends. */
 static void test_turns(void **unused)
 {
     bamba_engine  *e;
@@ -401,7 +405,7 @@ static void expect_goes_on(bamba_engine *e, bamba_session *s)
     bamba_session_free(fresh);
 }
 
-/* Whether the file of a session has come into being; then it is whole. */
+/* Whether the file of a session exists. If it does it must open, and go on as it should. */
 static bool expect_whole(const char *path)
 {
     bamba_engine  *e;
@@ -493,8 +497,8 @@ static pid_t start_writer(const char *path, int n, bool to_cache)
     _exit(status == BAMBA_OK ? 0 : 2);
 }
 
-/* Let the writer make `calls` system calls, then kill it. Its exit code, if it got there; -1:
-   killed. */
+/* Let the process of start_writer make `calls` system calls, then kill it. Its exit code if it had
+   ended before, -1 if it was killed. */
 static int run_writer(pid_t child, int calls)
 {
     int result;
@@ -511,7 +515,8 @@ static int run_writer(pid_t child, int calls)
     return -1;
 }
 
-/* Killed behind each of its system calls in turn, a writer leaves the old file or the new one. */
+/* A process that is killed while it replaces a file leaves the old one or the new one: tried behind
+   each of its system calls. */
 static void test_killed_behind_each_call(void **unused)
 {
     enum { OLD = 70, NEW = 90 };

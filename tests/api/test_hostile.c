@@ -1,8 +1,8 @@
-/* Some hundred damaged model directories through the public door: each is refused with a status
- * and one line that names the culprit, and nothing leaks.
+/* test_hostile.c - over 600 damaged model directories through the public interface: each is refused
+ * with a status and one line that names the culprit, and nothing leaks.
  *
  * Every case starts from a good directory (which is opened once, to know that it is good) and
- * changes one thing. Longer than a screen or two because it is a list. */
+ * changes one thing. Long because it is a list. */
 #include "bamba.h"
 
 #include "support/fault.h"

@@ -1,5 +1,6 @@
-/* A model written in another type opens in place, whole or not at all, and computes what the model
- * it was made of computes in that type.
+/* test_quantize.c - bamba_quantize: a directory written in another type is used where it lies and
+ * gives the logits of the original opened in that type; files beside the weights, refusals, and
+ * interruptions, which leave a whole directory or none.
  *
  * Long because one small directory serves every test here. */
 #include "bamba.h"

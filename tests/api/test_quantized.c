@@ -1,8 +1,8 @@
 /* test_quantized.c - quantized matrices as compressed-tensors and transformers' fp8 publish them:
  * logits are those of the decoded weights, and what contradicts itself is refused in one line.
  *
- * Every scheme, and every refusal, is made from the small Bamba of tiny.h with random codes. Longer
- * than a screen or two because it ends with a list. */
+ * Every scheme, and every refusal, is made from the small Bamba of tiny.h with random codes. Long
+ * because it ends with a list. */
 #include "bamba.h"
 
 #include "support/fault.h"

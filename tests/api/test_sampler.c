@@ -1,6 +1,8 @@
-/* test_sampler.c - the stages of bamba_sample against values worked out by other means.
+/* test_sampler.c - bamba_sample against values worked out by hand and in Python: the generator, the
+ * draw, temperature, top_k, top_p, min_p, bias, penalties, odd logits, bad options, memory.
  *
- * Long because every stage, range and failure of one function is here. */
+ * Long because it is a list of what one function does. Typical, top_n_sigma, XTC and the order of
+ * stages: test_sampler_stages.c; DRY: test_sampler_dry.c. */
 #include "bamba.h"
 
 #include "support/draws.h"
@@ -42,7 +44,7 @@ static void draws_are_those_of_xoshiro256(void **state)
     }
 }
 
-/* ln 1, ln 2, ln 3, ln 4 plus a constant: probabilities 0.1, 0.2, 0.3, 0.4. */
+/* Logits ln 1, ln 2, ln 3, ln 4 plus a constant: probabilities 0.1, 0.2, 0.3, 0.4. */
 static const float tenths[4] = { 5.0f, 5.6931472f, 6.0986123f, 6.3862944f };
 
 static void draws_follow_the_softmax(void **state)

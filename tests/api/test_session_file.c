@@ -126,6 +126,55 @@ static void test_goes_on(void **unused)
     }
 }
 
+static int count_fed(void *context, uint64_t done, uint64_t total)
+{
+    if (done == total) *(uint64_t *)context += total;
+    return 0;
+}
+
+/* Sessions that keep snapshots have one of where they were opened, copied or forked: from there on
+   they go back without the tokens before. */
+static void test_snapshot(void **unused)
+{
+    tiny_dims             d = TINY_DIMS;
+    bamba_model          *m = open_model(&d, BAMBA_TYPE_DEFAULT, BAMBA_TYPE_F16, BAMBA_TYPE_F32);
+    bamba_engine_options  o = BAMBA_ENGINE_OPTIONS;
+    bamba_session_options so = BAMBA_SESSION_OPTIONS;
+    bamba_session        *s = running_session(m, NULL), *other[3];
+    uint64_t              fed = 0;
+
+    (void)unused;
+    so.snapshot_tokens = 100;
+    so.snapshot_bytes = 1 << 20;
+    o.progress = count_fed;
+    o.progress_context = &fed;
+    bamba_engine *e = running_engine(m, &o);
+    assert_int_equal(bamba_feed(e, s, text, N, NULL, &err), BAMBA_OK);
+    assert_int_equal(bamba_session_save(s, path, NULL, &err), BAMBA_OK);
+    assert_int_equal(bamba_session_open(&other[0], m, path, &so, &err), BAMBA_OK);
+    assert_int_equal(bamba_session_fork(&other[1], s, &so, &err), BAMBA_OK);
+    other[2] = running_session(m, &so);
+    assert_int_equal(bamba_session_copy(other[2], s, &err), BAMBA_OK);
+    for (int i = 0; i < 3; i++) {
+        float *expected = go_on(e, other[i]);
+        fed = 0;
+        assert_int_equal(bamba_session_rewind(e, other[i], N + 20, &err), BAMBA_OK);
+        assert_int_equal(fed, 20);
+        assert_int_equal(bamba_session_rewind(e, other[i], N, &err), BAMBA_OK);
+        assert_int_equal(fed, 20);
+        float *found = go_on(e, other[i]);
+        assert_memory_equal(found, expected, 30 * V * sizeof *found);
+        fed = 0;
+        assert_int_equal(bamba_session_rewind(e, other[i], N - 1, &err), BAMBA_OK);
+        assert_int_equal(fed, N - 1);
+        free(expected), free(found);
+        bamba_session_free(other[i]);
+    }
+    bamba_session_free(s);
+    bamba_engine_free(e);
+    bamba_model_free(m);
+}
+
 static void refuse(const bamba_model *m, bamba_status status, const char *message)
 {
     bamba_session *s;
@@ -294,6 +343,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_goes_on),
+        cmocka_unit_test(test_snapshot),
         cmocka_unit_test(test_belongs),
         cmocka_unit_test(test_damage),
         cmocka_unit_test(test_refusals),

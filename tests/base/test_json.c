@@ -1,5 +1,7 @@
-/* Strictness, lookups that stick, messages that name the place. Long because the parser, its errors
-   and its memory are tested by tables here. */
+/* test_json.c - the JSON parser: what it accepts and refuses, values and the messages that name
+ * their place, files, memory.
+ *
+ * Long because of its tables of texts. */
 #include "base/json.h"
 
 #include "support/fault.h"
@@ -424,7 +426,7 @@ static void test_failures_stick(void **state)
     expect_failure(doc, "'i'");
 }
 
-/* An absent place behaves as if every key were missing in it. */
+/* A value that is not there can be asked for members like an object without any. */
 static void test_absent(void **state)
 {
     bb_json_doc  *doc = open_text(SAMPLE, 0);
@@ -599,7 +601,8 @@ static void test_memory(void **state)
     free(text);
 }
 
-/* One object of a million bytes of keys, also of keys that share their hash. */
+/* Memory for one object with a million bytes of keys: keys of different hashes, then keys that all
+   have the same one. */
 static void test_memory_of_keys(void **state)
 {
     static const char *const twin[][2] = {     /* each pair continues the hashes of those before */

@@ -10,7 +10,8 @@ memory warm, then three times, and that in each round. What is timed begins with
 ends with the first token of the answer. OPTIONS go to `bamba chat`: --type q8.
 
 --keep has the conversations in a folder that stays, and uses those it finds there.
-A history that is read anew, but for the last answer, is not what is to be measured: exit code 1.
+A question that lets more than the last answer be read again, the first behind a load among them,
+is not what is to be measured: exit code 1.
 
 --make writes a model of a Bamba's shape with random weights in bfloat16, with fable's tokenizer and
 a plain chat template; what it answers means nothing.
@@ -136,24 +137,24 @@ def measure(o, folder):
                          for line in (f"/load {file}", *[QUESTION] * (1 + ASKED))])
         if len(turns) != len(files) * (1 + ASKED):
             sys.exit("chat_depth.py: a question was not answered")
+        # An answer that is cut off within a character is read again.
+        anew = [t for t in turns if t[0] > ANSWER or t[1] > MOST_READ]
+        if anew:
+            sys.exit(f"chat_depth.py: {anew[0][0]} tokens were taken back, {anew[0][1]} read: the "
+                     "history was not kept")
         for i, depth in enumerate(o.depths):
             found[depth] += turns[i * (1 + ASKED) + 1:(i + 1) * (1 + ASKED)]
     return found
 
 
-def show(o, found):
+def show(found):
     times = {d: [t[3] for t in turns] for d, turns in found.items()}
-    first = statistics.median(times[o.depths[0]])
+    first = statistics.median(next(iter(times.values())))
     print("| tokens before | question | first token, ms | ratio |\n| ---: | ---: | ---: | ---: |")
     for depth, turns in found.items():
         median = statistics.median(times[depth])
         print(f"| {turns[0][2] - turns[0][1]} | {turns[0][1]} | {median:.0f} ({min(times[depth])}-"
               f"{max(times[depth])}) | {median / max(first, 1):.2f} |")
-    # An answer that is cut off within a character is read again.
-    anew = [t for turns in found.values() for t in turns if t[0] > ANSWER or t[1] > MOST_READ]
-    if anew:
-        sys.exit(f"chat_depth.py: {anew[0][0]} tokens were taken back, {anew[0][1]} read: the "
-                 "history was not kept")
 
 
 def main():
@@ -178,7 +179,7 @@ def main():
         make(o.make, o.shape)
         return
     with tempfile.TemporaryDirectory(prefix="chat_depth-") as folder:
-        show(o, measure(o, o.keep or folder))
+        show(measure(o, o.keep or folder))
 
 
 if __name__ == "__main__":

@@ -208,6 +208,49 @@ set -- $(stat 1)
 [ "$1" -gt 0 ] && [ "$2" -lt "$3" ] || wrong "read again: $*"
 : > in
 
+begin "a loaded conversation goes on where one goes on that was not saved"
+# Templates that write the last answer otherwise than it was read: from the second word on, trimmed
+# and cut at its end, not at all, and as it was.
+long=$(yes "and the wolf went round the wood" | head -n 60 | tr '\n' ' ')
+mkdir -p teller
+for file in talker/*; do ln -sf "../$file" teller/; done
+for written in '"So " ~ m.content.split(" ", 1)[1]' 'm.content.strip()[:-3]' '"..."' m.content; do
+    rm teller/chat_template.jinja
+    printf '%s' '{%- for m in messages -%}{{ m.role }}:' \
+        "{{ ' ' ~ m.content if m.role == 'user' else $written }}" '{{ "\n" }}{%- endfor -%}' \
+        '{%- if add_generation_prompt -%}assistant:{%- endif -%}' > teller/chat_template.jinja
+    tell() { printf '%s\n' "$@" > in; run 0 chat -m teller -n 12 -s 3 -q; : > in; }
+    tell "$long" "Who?" "/stats" "Why?" "/stats" "/save whole.json"
+    set -- $(stat 1) $(stat 2)
+    tell "$long" "/save told.safetensors" "Who?" "/stats" "/save more.json"
+    set -- "$@" $(stat 1)
+    tell "/load told.safetensors" "Who?" "/stats" "Why?" "/stats" "/save resumed.json"
+    set -- "$@" $(stat 1) $(stat 2)
+    [ $# -eq 20 ] || wrong "$written: five reports"
+    [ "$9 ${13}" = "0 0" ] || wrong "$written: tokens were taken back behind /save or /load: $*"
+    [ "$2 $3 $4" = "${10} ${11} ${12}" ] || wrong "$written: behind /save: $*"
+    [ "$2 $3 $4" = "${14} ${15} ${16}" ] || wrong "$written: behind /load: $*"
+    [ "$5 $6 $7 $8" = "${17} ${18} ${19} ${20}" ] || wrong "$written: in the second turn: $*"
+    cmp -s resumed.json whole.json || wrong "$written: the conversation differs"
+done
+[ "$1" -eq 0 ] && [ "$2" -lt 30 ] && [ "$3" -gt 300 ] || wrong "as it was: $1, $2 read of $3"
+
+begin "a loaded conversation answers its last turn again"
+tell "$long" "Who?" "/save told.safetensors" "/save whole.json"
+tell "/load told.safetensors" "/set n=12" "/regen" "/stats" "/save regen.json" "/undo" "/regen"
+cmp -s regen.json whole.json || wrong "the answer differs"
+set -- $(stat 1)
+[ "$2" -ge "$3" ] || wrong "what was read again is not counted: $2 of $3"
+
+begin "a template that refuses a turn more"
+rm teller/chat_template.jinja
+printf '%s' '{%- if messages|length > 2 -%}{{ raise_exception("enough") }}{%- endif -%}' \
+    '{%- for m in messages -%}{{ m.content }}{%- endfor -%}' > teller/chat_template.jinja
+tell "a" "/save told.safetensors" "/save whole.json"
+[ ! -s err ] || wrong "what only /save wants to know is told"
+tell "/load told.safetensors" "/save loaded.json"
+cmp -s loaded.json whole.json || wrong "the conversation differs"
+
 begin "what users type is text"
 printf '%s\n' '<|endoftext|>' > in
 run 0 chat -m talker -n 1 -s 3 --perf -q

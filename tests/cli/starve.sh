@@ -22,7 +22,7 @@ steady() {
          s/"samples_\(ns\|ts\)": \[[^]]*\]/"samples_\1": X/g' "$1"
 }
 
-starve() {                                # starve STEP ARGS...: every STEP-th allocation
+starve() {                                # starve STEP ARGS...: every STEP-th from $first on
     step=$1
     shift
     FAIL_COUNT=$work/count LD_PRELOAD=$library "$bamba" "$@" < in > out 2> err || {
@@ -31,7 +31,7 @@ starve() {                                # starve STEP ARGS...: every STEP-th a
     n=$(cat count)
     n_failed=0
     for on in '' 1; do
-        at=1
+        at=$first
         while [ $at -le "$n" ]; do
             if [ -n "$on" ]; then export FAIL_ON=1; else unset FAIL_ON; fi
             FAIL_AT=$at LD_PRELOAD=$library "$bamba" "$@" < in > out 2> err
@@ -60,6 +60,7 @@ starve() {                                # starve STEP ARGS...: every STEP-th a
     fi
 }
 
+first=1
 : > in
 cat > tiny.json << 'END'
 {"model_type": "mamba2", "hidden_size": 32, "vocab_size": 48, "num_hidden_layers": 1,
@@ -75,4 +76,20 @@ starve 110 $bench -o csv
 export FAIL_IN="$bamba"
 starve 1 generate -m "$model" --draft "$model" --draft-min 2 --draft-max 2 -p Once -n 5 -t 1 -c 32 \
     -s 3 --temp 0.8 --draft-sampling rejection --json -q
+
+# A conversation that is rendered, one that goes on in several ways, and what is saved of it. What
+# the second allocates before its first turn is tried above and in api/chat.
+mkdir talker
+for file in "$model"/*; do ln -s "$file" talker/; done
+rm -f talker/chat_template.jinja
+printf '%s' '{%- for m in messages -%}{{ m.role }}: {{ m.content|trim }}{{ "\n" }}{%- endfor -%}' \
+    '{%- if add_generation_prompt -%}assistant:{%- endif -%}' > talker/chat_template.jinja
+printf '[{"role": "user", "content": "a"}, {"role": "tool", "content": [1, "b"]}]' > list.json
+starve 1 chat --messages list.json --chat-template talker/chat_template.jinja --render
+talk="chat -m talker -n 2 -s 3 -t 1 -c 64 -q"
+FAIL_COUNT=$work/count LD_PRELOAD=$library "$bamba" $talk < in
+first=$(cat count)
+printf '%s\n' "Once" "/save a.safetensors" "/load a.safetensors" "/regen" "/save a.json" \
+    "/load a.json" "Who?" > in
+starve 1 $talk
 exit $bad

@@ -1,4 +1,5 @@
-/* test_bind.c - a plan meets a checkpoint: what is refused, what copied, what converted.
+/* test_bind.c - binding a plan's matrices to a checkpoint's tensors: which are refused, used where
+ * they lie, copied, converted; parts of tensors; policies; progress and cancelling.
  *
  * Long because one plan and its tensors serve every test here. */
 #include "graph/bind.h"
@@ -17,7 +18,7 @@
 
 #include <cmocka.h>
 
-/* One MLP with biases between embedding and head. */
+/* The plan: one MLP with biases between embedding and head. Counts are of elements. */
 enum { D = 5, F = 3, V = 7 };
 enum { N_MATRIX = V * D + 3 * F * D, N_SMALL = D + D + 2 * F + D, N_HEAD = V * D };
 
@@ -312,7 +313,8 @@ static void test_conversions(void **unused)
         }
 }
 
-/* More elements than one tile of one thread, and values at which rounding is decided. */
+/* Conversion of a matrix of several tiles by several threads. Among its values are ties between two
+   numbers of the type, and those at the ends of its range. */
 static void test_large_conversion(void **unused)
 {
     enum { ROWS = 700, COLS = 201 };
@@ -438,7 +440,7 @@ static void expect_part(const bb_matrix *m, const store *s, const char *name, in
     free(values);
 }
 
-/* BF16 where the name says fused, else as stored. */
+/* A policy: the matrix named "fused" becomes BF16, others stay as they are stored. */
 static const bb_format *by_name(const void *context, bb_role role, const char *name, int rows,
                                 int cols, const bb_format *stored)
 {

@@ -1,4 +1,7 @@
-/* test_attention.c - the attention mixer against softmax(q·k) · v in double. */
+/* test_attention.c - the attention mixer against softmax(q·k) · v in double: shapes, types of the
+ * cache, windows, deep positions, a convolution before q, k and v.
+ *
+ * Long because sessions of several lengths, fed in the calls of one script, serve most tests. */
 #include "mixer/mixers.h"
 #include "mixer/product.h"
 
@@ -127,8 +130,9 @@ static void add_weights(const attention_case *c, store *s)
     lab_add(s, "m.o_proj.bias", "F32", 0, 0.3, &seed, (const int[]){ d->d_model, 0 });
 }
 
-/* Windows and sinks: none; in one block of positions and across many; of a position; longer than a
-   block; as long as a session, so that the sink is hidden from some rows alone. */
+/* { window, sink } in positions; blocks have 64. No window; shorter than a block; of several blocks
+   without a sink; of one position, with a sink longer than a block; both a block; nearly as long as
+   a session, so that only the last rows do not see all. */
 static const int windows[][2] = { { 0, 0 }, { 40, 4 }, { 130, 0 }, { 1, 70 }, { 64, 64 },
                                   { 280, 3 } };
 enum { N_WINDOWS = sizeof windows / sizeof windows[0] };
@@ -227,7 +231,7 @@ static void test_company_up_to_32_rows(void **unused)
     }
 }
 
-/* A mixer on rows h [T, D], added to the stream. */
+/* One call of the mixer alone: rows h [T, D] in, its output added to the pass's x. */
 typedef struct forward {
     const bb_mixer *m;
     const float    *h;
@@ -308,8 +312,8 @@ static void test_far_position(void **unused)
 
 /* -------------------------------------------------------------- depth -------------------- */
 
-/* Sessions that stand deep: what they remember was put there, and a row's q, k, v are parts of
-   it. */
+/* Sessions at large positions: keys and values are written into their caches instead of being
+   computed, and projections pick a new row's q, k and v out of its elements. */
 enum { DEEP = 7, DEEP_ROWS = 33, DEEP_D = 16, DEEP_KV = 8 };
 static const int deep_pos[DEEP] = { 0, 1000, 1023, 2040, 16380, 16384, 40000 };
 
@@ -435,8 +439,9 @@ static void assert_exact(deep *d, int i, int row, const float *out)
     free(p);
 }
 
-/* Ranges of positions are cut by a row's own position: the bits of rows together, across the edges
-   of ranges and where ranges double, are those of each row alone, for any number of threads. */
+/* Long caches are attended to in ranges, whose edges depend on the row's position alone. So rows in
+   one call have the bits of each row alone, for any number of threads: also where the position
+   passes an edge, and where the ranges double. */
 static void go_deep(int window, int sink)
 {
     static const int together[DEEP] = { 2, 1, 3, 10, 9, 1, 2 };
@@ -509,7 +514,8 @@ static void test_memory(void **unused)
     }
 }
 
-/* The rows before a convolution rebuild its window, from an empty one or from that of any row. */
+/* The logged inputs of the convolution before q, k and v rebuild its window, beginning with an
+   empty window or with that behind any earlier row. */
 static void test_replay(void **unused)
 {
     const attention_case *c = &cases[N_CASES - 2];
