@@ -126,10 +126,11 @@ typedef void bb_few_fn(int T, int rows, int cols, const void *W, int first, cons
 
 /*
  * Many rows times a matrix: the formula and bounds of bb_few_fn, x prepared by prepare_many, for
- * any T; meant for T above 32. Weights and sums pass through scratch [BB_MANY_SCRATCH(T, rows)
- * bytes, 64-byte aligned], which costs less the more rows share it: give a call all T rows, and
- * some 100 weight rows. Each y[t, r] has the same bits for any T and rows, but not those of
- * bb_few_fn.
+ * any T; meant for T above 32. Where x is not rounded, sums of at most 64 products are added up:
+ * |y - exact| <= (max(cols/16, 32) + 6) · eps · Σ|W·x|, whatever the order of large and small ones.
+ * Weights and sums pass through scratch [BB_MANY_SCRATCH(T, rows) bytes, 64-byte aligned], which
+ * costs less the more rows share it: give a call all T rows, and some 100 weight rows. Each y[t, r]
+ * has the same bits for any T and rows, but not those of bb_few_fn.
  */
 typedef void bb_many_fn(int T, int rows, int cols, const void *W, int first, const void *x,
                         float *y, size_t ldy, void *scratch);

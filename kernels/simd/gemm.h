@@ -20,6 +20,9 @@
 
 enum { NR = 2 * VL };                     /* weight rows of a panel */
 enum { KU = 256 };                        /* units of a panel */
+/* Units whose products are summed before the sum joins the others. Where x is rounded to bfloat16
+   the rounding of longer sums drowns. */
+enum { RUN = UNIT == 1 ? 64 : KU };
 enum { PANEL = NR * KU };                 /* units; the sums come behind */
 
 _Static_assert((int)MR <= (int)VL && (int)MR <= (int)BB_MOST_GROUP, "a group is one transpose");
@@ -80,38 +83,47 @@ typedef struct gemm_target {
     int    n;
 } gemm_target;
 
+/* The sums a, b of row t of a tile to their place. */
+BB_INLINE void gemm_put(int t, int finish, vf a, vf b, const gemm_target *to)
+{
+    if (finish) {
+        float *y = to->y + (size_t)t * to->ldy;
+        vf_store_part(y, to->n < VL ? to->n : VL, a);
+        if (to->n > VL) vf_store_part(y + VL, to->n - VL, b);
+    } else {
+        vf_store(to->block + t * NR, a);
+        vf_store(to->block + t * NR + VL, b);
+    }
+}
+
 /* M rows of a group through k units of a panel; M is a constant where this is inlined. */
 BB_INLINE void gemm_tile(int M, int k, const float *x, const float *panel, const gemm_target *to)
 {
-    const int n0 = to->n < VL ? to->n : VL;
-    vf        a[MR], b[MR];
+    int add = to->add;
 
-    BB_UNROLL
-    for (int t = 0; t < M; t++) a[t] = b[t] = vf_zero();
-    for (int c = 0; c < k; c++) {
-        const vf p = vf_load(panel + (size_t)c * NR);
-        const vf q = vf_load(panel + (size_t)c * NR + VL);
+    for (bool last = false; !last; k -= RUN, add = 1) {
+        const int n = (int)RUN < (int)KU && k > (int)RUN ? (int)RUN : k;
+        vf        a[MR], b[MR];
+
+        last = (int)RUN == (int)KU || k <= (int)RUN;
+        BB_UNROLL
+        for (int t = 0; t < M; t++) a[t] = b[t] = vf_zero();
+        for (int c = 0; c < n; c++, x += MR, panel += NR) {
+            const vf p = vf_load(panel), q = vf_load(panel + VL);
+            BB_UNROLL
+            for (int t = 0; t < M; t++) {
+                const vf u = vf_set1(x[t]);
+                a[t] = product_fma(u, p, a[t]);
+                b[t] = product_fma(u, q, b[t]);
+            }
+        }
         BB_UNROLL
         for (int t = 0; t < M; t++) {
-            const vf u = vf_set1(x[(size_t)c * MR + (size_t)t]);
-            a[t] = product_fma(u, p, a[t]);
-            b[t] = product_fma(u, q, b[t]);
-        }
-    }
-    BB_UNROLL
-    for (int t = 0; t < M; t++) {
-        float *block = to->block + t * NR;
-        if (to->add) {
-            a[t] = vf_add(vf_load(block), a[t]);
-            b[t] = vf_add(vf_load(block + VL), b[t]);
-        }
-        if (to->finish) {
-            float *y = to->y + (size_t)t * to->ldy;
-            vf_store_part(y, n0, a[t]);
-            if (to->n > VL) vf_store_part(y + VL, to->n - VL, b[t]);
-        } else {
-            vf_store(block, a[t]);
-            vf_store(block + VL, b[t]);
+            if (add) {
+                a[t] = vf_add(vf_load(to->block + t * NR), a[t]);
+                b[t] = vf_add(vf_load(to->block + t * NR + VL), b[t]);
+            }
+            gemm_put(t, to->finish && last, a[t], b[t], to);
         }
     }
 }

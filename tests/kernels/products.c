@@ -162,6 +162,34 @@ static void check_shape(check *c, int format, bool many, shape s, int fill)
     free(x.value);
 }
 
+/* After one large product come many that vanish when each is added to it, but not their sum. */
+static void check_large_first(check *c, int format, bool many, int cols)
+{
+    const bb_format *f = &c->k->format[format];
+    const size_t     n = (size_t)cols;
+    call             k = { .f = f, .many = many, .ldx = n, .ldy = 1 };
+    const double     tiny = 0x1.ffp-25, most = many && cols / 16 < 32 ? 32 : cols / 16;
+
+    if (f->activation != BB_TYPE_F32 || !f->encode) return;
+    check_case(c, "cols %d, the first large", cols);
+    float *x = check_floats(c, n), *y = check_floats(c, 1), *w = check_floats(c, n);
+    void  *W = check_halves(c, f->bytes(1, cols) / 2);
+    for (size_t i = 0; i < n; i++) {
+        x[i] = i ? (float)tiny : 1.0f;
+        w[i] = 1.0f;
+    }
+    f->encode(1, cols, w, n, NULL, W, 0);
+    k.W = W;
+    k.prepared = check_floats(c, (many ? f->many_bytes : f->few_bytes)(1, cols) / 4);
+    k.scratch = aligned_alloc(64, BB_MANY_SCRATCH(1, 1));
+    if (!k.scratch) exit(2);
+    run(&k, 1, 0, 1, cols, x, y);
+    const double sum = 1 + (cols - 1) * tiny;
+    check_near(c, 0, y[0], sum, (most + 6) * (double)FLT_EPSILON * sum);
+    check_done(c);
+    free(k.scratch);
+}
+
 static size_t element_of(const bb_format *f)
 {
     return f->type == BB_TYPE_F32 ? 4 : f->type == BB_TYPE_BF16 || f->type == BB_TYPE_F16 ? 2 : 1;
@@ -335,6 +363,7 @@ static void check_few(check *c, int format)
         check_shape(c, format, false, (shape){ 1, 3, 77 }, fill);
         check_shape(c, format, false, (shape){ 5, 4, 1031 }, fill);
     }
+    check_large_first(c, format, false, 1024);
 }
 
 static void check_many(check *c, int format)
@@ -352,6 +381,7 @@ static void check_many(check *c, int format)
         check_shape(c, format, true, real[i], FILL_RANDOM);
     for (int fill = 0; fill < N_FILLS; fill++)
         check_shape(c, format, true, (shape){ 15, 33, 600 }, fill);
+    check_large_first(c, format, true, 1024);
 }
 
 /* What a row of the table says of itself. */
