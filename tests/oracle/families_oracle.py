@@ -298,8 +298,9 @@ def main():
     summarize(results, {})
     early = sum(r.early_end is not None for r in results)
     failed = sum(bool(r.failures) for r in results)
+    shaken = sum(r.about.endswith(" shaken") for r in results)
     print(f"{time.monotonic() - start:.0f} s; {len(results) - failed} passed, {failed} failed; "
-          f"greedy ended early on "
+          f"{shaken} by the bar of shaken weights; greedy ended early on "
           f"{early}")
     return 1 if failed or early > max(1, MAX_EARLY_ENDS * len(results)) else 0
 
