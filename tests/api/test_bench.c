@@ -304,7 +304,7 @@ static void what_does_not_fit_is_said_before(void **unused)
     o.allocator = fault_allocator(&f);
     assert_int_equal(bamba_model_open_random(&m, path, 1, &o, &err), BAMBA_ERR_MEMORY);
     assert_non_null(strstr(err.message, "MiB"));
-    assert_true(f.peak_bytes < 1 << 20);
+    assert_true(f.peak_bytes < 4 << 20);              /* the plan of 300 layers, no weights */
     remove(path);
 }
 
