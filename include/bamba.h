@@ -192,9 +192,10 @@ typedef struct bamba_model_options {
     int               n_threads;          /* for converting weights; 0 = as in an engine         */
     bamba_type        compute_type;       /* of activations in products: BAMBA_TYPE_F32 keeps them
                                              float32 always; DEFAULT: as the fastest kernels do  */
-    int               copy_weights;       /* non-zero: read all weights into memory now, use none
-                                             in the mapped files. In huge pages, where those of
-                                             files may have 4 KiB and slow down decoding         */
+    int               copy_weights;       /* non-zero: copy all weights into memory of the model
+                                             now, in huge pages if the system has them. 0: those of
+                                             the wanted type are used in the mapped files, whose
+                                             pages may have 4 KiB: decoding is then slower        */
     int               first_layer, end_layer;         /* run layers first … end - 1 alone; the rest
                                              runs elsewhere, see bamba_link. Both 0: all          */
     int               strict;             /* non-zero: refuse files with tensors that no part of
@@ -376,8 +377,8 @@ typedef struct bamba_adapter_source {
 
 /**
  * bamba_quantize of the model with adapters merged in: W + scale · alpha / r · B · A in float32,
- * rounded to the type that is written, and of routers in float32; what modules_to_save names stands
- * in place of the model's.
+ * rounded to the type that is written; a router that an adapter changes is written in float32. What
+ * modules_to_save names stands in place of the model's.
  * Weights that no adapter changes are written as bamba_quantize writes them. Where adapters part an
  * embedding from the head that was tied to it, as PEFT lets them do unless ensure_weight_tying is
  * set, both are written, and config.json says that they are not tied.
@@ -385,8 +386,8 @@ typedef struct bamba_adapter_source {
  * @param adapter  [n], n > 0; scales are finite.
  *
  * @return what bamba_quantize returns; BAMBA_ERR_UNSUPPORTED: the model is quantized, or an adapter
- *         replaces a matrix or a bias with another scale than 1, or has a bias of B, or changes
- *         weights that layers share in another way for one of them than for another;
+ *         replaces a matrix or a bias with another scale than 1, or has a bias of B, or changes a
+ *         weight that several layers share, but not in the same way for each of them;
  *         BAMBA_ERR_NUMBER: a matrix that adapters change is too large for the type written.
  */
 BAMBA_API bamba_status bamba_merge(const char *dir, const char *out,
@@ -412,17 +413,20 @@ typedef struct bamba_adapter_options {
  * that are stored in 16 bits are kept so; others beside weights of 8 and fewer bits are rounded to
  * float16, less than these weights were; the rest is kept in float32. All arithmetic is float32.
  *
- * Each linear layer of the model and the embedding may have a part in it, routers and experts
- * among them: by the names of linear layers, as older transformers has them, or as parameters that
+ * Each linear layer of the model and the embedding may be adapted, routers and experts among them:
+ * as linear layers, which they are in older versions of transformers, or as parameters that
  * target_parameters names ("experts.gate_up_proj", "input_linear.weight").
  *
- * A block that several layers share (Zamba, Zamba2) has a part for each of them, under the layer's
- * name, as transformers 5 has it; a bias is that of all. A file that names the first of these
- * layers alone is for all of them if its target_modules, less exclude_modules, with
- * layers_to_transform name later ones: until transformers 4 the block was one module. Read are r,
- * lora_alpha, use_rslora, rank_pattern, alpha_pattern, lora_bias, bias, and modules_to_save for the
- * embedding and the head, tied or not. target_modules, layers_to_transform, layers_pattern and
- * modules_to_save are held against the tensors that are there. Refused, by the name of the key or
+ * A block that several layers share (Zamba, Zamba2) is adapted apart for each of them, under the
+ * layer's name, as in transformers 5; a bias that an adapter changes is changed for all of them.
+ * Until transformers 4 the block was one module. So a file that has tensors for the first of the
+ * layers alone adapts all of them, with a line in the log, if its target_modules, exclude_modules
+ * and layers_to_transform choose a later one too.
+ *
+ * Of adapter_config.json these keys decide what is computed: r, lora_alpha, use_rslora,
+ * rank_pattern, alpha_pattern, lora_bias, bias, and modules_to_save for the embedding and the head,
+ * tied or not. target_modules, target_parameters, layers_to_transform, layers_pattern and
+ * modules_to_save must agree with the tensors that are there. Refused, by the name of the key or
  * tensor, is what computes something else: DoRA, aLoRA, initial values taken out of the model's
  * weights (PiSSA, OLoRA, CorDA, LoftQ), and keys that this version does not know; and replaced
  * tensors other than embedding, head and the biases of linear layers, which bamba_merge writes into
@@ -722,7 +726,8 @@ BAMBA_API bamba_status bamba_session_save(const bamba_session *session, const ch
 
 /**
  * Create a session from such a file: it goes on as the saved one would have, to the last bit. The
- * way back (n_rewind, and a snapshot if it keeps any) begins where it was saved; to go further back
+ * way back (n_rewind) begins where it was saved. A session that keeps snapshots has one there if at
+ * least snapshot_tokens tokens were fed; to go further back, or back to there without a snapshot,
  * the tokens are fed again from the first one.
  *
  * Everything is checked first: the file's checksum, and that it was made with this model, told by
@@ -746,13 +751,15 @@ BAMBA_API bamba_status bamba_session_open(bamba_session **out, const bamba_model
 BAMBA_API const char *bamba_session_extras(const bamba_session *session);
 
 /**
- * Make `to` remember what `from` remembers. The way back of `to` begins here, with a snapshot if it
- * keeps any: to go further back the tokens are fed again from the first one. The context length of
- * `to` stays as it is; its rotary positions are scaled as those of `from` until `to` is reset.
+ * Make `to` remember what `from` remembers. The way back of `to` begins here. If it keeps snapshots
+ * and snapshot_tokens tokens or more were fed, one is taken here; to go further back, or back to
+ * here without a snapshot, the tokens are fed again from the first one. The context length of `to`
+ * stays as it is; its rotary positions are scaled as those of `from` until `to` is reset.
  *
  * @return BAMBA_OK; BAMBA_ERR_ARGUMENT (another model, or another window); BAMBA_ERR_FULL (the
  *         position of `from` is beyond the context length of `to`).
- * Cost     a copy of what is used: constant state + the attention cache up to the position.
+ * Cost     a copy of what is used: constant state + the attention cache up to the position; and the
+ *          state again for a snapshot.
  * Threads  no other call on either session meanwhile.
  */
 BAMBA_API bamba_status bamba_session_copy(bamba_session *to, const bamba_session *from,
@@ -769,7 +776,7 @@ BAMBA_API bamba_status bamba_session_copy(bamba_session *to, const bamba_session
  *                 begins here, as that of a copy.
  *
  * @return As bamba_session_create; BAMBA_ERR_FULL (the position of `from` is beyond n_context).
- * Cost     a copy of the constant state.
+ * Cost     a copy of the constant state, and another if a snapshot is taken.
  * Threads  no other call on `from` meanwhile.
  */
 BAMBA_API bamba_status bamba_session_fork(bamba_session **out, const bamba_session *from,

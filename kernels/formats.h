@@ -125,9 +125,10 @@ typedef void bb_few_fn(int T, int rows, int cols, const void *W, int first, cons
                        float *y, size_t ldy);
 
 /*
- * Many rows times a matrix: the formula and bounds of bb_few_fn, x prepared by prepare_many, for
- * any T; meant for T above 32. Where x is not rounded, sums of at most 64 products are added up:
- * |y - exact| <= (max(cols/16, 32) + 6) · eps · Σ|W·x|, whatever the order of large and small ones.
+ * Many rows times a matrix: the formula of bb_few_fn, x prepared by prepare_many, for any T; meant
+ * for T above 32. The average error is that of bb_few_fn. Where x is not rounded (activation F32),
+ * a sum has at most 64 products before it is added to the others, and whatever their order
+ *     |y - exact| <= (max(cols/16, 32) + 6) · eps · Σ|W·x|
  * Weights and sums pass through scratch [BB_MANY_SCRATCH(T, rows) bytes, 64-byte aligned], which
  * costs less the more rows share it: give a call all T rows, and some 100 weight rows. Each y[t, r]
  * has the same bits for any T and rows, but not those of bb_few_fn.

@@ -313,8 +313,9 @@ static bool is_named(const bb_json *names, const char *component, size_t n)
                                      : strcmp(bb_json_value_text(names, NULL), name) == 0;
 }
 
-/* The number that is a path's last component which is one, or its first, behind one that `names`
-   names; -1 if there is none. */
+/* The number of the layer that a module's path names, which layers_to_transform is compared with:
+   the first component that is a number, or the last one if is_last. `names`: only a number right
+   behind a component that it names counts; NULL: any. -1: there is none. */
 static long layer_of(const char *module, const bb_json *names, bool is_last)
 {
     long        layer = -1;
@@ -339,8 +340,9 @@ static bool is_number_chosen(const bb_json *list, long layer)
     return bb_json_length(list) == 0;
 }
 
-/* Whether layers_to_transform has the module's layer: of "layers.3.….list.2.0" it is 3, but 2 in
-   older versions of PEFT. */
+/* Whether layers_to_transform has the module's layer, which PEFT takes from the first number of a
+   path ("layers.3.….list.2.0": 3) and older versions from the last one that a dot follows (2).
+   in_any_version: either may be in the list. */
 static bool is_layer_chosen(const bb_json *root, const char *module, bool in_any_version)
 {
     const bb_json  list = bb_json_get(root, "layers_to_transform");

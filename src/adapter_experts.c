@@ -4,21 +4,22 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MOST_NESTED = 4 };                 /* parameters of a module that are adapted */
+enum { MOST_WRAPPED = 4 };                 /* parameters of a module that are adapted */
 
 void bb_adapter_name_parameter(const bb_linear_name *l, char *full)
 {
     snprintf(full, BB_MOST_PARAMETER, "%.*s%s", l->n_prefix, l->name, l->part_of.parameter);
 }
 
-/* Parameters of a module that target_parameters names, as PEFT wraps them: a later one around those
-   before it, whose tensors stand under one ".base_layer" more for each wrapper around them. */
-typedef struct nest {
+/* The parameters of one module that target_parameters names, in the order in which PEFT wraps the
+   module for them. A tensor of the last stands under the module's path; one of an earlier
+   parameter has one ".base_layer" more for each wrapper around its own. */
+typedef struct wrapped {
     char   path[BB_MOST_PATH];            /* of the module */
-    char   parameter[MOST_NESTED][BB_MOST_PARAMETER]; /* [n] with that path */
+    char   parameter[MOST_WRAPPED][BB_MOST_PARAMETER]; /* [n] with that path */
     int    n, n_inner;                    /* n_inner: ".base_layer" in the tensor's name */
     char   other[BB_MOST_PARAMETER];      /* one that target_parameters does not name; "" */
-} nest;
+} wrapped;
 
 /* How a map lies in a parameter: a stack in the checkpoint, or what transformers makes of several
    tensors. n 0: it does not. */
@@ -33,8 +34,8 @@ static bb_part_of find_part(const bb_linear_name *l, const char *parameter)
     return bb_adapter_is_same_name(parameter, full) ? l->part_of : (bb_part_of){ 0 };
 }
 
-/* Put a parameter into its nest, if it is one of the module's. */
-static void nest_parameter(nest *s, const bb_adapter_config *config, const char *name)
+/* Add a parameter to those of the module, if it is one of them. */
+static void add_parameter(wrapped *s, const bb_adapter_config *config, const char *name)
 {
     const char  *p = bb_adapter_bare(name), *path = bb_adapter_bare(s->path);
     const size_t n = strlen(path);
@@ -46,17 +47,17 @@ static void nest_parameter(nest *s, const bb_adapter_config *config, const char 
         if (strcmp(s->parameter[i], full) == 0) return;
     if (!bb_adapter_config_has_parameter(config, full))
         memcpy(s->other, full, sizeof full);
-    else if (s->n < MOST_NESTED) memcpy(s->parameter[s->n++], full, sizeof full);
+    else if (s->n < MOST_WRAPPED) memcpy(s->parameter[s->n++], full, sizeof full);
 }
 
-static void find_nest(nest *s, const bb_adapter_config *config, const bb_graph *g,
+static void find_wrapped(wrapped *s, const bb_adapter_config *config, const bb_graph *g,
                       const char *path)
 {
     static const char BASE[] = ".base_layer";
     char              full[BB_MOST_PARAMETER];
     size_t            n = strlen(path);
 
-    *s = (nest){ .n = 0 };
+    *s = (wrapped){ .n = 0 };
     for (; n >= sizeof BASE && strncmp(path + n - sizeof BASE + 1, BASE, sizeof BASE - 1) == 0;
          n -= sizeof BASE - 1)
         s->n_inner++;
@@ -64,15 +65,15 @@ static void find_nest(nest *s, const bb_adapter_config *config, const bb_graph *
     for (int i = 0; i + 1 < g->n_linears; i++) {
         const bb_linear_name *l = &g->linear[i];
         if (l->index > 0) continue;
-        if (l->n_stack > 0) nest_parameter(s, config, l->name);
+        if (l->n_stack > 0) add_parameter(s, config, l->name);
         if (!l->part_of.parameter) continue;
         bb_adapter_name_parameter(l, full);
-        nest_parameter(s, config, full);
+        add_parameter(s, config, full);
     }
 }
 
 /* The parameter whose tensor it is; NULL: an error. */
-static const char *choose_parameter(const nest *s, const bb_tensor *t, bamba_error *err)
+static const char *choose_parameter(const wrapped *s, const bb_tensor *t, bamba_error *err)
 {
     if (s->n > s->n_inner) return s->parameter[s->n - 1 - s->n_inner];
     if (s->n == 0 && !s->other[0])
@@ -112,9 +113,9 @@ bb_status bb_adapter_take_part(bb_adapter_file *f, const bb_adapter_config *conf
 {
     bb_adapter_terms terms;
     bb_status        status = BAMBA_OK;
-    nest             s;
+    wrapped          s;
 
-    find_nest(&s, config, g, path);
+    find_wrapped(&s, config, g, path);
     const char *parameter = choose_parameter(&s, t, err);
     if (!parameter) return BAMBA_ERR_FORMAT;
     if (kind != 'A' && kind != 'B')

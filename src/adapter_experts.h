@@ -19,8 +19,9 @@ enum {
 /* The whole name of the parameter that a map is a part of: full [BB_MOST_PARAMETER]. */
 void bb_adapter_name_parameter(const bb_linear_name *l, char *full);
 
-/* A tensor of the module `path`: its 'A' or 'B', or something else. Fails if target_parameters
-   names no parameter of that module. */
+/* Take a tensor whose name ends behind the module `path` with lora_A.weight (kind 'A'),
+   lora_B.weight ('B') or something else (0, which fails), into all maps of the parameter that it
+   is for. Fails if target_parameters names no parameter of that module. */
 bb_status bb_adapter_take_part(bb_adapter_file *f, const bb_adapter_config *config,
                                const bb_graph *g, const bb_tensor *t, char kind, const char *path,
                                bamba_error *err);

@@ -1,7 +1,9 @@
 /* adapter_file.h - a PEFT directory: which of its tensors belong to which part of a model.
  *
  * Owns:    adapter_config.json and adapter_model.safetensors; names of modules; shapes.
- * Not:     what is done with the tensors (adapter.c, merge.c).
+ * Not:     what is done with the tensors (adapter.c, merge.c); tensors of parameters that hold
+ *          several matrices (adapter_experts.h); what a file that names one use of a shared mixer
+ *          says of the others (adapter_uses.h).
  * Errors:  one line that names the file and the key or tensor.
  */
 #ifndef BB_ADAPTER_FILE_H
@@ -11,9 +13,11 @@
 
 /* Tensors for one linear map, or for the embedding. NULL: there is none. */
 typedef struct bb_adapted {
-    const bb_tensor *A, *B;               /* [rank, cols], [rows, rank]; both or none. Of a matrix
-                                             of a parameter that has several (part): A of all
-                                             [n, rank, cols], and B [all rows, rank, n] */
+    const bb_tensor *A, *B;               /* [rank, cols], [rows, rank]; both or none. Of a map that
+                                             is matrix k of a parameter of n (part): A
+                                             [n · rank, cols], its rows k · rank …; B
+                                             [rows of all parts, rank · n], its element [r, i] in
+                                             row part.row + r, column i · n + k */
     bb_part_of       part;                /* n 0: A and B are of this map alone */
     const bb_tensor *B_bias;              /* [rows] */
     const bb_tensor *weight, *bias;       /* in place of the model's */

@@ -20,8 +20,9 @@
 bb_status bb_adapter_settle_uses(bb_adapter_file *f, const bb_adapter_config *config,
                                  const bb_graph *g, const bb_log *log, bamba_error *err);
 
-/* Leave what is to be done with each tensor of the model to the first of its maps alone. Fails if
-   uses of one tensor are not changed alike. */
+/* For a merge, which writes a shared tensor once: leave the change of each tensor in the map of the
+   mixer's first use, and clear the maps of later uses. Fails if uses change a tensor in different
+   ways. */
 bb_status bb_adapter_join_uses(bb_adapter_file *f, const bamba_model *model, bamba_error *err);
 
 #endif

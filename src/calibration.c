@@ -8,7 +8,9 @@
 #include <string.h>
 
 typedef struct seen {
-    float   *square;                      /* [cols] sums of squares; NULL: nothing was seen */
+    float   *square;                      /* [cols] sums of squares. NULL: none are kept: a router,
+                                             a later matrix of a stack (`first_of` has its sums), a
+                                             later use of a mixer, or a layer that runs elsewhere */
     float   *product;                     /* [blocks, BB_CARRY, BB_CARRY] sums of products in blocks
                                              of columns; NULL: nobody wants them */
     uint64_t n_rows;
@@ -40,7 +42,7 @@ static void see(bb_observer *o, int id, int first, int n_cols, int n, const floa
     float              sum[BB_CARRY] = { 0 };
     float             *product = s->product ? s->product + (size_t)first * BB_CARRY : NULL;
 
-    if (!s->square) return;               /* nobody rounds it */
+    if (!s->square) return;               /* a router: it stays float32, so nothing is kept */
     if (first == 0) s->n_rows += (uint64_t)n;
     for (int t = 0; t < n; t++) {
         const float *row = x + (size_t)t * ld;

@@ -17,8 +17,9 @@ void bb_rewind_prepare(bamba_engine *e, bamba_session *s, bb_segment *seg);
    sessions. */
 void bb_rewind_record(bamba_session *s, const bb_segment *seg, const int32_t *tokens, unsigned how);
 
-/* The session has been given another's state, and nothing of how it came there: let its way back
-   begin here, with a snapshot if it keeps any. */
+/* Forget how the session came to its position, after its state was read from a file or copied from
+   another session: the log begins here, and of sessions that keep snapshots one is taken here if
+   the position is not below the distance between snapshots. */
 void bb_rewind_begin(bamba_session *s);
 
 /* Rows of the `n` that a piece could take of the `left` rows of a prompt, so that its last n_rewind

@@ -2,8 +2,8 @@
  *
  * Owns:    the form of the extras of such session files: the messages, and the text that was read.
  * Not:     the session itself (bamba_session_save), conversations as JSON alone (messages.h).
- * Errors:  reported here; callers pass the exit code on. What fails leaves the conversation as it
- *          was.
+ * Errors:  reported here; callers pass the exit code on. What fails leaves the messages as they
+ *          were; a save that fails may leave the session at an earlier position, or empty.
  */
 #ifndef BAMBA_TOOLS_CONVERSATION_FILE_H
 #define BAMBA_TOOLS_CONVERSATION_FILE_H
@@ -17,8 +17,8 @@ bool conversation_file_is(const char *path);
    loaded one, which cannot go back without reading all again, need not. */
 int conversation_save(conversation *c, const char *path);
 
-/* Go on with a saved conversation: the next turn reads nothing of it again. Other answers to the
-   last turn do. */
+/* Go on with a saved conversation. The next turn of a user reads only what is new. Answering the
+   last saved turn again (/regen) reads the whole conversation: the file has no earlier state. */
 int conversation_load(conversation *c, const char *path);
 
 #endif

@@ -153,7 +153,8 @@ void setup_begin_prompt(size_t n)
     if (n > 1) console_progress(reading, 0, n);
 }
 
-/* Of the calls that are over, and of the present one, which reports some of its tokens in turn. */
+/* Tokens fed by calls that are over, and by the call that runs, whose progress callback says how
+   many of its own are done. */
 static uint64_t fed_before, fed_now;
 
 uint64_t setup_count_fed(void) { return fed_before + fed_now; }

@@ -34,7 +34,8 @@
 #include "vec.h"
 
 enum { FEW_BLOCK = 512 };                 /* columns; a multiple of any step */
-/* Bytes from a weight to what is prefetched. */
+/* Bytes from a weight to what is prefetched: FEW_AHEAD and FEW_NEAR for the data itself, FEW_FAR so
+   that the address of a later page is looked up in time. */
 enum { FEW_AHEAD = 16 * 1024, FEW_NEAR = 4096, FEW_FAR = 32 * 1024 };
 enum { FEW_MOST_R = 4, FEW_MOST_SUBS = 2 };
 enum { FEW_ROWS = 24 };                   /* weight rows whose totals are kept at a time */
@@ -130,8 +131,9 @@ BB_INLINE void few_step(const few_kind *kind, int T, int R, const few_piece *p, 
 }
 
 /* Prefetch for a single row of x and one weight row, of which the `bytes` from w on are multiplied
-   next: every second line of as many bytes FEW_NEAR later, and a line FEW_FAR later, whose address
-   is then known when its page is reached: 2 to 3 % where pages have 4 KiB. */
+   next: every second line of as many bytes FEW_NEAR later; and a line FEW_FAR later, so that the
+   address of its page is known when it is reached, which makes decoding 2 to 3 % faster where pages
+   have 4 KiB. */
 BB_INLINE void few_look_ahead(const unsigned char *w, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i += 128)

@@ -8,7 +8,7 @@
  * where rows of their own, often 4 KiB apart, would share few sets of the first-level cache. NR
  * weight rows x KU units are transposed into a panel of 32 KiB (16 with 8 lanes), then all groups
  * run through it: 2 · MR sums in registers hide the latency of the multiply-add. Sums end after
- * KU units and collect in a contiguous block, because rows of y, too, are often 4 KiB apart; only
+ * RUN units and collect in a contiguous block, because rows of y, too, are often 4 KiB apart; only
  * finished ones go to y. KU is 1 KiB of a row so that the x of 512 rows, which every panel passes
  * again, takes half of a second-level cache of 1 MiB. The weights of the next panel are fetched
  * meanwhile. Source: Goto & van de Geijn 2008 (panels), Van Zee & van de Geijn 2015 (BLIS).
@@ -20,8 +20,9 @@
 
 enum { NR = 2 * VL };                     /* weight rows of a panel */
 enum { KU = 256 };                        /* units of a panel */
-/* Units whose products are summed before the sum joins the others. Where x is rounded to bfloat16
-   the rounding of longer sums drowns. */
+/* Units after which a sum ends and is added to the block. A float32 sum ends after 64 products,
+   which bounds its rounding (bb_many_fn). Where x is rounded to bfloat16, that error is larger than
+   the sum's own, and a sum runs through the whole panel. */
 enum { RUN = UNIT == 1 ? 64 : KU };
 enum { PANEL = NR * KU };                 /* units; the sums come behind */
 

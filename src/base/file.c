@@ -51,9 +51,9 @@ static bb_status fail_path(const char *path, int code, bamba_error *err)
                    target, strstr(target, "blobs/") ? ": download the model again" : "");
 }
 
-/* Ask for huge pages: weights are read once a token, and with pages of 4 KiB looking up addresses
-   costs a decode up to a quarter of its speed. For a file it is advice to kernels whose page cache
-   can keep large pieces of it (ext4 from Linux 6.16 on, XFS), and to those that read it anew. */
+/* Ask for huge pages. A token reads all weights once, and in pages of 4 KiB looking up their
+   addresses costs a decode up to a sixth of its speed. For a mapped file only some kernels follow
+   the advice (XFS; ext4 from Linux 6.16 on), and only for what they read from the disk later. */
 static void advise_huge(void *data, size_t size)
 {
 #ifdef MADV_HUGEPAGE

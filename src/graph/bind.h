@@ -105,11 +105,11 @@ typedef struct bb_slice { int first, of, index, n; } bb_slice;
 void bb_bind_linear(bb_binder *b, bb_linear *out, const char *name, int rows, int cols,
                     bool has_bias);
 /* A part of the tensor `name`, without a bias. Slices of a tensor are bound one after another, that
-   of its first row first; they share its id. */
+   of its first row first. Those of one matrix share an id; each matrix of a stack has its own. */
 void bb_bind_slice(bb_binder *b, bb_linear *out, const char *name, int rows, int cols,
                    bb_slice slice);
-/* A small tensor [rows, cols] that is a linear map, in float32 whatever the policy says; observers
-   are not asked about it. */
+/* A small tensor [rows, cols] that is a linear map, in float32 whatever the policy says. Observers
+   see its inputs too; a calibration leaves them out, since the map is never rounded. */
 void bb_bind_small_linear(bb_binder *b, bb_linear *out, const char *name, int rows, int cols,
                           bb_range r);
 /* Say that transformers calls a map, bound before, a part of that parameter. `parameter` is

@@ -20,7 +20,8 @@ typedef struct bb_job {
     void      *data;                      /* to.data, for writing */
 } bb_job;
 
-/* A tensor of which the mixer has bound slices; all of them share an id. */
+/* A tensor of which the mixer has bound slices. id: of its linear map; of a stack, of the first
+   matrix, which those of the others follow. */
 typedef struct bb_sliced { char name[BB_MAX_NAME]; int id; } bb_sliced;
 
 struct bb_binder {

@@ -21,7 +21,7 @@ typedef struct bb_linear {                /* y = row_scale · (W · x) + bias   
     const float *row_scale;               /* [w.rows] or NULL: 1                                 */
     int          id;                      /* number in the graph, by order of binding: that of its
                                              tensor, or of its matrix in a tensor that is a stack;
-                                             slices of either share it; -1: nobody asks           */
+                                             slices of either share it                            */
     int          first;                   /* row of that tensor or matrix that is row 0           */
 } bb_linear;
 

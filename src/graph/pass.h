@@ -102,9 +102,9 @@ typedef struct bb_pass {
 typedef struct bb_exec {
     const bb_pass *pass;
     int            thread;
-    int            shift;                 /* from the ids of a mixer's linear maps to those that
-                                             adapters have for the use of it that runs; 0: its
-                                             first, or its only one */
+    int            shift;                 /* added to the id of a mixer's linear map it gives the
+                                             number in bb_adapter.map for the use that runs; 0 in a
+                                             mixer's first use, and in its only one */
 } bb_exec;
 
 /* ------------------------------------------------------------- sources and sinks --------- */

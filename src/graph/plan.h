@@ -35,11 +35,12 @@ typedef struct bb_part_of {
    what the layer of that use would call it. */
 typedef struct bb_linear_name {
     char name[2 * BB_MAX_NAME];           /* of its weight, with the prefix of its mixer */
-    int  shift;                           /* as in bb_exec: that of the first use has the id before
-                                             it by so much, and names the tensor */
-    int  only;                            /* the one use that multiplies by it, from 1; 0: all */
-    bool is_idle;                         /* of a use that does not multiply by it */
-    int  n_prefix;                        /* bytes of that prefix */
+    int  shift;                           /* the id less this is that of the first use's map, whose
+                                             name is the tensor's; 0 in the first use (bb_exec) */
+    int  only;                            /* 1 + the number of the only use that multiplies by it
+                                             (low-rank terms of Zamba2's blocks); 0: all uses do */
+    bool is_idle;                         /* an entry of a use that does not multiply by it */
+    int  n_prefix;                        /* bytes of the mixer's prefix in `name` */
     int  rows, cols;                      /* rows: of the tensor, or of one matrix of a stack */
     int  index, n_stack;                  /* which matrix of a stack; n_stack 0: of none. The ids
                                              of a stack's matrices follow one another */

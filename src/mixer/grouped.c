@@ -3,7 +3,8 @@
  * Into the experts a tile is some columns of one expert's map, times that expert's rows. Out of
  * them it is some columns of the sink: all experts' maps in turn, so that rows are added up in
  * memory of the thread and go to the sink once. Many rows are prepared by all threads for all, few
- * rows by each thread for itself, which costs less than meeting. */
+ * rows by each thread for itself, which costs less than another stage. If a row has an adapter for
+ * these experts, a stage before them makes A · x of each expert's rows, few or many. */
 #include "mixer/grouped.h"
 
 #include "mixer/lora.h"

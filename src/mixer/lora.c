@@ -134,7 +134,7 @@ bb_lora bb_lora_of(const bb_exec *e, const bb_source *x, const bb_linear *const 
 
     for (int i = 0; i < n; i++) {
         l.map[i] = map[i];
-        any = any || (map[i]->id >= 0 && is_adapted(e, map[i]));
+        any = any || is_adapted(e, map[i]);
     }
     l.n = any ? n : 0;
     if (any) l.inputs = e->pass->lora->inputs;
@@ -187,7 +187,7 @@ static int kind_of(const bb_low_rank *m) { return m->type == BB_TYPE_F16 ? HALVE
 static bool has_kind(const bb_exec *e, const bb_lora *l, const group *g, int kind)
 {
     for (int j = 0; j < l->n; j++)
-        for (int i = 0; i < g->n_uses && l->map[j]->id >= 0; i++) {
+        for (int i = 0; i < g->n_uses; i++) {
             const bb_low_rank *m = map_of(e, &g->use[i], l->map[j]);
             if (m->rank > 0 && kind_of(m) == kind) return true;
         }
@@ -268,7 +268,7 @@ static void compute(const bb_exec *e, const bb_lora *l, int first, int n, int ti
     const range r = range_of(e, l, tile, &map);
     group       g = { .first = first };
 
-    while (r.map->id >= 0 && next_group(e, l, first + n, &g)) {
+    while (next_group(e, l, first + n, &g)) {
         const size_t before = (size_t)(g.first - first);
         for (int i = 0, at = 0; i < g.n_uses && at < r.end; i++) {
             make_inputs(e, &g, &g.use[i], &r, at, before, place_at(e, place) + before * READ_TILE);
@@ -339,7 +339,6 @@ void bb_lora_add(const bb_exec *e, const bb_lora *l, const bb_linear *at, int fi
     group g = { 0 };
     int   map = 0;
 
-    if (at->id < 0) return;
     while (l->map[map]->id != at->id) map++;
     while (next_group(e, l, l->T, &g))
         if (g.n_uses > 0) add_group(e, l, &g, at, map, first, n, y + (size_t)g.first * ldy, ldy);

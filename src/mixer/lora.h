@@ -37,9 +37,10 @@ bb_lora bb_lora_of(const bb_exec *e, const bb_source *x, const bb_linear *const 
 /* Whether any row of the pass has an adapter for one of n maps. */
 bool bb_lora_is_adapted(const bb_exec *e, const bb_linear *map, int n);
 
-/* For n rows, those of the pass whose numbers row [n] says, of one expert's maps; pair may be NULL.
-   Their inputs are kept behind those of `before` other rows: rows of all experts together are at
-   most T · most_used. For bb_lora_read and bb_lora_add. */
+/* What adapters add to an expert's map l and, if not NULL, its partner `pair`, for the n rows of
+   the pass whose numbers are row [n]; read it by bb_lora_read, add it by bb_lora_add. before: rows
+   of other experts whose inputs are kept in front of these; all rows of all experts are at most
+   T · most_used. */
 bb_lora bb_lora_of_pairs(const bb_exec *e, const bb_linear *l, const bb_linear *pair,
                          const int *row, int n, int before);
 

@@ -35,16 +35,17 @@ typedef struct bb_mamba2 {
 
 /* ------------------------------------------------------------- mamba2_scan.c ------------- */
 
-/* What is fed to a head: n tokens, as one chunk or step by step. The next token's xBC is d_xbc
-   further on, its dt ld_dt. */
+/* What is fed to a head: n tokens, as one chunk or step by step. All pointers are to the first
+   token; the next one's x, B and C are d_xbc floats further on, its dt ld_dt floats. */
 typedef struct bb_mamba2_input {
     int          h, pos;                  /* head; position of the first token */
     int          n;
     bool         is_chunk;
-    const float *dt;
+    const float *dt;                      /* of this head, after softplus and clamp */
     size_t       ld_dt;
-    const float *B, *C, *CB;              /* CB: of a chunk */
-    float       *x;                       /* replaced by y */
+    const float *B, *C;                   /* [N] a token, of the head's group */
+    const float *CB;                      /* [Q, Q] C·Bᵀ of the chunk, by ssd_cb; unused in steps */
+    float       *x;                       /* [P] a token; replaced by y */
 } bb_mamba2_input;
 
 /* All tokens of a head, whose rows of the state are those of S_in and S_out, which may be the same

@@ -291,7 +291,7 @@ static void run(const bb_exec *e, job *j)
     const bb_product *p = j->product;
     const bb_format  *f = p->linear->w.format, *pair = p->pair ? p->pair->w.format : f;
 
-    if (e->pass->observer && p->linear->id >= 0) observe(e, j);
+    if (e->pass->observer) observe(e, j);
     if (e->pass->lora) read_adapters(e, j);
     bb_source_keep_apart(j->in.x, f, pair);
     j->tile_rows = j->in.x->many ? many_tile_rows(e, j) : few_tile_rows(e, j);

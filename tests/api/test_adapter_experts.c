@@ -1,5 +1,5 @@
-/* Adapters of routers and experts: the names that PEFT gives them in old and new transformers, the
- * bits of mixed batches, merging, and files that do not fit. */
+/* test_adapter_experts.c - adapters of routers and experts: the names that PEFT gives them in old
+ * and new transformers, the bits of mixed batches, merging, files that do not fit, memory. */
 #include "bamba.h"
 
 #include "support/fault.h"
@@ -171,7 +171,8 @@ static char *write_adapter(const store *s, const char *members)
             "\"router.weight\"]"
 #define OLD "\"target_parameters\": [\"input_linear.weight\", \"output_linear.weight\"]"
 
-/* The same numbers under the names of transformers 5 and 4, and an adapter of one parameter. */
+/* Write one set of numbers twice, under the names of transformers 5 and of transformers 4, and an
+   adapter of one parameter alone. */
 static void write_adapters(int i)
 {
     const family *f = family_of(i);
@@ -317,7 +318,7 @@ static void run(const char *model, const char *adapter, bamba_type type, float *
 
 /* -------------------------------------------------------------- tests -------------------- */
 
-/* The same numbers under other names are the same adapter, to the bit. */
+/* An adapter's numbers under the names of transformers 4 and 5 give equal logits, to the bit. */
 static void test_names(void **unused)
 {
     static float none[N], by_new[N], by_old[N], by_one[N];

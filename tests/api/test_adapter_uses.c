@@ -1,6 +1,6 @@
-/* Adapters of a block that several layers share, through the public door: what a file says of which
- * use, sessions that differ there in one batch, and merging. The model is Zamba's smallest; tests
- * against PEFT are in tests/oracle. */
+/* test_adapter_uses.c - adapters of a block that several layers share, through the public
+ * interface: what a file says of which use, sessions that differ there in one batch, and merging.
+ * The model is Zamba's smallest; tests against PEFT are in tests/oracle. */
 #include "bamba.h"
 #include "bamba_measure.h"
 

@@ -1,5 +1,5 @@
-/* Damaged adapter directories through the public door: each is refused with a status and one line
- * that names the file and the key or tensor, in bounded memory, and nothing leaks; and every
+/* Damaged adapter directories through the public interface: each is refused with a status and one
+ * line that names the file and the key or tensor, in bounded memory, and nothing leaks; and every
  * allocation on the way fails once.
  *
  * Every case starts from a good adapter (which is opened, to know that it is good) and changes one

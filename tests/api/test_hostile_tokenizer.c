@@ -1,4 +1,4 @@
-/* Damaged tokenizer.json and tokenizer_config.json through the public door: refused with a
+/* Damaged tokenizer.json and tokenizer_config.json through the public interface: refused with a
  * status and one line that names the culprit; nothing leaks, whichever allocation fails. */
 #include "bamba.h"
 

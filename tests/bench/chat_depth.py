@@ -10,8 +10,8 @@ memory warm, then three times, and that in each round. What is timed begins with
 ends with the first token of the answer. OPTIONS go to `bamba chat`: --type q8.
 
 --keep has the conversations in a folder that stays, and uses those it finds there.
-A question that lets more than the last answer be read again, the first behind a load among them,
-is not what is to be measured: exit code 1.
+A question is not what is to be measured if it takes back more than the last answer or reads more
+than 64 tokens; that holds for the first one behind a load too. Then the exit code is 1.
 
 --make writes a model of a Bamba's shape with random weights in bfloat16, with fable's tokenizer and
 a plain chat template; what it answers means nothing.

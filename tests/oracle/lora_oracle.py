@@ -9,7 +9,8 @@ list or an expression, linear layers, embedding and head, modules_to_save of emb
 tied or not, ensure_weight_tying. Bars, with M PEFT's largest logit:
     logits     2e-4 M from PEFT's own in float32: whole, by 7, token by token; the stored 16-bit
                types used in place
-    teeth      each tensor of the adapter, when it is zero, moves a logit by more than 1e-3 M
+    teeth      each tensor of the adapter, when it is zero, moves a logit by more than 1e-3 M; but
+               for those that no logit depends on (is_idle)
     bits       sessions with the adapters, with one of them and with none in one call: those each
                has alone
     merge      written by `bamba merge --type f32` and opened: 2e-5 M from the adapter beside the
