@@ -421,7 +421,8 @@ typedef struct bamba_adapter_options {
  * layer's name, as in transformers 5; a bias that an adapter changes is changed for all of them.
  * Until transformers 4 the block was one module. So a file that has tensors for the first of the
  * layers alone adapts all of them, with a line in the log, if its target_modules, exclude_modules
- * and layers_to_transform choose a later one too.
+ * and layers_to_transform choose a later one too; likewise a tensor in place of the model's, if
+ * modules_to_save names it in a later one.
  *
  * Of adapter_config.json these keys decide what is computed: r, lora_alpha, use_rslora,
  * rank_pattern, alpha_pattern, lora_bias, bias, and modules_to_save for the embedding and the head,

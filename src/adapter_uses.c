@@ -23,21 +23,28 @@ static const bb_linear_name *name_at(const uses *u, int use) { return u->name + 
 
 /* -------------------------------------------------------------- settle ------------------- */
 
+/* to = the path of the module at a use. False: its tensor's name is no module's weight. */
+static bool name_module(const uses *u, int use, char *to, size_t size)
+{
+    const char  *name = name_at(u, use)->name;
+    const size_t n = strlen(name), n_end = strlen(".weight");
+
+    if (n < n_end) return false;
+    snprintf(to, size, "%.*s", (int)(n - n_end), name);
+    return true;
+}
+
 /* Whether PEFT would adapt a later use too. */
 static bb_status is_for_later(const uses *u, const bb_adapter_config *config, bool *is,
                               bamba_error *err)
 {
     bb_status status = BAMBA_OK;
+    char      module[2 * BB_MAX_NAME];
 
     *is = false;
-    for (int i = 1; i < u->n && !*is; i++) {
-        const char  *name = name_at(u, i)->name;
-        const size_t n = strlen(name), n_end = strlen(".weight");
-        char         module[sizeof name_at(u, i)->name];
-        if (n < n_end) continue;
-        snprintf(module, sizeof module, "%.*s", (int)(n - n_end), name);
-        BB_TRY(bb_adapter_config_adapts(config, module, is, err));
-    }
+    for (int i = 1; i < u->n && !*is; i++)
+        if (name_module(u, i, module, sizeof module))
+            BB_TRY(bb_adapter_config_adapts(config, module, is, err));
 done:
     return status;
 }
@@ -65,6 +72,25 @@ done:
     return status;
 }
 
+/* A weight in place of the first use's is that of later uses too that modules_to_save names, if
+   the file has none for them: the uses were one module. */
+static void spread_weight(const uses *u, const bb_adapter_config *config, bool *was_one)
+{
+    const bb_adapted *first = u->map;
+    char              module[2 * BB_MAX_NAME];
+
+    for (int i = 1; i < u->n; i++)
+        if (map_at(u, i)->weight) return;
+    for (int i = 1; i < u->n && first->weight; i++) {
+        bb_adapted *m = map_at(u, i);
+        if (!name_module(u, i, module, sizeof module) || !bb_adapter_config_saves(config, module))
+            continue;
+        m->weight = first->weight;
+        m->is_base = first->is_base;
+        *was_one = true;
+    }
+}
+
 /* A bias that only some of the uses name is that of the others too. */
 static void spread_bias(const uses *u)
 {
@@ -73,6 +99,25 @@ static void spread_bias(const uses *u)
     for (int i = 0; i < u->n && !bias; i++) bias = map_at(u, i)->bias;
     for (int i = 0; i < u->n; i++)
         if (!map_at(u, i)->bias) map_at(u, i)->bias = bias;
+}
+
+/* Clear the maps of uses that do not multiply by them. A weight that PEFT has saved for such a map
+   is untrained if the use that multiplies has its own; without that it would be lost. */
+static bb_status clear_idle(const uses *u, bamba_error *err)
+{
+    const int        only = u->name->only;
+    const bb_tensor *used = only > 0 && only <= u->n ? map_at(u, only - 1)->weight : NULL;
+
+    for (int i = 0; i < u->n; i++) {
+        bb_adapted *m = map_at(u, i);
+        if (!name_at(u, i)->is_idle) continue;
+        if (m->weight && !m->is_base && !used)
+            return bb_adapter_fail(err, BAMBA_ERR_UNSUPPORTED, m->weight, "the layer of that name "
+                                   "does not use this matrix: expected it under the layer that "
+                                   "does");
+        *m = (bb_adapted){ 0 };
+    }
+    return BAMBA_OK;
 }
 
 bb_status bb_adapter_settle_uses(bb_adapter_file *f, const bb_adapter_config *config,
@@ -85,9 +130,9 @@ bb_status bb_adapter_settle_uses(bb_adapter_file *f, const bb_adapter_config *co
         for (int j = 0; g->mixer[i]->n_uses > 1 && j < g->mixer[i]->n_linears; j++) {
             const uses u = uses_of(f, g, g->mixer[i], j);
             BB_TRY(spread_matrices(&u, config, &was_one, err));
+            spread_weight(&u, config, &was_one);
             spread_bias(&u);
-            for (int k = 0; k < u.n; k++)
-                if (name_at(&u, k)->is_idle) *map_at(&u, k) = (bb_adapted){ 0 };
+            BB_TRY(clear_idle(&u, err));
         }
     if (was_one)
         bb_log_line(log, "%s: what it says of the first layer that uses a shared block is for all: "

@@ -15,8 +15,9 @@
 #include "adapter_file.h"
 
 /* Fill in the maps of uses that the file does not name, where it speaks of them, and clear the idle
-   ones. A file that adapts the first use of a map alone, though its configuration tells PEFT to
-   adapt later ones, was made when these were one module: it is for all. */
+   ones. A file that adapts or replaces the first use of a map alone, though its configuration tells
+   PEFT to do so with later ones, was made when these were one module: it is for all. Fails if only
+   a use that does not multiply by a matrix has one in its place. */
 bb_status bb_adapter_settle_uses(bb_adapter_file *f, const bb_adapter_config *config,
                                  const bb_graph *g, const bb_log *log, bamba_error *err);
 

@@ -309,17 +309,114 @@ static void test_merge(void **unused)
     tempdir_remove(out);
 }
 
+/* A directory with matrices in place of the model's: the same numbers under the names of modules of
+   layers 0 and 2, by `uses`. */
+static char *write_saved(int uses, const char *saved)
+{
+    char  name[120], members[200], *at = tempdir_make();
+    store s = { NULL, 0, 0 };
+
+    for (int u = 0; u < 2; u++) {
+        if (!(uses >> u & 1)) continue;
+        snprintf(name, sizeof name, "base_model.model.model.layers.%d.shared_transf.feed_forward."
+                 "down_proj.weight", 2 * u);
+        lora_add_tensor(&s, name, 2, (const size_t[]){ D, 40 }, 0.5f, 77);
+    }
+    snprintf(members, sizeof members, "\"modules_to_save\": [%s]", saved);
+    lora_write(&s, RANK, members, at);
+    store_free(&s);
+    return at;
+}
+
+/* A matrix in place of the block's that the file has for the first use alone is for both if
+   modules_to_save names the later one too: a merge writes it. Running, it is refused. */
+static void test_saved_weights(void **unused)
+{
+    static const char all[] = "\"down_proj\"", first[] = "\"0.shared_transf.feed_forward\"";
+    static const struct { int uses; const char *saved; bool is_merged; } files[] = {
+        { FIRST | LATER, all, true }, { FIRST, all, true }, { FIRST, first, false },
+        { LATER, all, false },
+    };
+    static float         none[8 * V], both[8 * V], merged[8 * V];
+    bamba_adapter_source source = { .scale = 1.0f };
+    bamba_model         *m;
+    bamba_adapter       *a;
+    bamba_error          err;
+
+    (void)unused;
+    run(model_dir, NULL, NULL, 8, none);
+    demand(bamba_model_open(&m, model_dir, NULL, &err), &err);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char *at = write_saved(files[i].uses, files[i].saved), *to = tempdir_make();
+        source.dir = at;
+        const bamba_status status = bamba_merge(model_dir, to, &source, 1, NULL, NULL, &err);
+        if (!files[i].is_merged)
+            expect_line("saved", status, &err, "down_proj.weight", "layers share the weights");
+        else {
+            demand(status, &err);
+            run(to, NULL, NULL, 8, i == 0 ? both : merged);
+            if (i > 0) assert_memory_equal(both, merged, sizeof both);
+        }
+        expect_line("running", bamba_adapter_open(&a, m, at, NULL, &err), &err, "down_proj.weight",
+                    "can be replaced while running");
+        tempdir_remove(at);
+        tempdir_remove(to);
+    }
+    assert_true(running_distance(none, both, 8 * V) > 0.01f);
+    bamba_model_free(m);
+}
+
 /* -------------------------------------------------------------- Zamba2 ------------------- */
+
+static const char ZAMBA2[] =
+    "{\"model_type\": \"zamba2\", \"vocab_size\": 96, \"hidden_size\": 32, "
+    "\"num_hidden_layers\": 2, \"layers_block_type\": [\"hybrid\", \"hybrid\"], "
+    "\"num_attention_heads\": 4, \"adapter_rank\": 4, \"intermediate_size\": 40, "
+    "\"mamba_d_state\": 8, \"use_shared_attention_adapter\": true}";
+
+/* A term of one use that a file replaces under the name of another is that use's if the other is
+   the first one and modules_to_save names both; else no layer would use it. It is refused in both
+   cases, for its own reason. */
+static void test_saved_terms(void **unused)
+{
+    static const struct { const char *saved; int layer, term; const char *why; } files[] = {
+        { "\"gate_up_proj_adapter_list\"", 0, 1, "can be replaced while running" },
+        { "\"gate_up_proj_adapter_list\"", 1, 1, "can be replaced while running" },
+        { "\"0.shared_transformer.feed_forward\"", 0, 1, "does not use this matrix" },
+        { "\"gate_up_proj_adapter_list\"", 1, 0, "does not use this matrix" },
+    };
+    char          *at = tempdir_make(), *path = tempdir_path(at, "zamba2.json");
+    char           name[160], members[200];
+    bamba_model   *m;
+    bamba_adapter *a;
+    bamba_error    err;
+
+    (void)unused;
+    tempdir_write_text(at, "zamba2.json", ZAMBA2);
+    demand(bamba_model_open_random(&m, path, 1, NULL, &err), &err);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        store s = { NULL, 0, 0 };
+        char *dir = tempdir_make();
+        snprintf(name, sizeof name, "base_model.model.model.layers.%d.shared_transformer."
+                 "feed_forward.gate_up_proj_adapter_list.%d.0.weight", files[i].layer,
+                 files[i].term);
+        lora_add_tensor(&s, name, 2, (const size_t[]){ 4, 32 }, 0.5f, 3);
+        snprintf(members, sizeof members, "\"modules_to_save\": [%s]", files[i].saved);
+        lora_write(&s, RANK, members, dir);
+        expect_line(name, bamba_adapter_open(&a, m, dir, NULL, &err), &err,
+                    "gate_up_proj_adapter_list", files[i].why);
+        store_free(&s);
+        tempdir_remove(dir);
+    }
+    bamba_model_free(m);
+    free(path);
+    tempdir_remove(at);
+}
 
 /* The low-rank terms that Zamba2's block has for each of its uses lie in the block, and so in the
    modules of all uses; each use reads its own. Here uses are in layers 0 and 1. */
 static void test_terms_of_uses(void **unused)
 {
-    static const char config[] =
-        "{\"model_type\": \"zamba2\", \"vocab_size\": 96, \"hidden_size\": 32, "
-        "\"num_hidden_layers\": 2, \"layers_block_type\": [\"hybrid\", \"hybrid\"], "
-        "\"num_attention_heads\": 4, \"adapter_rank\": 4, \"intermediate_size\": 40, "
-        "\"mamba_d_state\": 8, \"use_shared_attention_adapter\": true}";
     static const struct { const char *module; int rows, cols; bool shows; } terms[] = {
         { "0.shared_transformer.feed_forward.gate_up_proj_adapter_list.0.0", 4, 32, true },
         { "1.shared_transformer.feed_forward.gate_up_proj_adapter_list.1.1", 80, 4, true },
@@ -332,7 +429,7 @@ static void test_terms_of_uses(void **unused)
     char        *at = tempdir_make(), *path = tempdir_path(at, "zamba2.json");
 
     (void)unused;
-    tempdir_write_text(at, "zamba2.json", config);
+    tempdir_write_text(at, "zamba2.json", ZAMBA2);
     run(path, NULL, NULL, 8, none);
     for (size_t i = 0; i < sizeof terms / sizeof *terms; i++) {
         char *dir = tempdir_make(), name[120];
@@ -357,7 +454,9 @@ int main(void)
         cmocka_unit_test(test_mixed_batch),
         cmocka_unit_test(test_files_of_one_module),
         cmocka_unit_test(test_merge),
+        cmocka_unit_test(test_saved_weights),
         cmocka_unit_test(test_terms_of_uses),
+        cmocka_unit_test(test_saved_terms),
     };
     return cmocka_run_group_tests(tests, set_up, clean_up);
 }
