@@ -1,15 +1,12 @@
 /* adapter_experts.c - adapters of parameters that hold the matrices of several linear maps. */
 #include "adapter_experts.h"
 
+#include "adapter_names.h"
+
 #include <stdio.h>
 #include <string.h>
 
 enum { MOST_WRAPPED = 4 };                 /* parameters of a module that are adapted */
-
-void bb_adapter_name_parameter(const bb_linear_name *l, char *full)
-{
-    snprintf(full, BB_MOST_PARAMETER, "%.*s%s", l->n_prefix, l->name, l->part_of.parameter);
-}
 
 /* The parameters of one module that target_parameters names, in the order in which PEFT wraps the
    module for them. A tensor of the last stands under the module's path; one of an earlier
@@ -19,6 +16,7 @@ typedef struct wrapped {
     char   parameter[MOST_WRAPPED][BB_MOST_PARAMETER]; /* [n] with that path */
     int    n, n_inner;                    /* n_inner: ".base_layer" in the tensor's name */
     char   other[BB_MOST_PARAMETER];      /* one that target_parameters does not name; "" */
+    int    first, end;                    /* ids among which the module's linear maps are */
 } wrapped;
 
 /* How a map lies in a parameter: a stack in the checkpoint, or what transformers makes of several
@@ -50,6 +48,31 @@ static void add_parameter(wrapped *s, const bb_adapter_config *config, const cha
     else if (s->n < MOST_WRAPPED) memcpy(s->parameter[s->n++], full, sizeof full);
 }
 
+/* Whether a module's path, bare, lies within the mixer of a linear map, or is that mixer. */
+static bool is_in_mixer(const bb_linear_name *l, const char *path)
+{
+    const char *name = bb_adapter_bare(l->name);
+    const int   n = l->n_prefix - (int)(name - l->name) - 1;      /* without the last dot */
+
+    return n < 1 || (strncmp(name, path, (size_t)n) == 0 && (!path[n] || path[n] == '.'));
+}
+
+/* Models may have tens of thousands of linear maps; look at those of the module's mixer alone. */
+static void find_ids(wrapped *s, const bb_graph *g)
+{
+    const char *path = bb_adapter_bare(s->path);
+
+    s->first = g->n_linears;
+    for (size_t i = 0; i < g->n_mixers; i++)
+        for (int use = 0; use < g->mixer[i]->n_uses && g->mixer[i]->n_linears > 0; use++) {
+            const int first = g->mixer[i]->linear + use * g->mixer[i]->n_linears;
+            const int end = first + g->mixer[i]->n_linears;
+            if (!is_in_mixer(&g->linear[first], path)) continue;
+            s->first = first < s->first ? first : s->first;
+            s->end = end > s->end ? end : s->end;
+        }
+}
+
 static void find_wrapped(wrapped *s, const bb_adapter_config *config, const bb_graph *g,
                       const char *path)
 {
@@ -62,9 +85,10 @@ static void find_wrapped(wrapped *s, const bb_adapter_config *config, const bb_g
          n -= sizeof BASE - 1)
         s->n_inner++;
     snprintf(s->path, sizeof s->path, "%.*s", (int)n, path);
-    for (int i = 0; i + 1 < g->n_linears; i++) {
+    find_ids(s, g);
+    for (int i = s->first; i < s->end; i++) {
         const bb_linear_name *l = &g->linear[i];
-        if (l->index > 0) continue;
+        if (l->index > 0 || l->part_of.index > 0) continue;           /* the first names it too */
         if (l->n_stack > 0) add_parameter(s, config, l->name);
         if (!l->part_of.parameter) continue;
         bb_adapter_name_parameter(l, full);
@@ -89,12 +113,12 @@ static const char *choose_parameter(const wrapped *s, const bb_tensor *t, bamba_
 }
 
 /* The shape that a parameter's A or B is to have. */
-static bb_status expect_part(const bb_graph *g, const bb_tensor *t, bool is_A,
+static bb_status expect_part(const bb_graph *g, const wrapped *s, const bb_tensor *t, bool is_A,
                              const char *parameter, int rank, bamba_error *err)
 {
     size_t rows = 0, cols = 0, inputs = 0;
 
-    for (int i = 0; i + 1 < g->n_linears; i++) {
+    for (int i = s->first; i < s->end; i++) {
         const bb_linear_name *l = &g->linear[i];
         const bb_part_of      part = find_part(l, parameter);
         const size_t          end = (size_t)part.row + (size_t)l->rows;
@@ -122,8 +146,8 @@ bb_status bb_adapter_take_part(bb_adapter_file *f, const bb_adapter_config *conf
         return bb_adapter_fail(err, BAMBA_ERR_FORMAT, t, "expected 'lora_A.weight' and "
                                "'lora_B.weight' for a parameter of experts");
     BB_TRY(bb_adapter_config_parameter(config, parameter, &terms, err));
-    BB_TRY(expect_part(g, t, kind == 'A', parameter, terms.rank, err));
-    for (int i = 0; i + 1 < g->n_linears; i++) {
+    BB_TRY(expect_part(g, &s, t, kind == 'A', parameter, terms.rank, err));
+    for (int i = s.first; i < s.end; i++) {
         const bb_part_of part = find_part(&g->linear[i], parameter);
         bb_adapted      *m = &f->map[i];
         if (part.n == 0) continue;

@@ -11,14 +11,6 @@
 #include "adapter_config.h"
 #include "adapter_file.h"
 
-enum {
-    BB_MOST_PATH = 2 * BB_MAX_NAME,       /* bytes of a module's path, with its NUL */
-    BB_MOST_PARAMETER = 3 * BB_MAX_NAME   /* of the path of a parameter in it */
-};
-
-/* The whole name of the parameter that a map is a part of: full [BB_MOST_PARAMETER]. */
-void bb_adapter_name_parameter(const bb_linear_name *l, char *full);
-
 /* Take a tensor whose name ends behind the module `path` with lora_A.weight (kind 'A'),
    lora_B.weight ('B') or something else (0, which fails), into all maps of the parameter that it
    is for. Fails if target_parameters names no parameter of that module. */

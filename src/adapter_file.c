@@ -3,6 +3,7 @@
 
 #include "adapter_config.h"
 #include "adapter_experts.h"
+#include "adapter_names.h"
 #include "adapter_uses.h"
 #include "base/file.h"
 #include "forward.h"
@@ -49,66 +50,6 @@ bool bb_adapter_is_base(const bamba_model *m, const bb_tensor *t, const char *na
     return bb_adapter_are_equal(&m->kernels, t, bb_find_tensor(m->graph, m->checkpoint, name));
 }
 
-/* -------------------------------------------------------------- names -------------------- */
-
-const char *bb_adapter_bare(const char *name)
-{
-    for (;;) {
-        if (strncmp(name, "model.", 6) == 0) name += 6;
-        else if (strncmp(name, "backbone.", 9) == 0) name += 9;
-        else return name;
-    }
-}
-
-bool bb_adapter_is_same_name(const char *a, const char *b)
-{
-    return strcmp(bb_adapter_bare(a), bb_adapter_bare(b)) == 0;
-}
-
-/* Whether a module's path is that of the tensor `weight`, "….weight". */
-static bool is_module(const char *path, const char *weight)
-{
-    const char  *w = bb_adapter_bare(weight), *p = bb_adapter_bare(path);
-    const size_t n = strlen(p);
-
-    return strncmp(w, p, n) == 0 && strcmp(w + n, ".weight") == 0;
-}
-
-/* The files may have it under another name than the module's: its alias, or that of a tied head. */
-static bool is_embedding(const bb_graph *g, const char *path)
-{
-    static const char *const usual[] = { "embed_tokens.weight", "embeddings.weight",
-                                         "embedding.weight" };
-
-    if (is_module(path, g->embed_name) || is_module(path, g->embed_alias)) return true;
-    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
-        if (is_module(path, usual[i])) return true;
-    return false;
-}
-
-static bool is_head(const bb_graph *g, const char *path)
-{
-    return is_module(path, g->head_name[0] ? g->head_name : g->head_alias);
-}
-
-/* The place of a module among a file's maps; n_maps if it is none of them. */
-static size_t find_map(const bb_graph *g, const char *path)
-{
-    const size_t n = (size_t)g->n_linears;
-    char         other[BB_MOST_PARAMETER];
-
-    if (is_head(g, path)) return n - 1;
-    if (is_embedding(g, path)) return n;
-    for (size_t i = 0; i + 1 < n; i++) {
-        const bb_linear_name *l = &g->linear[i];
-        if (is_module(path, l->name)) return i;
-        if (l->part_of.n != 1) continue;
-        bb_adapter_name_parameter(l, other);
-        if (is_module(path, other)) return i;
-    }
-    return n + 1;
-}
-
 /* -------------------------------------------------------------- one tensor --------------- */
 
 typedef enum part_kind { A, B, B_BIAS, EMBED_A, EMBED_B, BASE_WEIGHT, BASE_BIAS, WEIGHT, BIAS,
@@ -140,6 +81,7 @@ typedef struct reading {
     bb_adapter_file         *f;
     const bb_adapter_config *config;
     const bb_graph          *g;
+    const bb_adapter_names  *names;
 } reading;
 
 static int rows_of(const bb_graph *g, size_t map)
@@ -297,7 +239,7 @@ static bb_status take(const reading *r, const bb_tensor *t, bamba_error *err)
                        "found %s", t->file, bb_name_width(t->name), t->name,
                        bb_type_name(t->dtype));
     snprintf(path, sizeof path, "%.*s", (int)(n_path - n_prefix), t->name + n_prefix);
-    const size_t map = find_map(r->g, path);
+    const size_t map = bb_adapter_names_find(r->names, path);
     if (k == OTHER && strstr(t->name, "lora")) return refuse_other(t, err);
     if (k == OTHER || k >= BASE_WEIGHT) return take_replacement(r, t, k, path, map, err);
     if (map > (size_t)r->g->n_linears || n_stack_of(r->g, map) > 0)
@@ -344,7 +286,8 @@ static bool has_module(const bamba_model *model, const char *name)
     size_t           n = 0;
     const bb_tensor *t = model->checkpoint ? bb_checkpoint_tensors(model->checkpoint, &n) : NULL;
 
-    if (is_head(model->graph, name) || is_embedding(model->graph, name)) return true;
+    if (bb_adapter_is_head(model->graph, name) || bb_adapter_is_embedding(model->graph, name))
+        return true;
     for (size_t i = 0; i < n; i++)
         if (bb_adapter_is_within(t[i].name, name)) return true;
     return false;
@@ -413,9 +356,9 @@ done:
 static bb_status read_tensors(bb_adapter_file *f, const bb_adapter_config *config,
                               const bamba_model *model, const bb_log *log, bamba_error *err)
 {
-    const bb_graph *g = model->graph;
-    const reading   r = { f, config, g };
-    bb_status       status = BAMBA_OK;
+    const bb_graph   *g = model->graph;
+    bb_adapter_names *names = NULL;
+    bb_status         status = BAMBA_OK;
 
     f->n_maps = (size_t)g->n_linears + 1;
     f->map = bb_new(&f->a, f->n_maps, sizeof *f->map);
@@ -424,6 +367,8 @@ static bb_status read_tensors(bb_adapter_file *f, const bb_adapter_config *confi
         return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", f->tensors->file);
     if (f->tensors->n == 0)
         return bb_fail(err, BAMBA_ERR_FORMAT, "%s: expected tensors, found none", f->tensors->file);
+    BB_TRY(bb_adapter_names_open(&names, &f->a, g, err));
+    const reading r = { f, config, g, names };
     for (size_t i = 0; i < f->tensors->n; i++) BB_TRY(take(&r, &f->tensors->tensor[i], err));
     BB_TRY(check_pairs(f, err));
     BB_TRY(check_saved(&r, model, err));
@@ -431,6 +376,7 @@ static bb_status read_tensors(bb_adapter_file *f, const bb_adapter_config *confi
     for (size_t i = 0; i < f->tensors->n; i++)
         BB_TRY(check_finite(&model->kernels, &f->tensors->tensor[i], err));
 done:
+    bb_adapter_names_close(names);
     return status;
 }
 

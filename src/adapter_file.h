@@ -1,9 +1,9 @@
 /* adapter_file.h - a PEFT directory: which of its tensors belong to which part of a model.
  *
- * Owns:    adapter_config.json and adapter_model.safetensors; names of modules; shapes.
- * Not:     what is done with the tensors (adapter.c, merge.c); tensors of parameters that hold
- *          several matrices (adapter_experts.h); what a file that names one use of a shared mixer
- *          says of the others (adapter_uses.h).
+ * Owns:    adapter_config.json and adapter_model.safetensors; shapes.
+ * Not:     what is done with the tensors (adapter.c, merge.c); names of modules (adapter_names.h);
+ *          tensors of parameters that hold several matrices (adapter_experts.h); what a file that
+ *          names one use of a shared mixer says of the others (adapter_uses.h).
  * Errors:  one line that names the file and the key or tensor.
  */
 #ifndef BB_ADAPTER_FILE_H
@@ -82,11 +82,5 @@ bb_status bb_adapter_expect(const bb_tensor *t, int n_dims, const size_t *dim, b
 
 /* Put t into a place that has no tensor yet. */
 bb_status bb_adapter_set(const bb_tensor **place, const bb_tensor *t, bamba_error *err);
-
-/* A name without the prefixes of base models. */
-const char *bb_adapter_bare(const char *name);
-
-/* Whether two names are those of the same tensor, whatever base model they stand under. */
-bool bb_adapter_is_same_name(const char *a, const char *b);
 
 #endif
