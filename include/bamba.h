@@ -415,7 +415,9 @@ typedef struct bamba_adapter_options {
  *
  * Each linear layer of the model and the embedding may be adapted, routers and experts among them:
  * as linear layers, which they are in older versions of transformers, or as parameters that
- * target_parameters names ("experts.gate_up_proj", "input_linear.weight").
+ * target_parameters names ("experts.gate_up_proj", "input_linear.weight"). PEFT until 0.19.0 stored
+ * A and B of parameters [experts, rows, columns] the other way round, A over the rows: their shapes
+ * show it, or, if all these matrices are square, peft_version in adapter_config.json does.
  *
  * A block that several layers share (Zamba, Zamba2) is adapted apart for each of them, under the
  * layer's name, as in transformers 5; a bias that an adapter changes is changed for all of them.

@@ -460,6 +460,14 @@ bool bb_adapter_config_saves(const bb_adapter_config *c, const char *module)
     return false;
 }
 
+const char *bb_adapter_config_version(const bb_adapter_config *c)
+{
+    const bb_json root = bb_json_root(c->doc);
+    const bb_json v = bb_json_get(&root, "peft_version");
+
+    return v.node && bb_json_is_text(&v) ? bb_json_value_text(&v, NULL) : "";
+}
+
 bool bb_adapter_config_has_bias(const bb_adapter_config *c) { return c->has_bias; }
 
 /* -------------------------------------------------------------- open --------------------- */

@@ -49,6 +49,8 @@ const char *bb_adapter_config_saved(const bb_adapter_config *c, size_t i);
 bool        bb_adapter_is_within(const char *path, const char *name);
 /* Whether modules_to_save names the module, or one that it lies within. */
 bool      bb_adapter_config_saves(const bb_adapter_config *c, const char *module);
+/* The version of PEFT that has written the file, "0.18.2.dev0@…"; "": it does not say. */
+const char *bb_adapter_config_version(const bb_adapter_config *c);
 /* Whether B has a bias of its own. */
 bool      bb_adapter_config_has_bias(const bb_adapter_config *c);
 

@@ -4,6 +4,7 @@
 #include "adapter_names.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MOST_WRAPPED = 4 };                 /* parameters of a module that are adapted */
@@ -112,9 +113,11 @@ static const char *choose_parameter(const wrapped *s, const bb_tensor *t, bamba_
     return NULL;
 }
 
-/* The shape that a parameter's A or B is to have. */
-static bb_status expect_part(const bb_graph *g, const wrapped *s, const bb_tensor *t, bool is_A,
-                             const char *parameter, int rank, bamba_error *err)
+/* Fail unless a parameter's A or B has the shape that it is to have, either way round until a
+   tensor of the file has shown one. */
+static bb_status expect_part(bb_adapter_file *f, const bb_graph *g, const wrapped *s,
+                             const bb_tensor *t, bool is_A, const char *parameter, int rank,
+                             bamba_error *err)
 {
     size_t rows = 0, cols = 0, inputs = 0;
 
@@ -127,8 +130,15 @@ static bb_status expect_part(const bb_graph *g, const wrapped *s, const bb_tenso
         cols = (size_t)l->cols;
         inputs = (size_t)rank * (size_t)part.n;
     }
-    return bb_adapter_expect(t, 2, is_A ? (const size_t[]){ inputs, cols }
-                                        : (const size_t[]){ rows, inputs }, err);
+    const size_t straight = is_A ? cols : rows, turned = is_A ? rows : cols;
+    const size_t found = t->dim[is_A ? 1 : 0];
+    const bool   has_parts = inputs > (size_t)rank;
+    if (f->layout == BB_PARTS_UNKNOWN && has_parts && rows != cols && t->n_dims == 2)
+        f->layout = found == straight ? BB_PARTS_STRAIGHT
+                  : found == turned ? BB_PARTS_TURNED : BB_PARTS_UNKNOWN;
+    const size_t other = has_parts && f->layout == BB_PARTS_TURNED ? turned : straight;
+    return bb_adapter_expect(t, 2, is_A ? (const size_t[]){ inputs, other }
+                                        : (const size_t[]){ other, inputs }, err);
 }
 
 bb_status bb_adapter_take_part(bb_adapter_file *f, const bb_adapter_config *config,
@@ -146,7 +156,7 @@ bb_status bb_adapter_take_part(bb_adapter_file *f, const bb_adapter_config *conf
         return bb_adapter_fail(err, BAMBA_ERR_FORMAT, t, "expected 'lora_A.weight' and "
                                "'lora_B.weight' for a parameter of experts");
     BB_TRY(bb_adapter_config_parameter(config, parameter, &terms, err));
-    BB_TRY(expect_part(g, &s, t, kind == 'A', parameter, terms.rank, err));
+    BB_TRY(expect_part(f, g, &s, t, kind == 'A', parameter, terms.rank, err));
     for (int i = s.first; i < s.end; i++) {
         const bb_part_of part = find_part(&g->linear[i], parameter);
         bb_adapted      *m = &f->map[i];
@@ -158,4 +168,28 @@ bb_status bb_adapter_take_part(bb_adapter_file *f, const bb_adapter_config *conf
     }
 done:
     return status;
+}
+
+/* Whether a version "0.18.2.dev0" is an earlier one; not if it is no version. */
+static bool is_before(const char *version, const long *other)
+{
+    if (*version < '0' || *version > '9') return false;
+    for (int i = 0; i < 3; i++) {
+        char      *end;
+        const long n = strtol(version, &end, 10);
+        if (n != other[i]) return n < other[i];
+        version = *end == '.' ? end + 1 : end;
+    }
+    return false;
+}
+
+void bb_adapter_settle_parts(bb_adapter_file *f, const bb_adapter_config *config)
+{
+    static const long straight[] = { 0, 19, 1 };
+    const bool        is_old = is_before(bb_adapter_config_version(config), straight);
+    const bool        is_turned = f->layout == BB_PARTS_TURNED
+                                  || (f->layout == BB_PARTS_UNKNOWN && is_old);
+
+    for (size_t i = 0; i < f->n_maps; i++)
+        f->map[i].is_turned = is_turned && f->map[i].part.n > 1;
 }

@@ -18,4 +18,9 @@ bb_status bb_adapter_take_part(bb_adapter_file *f, const bb_adapter_config *conf
                                const bb_graph *g, const bb_tensor *t, char kind, const char *path,
                                bamba_error *err);
 
+/* Once all tensors are taken: find which way round those of parts lie. Until version 0.19.0 PEFT
+   took the rows of a parameter [n, rows, cols] for the inputs, which A is over. Shapes show it,
+   unless all matrices are square; then the version does, if the file has it. */
+void bb_adapter_settle_parts(bb_adapter_file *f, const bb_adapter_config *config);
+
 #endif

@@ -29,6 +29,42 @@ void bb_adapter_floats(const bb_kernels *k, const bb_tensor *t, size_t at, size_
     bb_recode_elements(bb_format_of(k, t->dtype), t->data, at, n, to);
 }
 
+/* Element [i, x] of a map's part of the tensor A; [y, i] of that of the tensor B. */
+static size_t place_in_A(const bb_adapted *m, int i, int x)
+{
+    return ((size_t)m->part.index * (size_t)m->rank + (size_t)i) * m->A->dim[1] + (size_t)x;
+}
+
+static size_t parts_of(const bb_adapted *m) { return m->part.n ? (size_t)m->part.n : 1; }
+
+static size_t place_in_B(const bb_adapted *m, int y, int i)
+{
+    return ((size_t)y * (size_t)m->rank + (size_t)i) * parts_of(m) + (size_t)m->part.index;
+}
+
+/* n elements: number `at` and each step-th one behind it. */
+static void take_every(const bb_kernels *k, const bb_tensor *t, size_t at, size_t step, int n,
+                       float *to)
+{
+    if (step == 1) bb_adapter_floats(k, t, at, (size_t)n, to);
+    for (int i = 0; step > 1 && i < n; i++)
+        bb_adapter_floats(k, t, at + (size_t)i * step, 1, to + i);
+}
+
+void bb_adapted_A(const bb_kernels *k, const bb_adapted *m, int i, int first, int n, float *to)
+{
+    if (!m->is_turned) take_every(k, m->A, place_in_A(m, i, first), 1, n, to);
+    else take_every(k, m->B, place_in_B(m, first, i), m->B->dim[1], n, to);
+}
+
+void bb_adapted_B(const bb_kernels *k, const bb_adapted *m, int r, int first, int n, float *to)
+{
+    const int row = m->part.row + r;
+
+    if (!m->is_turned) take_every(k, m->B, place_in_B(m, row, first), parts_of(m), n, to);
+    else take_every(k, m->A, place_in_A(m, first, row), m->A->dim[1], n, to);
+}
+
 bool bb_adapter_are_equal(const bb_kernels *k, const bb_tensor *a, const bb_tensor *b)
 {
     float x[CHUNK], y[CHUNK];
@@ -370,6 +406,7 @@ static bb_status read_tensors(bb_adapter_file *f, const bb_adapter_config *confi
     BB_TRY(bb_adapter_names_open(&names, &f->a, g, err));
     const reading r = { f, config, g, names };
     for (size_t i = 0; i < f->tensors->n; i++) BB_TRY(take(&r, &f->tensors->tensor[i], err));
+    bb_adapter_settle_parts(f, config);
     BB_TRY(check_pairs(f, err));
     BB_TRY(check_saved(&r, model, err));
     BB_TRY(bb_adapter_settle_uses(f, config, g, log, err));

@@ -19,6 +19,9 @@ typedef struct bb_adapted {
                                              [rows of all parts, rank · n], its element [r, i] in
                                              row part.row + r, column i · n + k */
     bb_part_of       part;                /* n 0: A and B are of this map alone */
+    bool             is_turned;           /* A and B of a part have each other's place: B · A is the
+                                             change of the matrix transposed, its rows the columns
+                                             [n · rank, rows of all parts], [cols, rank · n] */
     const bb_tensor *B_bias;              /* [rows] */
     const bb_tensor *weight, *bias;       /* in place of the model's */
     bool             is_base;             /* weight is not of modules_to_save: it is what the model
@@ -33,6 +36,9 @@ typedef struct bb_replaced {
     const char      *name;                /* in the model; the container's */
 } bb_replaced;
 
+/* How the A and B of parameters of several matrices lie in a file. */
+typedef enum bb_part_layout { BB_PARTS_UNKNOWN, BB_PARTS_STRAIGHT, BB_PARTS_TURNED } bb_part_layout;
+
 typedef struct bb_adapter_file {
     bb_allocator    a;
     bb_container   *tensors;
@@ -42,21 +48,10 @@ typedef struct bb_adapter_file {
     size_t          n_maps;
     bb_replaced    *replaced;             /* [n_replaced] */
     size_t          n_replaced;
+    bb_part_layout  layout;               /* as the shapes that have been read show it */
     const bb_tensor *own_embed, *own_head;            /* in place of the model's matrices; NULL:
                                              these stand. Base weights equal to them are not own. */
 } bb_adapter_file;
-
-/* Row i of the map's A, as its tensor counts them; element [r, i] of its B. */
-static inline size_t bb_adapted_A_row(const bb_adapted *m, int i)
-{
-    return (size_t)m->part.index * (size_t)m->rank + (size_t)i;
-}
-
-static inline size_t bb_adapted_B_at(const bb_adapted *m, int r, int i)
-{
-    const size_t n = m->part.n ? (size_t)m->part.n : 1, row = (size_t)m->part.row + (size_t)r;
-    return (row * (size_t)m->rank + (size_t)i) * n + (size_t)m->part.index;
-}
 
 /* Open the directory for a model that is bound. */
 bb_status bb_adapter_file_open(bb_adapter_file **out, const bb_allocator *a,
@@ -70,6 +65,11 @@ bb_status bb_adapter_fail(bamba_error *err, bb_status code, const bb_tensor *t,
 
 /* n elements of a tensor of floats, from element `at` on. */
 void bb_adapter_floats(const bb_kernels *k, const bb_tensor *t, size_t at, size_t n, float *to);
+
+/* n elements of a linear map's A in row i, from column `first` on; of its B [rows, rank] in row r,
+   from column `first` on. */
+void bb_adapted_A(const bb_kernels *k, const bb_adapted *m, int i, int first, int n, float *to);
+void bb_adapted_B(const bb_kernels *k, const bb_adapted *m, int r, int first, int n, float *to);
 
 /* Whether two tensors have the same numbers; b may be NULL. */
 bool bb_adapter_are_equal(const bb_kernels *k, const bb_tensor *a, const bb_tensor *b);

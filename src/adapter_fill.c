@@ -201,27 +201,26 @@ static void apply_factors(const bb_low_rank *l, const bb_linear_name *name, floa
     }
 }
 
-/* The tensor of B to the first columns of B. */
+/* The map's B to the first columns of B. */
 static void fill_B(const filler *f, const bb_low_rank *l, const bb_adapted *m, int rows)
 {
-    const int step = m->part.n > 1 ? 1 : CHUNK;       /* elements that follow one another there */
-    float    *B = floats_of(f, l, l->B), v[CHUNK];
+    float *B = floats_of(f, l, l->B), v[CHUNK];
 
     for (int r = 0; r < rows; r++)
-        for (int first = 0; first < l->rank; first += step) {
-            const int n = l->rank - first < step ? l->rank - first : step;
-            bb_adapter_floats(f->k, m->B, bb_adapted_B_at(m, r, first), (size_t)n, v);
+        for (int first = 0; first < l->rank; first += CHUNK) {
+            const int n = l->rank - first < CHUNK ? l->rank - first : CHUNK;
+            bb_adapted_B(f->k, m, r, first, n, v);
             for (int i = 0; i < n; i++) *B_at(l, B, r, first + i) = v[i];
         }
 }
 
-/* The map's rows of the tensor of A. */
 static void fill_A(const filler *f, bb_low_rank *l, const bb_adapted *m, int cols)
 {
-    const size_t n = (size_t)l->rank * (size_t)cols;
+    float *A = floats_of(f, l, l->A);
 
-    bb_adapter_floats(f->k, m->A, bb_adapted_A_row(m, 0) * (size_t)cols, n, floats_of(f, l, l->A));
-    l->scale *= keep(f, l, n, l->A);
+    for (int i = 0; i < l->rank; i++)
+        bb_adapted_A(f->k, m, i, 0, cols, A + (size_t)i * (size_t)cols);
+    l->scale *= keep(f, l, (size_t)l->rank * (size_t)cols, l->A);
 }
 
 static bb_status fill_map(const filler *f, const bb_adapted *m, size_t i, bamba_error *err)

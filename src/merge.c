@@ -48,15 +48,13 @@ static void add_columns(const bb_kernels *k, const bb_adapted *p, float scale,
     float        v[CHUNK], b;
 
     for (size_t i = 0; i < rank; i++) {
-        if (!is_embed)
-            bb_adapter_floats(k, p->A, bb_adapted_A_row(p, (int)i) * (size_t)cols + (size_t)first,
-                              (size_t)n_cols, v);
+        if (!is_embed) bb_adapted_A(k, p, (int)i, first, n_cols, v);
         for (int c = 0; is_embed && c < n_cols; c++)
             bb_adapter_floats(k, p->B, (size_t)(first + c) * rank + i, 1, &v[c]);
         for (int r = 0; r < n; r++) {
             const size_t at = (size_t)(row + r);
             if (is_embed) bb_adapter_floats(k, p->A, i * p->A->dim[1] + at, 1, &b);
-            else bb_adapter_floats(k, p->B, bb_adapted_B_at(p, row + r, (int)i), 1, &b);
+            else bb_adapted_B(k, p, row + r, (int)i, 1, &b);
             k->axpy(n_cols, scale * b, v, rows + (size_t)r * (size_t)cols + first);
         }
     }

@@ -384,6 +384,95 @@ static void test_merged(void **unused)
     }
 }
 
+/* Add to s a parameter's A and B of `from` as PEFT stored them until 0.19.0: A [RANK · E, rows] and
+   B [cols, RANK · E], whose product is the change transposed. */
+static void add_turned(store *s, store *from, const char *module)
+{
+    char  name[120];
+    float v[RANK * E * 2 * D];
+
+    snprintf(name, sizeof name, "base_model.model.model.%s.lora_A.weight", module);
+    const store_tensor *A = store_find(from, name);
+    snprintf(name, sizeof name, "base_model.model.model.%s.lora_B.weight", module);
+    const store_tensor *B = store_find(from, name);
+    assert_true(A && B && A->dim[1] <= 2 * D && B->dim[0] <= 2 * D);
+    const float *a = (const float *)(const void *)A->data, *b = (const float *)(void *)B->data;
+    const size_t rows = B->dim[0], cols = A->dim[1];
+    for (size_t r = 0; r < rows; r++)
+        for (size_t i = 0; i < RANK * E; i++)
+            v[i * rows + r] = b[(r * RANK + i % RANK) * E + i / RANK];
+    snprintf(name, sizeof name, "base_model.model.model.%s.lora_A.weight", module);
+    store_add(s, name, "F32", 2, (const size_t[]){ RANK * E, rows }, v);
+    for (size_t c = 0; c < cols; c++)
+        for (size_t i = 0; i < RANK * E; i++)
+            v[(c * RANK + i % RANK) * E + i / RANK] = a[i * cols + c];
+    snprintf(name, sizeof name, "base_model.model.model.%s.lora_B.weight", module);
+    store_add(s, name, "F32", 2, (const size_t[]){ cols, RANK * E }, v);
+}
+
+/* An adapter in both layouts has the same logits, beside the model and merged, to the bit. */
+static void compare_turned(int i, store *s, store *turned, const char *straight_members,
+                           const char *turned_members)
+{
+    static float none[N], one[N], other[N];
+    char        *at[] = { write_adapter(s, straight_members),
+                          write_adapter(turned, turned_members) };
+    bamba_error  err;
+
+    run(dir[i], NULL, BAMBA_TYPE_F32, none);
+    run(dir[i], at[0], BAMBA_TYPE_F32, one);
+    run(dir[i], at[1], BAMBA_TYPE_F32, other);
+    assert_true(running_distance(none, one, N) > 0.01f);
+    assert_memory_equal(one, other, sizeof one);
+    for (int k = 0; k < 2; k++) {
+        const bamba_adapter_source source = { at[k], 1.0f };
+        char *out = tempdir_make();
+        demand(bamba_merge(dir[i], out, &source, 1, NULL, NULL, &err), &err);
+        run(out, NULL, BAMBA_TYPE_DEFAULT, k == 0 ? one : other);
+        tempdir_remove(out);
+        tempdir_remove(at[k]);
+    }
+    assert_true(running_distance(none, one, N) > 0.01f);
+    assert_memory_equal(one, other, sizeof one);
+}
+
+/* Files of PEFT until 0.19.0: shapes show it for square matrices beside others too; where all are
+   square, the version does. */
+static void test_turned(void **unused)
+{
+    static const struct { const char *version; bool is_turned; } files[] = {
+        { "0.18.0", true }, { "0.18.2.dev0@UNKNOWN", true }, { "0.19.0", true },
+        { "0.9", true }, { "0.19.1", false }, { "0.20.0", false }, { "1.0.0", false },
+        { "main", false },
+    };
+    static const char *const square = "\"target_parameters\": [\"experts.gate_up_proj\"]";
+    char                     module[80], members[160];
+
+    (void)unused;
+    for (int i = 0; i < 2; i++) {
+        store s = { NULL, 0, 0 }, turned = { NULL, 0, 0 };
+        add_pair(&s, family_of(i), 0, "experts.base_layer", 2 * F, D, RANK * E);
+        add_pair(&s, family_of(i), 0, "experts", D, F, RANK * E);
+        snprintf(module, sizeof module, "layers.0.%s.experts.base_layer", family_of(i)->moe);
+        add_turned(&turned, &s, module);
+        snprintf(module, sizeof module, "layers.0.%s.experts", family_of(i)->moe);
+        add_turned(&turned, &s, module);
+        compare_turned(i, &s, &turned, NEW, NEW);
+        store_free(&s);
+        store_free(&turned);
+    }
+    for (size_t j = 0; j < sizeof files / sizeof *files; j++) {
+        store s = { NULL, 0, 0 }, turned = { NULL, 0, 0 };
+        add_pair(&s, &granite, 0, "experts", 2 * F, D, RANK * E);
+        add_turned(&turned, &s, "layers.0.block_sparse_moe.experts");
+        snprintf(members, sizeof members, "%s, \"peft_version\": \"%s\"", square,
+                 files[j].version);
+        compare_turned(0, &s, files[j].is_turned ? &turned : &s, square, members);
+        store_free(&s);
+        store_free(&turned);
+    }
+}
+
 /* -------------------------------------------------------------- files that do not fit ---- */
 
 #define LAYER "base_model.model.model.layers.0.block_sparse_moe."
@@ -396,8 +485,10 @@ bad[] = {
       "experts.base_layer.lora_A", "expected F32 [18, 32], found F32 [17, 32]" },
     { NEW, "experts.base_layer.lora_B.weight", NULL, { 2 * F, RANK }, "experts.base_layer.lora_B",
       "expected F32 [32, 18], found F32 [32, 3]" },
-    { NEW, "experts.lora_A.weight", NULL, { RANK * E, D }, "experts.lora_A",
-      "expected F32 [18, 16], found F32 [18, 32]" },
+    { NEW, "experts.lora_A.weight", NULL, { RANK * E, D + 1 }, "experts.lora_A",
+      "expected F32 [18, 16], found F32 [18, 33]" },
+    { NEW, "experts.lora_A.weight", NULL, { RANK * E, D }, "experts.lora_B",     /* turned, B not */
+      "expected F32 [16, 18], found F32 [32, 18]" },
     { NEW, "router.lora_B.weight", NULL, { E, RANK + 1 }, "router.lora_B",
       "expected F32 [6, 3], found F32 [6, 4]" },
     { NEW, "experts.lora_B.weight", NULL, { 0 }, "experts.lora_A", "is missing" },
@@ -487,6 +578,7 @@ int main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_mixed_batch),
         cmocka_unit_test(test_merged),
+        cmocka_unit_test(test_turned),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_out_of_memory),
     };
