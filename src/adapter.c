@@ -41,8 +41,8 @@ static void make_hash(bamba_adapter *d, const bb_adapter_file *f)
         bb_hash_add_text(&h, bb_type_name(t->dtype));
         bb_hash_add(&h, t->data, t->bytes);
     }
-    for (size_t i = 0; i < f->n_maps; i++)
-        bb_hash_add(&h, &f->map[i].scale, sizeof f->map[i].scale);
+    for (size_t i = 0; i < f->n_maps; i++)            /* of what adapter_config.json says */
+        if (f->map[i].A) bb_hash_add(&h, &f->map[i].scale, sizeof f->map[i].scale);
     bb_hash_end(&h, hash);
     bb_hash_show(hash, d->hash);
 }

@@ -165,14 +165,14 @@ static bb_status change_by(bb_merge *m, size_t i, const bb_tensor *t, bb_need *n
     bb_status              status = BAMBA_OK;
 
     for (size_t j = 0; j < m->n_maps; j++) {
-        const bb_adapted *p = &f->map[j];
-        const bb_tensor  *own = own_weight(m, f, j);
+        const bb_adapted     *p = &f->map[j];
+        const bb_linear_name *l = find_linear(m, j);
+        const bb_tensor      *own = own_weight(m, f, j);
         if (p->bias && is_bias_of(m, t, j)) BB_TRY(replace(m, need, p->bias, place, err));
         if ((!p->A && !own) || !is_merged(m, j) || !is_of_map(m, t, j)) continue;
         if (own) BB_TRY(replace(m, need, own, place, err));
-        if (!p->A) continue;
-        const bb_linear_name *l = find_linear(m, j);
         if (l && l->is_small) need->recode.wanted = &m->model->kernels.format[BB_FORMAT_F32];
+        if (!p->A) continue;
         need->recode.change = change_rows;
         need->recode.change_context = &m->change[j];
         m->n_used++;

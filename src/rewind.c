@@ -159,7 +159,8 @@ void bb_rewind_prepare(bamba_engine *e, bamba_session *s, bb_segment *seg)
 }
 
 /* Take a snapshot if it is time. When all are taken every second one goes, and the others lie twice
-   as far apart. */
+   as far apart. The first one stays if it is of where the session began (bb_rewind_begin), before
+   which nothing leads back. */
 static void take_snapshot(bamba_session *s)
 {
     bb_past     *p = &s->past;
@@ -167,8 +168,9 @@ static void take_snapshot(bamba_session *s)
 
     if (p->n_snapshots == 0 || s->position < last + p->every) return;
     if (p->n_taken == p->n_snapshots) {
+        const bool keeps_first = p->n_snapshots > 1 && p->snapshot[0].pos >= 2 * p->every;
         p->n_taken = 0;
-        for (size_t i = 1; i < p->n_snapshots; i += 2) {
+        for (size_t i = keeps_first ? 0 : 1; i < p->n_snapshots; i += 2) {
             const bb_state kept = p->snapshot[i];
             p->snapshot[i] = p->snapshot[p->n_taken];
             p->snapshot[p->n_taken++] = kept;

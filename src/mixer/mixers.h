@@ -130,7 +130,8 @@ typedef struct bb_moe_names {
     const char *router_parameter;         /* what transformers 5 calls it; NULL: the same */
     const char *correction;               /* [E] is added to scores for choosing alone; NULL */
     const char *in_stack, *out_stack;     /* "input_linear.weight" [E, 2·d_ff, d_in], gates first,
-                                             and "output_linear.weight" [E, d_in, d_ff]; NULL: */
+                                             and "output_linear.weight" [E, d_in, d_ff]; both
+                                             NULL: */
     const char *gate, *up, *down;         /* "experts.%d.gate_proj.weight" … */
     const char *latent_in, *latent_out;   /* "fc1_latent_proj"; if there is a latent space */
 } bb_moe_names;

@@ -8,6 +8,7 @@
 #include "mixer/grouped.h"
 #include "mixer/product.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -360,6 +361,7 @@ bb_mixer *bb_plan_moe(bb_plan *p, const char *prefix, const bb_moe_dims *dims)
     const size_t n = 3 * (size_t)dims->n_experts;
     bb_moe      *m = (bb_moe *)bb_plan_mixer(p, &kind, sizeof *m + n * sizeof m->linear[0], prefix);
 
+    assert(!dims->names.in_stack == !dims->names.out_stack);
     if (!m) return NULL;
     m->dims = *dims;
     m->d_in = dims->d_latent ? dims->d_latent : dims->d_model;

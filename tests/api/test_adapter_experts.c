@@ -77,10 +77,11 @@ static void add_experts(store *s, const family *f, int layer)
         }
 }
 
-static char *write_model(const family *f)
+/* type: "F32" or another. */
+static char *write_model(const family *f, const char *type)
 {
     char *at = tempdir_make();
-    store s = { NULL, 0, 0 };
+    store s = { NULL, 0, 0 }, typed = { NULL, 0, 0 };
 
     lora_add_tensor(&s, "model.embed_tokens.weight", 2, (const size_t[]){ V, D }, 1.0f, 1);
     lora_add_tensor(&s, f->is_stack ? "model.norm.weight" : "model.final_layernorm.weight", 1,
@@ -94,9 +95,14 @@ static char *write_model(const family *f)
         add(&s, l, "self_attn.o_proj", (const size_t[]){ D, D, 0 }, 0.3f);
         add_experts(&s, f, l);
     }
+    for (size_t i = 0; i < s.n; i++) {
+        const store_tensor *t = &s.tensor[i];
+        store_add(&typed, t->name, type, t->n_dims, t->dim, (const float *)(const void *)t->data);
+    }
     tempdir_write_text(at, "config.json", f->config);
-    store_write(&s, 0, s.n, at, "model.safetensors");
+    store_write(&typed, 0, typed.n, at, "model.safetensors");
     store_free(&s);
+    store_free(&typed);
     return at;
 }
 
@@ -205,7 +211,7 @@ static int set_up(void **unused)
 {
     (void)unused;
     for (int i = 0; i < 2; i++) {
-        dir[i] = write_model(family_of(i));
+        dir[i] = write_model(family_of(i), "F32");
         write_adapters(i);
     }
     return 0;
@@ -479,6 +485,42 @@ static void test_turned(void **unused)
 
 /* What is done to a good adapter of Granite's parameters: a tensor gets this shape, or another
    name, or is dropped. */
+/* How often some bytes stand in a file. */
+static int count_in_file(const char *at, const char *name, const void *bytes, size_t n)
+{
+    int    count = 0;
+    size_t n_file = 0;
+
+    unsigned char *all = tempdir_read(at, name, &n_file);
+    for (size_t i = 0; i + n <= n_file; i++) count += memcmp(all + i, bytes, n) == 0;
+    free(all);
+    return count;
+}
+
+/* A router in place of the model's is merged as it is, into a model in bfloat16 too. */
+static void test_merged_router(void **unused)
+{
+    char                *model = write_model(&jamba, "BF16"), *out = tempdir_make();
+    store                s = { NULL, 0, 0 };
+    bamba_model_options  mo = BAMBA_MODEL_OPTIONS;
+    bamba_error          err;
+
+    (void)unused;
+    add_pair(&s, &jamba, 1, "experts", D, F, RANK * E);
+    lora_add_tensor(&s, "base_model.model.model.layers.0.feed_forward.router.weight", 2,
+                    (const size_t[]){ E, D }, 0.5f, 77);
+    char *adapter = write_adapter(&s, "\"target_parameters\": [\"experts.down_proj\"], "
+                                  "\"modules_to_save\": [\"router\"]");
+    const bamba_adapter_source source = { adapter, 1.0f };
+    const store_tensor        *router = &s.tensor[s.n - 1];
+    demand(bamba_merge(model, out, &source, 1, &mo, NULL, &err), &err);
+    assert_int_equal(count_in_file(out, "model.safetensors", router->data, router->bytes), 1);
+    tempdir_remove(out);
+    tempdir_remove(adapter);
+    tempdir_remove(model);
+    store_free(&s);
+}
+
 static const struct { const char *members, *tensor, *name; size_t dim[2]; const char *word, *more; }
 bad[] = {
     { NEW, "experts.base_layer.lora_A.weight", NULL, { RANK * E - 1, D },
@@ -579,6 +621,7 @@ int main(void)
         cmocka_unit_test(test_mixed_batch),
         cmocka_unit_test(test_merged),
         cmocka_unit_test(test_turned),
+        cmocka_unit_test(test_merged_router),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_out_of_memory),
     };

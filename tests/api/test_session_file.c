@@ -175,6 +175,35 @@ static void test_snapshot(void **unused)
     bamba_model_free(m);
 }
 
+/* Snapshots are thinned out when there are too many, but that of where a session began stays. */
+static void test_first_snapshot(void **unused)
+{
+    tiny_dims             d = TINY_DIMS;
+    bamba_model          *m = open_model(&d, BAMBA_TYPE_DEFAULT, BAMBA_TYPE_F16, BAMBA_TYPE_F32);
+    bamba_engine_options  o = BAMBA_ENGINE_OPTIONS;
+    bamba_session_options so = BAMBA_SESSION_OPTIONS;
+    bamba_session        *s = running_session(m, NULL), *copy;
+    uint64_t              fed = 0;
+
+    (void)unused;
+    so.snapshot_tokens = 4;
+    so.snapshot_bytes = 4 * bamba_model_state_bytes(m, 0);
+    o.progress = count_fed;
+    o.progress_context = &fed;
+    bamba_engine *e = running_engine(m, &o);
+    copy = running_session(m, &so);
+    assert_int_equal(bamba_feed(e, s, text, N, NULL, &err), BAMBA_OK);
+    assert_int_equal(bamba_session_copy(copy, s, &err), BAMBA_OK);
+    free(go_on(e, copy));                 /* 30 tokens: snapshots are 4, then 8, then 16 apart */
+    fed = 0;
+    assert_int_equal(bamba_session_rewind(e, copy, N + 3, &err), BAMBA_OK);
+    assert_int_equal(fed, 3);
+    bamba_session_free(copy);
+    bamba_session_free(s);
+    bamba_engine_free(e);
+    bamba_model_free(m);
+}
+
 static void refuse(const bamba_model *m, bamba_status status, const char *message)
 {
     bamba_session *s;
@@ -344,6 +373,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_goes_on),
         cmocka_unit_test(test_snapshot),
+        cmocka_unit_test(test_first_snapshot),
         cmocka_unit_test(test_belongs),
         cmocka_unit_test(test_damage),
         cmocka_unit_test(test_refusals),
