@@ -43,6 +43,8 @@ static void make_hash(bamba_adapter *d, const bb_adapter_file *f)
     }
     for (size_t i = 0; i < f->n_maps; i++)            /* of what adapter_config.json says */
         if (f->map[i].A) bb_hash_add(&h, &f->map[i].scale, sizeof f->map[i].scale);
+    for (size_t i = 0; i < f->n_maps; i++)
+        if (f->map[i].is_turned) bb_hash_add_text(&h, "turned");
     bb_hash_end(&h, hash);
     bb_hash_show(hash, d->hash);
 }

@@ -479,12 +479,47 @@ static void test_turned(void **unused)
     }
 }
 
+/* The same tensors read the other way round are another adapter to a saved session. */
+static void test_turned_is_another(void **unused)
+{
+    static const char *const members[] = {
+        "\"target_parameters\": [\"experts.gate_up_proj\"], \"peft_version\": \"0.18.0\"",
+        "\"target_parameters\": [\"experts.gate_up_proj\"], \"peft_version\": \"0.20.0\"" };
+    bamba_session_options o = BAMBA_SESSION_OPTIONS;
+    bamba_adapter_use     use = { NULL, 1.0f };
+    bamba_session        *opened;
+    bamba_error           err;
+    store                 s = { NULL, 0, 0 };
+
+    (void)unused;
+    add_pair(&s, &granite, 0, "experts", 2 * F, D, RANK * E);
+    char *old = write_adapter(&s, members[0]), *later = write_adapter(&s, members[1]);
+    char *path = tempdir_path(old, "session.safetensors");
+    lab   l = open_lab(dir[0], old, later, BAMBA_TYPE_F32, 1);
+    bamba_session *saved = make_session(&l, 1);
+    demand(bamba_session_save(saved, path, NULL, &err), &err);
+    o.adapters = &use;
+    o.n_adapters = 1;
+    for (int i = 1; i >= 0; i--) {
+        use.adapter = l.adapter[i];
+        const bamba_status status = bamba_session_open(&opened, l.model, path, &o, &err);
+        if (i == 0) demand(status, &err);
+        else assert_int_equal(status, BAMBA_ERR_ARGUMENT);
+        if (i > 0) assert_non_null(strstr(err.message, "other adapters"));
+        bamba_session_free(opened);
+    }
+    bamba_session_free(saved);
+    close_lab(&l);
+    free(path);
+    store_free(&s);
+    tempdir_remove(old);
+    tempdir_remove(later);
+}
+
 /* -------------------------------------------------------------- files that do not fit ---- */
 
 #define LAYER "base_model.model.model.layers.0.block_sparse_moe."
 
-/* What is done to a good adapter of Granite's parameters: a tensor gets this shape, or another
-   name, or is dropped. */
 /* How often some bytes stand in a file. */
 static int count_in_file(const char *at, const char *name, const void *bytes, size_t n)
 {
@@ -521,6 +556,8 @@ static void test_merged_router(void **unused)
     store_free(&s);
 }
 
+/* What is done to a good adapter of Granite's parameters: a tensor gets this shape, or another
+   name, or is dropped. */
 static const struct { const char *members, *tensor, *name; size_t dim[2]; const char *word, *more; }
 bad[] = {
     { NEW, "experts.base_layer.lora_A.weight", NULL, { RANK * E - 1, D },
@@ -621,6 +658,7 @@ int main(void)
         cmocka_unit_test(test_mixed_batch),
         cmocka_unit_test(test_merged),
         cmocka_unit_test(test_turned),
+        cmocka_unit_test(test_turned_is_another),
         cmocka_unit_test(test_merged_router),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_out_of_memory),
