@@ -64,18 +64,23 @@ void *bb_allocate(const bb_allocator *a, size_t n, size_t elem_bytes)
     return a->allocate(a->context, n * elem_bytes);
 }
 
-void bb_advise_huge(const bb_allocator *a, void *block, size_t bytes)
+void bb_advise_huge_mapping(void *start, size_t bytes)
 {
 #ifdef MADV_HUGEPAGE
     const int saved = errno;
-    const header *h = (const header *)block - 1;
 
-    if (a->allocate == default_allocate && block && bytes >= MAPPED_FROM_BYTES && h->is.bytes)
-        madvise((unsigned char *)block - sizeof(header), h->is.bytes, MADV_HUGEPAGE);
+    madvise(start, bytes, MADV_HUGEPAGE);
     errno = saved;
 #else
-    (void)a, (void)block, (void)bytes;
+    (void)start, (void)bytes;
 #endif
+}
+
+void bb_advise_huge(const bb_allocator *a, void *block, size_t bytes)
+{
+    if (a->allocate != default_allocate || !block || bytes < MAPPED_FROM_BYTES) return;
+    header *h = (header *)block - 1;
+    if (h->is.bytes) bb_advise_huge_mapping(h, h->is.bytes);
 }
 
 void *bb_new(const bb_allocator *a, size_t n, size_t elem_bytes)

@@ -26,6 +26,10 @@ void *bb_allocate(const bb_allocator *a, size_t n, size_t elem_bytes);
    for blocks of the default allocator. */
 void bb_advise_huge(const bb_allocator *a, void *block, size_t bytes);
 
+/* Ask for huge pages behind a mapping. Advice: a system may not know it, and for mapped files only
+   some follow it (XFS; ext4 from Linux 6.16 on), for what they read from the disk later. */
+void bb_advise_huge_mapping(void *start, size_t bytes);
+
 /* As bb_allocate, zeroed: for objects. */
 void *bb_new(const bb_allocator *a, size_t n, size_t elem_bytes);
 

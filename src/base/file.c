@@ -51,18 +51,6 @@ static bb_status fail_path(const char *path, int code, bamba_error *err)
                    target, strstr(target, "blobs/") ? ": download the model again" : "");
 }
 
-/* Ask for huge pages. A token reads all weights once, and in pages of 4 KiB looking up their
-   addresses costs a decode up to a sixth of its speed. For a mapped file only some kernels follow
-   the advice (XFS; ext4 from Linux 6.16 on), and only for what they read from the disk later. */
-static void advise_huge(void *data, size_t size)
-{
-#ifdef MADV_HUGEPAGE
-    madvise(data, size, MADV_HUGEPAGE);
-#else
-    (void)data, (void)size;
-#endif
-}
-
 /* Fill data [map->size] from the file. */
 static bb_status read_bytes(const bb_map *map, unsigned char *data, int fd, const char *path,
                             bamba_error *err)
@@ -91,7 +79,7 @@ static bb_status read_file(bb_map *map, int fd, const char *path, bamba_error *e
     if (data == MAP_FAILED)
         return bb_fail(err, BAMBA_ERR_MEMORY, "%s: cannot be mapped, and there is no memory to "
                        "read it", path);
-    advise_huge(data, map->size);
+    bb_advise_huge_mapping(data, map->size);
     status = read_bytes(map, data, fd, path, err);
     if (status != BAMBA_OK) munmap(data, map->size);
     else map->data = data, map->is_read = true;
@@ -107,7 +95,9 @@ static bb_status map_file(bb_map *map, int fd, const char *path, bamba_error *er
     if (data == MAP_FAILED && errno == ENOMEM)
         return bb_fail(err, BAMBA_ERR_MEMORY, "%s: cannot be mapped: %s", path, reason(errno));
     if (data == MAP_FAILED) return read_file(map, fd, path, err);
-    advise_huge(data, map->size);
+    /* A token reads all weights once. In pages of 4 KiB looking up their addresses costs a decode
+       up to a sixth of its speed. */
+    bb_advise_huge_mapping(data, map->size);
     map->data = data;
     return BAMBA_OK;
 }
