@@ -353,17 +353,23 @@ static bool is_layer_chosen(const bb_json *root, const char *module, bool in_any
         || (in_any_version && is_number_chosen(&list, layer_of(module, behind, true)));
 }
 
+/* Whether `v`, a list of names or the expression that p has, names the module. */
+static bb_status find_named(const bb_adapter_config *c, const bb_json *v, const patterns *p,
+                            const char *module, bool *found, bamba_error *err)
+{
+    *found = bb_json_is_array(v) && is_in_list(v, module);
+    return p->n > 0 ? match(c, &p->at[0], module, found, err) : BAMBA_OK;
+}
+
 static bb_status find_target(const bb_adapter_config *c, const bb_json *root, const char *module,
                              bool is_head, bool *found, bamba_error *err)
 {
     const bb_json target = bb_json_get(root, "target_modules");
 
-    *found = true;
-    if (!target.node) return BAMBA_OK;
-    if (bb_json_is_array(&target)) *found = is_in_list(&target, module);
-    else if (strcmp(bb_json_value_text(&target, NULL), "all-linear") == 0) *found = !is_head;
-    else return match(c, &c->targets.at[0], module, found, err);
-    return BAMBA_OK;
+    *found = !target.node || !is_head;
+    if (!target.node || (bb_json_is_text(&target) && c->targets.n == 0))          /* all-linear */
+        return BAMBA_OK;
+    return find_named(c, &target, &c->targets, module, found, err);
 }
 
 /* Rank and scale of a module or parameter, by the patterns. */
@@ -423,10 +429,10 @@ bb_status bb_adapter_config_adapts(const bb_adapter_config *c, const char *modul
     const bb_json target = bb_json_get(&root, "target_modules");
     const bb_json without = bb_json_get(&root, "exclude_modules");
     bb_status     status = BAMBA_OK;
-    bool          is_excluded = bb_json_is_array(&without) && is_in_list(&without, module);
+    bool          is_excluded;
 
     *adapts = false;
-    if (c->excluded.n > 0) BB_TRY(match(c, &c->excluded.at[0], module, &is_excluded, err));
+    BB_TRY(find_named(c, &without, &c->excluded, module, &is_excluded, err));
     if (!target.node || is_excluded || !is_layer_chosen(&root, module, false)) return BAMBA_OK;
     status = find_target(c, &root, module, false, adapts, err);
 done:

@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char WEIGHT[] = ".weight";
-
 const char *bb_adapter_bare(const char *name)
 {
     for (;;) {
@@ -15,6 +13,13 @@ const char *bb_adapter_bare(const char *name)
         else if (strncmp(name, "backbone.", 9) == 0) name += 9;
         else return name;
     }
+}
+
+size_t bb_adapter_module_bytes(const char *weight)
+{
+    const size_t n = strlen(weight), n_end = strlen(".weight");
+
+    return n > n_end && strcmp(weight + n - n_end, ".weight") == 0 ? n - n_end : 0;
 }
 
 bool bb_adapter_is_same_name(const char *a, const char *b)
@@ -35,7 +40,7 @@ static bool is_module(const char *path, const char *weight)
     const char  *w = bb_adapter_bare(weight), *p = bb_adapter_bare(path);
     const size_t n = strlen(p);
 
-    return strncmp(w, p, n) == 0 && strcmp(w + n, WEIGHT) == 0;
+    return n > 0 && bb_adapter_module_bytes(w) == n && strncmp(w, p, n) == 0;
 }
 
 /* The files may have it under another name than the module's: its alias, or that of a tied head. */
@@ -83,17 +88,17 @@ static int compare(const void *a, const void *b)
 static void add(bb_adapter_names *t, const char *weight, size_t map)
 {
     const char  *path = bb_adapter_bare(weight);
-    const size_t n = strlen(path), n_end = sizeof WEIGHT - 1;
+    const size_t n = bb_adapter_module_bytes(path);
 
-    if (n < n_end || strcmp(path + n - n_end, WEIGHT) != 0) return;
+    if (n == 0) return;
     if (t->at) {
         char *to = t->text + t->n_text;
-        memcpy(to, path, n - n_end);
-        to[n - n_end] = '\0';
+        memcpy(to, path, n);
+        to[n] = '\0';
         t->at[t->n] = (entry){ to, map };
     }
     t->n++;
-    t->n_text += n - n_end + 1;
+    t->n_text += n + 1;
 }
 
 /* All but the head. A parameter that is one matrix is a linear layer under its own name too. */

@@ -18,6 +18,9 @@ enum {
 /* A name without the prefixes of base models. */
 const char *bb_adapter_bare(const char *name);
 
+/* Bytes of the path of the module whose weight has this name, "PATH.weight"; 0: it is no weight. */
+size_t bb_adapter_module_bytes(const char *weight);
+
 /* Whether two names are those of the same tensor, whatever base model they stand under. */
 bool bb_adapter_is_same_name(const char *a, const char *b);
 

@@ -1,8 +1,9 @@
 /* adapter_uses.c - adapters of mixers that several layers share: what they change at each use. */
 #include "adapter_uses.h"
 
+#include "adapter_names.h"
+
 #include <stdio.h>
-#include <string.h>
 
 /* The maps of one linear map of a shared mixer: of all uses. */
 typedef struct uses {
@@ -27,11 +28,10 @@ static const bb_linear_name *name_at(const uses *u, int use) { return u->name + 
 static bool name_module(const uses *u, int use, char *to, size_t size)
 {
     const char  *name = name_at(u, use)->name;
-    const size_t n = strlen(name), n_end = strlen(".weight");
+    const size_t n = bb_adapter_module_bytes(name);
 
-    if (n < n_end) return false;
-    snprintf(to, size, "%.*s", (int)(n - n_end), name);
-    return true;
+    snprintf(to, size, "%.*s", (int)n, name);
+    return n > 0;
 }
 
 /* Whether PEFT would adapt a later use too. */

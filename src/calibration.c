@@ -65,10 +65,8 @@ static bb_status allocate_sums(bamba_calibration *c, bamba_error *err)
     const bb_graph *g = c->engine->model->graph;
 
     for (int i = 0; i < g->n_linears; i++) {
-        const bb_linear_name *l = &g->linear[i];
-        const int             cols = l->cols;
-        if (cols == 0 || l->is_small || l->index > 0) continue;
-        if (l->shift > 0) continue;       /* of a later use: seen as of the first */
+        const int cols = g->linear[i].cols;           /* 0: of a layer that runs elsewhere */
+        if (cols == 0 || !bb_linear_is_of_tensor(&g->linear[i])) continue;
         c->map[i].source = i;
         c->map[i].square = bb_new(&c->alloc, (size_t)cols, sizeof(float));
         if (c->has_products)

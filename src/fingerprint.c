@@ -36,8 +36,7 @@ static void add_plan(bb_hash *h, const bb_graph *g)
         bb_hash_add_text(h, line);
     }
     for (int i = 0; i < g->n_linears; i++)
-        if (!g->linear[i].is_small && g->linear[i].index == 0 && g->linear[i].shift == 0)
-            bb_hash_add_text(h, g->linear[i].name);
+        if (bb_linear_is_of_tensor(&g->linear[i])) bb_hash_add_text(h, g->linear[i].name);
 }
 
 void bb_fingerprint(const bamba_model *m, char out[BB_HASH_TEXT])

@@ -163,6 +163,13 @@ static inline const char *bb_graph_stored_name(const bb_graph *g, size_t id)
     return g->linear[id - (size_t)g->linear[id].shift].name;
 }
 
+/* Whether a linear map stands for a tensor that may be rounded: of a stack's matrices the first, of
+   a shared mixer's uses the first, and no small one. */
+static inline bool bb_linear_is_of_tensor(const bb_linear_name *l)
+{
+    return !l->is_small && l->index == 0 && l->shift == 0;
+}
+
 /* Bytes of the state of a slot. Slots of blocks that this model
    does not run have none. */
 size_t    bb_graph_state_bytes(const bb_graph *g, size_t slot);

@@ -1,5 +1,6 @@
 /* test_adapter_experts.c - adapters of routers and experts: the names that PEFT gives them in old
- * and new transformers, the bits of mixed batches, merging, files that do not fit, memory. */
+ * and new transformers, the bits of mixed batches, merging, files that do not fit, memory. One
+ * file, since all of it changes the same two small models by the same few adapters. */
 #include "bamba.h"
 
 #include "support/fault.h"

@@ -132,13 +132,22 @@ static int count_fed(void *context, uint64_t done, uint64_t total)
     return 0;
 }
 
+/* An engine that adds the tokens it feeds to *fed. */
+static bamba_engine *counting_engine(const bamba_model *m, uint64_t *fed)
+{
+    bamba_engine_options o = BAMBA_ENGINE_OPTIONS;
+
+    o.progress = count_fed;
+    o.progress_context = fed;
+    return running_engine(m, &o);
+}
+
 /* Sessions that keep snapshots have one of where they were opened, copied or forked: from there on
    they go back without the tokens before. */
 static void test_snapshot(void **unused)
 {
     tiny_dims             d = TINY_DIMS;
     bamba_model          *m = open_model(&d, BAMBA_TYPE_DEFAULT, BAMBA_TYPE_F16, BAMBA_TYPE_F32);
-    bamba_engine_options  o = BAMBA_ENGINE_OPTIONS;
     bamba_session_options so = BAMBA_SESSION_OPTIONS;
     bamba_session        *s = running_session(m, NULL), *other[3];
     uint64_t              fed = 0;
@@ -146,9 +155,7 @@ static void test_snapshot(void **unused)
     (void)unused;
     so.snapshot_tokens = 100;
     so.snapshot_bytes = 1 << 20;
-    o.progress = count_fed;
-    o.progress_context = &fed;
-    bamba_engine *e = running_engine(m, &o);
+    bamba_engine *e = counting_engine(m, &fed);
     assert_int_equal(bamba_feed(e, s, text, N, NULL, &err), BAMBA_OK);
     assert_int_equal(bamba_session_save(s, path, NULL, &err), BAMBA_OK);
     assert_int_equal(bamba_session_open(&other[0], m, path, &so, &err), BAMBA_OK);
@@ -180,7 +187,6 @@ static void test_first_snapshot(void **unused)
 {
     tiny_dims             d = TINY_DIMS;
     bamba_model          *m = open_model(&d, BAMBA_TYPE_DEFAULT, BAMBA_TYPE_F16, BAMBA_TYPE_F32);
-    bamba_engine_options  o = BAMBA_ENGINE_OPTIONS;
     bamba_session_options so = BAMBA_SESSION_OPTIONS;
     bamba_session        *s = running_session(m, NULL), *copy;
     uint64_t              fed = 0;
@@ -188,9 +194,7 @@ static void test_first_snapshot(void **unused)
     (void)unused;
     so.snapshot_tokens = 4;
     so.snapshot_bytes = 4 * bamba_model_state_bytes(m, 0);
-    o.progress = count_fed;
-    o.progress_context = &fed;
-    bamba_engine *e = running_engine(m, &o);
+    bamba_engine *e = counting_engine(m, &fed);
     copy = running_session(m, &so);
     assert_int_equal(bamba_feed(e, s, text, N, NULL, &err), BAMBA_OK);
     assert_int_equal(bamba_session_copy(copy, s, &err), BAMBA_OK);
