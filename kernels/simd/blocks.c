@@ -6,11 +6,15 @@
  * the blocks, whatever the level and however many rows share the call; so few and many rows are one
  * scheme, and have the same bits.
  *
- * The weights of a block for 16 outputs stay in registers while rows of x pass by, each a broadcast
- * of four columns at a time. With VNNI a dot product of four bytes wants one factor unsigned: the
- * weights get 128 added, and a sum starts at -128 · Σq. Without, bytes are widened to pairs of 16
- * bits, the first and third of a quad and the second and fourth, for vpmaddwd; vpmaddubsw would
- * overflow.
+ * The weights of a block stay in registers while rows of x pass by, each a broadcast of four columns
+ * (a quad) at a time. Three ways to multiply a quad:
+ * - VNNI: vpdpbusd wants one factor unsigned: the weights get 128 added, and a sum starts at
+ *   -128 · Σq.
+ * - AVX2: vpmaddubsw adds the products of two bytes up in 16 bits and wants one factor unsigned as
+ *   well. 128 added to the weights would overflow; their magnitudes, with the signs given to x by
+ *   vpsignb, do not: 2 · 128 · 127 < 2^15. vpmaddwd by ones adds the two pairs of a quad up.
+ * - AVX-512 without VNNI has no vpsignb: bytes are widened to pairs of 16 bits, the first and third
+ *   of a quad and the second and fourth, for vpmaddwd.
  */
 #include "../ref/blocks.h"
 #include "../variants.h"
@@ -18,11 +22,11 @@
 
 #if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
 #  define DOTS 1
-enum { PARTS = 1 };                       /* registers of a quad; dwords of it in prepared x */
 #else
 #  define DOTS 0
-enum { PARTS = 2 };
 #endif
+#define PAIRS (BB_VEC_512 && !DOTS)       /* bytes are widened to pairs of 16 bits */
+enum { PARTS = PAIRS ? 2 : 1 };           /* registers of a quad; dwords of it in prepared x */
 
 enum {
     QUADS = BB_BLOCK / 4,
@@ -33,7 +37,9 @@ enum {
                                              addition waits some four cycles for the last */
     CHUNK = 16,                           /* groups that all rows pass before the next ones: their x
                                              stays in the first cache, weights in the second */
-    AHEAD = 4 * BB_Q4_GROUP,              /* bytes from a group to what is prefetched meanwhile */
+    LINE = 64,                            /* bytes */
+    AHEAD = BB_VEC_512 ? 4 * BB_Q4_GROUP  /* bytes from a group to what is prefetched meanwhile */
+                       : 8192,
     FAR = 32 * 1024                       /* bytes from a group to a line that is prefetched so that
                                              the address of its page is known in time: decoding is
                                              2 to 4 % faster where pages have 4 KiB */
@@ -89,11 +95,11 @@ BB_INLINE __m256i pack(const vi q[BB_BLOCK / VL])
 /* Quad i of 32 bytes to words i and, in pairs of 16 bits, i + 8. */
 BB_INLINE void store_quads(int32_t word[UNITS], __m256i bytes)
 {
-#if DOTS
-    _mm256_storeu_si256((__m256i *)word, bytes);
-#else
+#if PAIRS
     _mm256_storeu_si256((__m256i *)word, _mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8));
     _mm256_storeu_si256((__m256i *)(word + QUADS), _mm256_srai_epi16(bytes, 8));
+#else
+    _mm256_storeu_si256((__m256i *)word, bytes);
 #endif
 }
 
@@ -161,62 +167,30 @@ static void BB_ISA(bb_prepare_fine)(int T, int cols, const float *x, size_t ldx,
 
 /* ------------------------------------------------------------- weights ------------------ */
 
-/* Loads block b of a group for the outputs of one register, ready to be multiplied: quad i in
-   w[i], and, in pairs of 16 bits, w[i + 8]. */
-typedef void load_fn(const unsigned char *group, int b, int half, vi w[UNITS]);
+/* Loads quads 2·pair and 2·pair + 1 of block b of a group for the outputs of one register: four
+   bytes a lane, for VNNI with 128 added. */
+typedef void load_fn(const unsigned char *group, int b, int half, int pair, vi w[2]);
 
-/* Four signed bytes a lane, w [QUADS], as the multiplication wants them. */
-BB_INLINE void spread(vi w[UNITS])
+BB_INLINE vi raised(vi w) { return DOTS ? vi_xor(w, BB_MM(set1_epi8)((char)0x80)) : w; }
+
+BB_INLINE void load_q8(const unsigned char *group, int b, int half, int pair, vi w[2])
 {
     BB_UNROLL
-    for (int i = 0; i < QUADS; i++) {
-#if DOTS
-        w[i] = vi_xor(w[i], BB_MM(set1_epi8)((char)0x80));
-#else
-        w[i + QUADS] = BB_MM(srai_epi16)(w[i], 8);
-        w[i] = BB_MM(srai_epi16)(BB_MM(slli_epi16)(w[i], 8), 8);
-#endif
-    }
+    for (int i = 0; i < 2; i++)
+        w[i] = raised(vi_load(group + bb_q8_at(b, 2 * pair + i, half * VL)));
 }
 
-BB_INLINE void load_q8(const unsigned char *group, int b, int half, vi w[UNITS])
-{
-    BB_UNROLL
-    for (int i = 0; i < QUADS; i++)
-        w[i] = vi_load(group + bb_q8_at(b, i, half * VL));
-    spread(w);
-}
-
-BB_INLINE void load_q4(const unsigned char *group, int b, int half, vi w[UNITS])
+BB_INLINE void load_q4(const unsigned char *group, int b, int half, int pair, vi w[2])
 {
     const vi mask = BB_MM(set1_epi8)(15);
-    const vi signed_values = vi_repeat(_mm_loadu_si128((const __m128i *)bb_q4_values));
-    const vi values = DOTS ? vi_xor(signed_values, BB_MM(set1_epi8)((char)0x80)) : signed_values;
+    const vi values = raised(vi_repeat(_mm_loadu_si128((const __m128i *)bb_q4_values)));
+    const vi codes = vi_load(group + bb_q4_at(b, pair, half * VL));
 
-    BB_UNROLL
-    for (int i = 0; i < QUADS / 2; i++) {
-        const vi codes = vi_load(group + bb_q4_at(b, i, half * VL));
-        w[2 * i] = BB_MM(shuffle_epi8)(values, vi_and(codes, mask));
-        w[2 * i + 1] = BB_MM(shuffle_epi8)(values, vi_and(BB_MM(srli_epi16)(codes, 4), mask));
-    }
-    if (!DOTS) spread(w);
+    w[0] = BB_MM(shuffle_epi8)(values, vi_and(codes, mask));
+    w[1] = BB_MM(shuffle_epi8)(values, vi_and(BB_MM(srli_epi16)(codes, 4), mask));
 }
 
 /* ------------------------------------------------------------- tiles -------------------- */
-
-/* sum + the products of four bytes a lane, or of two pairs, with a quad of x in all lanes. The
-   instruction itself can repeat a quad in memory, which compilers do not see. */
-BB_INLINE vi add_products(vi sum, vi w, const int32_t *x)
-{
-#if DOTS && BB_VEC_512
-    __asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(w), "m"(*x));
-    return sum;
-#elif DOTS
-    return _mm256_dpbusd_avx_epi32(sum, w, BB_MM(set1_epi32)(*x));
-#else
-    return BB_MM(add_epi32)(sum, BB_MM(madd_epi16)(w, BB_MM(set1_epi32)(*x)));
-#endif
-}
 
 /* Where the sums of a tile go: [M][16]. */
 typedef struct target {
@@ -227,7 +201,35 @@ typedef struct target {
     int    n;
 } target;
 
+/* acc + the products of row t of M rows of x with a block, of whose whole numbers they are the sum. */
+BB_INLINE vf add_scaled(vi sum, int M, int t, const int32_t *x, vf scale, vf acc)
+{
+    float x_scale;
+
+    memcpy(&x_scale, x + UNITS * M + t, sizeof x_scale);
+    return vf_fma(vf_mul(BB_MM(cvtepi32_ps)(sum), vf_set1(x_scale)), scale, acc);
+}
+
+BB_INLINE vi first_sum(int M, int t, const int32_t *x)
+{
+    return BB_MM(set1_epi32)(DOTS ? x[(UNITS + 1) * M + t] : 0);
+}
+
 /* M rows of x times one block of VL outputs. */
+#if BB_VEC_512
+/* sum + the products of four bytes a lane, or of two pairs, with a quad of x in all lanes. The
+   instruction itself can repeat a quad in memory, which compilers do not see. */
+BB_INLINE vi add_products(vi sum, vi w, const int32_t *x)
+{
+#if DOTS
+    __asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(w), "m"(*x));
+    return sum;
+#else
+    return BB_MM(add_epi32)(sum, BB_MM(madd_epi16)(w, BB_MM(set1_epi32)(*x)));
+#endif
+}
+
+/* The weights wait in registers for one row after the other. */
 BB_INLINE void tile_block(load_fn *load, size_t group_bytes, int M, const unsigned char *group,
                           int b, int half, const int32_t *x, vf acc[MOST])
 {
@@ -235,57 +237,115 @@ BB_INLINE void tile_block(load_fn *load, size_t group_bytes, int M, const unsign
                                  (group + bb_scale_at(group_bytes, b, half * VL)));
     vi       w[UNITS];
 
-    load(group, b, half, w);
+    BB_UNROLL
+    for (int i = 0; i < QUADS / 2; i++) load(group, b, half, i, w + 2 * i);
+    BB_UNROLL
+    for (int i = 0; PAIRS && i < QUADS; i++) {
+        w[(i + QUADS) % UNITS] = BB_MM(srai_epi16)(w[i], 8);
+        w[i] = BB_MM(srai_epi16)(BB_MM(slli_epi16)(w[i], 8), 8);
+    }
     BB_UNROLL
     for (int t = 0; t < M; t += TOGETHER) {
         const int m = M - t < TOGETHER ? M - t : TOGETHER;
         vi        sum[TOGETHER];
         BB_UNROLL
-        for (int j = 0; j < m; j++)
-            sum[j] = BB_MM(set1_epi32)(DOTS ? x[(UNITS + 1) * M + t + j] : 0);
+        for (int j = 0; j < m; j++) sum[j] = first_sum(M, t + j, x);
         BB_UNROLL
         for (int i = 0; i < UNITS; i++)
             BB_UNROLL
             for (int j = 0; j < m; j++)
                 sum[j] = add_products(sum[j], w[i], x + i * M + t + j);
         BB_UNROLL
-        for (int j = 0; j < m; j++) {
-            float x_scale;
-            memcpy(&x_scale, x + UNITS * M + t + j, sizeof x_scale);
-            acc[t + j] = vf_fma(vf_mul(BB_MM(cvtepi32_ps)(sum[j]), vf_set1(x_scale)), scale,
-                                acc[t + j]);
+        for (int j = 0; j < m; j++)
+            acc[t + j] = add_scaled(sum[j], M, t + j, x, scale, acc[t + j]);
+    }
+}
+#else
+/* sum + the products of four bytes a lane with a quad of x in all lanes. */
+BB_INLINE vi add_products(vi sum, vi w, vi magnitude, vi x)
+{
+#if DOTS
+    (void)magnitude;
+    return _mm256_dpbusd_avx_epi32(sum, w, x);
+#else
+    const vi pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(x, w));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+#endif
+}
+
+/* All rows pass each quad: 16 registers hold no block. In this order: gcc would load all quads of x
+   first, and add their products up in pairs, in memory. */
+BB_INLINE void tile_block(load_fn *load, size_t group_bytes, int M, const unsigned char *group,
+                          int b, int half, const int32_t *x, vf acc[MOST])
+{
+    const vf scale = vf_load_f16((const uint16_t *)(const void *)
+                                 (group + bb_scale_at(group_bytes, b, half * VL)));
+    vi       sum[MOST];
+
+    BB_UNROLL
+    for (int t = 0; t < M; t++) sum[t] = first_sum(M, t, x);
+    BB_UNROLL
+    for (int i = 0; i < QUADS / 2; i++) {
+        vi w[2];
+        load(group, b, half, i, w);
+        BB_UNROLL
+        for (int j = 0; j < 2; j++) {
+            const vi magnitude = _mm256_abs_epi8(w[j]);
+            BB_UNROLL
+            for (int t = 0; t < M; t++) {
+                vi quad = _mm256_set1_epi32(x[(2 * i + j) * M + t]);
+                BB_KEEP(quad);
+                sum[t] = add_products(sum[t], w[j], magnitude, quad);
+                if (M > 1) BB_KEEP(sum[t]);
+            }
         }
     }
+    BB_UNROLL
+    for (int t = 0; t < M; t++) acc[t] = add_scaled(sum[t], M, t, x, scale, acc[t]);
+}
+#endif
+
+/* Prefetches while group w, number g of a tile, is multiplied. With AVX-512 every second line: those
+   processors fetch lines in pairs. Zen 3, which does not, reads q4 at 6 GB/s with one core in this
+   way and at 16 with every line. A group has an odd number of lines. */
+BB_INLINE void look_ahead(const unsigned char *w, size_t group_bytes, int g)
+{
+    const size_t every = BB_VEC_512 ? 2 * LINE : LINE;
+
+    if (BB_VEC_512 && g % 4 == 0) _mm_prefetch((const char *)w + FAR, _MM_HINT_T1);
+    for (size_t i = BB_VEC_512 && g % 2 ? LINE : 0; i < group_bytes; i += every)
+        _mm_prefetch((const char *)w + AHEAD + i, _MM_HINT_T1);
 }
 
 /* M rows of x through n groups of a tile. */
 BB_INLINE void tile(load_fn *load, size_t group_bytes, int M, int n, const unsigned char *w,
                     const int32_t *x, const target *to)
 {
-    for (int half = 0; half < HALVES; half++) {
-        const unsigned char *group = w;
-        const int32_t       *part = x;
-        vf                   acc[MOST];
+    const bool finish = to->finish;
+    vf         acc[HALVES][MOST];
 
+    BB_UNROLL
+    for (int half = 0; half < HALVES; half++)
         BB_UNROLL
         for (int t = 0; t < M; t++)
-            acc[t] = to->add ? vf_load(to->sum + t * BB_TILE_ROWS + half * VL) : vf_zero();
-        for (int g = 0; g < n; g++, group += group_bytes, part += 2 * PART * M) {
-            if (half == 0 && g % 4 == 0)
-                _mm_prefetch((const char *)group + FAR, _MM_HINT_T1);
-            /* Every second line: processors fetch lines in pairs. A group has an odd number. */
-            for (size_t i = g % 2 ? 64 : 0; half == 0 && i < group_bytes; i += 128)
-                _mm_prefetch((const char *)group + AHEAD + i, _MM_HINT_T1);
-            tile_block(load, group_bytes, M, group, 0, half, part, acc);
-            tile_block(load, group_bytes, M, group, 1, half, part + PART * M, acc);
+            acc[half][t] = to->add ? vf_load(to->sum + t * BB_TILE_ROWS + half * VL) : vf_zero();
+    for (int g = 0; g < n; g++, w += group_bytes, x += 2 * PART * M) {
+        look_ahead(w, group_bytes, g);
+        BB_UNROLL
+        for (int half = 0; half < HALVES; half++) {
+            tile_block(load, group_bytes, M, w, 0, half, x, acc[half]);
+            tile_block(load, group_bytes, M, w, 1, half, x + PART * M, acc[half]);
         }
+    }
+    BB_UNROLL
+    for (int half = 0; half < HALVES; half++) {
         const int left = to->n - half * VL < 0 ? 0 : to->n - half * VL;
         BB_UNROLL
         for (int t = 0; t < M; t++)
-            if (to->finish)
+            if (finish)
                 vf_store_part(to->y + (size_t)t * to->ldy + half * VL, left < VL ? left : VL,
-                              acc[t]);
-            else vf_store(to->sum + t * BB_TILE_ROWS + half * VL, acc[t]);
+                              acc[half][t]);
+            else vf_store(to->sum + t * BB_TILE_ROWS + half * VL, acc[half][t]);
     }
 }
 
