@@ -6,7 +6,7 @@
  * the blocks, whatever the level and however many rows share the call; so few and many rows are one
  * scheme, and have the same bits.
  *
- * The weights of a block stay in registers while rows of x pass by, each a broadcast of four columns
+ * The weights of a block stay in registers while rows of x pass by, each a broadcast of 4 columns
  * (a quad) at a time. Three ways to multiply a quad:
  * - VNNI: vpdpbusd wants one factor unsigned: the weights get 128 added, and a sum starts at
  *   -128 · Σq.
@@ -201,7 +201,7 @@ typedef struct target {
     int    n;
 } target;
 
-/* acc + the products of row t of M rows of x with a block, of whose whole numbers they are the sum. */
+/* acc + the products of row t of M rows of x with a block; sum is that of their whole numbers. */
 BB_INLINE vf add_scaled(vi sum, int M, int t, const int32_t *x, vf scale, vf acc)
 {
     float x_scale;
@@ -305,9 +305,9 @@ BB_INLINE void tile_block(load_fn *load, size_t group_bytes, int M, const unsign
 }
 #endif
 
-/* Prefetches while group w, number g of a tile, is multiplied. With AVX-512 every second line: those
-   processors fetch lines in pairs. Zen 3, which does not, reads q4 at 6 GB/s with one core in this
-   way and at 16 with every line. A group has an odd number of lines. */
+/* Prefetches while group w, number g of a tile, is multiplied. With AVX-512 every second line, for
+   Zen 4 fetches lines in pairs. Zen 3, which has AVX2 alone, does not: one core reads q4 at 6 GB/s
+   in this way, and at 16 with every line. A group has an odd number of lines. */
 BB_INLINE void look_ahead(const unsigned char *w, size_t group_bytes, int g)
 {
     const size_t every = BB_VEC_512 ? 2 * LINE : LINE;
