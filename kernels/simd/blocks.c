@@ -33,7 +33,7 @@ enum {
     UNITS = QUADS * PARTS,                /* registers of weights of a block and VL outputs */
     HALVES = BB_TILE_ROWS / VL,           /* registers of 16 outputs */
     MOST = BB_VEC_512 ? 16 : 4,           /* rows of x whose sums stay in registers */
-    TOGETHER = BB_VEC_512 ? 2 : 4,        /* of them whose products are added up side by side: one
+    TOGETHER = BB_VEC_512 ? 2 : MOST,     /* of them whose products are added up side by side: one
                                              addition waits some four cycles for the last */
     CHUNK = 16,                           /* groups that all rows pass before the next ones: their x
                                              stays in the first cache, weights in the second */
@@ -201,6 +201,12 @@ typedef struct target {
     int    n;
 } target;
 
+BB_INLINE vf scales_of(const unsigned char *group, size_t group_bytes, int b, int half)
+{
+    return vf_load_f16((const uint16_t *)(const void *)
+                       (group + bb_scale_at(group_bytes, b, half * VL)));
+}
+
 /* acc + the products of row t of M rows of x with a block; sum is that of their whole numbers. */
 BB_INLINE vf add_scaled(vi sum, int M, int t, const int32_t *x, vf scale, vf acc)
 {
@@ -215,7 +221,7 @@ BB_INLINE vi first_sum(int M, int t, const int32_t *x)
     return BB_MM(set1_epi32)(DOTS ? x[(UNITS + 1) * M + t] : 0);
 }
 
-/* M rows of x times one block of VL outputs. */
+/* tile_block: M rows of x times one block of 16 outputs. */
 #if BB_VEC_512
 /* sum + the products of four bytes a lane, or of two pairs, with a quad of x in all lanes. The
    instruction itself can repeat a quad in memory, which compilers do not see. */
@@ -231,14 +237,13 @@ BB_INLINE vi add_products(vi sum, vi w, const int32_t *x)
 
 /* The weights wait in registers for one row after the other. */
 BB_INLINE void tile_block(load_fn *load, size_t group_bytes, int M, const unsigned char *group,
-                          int b, int half, const int32_t *x, vf acc[MOST])
+                          int b, const int32_t *x, vf acc[HALVES][MOST])
 {
-    const vf scale = vf_load_f16((const uint16_t *)(const void *)
-                                 (group + bb_scale_at(group_bytes, b, half * VL)));
+    const vf scale = scales_of(group, group_bytes, b, 0);
     vi       w[UNITS];
 
     BB_UNROLL
-    for (int i = 0; i < QUADS / 2; i++) load(group, b, half, i, w + 2 * i);
+    for (int i = 0; i < QUADS / 2; i++) load(group, b, 0, i, w + 2 * i);
     BB_UNROLL
     for (int i = 0; PAIRS && i < QUADS; i++) {
         w[(i + QUADS) % UNITS] = BB_MM(srai_epi16)(w[i], 8);
@@ -257,11 +262,11 @@ BB_INLINE void tile_block(load_fn *load, size_t group_bytes, int M, const unsign
                 sum[j] = add_products(sum[j], w[i], x + i * M + t + j);
         BB_UNROLL
         for (int j = 0; j < m; j++)
-            acc[t + j] = add_scaled(sum[j], M, t + j, x, scale, acc[t + j]);
+            acc[0][t + j] = add_scaled(sum[j], M, t + j, x, scale, acc[0][t + j]);
     }
 }
 #else
-/* sum + the products of four bytes a lane with a quad of x in all lanes. */
+/* sum + the products of four bytes a lane with a quad of x in all lanes; magnitude is that of w. */
 BB_INLINE vi add_products(vi sum, vi w, vi magnitude, vi x)
 {
 #if DOTS
@@ -273,35 +278,45 @@ BB_INLINE vi add_products(vi sum, vi w, vi magnitude, vi x)
 #endif
 }
 
-/* All rows pass each quad: 16 registers hold no block. In this order: gcc would load all quads of x
-   first, and add their products up in pairs, in memory. */
+/* All rows pass each quad of 16 outputs: 16 registers hold no block. In this order: gcc would load
+   all quads of x first, and add their products up in pairs, in memory. */
 BB_INLINE void tile_block(load_fn *load, size_t group_bytes, int M, const unsigned char *group,
-                          int b, int half, const int32_t *x, vf acc[MOST])
+                          int b, const int32_t *x, vf acc[HALVES][MOST])
 {
-    const vf scale = vf_load_f16((const uint16_t *)(const void *)
-                                 (group + bb_scale_at(group_bytes, b, half * VL)));
-    vi       sum[MOST];
+    vi sum[HALVES][MOST];
 
     BB_UNROLL
-    for (int t = 0; t < M; t++) sum[t] = first_sum(M, t, x);
+    for (int t = 0; t < M; t++)
+        BB_UNROLL
+        for (int h = 0; h < HALVES; h++) sum[h][t] = first_sum(M, t, x);
     BB_UNROLL
     for (int i = 0; i < QUADS / 2; i++) {
-        vi w[2];
-        load(group, b, half, i, w);
+        vi w[HALVES][2];
+        BB_UNROLL
+        for (int h = 0; h < HALVES; h++) load(group, b, h, i, w[h]);
         BB_UNROLL
         for (int j = 0; j < 2; j++) {
-            const vi magnitude = _mm256_abs_epi8(w[j]);
+            vi magnitude[HALVES];
+            BB_UNROLL
+            for (int h = 0; h < HALVES; h++) magnitude[h] = _mm256_abs_epi8(w[h][j]);
             BB_UNROLL
             for (int t = 0; t < M; t++) {
                 vi quad = _mm256_set1_epi32(x[(2 * i + j) * M + t]);
                 BB_KEEP(quad);
-                sum[t] = add_products(sum[t], w[j], magnitude, quad);
-                if (M > 1) BB_KEEP(sum[t]);
+                BB_UNROLL
+                for (int h = 0; h < HALVES; h++) {
+                    sum[h][t] = add_products(sum[h][t], w[h][j], magnitude[h], quad);
+                    BB_KEEP(sum[h][t]);
+                }
             }
         }
     }
     BB_UNROLL
-    for (int t = 0; t < M; t++) acc[t] = add_scaled(sum[t], M, t, x, scale, acc[t]);
+    for (int h = 0; h < HALVES; h++) {
+        const vf scale = scales_of(group, group_bytes, b, h);
+        BB_UNROLL
+        for (int t = 0; t < M; t++) acc[h][t] = add_scaled(sum[h][t], M, t, x, scale, acc[h][t]);
+    }
 }
 #endif
 
@@ -314,7 +329,7 @@ BB_INLINE void look_ahead(const unsigned char *w, size_t group_bytes, int g)
 
     if (BB_VEC_512 && g % 4 == 0) _mm_prefetch((const char *)w + FAR, _MM_HINT_T1);
     for (size_t i = BB_VEC_512 && g % 2 ? LINE : 0; i < group_bytes; i += every)
-        _mm_prefetch((const char *)w + AHEAD + i, _MM_HINT_T1);
+        _mm_prefetch((const char *)w + AHEAD + i, BB_VEC_512 ? _MM_HINT_T1 : _MM_HINT_T0);
 }
 
 /* M rows of x through n groups of a tile. */
@@ -331,11 +346,8 @@ BB_INLINE void tile(load_fn *load, size_t group_bytes, int M, int n, const unsig
             acc[half][t] = to->add ? vf_load(to->sum + t * BB_TILE_ROWS + half * VL) : vf_zero();
     for (int g = 0; g < n; g++, w += group_bytes, x += 2 * PART * M) {
         look_ahead(w, group_bytes, g);
-        BB_UNROLL
-        for (int half = 0; half < HALVES; half++) {
-            tile_block(load, group_bytes, M, w, 0, half, x, acc[half]);
-            tile_block(load, group_bytes, M, w, 1, half, x + PART * M, acc[half]);
-        }
+        tile_block(load, group_bytes, M, w, 0, x, acc);
+        tile_block(load, group_bytes, M, w, 1, x + PART * M, acc);
     }
     BB_UNROLL
     for (int half = 0; half < HALVES; half++) {
