@@ -39,7 +39,7 @@ enum {
                                              stays in the first cache, weights in the second */
     LINE = 64,                            /* bytes */
     AHEAD = BB_VEC_512 ? 4 * BB_Q4_GROUP  /* bytes from a group to what is prefetched meanwhile */
-                       : 8192,
+                       : 2048,
     FAR = 32 * 1024                       /* bytes from a group to a line that is prefetched so that
                                              the address of its page is known in time: decoding is
                                              2 to 4 % faster where pages have 4 KiB */

@@ -70,6 +70,8 @@ static lab open_lab(bamba_type type, int n_threads)
     lab                  l;
 
     mo.weight_type = type;
+    mo.kv_type = BAMBA_TYPE_F32;          /* in 16 bits, keys that differ in their last digit may
+                                             become a thousandth apart */
     mo.n_threads = 1;
     eo.n_threads = n_threads;
     eo.n_logits = 256;
@@ -403,6 +405,8 @@ static void run_directory(const char *model_dir, bamba_type type, int n_rows, fl
     lab                  l = { 0 };
 
     mo.weight_type = type;
+    mo.kv_type = BAMBA_TYPE_F32;          /* in 16 bits, keys that differ in their last digit may
+                                             become a thousandth apart */
     mo.n_threads = eo.n_threads = 1;
     eo.n_logits = 256;
     demand(bamba_model_open(&l.model, model_dir, &mo, &err), &err);

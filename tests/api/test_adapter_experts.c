@@ -254,6 +254,8 @@ static lab open_lab(const char *model, const char *first, const char *second, ba
     lab                  l = { 0 };
 
     mo.weight_type = type;
+    mo.kv_type = BAMBA_TYPE_F32;          /* in 16 bits, keys that differ in their last digit may
+                                             become a thousandth apart */
     mo.n_threads = 1;
     eo.n_threads = n_threads;
     eo.n_logits = 256;

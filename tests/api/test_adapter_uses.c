@@ -140,6 +140,8 @@ static void feed(const char *dir, char *const (*adapter)[2], const int *n, int n
 
     mo.weight_type = BAMBA_TYPE_F32;
     mo.n_threads = eo.n_threads = 2;
+    mo.kv_type = BAMBA_TYPE_F32;          /* in 16 bits, keys that differ in their last digit may
+                                             become a thousandth apart */
     eo.n_logits = MOST * ROWS;
     demand(strstr(dir, ".json") ? bamba_model_open_random(&m, dir, 1, &mo, &err)
                                 : bamba_model_open(&m, dir, &mo, &err), &err);

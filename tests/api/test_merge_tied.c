@@ -150,6 +150,8 @@ static void run(const char *at, bool is_adapted, float *out)
     bamba_error           err;
 
     mo.weight_type = BAMBA_TYPE_F32;
+    mo.kv_type = BAMBA_TYPE_F32;          /* in 16 bits, keys that differ in their last digit may
+                                             become a thousandth apart */
     mo.n_threads = eo.n_threads = 1;
     eo.n_logits = ROWS;
     demand(bamba_model_open(&m, at, &mo, &err), &err);
