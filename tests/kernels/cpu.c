@@ -34,6 +34,8 @@ static const machine machines[] = {
       AVX2 | AVX512 | VNNI, AVX2 | AVX512 | VNNI },
     { "Alder Lake", { INTEL, 0x7ffafbbf, 0x239c27eb, 0x98c007ac, 0x00400810, YMM },
       AVX2 | AVXVNNI, AVX2 | AVXVNNI },
+    { "Zen 3, in a virtual machine", { AMD, 0xfffa3203, 0x219c07ab, 0x00400684, 0, YMM },
+      AVX2, AVX2 },
     { "Haswell", { INTEL, 0x7ffafbff, 0x000027ab, 0, 0, YMM }, AVX2, AVX2 },
     { "Penryn", { INTEL, 0x0400e39d, 0, 0, 0, 0 }, 0, 0 },
     { "Zen 5, a system without zmm", { AMD, 0x7ed8320b, 0xf1bf97ab, 0x19405fce, 0x00000030, YMM },
