@@ -190,6 +190,53 @@ static void check_large_first(check *c, int format, bool many, int cols)
     free(k.scratch);
 }
 
+/* A group of blocks whose codes are all the same byte, also one that encode does not use: -128 in 8
+   bits. */
+static void check_same_codes(check *c, int format, bool many, int T, uint8_t code, int fill)
+{
+    enum { ROWS = BB_TILE_ROWS, COLS = 2 * BB_BLOCK, SCALES = 2 * ROWS * 2 };
+    const bb_format *f = &c->k->format[format];
+    call             k = { .f = f, .many = many, .ldx = COLS, .ldy = ROWS };
+
+    if (f->block != BB_BLOCK || !f->few) return;
+    check_case(c, "T %d, all codes 0x%02X, fill %d", T, code, fill);
+    const size_t bytes = f->bytes(ROWS, COLS);
+    void        *W = check_halves(c, bytes / 2);
+    float       *w = check_floats(c, ROWS * COLS), *y = check_floats(c, (size_t)T * ROWS);
+    const typed  x = make_rows(c, &k, fill, T, COLS);
+    k.W = W;
+    k.prepared = check_floats(c, (many ? f->many_bytes : f->few_bytes)(T, COLS) / 4);
+    k.scratch = aligned_alloc(64, BB_MANY_SCRATCH(T, ROWS));
+    if (!k.scratch) exit(2);
+    for (int i = 0; i < ROWS * COLS; i++) w[i] = (float)(1 + i % 3);
+    f->encode(ROWS, COLS, w, COLS, NULL, W, 0);
+    memset(W, code, bytes - SCALES);
+    f->decode(ROWS, COLS, W, 0, w, COLS);
+    run(&k, T, 0, ROWS, COLS, x.data, y);
+    for (int i = 0; i < T * ROWS; i++) {
+        double sum = 0.0, size = 0.0;
+        for (int n = 0; n < COLS; n++) {
+            const double p = (double)w[i % ROWS * COLS + n] * x.value[i / ROWS * COLS + n];
+            sum += p;
+            size += fabs(p);
+        }
+        check_near(c, (size_t)i, y[i], sum, (COLS / 16.0 + 6) * (double)FLT_EPSILON * size);
+    }
+    free(k.scratch);
+    check_done(c);
+    free(x.value);
+}
+
+static void check_extreme_codes(check *c, int format, bool many, int T)
+{
+    static const uint8_t code[] = { 0x80, 0x7F, 0x08 };
+
+    for (size_t i = 0; i < sizeof code; i++) {
+        check_same_codes(c, format, many, T, code[i], FILL_ALTERNATING);
+        check_same_codes(c, format, many, T, code[i], FILL_RANDOM);
+    }
+}
+
 static size_t element_of(const bb_format *f)
 {
     return f->type == BB_TYPE_F32 ? 4 : f->type == BB_TYPE_BF16 || f->type == BB_TYPE_F16 ? 2 : 1;
@@ -364,6 +411,7 @@ static void check_few(check *c, int format)
         check_shape(c, format, false, (shape){ 5, 4, 1031 }, fill);
     }
     check_large_first(c, format, false, 1024);
+    for (int t = 1; t <= 5; t++) check_extreme_codes(c, format, false, t);
 }
 
 static void check_many(check *c, int format)
@@ -382,6 +430,7 @@ static void check_many(check *c, int format)
     for (int fill = 0; fill < N_FILLS; fill++)
         check_shape(c, format, true, (shape){ 15, 33, 600 }, fill);
     check_large_first(c, format, true, 1024);
+    check_extreme_codes(c, format, true, 33);
 }
 
 /* What a row of the table says of itself. */
