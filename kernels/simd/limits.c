@@ -16,7 +16,7 @@ uint64_t BB_ISA(bb_read)(size_t n, const void *data)
     BB_UNROLL
     for (int i = 0; i < N; i++) sum[i] = vi_of(vf_zero());
     for (; n >= N * SIZE; n -= N * SIZE, p += N * SIZE) {
-        for (int i = 0; STEP && i < N * SIZE; i += STEP)
+        for (int i = 0; STEP > 0 && i < N * SIZE; i += STEP)
             _mm_prefetch((const char *)p + AHEAD + i, _MM_HINT_T1);
         BB_UNROLL
         for (int i = 0; i < N; i++) sum[i] = BB_MM(add_epi64)(sum[i], vi_load(p + SIZE * i));

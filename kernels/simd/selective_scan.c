@@ -10,12 +10,14 @@
 
 enum {
     BLOCK = 16,                           /* elements of a state */
+    STRIPS = BB_VEC_512 ? 1 : 2,          /* of VL channels: a row's share of a cache line is used
+                                             at once */
     AHEAD = 8                             /* tokens to prefetch: rows lie in different pages */
 };
 
 /* Operands of a block, at the first of its channels and elements. */
 typedef struct block {
-    int          T, n_channels, n;        /* n_channels <= VL, n <= BLOCK */
+    int          T, n_channels, n;        /* n_channels <= VL or two strips, n <= BLOCK */
     bool         is_first;                /* of the state: y begins with D · x */
     const float *x, *dt, *A, *B, *C, *D, *S_in;
     size_t       ldx, ld_dt, ldb, ldy, N;
@@ -48,46 +50,63 @@ BB_INLINE void store_columns(int rows, int n, vf column[BLOCK], float *p, size_t
     }
 }
 
-/* What y is before this block's part of the sum. */
-BB_INLINE vf begin_sum(const block *b, int n_channels, vf x, const float *y)
+/* What y is before this block's part of the sum, in a strip. */
+BB_INLINE vf begin_sum(const block *b, int n_channels, int strip, vf x, const float *y)
 {
-    return b->is_first ? vf_mul(vf_load_up_to(b->D, n_channels), x) : vf_load_up_to(y, n_channels);
+    return b->is_first ? vf_mul(vf_load_up_to(b->D + strip * VL, n_channels), x)
+                       : vf_load_up_to(y + strip * VL, n_channels);
 }
 
 /* ------------------------------------------------------------- many tokens -------------- */
 
-/* n_channels and n are those of b: constants in the usual case. */
-BB_INLINE void run_all(const block *b, int n_channels, int n, const vf rate[BLOCK], vf S[BLOCK])
+/* Strips of VL channels side by side; if there are two, both are whole. n_channels and n are those
+   of b, constants in the usual case. */
+BB_INLINE void run_all(const block *b, int strips, int n_channels, int n,
+                       vf rate[STRIPS][BLOCK], vf S[STRIPS][BLOCK])
 {
     const float *x = b->x, *dt = b->dt, *B = b->B, *C = b->C;
     float       *y = b->y;
 
     for (int t = 0; t < b->T; t++) {
-        const vf step = vf_load_up_to(dt, n_channels), in = vf_load_up_to(x, n_channels);
-        const vf dx   = vf_mul(step, in);
-        vf       sum  = begin_sum(b, n_channels, in, y);
+        vf step[STRIPS], dx[STRIPS], sum[STRIPS];
+        BB_UNROLL
+        for (int s = 0; s < strips; s++) {
+            const vf in = vf_load_up_to(x + s * VL, n_channels);
+            step[s] = vf_load_up_to(dt + s * VL, n_channels);
+            dx[s]   = vf_mul(step[s], in);
+            sum[s]  = begin_sum(b, n_channels, s, in, y);
+        }
         _mm_prefetch((const char *)((uintptr_t)x + AHEAD * b->ldx * sizeof *x), _MM_HINT_T0);
         _mm_prefetch((const char *)((uintptr_t)dt + AHEAD * b->ld_dt * sizeof *dt), _MM_HINT_T0);
         BB_UNROLL
-        for (int i = 0; i < n; i++) {
-            S[i] = advance(step, rate[i], S[i], dx, vf_set1(B[i]));
-            sum  = vf_fma(vf_set1(C[i]), S[i], sum);
-        }
-        vf_store_up_to(y, n_channels, sum);
+        for (int i = 0; i < n; i++)
+            BB_UNROLL
+            for (int s = 0; s < strips; s++) {
+                S[s][i] = advance(step[s], rate[s][i], S[s][i], dx[s], vf_set1(B[i]));
+                sum[s]  = vf_fma(vf_set1(C[i]), S[s][i], sum[s]);
+            }
+        BB_UNROLL
+        for (int s = 0; s < strips; s++) vf_store_up_to(y + s * VL, n_channels, sum[s]);
         x += b->ldx, dt += b->ld_dt, B += b->ldb, C += b->ldb, y += b->ldy;
     }
 }
 
 static void run_many(const block *b)
 {
-    vf rate[BLOCK], S[BLOCK];
+    const int n_channels = b->n_channels < VL ? b->n_channels : VL, strips = b->n_channels / VL;
+    vf        rate[STRIPS][BLOCK], S[STRIPS][BLOCK];
 
-    load_columns(b->n_channels, b->n, b->A, b->N, rate);
-    for (int i = 0; i < BLOCK; i++) rate[i] = rates(rate[i]);
-    load_columns(b->n_channels, b->n, b->S_in, b->N, S);
-    if (b->n_channels == VL && b->n == BLOCK) run_all(b, VL, BLOCK, rate, S);
-    else run_all(b, b->n_channels, b->n, rate, S);
-    store_columns(b->n_channels, b->n, S, b->S_out, b->N);
+    for (int s = 0; s == 0 || s < strips; s++) {
+        const size_t at = (size_t)(s * VL) * b->N;
+        load_columns(n_channels, b->n, b->A + at, b->N, rate[s]);
+        for (int i = 0; i < BLOCK; i++) rate[s][i] = rates(rate[s][i]);
+        load_columns(n_channels, b->n, b->S_in + at, b->N, S[s]);
+    }
+    if (strips < STRIPS)     run_all(b, 1, n_channels, b->n, rate, S);
+    else if (b->n == BLOCK)  run_all(b, STRIPS, VL, BLOCK, rate, S);
+    else                     run_all(b, STRIPS, VL, b->n, rate, S);
+    for (int s = 0; s == 0 || s < strips; s++)
+        store_columns(n_channels, b->n, S[s], b->S_out + (size_t)(s * VL) * b->N, b->N);
 }
 
 /* ------------------------------------------------------------- one token ---------------- */
@@ -115,7 +134,7 @@ BB_INLINE vf run_part(const block *b, int n_channels, int n, int i, vf sum)
 
 BB_INLINE void run_token(const block *b, int n_channels, int n)
 {
-    vf sum = begin_sum(b, n_channels, vf_load_up_to(b->x, n_channels), b->y);
+    vf sum = begin_sum(b, n_channels, 0, vf_load_up_to(b->x, n_channels), b->y);
 
     for (int i = 0; i < n; i += VL) sum = run_part(b, n_channels, n, i, sum);
     vf_store_up_to(b->y, n_channels, sum);
@@ -132,11 +151,13 @@ void BB_ISA(bb_selective_scan)(int T, int I, int N, const float *x, size_t ldx, 
                                size_t ldb, const float *D, const float *S_in, float *S_out,
                                float *y, size_t ldy)
 {
-    for (int i = 0; i < I; i += VL)
+    for (int i = 0, width; i < I; i += width) {
+        const int most = T > 1 && I - i >= STRIPS * VL ? STRIPS * VL : VL;
+        width = I - i < most ? I - i : most;
         for (int n = 0; n == 0 || n < N; n += BLOCK) {
             const size_t at = (size_t)i * (size_t)N + (size_t)n;
             const block  b = {
-                .T = T, .n_channels = I - i < VL ? I - i : VL, .n = N - n < BLOCK ? N - n : BLOCK,
+                .T = T, .n_channels = width, .n = N - n < BLOCK ? N - n : BLOCK,
                 .is_first = n == 0, .x = x + i, .dt = dt + i, .A = A + at, .B = B + n, .C = C + n,
                 .D = D + i, .S_in = S_in + at, .ldx = ldx, .ld_dt = ld_dt, .ldb = ldb, .ldy = ldy,
                 .N = (size_t)N, .S_out = S_out + at, .y = y + i,
@@ -144,4 +165,5 @@ void BB_ISA(bb_selective_scan)(int T, int I, int N, const float *x, size_t ldx, 
             if (T == 1) run_one(&b);
             else        run_many(&b);
         }
+    }
 }

@@ -530,17 +530,31 @@ BB_INLINE vf vf_exp(vf v)
 
 /* 2^v for v <= 0, where the power of two is what is wanted, in fewer operations than exp.
    2^v = 2^n · 2^f, |f| <= 1/2;   2^f = 1 + f · q(f), q of degree 4 as for exp (9.2e-8). At most
-   2 ulp from exact while the result is a normal number; 1 at 0, 0 from -151 on. NaN stays NaN. */
+   2 ulp from exact while the result is a normal number; 1 at 0, 0 from -151 on; with 8 lanes 0 from
+   -127 on. NaN stays NaN. */
 BB_INLINE vf vf_exp2_negative(vf v)
 {
-    const vf x = vf_max(vf_set1(-151.0f), v), n = vf_round(x), f = vf_sub(x, n);
+#if BB_VEC_512
+    const vf x = vf_max(vf_set1(-151.0f), v), n = vf_round(x);
+#else
+    /* Whole numbers are all that floats near 3 · 2^22 hold: n + 127, the exponent of 2^n, are the
+       last bits of this sum. Those of n = -127 are those of 0. */
+    const vf shift = vf_set1(0x1.8p23f + 127.0f);
+    const vf x = vf_max(vf_set1(-127.0f), v), sum = vf_add(x, shift), n = vf_sub(sum, shift);
+#endif
+    const vf f = vf_sub(x, n);
     vf       q = vf_set1(0x1.5bb9e6p-10f);
 
     q = vf_fma(q, f, vf_set1(0x1.3ceab4p-7f));
     q = vf_fma(q, f, vf_set1(0x1.c6b754p-5f));
     q = vf_fma(q, f, vf_set1(0x1.ebf9bcp-3f));
     q = vf_fma(q, f, vf_set1(0x1.62e42ap-1f));
-    return vf_scale(vf_fma(q, f, vf_set1(1.0f)), n);
+    q = vf_fma(q, f, vf_set1(1.0f));
+#if BB_VEC_512
+    return vf_scale(q, n);
+#else
+    return vf_mul(q, vf_of(_mm256_slli_epi32(vi_of(sum), 23)));
+#endif
 }
 
 /* An exponent, or a part of one, that floats can hold; exp is 0 or infinity well before. */
