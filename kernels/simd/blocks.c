@@ -33,8 +33,6 @@ enum {
     UNITS = QUADS * PARTS,                /* registers of weights of a block and VL outputs */
     HALVES = BB_TILE_ROWS / VL,           /* registers of 16 outputs */
     MOST = BB_VEC_512 ? 16 : 4,           /* rows of x whose sums stay in registers */
-    TOGETHER = BB_VEC_512 ? 2 : MOST,     /* of them whose products are added up side by side: one
-                                             addition waits some four cycles for the last */
     CHUNK = 16,                           /* groups that all rows pass before the next ones: their x
                                              stays in the first cache, weights in the second */
     LINE = 64,                            /* bytes */
@@ -234,6 +232,10 @@ BB_INLINE vi add_products(vi sum, vi w, const int32_t *x)
     return BB_MM(add_epi32)(sum, BB_MM(madd_epi16)(w, BB_MM(set1_epi32)(*x)));
 #endif
 }
+
+/* Rows of x whose products are added up side by side: one addition waits some four cycles for the
+   last. */
+enum { TOGETHER = 2 };
 
 /* The weights wait in registers for one row after the other. */
 BB_INLINE void tile_block(load_fn *load, size_t group_bytes, int M, const unsigned char *group,
