@@ -64,14 +64,11 @@ static void demand(bamba_status status, const bamba_error *err)
 
 static lab open_lab(bamba_type type, int n_threads)
 {
-    bamba_model_options  mo = BAMBA_MODEL_OPTIONS;
+    bamba_model_options  mo = running_model_options(type);
     bamba_engine_options eo = BAMBA_ENGINE_OPTIONS;
     bamba_error          err;
     lab                  l;
 
-    mo.weight_type = type;
-    mo.kv_type = BAMBA_TYPE_F32;          /* in 16 bits, keys that differ in their last digit may
-                                             become a thousandth apart */
     mo.n_threads = 1;
     eo.n_threads = n_threads;
     eo.n_logits = 256;
@@ -399,14 +396,11 @@ static void test_they_go_with_the_session(void **unused)
 /* The logits of the model of a directory without adapters. */
 static void run_directory(const char *model_dir, bamba_type type, int n_rows, float *out)
 {
-    bamba_model_options  mo = BAMBA_MODEL_OPTIONS;
+    bamba_model_options  mo = running_model_options(type);
     bamba_engine_options eo = BAMBA_ENGINE_OPTIONS;
     bamba_error          err;
     lab                  l = { 0 };
 
-    mo.weight_type = type;
-    mo.kv_type = BAMBA_TYPE_F32;          /* in 16 bits, keys that differ in their last digit may
-                                             become a thousandth apart */
     mo.n_threads = eo.n_threads = 1;
     eo.n_logits = 256;
     demand(bamba_model_open(&l.model, model_dir, &mo, &err), &err);

@@ -248,14 +248,11 @@ static lab open_lab(const char *model, const char *first, const char *second, ba
                     int n_threads)
 {
     const char *const    adapter[] = { first, second };
-    bamba_model_options  mo = BAMBA_MODEL_OPTIONS;
+    bamba_model_options  mo = running_model_options(type);
     bamba_engine_options eo = BAMBA_ENGINE_OPTIONS;
     bamba_error          err;
     lab                  l = { 0 };
 
-    mo.weight_type = type;
-    mo.kv_type = BAMBA_TYPE_F32;          /* in 16 bits, keys that differ in their last digit may
-                                             become a thousandth apart */
     mo.n_threads = 1;
     eo.n_threads = n_threads;
     eo.n_logits = 256;

@@ -131,17 +131,14 @@ static void feed(const char *dir, char *const (*adapter)[2], const int *n, int n
                  float (*out)[ROWS * V])
 {
     static int32_t       token[ROWS];
-    bamba_model_options  mo = BAMBA_MODEL_OPTIONS;
+    bamba_model_options  mo = running_model_options(BAMBA_TYPE_F32);
     bamba_engine_options eo = BAMBA_ENGINE_OPTIONS;
     bamba_feed_item      item[MOST];
     bamba_adapter_use    use[MOST][2];
     bamba_model         *m;
     bamba_error          err;
 
-    mo.weight_type = BAMBA_TYPE_F32;
     mo.n_threads = eo.n_threads = 2;
-    mo.kv_type = BAMBA_TYPE_F32;          /* in 16 bits, keys that differ in their last digit may
-                                             become a thousandth apart */
     eo.n_logits = MOST * ROWS;
     demand(strstr(dir, ".json") ? bamba_model_open_random(&m, dir, 1, &mo, &err)
                                 : bamba_model_open(&m, dir, &mo, &err), &err);

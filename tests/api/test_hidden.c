@@ -25,11 +25,9 @@ static float        whole[LONG * D], other[LONG * D];
 static int set_up(void **unused)
 {
     tiny_dims           d = TINY_DIMS;
-    bamba_model_options mo = BAMBA_MODEL_OPTIONS;
+    bamba_model_options mo = running_model_options(BAMBA_TYPE_DEFAULT);
 
     (void)unused;
-    mo.kv_type = BAMBA_TYPE_F32;          /* in 16 bits, keys that differ in their last digit may
-                                             become a thousandth apart */
     d.n_context = 1024;
     dir = tempdir_make();
     tiny_write(&d, dir);

@@ -138,7 +138,7 @@ static void make_adapter(const tied_case *c, const tiny_dims *d, store *s)
 /* Logits [ROWS, V] of a directory's model in float32, with the adapter or without. */
 static void run(const char *at, bool is_adapted, float *out)
 {
-    bamba_model_options   mo = BAMBA_MODEL_OPTIONS;
+    bamba_model_options   mo = running_model_options(BAMBA_TYPE_F32);
     bamba_engine_options  eo = BAMBA_ENGINE_OPTIONS;
     bamba_session_options so = BAMBA_SESSION_OPTIONS;
     bamba_adapter_use     use = { NULL, 1.0f };
@@ -149,9 +149,6 @@ static void run(const char *at, bool is_adapted, float *out)
     bamba_adapter        *a = NULL;
     bamba_error           err;
 
-    mo.weight_type = BAMBA_TYPE_F32;
-    mo.kv_type = BAMBA_TYPE_F32;          /* in 16 bits, keys that differ in their last digit may
-                                             become a thousandth apart */
     mo.n_threads = eo.n_threads = 1;
     eo.n_logits = ROWS;
     demand(bamba_model_open(&m, at, &mo, &err), &err);

@@ -1,4 +1,4 @@
-/* running.c - engines and sessions of a test's models; how far apart two rows of numbers are. */
+/* running.c - options, engines and sessions of a test's models; how far apart two rows are. */
 #include "support/running.h"
 
 #include <math.h>
@@ -8,6 +8,15 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+bamba_model_options running_model_options(bamba_type weight_type)
+{
+    bamba_model_options o = BAMBA_MODEL_OPTIONS;
+
+    o.weight_type = weight_type;
+    o.kv_type = BAMBA_TYPE_F32;
+    return o;
+}
 
 bamba_engine *running_engine(const bamba_model *m, const bamba_engine_options *o)
 {

@@ -1,4 +1,4 @@
-/* running.h - engines and sessions of a test's models, and how far apart two rows of numbers are.
+/* running.h - options, engines and sessions of a test's models, and how far apart two rows are.
  *
  * Errors:  a failure of the test.
  */
@@ -9,6 +9,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+
+/* For a test of what differs by rounding: weights of a type, and a cache of float32. In one of 16
+   bits, keys that differ in their last digit may become a thousandth apart. */
+bamba_model_options running_model_options(bamba_type weight_type);
 
 /* o may be NULL: the defaults. Freed by the caller. */
 bamba_engine  *running_engine(const bamba_model *m, const bamba_engine_options *o);
