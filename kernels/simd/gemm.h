@@ -26,6 +26,16 @@ enum { KU = 256 };                        /* units of a panel */
 enum { RUN = UNIT == 1 ? 64 : KU };
 enum { PANEL = NR * KU };                 /* units; the sums come behind */
 
+/* In front of the loop over units. A unit of 8 lanes is 12 multiply-adds and 8 loads, to which the
+   loop's own instructions add a fifth; four units share them. With 16 lanes they are a tenth. */
+#if BB_VEC_512
+#  define UNROLL_UNITS
+#elif defined(__clang__)
+#  define UNROLL_UNITS _Pragma("clang loop unroll_count(4)")
+#else
+#  define UNROLL_UNITS _Pragma("GCC unroll 4")
+#endif
+
 _Static_assert((int)MR <= (int)VL && (int)MR <= (int)BB_MOST_GROUP, "a group is one transpose");
 _Static_assert((int)PANEL * 4 <= (int)BB_MANY_PANEL && (int)NR <= (int)BB_MANY_MOST_NR, "scratch");
 
@@ -109,6 +119,7 @@ BB_INLINE void gemm_tile(int M, int k, const float *x, const float *panel, const
         last = (int)RUN == (int)KU || k <= (int)RUN;
         BB_UNROLL
         for (int t = 0; t < M; t++) a[t] = b[t] = vf_zero();
+        UNROLL_UNITS
         for (int c = 0; c < n; c++, x += MR, panel += NR) {
             const vf p = vf_load(panel), q = vf_load(panel + VL);
             BB_UNROLL
