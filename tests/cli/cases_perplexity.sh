@@ -22,6 +22,7 @@ out_has "PPL = ${first##*]} +/-"
 out_has "62 tokens scored"
 
 begin "too short"
+echo "A short text." > prompt.txt
 fails "expected at least 1024 tokens" perplexity -m "$model" -f prompt.txt
 fails "no-such" perplexity -m "$model" -f no-such
 

@@ -1,30 +1,38 @@
 #!/bin/sh
 # run.sh - the command line as its users see it: output, messages, exit codes.
 #
-#     run.sh PATH_TO_BAMBA PATH_TO_MODEL
+#     run.sh PATH_TO_BAMBA PATH_TO_MODEL [PART...]
+#
+# A part is a file of cases: "chat" is cases_chat.sh. Parts need nothing of each other; without
+# their names all run.
 #
 # The model is the embedded one or any other small one: what it writes is never expected
 # literally, only compared with what it wrote before. Prints a line a case and
 # "N passed, N failed"; exit code 1 if one failed.
 set -u
 
-if [ $# -ne 2 ]; then
-    echo "usage: run.sh PATH_TO_BAMBA PATH_TO_MODEL" >&2
+if [ $# -lt 2 ]; then
+    echo "usage: run.sh PATH_TO_BAMBA PATH_TO_MODEL [PART...]" >&2
     exit 2
 fi
 bamba=$1
 model=$2
+shift 2
 case $bamba in /*) ;; *) bamba=$PWD/$bamba ;; esac
 case $model in /*) ;; *) model=$PWD/$model ;; esac
 [ -x "$bamba" ] || { echo "run.sh: $bamba: no program" >&2; exit 2; }
 [ -r "$model/config.json" ] || { echo "run.sh: $model: no model" >&2; exit 2; }
 
 here=$(cd "$(dirname "$0")" && pwd)
+if [ $# -eq 0 ]; then
+    for cases in "$here"/cases_*.sh; do
+        part=${cases##*/cases_}
+        set -- "$@" "${part%.sh}"
+    done
+fi
 work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 2
 unset BAMBA_MODEL BAMBA_CPU HF_HUB_CACHE HUGGINGFACE_HUB_CACHE HF_HOME XDG_CACHE_HOME
-HOME=$work/home
 n_passed=0
 n_failed=0
 name=
@@ -104,11 +112,12 @@ count() {                                 # words in $*
     echo $#
 }
 
-: > in
-for part in main help models use generate sessions bulk sampling input info tokenize chat \
-            perplexity logits embed score bench quantize merge calibrate; do
+for part; do
+    mkdir "$work/$part" && cd "$work/$part" || exit 2
+    HOME=$PWD/home
+    : > in
     . "$here/cases_$part.sh"
+    finish
 done
-finish
 echo "$n_passed passed, $n_failed failed"
 [ $n_failed -eq 0 ]

@@ -372,10 +372,13 @@ int main(int argc, char **argv)
         const int mask = bb_cpu_level(argv[2]);
         return mask < 0 || ((unsigned)mask & ~machine);
     }
+    if (strcmp(option, "--best") == 0 && argc > 2)    /* the one that is taken without a name */
+        return bb_cpu_level(argv[2]) != (int)bb_cpu_best();
     if (strcmp(option, "--bench") == 0) return run_bench(argc > 2 ? argv[2] : NULL);
     if (strcmp(option, "--flush") == 0) check_set_flush(true);
     else if (argc > 1) {
-        fprintf(stderr, "usage: bamba-check [--flush | --bench [kernel] | --has level]\n");
+        fprintf(stderr, "usage: bamba-check [--flush | --bench [kernel] | --has level | "
+                        "--best level]\n");
         return 2;
     }
 

@@ -15,7 +15,7 @@ case ${1:-build} in
     build)   ;;
     test)    packages="$packages $test" ;;
     aarch64) packages="$packages $aarch64" ;;
-    ci)      packages="$packages $test $aarch64 clang libclang-rt-14-dev libomp-dev python3
+    ci)      packages="$packages $test $aarch64 ccache clang libclang-rt-14-dev libomp-dev python3
                        python3-venv lintian dpkg-dev file" ;;
     *)       echo "usage: debian-setup.sh [build|test|aarch64|ci]" >&2; exit 2 ;;
 esac
