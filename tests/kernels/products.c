@@ -190,27 +190,27 @@ static void check_large_first(check *c, int format, bool many, int cols)
     free(k.scratch);
 }
 
-/* A group of blocks whose codes are all the same byte, also one that encode does not use: -128 in 8
-   bits. */
+/* Tiles of one group of blocks, more than any kernel multiplies side by side, whose codes are all
+   the same byte, also one that encode does not use: -128 in 8 bits. */
 static void check_same_codes(check *c, int format, bool many, int T, uint8_t code, int fill)
 {
-    enum { ROWS = BB_TILE_ROWS, COLS = 2 * BB_BLOCK, SCALES = 2 * ROWS * 2 };
+    enum { ROWS = 4 * BB_TILE_ROWS, COLS = 2 * BB_BLOCK, SCALES = 2 * BB_TILE_ROWS * 2 };
     const bb_format *f = &c->k->format[format];
     call             k = { .f = f, .many = many, .ldx = COLS, .ldy = ROWS };
 
     if (f->block != BB_BLOCK || !f->few) return;
     check_case(c, "T %d, all codes 0x%02X, fill %d", T, code, fill);
-    const size_t bytes = f->bytes(ROWS, COLS);
-    void        *W = check_halves(c, bytes / 2);
-    float       *w = check_floats(c, ROWS * COLS), *y = check_floats(c, (size_t)T * ROWS);
-    const typed  x = make_rows(c, &k, fill, T, COLS);
+    const size_t   bytes = f->bytes(ROWS, COLS), tile = f->bytes(BB_TILE_ROWS, COLS);
+    unsigned char *W = (unsigned char *)check_halves(c, bytes / 2);
+    float         *w = check_floats(c, ROWS * COLS), *y = check_floats(c, (size_t)T * ROWS);
+    const typed    x = make_rows(c, &k, fill, T, COLS);
     k.W = W;
     k.prepared = check_floats(c, (many ? f->many_bytes : f->few_bytes)(T, COLS) / 4);
     k.scratch = aligned_alloc(64, BB_MANY_SCRATCH(T, ROWS));
     if (!k.scratch) exit(2);
     for (int i = 0; i < ROWS * COLS; i++) w[i] = (float)(1 + i % 3);
     f->encode(ROWS, COLS, w, COLS, NULL, W, 0);
-    memset(W, code, bytes - SCALES);
+    for (size_t at = 0; at < bytes; at += tile) memset(W + at, code, tile - SCALES);
     f->decode(ROWS, COLS, W, 0, w, COLS);
     run(&k, T, 0, ROWS, COLS, x.data, y);
     for (int i = 0; i < T * ROWS; i++) {
@@ -397,7 +397,7 @@ static void check_few(check *c, int format)
     static const int   rows[] = { 0, 1, 2, 3, 5, 19 };
     static const int   cols[] = { 0, 1, 2, 7, 8, 15, 16, 17, 31, 33, 97, 511, 512, 513, 1031 };
     static const shape real[] = { { 1, 3, 4096 }, { 3, 2, 8192 }, { 2, 2, 14336 },
-                                  { 5, 50, 2049 }, { 32, 4, 4096 } };
+                                  { 5, 50, 2049 }, { 1, 101, 513 }, { 32, 4, 4096 } };
 
     for (size_t i = 0; i < sizeof T / sizeof *T; i++)
         for (size_t j = 0; j < sizeof rows / sizeof *rows; j++)
@@ -409,6 +409,7 @@ static void check_few(check *c, int format)
     for (int fill = 0; fill < N_FILLS; fill++) {
         check_shape(c, format, false, (shape){ 1, 3, 77 }, fill);
         check_shape(c, format, false, (shape){ 5, 4, 1031 }, fill);
+        check_shape(c, format, false, (shape){ 1, 55, 77 }, fill);
     }
     check_large_first(c, format, false, 1024);
     for (int t = 1; t <= 5; t++) check_extreme_codes(c, format, false, t);
