@@ -7,7 +7,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -85,6 +87,25 @@ static int make_file(const char *path)
 
 static int make_dir(const char *path) { return mkdir(path, 0777); }
 
+/* What stands where a file is to be made: *is_there with its permissions in *mode, and if a link
+   leads to it, its own path in real. */
+static bb_status look_at(const char *path, bool *is_there, mode_t *mode, char real[PATH_MAX],
+                         bamba_error *err)
+{
+    struct stat at, st;
+
+    *is_there = lstat(path, &at) == 0;
+    real[0] = '\0';
+    if (!*is_there) return BAMBA_OK;
+    if (stat(path, &st) || (S_ISLNK(at.st_mode) && !realpath(path, real)) || access(path, W_OK))
+        return fail(path, errno, err);
+    if (!S_ISREG(st.st_mode))
+        return bb_fail(err, BAMBA_ERR_IO, "%s: expected a file or a new name, found %s", path,
+                       S_ISDIR(st.st_mode) ? "a directory" : "a device or a pipe");
+    *mode = st.st_mode & 07777;
+    return BAMBA_OK;
+}
+
 /* -------------------------------------------------------------- syncing ------------------ */
 
 static int sync_descriptor(int fd)
@@ -140,15 +161,24 @@ bb_status bb_outfile_create(bb_outfile **out, const bb_allocator *a, const char 
     const int   saved = errno;
     bb_status   status = BAMBA_OK;
     bb_outfile *f = bb_new(a, 1, sizeof *f);
+    char        real[PATH_MAX];
+    mode_t      mode;
+    bool        is_there;
 
     *out = NULL;
     if (!f) return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", path);
     f->fd = -1;
+    f->t.a = *a;
+    BB_TRY(look_at(path, &is_there, &mode, real, err));
+    if (real[0]) path = real;
     BB_TRY(set_names(&f->t, a, path, strlen(path), err));
     f->fd = make_unique(&f->t, make_file);
     if (f->fd < 0) {
         status = fail(path, errno, err);
         goto done;
+    }
+    if (is_there && fchmod(f->fd, mode) != 0) {
+        /* A file system without permissions: it has none to keep. */
     }
     const int code = reserve(f->fd, bytes);
     if (code) {

@@ -20,7 +20,9 @@
 typedef struct bb_outfile bb_outfile;
 
 /* Begin the file `path` of `bytes` bytes, zeros until they are written. Fails at once where the
-   disk or the process's limit of file sizes has no room for it. */
+   disk or the process's limit of file sizes has no room for it, and where something stands that is
+   no file or may not be written. A file that stands there, or to which a link there leads, hands
+   its permissions on to the one that takes its place. */
 bb_status bb_outfile_create(bb_outfile **out, const bb_allocator *a, const char *path,
                             uint64_t bytes, bamba_error *err);
 /* Write data [n] at offset, within its bytes. Several threads may, with an err of their own. */

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -131,6 +132,48 @@ static void test_no_file(void **state)
     free(path), free(dir), free(name);
 }
 
+/* A file's place is taken by one with its permissions, also through a link; nothing else's is. */
+static void test_place(void **state)
+{
+    static const struct { const char *name, *words; } bad[] = {
+        { "d", "d: expected a file or a new name, found a directory" },
+        { "pipe", "pipe: expected a file or a new name, found a device or a pipe" },
+        { "lost", "lost: no such file" },
+    };
+    char       *file = tempdir_path(tempdir, "x"), *link = tempdir_path(tempdir, "l");
+    struct stat st;
+    bamba_error err;
+    size_t      n;
+
+    (void)state;
+    tempdir_write_text(tempdir, "x", "old");
+    assert_int_equal(chmod(file, 0640), 0);
+    assert_int_equal(symlink("x", link), 0);
+    assert_int_equal(bb_outfile_put(&a, link, "new", 3, NULL), BAMBA_OK);
+    assert_int_equal(lstat(link, &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    assert_int_equal(stat(file, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0640);
+    unsigned char *bytes = tempdir_read(tempdir, "x", &n);
+    assert_int_equal(n, 3);
+    assert_memory_equal(bytes, "new", 3);
+    free(bytes);
+
+    char *dir = tempdir_path(tempdir, "d"), *pipe = tempdir_path(tempdir, "pipe");
+    char *lost = tempdir_path(tempdir, "lost");
+    assert_int_equal(mkdir(dir, 0777), 0);
+    assert_int_equal(mkfifo(pipe, 0666), 0);
+    assert_int_equal(symlink("nowhere", lost), 0);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        char *path = tempdir_path(tempdir, bad[i].name);
+        assert_int_equal(bb_outfile_put(&a, path, "x", 1, &err), BAMBA_ERR_IO);
+        assert_non_null(strstr(err.message, bad[i].words));
+        assert_true(is_there(bad[i].name));
+        free(path);
+    }
+    free(file), free(link), free(dir), free(pipe), free(lost);
+}
+
 static void test_directory(void **state)
 {
     char      *path = tempdir_path(tempdir, "d");
@@ -170,6 +213,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_file, enter, leave),
         cmocka_unit_test_setup_teardown(test_no_file, enter, leave),
+        cmocka_unit_test_setup_teardown(test_place, enter, leave),
         cmocka_unit_test_setup_teardown(test_directory, enter, leave),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
