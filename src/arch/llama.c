@@ -19,8 +19,9 @@ static const bb_names names = {
     .unused = unused,                     /* old exports carry rotary angles */
 };
 
-/* window: the sliding window if the key is missing; 0 = none. */
-static void read(const bb_json *c, const bb_key_defaults *known, int window, bb_facts *f)
+/* usual: the sliding window if the key is missing; 0 = none. A class that has one knows no
+   "use_sliding_window", which says of others that the number means nothing. */
+static void read(const bb_json *c, const bb_key_defaults *known, int usual, bb_facts *f)
 {
     f->names = &names;
     bb_key_decoder(c, known, f);
@@ -29,8 +30,9 @@ static void read(const bb_json *c, const bb_key_defaults *known, int window, bb_
 
     const bool is_said = bb_json_has(c, "sliding_window");
     const bool is_null = !is_said && bb_json_is_member(c, "sliding_window");
-    window = bb_json_int_or(c, "sliding_window", 0, INT_MAX, is_null ? 0 : window);
-    if (bb_json_bool_or(c, "use_sliding_window", true) && window != 0 && window < f->n_context)
+    const bool is_used = bb_json_bool_or(c, "use_sliding_window", true) || usual > 0;
+    const int  window = bb_json_int_or(c, "sliding_window", 0, INT_MAX, is_null ? 0 : usual);
+    if (is_used && window != 0 && window < f->n_context)
         bb_json_fail_key(c, "sliding_window", BAMBA_ERR_UNSUPPORTED,
                          "expected none, or at least max_position_embeddings = %d, found %d%s",
                          f->n_context, window, is_said ? "" : " (this family's default)");

@@ -82,6 +82,19 @@ static bb_type read_stored_type(const bb_json *c)
          : strcmp(name, "float16") == 0 ? BB_TYPE_F16 : BB_TYPE_F32;
 }
 
+/* transformers 5 lets single layers have other values of any key. */
+static void expect_layers_alike(const bb_json *config)
+{
+    static const char *const keys[] = { "per_layer_config", "block_configs" };
+
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const bb_json part = bb_json_get(config, keys[i]);
+        if (bb_json_is_object(&part) ? bb_json_members(&part) > 0 : bb_json_length(&part) > 0)
+            bb_json_fail_key(config, keys[i], BAMBA_ERR_UNSUPPORTED, "expected nothing: layers "
+                             "with values of their own are not read");
+    }
+}
+
 bb_facts *bb_arch_plan(const bb_arch *arch, const bb_json *config, bb_plan *p)
 {
     bb_facts *facts = bb_new(&p->g->alloc, 1, sizeof *facts);
@@ -91,6 +104,7 @@ bb_facts *bb_arch_plan(const bb_arch *arch, const bb_json *config, bb_plan *p)
         return NULL;
     }
     facts->stored_type = read_stored_type(config);
+    expect_layers_alike(config);
     arch->read(config, facts);
     if (bb_json_status(config->doc, NULL) == BAMBA_OK) arch->plan(facts, p);
     return facts;

@@ -63,6 +63,8 @@ static void test_defaults_and_switches(void **unused)
         { { "sliding_window", "null" }, "lm_head" },
         { { "sliding_window", "256" }, "lm_head" },
         { { "use_sliding_window", "false" }, "lm_head" },
+        { { "per_layer_config", "{}" }, "lm_head" },
+        { { "block_configs", "null" }, "lm_head" },
         { { "partial_rotary_factor", "1.0" }, "rope 12 of 12" },
         { { "unknown_key", "[1, {}]" }, "lm_head" },
     };
@@ -175,6 +177,8 @@ static const refusal refusals[] = {
     { { "max_position_embeddings", "0" }, "'max_position_embeddings'", BAD },
     { { "max_position_embeddings", "1e4" }, "'max_position_embeddings'", BAD },
     { { "sliding_window", "255" }, "'sliding_window'", CANNOT },
+    { { "per_layer_config", "{\"1\": {\"rms_norm_eps\": 0.1}}" }, "'per_layer_config'", CANNOT },
+    { { "block_configs", "[{}, {}]" }, "'block_configs'", CANNOT },
     { { "sliding_window", "-1" }, "'sliding_window'", BAD },
     { { "sliding_window", "\"all\"" }, "'sliding_window'", BAD },
     { { "partial_rotary_factor", "0.5" }, "'partial_rotary_factor'", CANNOT },
@@ -246,14 +250,20 @@ static void test_refusals_name_the_key(void **unused)
     assert_true(sizeof refusals / sizeof refusals[0] >= 50);
 }
 
-/* Mistral's class assumes a window of 4096 where config.json does not speak of one. */
+/* Mistral's class assumes a window of 4096 where config.json does not speak of one, and no other
+   key can switch one off. */
 static void test_assumed_window(void **unused)
 {
-    const char *why = config_not_refused(mistral, (config_member){ "sliding_window", NULL },
-                                         "'sliding_window'", BAMBA_ERR_UNSUPPORTED);
+    static const config_member refused[] = {
+        { "sliding_window", NULL }, { "sliding_window", "255, \"use_sliding_window\": false" },
+    };
 
     (void)unused;
-    if (why) fail_msg("%s", why);
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        const char *why = config_not_refused(mistral, refused[i], "'sliding_window'",
+                                             BAMBA_ERR_UNSUPPORTED);
+        if (why) fail_msg("%s", why);
+    }
     expect_in_changed_plan(mistral, (const config_member[]){ { "sliding_window", NULL },
                                                              { "max_position_embeddings", "4096" },
                                                              { NULL, NULL } }, "lm_head");
