@@ -277,8 +277,7 @@ static bb_status render(const bamba_chat_template *t, const inputs *in, size_t n
                         const bamba_chat_options *o, bamba_prompt **out, bamba_error *err)
 {
     const bool for_tools = t->has_tools && in->tools.node && in->tools.node->kind == BB_JSON_ARRAY;
-    bb_render  r = { .w = { .a = &t->alloc, .err = err, .line = 1, .column = 1,
-                            .name = for_tools ? t->tools_name : t->plain_name,
+    bb_render  r = { .w = { .a = &t->alloc, .err = err, .name = "messages",
                             .n_most = BYTES + BYTES_A_BYTE * n_bytes,
                             .n_most_steps = STEPS + STEPS_A_BYTE * (uint64_t)n_bytes },
                      .now = o->now ? o->now : bb_clock_local() };
@@ -287,6 +286,8 @@ static bb_status render(const bamba_chat_template *t, const inputs *in, size_t n
     if (o->max_bytes) r.w.n_most = o->max_bytes;
     if (o->max_steps) r.w.n_most_steps = o->max_steps;
     const bb_value variables = make_variables(&r.w, t, in, o);
+    r.w.name = for_tools ? t->tools_name : t->plain_name;
+    r.w.line = r.w.column = 1;
     r.variables = variables.is.dict;
     r.out = &b;
     if (r.w.status == BAMBA_OK) bb_run(&r, for_tools ? &t->tools : &t->plain);

@@ -9,9 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Told, and not the end. */
-#define TELL(...) (console_fail(__VA_ARGS__), EXIT_SUCCESS)
-
 static int run_help(dialogue *d, char *value);
 
 /* ---- the conversation ---- */
@@ -32,7 +29,7 @@ static int run_undo(dialogue *d, char *value)
     const size_t last = messages_last(m, MESSAGE_USER);
 
     (void)value;
-    if (last == m->n) return TELL("/undo: there is no turn to take back");
+    if (last == m->n) return console_fail("/undo: there is no turn to take back");
     conversation_cut(&d->talk, last);
     return EXIT_SUCCESS;
 }
@@ -46,7 +43,7 @@ static int run_regen(dialogue *d, char *value)
     messages former = { 0 };
 
     (void)value;
-    if (user == m->n) return TELL("/regen: there is no answer yet");
+    if (user == m->n) return console_fail("/regen: there is no answer yet");
     int code = conversation_set_aside(&d->talk, user + 1, &former);
     if (code == EXIT_SUCCESS) code = dialogue_answer(d);
     if (m->n == user + 1) {
@@ -66,10 +63,7 @@ static int run_save(dialogue *d, char *value)
     text_buffer list = { 0 };
     output o;
 
-    if (conversation_file_is(value)) {
-        conversation_save(&d->talk, value);
-        return EXIT_SUCCESS;
-    }
+    if (conversation_file_is(value)) return conversation_save(&d->talk, value);
     int code = messages_write(&d->talk.messages, &list);
     if (code == EXIT_SUCCESS) code = output_open(&o, value);
     if (code == EXIT_SUCCESS) {
@@ -77,7 +71,17 @@ static int run_save(dialogue *d, char *value)
         code = output_close(&o, code);
     }
     free(list.bytes);
-    return EXIT_SUCCESS;
+    return code;
+}
+
+/* Whether a list of messages has none, as that of a conversation that has not begun. */
+static bool is_empty(const text_buffer *list)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < list->n; i++)
+        if (!strchr(" \t\r\n", list->bytes[i]) && list->bytes[i] != "[]"[n++ > 0]) return false;
+    return n == 2;
 }
 
 /* The template says whether it is a conversation. */
@@ -88,13 +92,15 @@ static int run_load(dialogue *d, char *value)
     bamba_prompt *p = NULL;
 
     if (conversation_file_is(value)) {
-        if (conversation_load(&d->talk, value) == EXIT_SUCCESS)
+        const int loaded_code = conversation_load(&d->talk, value);
+        if (loaded_code == EXIT_SUCCESS)
             console_say("%zu messages, %zu tokens", d->talk.messages.n,
                         bamba_session_position(d->setup->session));
-        return EXIT_SUCCESS;
+        return loaded_code;
     }
     int code = text_read_small(&list, value);
-    if (code == EXIT_SUCCESS) code = chat_format_render(d->format, list.bytes, list.n, &p);
+    if (code == EXIT_SUCCESS && !is_empty(&list))
+        code = chat_format_render(d->format, value, list.bytes, list.n, &p);
     if (code == EXIT_SUCCESS) code = messages_add_list(&loaded, list.bytes, list.n);
     if (code == EXIT_SUCCESS) {
         conversation_cut(&d->talk, 0);
@@ -106,7 +112,7 @@ static int run_load(dialogue *d, char *value)
     }
     bamba_prompt_free(p);
     free(list.bytes);
-    return EXIT_SUCCESS;
+    return code;
 }
 
 /* ---- the program ---- */
@@ -135,25 +141,29 @@ static int run_set(dialogue *d, char *value)
     char *equals = strchr(value, '=');
     bamba_sampler *made;
 
-    if (!equals) return TELL("/set: expected NAME=VALUE, as in /set temp=0.7");
+    if (!equals) return console_fail("/set: expected NAME=VALUE, as in /set temp=0.7");
     *equals = '\0';
     if (strcmp(value, "n") == 0) {
         int64_t n;
         if (!args_parse_int(equals + 1, &n) || n < -1 || n > INT32_MAX)
-            return TELL("/set n: expected a number of tokens, or -1");
+            return console_fail("/set n: expected a number of tokens, or -1");
         d->n_predict = (int)n;
         return EXIT_SUCCESS;
     }
+    if (strcmp(value, "seed") == 0 && strcmp(equals + 1, "-1") == 0) {        /* a random one */
+        d->seeded = false;
+        return EXIT_SUCCESS;
+    }
     if (!sampling_set(d->sampling, value, equals + 1))
-        return TELL("/set: expected a sampling option and a number, found '%s=%s'", value,
+        return console_fail("/set: expected a sampling option and a number, found '%s=%s'", value,
                     equals + 1);
     if (sampling_create(&made, d->sampling, d->setup) != EXIT_SUCCESS) {
         *d->sampling = old;
-        return EXIT_SUCCESS;
+        return EXIT_FAILURE;
     }
     bamba_sampler_free(d->sampler);
     d->sampler = made;
-    d->seeded = d->seeded || d->sampling->options.seed != old.options.seed;
+    if (strcmp(value, "seed") == 0) d->seeded = true;
     return EXIT_SUCCESS;
 }
 
@@ -203,14 +213,16 @@ static int run_help(dialogue *d, char *value)
 
 int chat_command_run(dialogue *d, char *text)
 {
+    for (size_t end = strlen(text); end > 0 && strchr(" \t", text[end - 1]);) text[--end] = '\0';
+
     const size_t n = strcspn(text + 1, " \t");
     char *value = text + 1 + n + strspn(text + 1 + n, " \t");
 
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         if (strlen(table[i].name) != n || memcmp(table[i].name, text + 1, n) != 0) continue;
-        if (!table[i].value && *value) return TELL("/%s takes no value", table[i].name);
-        if (table[i].value && !*value) return TELL("/%s %s", table[i].name, table[i].value);
+        if (!table[i].value && *value) return console_fail("/%s takes no value", table[i].name);
+        if (table[i].value && !*value) return console_fail("/%s %s", table[i].name, table[i].value);
         return table[i].run(d, value);
     }
-    return TELL("unknown command '%.*s': /help shows those there are", (int)n + 1, text);
+    return console_fail("unknown command '%.*s': /help shows those there are", (int)n + 1, text);
 }

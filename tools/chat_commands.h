@@ -1,6 +1,6 @@
 /* chat_commands.h - what a user of a dialogue says to the program: lines that begin with a slash.
  *
- * Errors:  what a user typed wrong is told, and the dialogue goes on: EXIT_SUCCESS.
+ * Errors:  reported here, also what a user typed wrong; then nothing has changed.
  */
 #ifndef BAMBA_TOOLS_CHAT_COMMANDS_H
 #define BAMBA_TOOLS_CHAT_COMMANDS_H

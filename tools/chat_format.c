@@ -6,6 +6,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool begins(const bamba_error *err, const char *word)
+{
+    return strncmp(err->message, word, strlen(word)) == 0;
+}
+
+static const char *shown(const char *file)
+{
+    return strcmp(file, "-") == 0 ? "standard input" : file;
+}
+
+/* The library knows no files of what it is given, but says first which of its inputs it is. */
+static int fail(const chat_format *c, const char *messages_file, bamba_status status,
+                const bamba_error *err)
+{
+    static const char template[] = "template:", variables[] = "variables: ";
+    const char *file = begins(err, "tools:") ? c->tools_file
+                     : begins(err, "messages:") ? messages_file : NULL;
+
+    if (begins(err, variables))
+        return console_fail("--chat-template-kwargs: %s", err->message + strlen(variables));
+    if (c->template_file && begins(err, template))            /* its line and column follow */
+        return console_fail("%s%s", shown(c->template_file), strchr(err->message, ':'));
+    return file ? console_fail("%s: %s", shown(file), err->message)
+                : console_fail_library(status, err);
+}
+
 int chat_format_open(chat_format *c, const command *self, const chat_flags *f, setup *s,
                      const setup_flags *model)
 {
@@ -31,9 +57,11 @@ int chat_format_open(chat_format *c, const command *self, const chat_flags *f, s
     c->options.variables = f->variables;
     c->options.n_variables = f->variables ? strlen(f->variables) : 0;
     c->options.no_generation_prompt = f->no_prompt;
+    c->tools_file = f->tools;
+    c->template_file = f->template_file;
     const bamba_status status = bamba_chat_template_open(&c->chat_template, s->dir,
                                                          f->template_name, &o, &err);
-    return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
+    return status == BAMBA_OK ? EXIT_SUCCESS : fail(c, NULL, status, &err);
 }
 
 void chat_format_close(chat_format *c)
@@ -43,12 +71,13 @@ void chat_format_close(chat_format *c)
     free(c->template_text.bytes);
 }
 
-int chat_format_render(const chat_format *c, const char *messages, size_t n, bamba_prompt **out)
+int chat_format_render(const chat_format *c, const char *file, const char *messages, size_t n,
+                       bamba_prompt **out)
 {
     bamba_error err = { BAMBA_OK, "" };
     const bamba_status status = bamba_chat_render(c->chat_template, messages ? messages : "", n,
                                                   &c->options, out, &err);
-    return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
+    return status == BAMBA_OK ? EXIT_SUCCESS : fail(c, file, status, &err);
 }
 
 /* The ranges of `prompt` that lie behind `from`, counted from there. */

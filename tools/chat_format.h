@@ -31,6 +31,7 @@ typedef struct chat_format {
     bamba_chat_template *chat_template;
     bamba_chat_options   options;
     text_buffer          tools, template_text;
+    const char          *tools_file, *template_file;          /* NULL: none */
 } chat_format;
 
 #define CHAT_FORMAT { .options = BAMBA_CHAT_OPTIONS }
@@ -40,8 +41,9 @@ int  chat_format_open(chat_format *c, const command *self, const chat_flags *f, 
                       const setup_flags *model);
 void chat_format_close(chat_format *c);
 
-/* messages [n]: JSON. Free *out with bamba_prompt_free. */
-int chat_format_render(const chat_format *c, const char *messages, size_t n, bamba_prompt **out);
+/* messages [n]: JSON, of the file of that name, or NULL. Free *out with bamba_prompt_free. */
+int chat_format_render(const chat_format *c, const char *file, const char *messages, size_t n,
+                       bamba_prompt **out);
 
 /* Ids of a prompt from a byte on; special tokens are those that the template wrote. */
 int chat_format_tokenize(const setup *s, const bamba_prompt *prompt, size_t from, int32_t **ids,

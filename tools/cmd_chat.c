@@ -33,10 +33,10 @@ static bool choose_colour(const flags *f)
     return isatty(STDOUT_FILENO) && !(no && *no) && terminal && strcmp(terminal, "dumb") != 0;
 }
 
-static int render(const chat_format *format, const text_buffer *list)
+static int render(const chat_format *format, const char *file, const text_buffer *list)
 {
     bamba_prompt *p = NULL;
-    const int code = chat_format_render(format, list->bytes, list->n, &p);
+    const int code = chat_format_render(format, file, list->bytes, list->n, &p);
 
     if (p) fwrite(p->text, 1, p->n_bytes, stdout);
     bamba_prompt_free(p);
@@ -44,10 +44,10 @@ static int render(const chat_format *format, const text_buffer *list)
 }
 
 /* Answer the conversation of a file. */
-static int answer(dialogue *d, const text_buffer *list)
+static int answer(dialogue *d, const char *file, const text_buffer *list)
 {
     bamba_prompt *p = NULL;
-    int code = chat_format_render(d->format, list->bytes, list->n, &p);       /* is it one? */
+    int code = chat_format_render(d->format, file, list->bytes, list->n, &p); /* is it one? */
 
     bamba_prompt_free(p);
     if (code == EXIT_SUCCESS) code = messages_add_list(&d->talk.messages, list->bytes, list->n);
@@ -83,12 +83,24 @@ static int talk(const command *self, const flags *f, setup *s, chat_format *form
     d.n_predict = f->n_predict != UNSAID ? f->n_predict
                   : s->info.max_new_tokens ? s->info.max_new_tokens : -1;
     if (code == EXIT_SUCCESS) code = dialogue_open(&d);
-    if (code == EXIT_SUCCESS) code = f->messages ? answer(&d, list) : dialogue_run(&d);
+    if (code == EXIT_SUCCESS) code = f->messages ? answer(&d, f->messages, list) : dialogue_run(&d);
     dialogue_close(&d);
     bamba_sampler_free(d.sampler);
     sampling_free(&choice);
     free(system.bytes);
     return code;
+}
+
+/* Standard input can be read once: by an option, or as the turns. */
+static bool reads_input_twice(const flags *f)
+{
+    const char *const file[] = { f->messages ? f->messages : "-", f->chat.tools,
+                                 f->chat.template_file };
+    int n = 0;
+
+    for (size_t i = 0; i < sizeof file / sizeof *file; i++)
+        n += file[i] && strcmp(file[i], "-") == 0;
+    return n > 1;
 }
 
 static int run_chat(const command *self, const flags *f, setup *s)
@@ -104,11 +116,14 @@ static int run_chat(const command *self, const flags *f, setup *s)
         return args_wrong(self, "either --system or --no-system, not both");
     if ((f->system || f->no_system) && f->messages)
         return args_wrong(self, "either --messages or --system and --no-system, not both");
+    if (reads_input_twice(f))
+        return args_wrong(self, "one of --messages, --tools, --chat-template and the turns can "
+                          "come from standard input");
     console_catch_interrupt();
     int code = f->messages ? text_read_small(&list, f->messages) : EXIT_SUCCESS;
     if (code == EXIT_SUCCESS) code = chat_format_open(&format, self, &f->chat, s, &f->setup);
     if (code == EXIT_SUCCESS)
-        code = f->render ? render(&format, &list) : talk(self, f, s, &format, &list);
+        code = f->render ? render(&format, f->messages, &list) : talk(self, f, s, &format, &list);
     chat_format_close(&format);
     free(list.bytes);
     return console_finish(code);

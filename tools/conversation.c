@@ -193,7 +193,7 @@ int conversation_read(conversation *c, const float **logits)
     reading r = { 0 };
 
     int code = messages_write(&c->messages, &json);
-    if (code == EXIT_SUCCESS) code = chat_format_render(c->format, json.bytes, json.n, &p);
+    if (code == EXIT_SUCCESS) code = chat_format_render(c->format, NULL, json.bytes, json.n, &p);
     free(json.bytes);
     if (code != EXIT_SUCCESS) return code;
 

@@ -228,7 +228,9 @@ static int obey(dialogue *d, text_buffer *line)
 {
     if (is_command(d, line)) {
         if (!text_append(line, "", 1)) return EXIT_FAILURE;
-        return chat_command_run(d, line->bytes);
+        const int code = chat_command_run(d, line->bytes);
+        d->failed |= code == EXIT_FAILURE;
+        return code == EXIT_FAILURE ? EXIT_SUCCESS : code;
     }
     if (d->turn.n == 0 && !d->several && line->n > 1 && line->bytes[0] == '/')
         memmove(line->bytes, line->bytes + 1, --line->n);
@@ -237,7 +239,8 @@ static int obey(dialogue *d, text_buffer *line)
     return code == EXIT_SUCCESS && whole && d->turn.n > 0 ? take_turn(d) : code;
 }
 
-/* What a turn fails of is told, and the dialogue goes on; on standard input it ends with it. */
+/* What a turn fails of is told, and the dialogue goes on; on standard input it ends with it. A
+   command that fails changes nothing and ends no dialogue, but its exit code. */
 static int run_turns(dialogue *d, text_buffer *line)
 {
     const bool terminal = line_editor_is_terminal(d->editor);
@@ -250,7 +253,9 @@ static int run_turns(dialogue *d, text_buffer *line)
         if (end == LINE_FAILED) return EXIT_FAILURE;
         if (end == LINE_INTERRUPTED && !terminal) return EXIT_INTERRUPTED;
         if (end == LINE_NO_MORE && d->turn.n > 0) code = take_turn(d);
-        if (end == LINE_NO_MORE && (!inside || !terminal)) return terminal ? EXIT_SUCCESS : code;
+        if (end == LINE_NO_MORE && (!inside || !terminal))
+            return terminal || (code == EXIT_SUCCESS && !d->failed) ? EXIT_SUCCESS
+                 : code == EXIT_SUCCESS ? EXIT_FAILURE : code;
         if (end != LINE_READ) {
             d->several = false;
             d->turn.n = 0;

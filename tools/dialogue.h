@@ -40,6 +40,7 @@ typedef struct dialogue {
     int32_t          turn_end;
     dialogue_times   times;
     bool             several;             /* the next turn has several lines                 */
+    bool             failed;              /* a command did                                   */
     text_buffer      turn;
 } dialogue;
 

@@ -76,7 +76,7 @@ int generate_render(const chat_format *chat, const setup *s, const char *list, s
 {
     bamba_prompt *p = NULL;
 
-    int code = chat_format_render(chat, list, n, &p);
+    int code = chat_format_render(chat, NULL, list, n, &p);
     if (code == EXIT_SUCCESS) code = chat_format_tokenize(s, p, 0, ids, n_ids);
     text->n = 0;
     if (code == EXIT_SUCCESS && !text_append(text, p->text, p->n_bytes)) code = EXIT_FAILURE;

@@ -155,9 +155,20 @@ int sampling_create(bamba_sampler **out, const sampling *c, const setup *s)
     return status == BAMBA_OK ? EXIT_SUCCESS : console_fail_library(status, &err);
 }
 
+/* What is not named in an order of stages is not done. */
+static bool does(const bamba_sampler_options *o, bamba_sampler_stage stage)
+{
+    for (size_t i = 0; o->stages && i < o->n_stages; i++)
+        if (o->stages[i] == stage) return true;
+    return !o->stages;
+}
+
 bool sampling_draws(const sampling *c)
 {
-    return c->options.temperature > 0.0f && c->options.top_k != 1;
+    const bamba_sampler_options *o = &c->options;
+
+    return !(o->temperature <= 0.0f && does(o, BAMBA_STAGE_TEMPERATURE))
+        && !(o->top_k == 1 && does(o, BAMBA_STAGE_TOP_K));
 }
 
 void sampling_print(const sampling *c, const char *before)

@@ -105,7 +105,8 @@ int sampling_resolve(sampling *out, const command *self, const sampling_flags *f
                      bool escapes);
 
 /* Change one option, "temp" to "0.7"; names are those of the flags. False: there is no such option,
-   or the value is no number. Whether it is in range says sampling_create. */
+   or the value is no number or less than the flag's. Whether a sampler can have it says
+   sampling_create. */
 bool sampling_set(sampling *c, const char *name, const char *value);
 
 /* Whether there is an option of that name. */

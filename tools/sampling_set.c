@@ -5,10 +5,17 @@
 
 typedef enum kind { FLOAT, INT, SEED } kind;
 
-static const struct option { const char *name; kind kind; size_t offset; } options[] = {
-#define ROW(name, kind, member) { name, kind, offsetof(bamba_sampler_options, member) }
+static const struct option {
+    const char *name;
+    kind        kind;
+    size_t      offset;
+    double      least;                    /* of the command line, where a sampler takes less */
+} options[] = {
+#define ROW(name, kind, member) ROW_FROM(-INFINITY, name, kind, member)
+#define ROW_FROM(least, name, kind, member)                                                       \
+    { name, kind, offsetof(bamba_sampler_options, member), least }
     ROW("dry-allowed-length", INT, dry_allowed_length),
-    ROW("dry-base", FLOAT, dry_base),
+    ROW_FROM(1, "dry-base", FLOAT, dry_base),
     ROW("dry-multiplier", FLOAT, dry_multiplier),
     ROW("dry-penalty-last-n", INT, dry_penalty_last_n),
     ROW("frequency-penalty", FLOAT, frequency_penalty),
@@ -19,10 +26,12 @@ static const struct option { const char *name; kind kind; size_t offset; } optio
     ROW("seed", SEED, seed),
     ROW("temp", FLOAT, temperature),
     ROW("temperature", FLOAT, temperature),
-    ROW("top-k", INT, top_k),
+    ROW_FROM(-1, "top-k", INT, top_k),
     ROW("top-n-sigma", FLOAT, top_n_sigma),
+    ROW("top-nsigma", FLOAT, top_n_sigma),
     ROW("top-p", FLOAT, top_p),
     ROW("typical", FLOAT, typical_p),
+    ROW("typical-p", FLOAT, typical_p),
     ROW("xtc-probability", FLOAT, xtc_probability),
     ROW("xtc-threshold", FLOAT, xtc_threshold),
 };
@@ -50,7 +59,7 @@ bool sampling_set(sampling *c, const char *name, const char *value)
     double number;
     int64_t whole = 0;
 
-    if (!o || !args_parse_float(value, &number)) return false;
+    if (!o || !args_parse_float(value, &number) || number < o->least) return false;
     if (o->kind != FLOAT && !args_parse_int(value, &whole)) return false;
 
     char *member = (char *)&c->options + o->offset;

@@ -94,10 +94,10 @@ bb_value bb_conversation(bb_work *w, const bb_json_node *messages)
     const bb_json_node *item = messages + 1;
 
     if (messages->kind != BB_JSON_ARRAY || messages->n == 0)
-        bb_work_fail(w, BAMBA_ERR_ARGUMENT, "messages: expected a list of at least one");
+        bb_work_fail(w, BAMBA_ERR_ARGUMENT, "expected a list of at least one");
     for (uint32_t i = 0; i < messages->n && w->status == BAMBA_OK; i++) {
         if (item->kind != BB_JSON_OBJECT)
-            bb_work_fail(w, BAMBA_ERR_ARGUMENT, "messages: expected an object as number %u", i + 1);
+            bb_work_fail(w, BAMBA_ERR_ARGUMENT, "expected an object as number %u", i + 1);
         else bb_list_push(w, list, read_message(w, item));
         item = bb_json_after(item);
     }

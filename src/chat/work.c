@@ -67,7 +67,8 @@ bool bb_work_fail(bb_work *w, bb_status code, const char *format, ...)
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    w->status = bb_fail(w->err, code, "%.80s:%u:%u: %s", w->name, w->line, w->column, message);
+    w->status = w->line == 0 ? bb_fail(w->err, code, "%.80s: %s", w->name, message)
+              : bb_fail(w->err, code, "%.80s:%u:%u: %s", w->name, w->line, w->column, message);
     return false;
 }
 

@@ -25,8 +25,10 @@ typedef struct bb_work {
     int                 depth;
     bb_status           status;           /* BAMBA_OK while all is well               */
     bamba_error        *err;
-    const char         *name;             /* of the template, for messages            */
-    uint32_t            line, column;     /* from 1; where in the template we are     */
+    const char         *name;             /* of the template, or of what it is given, for
+                                             messages                                 */
+    uint32_t            line, column;     /* from 1; where in the template we are; line 0: not
+                                             in it                                    */
 } bb_work;
 
 /* n elements, aligned for anything, contents unspecified; NULL after a failure. Fails with MEMORY
@@ -34,7 +36,7 @@ typedef struct bb_work {
 void *bb_work_take(bb_work *w, size_t n, size_t elem_bytes);
 void  bb_work_free(bb_work *w);
 
-/* Record "name:line:column: message". Returns false. */
+/* Record "name:line:column: message", or "name: message". Returns false. */
 bool bb_work_fail(bb_work *w, bb_status code, const char *format, ...) BB_PRINTF(3, 4);
 
 /* Spend steps: one for anything done, and some for each byte or element that is looked at. */

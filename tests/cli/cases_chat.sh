@@ -36,14 +36,16 @@ fails "expected a chat template" chat -m "$model" --messages messages.json --ren
 fails "No such file" chat --messages nowhere.json --chat-template chat.jinja --render
 fails "expected at most" chat --messages /dev/zero --chat-template chat.jinja --render
 echo '[{"name": "f"}, 3]' > bad.json
-fails "tools: expected an object as number 2" chat --messages messages.json --tools bad.json \
+fails "bad.json: tools: expected an object as number 2" \
+    chat --messages messages.json --tools bad.json \
     --chat-template chat.jinja --render
 echo '{}' > bad.json
 fails "messages" chat --messages bad.json --chat-template chat.jinja --render
 echo '[' > bad.json
-fails "messages: not JSON at byte 2" chat --messages bad.json --chat-template chat.jinja --render
+fails "bad.json: messages: not JSON at byte 2" \
+    chat --messages bad.json --chat-template chat.jinja --render
 printf '{%% if %%}' > bad.jinja
-fails "template:1:7: expected an expression" \
+fails "bad.jinja:1:7: expected an expression" \
     chat --messages messages.json --chat-template bad.jinja --render
 wrong_use "--messages" chat --render
 wrong_use "not both" chat --messages messages.json --chat-template a --chat-template-name b --render
@@ -60,6 +62,11 @@ printf '%s' '{%- for m in messages -%}{{ m.role }}:{{ " " if m.role != "assistan
 talk() {                                  # talk LINE...: turns and commands; options in $options
     printf '%s\n' "$@" > in
     run 0 chat -m talker -n 12 -s 3 -q $options
+    : > in
+}
+talk_wrongly() {                          # the same where one of the commands fails
+    printf '%s\n' "$@" > in
+    run 1 chat -m talker -n 12 -s 3 -q $options
     : > in
 }
 options=
@@ -101,7 +108,8 @@ set -- $(stat 1)
 [ "$1" -gt 0 ] || wrong "nothing was taken back"
 [ "$2" -lt "$3" ] || wrong "all was read again"
 cmp -s undone.json never.json || wrong "the answer differs"
-talk "Once upon a time" "/undo" "/undo" "/regen" "Once upon a time" "What then?" "/save undone.json"
+talk_wrongly "Once upon a time" "/undo" "/undo" "/regen" \
+    "Once upon a time" "What then?" "/save undone.json"
 err_has "/undo: there is no turn"
 err_has "/regen: there is no answer"
 cmp -s undone.json never.json || wrong "the answer differs after two"
@@ -120,14 +128,15 @@ printf '%s\n' '[' ' {"content":"a \" ] b", "x": [1, {"role": 2}], "role" : "user
     ' {"role":"tool","content":"t"},' ' {"role":"assistant","content":"c"}' ']' > expected
 cmp -s odd2.json expected || wrong "messages are not kept to the byte"
 printf '[\n]\n' | cmp -s - odd3.json || wrong "/undo of a loaded turn"
-talk "Once upon a time" "/load nowhere.json" "/load odd" "/save kept.json" "/save no/such/folder"
+talk_wrongly "Once upon a time" "/load nowhere.json" "/load odd" \
+    "/save kept.json" "/save no/such/folder"
 err_has "nowhere.json: cannot be read"
 err_has "no/such/folder"
-talk "/load /dev/zero" "/save empty.json"
+talk_wrongly "/load /dev/zero" "/save empty.json"
 err_has "expected at most"
 printf '[\n]\n' | cmp -s - empty.json || wrong "a file without end was loaded"
 echo '[{"role": "user"' > broken.json
-talk "Once upon a time" "/load broken.json" "/save still.json"
+talk_wrongly "Once upon a time" "/load broken.json" "/save still.json"
 err_has "not JSON"
 cmp -s kept.json still.json || wrong "a broken file changed the conversation"
 
@@ -144,11 +153,11 @@ talk "Once upon a time" "/save empty-turn.safetensors" "/undo" "/save undone.saf
     "/save a.json"
 talk "/load undone.safetensors" "What?" "/save b.json"
 cmp -s a.json b.json || wrong "after /undo it differs"
-talk "/load nowhere.safetensors" "/load resumed.json" "/save c.json"
+talk_wrongly "/load nowhere.safetensors" "/load resumed.json" "/save c.json"
 err_has "nowhere.safetensors"
 cmp -s c.json whole.json || wrong "a file that cannot be opened changed the conversation"
 run 0 generate -m "$model" -p "Once upon" -n 4 --save generated.safetensors
-talk "/load generated.safetensors" "/save d.json"
+talk_wrongly "/load generated.safetensors" "/save d.json"
 err_has "was not saved by 'bamba chat'"
 printf '[\n]\n' | cmp -s - d.json || wrong "what was not loaded is there"
 fails "was not saved by 'bamba generate'" generate -m "$model" --session kept.safetensors
@@ -161,8 +170,8 @@ cmp -s after-reset.json first.json || wrong "after /reset the answer differs"
 talk "/set temp=0.25" "/set top_k=7" "/set n=3" "Once upon a time" "/stats"
 set -- $(stat 1)
 [ "$4" -le 3 ] || wrong "/set n"
-talk "/set temp" "/set colour=1" "/set temp=x" "/set top-p=3" "/set n=-5" "/nothing" "/undo now" \
-    "/save" "/help"
+talk_wrongly "/set temp" "/set colour=1" "/set temp=x" "/set top-p=3" "/set n=-5" "/nothing" \
+    "/undo now"     "/save" "/help"
 for told in "expected NAME=VALUE" "found 'colour=1'" "found 'temp=x'" "top_p: expected 0 ... 1" \
     "/set n: expected" "unknown command '/nothing'" "/undo takes no value" "/save FILE" "/multi"; do
     err_has "$told"
@@ -177,6 +186,65 @@ printf 'no newline' > in
 run 0 chat -m talker -n 3 -q
 [ -s out ] || wrong "a last line without a newline is no turn"
 : > in
+
+begin "values of /set are those of the options"
+talk_wrongly "/set dry_base=0.5" "/set top_k=-5" "/set seed=-2"
+for told in dry_base=0.5 top_k=-5 seed=-2; do err_has "found '$told'"; done
+printf '%s\n' "/set typical-p=0.5" "/set top_nsigma=2" "/set temp=0.5  " "/stats" > in
+run 0 chat -m talker
+for told in "typical = 0.500" "top_n_sigma = 2.000" "temp = 0.500"; do err_has "$told"; done
+printf '%s\n' "/set seed=5" "Once upon a time" "/save one.json" "/regen" "/save two.json  " \
+    "/set seed=-1" "/regen" "/save three.json" > in
+run 0 chat -m talker -n 40 -q --temp 1.5
+cmp -s one.json two.json || wrong "a seed that was set gives another answer"
+! cmp -s one.json three.json || wrong "seed -1 gives the same answer"
+printf '%s\n' "Once upon a time" "/save one.json" "/stats" > in
+run 0 chat -m talker -n 40 --temp 1.5
+seed=$(sed -n 's/.*seed = \([0-9]*\),.*/\1/p' err)
+printf '%s\n' "/set seed=$seed" "Once upon a time" "/save two.json" > in
+run 0 chat -m talker -n 40 -q --temp 1.5
+cmp -s one.json two.json || wrong "the seed that /stats shows gives another answer"
+printf '%s\n' "Once upon a time" "/stats" "/set seed=$seed" "/regen" "/save two.json" > in
+run 0 chat -m talker -n 40 -q --temp 1.5 -s "$seed"
+cmp -s one.json two.json || wrong "the seed set again gives another answer"
+: > in
+
+begin "a conversation that has not begun is saved and loaded"
+talk "/save begun.json" "Hi" "/load begun.json" "/stats"
+err_has "0 messages"
+
+begin "standard input is read once"
+wrong_use "can come from standard input" chat --messages - --tools - --chat-template chat.jinja \
+    --render
+wrong_use "can come from standard input" chat -m talker --tools -
+wrong_use "can come from standard input" chat -m talker --chat-template -
+
+begin "errors name the file that they are in"
+for list in '[]' '{"a": 1}' '[1]'; do
+    printf '%s' "$list" > bad.json
+    fails "bad.json: messages: expected " chat --messages bad.json --chat-template chat.jinja \
+        --render
+done
+fails "--chat-template-kwargs: " chat --messages messages.json --chat-template chat.jinja --render \
+    --chat-template-kwargs '{'
+talk_wrongly "/load bad.json"
+err_has "bad.json: messages: expected "
+
+begin "a file keeps its permissions, a link leads to it"
+for file in kept.json kept.safetensors; do
+    : > target
+    chmod 600 target
+    ln -sf target "$file"
+    talk "Once upon a time" "/save $file"
+    [ -L "$file" ] || wrong "$file: no link any more"
+    [ -s target ] || wrong "$file: nothing was written"
+    [ "$(ls -l target | cut -c 1-10)" = -rw------- ] || wrong "$file: other permissions"
+    rm "$file"
+done
+talk_wrongly "Once upon a time" "/save ."
+mkfifo pipe.safetensors
+talk_wrongly "Once upon a time" "/save pipe.safetensors"
+err_has "pipe.safetensors: expected a file or a new name"
 
 begin "system messages"
 talk "/save none.json" "/reset"

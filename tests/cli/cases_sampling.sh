@@ -135,3 +135,11 @@ echo '{"top_p": 3}' > wishes/generation_config.json
 fails "top_p" generate -m wishes -p x -n 1
 echo '{"top_p": ' > wishes/generation_config.json
 fails "generation_config.json" generate -m wishes -p x -n 1
+
+begin "an order without temperature draws"
+run 0 generate -m "$model" -p "The old king" -n 2 -np 3 --temp 0
+err_has "nothing is drawn"
+run 0 generate -m "$model" -p "The old king" -n 2 -np 3 --temp 0 --samplers top_p
+! grep -q "nothing is drawn" err || wrong "said to draw nothing"
+run 0 generate -m "$model" -p "The old king" -n 2 --top-k 1 --samplers "top_p;temperature" -v
+err_has "seed"
