@@ -96,9 +96,10 @@ static bb_tensor describe(const bb_need *need, const char *name)
     }
     t.dtype = f->type;
     if (r->stored->block == 1) return t;
-    t.n_dims = 2;
-    t.dim[0] = (size_t)need->rows;
-    t.dim[1] = (size_t)r->cols;
+    const size_t n = (size_t)need->n_stack, rows = (size_t)need->rows, cols = (size_t)r->cols;
+    const size_t stack[] = { n, n ? rows / n : 0, cols }, matrix[] = { rows, cols };
+    t.n_dims = n ? 3 : 2;
+    memcpy(t.dim, n ? stack : matrix, (size_t)t.n_dims * sizeof *t.dim);
     return t;
 }
 

@@ -23,6 +23,7 @@ struct bb_quantization {
 };
 
 static const char CONFIG[] = "quantization_config", OLD_CONFIG[] = "compression_config";
+static const char MODELOPT[] = "modelopt";
 
 static bb_json find_config(const bb_json *config)
 {
@@ -53,6 +54,16 @@ static void check_own(const bb_json *q)
                          "expected version 1, found %d: made by a later bamba", version);
 }
 
+/* NVIDIA's ModelOpt. Of its algorithms, float 8 with a scale a matrix. */
+static void check_modelopt(const bb_json *q)
+{
+    const char *algorithm = bb_json_text_or(q, "quant_algo", "");
+
+    if (strcmp(algorithm, "FP8") != 0)
+        bb_json_fail_key(q, "quant_algo", BAMBA_ERR_UNSUPPORTED, "expected 'FP8', found '%.40s'",
+                         algorithm);
+}
+
 bool bb_quantization_is_read(const bb_json *config)
 {
     const bb_json q = find_config(config);
@@ -61,6 +72,7 @@ bool bb_quantization_is_read(const bb_json *config)
     const char *method = method_of(&q);
     if (is_own(&q)) return check_own(&q), true;
     if (strcmp(method, "compressed-tensors") == 0 || strcmp(method, "fp8") == 0) return true;
+    if (strcmp(method, MODELOPT) == 0) return check_modelopt(&q), true;
     bb_json_fail(&q, BAMBA_ERR_UNSUPPORTED, "quant_method is '%.40s': checkpoints quantized "
                  "by this method are not read", method);
     return false;
@@ -224,9 +236,12 @@ static bb_status read_groups(bb_quantization *q, const bb_json *config, bamba_er
     return status;
 }
 
-/* All modules of transformers' fp8 have one scheme; the tensors say which have it. */
+/* All modules of transformers' fp8, and of ModelOpt's, have one scheme; the tensors say which have
+   it. Without "weight_block_size" transformers assumes blocks of 128 x 128, but files of AutoFP8,
+   which have one scale a matrix, call themselves fp8 as well: the tensors say that too. */
 static bb_status read_fp8(bb_quantization *q, const bb_json *config, bamba_error *err)
 {
+    const bool  is_modelopt = strcmp(method_of(config), MODELOPT) == 0;
     const char *format = bb_json_text_or(config, "fmt", "e4m3");
 
     q->scheme = bb_new(&q->alloc, 1, sizeof *q->scheme);
@@ -234,25 +249,28 @@ static bb_status read_fp8(bb_quantization *q, const bb_json *config, bamba_error
     if (!q->scheme || !q->target)
         return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", CONFIG);
     q->n_schemes = 1;
-    *q->scheme = (bb_scheme){ BB_STRATEGY_BLOCK, 8, true, false, 0, 128, 128 };
+    *q->scheme = (bb_scheme){ BB_STRATEGY_ANY, 8, true, false, 0, 128, 128 };
     if (strcmp(format, "e4m3") != 0)
         bb_json_fail_key(config, "fmt", BAMBA_ERR_UNSUPPORTED, "expected 'e4m3', found '%.40s'",
                          format);
-    if (bb_json_has(config, "weight_block_size"))
+    if (bb_json_has(config, "weight_block_size")) {
+        q->scheme->strategy = BB_STRATEGY_BLOCK;
         read_block(config, "weight_block_size", q->scheme);
-    else if (bb_json_is_member(config, "weight_block_size"))
+    } else if (bb_json_is_member(config, "weight_block_size") || is_modelopt) {
         q->scheme->strategy = BB_STRATEGY_TENSOR;
+    }
     return add_target(q, "Linear", 0, err);
 }
 
 static void check_compressed(const bb_json *config)
 {
-    const char *status = bb_json_text_or(config, "quantization_status", "compressed");
+    static const char *const known[] = { "compressed", "frozen", NULL };  /* frozen: of old files */
+    const char *status = bb_json_text_or(config, "quantization_status", known[0]);
 
     check_format(config);
-    if (strcmp(status, "compressed") != 0)
+    if (!is_one_of(status, known))
         bb_json_fail_key(config, "quantization_status", BAMBA_ERR_UNSUPPORTED,
-                         "expected 'compressed', found '%.40s'", status);
+                         "expected 'compressed' or 'frozen', found '%.40s'", status);
     expect_nothing(config, "sparsity_config");
     expect_nothing(config, "transform_config");
 }
@@ -270,7 +288,7 @@ bb_status bb_quantization_read(bb_quantization **out, const bb_allocator *a, con
     if (!q) return bb_fail(err, BAMBA_ERR_MEMORY, "%s: out of memory", CONFIG);
     q->alloc = *a;
     BB_TRY(bb_matcher_create(&q->matcher, a, err));
-    if (strcmp(method_of(&json), "fp8") == 0) {
+    if (strcmp(method_of(&json), "compressed-tensors") != 0) {
         BB_TRY(read_fp8(q, &json, err));
     } else {
         check_compressed(&json);

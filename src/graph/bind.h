@@ -34,6 +34,7 @@ typedef struct bb_need {
     const bb_tensor *tensor;
     size_t           n_name;              /* bytes of its name without such an ending */
     int              rows;                /* of the whole tensor as a matrix; 0: a small tensor */
+    int              n_stack;             /* matrices of a stack that these are; 0: no stack */
     bb_recode        recode;              /* of a matrix or the slice of it that is needed */
 } bb_need;
 typedef void bb_need_fn(void *context, const bb_need *need);

@@ -158,25 +158,81 @@ static void bind_scaled(bb_binder *b, bb_matrix *out, const bb_quantized *q, bb_
     if (b->pass == BB_WALK_ATTACH) *layout = l;
 }
 
+/* Matrix `index` of a stack [n, …]; index -1: all of them, one below the other. */
+static bb_tensor cut_stack(const bb_tensor *t, int n, int index)
+{
+    bb_tensor cut = *t;
+
+    if (index < 0 && t->n_dims < 3) return cut;               /* scales that matrices have one of */
+    cut.n_dims--;
+    memmove(cut.dim, cut.dim + 1, (size_t)cut.n_dims * sizeof *cut.dim);
+    if (index < 0) {
+        cut.dim[0] *= (size_t)n;
+        return cut;
+    }
+    cut.n_elements /= (size_t)n;
+    cut.bytes /= (size_t)n;
+    cut.data += (size_t)index * cut.bytes;
+    return cut;
+}
+
+/* Make the parts of a stack of n matrices those of one of them, or of all (cut_stack), kept in
+   `cut`. */
+static bool cut_parts(bb_binder *b, const char *name, bb_parts part, bb_tensor cut[BB_PART_NEEDED],
+                      int n, int index)
+{
+    for (int i = 0; i < BB_PART_NEEDED; i++) {
+        const bb_tensor *t = part[i];
+        if (!t) continue;
+        if (i != BB_PART_WEIGHT && i != BB_PART_SCALE && i != BB_PART_SCALE_INV) {
+            bb_binder_fail(b, BAMBA_ERR_UNSUPPORTED, name, "stacks of matrices in packed codes, or "
+                           "with zeros, are not read");
+            return false;
+        }
+        if (t->n_dims < (i == BB_PART_WEIGHT ? 3 : 1) || t->n_dims > 3 || t->dim[0] != (size_t)n) {
+            bb_fail(&b->first, BAMBA_ERR_FORMAT, "%s: '%.*s': expected a stack of %d, found %s",
+                    t->file, bb_name_width(t->name), t->name, n,
+                    bb_shape_show(t->dtype, t->n_dims, t->dim).s);
+            return false;
+        }
+        cut[i] = cut_stack(t, n, index);
+        part[i] = &cut[i];
+    }
+    return true;
+}
+
+/* The parts of a module as a matrix of `of` rows. A visitor (bb_need_fn) sees a stack as one matrix
+   of all rows; else each of its matrices is one, with scales of its own. */
+static bool read_quantized(bb_binder *b, bb_quantized *q, const char *name, const bb_parts whole,
+                           int of, int cols, const bb_slice *s)
+{
+    const bb_bind_options *o = b->options;
+    const int              end = (int)(strlen(name) - strlen(".weight"));
+    char                   module[2 * BB_MAX_NAME];
+    bb_tensor              cut[BB_PART_NEEDED];
+    bb_parts               part;
+    bb_scheme              each = { BB_STRATEGY_BLOCK, 0, false, false, 0, of, cols };
+
+    snprintf(module, sizeof module, "%s%.*s", b->prefix, end, name);
+    const bb_scheme *scheme = o->scheme ? o->scheme(o->scheme_context, module) : NULL;
+    memcpy(part, whole, sizeof part);
+    if (s->n && !cut_parts(b, name, part, cut, s->n, o->visit ? -1 : s->index)) return false;
+    const bb_tensor *scale = part[part[BB_PART_SCALE] ? BB_PART_SCALE : BB_PART_SCALE_INV];
+    if (s->n && o->visit && scale && scale->n_elements == (size_t)s->n) scheme = &each;
+    return bb_quantized_read(q, part, module, s->n && o->visit ? s->n * of : of, cols, scheme,
+                             &b->first) == BAMBA_OK;
+}
+
 /* A quantized matrix; row_scale NULL: whoever reads it knows only its format. */
 static void bind_quantized(bb_binder *b, bb_matrix *out, const float **row_scale, bb_role role,
                            const char *name, const bb_parts part, int rows, int cols, bb_slice s)
 {
     const bb_bind_options *o = b->options;
-    const int              end = (int)(strlen(name) - strlen(".weight"));
-    char                   module[2 * BB_MAX_NAME];
+    const int              of = s.of ? s.of : rows;
     bb_quantized           q;
     int                    plain;
 
-    snprintf(module, sizeof module, "%s%.*s", b->prefix, end, name);
-    if (s.n) {
-        bb_binder_fail(b, BAMBA_ERR_UNSUPPORTED, name, "stacks of quantized matrices are not read");
-        return;
-    }
-    const bb_scheme *scheme = o->scheme ? o->scheme(o->scheme_context, module) : NULL;
-    if (bb_quantized_read(&q, part, module, s.of ? s.of : rows, cols, scheme,
-                          &b->first) != BAMBA_OK)
-        return;
+    if (!read_quantized(b, &q, name, part, of, cols, &s)) return;
     const bool       is_plain = bb_quantized_is_plain(&q, &plain) && row_scale;
     const bb_format *stored = &o->k->format[is_plain ? plain : q.format];
     *out = (bb_matrix){ rows, cols, choose(b, role, name, rows, cols, stored), NULL };
@@ -187,12 +243,13 @@ static void bind_quantized(bb_binder *b, bb_matrix *out, const float **row_scale
         bind_plain(b, out, row_scale, &q, s.first);
     } else {
         const bb_tensor *t = part[part[BB_PART_PACKED] ? BB_PART_PACKED : BB_PART_WEIGHT];
-        bb_need need = { .tensor = t, .rows = s.of ? s.of : rows };
+        bb_need need = { .tensor = t, .rows = s.n ? s.n * of : of, .n_stack = s.n };
         need.n_name = strlen(t->name) - strlen(part[BB_PART_PACKED] ? "_packed" : "");
         need.recode.stored = &o->k->format[q.format];
-        need.recode.first = s.first;
+        need.recode.first = o->visit ? s.index * of + s.first : s.first;
         need.recode.cols = cols;
-        bind_scaled(b, out, &q, &need);
+        if (o->visit && need.recode.first > 0) place(b, out, &need);  /* the first is the whole */
+        else bind_scaled(b, out, &q, &need);
     }
 }
 
@@ -210,7 +267,7 @@ static bool take_matrix(bb_binder *b, bb_need *need, const char *name, int rows,
     if (b->skip || b->first.code != BAMBA_OK) return false;
     const bb_type    type = t ? t->dtype : b->options->planned_type;
     const bb_format *f = blocks ? blocks : bb_format_of(b->options->k, type);
-    *need = (bb_need){ .tensor = t, .rows = s.n ? s.n * of : of };
+    *need = (bb_need){ .tensor = t, .rows = s.n ? s.n * of : of, .n_stack = s.n };
     need->recode = (bb_recode){ .stored = f, .first = s.index * of + s.first, .cols = cols };
     if (!t) return true;
     need->n_name = strlen(t->name) - (blocks ? strlen(f->name) + 1 : 0);

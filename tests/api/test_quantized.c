@@ -72,6 +72,15 @@ static const scheme schemes[] = {
     { PACKED8, 1, 16, false, "F32", "weight_scale", "proj", NULL },
     { PACKED8, 1, 8, true, "BF16", "weight_scale", "proj", NULL },
     { PACKED8, 1, 0, false, "F32", "weight_scale", "embed_tokens", NULL },
+    { F8, 0, 0, false, "F32", "weight_scale", "proj",
+      "{\"quant_method\": \"fp8\", \"activation_scheme\": \"static\"}" },
+    { F8, 0, 0, false, "F32", "weight_scale", "proj",
+      "{\"quant_method\": \"modelopt\", \"quant_algo\": \"FP8\", \"ignore\": [\"lm_head\"]}" },
+    { F8, 1, 0, false, "F32", "weight_scale", "proj",
+      "{\"quant_method\": \"compressed-tensors\", \"format\": \"naive-quantized\", "
+      "\"quantization_status\": \"frozen\", \"config_groups\": {\"group_0\": {\"targets\": "
+      "[\"Linear\"], \"weights\": {\"num_bits\": 8, \"type\": \"float\", "
+      "\"strategy\": \"channel\"}}}}" },
 };
 enum { N_SCHEMES = sizeof schemes / sizeof schemes[0] };
 
@@ -593,8 +602,8 @@ static void test_configs(void **state)
         { CT("nvfp4-pack-quantized", INT4("\"group_size\": 8")), "format': expected float-, "
           "naive-, int- or pack-quantized or mixed-precision, found 'nvfp4-pack-quantized'" },
         { CT("marlin-24", INT4("\"group_size\": 8")), "found 'marlin-24'" },
-        { "{\"quant_method\": \"compressed-tensors\", \"quantization_status\": \"frozen\"}",
-          "quantization_status': expected 'compressed', found 'frozen'" },
+        { "{\"quant_method\": \"compressed-tensors\", \"quantization_status\": \"calibration\"}",
+          "quantization_status': expected 'compressed' or 'frozen', found 'calibration'" },
         { "{\"quant_method\": \"compressed-tensors\", \"sparsity_config\": {\"format\": "
           "\"sparse-24-bitmask\"}}", "sparsity_config': expected nothing" },
         { "{\"quant_method\": \"compressed-tensors\", \"transform_config\": {\"config_groups\": "
@@ -613,6 +622,9 @@ static void test_configs(void **state)
         { "{\"quant_method\": \"awq\", \"bits\": 4}", "quant_method is 'awq'" },
         { "{\"load_in_8bit\": true}", "quant_method is 'bitsandbytes'" },
         { "{\"quant_method\": \"mxfp4\"}", "quant_method is 'mxfp4'" },
+        { "{\"quant_method\": \"modelopt\", \"quant_algo\": \"NVFP4\"}",
+          "quant_algo': expected 'FP8', found 'NVFP4'" },
+        { "{\"quant_method\": \"modelopt\"}", "quant_algo': expected 'FP8', found ''" },
     };
     char *const dir = *state;
     store       packed, floats;

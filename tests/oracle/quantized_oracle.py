@@ -11,8 +11,8 @@ logit of a double-precision forward over those weights:
                whole prompts, by 7, token by token; and converted to float32 when loaded
     bits       1 and 2 threads: identical bits
     default    ours with activations as the level likes them: 3e-2 M
-transformers' own fp8 is written here and read back by its own loader. Exit status 1 if anything
-fails.
+transformers' own fp8 is written here and read back by its own loader. Granite's stacks of experts
+are written here too, as llm-compressor packs them. Exit status 1 if anything fails.
 """
 import argparse
 import dataclasses
@@ -35,6 +35,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 import checkpoints
+import granite_family
 import hugging
 import llama_family
 import mamba2_family
@@ -106,6 +107,20 @@ class Mamba2:
     stored = staticmethod(lambda s, w: mamba2_family.renamed(s, w, "embeddings"))
 
 
+class Granite:
+    name = "granite"
+    forward = staticmethod(granite_family.forward)
+    weights = staticmethod(granite_family.random_weights)
+    shape = staticmethod(lambda rng, seed: granite_family.random_shape(rng, seed, "moe"))
+
+    @staticmethod
+    def config(s, rng):
+        return checkpoints.config_text(granite_family.config_dict(s, rng, "F32"), rng)
+
+    load = staticmethod(lambda folder, s, w: granite_family.load(folder, s, w, torch.float32))
+    stored = staticmethod(lambda s, w: w)
+
+
 FAMILIES = (Bamba, Llama, Mamba2)
 
 
@@ -157,7 +172,9 @@ SCHEMES = {
     "kv-cache": [group(weights(8, "float", "tensor"), TENSOR_FP8)],
     "transformers-fp8": None,
     "transformers-fp8-tensor": None,
+    "fp8-experts": None,
 }
+LEAST_MARGIN = 1e-3                # between the scores of experts: rounding must not exchange them
 
 
 def ignored(scheme, seed):
@@ -273,6 +290,34 @@ def write_fp8(folder, config, stored, by_block):
     return floats
 
 
+# ------------------------------------------------------------------------------- stacks of experts
+
+def write_fp8_experts(folder, config, stored, by_row):
+    """Linear maps, those of experts [experts, rows, columns], with a scale for each row or each
+    matrix. Returns module name -> weights as floats."""
+    tensors, floats = {}, {}
+    for name, value in stored.items():
+        w = torch.from_numpy(value).float()
+        if not name.endswith(("_linear.weight", "_proj.weight")):
+            tensors[name] = w
+            continue
+        scale = w.abs().amax(-1 if by_row else (-2, -1), keepdim=True) / 448
+        tensors[name] = (w / scale).to(torch.float8_e4m3fn)
+        floats[name.removesuffix(".weight")] = (tensors[name].float() * scale).double().numpy()
+        tensors[name + "_scale"] = scale if by_row or w.dim() == 3 else scale.reshape(1)
+    scheme = group(weights(8, "float", "channel" if by_row else "tensor"), TOKEN_FP8,
+                   ("Linear", "GraniteMoeHybridParallelExpertsLinear"))
+    settings = json.loads(config)
+    settings["quantization_config"] = {
+        "quant_method": "compressed-tensors", "format": "float-quantized",
+        "quantization_status": "compressed", "config_groups": {"group_0": scheme},
+        "ignore": ["lm_head", "re:.*router"]}
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(settings))
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    return floats
+
+
 def check_their_loader(folder, floats, result):
     """transformers, which has no kernels here, reads the same weights."""
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
@@ -307,7 +352,9 @@ def compare(lib, folder, cpu, family, scheme, seed, result):
     result.about = f"{family.name} {scheme} {str(dtype).removeprefix('torch.')}"
     name = f"{family.name}-{scheme}-{seed}"
     plain, packed = folder / (name + "-plain"), folder / name
-    if scheme.startswith("transformers"):
+    if scheme == "fp8-experts":
+        floats = write_fp8_experts(packed, config, stored, seed % 2 == 0)
+    elif scheme.startswith("transformers"):
         floats = write_fp8(packed, config, stored, scheme == "transformers-fp8")
         if family is Llama:
             check_their_loader(packed, floats, result)
@@ -325,6 +372,8 @@ def compare(lib, folder, cpu, family, scheme, seed, result):
     w |= {short[module + ".weight"]: value for module, value in floats.items()}
 
     tokens = rng.integers(0, s.vocab, 150)
+    while family is Granite and granite_family.least_margin(s, w, tokens, None) < LEAST_MARGIN:
+        tokens = rng.integers(0, s.vocab, 40)
     want = family.forward(s, w, tokens)
     scale = np.abs(want).max()
     decoded = folder / (name + "-decoded")
@@ -383,7 +432,7 @@ def main():
     schemes = [name for name in SCHEMES if not options.only or name.startswith(tuple(options.only))]
     with tempfile.TemporaryDirectory() as folder:
         for scheme in schemes:
-            for family in FAMILIES:
+            for family in (Granite,) if scheme == "fp8-experts" else FAMILIES:
                 for seed in range(options.first_seed, options.first_seed + options.seeds):
                     results.append(examine(lib, folder, options.cpu, family, scheme, seed))
                     print(results[-1].line(), flush=True)
