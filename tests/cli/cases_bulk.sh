@@ -153,17 +153,17 @@ cmp -s results all || wrong "a finished run changed its results"
 begin "a run is killed and continued"
 rm -f expected
 awk 'BEGIN {
-    for (i = 0; i < 60; i++) printf "{\"prompt\": \"The %d. fox\", \"id\": %d}\n", i, i }' > many
-run 0 generate -m "$model" --jsonl many -n 60 -np 4 -o expected
+    for (i = 0; i < 30; i++) printf "{\"prompt\": \"The %d. fox\", \"id\": %d}\n", i, i }' > many
+run 0 generate -m "$model" --jsonl many -n 40 -np 4 -o expected
 seed=$(sed -n '1s/.*"seed": \([0-9]*\).*/\1/p' expected)
-for after in 1 7 30; do
+for after in 1 5 15; do
 rm -f results
-"$bamba" generate -m "$model" --jsonl many -n 60 -np 4 -s "$seed" -o results 2> err &
+"$bamba" generate -m "$model" --jsonl many -n 40 -np 4 -s "$seed" -o results 2> err &
 pid=$!
-while kill -0 $pid 2> err && [ "$(cat results 2> err | wc -l)" -lt $after ]; do :; done
+while kill -0 $pid 2> err && [ "$(cat results 2> err | wc -l)" -lt $after ]; do sleep 0.02; done
 kill -9 $pid 2> err
 wait $pid 2> err
-run 0 generate -m "$model" --jsonl many -n 60 -np 4 -o results
+run 0 generate -m "$model" --jsonl many -n 40 -np 4 -o results
 cmp -s results expected || wrong "killed after $after lines: other results"
 done
 

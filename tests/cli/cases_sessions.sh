@@ -61,10 +61,19 @@ run 0 generate -m "$model" -p "$prompt" -n 80 --ignore-eos --temp 0
 cmp -s parts out || wrong "a session saved after guesses goes on otherwise"
 
 # Guesses that are often wrong: of the model with its weights in 4 bits, whether they pay or not.
-draft="--draft $model --draft-type q4 --draft-min 5 --draft-max 5"
+often="--draft-min 5 --draft-max 5"
+draft="--draft rounded $often"
+
+begin "a draft model is rounded when it is loaded, or was before"
+run 0 quantize -m "$model" --type q4 -o rounded
+run 0 generate -m "$model" -p "$prompt" -n 40 --ignore-eos --temp 0 $draft --json
+grep -o '"n_right": [0-9]*' out > counted
+run 0 generate -m "$model" -p "$prompt" -n 40 --ignore-eos --temp 0 --draft "$model" \
+    --draft-type q4 $often --json
+grep -o '"n_right": [0-9]*' out | cmp -s - counted || wrong "other guesses are right"
 
 begin "a draft model changes no greedy text"
-for from in 1 400 900 1500 2100 2900 3300 4100; do
+for from in ${BAMBA_CLI_PASSAGES:-1 400 900 1500 2100 2900 3300 4100}; do    # where they begin
     tail -c +$from "$here/../oracle/prose.txt" | head -c 150 | iconv -c -f UTF-8 -t UTF-8 > passage
     for how in "--temp 0" "--temp 0 --repeat-penalty 1.3" "-s $from --temp 0.8"; do
         run 0 generate -m "$model" -f passage -n 50 --ignore-eos $how
@@ -179,10 +188,15 @@ n=$(tr -s ' \n' '\n\n' < out | awk '{ w[NR] = $0 } END {
 [ -z "$n" ] || wrong "the same $n words four times over"
 
 begin "a window goes on beyond the model's length"
-run 0 generate -m "$model" -p "$prompt" -n 4300 --ignore-eos -s 1 --temp 0.8
+mkdir -p short                            # the model as if it had been trained for 300 tokens
+for file in "$model"/*; do ln -sf "$file" short/; done
+rm short/config.json
+sed 's/"max_position_embeddings": [0-9]*/"max_position_embeddings": 300/' "$model/config.json" \
+    > short/config.json
+run 0 generate -m short -p "$prompt" -n 400 --ignore-eos -s 1 --temp 0.8
 err_has "end: context"
-run 0 generate -m "$model" -p "$prompt" -n 4300 --ignore-eos -s 1 --temp 0.8 --window 64 --sink 10
-err_has "text: 4300 tokens"
+run 0 generate -m short -p "$prompt" -n 400 --ignore-eos -s 1 --temp 0.8 --window 64 --sink 10
+err_has "text: 400 tokens"
 err_has "end: length"
 run 0 generate -m "$model" -p "$prompt" -n 60 --ignore-eos -s 1 --temp 0.8
 cp out whole
