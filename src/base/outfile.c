@@ -162,7 +162,7 @@ bb_status bb_outfile_create(bb_outfile **out, const bb_allocator *a, const char 
     bb_status   status = BAMBA_OK;
     bb_outfile *f = bb_new(a, 1, sizeof *f);
     char        real[PATH_MAX];
-    mode_t      mode;
+    mode_t      mode = 0;
     bool        is_there;
 
     *out = NULL;
