@@ -76,8 +76,6 @@ const bb_passage *bb_string(bb_work *w, bb_value v);
 /* `text % values`, and text.format(...). */
 bb_value bb_percent(bb_work *w, const bb_passage *text, bb_value values);
 bb_value bb_format(bb_work *w, const bb_passage *text, const bb_arguments *arguments);
-/* What Python's float() reads; false if it is no number. */
-bool     bb_parse_float(bb_work *w, const bb_passage *text, double *out);
 /* Python's round() to 0 … 15 decimals: of two as near the even one. */
 bb_value bb_round(bb_work *w, double x, int decimals);
 

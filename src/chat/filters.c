@@ -1,6 +1,7 @@
 /* filters.c - filters that work on texts and on single values. */
 #include "chat/builtin.h"
 #include "chat/lexer.h"
+#include "chat/numerals.h"
 #include "chat/show.h"
 #include "text/unicode.h"
 
@@ -219,47 +220,9 @@ static bb_value filter_abs(bb_render *r, bb_value *v, const bb_arguments *rest)
     return bb_binary(w, '-', bb_int(0), v[0]);
 }
 
-/* An integer written in a base, as Python's int() reads it; false if it is none. */
-static bool read_integer(bb_work *w, const bb_passage *p, int64_t base, int64_t *out)
-{
-    size_t at = 0, end = p->n, length, n_digits = 0;
-    bool   negative = false, fits = true, gap = true;
-    uint64_t v = 0;
-
-    while (at < end && bb_is_py_space(bb_passage_char(p, at, &length))) at += length;
-    while (end > at && bb_is_py_space(bb_passage_char(p, bb_passage_before(p, end), &length)))
-        end -= length;
-    if (at < end && (p->s[at] == '-' || p->s[at] == '+')) negative = p->s[at++] == '-';
-    if (end - at > 2 && p->s[at] == '0' &&
-        ((base == 16 && (p->s[at + 1] | 32) == 'x') || (base == 8 && (p->s[at + 1] | 32) == 'o') ||
-         (base == 2 && (p->s[at + 1] | 32) == 'b')))
-        at += 2;
-    for (; at < end; at++) {
-        const char    c = p->s[at];
-        const int64_t digit = c >= '0' && c <= '9' ? c - '0'
-                              : (c | 32) >= 'a' && (c | 32) <= 'z' ? (c | 32) - 'a' + 10 : 99;
-        if (c == '_' && !gap) {
-            gap = true;
-            continue;
-        }
-        if (digit >= base) return false;
-        gap = false;
-        n_digits++;
-        fits = fits && v <= ((uint64_t)INT64_MAX - (uint64_t)digit) / (uint64_t)base;
-        v = fits ? v * (uint64_t)base + (uint64_t)digit : 0;
-    }
-    if (n_digits == 0 || gap) return false;
-    if (!fits) bb_work_fail(w, BAMBA_ERR_UNSUPPORTED, "int: an integer beyond 64 bits");
-    *out = negative ? -(int64_t)v : (int64_t)v;
-    return true;
-}
-
 static bb_value truncate(bb_work *w, double x, bb_value fallback)
 {
-    if (isnan(x) || isinf(x)) return fallback;
-    if (fabs(x) >= 9223372036854775808.0)
-        bb_work_fail(w, BAMBA_ERR_UNSUPPORTED, "int: an integer beyond 64 bits");
-    return bb_int(w->status == BAMBA_OK ? (int64_t)x : 0);
+    return isfinite(x) ? bb_integer_of_float(w, x) : fallback;
 }
 
 static bb_value filter_int(bb_render *r, bb_value *v, const bb_arguments *rest)
@@ -267,7 +230,7 @@ static bb_value filter_int(bb_render *r, bb_value *v, const bb_arguments *rest)
     bb_work       *w = bb_render_work(r);
     const bb_value fallback = v[1].kind == BB_MISSING ? bb_int(0) : v[1];
     const int64_t  base = bb_want_integer(w, v[2], 10);
-    int64_t        i;
+    bb_value       i;
     double         x;
 
     (void)rest;
@@ -276,11 +239,7 @@ static bb_value filter_int(bb_render *r, bb_value *v, const bb_arguments *rest)
     if (v[0].kind == BB_BIG) return v[0];
     if (v[0].kind == BB_FLOAT) return truncate(w, v[0].is.number, fallback);
     if (v[0].kind != BB_TEXT) return fallback;
-    if (base < 2 || base > 36) {
-        bb_work_fail(w, BAMBA_ERR_UNSUPPORTED, "int: expected a base from 2 to 36");
-        return fallback;
-    }
-    if (read_integer(w, v[0].is.text, base, &i)) return bb_int(i);
+    if (bb_parse_integer(w, v[0].is.text, base, &i)) return i;
     return bb_parse_float(w, v[0].is.text, &x) ? truncate(w, x, fallback) : fallback;
 }
 
@@ -292,8 +251,11 @@ static bb_value filter_float(bb_render *r, bb_value *v, const bb_arguments *rest
     (void)rest;
     if (v[0].kind == BB_UNDEFINED) return bb_fail_undefined(w, v[0]);
     if (bb_is_number(v[0])) return bb_float(bb_number(v[0]));
-    if ((v[0].kind == BB_TEXT || v[0].kind == BB_BIG) && bb_parse_float(w, v[0].is.text, &x))
+    if ((v[0].kind == BB_TEXT || v[0].kind == BB_BIG) && bb_parse_float(w, v[0].is.text, &x)) {
+        if (v[0].kind == BB_BIG && isinf(x))
+            bb_work_fail(w, BAMBA_ERR_FORMAT, "float: an integer that is too large");
         return bb_float(x);
+    }
     return v[1].kind == BB_MISSING ? bb_float(0) : v[1];
 }
 

@@ -2,8 +2,7 @@
  * which goes by those digits. */
 #include "chat/format.h"
 
-#include "base/json.h"
-#include "base/json_parse.h"
+#include "chat/numerals.h"
 #include "chat/show.h"
 
 #include <math.h>
@@ -15,42 +14,6 @@ bool bb_format_bad(bb_work *w, const char *what)
 }
 
 /* -------------------------------------------------------------- numbers ------------------ */
-
-bool bb_parse_float(bb_work *w, const bb_passage *p, double *out)
-{
-    static const char *const words[] = { "inf", "infinity", "nan" };
-    char             digits[400];
-    size_t           n = 0, at = 0, end = p->n, length;
-    bb_json_tree     tree;
-    bool             negative = false;
-
-    while (at < end && bb_is_py_space(bb_passage_char(p, at, &length))) at += length;
-    while (end > at && bb_is_py_space(bb_passage_char(p, bb_passage_before(p, end), &length)))
-        end -= length;
-    if (at < end && (p->s[at] == '-' || p->s[at] == '+')) negative = p->s[at++] == '-';
-    if (at < end && p->s[at] == '.') digits[n++] = '0';       /* which JSON wants */
-    while (at + 1 < end && p->s[at] == '0' && p->s[at + 1] >= '0' && p->s[at + 1] <= '9') at++;
-    for (; at < end && n + 3 < sizeof digits; at++) {
-        const char c = p->s[at];
-        const bool bare = c == '.' && (at + 1 == end || (p->s[at + 1] | 32) == 'e');
-        digits[n++] = c >= 'A' && c <= 'Z' ? (char)(c | 32) : c;
-        if (bare) digits[n++] = '0';
-    }
-    digits[n] = '\0';
-    for (int i = 0; i < 3; i++)
-        if (strcmp(digits, words[i]) == 0) {
-            *out = i == 2 ? (double)NAN : negative ? -(double)INFINITY : (double)INFINITY;
-            return true;
-        }
-    if (at < end || n == 0 || digits[0] < '0' || digits[0] > '9') return false;
-    bamba_error err;
-    if (bb_json_build(&tree, w->a, "number", digits, n, BB_JSON_HUGE, &err) != BAMBA_OK)
-        return err.code == BAMBA_ERR_MEMORY && bb_work_fail(w, err.code, "out of memory");
-    *out = tree.node->kind == BB_JSON_INT ? (double)tree.node->is.integer : tree.node->is.number;
-    bb_json_drop(&tree, w->a);
-    if (negative) *out = -*out;
-    return true;
-}
 
 /* Write digits of |x| into text [n], with a point whatever the locale has. */
 static void print_float(char *text, size_t n, char type, int precision, bool alternate, double x)
