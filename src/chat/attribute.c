@@ -1,6 +1,6 @@
 /* attribute.c - x.name, x['name'] and x[3] as templates see them: Python's attributes and items,
  * and what the sandbox hides. */
-#include "chat/builtin.h"
+#include "chat/render.h"
 
 #include <stdlib.h>
 
@@ -56,6 +56,46 @@ static const bb_builtin *find_method(bb_value x, const bb_passage *name)
     }
 }
 
+/* Whether an object has an attribute of a name that begins with two underscores. Every object of
+   Python has some, none of which may be used. Which ones matters for dictionaries alone: what is no
+   attribute of theirs can be a key. */
+static bool is_internal(bb_value x, const bb_passage *name)
+{
+    static const char *const dicts[] = {
+        "__class__", "__class_getitem__", "__contains__", "__delattr__", "__delitem__", "__dir__",
+        "__doc__", "__eq__", "__format__", "__ge__", "__getattribute__", "__getitem__",
+        "__getstate__", "__gt__", "__hash__", "__init__", "__init_subclass__", "__ior__",
+        "__iter__", "__le__", "__len__", "__lt__", "__ne__", "__new__", "__or__", "__reduce__",
+        "__reduce_ex__", "__repr__", "__reversed__", "__ror__", "__setattr__", "__setitem__",
+        "__sizeof__", "__str__", "__subclasshook__", NULL
+    };
+
+    if (name->n < 2 || memcmp(name->s, "__", 2) != 0) return false;
+    return x.kind != BB_DICT || is_one_of(name, dicts);
+}
+
+/* What Jinja tells about a macro. */
+static bool get_macro_attribute(bb_work *w, const bb_node *macro, const bb_passage *name,
+                                bb_value *out)
+{
+    const bb_value names = bb_list_new(w, BB_TUPLE);
+    bool           explicit_caller = false;
+
+    for (const bb_node *i = macro->a; i; i = i->next) {
+        bb_list_push(w, names, bb_text(i->text));
+        explicit_caller = explicit_caller || bb_passage_is(i->text, "caller");
+    }
+    if (bb_passage_is(name, "name"))
+        *out = macro->flags & BB_NAMELESS ? BB_VALUE(BB_NONE) : bb_text(macro->text);
+    else if (bb_passage_is(name, "arguments")) *out = names;
+    else if (bb_passage_is(name, "catch_kwargs")) *out = bb_bool(macro->flags & BB_KWARGS);
+    else if (bb_passage_is(name, "catch_varargs")) *out = bb_bool(macro->flags & BB_VARARGS);
+    else if (bb_passage_is(name, "caller")) *out = bb_bool(macro->flags & BB_CALLER);
+    else if (bb_passage_is(name, "explicit_caller")) *out = bb_bool(explicit_caller);
+    else return false;
+    return true;
+}
+
 /* A Python attribute; false if there is none of the name. */
 static bool get_attribute(bb_work *w, bb_value x, const bb_passage *name, bb_value *out)
 {
@@ -64,16 +104,11 @@ static bool get_attribute(bb_work *w, bb_value x, const bb_passage *name, bb_val
         if (member) *out = *member;
         return member != NULL;
     }
-    /* Every object of Python has attributes with two underscores; none may be used. */
-    if ((name->n > 1 && memcmp(name->s, "__", 2) == 0) || changes(x, name)) {
+    if (is_internal(x, name) || changes(x, name)) {
         *out = bb_undefined_attribute(w, x, name, true);
         return true;
     }
-    if (x.kind == BB_MACRO && bb_passage_is(name, "name")) {
-        *out = BB_VALUE(BB_NONE);
-        bb_work_fail(w, BAMBA_ERR_UNSUPPORTED, "the name of a macro is not supported");
-        return true;
-    }
+    if (x.kind == BB_MACRO) return get_macro_attribute(w, x.is.macro->node, name, out);
     const bb_builtin *method = find_method(x, name);
     if (!method) return false;
     bb_method *bound = bb_work_take(w, 1, sizeof *bound);

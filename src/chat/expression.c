@@ -47,9 +47,7 @@ static bb_node *parse_name(bb_parser *p, bool members)
     node = bb_node_new(p, BB_N_NAME, t);
     if (!node) return NULL;
     node->text = bb_intern(p, t->text);
-    if (bb_passage_is(t->text, "varargs")) p->uses |= BB_VARARGS;
-    if (bb_passage_is(t->text, "kwargs")) p->uses |= BB_KWARGS;
-    if (bb_passage_is(t->text, "caller")) p->uses |= BB_CALLER;
+    bb_note_special(p, t->text, p->is_target);
     if (!p->is_target) bb_note_name(p, node->text, false);
     if (!members || !bb_skip_op(p, '.')) return node;
     bb_note_name(p, node->text, false);

@@ -174,6 +174,21 @@ void bb_note_target(bb_parser *p, const bb_node *target)
         bb_note_target(p, i);
 }
 
+unsigned bb_special_bit(const bb_passage *name)
+{
+    if (bb_passage_is(name, "varargs")) return BB_VARARGS;
+    if (bb_passage_is(name, "kwargs")) return BB_KWARGS;
+    return bb_passage_is(name, "caller") ? BB_CALLER : 0;
+}
+
+void bb_note_special(bb_parser *p, const bb_passage *name, bool assigned)
+{
+    const unsigned bit = bb_special_bit(name);
+
+    if (assigned) p->assigns |= bit;
+    else p->uses |= bit & ~p->assigns;
+}
+
 /* Once all is parsed: give each body the variables that begin undefined in it. */
 static void find_fresh(bb_parser *p)
 {

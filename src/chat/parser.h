@@ -29,7 +29,8 @@ typedef struct bb_parser {
     bb_frame       *frame, *frames;       /* the innermost; the last of all                    */
     bool            is_target;            /* names are assigned to, not read                   */
     int             n_loops;              /* loops around, up to the macro                     */
-    unsigned        uses;                 /* BB_VARARGS …: special variables of macros, so far */
+    unsigned        uses, assigns;        /* BB_VARARGS …: special variables of macros that are
+                                             read before they are assigned to; assigned to      */
     const bb_token *unknown;              /* a filter or test that there is not; NULL: none    */
     bool            is_soft;              /* directly in a branch: names of filters and tests
                                              are then looked up when they are used, as Jinja
@@ -61,6 +62,10 @@ void     bb_open_frame(bb_parser *p, const bb_token *at);
 bb_node *bb_close_frame(bb_parser *p, bb_node *list);
 /* Tell the frame that a variable is read, or assigned to. */
 void bb_note_name(bb_parser *p, const bb_passage *name, bool assigned);
+/* BB_VARARGS, BB_KWARGS or BB_CALLER by its name, or 0. */
+unsigned bb_special_bit(const bb_passage *name);
+/* Tell the macro around that a name is read, or assigned to. */
+void bb_note_special(bb_parser *p, const bb_passage *name, bool assigned);
 /* Tell the frame that all names in a target are assigned to. */
 void bb_note_target(bb_parser *p, const bb_node *target);
 

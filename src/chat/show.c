@@ -1,7 +1,7 @@
 /* show.c - values as text: str(), repr(), HTML. */
 #include "chat/show.h"
 
-#include "chat/builtin.h"
+#include "chat/render.h"
 #include "text/unicode_case.h"
 
 #include <math.h>
@@ -129,6 +129,12 @@ void bb_put_repr(bb_builder *b, bb_value v)
     case BB_BIG:       bb_put(b, v.is.text); break;
     case BB_FLOAT:     bb_put_float(b, v.is.number); break;
     case BB_RANGE:     put_range(b, v.is.list); break;
+    case BB_MACRO:
+        bb_put_text(b, "<Macro ");
+        if (v.is.macro->node->flags & BB_NAMELESS) bb_put_text(b, "anonymous");
+        else put_quoted(b, v.is.macro->node->text);
+        bb_put_text(b, ">");
+        break;
     case BB_TEXT:
         if (v.is.text->is_markup) bb_put_text(b, "Markup(");
         put_quoted(b, v.is.text);

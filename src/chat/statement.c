@@ -265,9 +265,12 @@ static void bind_special(bb_render *r, const bb_macro *m, const bb_arguments *ar
     const bb_node *node = m->node;
     size_t         n = 0;
 
-    for (const bb_node *i = node->a; i; i = i->next) n++;
+    bool           is_parameter = false;  /* `caller` itself, which is bound then */
+
+    for (const bb_node *i = node->a; i; i = i->next, n++)
+        is_parameter = is_parameter || bb_passage_is(i->text, "caller");
     if (failed(r)) return;
-    if (node->flags & BB_CALLER) {
+    if (node->flags & BB_CALLER && !is_parameter) {
         const bb_value caller = take_named(rest, "caller", 6);
         bb_scope_set(r, r->scope, r->syntax->caller, caller.kind == BB_MISSING
                      ? bb_undefined_hint(&r->w, "there is no caller") : caller);

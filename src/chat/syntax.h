@@ -55,7 +55,8 @@ enum {                                    /* flags of a node                    
     BB_RECURSIVE  = 1,                    /* a loop that can be called                         */
     BB_VARARGS    = 2,                    /* of a macro: what its body uses beside parameters  */
     BB_KWARGS     = 4,
-    BB_CALLER     = 8
+    BB_CALLER     = 8,
+    BB_NAMELESS   = 16                    /* the caller that a call block makes                */
 };
 
 /* In comparisons beside BB_OP_…: */

@@ -129,15 +129,32 @@ static bb_node *parse_set(bb_parser *p, const bb_token *t)
     return node;
 }
 
-/* A macro's body, and which of the special variables it uses. */
+/* The special variables that a list of parameters has names of. */
+static unsigned parameters_named(const bb_node *macro)
+{
+    unsigned bits = 0;
+
+    for (const bb_node *i = macro->a; i; i = i->next) bits |= bb_special_bit(i->text);
+    return bits;
+}
+
+/* A macro's body, and which of the special variables it uses. To Jinja, a macro that uses one
+   inside another one uses it in both. */
 static void parse_macro_body(bb_parser *p, bb_node *macro, const char *end)
 {
-    const unsigned outer = p->uses;
+    const unsigned uses = p->uses, assigns = p->assigns, named = parameters_named(macro);
 
-    p->uses = 0;
+    p->uses = p->assigns = 0;
     macro->b = parse_closed_body(p, end);
-    macro->flags = (uint8_t)p->uses;
-    p->uses |= outer;
+    macro->flags = (uint8_t)(p->uses & (~named | BB_CALLER));
+    for (const bb_node *i = macro->a; i; i = i->next)
+        if (p->uses & bb_special_bit(i->text) & BB_CALLER && !i->a) {
+            p->w->line = i->line;
+            p->w->column = i->column;
+            bb_work_fail(p->w, BAMBA_ERR_FORMAT, "a parameter 'caller' must have a default");
+        }
+    p->uses = uses | (p->uses & ~assigns);
+    p->assigns |= assigns;
 }
 
 /* Parameters in parentheses, into list a. */
@@ -153,6 +170,7 @@ static void parse_parameters(bb_parser *p, bb_node *macro)
         parameter->text = bb_take_name(p);
         if (!parameter->text) return;
         bb_note_name(p, parameter->text, false);
+        bb_note_special(p, parameter->text, true);
         if (bb_skip_op(p, '=')) {
             optional = true;
             parameter->a = bb_parse_expression(p);
@@ -201,6 +219,7 @@ static bb_node *parse_call_block(bb_parser *p, const bb_token *t)
     }
     bb_skip_op(p, ':');
     parse_macro_body(p, macro, "endcall");
+    macro->flags |= BB_NAMELESS;
     return node;
 }
 

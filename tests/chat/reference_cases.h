@@ -792,6 +792,39 @@ static const struct { const char *text, *expected; } CASES[] = {
      "775808 -9223372036854775808 100000000000000000000 -9300000000000000000 4300 3"},
     {"{{ ('1' * 400)|int|float }}",
      NULL},
+    {"{% set u = {\042__x\042: 1, \042_y\042: 2, \042__class__\042: 3, \042__\042: 4, \042__in"
+     "it__\042: 5, \042keys\042: 6, \042__xyz__\042: 7} %}{{ u.__x }} {{ u._y }} {{ u.__class_"
+     "_ }}|{{ u[\042__class__\042] }} {{ u.__ }} {{ u.__init__ }}|{{ u[\042__init__\042] }} {{"
+     " u.__xyz__ }} {{ u[\042__zz\042] is defined }} {{ u.__zz is defined }} {{ u|attr(\042__x"
+     "\042) is defined }} {{ [u]|map(attribute=\042__x\042)|list }} {{ \042{0.__x}\042.format("
+     "u) }}",
+     "1 2 |3 4 |5 7 False False False [1] 1"},
+    {"{{ {\042__iter__\042: 1}.__iter__.x }}",
+     NULL},
+    {"{% macro m(a, b=2) %}{% endmacro %}{{ m.name }} {{ m.arguments }} {{ m[\042name\042] }} "
+     "{{ m.catch_kwargs }} {{ m.catch_varargs }} {{ m.caller }} {{ m.explicit_caller }} {{ m.f"
+     "oo }}| {{ m }} {{ [m] }} {{ m.__class__ }}| {{ m._func }}| {{ m|attr(\042name\042) }}",
+     "m ('a', 'b') m False False False False | <Macro 'm'> [<Macro 'm'>] | | m"},
+    {"{% macro m() %}{{ kwargs }}{{ varargs }}{{ caller() }}{% endmacro %}{{ m.arguments }} {{"
+     " m.catch_kwargs }} {{ m.catch_varargs }} {{ m.caller }} {{ m.explicit_caller }}",
+     "() True True True False"},
+    {"{% macro m() %}{{ caller.name }} {{ caller.arguments }} {{ caller }}{% endmacro %}{% cal"
+     "l(a) m() %}{% endcall %} {% macro n(caller=none) %}{{ caller }}|{% endmacro %}{{ n() }}{"
+     "{ n(3) }}{{ n(caller=4) }}{{ n.caller }}{{ n.explicit_caller }} {% call n() %}in{% endca"
+     "ll %}",
+     "None ('a',) <Macro anonymous> None|3|4|TrueTrue <Macro anonymous>|"},
+    {"{% macro n(kwargs, varargs=1) %}{{ kwargs }}{{ varargs }}{% endmacro %}{{ n(5) }}{{ n.ca"
+     "tch_kwargs }}{{ n.catch_varargs }} {% macro o() %}{% set kwargs = 1 %}{{ kwargs }}{% end"
+     "macro %}{{ o() }}{{ o.catch_kwargs }} {% macro p() %}{% macro q(a) %}{{ varargs }}{% end"
+     "macro %}{{ q(1, 2) }}{% endmacro %}{{ p(3) }}{{ p.catch_varargs }} {% macro r() %}{% mac"
+     "ro q(caller) %}{% endmacro %}{{ caller }}{% endmacro %}{{ r.caller }}",
+     "51FalseFalse 1False (2,)True False"},
+    {"{% macro o() %}{% set kwargs = 1 %}{{ kwargs }}{% endmacro %}{{ o(x=2) }}",
+     NULL},
+    {"{% macro n(kwargs) %}{{ kwargs }}{% endmacro %}{{ n(5, x=2) }}",
+     NULL},
+    {"{% macro n(caller) %}{{ caller }}{% endmacro %}{{ n(1) }}",
+     NULL},
     {"",
      ""},
     {"\012",

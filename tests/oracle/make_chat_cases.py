@@ -488,6 +488,28 @@ z
 {{ '9223372036854775808'|int }} {{ '-9223372036854775808'|int - 0 }} {{ 1e20|int }} \
 {{ -9.3e18|int }} {{ ('1' * 4300)|int|string|length }} {{ ('1' * 4301)|int(3) }}
 {{ ('1' * 400)|int|float }}
+{% set u = {"__x": 1, "_y": 2, "__class__": 3, "__": 4, "__init__": 5, "keys": 6, "__xyz__": 7} %}\
+{{ u.__x }} {{ u._y }} {{ u.__class__ }}|{{ u["__class__"] }} {{ u.__ }} {{ u.__init__ }}|\
+{{ u["__init__"] }} {{ u.__xyz__ }} {{ u["__zz"] is defined }} {{ u.__zz is defined }} \
+{{ u|attr("__x") is defined }} {{ [u]|map(attribute="__x")|list }} {{ "{0.__x}".format(u) }}
+{{ {"__iter__": 1}.__iter__.x }}
+{% macro m(a, b=2) %}{% endmacro %}{{ m.name }} {{ m.arguments }} {{ m["name"] }} \
+{{ m.catch_kwargs }} {{ m.catch_varargs }} {{ m.caller }} {{ m.explicit_caller }} {{ m.foo }}| \
+{{ m }} {{ [m] }} {{ m.__class__ }}| {{ m._func }}| {{ m|attr("name") }}
+{% macro m() %}{{ kwargs }}{{ varargs }}{{ caller() }}{% endmacro %}{{ m.arguments }} \
+{{ m.catch_kwargs }} {{ m.catch_varargs }} {{ m.caller }} {{ m.explicit_caller }}
+{% macro m() %}{{ caller.name }} {{ caller.arguments }} {{ caller }}{% endmacro %}\
+{% call(a) m() %}{% endcall %} {% macro n(caller=none) %}{{ caller }}|{% endmacro %}{{ n() }}\
+{{ n(3) }}{{ n(caller=4) }}{{ n.caller }}{{ n.explicit_caller }} {% call n() %}in{% endcall %}
+{% macro n(kwargs, varargs=1) %}{{ kwargs }}{{ varargs }}{% endmacro %}{{ n(5) }}\
+{{ n.catch_kwargs }}{{ n.catch_varargs }} \
+{% macro o() %}{% set kwargs = 1 %}{{ kwargs }}{% endmacro %}{{ o() }}{{ o.catch_kwargs }} \
+{% macro p() %}{% macro q(a) %}{{ varargs }}{% endmacro %}{{ q(1, 2) }}{% endmacro %}{{ p(3) }}\
+{{ p.catch_varargs }} {% macro r() %}{% macro q(caller) %}{% endmacro %}{{ caller }}{% endmacro %}\
+{{ r.caller }}
+{% macro o() %}{% set kwargs = 1 %}{{ kwargs }}{% endmacro %}{{ o(x=2) }}
+{% macro n(kwargs) %}{{ kwargs }}{% endmacro %}{{ n(5, x=2) }}
+{% macro n(caller) %}{{ caller }}{% endmacro %}{{ n(1) }}
 """.replace("\\\n", "")
 
 
