@@ -1,5 +1,6 @@
 /* evaluate.c - expressions of a template: from a node to its value. */
 #include "chat/lexer.h"
+#include "chat/numerals.h"
 #include "chat/render.h"
 
 static bool failed(const bb_render *r)
@@ -237,6 +238,12 @@ static bb_value evaluate_sign(bb_render *r, const bb_node *node)
 
     locate(r, node);
     if (failed(r)) return v;
+    if (v.kind == BB_BIG) {
+        const bool negative = v.is.text->s[0] == '-';
+        return node->kind == BB_N_PLUS ? v
+               : bb_integer_of_digits(&r->w, !negative, v.is.text->s + negative,
+                                      v.is.text->n - negative);
+    }
     return node->kind == BB_N_MINUS && v.kind == BB_FLOAT
                ? bb_float(-v.is.number)
                : bb_binary(&r->w, node->kind == BB_N_MINUS ? '-' : '+', bb_int(0), v);

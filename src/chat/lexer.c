@@ -4,8 +4,9 @@
  * data, inside a tag its end is looked for first wherever all brackets are closed. */
 #include "chat/lexer.h"
 
-#include "base/json_parse.h"
 #include "base/utf8.h"
+#include "chat/numerals.h"
+#include "text/unicode.h"
 
 enum { BRACKETS_MOST = 100 };
 
@@ -261,69 +262,94 @@ static size_t skip_digits(const lexer *l, size_t at)
     return at;
 }
 
-/* A fraction's value, through the reader of JSON numbers. */
-static bool read_fraction(lexer *l, const char *digits, size_t n, double *out)
+/* End of the digits of a base behind a prefix that ends at `at`, each of which one underscore may
+   come before; `at` itself if there is none. */
+static size_t skip_based(const lexer *l, size_t at, int base)
 {
-    bb_json_tree tree;
-    bamba_error  err;
+    for (;;) {
+        const size_t i = at + starts(l, at, "_");
+        const int    digit = i < l->n ? bb_hex_digit(l->s[i]) : -1;
+        if (digit < 0 || digit >= base) return at;
+        at = i + 1;
+    }
+}
 
-    if (bb_json_build(&tree, l->w->a, "number", digits, n, 0, &err) != BAMBA_OK)
-        return bb_work_fail(l->w, err.code == BAMBA_ERR_MEMORY ? err.code : BAMBA_ERR_FORMAT,
-                            "cannot read this number");
-    *out = tree.node->is.number;
-    bb_json_drop(&tree, l->w->a);
-    return true;
+/* End of an integer that begins at `at`, and its base. A zero in front of other digits stands for
+   itself: what follows is a number of its own, which no expression allows. */
+static size_t skip_integer(const lexer *l, size_t at, int *base)
+{
+    const char   c = l->s[at] == '0' && at + 1 < l->n ? (char)(l->s[at + 1] | 32) : '\0';
+    const int    told = c == 'x' ? 16 : c == 'o' ? 8 : c == 'b' ? 2 : 0;
+    const size_t end = told ? skip_based(l, at + 2, told) : 0;
+
+    *base = end > at + 2 ? told : 10;
+    if (end > at + 2) return end;
+    if (l->s[at] != '0') return skip_digits(l, at);
+    return skip_based(l, at, 1);
+}
+
+/* End of a fraction that begins at `at`, or 0 if no point and no exponent stands there. */
+static size_t skip_fraction(const lexer *l, size_t at)
+{
+    size_t end = skip_digits(l, at), found = 0;
+
+    if (at > 0 && l->s[at - 1] == '.') return 0;          /* x.1.2 has two items, no fraction */
+    if (starts(l, end, ".") && is_digit(l, end + 1)) found = end = skip_digits(l, end + 1);
+    if (end < l->n && (l->s[end] == 'e' || l->s[end] == 'E')) {
+        const size_t sign = starts(l, end + 1, "-") || starts(l, end + 1, "+");
+        if (is_digit(l, end + 1 + sign)) found = skip_digits(l, end + 1 + sign);
+    }
+    return found;
 }
 
 static bool cut_number(lexer *l)
 {
-    const size_t begin = l->at;
-    const bool   after_dot = begin > 0 && l->s[begin - 1] == '.';
-    size_t       end = skip_digits(l, begin);
-    bool         fraction = false;
-    char         digits[64];
-    size_t       n = 0;
-    bb_token     token = { .kind = BB_T_NUMBER, .number = bb_int(0) };
+    const size_t begin = l->at, fraction = skip_fraction(l, begin);
+    int          base = 10;
+    const size_t end = fraction ? fraction : skip_integer(l, begin, &base);
+    bb_token     token = { .kind = BB_T_NUMBER, .number = bb_float(0) };
+    const bb_passage *p = bb_passage_of(l->w, l->s + begin, end - begin);
 
-    if (!after_dot && starts(l, end, ".") && is_digit(l, end + 1)) {
-        fraction = true;
-        end = skip_digits(l, end + 1);
-    }
-    const bool e = !after_dot && end < l->n && (l->s[end] == 'e' || l->s[end] == 'E');
-    const size_t sign = e && (starts(l, end + 1, "-") || starts(l, end + 1, "+"));
-    if (e && is_digit(l, end + 1 + sign)) {
-        fraction = true;
-        end = skip_digits(l, end + 1 + sign);
-    }
-    if (!fraction && l->s[begin] == '0' && end > begin + 1 && l->s[end - 1] != '0')
-        return fail(l, begin, "integer with a leading zero");
-    for (size_t i = begin; i < end && n < sizeof digits; i++)
-        if (l->s[i] != '_') digits[n++] = l->s[i];
     locate(l, begin);
-    if (n == sizeof digits) return fail(l, begin, "number too long");
     l->at = end;
-    if (fraction) {
-        token.number = bb_float(0);
-        return read_fraction(l, digits, n, &token.number.is.number) && add(l, begin, token);
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (token.number.is.integer > (INT64_MAX - 9) / 10)
-            return bb_work_fail(l->w, BAMBA_ERR_UNSUPPORTED, "integer beyond 64 bits");
-        token.number.is.integer = token.number.is.integer * 10 + (digits[i] - '0');
-    }
-    return add(l, begin, token);
+    const bool read = fraction ? bb_parse_float(l->w, p, &token.number.is.number)
+                               : bb_parse_integer(l->w, p, base, &token.number);
+    return read ? add(l, begin, token) : fail(l, begin, "cannot read this number");
 }
 
-static bool is_name_char(char c)
+/* What may stand in a name, and at its beginning: Unicode's XID_Continue and XID_Start, by the
+   categories they are made of. Jinja refuses some more: the few that no normal form leaves as they
+   are, and marks that are younger than its list. */
+static bool is_name_char(uint32_t c, bool first)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (c >= '0' && c <= '9');
+    if (c < 0x80)
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+               (!first && c >= '0' && c <= '9');
+    const char *k = bb_char_category(c);
+    if (k[0] == 'L' || strcmp(k, "Nl") == 0 || c == 0x1885 || c == 0x1886 || c == 0x2118 ||
+        c == 0x212E)
+        return true;
+    return !first && (strcmp(k, "Nd") == 0 || strcmp(k, "Mn") == 0 || strcmp(k, "Mc") == 0 ||
+                      strcmp(k, "Pc") == 0 || c == 0xB7 || c == 0x387 || c == 0x19DA ||
+                      (c >= 0x1369 && c <= 0x1371));
+}
+
+/* End of the name that begins at `at`, or `at`. */
+static size_t skip_name(const lexer *l, size_t at)
+{
+    const bb_passage p = { .s = l->s, .n = l->n };
+    const size_t     begin = at;
+    size_t           length;
+
+    while (at < l->n && is_name_char(bb_passage_char(&p, at, &length), at == begin)) at += length;
+    return at;
 }
 
 static bool cut_name(lexer *l)
 {
     const size_t begin = l->at;
 
-    while (l->at < l->n && is_name_char(l->s[l->at])) l->at++;
+    l->at = skip_name(l, begin);
     return add(l, begin, (bb_token){ .kind = BB_T_NAME,
                                      .text = bb_passage_of(l->w, l->s + begin, l->at - begin) });
 }
@@ -386,7 +412,7 @@ static bool cut_tag(lexer *l, bool is_variable)
         bool ok = true;
         if ((l->at = skip_space(l, begin)) > begin) continue;
         if (c >= '0' && c <= '9') ok = cut_number(l);
-        else if (is_name_char(c)) ok = cut_name(l);
+        else if (skip_name(l, begin) > begin) ok = cut_name(l);
         else if (c == '"' || c == '\'') ok = cut_string(l);
         else ok = cut_operator(l);
         if (!ok) return false;
