@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 bool bb_format_bad(bb_work *w, const char *what)
 {
@@ -15,10 +16,12 @@ bool bb_format_bad(bb_work *w, const char *what)
 
 /* -------------------------------------------------------------- numbers ------------------ */
 
+enum { DIGITS_ROOM = 700 };               /* of the largest with 323 decimals, and some more */
+
 /* Write digits of |x| into text [n], with a point whatever the locale has. */
 static void print_float(char *text, size_t n, char type, int precision, bool alternate, double x)
 {
-    char format[] = "%#.*g", raw[400];
+    char format[] = "%#.*g", raw[DIGITS_ROOM];
     size_t out = 0;
 
     if (!alternate) memmove(format + 1, format + 2, sizeof format - 2);
@@ -45,37 +48,53 @@ bb_value bb_round(bb_work *w, double x, int decimals)
     return bb_float(copysign(rounded, x));
 }
 
-/* The digits of an integer's size in a base. */
-static void print_integer(char *text, bb_value v, int base, bool upper)
+/* The digits of an integer's size in a base, at least `least` of them; NULL after a failure. */
+static char *print_integer(bb_work *w, bb_value v, int base, bool upper, int64_t least)
 {
-    const int64_t i = bb_integer(v);
+    const bool    big = v.kind == BB_BIG;
+    const int64_t i = big ? 0 : bb_integer(v);
     uint64_t      left = i < 0 ? 0 - (uint64_t)i : (uint64_t)i;
     char          reversed[70];
-    int           n = 0;
+    size_t        n = 0;
 
+    if (big && base != 10)
+        bb_work_fail(w, BAMBA_ERR_UNSUPPORTED, "format: an integer beyond 64 bits in this base");
     do {
         const int digit = (int)(left % (uint64_t)base);
         reversed[n++] = (char)(digit < 10 ? '0' + digit : (upper ? 'A' : 'a') + digit - 10);
         left /= (uint64_t)base;
     } while (left);
-    while (n > 0) *text++ = reversed[--n];
-    *text = '\0';
+    if (big) n = v.is.text->n - (v.is.text->s[0] == '-');
+    const size_t zeros = least > (int64_t)n ? (size_t)least - n : 0;
+    char        *text = bb_work_take(w, zeros + n + 1, 1);
+    if (!text) return NULL;
+    memset(text, '0', zeros);
+    if (big) memcpy(text + zeros, v.is.text->s + v.is.text->n - n, n);
+    for (size_t k = 0; !big && k < n; k++) text[zeros + k] = reversed[n - 1 - k];
+    text[zeros + n] = '\0';
+    return text;
 }
 
-/* Put separators between each three digits before the point. */
-static void group_digits(char *text, char group)
+/* The digits with separators between each `size` before the point. Where zeros fill the width
+   behind a sign of n_sign bytes, they are digits too, so that separators stand between them: as
+   many as are needed, since none may be the first. NULL after a failure. */
+static char *group_digits(bb_work *w, const char *digits, const bb_format_spec *s, size_t size,
+                          size_t n_sign)
 {
-    const size_t whole = strspn(text, "0123456789");
-    char         out[500];
-    size_t       n = 0;
+    const size_t whole = strspn(digits, size == 4 ? "0123456789abcdefABCDEF" : "0123456789");
+    const size_t rest = strlen(digits) - whole;
+    const size_t width = s->fill == '0' && s->align == '=' && s->width > 0 ? (size_t)s->width : 0;
+    size_t       n = whole, out = 0;
 
-    if (!group || strlen(text) > 300) return;
-    for (size_t i = 0; text[i]; i++) {
-        if (i > 0 && i < whole && (whole - i) % 3 == 0) out[n++] = group;
-        out[n++] = text[i];
+    while (n + (n ? (n - 1) / size : 0) + rest + n_sign < width) n++;
+    char *text = bb_work_take(w, n + n / size + rest + 1, 1);
+    if (!text) return NULL;
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0 && (n - i) % size == 0) text[out++] = s->group;
+        text[out++] = i < n - whole ? '0' : digits[i - (n - whole)];
     }
-    memcpy(text, out, n);
-    text[n] = '\0';
+    memcpy(text + out, digits + whole, rest + 1);
+    return text;
 }
 
 /* -------------------------------------------------------------- padding ------------------ */
@@ -106,64 +125,98 @@ void bb_put_formatted_text(bb_builder *b, const bb_format_spec *s, const bb_pass
     put_padded(b, s, "", bb_passage_slice(b->w, p, 0, bb_passage_offset(p, most)), '<');
 }
 
+/* size: digits of a group. */
 static void put_number_value(bb_builder *b, const bb_format_spec *s, bool negative,
-                             const char *prefix, const char *digits)
+                             const char *prefix, const char *digits, size_t size)
 {
     char sign[8];
 
     snprintf(sign, sizeof sign, "%s%s", negative ? "-" : s->sign == '+' ? "+" : s->sign ? " " : "",
              prefix);
-    put_padded(b, s, sign, bb_passage_of(b->w, digits, strlen(digits)), '>');
+    /* Infinity has no digits; those of groups of four may be letters. */
+    if (s->group && (size == 4 || (*digits >= '0' && *digits <= '9')))
+        digits = group_digits(b->w, digits, s, size, strlen(sign));
+    if (digits) put_padded(b, s, sign, bb_passage_of(b->w, digits, strlen(digits)), '>');
 }
 
 void bb_put_formatted_integer(bb_builder *b, const bb_format_spec *s, bb_value v)
 {
-    const char type = s->type ? s->type : 'd';
-    const int  base = type == 'x' || type == 'X' ? 16 : type == 'o' ? 8 : type == 'b' ? 2 : 10;
-    char      *digits = bb_work_take(b->w, 512, 1);
+    const char  type = s->type ? s->type : 'd';
+    const int   base = type == 'x' || type == 'X' ? 16 : type == 'o' ? 8 : type == 'b' ? 2 : 10;
+    const bool  negative = v.kind == BB_BIG ? v.is.text->s[0] == '-' : bb_integer(v) < 0;
+    const char *digits = print_integer(b->w, v, base, type == 'X', s->precision);
 
-    if (!digits) return;
-    print_integer(digits, v, base, type == 'X');
-    group_digits(digits, s->group);
-    put_number_value(b, s, bb_integer(v) < 0,
-                     !s->alternate || base == 10 ? "" : base == 8 ? "0o" : base == 2 ? "0b"
-                     : type == 'X' ? "0X" : "0x", digits);
+    if (digits)
+        put_number_value(b, s, negative,
+                         !s->alternate || base == 10 ? "" : base == 8 ? "0o" : base == 2 ? "0b"
+                         : type == 'X' ? "0X" : "0x", digits, base == 10 ? 3 : 4);
+}
+
+/* Digits of |x| as without a letter: with as many as there are at most, but one decimal at least;
+   with an exponent where no digit would be left for that. */
+static void print_plain(char *text, int precision, bool alternate, double x)
+{
+    if (precision < 1) precision = 1;
+    print_float(text, DIGITS_ROOM, 'e', precision - 1, alternate, x);
+    char     *e = strchr(text, 'e');
+    const int exponent = e ? atoi(e + 1) : 0;
+    if (!e) return;                       /* infinity, NaN */
+    if (exponent >= -4 && exponent < precision - 1) {
+        print_float(text, DIGITS_ROOM, 'g', precision, alternate, x);
+        if (!strchr(text, '.')) strcat(text, ".0");
+    } else if (strchr(text, '.') && !alternate) {
+        char *end = e;
+        while (end[-1] == '0') end--;
+        if (end[-1] == '.') end--;
+        memmove(end, e, strlen(e) + 1);
+    }
 }
 
 void bb_put_formatted_float(bb_builder *b, const bb_format_spec *s, double x)
 {
-    char  type = s->type ? s->type : 'g';
-    char *digits = bb_work_take(b->w, 512, 1);
+    char  type = s->type == 'n' ? 'g' : s->type;
+    char *digits = bb_work_take(b->w, DIGITS_ROOM + 1, 1);
 
     if (!digits) return;
     if (type == '%') x *= 100;
-    if (!s->type && s->precision >= 0)
-        bb_format_bad(b->w, "a precision without a letter is not supported");
-    if (!s->type && isfinite(x)) {
+    if (!type && s->precision < 0 && isfinite(x)) {
         bb_builder repr = bb_builder_begin(b->w);
         bb_put_float(&repr, fabs(x));
         const bb_passage *p = bb_builder_text(&repr);
         memcpy(digits, p->s, p->n);
         digits[p->n] = '\0';
+    } else if (!type) {
+        print_plain(digits, (int)s->precision, s->alternate, x);
     } else {
-        print_float(digits, 500, type == '%' ? 'f' : type, s->precision < 0 ? 6 : (int)s->precision,
-                    s->alternate, x);
+        print_float(digits, DIGITS_ROOM, type == '%' ? 'f' : type,
+                    s->precision < 0 ? 6 : (int)s->precision, s->alternate, x);
     }
-    group_digits(digits, s->group);
-    if (type == '%') memcpy(digits + strlen(digits), "%", 2);
-    put_number_value(b, s, signbit(x) && !isnan(x), "", digits);
+    if (type == '%') strcat(digits, "%");
+    put_number_value(b, s, signbit(x) && !isnan(x), "", digits, 3);
+}
+
+static void put_character(bb_builder *b, const bb_format_spec *s, int64_t c)
+{
+    bb_builder one = bb_builder_begin(b->w);
+
+    bb_put_char(&one, (uint32_t)c, false);
+    put_padded(b, s, "", bb_builder_text(&one), '>');
 }
 
 void bb_put_formatted(bb_builder *b, const bb_format_spec *s, bb_value v)
 {
     const bool integer = !s->type || strchr("dxXobn", s->type);
-    const bool fraction = !s->type || strchr("eEfFgG%", s->type);
+    const bool fraction = !s->type || strchr("eEfFgG%n", s->type);
+    double     x;
 
     if (v.kind == BB_TEXT && (!s->type || s->type == 's')) bb_put_formatted_text(b, s, v.is.text);
-    else if (bb_is_integer(v) && integer) bb_put_formatted_integer(b, s, v);
-    else if (bb_is_integer(v) && s->type == 'c' && bb_integer(v) >= 0 && bb_integer(v) < 0xD800)
-        bb_put_char(b, (uint32_t)bb_integer(v), false);
+    else if ((bb_is_integer(v) || v.kind == BB_BIG) && integer) bb_put_formatted_integer(b, s, v);
+    else if (bb_is_integer(v) && s->type == 'c' && bb_integer(v) >= 0 &&
+             bb_integer(v) <= 0x10FFFF && (bb_integer(v) < 0xD800 || bb_integer(v) > 0xDFFF))
+        put_character(b, s, bb_integer(v));
     else if (bb_is_number(v) && fraction) bb_put_formatted_float(b, s, bb_number(v));
+    else if (v.kind == BB_BIG && fraction && bb_parse_float(b->w, v.is.text, &x) && isfinite(x))
+        bb_put_formatted_float(b, s, x);
     else bb_work_fail(b->w, BAMBA_ERR_FORMAT, "format: '%c' does not fit a value of type '%s'",
                       s->type ? s->type : '?', bb_kind_name(v));
 }
