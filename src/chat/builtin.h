@@ -76,7 +76,8 @@ const bb_passage *bb_string(bb_work *w, bb_value v);
 /* `text % values`, and text.format(...). */
 bb_value bb_percent(bb_work *w, const bb_passage *text, bb_value values);
 bb_value bb_format(bb_work *w, const bb_passage *text, const bb_arguments *arguments);
-/* Python's round() to 0 … 15 decimals: of two as near the even one. */
-bb_value bb_round(bb_work *w, double x, int decimals);
+/* Python's round(x, decimals) of a number, or of an integer of any size: of two as near the even
+   one. */
+bb_value bb_round(bb_work *w, bb_value x, int64_t decimals);
 
 #endif

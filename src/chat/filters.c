@@ -259,27 +259,41 @@ static bb_value filter_float(bb_render *r, bb_value *v, const bb_arguments *rest
     return v[1].kind == BB_MISSING ? bb_float(0) : v[1];
 }
 
+/* Up or down to a number of decimals, 22 at most, since powers of ten are exact up to there. */
+static bb_value round_one_way(bb_work *w, double x, int64_t decimals, bool up)
+{
+    const double scale = decimals < -400 ? 0 : pow(10, (double)(decimals < 22 ? decimals : 22));
+    const double whole = up ? ceil(x * scale) : floor(x * scale);
+
+    if (decimals > 22) bb_work_fail(w, BAMBA_ERR_UNSUPPORTED, "round: more than 22 decimals");
+    else if (scale == 0) bb_work_fail(w, BAMBA_ERR_FORMAT, "division by zero");
+    else if (!isfinite(whole))
+        bb_work_fail(w, BAMBA_ERR_FORMAT, "round: infinity or NaN has no whole part");
+    return bb_float((whole + 0.0) / scale);       /* Python's integers have no -0 */
+}
+
 static bb_value filter_round(bb_render *r, bb_value *v, const bb_arguments *rest)
 {
     bb_work      *w = bb_render_work(r);
     const int64_t precision = bb_want_integer(w, v[1], 0);
-    const bool    common = v[2].kind == BB_MISSING ||
-                           bb_passage_is(bb_want_text(w, v[2]), "common");
-    const double  scale = pow(10, (double)precision);
+    const bool    given = v[2].kind != BB_MISSING;
+    const bool    up = given && bb_passage_is(bb_want_text(w, v[2]), "ceil");
+    const bool    down = given && bb_passage_is(bb_want_text(w, v[2]), "floor");
 
     (void)rest;
-    if (!bb_is_number(v[0]))
+    if (!bb_is_number(v[0]) && v[0].kind != BB_BIG)
         bb_work_fail(w, BAMBA_ERR_FORMAT, "round: expected a number, found '%s'",
                      bb_kind_name(v[0]));
-    if (precision < 0 || precision > 15)
-        bb_work_fail(w, BAMBA_ERR_UNSUPPORTED, "round: expected a precision from 0 to 15");
+    else if (given && !up && !down && !bb_passage_is(bb_want_text(w, v[2]), "common"))
+        bb_work_fail(w, BAMBA_ERR_FORMAT, "round: the method is 'common', 'ceil' or 'floor'");
     if (w->status != BAMBA_OK) return v[0];
-    if (common && v[0].kind != BB_FLOAT) return bb_int(bb_integer(v[0]));
-    const double x = bb_number(v[0]);
-    if (!common)
-        return bb_float((bb_passage_is(v[2].is.text, "ceil") ? ceil(x * scale) : floor(x * scale)) /
-                        scale);
-    return bb_round(w, x, (int)precision);
+    if (!up && !down) return bb_round(w, v[0], precision);
+    if (v[0].kind == BB_BIG) {
+        bb_work_fail(w, BAMBA_ERR_UNSUPPORTED, "round: an integer beyond 64 bits");
+        return v[0];
+    }
+    if (bb_is_integer(v[0]) && precision >= 0) return bb_float(bb_number(v[0]));
+    return round_one_way(w, bb_number(v[0]), precision, up);
 }
 
 static bb_value filter_attr(bb_render *r, bb_value *v, const bb_arguments *rest)

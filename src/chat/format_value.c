@@ -14,7 +14,7 @@ bool bb_format_bad(bb_work *w, const char *what)
     return bb_work_fail(w, BAMBA_ERR_FORMAT, "format: %s", what);
 }
 
-/* -------------------------------------------------------------- numbers ------------------ */
+/* -------------------------------------------------------------- digits ------------------- */
 
 enum { DIGITS_ROOM = 700 };               /* of the largest with 323 decimals, and some more */
 
@@ -37,16 +37,75 @@ static void print_float(char *text, size_t n, char type, int precision, bool alt
     text[out] = '\0';
 }
 
-bb_value bb_round(bb_work *w, double x, int decimals)
-{
-    char   text[400];
-    double rounded = x;
+/* -------------------------------------------------------------- rounding ----------------- */
 
-    if (!isfinite(x) || fabs(x) >= 1e22) return bb_float(x);
-    print_float(text, sizeof text, 'f', decimals, false, x);
-    bb_parse_float(w, &(bb_passage){ .s = text, .n = strlen(text) }, &rounded);
-    return bb_float(copysign(rounded, x));
+static double read_back(bb_work *w, const char *digits)
+{
+    double x = 0;
+
+    bb_parse_float(w, &(bb_passage){ .s = digits, .n = strlen(digits) }, &x);
+    return x;
 }
+
+/* |x| to a multiple of 10^tens, tens > 0. printf rounds exactly, but keeps one digit at least:
+   where none is left, the number is compared with half of the multiple. */
+static double round_to_tens(bb_work *w, double x, int tens)
+{
+    char text[DIGITS_ROOM];
+
+    if (fabs(x) < 1) return 0;
+    print_float(text, sizeof text, 'e', 400, false, x);      /* all digits it has */
+    const int kept = atoi(strchr(text, 'e') + 1) - tens;
+    if (kept < -1) return 0;
+    if (kept == -1) {
+        const bool above = strspn(text + 1, ".0") < strcspn(text + 1, "e");
+        if (*text < '5' || (*text == '5' && !above)) return 0;
+        snprintf(text, sizeof text, "1e%d", tens);
+    } else print_float(text, sizeof text, 'e', kept, false, x);
+    return read_back(w, text);
+}
+
+static bb_value round_float(bb_work *w, double x, int64_t decimals)
+{
+    char   text[DIGITS_ROOM];
+    double size = fabs(x);
+
+    if (!isfinite(x) || decimals > 323) return bb_float(x);
+    if (decimals < -308) size = 0;
+    else if (decimals < 0) size = round_to_tens(w, x, (int)-decimals);
+    else if (size < 1e22) {               /* larger ones are whole */
+        print_float(text, sizeof text, 'f', (int)decimals, false, x);
+        size = read_back(w, text);
+    }
+    if (isinf(size)) bb_work_fail(w, BAMBA_ERR_FORMAT, "round: the result is too large");
+    return bb_float(copysign(size, x));
+}
+
+/* An integer to a multiple of 10^tens, tens > 0. */
+static bb_value round_integer(bb_work *w, int64_t i, int64_t tens)
+{
+    uint64_t size = i < 0 ? 0 - (uint64_t)i : (uint64_t)i, multiple = 1;
+    char     digits[48];
+
+    if (tens > 19) return bb_int(0);      /* 2^63 is less than half of 10^20 */
+    for (int64_t k = 0; k < tens; k++) multiple *= 10;
+    const uint64_t rest = size % multiple, half = multiple / 2;
+    size /= multiple;
+    size += rest > half || (rest == half && size % 2 == 1);
+    snprintf(digits, sizeof digits, "%llu%0*d", (unsigned long long)size, (int)tens, 0);
+    return bb_integer_of_digits(w, i < 0, digits, strlen(digits));
+}
+
+bb_value bb_round(bb_work *w, bb_value v, int64_t decimals)
+{
+    if (v.kind == BB_FLOAT) return round_float(w, v.is.number, decimals);
+    if (v.kind == BB_BIG && decimals < 0)
+        bb_work_fail(w, BAMBA_ERR_UNSUPPORTED, "round: an integer beyond 64 bits");
+    if (v.kind == BB_BIG) return v;
+    return decimals < 0 ? round_integer(w, bb_integer(v), -decimals) : bb_int(bb_integer(v));
+}
+
+/* -------------------------------------------------------------- integers ----------------- */
 
 /* The digits of an integer's size in a base, at least `least` of them; NULL after a failure. */
 static char *print_integer(bb_work *w, bb_value v, int base, bool upper, int64_t least)

@@ -656,6 +656,33 @@ nf')|float,(e~'inf')|float) }}
 {{ '{a[}'.format(a=1) }}
 {{ '{0:0>{w}}'.format('a', w='x') }}
 {{ '{:{}}'.format(1) }}
+{{ 1250|round(-2) }} {{ 1350|round(-2) }} {{ -1350|round(-2) }} {{ 1250.0|round(-2) }}
+{{ 1250.1|round(-2) }} {{ 150.4|round(-2) }} {{ 250.4|round(-2) }} {{ 50.0|round(-2) }}
+{{ 50.5|round(-2) }} {{ 49.0|round(-2) }} {{ -40.0|round(-2) }} {{ -51.0|round(-2) }}
+{{ 5|round(-1) }} {{ 15|round(-1) }} {{ true|round(-1) }} {{ true|round }}
+{{ 9223372036854775807|round(-19) }} {{ 9223372036854775807|round(-18) }}
+{{ 9223372036854775807|round(-20) }} {{ 9223372036854775807|round(-1) }}
+{{ -9223372036854775807|round(-3) }} {{ 1|round(-400) }} {{ 1.5|round(-400) }}
+{{ -1.5|round(-309) }} {{ 1.4e308|round(-308) }} {{ 5e22|round(-23) }}
+{{ 6e22|round(-23) }} {{ 123456.789|round(-3) }} {{ 1e300|round(-299) }}
+{{ 1.23456e300|round(-298) }} {{ 0.5|round(-1) }} {{ 2.675|round(2) }} {{ 0.1|round(20) }}
+{{ 1.5e-10|round(12) }} {{ 1e-300|round(305) }} {{ 5e-324|round(323) }}
+{{ 1.5|round(400) }} {{ 1/3|round(17) }} {{ 1/3|round(30) }} {{ big|round }}
+{{ big|round(3) }} {{ 1250|round(-2,'ceil') }} {{ 1250.5|round(-2,'floor') }}
+{{ -0.5|round(0,'ceil') }} {{ (-0.5)|round(0,'ceil') }} {{ (-0.05)|round(1,'ceil') }}
+{{ 5|round(1,'floor') }} {{ 7|round(method='ceil') }} {{ 1.23456789|round(7,'ceil') }}
+{{ 1.5|round(0,'common') }} {{ (e~'inf')|float|round }} {{ (e~'nan')|float|round(2) }}
+{{ 1|round(25,'floor') }} {{ 1.1|round(22,'floor') }} {{ 2.5|round|int }}
+{{ 9007199254740993|round(3,'floor') }} {{ 12345678901234567|round(-2,'ceil') }}
+{{ 1.7e308|round(-308) }}
+{{ 1.5|round(0,'up') }}
+{{ 1.5|round(0,none) }}
+{{ 'a'|round }}
+{{ none|round }}
+{{ 1.5|round(1.5) }}
+{{ (e~'inf')|float|round(0,'ceil') }}
+{{ (e~'nan')|float|round(0,'floor') }}
+{{ 1|round(-400,'floor') }}
 """.replace("\\\n", "")
 
 
