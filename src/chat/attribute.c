@@ -108,6 +108,11 @@ static bool get_attribute(bb_work *w, bb_value x, const bb_passage *name, bb_val
         *out = bb_undefined_attribute(w, x, name, true);
         return true;
     }
+    if (x.kind == BB_TUPLE && x.is.list->view &&
+        (bb_passage_is(name, "grouper") || bb_passage_is(name, "list"))) {
+        *out = x.is.list->item[bb_passage_is(name, "list")];
+        return true;
+    }
     if (x.kind == BB_MACRO) return get_macro_attribute(w, x.is.macro->node, name, out);
     const bb_builtin *method = find_method(x, name);
     if (!method) return false;

@@ -135,16 +135,23 @@ static bb_value filter_sum(bb_render *r, bb_value *v, const bb_arguments *rest)
 
 /* -------------------------------------------------------------- order -------------------- */
 
-/* What items are compared by: an attribute, texts without their case unless that counts. */
-static bb_value sort_key(bb_render *r, bb_value item, bb_value attribute, bool keep_case)
+/* What items are compared by: an attribute, or the fallback where there is none; texts without
+   their case unless that counts. */
+static bb_value sort_key_or(bb_render *r, bb_value item, bb_value attribute, bool keep_case,
+                            bb_value fallback)
 {
     bb_work       *w = bb_render_work(r);
-    const bb_value key = bb_path(w, item, attribute, NOTHING);
+    const bb_value key = bb_path(w, item, attribute, fallback);
 
     if (keep_case || key.kind != BB_TEXT || !ok(r)) return key;
     const bb_passage name = { .s = "lower", .n = 5 };
     return bb_builtin_call(r, bb_builtin_find(bb_methods_of_texts, &name), key,
                            &(bb_arguments){ 0 });
+}
+
+static bb_value sort_key(bb_render *r, bb_value item, bb_value attribute, bool keep_case)
+{
+    return sort_key_or(r, item, attribute, keep_case, NOTHING);
 }
 
 /* The keys for a list of attributes, "a,b". */
@@ -261,16 +268,16 @@ static bb_value filter_groupby(bb_render *r, bb_value *v, const bb_arguments *re
     const bb_value out = bb_list_new(w, BB_LIST);
     bb_value       group = BB_VALUE(BB_MISSING);
 
-    if (v[2].kind != BB_MISSING && v[2].kind != BB_NONE)
-        bb_work_fail(w, BAMBA_ERR_UNSUPPORTED, "groupby: a default is not supported");
     for (size_t i = 0; ok(r) && i < list.is.list->n; i++)
-        bb_list_push(w, keys, sort_key(r, list.is.list->item[i], v[1], keep_case));
+        bb_list_push(w, keys, sort_key_or(r, list.is.list->item[i], v[1], keep_case, v[2]));
     if (ok(r)) bb_sort_items(w, keys.is.list->item, list.is.list->item, list.is.list->n, false);
     for (size_t i = 0; ok(r) && i < list.is.list->n; i++) {
         const bb_value item = list.is.list->item[i], *key = keys.is.list->item + i;
         if (group.kind == BB_MISSING || !bb_equal(w, key[0], key[-1])) {
             group = bb_list_new(w, BB_LIST);
-            bb_list_push(w, out, bb_tuple2(w, bb_path(w, item, v[1], v[2]), group));
+            const bb_value two = bb_tuple2(w, bb_path(w, item, v[1], v[2]), group);
+            if (ok(r)) two.is.list->view = "group";
+            bb_list_push(w, out, two);
         }
         bb_list_push(w, group, item);
     }

@@ -46,7 +46,8 @@ typedef struct bb_list {
     size_t    n, capacity;
     size_t    at;                         /* of a stream: the next                               */
     int64_t   begin, end, step;           /* of a range                                          */
-    const char *view;                     /* "dict_items"                                        */
+    const char *view;                     /* "dict_items"; of a tuple: "group" if its two have
+                                             names, as groupby gives them; or NULL               */
 } bb_list;
 
 typedef struct bb_dict {

@@ -1169,6 +1169,41 @@ static const struct { const char *text, *expected; } CASES[] = {
      NULL},
     {"{{ 1|round(-400,'floor') }}",
      NULL},
+    {"{{ m|groupby('role', default='x')|list|length }}",
+     "2"},
+    {"{% for k, g in m|groupby('a.b', default='none') %}{{ k }}:{{ g|map(attribute='content')|"
+     "join(',') }};{% endfor %}",
+     "deep:end;none:hi,yo;"},
+    {"{% for k, g in m|groupby('zz', 'dflt') %}{{ k }}:{{ g|length }};{% endfor %}",
+     "dflt:3;"},
+    {"{% for k, g in [{'v':'B'},{'v':'a'},{},{'v':'b'}]|groupby('v', default='A') %}{{ k }}:{{"
+     " g }};{% endfor %}",
+     "a:[{'v': 'a'}, {}];B:[{'v': 'B'}, {'v': 'b'}];"},
+    {"{% for k, g in [{'v':'B'},{'v':'a'},{},{'v':'b'}]|groupby('v', 'A', true) %}{{ k }}:{{ g"
+     " }};{% endfor %}",
+     "A:[{}];B:[{'v': 'B'}];a:[{'v': 'a'}];b:[{'v': 'b'}];"},
+    {"{% for k, g in [{'v':1},{},{'v':0}]|groupby('v', default=0) %}{{ k }}:{{ g }};{% endfor "
+     "%}",
+     "0:[{}, {'v': 0}];1:[{'v': 1}];"},
+    {"{% for g in m|groupby('role') %}{{ g.grouper }}{{ g.list|length }}{{ g[0] }}{% endfor %}",
+     "assistant1assistantuser2user"},
+    {"{{ m|groupby('role') }}",
+     "[('assistant', [{'role': 'assistant', 'content': 'yo', 'n': 1, 'tools': []}]), ('user', "
+     "[{'role': 'user', 'content': 'hi', 'n': 2}, {'role': 'user', 'content': 'end', 'n': 2, '"
+     "a': {'b': 'deep'}}])]"},
+    {"{% for g in m|groupby('role') %}{{ g['grouper'] }}{{ g[1:]|length }}{{ g }}{{ g|length }"
+     "}{{ g == (g.grouper, g.list) }}{{ g[:].grouper }}{% endfor %}",
+     "assistant1('assistant', [{'role': 'assistant', 'content': 'yo', 'n': 1, 'tools': []}])2T"
+     "rueuser1('user', [{'role': 'user', 'content': 'hi', 'n': 2}, {'role': 'user', 'content':"
+     " 'end', 'n': 2, 'a': {'b': 'deep'}}])2True"},
+    {"{{ m|groupby('role')|map(attribute='grouper')|join }}",
+     "assistantuser"},
+    {"{% for k, g in [{},{}]|groupby('v', none) %}{{ k }}:{{ g }};{% endfor %}",
+     NULL},
+    {"{{ [{'v':1},{}]|groupby('v') }}",
+     NULL},
+    {"{{ [{'v':1},{}]|groupby('v', default='x') }}",
+     NULL},
     {"",
      ""},
     {"\012",

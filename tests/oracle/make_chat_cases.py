@@ -683,6 +683,23 @@ nf')|float,(e~'inf')|float) }}
 {{ (e~'inf')|float|round(0,'ceil') }}
 {{ (e~'nan')|float|round(0,'floor') }}
 {{ 1|round(-400,'floor') }}
+{{ m|groupby('role', default='x')|list|length }}
+{% for k, g in m|groupby('a.b', default='none') %}{{ k }}:{{ g|map(attribute='content')|join(',') \
+}};{% endfor %}
+{% for k, g in m|groupby('zz', 'dflt') %}{{ k }}:{{ g|length }};{% endfor %}
+{% for k, g in [{'v':'B'},{'v':'a'},{},{'v':'b'}]|groupby('v', default='A') %}{{ k }}:{{ g }};{% \
+endfor %}
+{% for k, g in [{'v':'B'},{'v':'a'},{},{'v':'b'}]|groupby('v', 'A', true) %}{{ k }}:{{ g }};{% \
+endfor %}
+{% for k, g in [{'v':1},{},{'v':0}]|groupby('v', default=0) %}{{ k }}:{{ g }};{% endfor %}
+{% for g in m|groupby('role') %}{{ g.grouper }}{{ g.list|length }}{{ g[0] }}{% endfor %}
+{{ m|groupby('role') }}
+{% for g in m|groupby('role') %}{{ g['grouper'] }}{{ g[1:]|length }}{{ g }}{{ g|length }}{{ g == \
+(g.grouper, g.list) }}{{ g[:].grouper }}{% endfor %}
+{{ m|groupby('role')|map(attribute='grouper')|join }}
+{% for k, g in [{},{}]|groupby('v', none) %}{{ k }}:{{ g }};{% endfor %}
+{{ [{'v':1},{}]|groupby('v') }}
+{{ [{'v':1},{}]|groupby('v', default='x') }}
 """.replace("\\\n", "")
 
 
