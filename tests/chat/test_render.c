@@ -14,8 +14,10 @@
 
 static const char MESSAGES[] = "[{\"role\": \"user\", \"content\": \"x\"}]";
 
-/* Render a template with variables; NULL if it fails, with a message in *err. */
-static bamba_prompt *render(const char *text, const char *variables, bamba_error *err)
+/* Render a template with variables, at a moment of its clock if `now` is not 0; NULL if it fails,
+   with a message in *err. */
+static bamba_prompt *render_at(const char *text, const char *variables, int64_t now,
+                               bamba_error *err)
 {
     bamba_chat_template_options to = BAMBA_CHAT_TEMPLATE_OPTIONS;
     bamba_chat_options          co = BAMBA_CHAT_OPTIONS;
@@ -27,6 +29,7 @@ static bamba_prompt *render(const char *text, const char *variables, bamba_error
     to.n_text = strlen(text);
     co.variables = variables;
     co.n_variables = strlen(variables);
+    co.now = now;
     if (bamba_chat_template_open(&t, NULL, NULL, &to, err) == BAMBA_OK)
         bamba_chat_render(t, MESSAGES, strlen(MESSAGES), &co, &p, err);
     bamba_chat_template_free(t);
@@ -52,7 +55,7 @@ static void templates_render_as_in_jinja(void **state)
 
     (void)state;
     for (size_t i = 0; i < n; i++) {
-        bamba_prompt *p = render(CASES[i].text, VARIABLES, &err);
+        bamba_prompt *p = render_at(CASES[i].text, VARIABLES, 0, &err);
         n_failed += !p;
         if (!p) check_message(CASES[i].text, &err);
         if (!p != !CASES[i].expected || (p && strcmp(p->text, CASES[i].expected) != 0)) {
@@ -67,10 +70,35 @@ static void templates_render_as_in_jinja(void **state)
     assert_true(n > 200 && n_failed > 100 && n_failed < n / 2);
 }
 
+/* Each format of the clock against Python's strftime. */
+static void dates_are_written_as_strftime_does(void **state)
+{
+    const size_t n = sizeof CLOCK / sizeof *CLOCK;
+    size_t       n_wrong = 0;
+    bamba_error  err;
+
+    (void)state;
+    setenv("TZ", "UTC", 1);               /* of %s */
+    for (size_t i = 0; i < n; i++) {
+        char variables[300];
+        snprintf(variables, sizeof variables, "{\"f\": \"%s\"}", CLOCK[i].format);
+        bamba_prompt *p = render_at("{{ strftime_now(f) }}", variables, CLOCK[i].now, &err);
+        if (!p || strcmp(p->text, CLOCK[i].expected) != 0) {
+            n_wrong++;
+            print_error("%s\nexpected %s\nfound    %s%s\n\n", CLOCK[i].format, CLOCK[i].expected,
+                        p ? p->text : "", err.message);
+        }
+        bamba_prompt_free(p);
+    }
+    assert_int_equal(n_wrong, 0);
+    assert_true(n > 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(templates_render_as_in_jinja),
+        cmocka_unit_test(dates_are_written_as_strftime_does),
     };
     return cmocka_run_group_tests_name("chat/render", tests, NULL, NULL);
 }

@@ -3,7 +3,11 @@ templates.
 
     make_chat_cases.py > tests/chat/reference_cases.h
 """
+import datetime
 import json
+import os
+import string
+import time
 
 from transformers.utils.chat_template_utils import _compile_jinja_template
 
@@ -703,6 +707,18 @@ endfor %}
 """.replace("\\\n", "")
 
 
+# Formats for strftime_now, at each of some moments of a clock in UTC.
+CLOCK = ["%" + m + c for m in ("", "E", "O") for c in string.ascii_letters + "%+ "
+         if m + c not in ("Ez", "EZ")]
+CLOCK = ["|".join(CLOCK[i:i + 20]) for i in range(0, len(CLOCK), 20)] + [
+    "%^a|%#a|%^A|%#b|%^h|%#h|%#B|%^p|%#p|%P|%#P|%^P|%^c|%#c|%^x|%^r|%^d|%#Y|%^Q|%^n%#t%^%",
+    "%5d|%_5d|%-5d|%05d|%-d|%_d|%0e|%-e|%_H|%-I|%0k|%0l|%_j|%-j|%-y|%_y|%_m|%10Y|%_10Y|%-U|%015s",
+    "%10A|%-10A|%_10A|%010A|%^10b|%20c|%020c|%12F|%012F|%_12F|%-F|%10D|%12r|%8R|%10T|%5p|%05P|%3%",
+    "%Q|%5Q|%05Q|%^5Q|%5f|%-f|%^f|%_-05d|%#^a|%+Y|%:z|%E|%5|%é|%5é|%-Ey|%_3Od|%05Om|%E5d|%%d",
+    "%", "a%", "%5", "%-", "%E"]
+MOMENTS = [1707116889, 951825599, 1230768000]
+
+
 def cases():
     """Each line is a template, but for some that have several: these are known by their first."""
     lines = CASES.strip("\n").split("\n")
@@ -753,6 +769,14 @@ def main():
         except Exception:
             value = "NULL"
         print(f"    {{{quote(case)},\n     {value}}},")
+    print("};")
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    print("static const struct { long long now; const char *format, *expected; } CLOCK[] = {")
+    for now in MOMENTS:
+        date = datetime.datetime.fromtimestamp(now)
+        for text in CLOCK:
+            print(f"    {{{now},\n     {quote(text)},\n     {quote(date.strftime(text))}}},")
     print("};")
 
 
