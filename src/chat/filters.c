@@ -216,6 +216,9 @@ static bb_value filter_abs(bb_render *r, bb_value *v, const bb_arguments *rest)
 
     (void)rest;
     if (v[0].kind == BB_FLOAT) return bb_float(fabs(v[0].is.number));
+    if (v[0].kind == BB_BIG && v[0].is.text->s[0] != '-') return v[0];
+    if (v[0].kind == BB_BIG)
+        return bb_integer_of_digits(w, false, v[0].is.text->s + 1, v[0].is.text->n - 1);
     if (bb_is_integer(v[0]) && bb_integer(v[0]) >= 0) return bb_int(bb_integer(v[0]));
     return bb_binary(w, '-', bb_int(0), v[0]);
 }

@@ -70,7 +70,7 @@ static bb_value round_float(bb_work *w, double x, int64_t decimals)
     char   text[DIGITS_ROOM];
     double size = fabs(x);
 
-    if (!isfinite(x) || decimals > 323) return bb_float(x);
+    if (!bb_step(w, 16) || !isfinite(x) || decimals > 323) return bb_float(x);
     if (decimals < -308) size = 0;
     else if (decimals < 0) size = round_to_tens(w, x, (int)-decimals);
     else if (size < 1e22) {               /* larger ones are whole */

@@ -1,6 +1,7 @@
 /* operators.c - what + - * / // % ** and `in` do; slices. */
 #include "chat/builtin.h"
 #include "chat/lexer.h"
+#include "chat/numerals.h"
 #include "chat/show.h"
 
 #include <math.h>
@@ -88,6 +89,18 @@ static bb_value fractions(bb_work *w, int op, double a, double b)
     return bb_float(quotient != 0 ? whole : copysign(0.0, a / b));
 }
 
+/* Of a fraction and an integer beyond 64 bits, which becomes a fraction too. */
+static bb_value with_big(bb_work *w, int op, bb_value a, bb_value b)
+{
+    double x = 0;
+
+    if (bb_parse_float(w, a.kind == BB_BIG ? a.is.text : b.is.text, &x) && isinf(x)) {
+        bb_work_fail(w, BAMBA_ERR_FORMAT, "an integer that is too large for a fraction");
+        return BB_VALUE(BB_UNDEFINED);
+    }
+    return a.kind == BB_BIG ? fractions(w, op, x, b.is.number) : fractions(w, op, a.is.number, x);
+}
+
 /* -------------------------------------------------------------- texts, lists ------------- */
 
 /* One text behind another; where one is Markup, the other gets escaped. */
@@ -144,6 +157,8 @@ bb_value bb_binary(bb_work *w, int op, bb_value a, bb_value b)
     if (bb_is_number(a) && bb_is_number(b)) return fractions(w, op, bb_number(a), bb_number(b));
     if (op == '*' && can_repeat(a) && bb_is_integer(b)) return repeat(w, a, bb_integer(b));
     if (op == '*' && can_repeat(b) && bb_is_integer(a)) return repeat(w, b, bb_integer(a));
+    if ((a.kind == BB_BIG && b.kind == BB_FLOAT) || (a.kind == BB_FLOAT && b.kind == BB_BIG))
+        return with_big(w, op, a, b);
     if (a.kind == BB_BIG || b.kind == BB_BIG) return too_large(w);
     if (op != '+') return no_operator(w, op, a, b);
     if (a.kind == BB_TEXT && b.kind == BB_TEXT) return add_texts(w, a.is.text, b.is.text);

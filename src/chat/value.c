@@ -2,6 +2,7 @@
 #include "chat/value.h"
 
 #include <math.h>
+#include <stdio.h>
 
 bb_value bb_bool(bool v) { return (bb_value){ .kind = BB_BOOL, .is.is_true = v }; }
 bb_value bb_int(int64_t v) { return (bb_value){ .kind = BB_INT, .is.integer = v }; }
@@ -62,6 +63,11 @@ bool bb_truth(bb_value v)
 
 /* -------------------------------------------------------------- comparing ---------------- */
 
+static bool is_any_number(bb_value v)
+{
+    return v.kind == BB_BIG || bb_is_number(v);
+}
+
 static int order(double a, double b)
 {
     return (a > b) - (a < b);
@@ -87,11 +93,30 @@ static int order_big(bb_value a, bb_value b)
     return x_negative ? -larger : larger;
 }
 
+/* Of an integer beyond 64 bits and a fraction, exactly: those as large are whole. It may take some
+   300 digits. */
+static int order_big_float(bb_work *w, bb_value big, double x, bool *comparable)
+{
+    char             digits[400];
+    const bb_passage p = { .s = digits, .n = (size_t)snprintf(digits, sizeof digits, "%.0f", x) };
+
+    bb_step(w, 16);
+    *comparable = !isnan(x);
+    if (isinf(x)) return x < 0 ? 1 : -1;
+    if (fabs(x) < 9223372036854775808.0) return order_big(big, bb_int(0));
+    return order_big(big, (bb_value){ .kind = BB_BIG, .is.text = &p });
+}
+
 /* Of numbers; *comparable is false if one is NaN. An integer is compared exactly with a fraction:
    beyond 2^63 by size alone, below by its whole part first. */
-static int order_numbers(bb_value a, bb_value b, bool *comparable)
+static int order_numbers(bb_work *w, bb_value a, bb_value b, bool *comparable)
 {
     *comparable = true;
+    if (a.kind == BB_BIG && b.kind == BB_FLOAT)
+        return order_big_float(w, a, b.is.number, comparable);
+    if (b.kind == BB_BIG && a.kind == BB_FLOAT)
+        return -order_big_float(w, b, a.is.number, comparable);
+    if (a.kind == BB_BIG || b.kind == BB_BIG) return order_big(a, b);
     if (bb_is_integer(a) && bb_is_integer(b)) return order_integers(bb_integer(a), bb_integer(b));
     if (a.kind == BB_FLOAT && b.kind == BB_FLOAT) {
         *comparable = !isnan(a.is.number) && !isnan(b.is.number);
@@ -140,8 +165,8 @@ bool bb_equal(bb_work *w, bb_value a, bb_value b)
     bool comparable;
 
     if (!bb_step(w, 1)) return false;
-    if (bb_is_number(a) && bb_is_number(b))
-        return order_numbers(a, b, &comparable) == 0 && comparable;
+    if (is_any_number(a) && is_any_number(b))
+        return order_numbers(w, a, b, &comparable) == 0 && comparable;
     if (a.kind != b.kind) return false;
     switch (a.kind) {
     case BB_UNDEFINED:
@@ -149,7 +174,6 @@ bool bb_equal(bb_work *w, bb_value a, bb_value b)
     case BB_TEXT:
         bb_step(w, a.is.text->n / 16);
         return bb_passage_equal(a.is.text, b.is.text);
-    case BB_BIG:     return bb_passage_equal(a.is.text, b.is.text);
     case BB_LIST:
     case BB_TUPLE:
     case BB_RANGE:
@@ -178,12 +202,10 @@ int bb_compare(bb_work *w, bb_value a, bb_value b, const char *op)
 
     if (a.kind == BB_UNDEFINED || b.kind == BB_UNDEFINED) {
         bb_fail_undefined(w, a.kind == BB_UNDEFINED ? a : b);
-    } else if (bb_is_number(a) && bb_is_number(b)) {
-        result = order_numbers(a, b, &comparable);
+    } else if (is_any_number(a) && is_any_number(b)) {
+        result = order_numbers(w, a, b, &comparable);
         /* NaN is on no side: a result that each of < <= > >= turns into false. */
         if (!comparable) result = op[0] == '<' ? 1 : -1;
-    } else if ((a.kind == BB_BIG || bb_is_integer(a)) && (b.kind == BB_BIG || bb_is_integer(b))) {
-        result = order_big(a, b);
     } else if (a.kind == BB_TEXT && b.kind == BB_TEXT) {
         bb_step(w, a.is.text->n / 16);
         result = bb_passage_compare(a.is.text, b.is.text);
@@ -261,10 +283,14 @@ static uint32_t hash_bytes(const char *s, size_t n)
     return hash;
 }
 
-/* Equal values have equal hashes: 1, 1.0 and True are one key. */
+/* Equal values have equal hashes: 1, 1.0 and True are one key. Numbers beyond 64 bits, which are
+   few, share one with NaN. */
 static uint32_t hash_value(bb_value v)
 {
-    if (v.kind == BB_TEXT || v.kind == BB_BIG) return hash_bytes(v.is.text->s, v.is.text->n);
+    if (v.kind == BB_TEXT) return hash_bytes(v.is.text->s, v.is.text->n);
+    if (v.kind == BB_BIG || (v.kind == BB_FLOAT && !(v.is.number >= -9223372036854775808.0 &&
+                                                     v.is.number < 9223372036854775808.0)))
+        return BB_BIG;
     return bb_is_number(v) ? (uint32_t)(int32_t)fmod(bb_number(v), 1e9) : (uint32_t)v.kind;
 }
 
