@@ -290,7 +290,15 @@ static bb_value filter_round(bb_render *r, bb_value *v, const bb_arguments *rest
     else if (given && !up && !down && !bb_passage_is(bb_want_text(w, v[2]), "common"))
         bb_work_fail(w, BAMBA_ERR_FORMAT, "round: the method is 'common', 'ceil' or 'floor'");
     if (w->status != BAMBA_OK) return v[0];
+    if (!up && !down && v[1].kind == BB_NONE && v[0].kind == BB_FLOAT) {
+        if (isfinite(v[0].is.number))     /* Python's round(x, None) gives an integer */
+            return bb_integer_of_float(w, bb_round(w, v[0], 0).is.number);
+        bb_work_fail(w, BAMBA_ERR_FORMAT, "round: infinity or NaN has no whole part");
+        return v[0];
+    }
     if (!up && !down) return bb_round(w, v[0], precision);
+    if (v[1].kind == BB_NONE)
+        bb_work_fail(w, BAMBA_ERR_FORMAT, "round: expected a number of decimals");
     if (v[0].kind == BB_BIG) {
         bb_work_fail(w, BAMBA_ERR_UNSUPPORTED, "round: an integer beyond 64 bits");
         return v[0];

@@ -1242,6 +1242,13 @@ static const struct { const char *text, *expected; } CASES[] = {
      "3"},
     {"{{ ('9'*400)|int * 1.0 }}",
      NULL},
+    {"{{ 2.5|round(none) }} {{ 1e20|round(none) }} {{ 7|round(none) }} {{ 3.5|round(none, \042"
+     "common\042) }}",
+     "2 100000000000000000000 7 4"},
+    {"{{ 2.5|round(none, \042floor\042) }}",
+     NULL},
+    {"{{ (e~\042inf\042)|float|round(none) }}",
+     NULL},
     {"",
      ""},
     {"\012",

@@ -721,6 +721,9 @@ endfor %}
 {{ {9.1e18: 1}[9100000000000000000] }} {{ {(e~'nan')|float: 1, (e~'inf')|float: 2} }}
 {{ {9.223372036854775807e18: 1}.get(9223372036854775807, 3) }}
 {{ ('9'*400)|int * 1.0 }}
+{{ 2.5|round(none) }} {{ 1e20|round(none) }} {{ 7|round(none) }} {{ 3.5|round(none, "common") }}
+{{ 2.5|round(none, "floor") }}
+{{ (e~"inf")|float|round(none) }}
 """.replace("\\\n", "")
 
 
