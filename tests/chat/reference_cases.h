@@ -1249,6 +1249,53 @@ static const struct { const char *text, *expected; } CASES[] = {
      NULL},
     {"{{ (e~\042inf\042)|float|round(none) }}",
      NULL},
+    {"{% macro m() %}{{ varargs }}{% endmacro %}{{ m.arguments }}{{ m.name|upper }}{{ m.x is d"
+     "efined }}",
+     "()MFalse"},
+    {"{% macro m() %}{% for kwargs in [1] %}{{ kwargs }}{% endfor %}{% endmacro %}{{ m.catch_k"
+     "wargs }}{{ m() }}",
+     "False1"},
+    {"{% macro m() %}{% call n() %}{{ caller }}{% endcall %}{% endmacro %}{{ m.caller }}",
+     "True"},
+    {"{% macro m() %}{{ kwargs.a }}{% set kwargs = 2 %}{{ kwargs }}{% endmacro %}{{ m(a=1) }}",
+     "12"},
+    {"{% macro m(x=caller) %}{% endmacro %}{{ m.caller }}",
+     "False"},
+    {"{% macro m() %}{% if caller %}{{ caller() }}{% else %}none{% endif %}{% endmacro %}{{ m("
+     ") }}{% call m() %}c{% endcall %}",
+     "nonec"},
+    {"{% macro m() %}{{ caller is defined }}{% endmacro %}{{ m() }}{% call m() %}c{% endcall %"
+     "}",
+     "FalseTrue"},
+    {"{% macro outer() %}{% macro inner() %}{{ caller() }}{% endmacro %}{% call inner() %}x{% "
+     "endcall %}{% endmacro %}{{ outer() }}{{ outer.caller }}",
+     "xTrue"},
+    {"{% macro a(x) %}{{ x }}{{ caller(1) }}{% endmacro %}{% call(y) a(2) %}<{{ y }}>{% endcal"
+     "l %}",
+     "2<1>"},
+    {"{% macro a() %}{% set x = varargs %}{{ x }}{% endmacro %}{{ a(1, 2) }}",
+     "(1, 2)"},
+    {"{% macro a() %}{% set varargs = varargs %}{{ varargs }}{% endmacro %}{{ a() }}",
+     ""},
+    {"{% macro a() %}{% with kwargs = 1 %}{{ kwargs }}{% endwith %}{% endmacro %}{{ a() }}{{ a"
+     ".catch_kwargs }}",
+     "1False"},
+    {"{% macro a() %}{% with kwargs = kwargs %}{{ kwargs }}{% endwith %}{% endmacro %}{{ a.cat"
+     "ch_kwargs }}",
+     "False"},
+    {"{% macro a() %}{% set ns = namespace(kwargs=1) %}{{ ns.kwargs }}{% endmacro %}{{ a() }}{"
+     "{ a.catch_kwargs }}",
+     "1False"},
+    {"{% macro a() %}{% for x in l if kwargs %}{{ x }}{% endfor %}{% endmacro %}{{ a(k=1) }}{{"
+     " a.catch_kwargs }}",
+     "312True"},
+    {"{% macro a() %}{% set x %}{{ kwargs }}{% endset %}{{ x }}{% endmacro %}{{ a(k=1) }}{{ a."
+     "catch_kwargs }}",
+     "{'k': 1}True"},
+    {"{% macro a() %}{{ f(kwargs=1) }}{% endmacro %}{{ a.catch_kwargs }}",
+     "False"},
+    {"{% macro a() %}{% set varargs = [] %}{{ varargs }}{% endmacro %}{{ a(1) }}",
+     NULL},
     {"",
      ""},
     {"\012",

@@ -724,6 +724,31 @@ endfor %}
 {{ 2.5|round(none) }} {{ 1e20|round(none) }} {{ 7|round(none) }} {{ 3.5|round(none, "common") }}
 {{ 2.5|round(none, "floor") }}
 {{ (e~"inf")|float|round(none) }}
+{% macro m() %}{{ varargs }}{% endmacro %}{{ m.arguments }}{{ m.name|upper }}{{ m.x is defined }}
+{% macro m() %}{% for kwargs in [1] %}{{ kwargs }}{% endfor %}{% endmacro %}{{ m.catch_kwargs }}{{ \
+m() }}
+{% macro m() %}{% call n() %}{{ caller }}{% endcall %}{% endmacro %}{{ m.caller }}
+{% macro m() %}{{ kwargs.a }}{% set kwargs = 2 %}{{ kwargs }}{% endmacro %}{{ m(a=1) }}
+{% macro m(x=caller) %}{% endmacro %}{{ m.caller }}
+{% macro m() %}{% if caller %}{{ caller() }}{% else %}none{% endif %}{% endmacro %}{{ m() }}{% \
+call m() %}c{% endcall %}
+{% macro m() %}{{ caller is defined }}{% endmacro %}{{ m() }}{% call m() %}c{% endcall %}
+{% macro outer() %}{% macro inner() %}{{ caller() }}{% endmacro %}{% call inner() %}x{% endcall \
+%}{% endmacro %}{{ outer() }}{{ outer.caller }}
+{% macro a(x) %}{{ x }}{{ caller(1) }}{% endmacro %}{% call(y) a(2) %}<{{ y }}>{% endcall %}
+{% macro a() %}{% set x = varargs %}{{ x }}{% endmacro %}{{ a(1, 2) }}
+{% macro a() %}{% set varargs = varargs %}{{ varargs }}{% endmacro %}{{ a() }}
+{% macro a() %}{% with kwargs = 1 %}{{ kwargs }}{% endwith %}{% endmacro %}{{ a() }}{{ \
+a.catch_kwargs }}
+{% macro a() %}{% with kwargs = kwargs %}{{ kwargs }}{% endwith %}{% endmacro %}{{ a.catch_kwargs }}
+{% macro a() %}{% set ns = namespace(kwargs=1) %}{{ ns.kwargs }}{% endmacro %}{{ a() }}{{ \
+a.catch_kwargs }}
+{% macro a() %}{% for x in l if kwargs %}{{ x }}{% endfor %}{% endmacro %}{{ a(k=1) }}{{ \
+a.catch_kwargs }}
+{% macro a() %}{% set x %}{{ kwargs }}{% endset %}{{ x }}{% endmacro %}{{ a(k=1) }}{{ \
+a.catch_kwargs }}
+{% macro a() %}{{ f(kwargs=1) }}{% endmacro %}{{ a.catch_kwargs }}
+{% macro a() %}{% set varargs = [] %}{{ varargs }}{% endmacro %}{{ a(1) }}
 """.replace("\\\n", "")
 
 
