@@ -1088,7 +1088,8 @@ typedef struct bamba_chat_template_options {
  * {% block %}, {% extends %}, {% include %}, {% import %}, {% autoescape %}; the filters
  * filesizeformat, forceescape, pprint, random, striptags, truncate, urlencode, urlize, wordwrap,
  * xmlattr; the tests callable, escaped, filter, test; and where they are used: cycler, joiner,
- * lipsum, rare methods of texts, "%a" and "!a", arithmetic of integers beyond 64 bits.
+ * lipsum, rare methods of texts, "%a", "!a" and "z" in formats; arithmetic, rounding to tens and
+ * other bases than ten of integers beyond 64 bits.
  *
  * @param dir   Directory; may be NULL if the options have the text: then there are no special
  *              tokens.
