@@ -201,7 +201,9 @@ typedef struct bamba_model_options {
     int               strict;             /* non-zero: refuse files with tensors that no part of
                                              the model needs, which otherwise go to the log      */
     const bamba_type_rule *type_rules;    /* [n_type_rules] before weight_type; of several that
-                                             match a tensor the last one holds. Read in the call */
+                                             match a tensor the last one holds. One that matches no
+                                             matrix of the model, be it overridden or of a layer
+                                             that runs elsewhere, is an error. Read in the call  */
     size_t            n_type_rules;
     bamba_type        state_type;         /* of the state-space layers' states: F32, BF16 or Q8; the
                                              smaller ones are rounded after every token          */
@@ -262,7 +264,8 @@ typedef struct bamba_model_info {
  * @param err      Out, may be NULL. Names the file and the key or tensor, expected and found.
  *
  * @return BAMBA_OK;
- *         BAMBA_ERR_ARGUMENT     options break a rule, the CPU level is unknown or not to be had;
+ *         BAMBA_ERR_ARGUMENT     options break a rule, the CPU level is unknown or not to be had, a
+ *                                type rule matches no matrix;
  *         BAMBA_ERR_IO           a file cannot be read;
  *         BAMBA_ERR_FORMAT       a file is damaged, a tensor missing, misshapen, or superfluous
  *                                in a module that is used;

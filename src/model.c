@@ -117,6 +117,7 @@ typedef struct opening {
     const uint64_t *random;               /* a seed for weights to be made, or NULL */
     bb_need_fn     *visit;                /* not NULL: weights are shown to it, not attached */
     void           *visit_context;
+    bool            may_part;             /* a tied pair may become two matrices */
 } opening;
 
 static bb_status bind_model(bamba_model *m, const bamba_model_options *o, const opening *from,
@@ -127,6 +128,7 @@ static bb_status bind_model(bamba_model *m, const bamba_model_options *o, const 
     const bb_log          log = { o->log, o->log_context };
     const bb_bind_options bind = {
         .k = &m->kernels, .policy = bb_policy_choose, .policy_context = &policy,
+        .policy_check = bb_policy_check,
         .visit = from->visit, .visit_context = from->visit_context,
         .scheme = bb_quantization_scheme, .scheme_context = m->quantization,
         .moments = m->moments, .planned_type = m->stored_type, .copy = o->copy_weights != 0,
@@ -137,6 +139,9 @@ static bb_status bind_model(bamba_model *m, const bamba_model_options *o, const 
 
     status = bb_policy_init(&policy, &m->alloc, &m->kernels, m->graph, (bb_type)o->weight_type,
                             o->type_rules, o->n_type_rules, err);
+    policy.where = from->dir ? from->dir : from->config;
+    if (!m->checkpoint) policy.also[0] = m->graph->embed_alias;
+    if (!m->checkpoint || from->may_part) policy.also[1] = m->graph->twin_name;
     if (status == BAMBA_OK)
         status = bb_bind(m->graph, m->checkpoint, &bind, &m->block, &m->stats, err);
     bb_policy_free(&policy);
@@ -265,9 +270,10 @@ bamba_status bamba_model_open(bamba_model **out, const char *dir,
 }
 
 bb_status bb_model_visit(bamba_model **out, const char *dir, const bamba_model_options *options,
-                         bb_need_fn *visit, void *context, bamba_error *err)
+                         bool may_part, bb_need_fn *visit, void *context, bamba_error *err)
 {
-    const opening from = { .dir = dir, .visit = visit, .visit_context = context };
+    const opening from = { .dir = dir, .visit = visit, .visit_context = context,
+                           .may_part = may_part };
     return open_model(out, &from, options, err);
 }
 

@@ -101,8 +101,9 @@ bb_status bb_session_options_read(bamba_session_options *o, const bamba_session_
 
 /* As bamba_model_open, but the weights are not attached: visit is told of each tensor that the
    model needs and of the format that the options give it. What it is told of lives as long as the
-   model, which is good for nothing else. */
+   model, which is good for nothing else. may_part: type rules may mean the matrix that a tied pair
+   has no tensor for. */
 bb_status bb_model_visit(bamba_model **out, const char *dir, const bamba_model_options *options,
-                         bb_need_fn *visit, void *context, bamba_error *err);
+                         bool may_part, bb_need_fn *visit, void *context, bamba_error *err);
 
 #endif

@@ -6,8 +6,10 @@
 #include <string.h>
 
 typedef struct bb_rule {
-    bb_regex *regex;
-    bb_type   type;
+    bb_regex   *regex;
+    const char *pattern;                  /* the caller's, as long as this asks */
+    bb_type     type;
+    bool        is_met;                   /* it has matched the name of a matrix */
 } bb_rule;
 
 /* ------------------------------------------------------------- the mix behind Q4 -------- */
@@ -110,6 +112,7 @@ bb_status bb_policy_init(bb_policy *p, const bb_allocator *a, const bb_kernels *
                            "type that weights can be converted to, found type %d", i,
                            (int)rules[i].type);
         p->rule[i].type = (bb_type)rules[i].type;
+        p->rule[i].pattern = pattern;
         bamba_error why = { BAMBA_OK, "" };
         status = bb_regex_compile(&p->rule[i].regex, a, pattern, strlen(pattern), false, &why);
         if (status != BAMBA_OK)
@@ -139,6 +142,35 @@ static bool is_match(const bb_policy *p, const bb_rule *r, const char *name)
     return bb_scan_next(&scan, &found, NULL) == BAMBA_OK && found;
 }
 
+/* The last rule that matches a name; NULL: none does. Those that it overrides are marked as met
+   too: they are not mistyped. */
+static const bb_rule *find_last_match(const bb_policy *p, const char *name)
+{
+    const bb_rule *last = NULL;
+
+    for (size_t i = p->n; i-- > 0;) {
+        bb_rule *r = &p->rule[i];
+        if ((last && r->is_met) || !is_match(p, r, name)) continue;
+        r->is_met = true;
+        if (!last) last = r;
+    }
+    return last;
+}
+
+bb_status bb_policy_check(const void *context, bamba_error *err)
+{
+    const bb_policy *p = context;
+
+    for (int i = 0; i < BB_POLICY_ALSO; i++)
+        if (p->also[i] && *p->also[i]) find_last_match(p, p->also[i]);
+    for (size_t i = 0; i < p->n; i++)
+        if (!p->rule[i].is_met)
+            return bb_fail(err, BAMBA_ERR_ARGUMENT, "%.100s: type rule '%.100s': expected a match "
+                           "in the name of a matrix, such as '%.100s', found none", p->where,
+                           p->rule[i].pattern, p->graph->embed_name);
+    return BAMBA_OK;
+}
+
 const bb_format *bb_policy_choose(const void *context, bb_role role, const char *name, int rows,
                                   int cols, const bb_format *stored)
 {
@@ -147,11 +179,8 @@ const bb_format *bb_policy_choose(const void *context, bb_role role, const char 
 
     (void)rows, (void)cols;
     if (type == BB_TYPE_Q4 && is_tender(p, role, name)) type = BB_TYPE_Q8;
-    for (size_t i = p->n; i-- > 0;)
-        if (is_match(p, &p->rule[i], name)) {
-            type = p->rule[i].type;
-            break;
-        }
+    const bb_rule *last = find_last_match(p, name);
+    if (last) type = last->type;
     const bb_format *f = type == BB_TYPE_NONE ? stored : bb_format_of(p->k, type);
     return role != BB_ROLE_PROJECTION && f->type == BB_TYPE_Q8
         ? &p->k->format[BB_FORMAT_Q8_FINE] : f;

@@ -155,7 +155,7 @@ static bb_status write_model(const char *dir, const char *out, const bamba_adapt
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "quantize: %s is NULL", dir ? "out" : "dir");
     BB_TRY(bb_model_options_read(&complete, model, err));
     BB_TRY(read_options(&w, options, &complete, err));
-    BB_TRY(bb_model_visit(&w.model, dir, &complete, bb_rewrite_note, &w, err));
+    BB_TRY(bb_model_visit(&w.model, dir, &complete, n > 0, bb_rewrite_note, &w, err));
     if (w.is_short) {
         status = bb_rewrite_no_memory(&w, err);
         goto done;

@@ -18,6 +18,7 @@ typedef struct type_rules {
     ARG_LIST_ROW("--type-of", "REGEX=TYPE", target, "type of the weights whose name matches",  \
       .more = "A regular expression that is looked for in the names of tensors. It goes "      \
       "before --type; may be given several times, of those that match a name the last holds. " \
+      "One that matches no matrix of the model is an error. " \
       "--type-of '.*=q4' is q4 throughout, where --type q4 keeps in q8 what suffers most.")
 
 int  type_rules_read(type_rules *r, const arg_list *given);

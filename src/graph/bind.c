@@ -159,6 +159,7 @@ bb_status bb_bind(bb_graph *g, bb_checkpoint *c, const bb_bind_options *options,
     walk(&b);
     *stats = b.stats;
     BB_TRY(first_failure(&b, err));
+    if (options->policy_check) BB_TRY(options->policy_check(options->policy_context, err));
     if (b.pass == BB_WALK_COUNT) return BAMBA_OK;
     if (c) BB_TRY(bb_binder_leftovers(&b, err));
 

@@ -27,6 +27,10 @@ typedef enum bb_role { BB_ROLE_EMBEDDING, BB_ROLE_HEAD, BB_ROLE_PROJECTION } bb_
 typedef const bb_format *bb_policy_fn(const void *context, bb_role role, const char *name, int rows,
                                       int cols, const bb_format *stored);
 
+/* Whether the names that the policy was asked about are those it was made for; called once, after
+   it was asked about all of them, those of blocks that the graph does not run included. */
+typedef bb_status bb_policy_check_fn(const void *context, bamba_error *err);
+
 /* A tensor that the graph needs. A matrix in a format with scales of its own lies in a tensor U8
    [tiles of rows_together rows, bytes of a tile] whose name ends with the format's, "name_q4"; of
    one that others have quantized, this is the tensor of its codes. */
@@ -46,6 +50,7 @@ typedef void bb_need_fn(void *context, const bb_need *need);
 typedef struct bb_bind_options {
     const bb_kernels  *k;
     bb_policy_fn      *policy;            /* NULL: as stored */
+    bb_policy_check_fn *policy_check;     /* NULL: any names will do */
     const void        *policy_context;
     bb_need_fn        *visit;             /* not NULL: told of each tensor, of one with slices once
                                              a slice; matrices are not attached, let alone made */

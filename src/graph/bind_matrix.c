@@ -56,23 +56,40 @@ int bb_binder_name_linear(bb_binder *b, const char *name, int rows, int cols, in
     return first;
 }
 
-/* The format that the policy says for a matrix that is stored in another, counted. */
+/* A matrix's name with the prefix of its mixer. */
+typedef struct full_name { char s[2 * BB_MAX_NAME]; } full_name;
+
+static full_name name_fully(const bb_binder *b, const char *name)
+{
+    full_name full;
+
+    snprintf(full.s, sizeof full.s, "%s%s", b->prefix, name);
+    return full;
+}
+
+/* The format that the policy says for a matrix that is stored in another. */
+static const bb_format *ask(const bb_binder *b, bb_role role, const char *full, int rows, int cols,
+                            const bb_format *stored)
+{
+    const bb_bind_options *o = b->options;
+
+    return o->policy ? o->policy(o->policy_context, role, full, rows, cols, stored) : stored;
+}
+
+/* That format, counted. */
 static const bb_format *choose(bb_binder *b, bb_role role, const char *name, int rows, int cols,
                                const bb_format *stored)
 {
-    const bb_bind_options *o = b->options;
-    char                   full[2 * BB_MAX_NAME];
+    const full_name  full = name_fully(b, name);
+    const bb_format *f = ask(b, role, full.s, rows, cols, stored);
 
-    snprintf(full, sizeof full, "%s%s", b->prefix, name);
-    const bb_format *f = o->policy ? o->policy(o->policy_context, role, full, rows, cols, stored)
-                                   : stored;
-    find_importance(b, role, full, cols, stored, f);
+    find_importance(b, role, full.s, cols, stored, f);
     if (cols > b->g->widest) b->g->widest = cols;
     b->stats.n_params += (uint64_t)rows * (uint64_t)cols;
     b->stats.weights_bytes += f->bytes(rows, cols);
     b->stats.matrix_params += (uint64_t)rows * (uint64_t)cols;
     b->stats.matrix_bytes += f->bytes(rows, cols);
-    b->stats.params_of[f - o->k->format] += (uint64_t)rows * (uint64_t)cols;
+    b->stats.params_of[f - b->options->k->format] += (uint64_t)rows * (uint64_t)cols;
     return f;
 }
 
@@ -288,6 +305,9 @@ void bb_binder_matrix(bb_binder *b, bb_matrix *out, const float **row_scale, bb_
     bb_parts part;
     bb_need  need;
 
+    /* What runs elsewhere has a name all the same, which the policy's rules may mean. */
+    if (b->skip)
+        ask(b, role, name_fully(b, name).s, rows, cols, &b->options->k->format[BB_FORMAT_F32]);
     if (bb_binder_take_parts(b, name, part)) {
         if (!b->skip) bind_quantized(b, out, row_scale, role, name, part, rows, cols, s);
         return;

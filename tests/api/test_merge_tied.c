@@ -280,6 +280,24 @@ static void test_types(void **unused)
     assert_true(says("model.safetensors", "\"lm_head.weight_q8"));
 }
 
+/* A rule may mean the head that the merged model has and the model has not. */
+static void test_rule_for_the_head(void **unused)
+{
+    const bamba_type_rule      rule = { "lm_head", BAMBA_TYPE_Q8 };
+    const bamba_adapter_source source = { adapter_dir, 1.0f };
+    bamba_model_options        mo = BAMBA_MODEL_OPTIONS;
+    bamba_error                err;
+
+    (void)unused;
+    write_parted();
+    tempdir_empty(out_dir);
+    mo.type_rules = &rule;
+    mo.n_type_rules = 1;
+    demand(bamba_merge(dir, out_dir, &source, 1, &mo, NULL, &err), &err);
+    assert_true(says("model.safetensors", "\"lm_head.weight_q8"));
+    assert_true(says("model.safetensors", "\"model.embed_tokens.weight\""));
+}
+
 /* Of a tied pair PEFT names the embedding alone, and writes tensors for both. */
 static void test_targets(void **unused)
 {
@@ -330,6 +348,7 @@ int main(void)
         cmocka_unit_test(test_under_the_embeddings_name),
         cmocka_unit_test(test_under_the_heads_name),
         cmocka_unit_test(test_types),
+        cmocka_unit_test(test_rule_for_the_head),
         cmocka_unit_test(test_targets),
         cmocka_unit_test(test_out_of_memory),
     };

@@ -339,6 +339,8 @@ beside 1 ./ours ./theirs no-such-directory
 begin "bench: what is refused"
 fails "no shape 'no-such-shape'" bench --shape no-such-shape
 fails "no-such-dir" bench -m no-such-dir
+fails "./tiny.json: type rule 'zzz': expected a match" $bench --type-of zzz=q8
+fails "$model/config.json: type rule 'zzz': expected a match" bench -m "$model" --type-of zzz=q8
 wrong_use "length above 0" $bench -p 0 -n 0
 wrong_use "-p: expected" $bench -p -5
 wrong_use "-n: expected" $bench -n 4,,5

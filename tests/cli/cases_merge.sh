@@ -34,6 +34,12 @@ run 0 logits -m "$model" -p "Once upon"
 cmp -s out expected && wrong "the norm is not replaced"
 rm -r saved merged
 
+begin "merge by a name that nothing has"
+mkdir saved && echo '{}' > saved/adapter_config.json
+fails "type rule 'zzz': expected a match" merge -m "$model" --adapter saved -o new --type-of zzz=q8
+[ -z "$(ls -d new* 2> /dev/null)" ] || wrong "leaves $(ls -d new*)"
+rm -r saved
+
 begin "merge into a quantized model"
 run 0 quantize -m "$model" -o q8 --type q8
 mkdir saved && echo '{}' > saved/adapter_config.json

@@ -24,6 +24,11 @@ out_same expected
 grep -q '"pattern": "up_proj", "type": "f16"' mixed/config.json ||
     wrong "the rules are not recorded"
 
+begin "quantize by a name that nothing has"
+fails "$model: type rule 'zzz': expected a match in the name of a matrix" \
+    quantize -m "$model" -o new --type-of '.*=q8' --type-of 'zzz=q8'
+[ -z "$(ls -d new* 2> /dev/null)" ] || wrong "leaves $(ls -d new*)"
+
 begin "quantize to what is there"
 fails "mixed: expected a new or an empty directory" quantize -m "$model" -o mixed --type q4
 fails "expected a new or an empty directory, found a file" \
