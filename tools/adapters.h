@@ -17,10 +17,18 @@ typedef struct adapters {
 #define ADAPTERS_ROW(target)                                                                   \
     ARG_LIST_ROW("--adapter", "DIR[=SCALE]", target, "run with a LoRA adapter of "     \
       "PEFT's; may be repeated", .more = "DIR has adapter_config.json and "                    \
-      "adapter_model.safetensors. SCALE multiplies all that the adapter adds.")
+      "adapter_model.safetensors. SCALE multiplies all that the adapter adds.",                \
+      .check = adapters_expect)
 
-/* Split a value into a directory [size], and a scale; false if the scale is no number. */
-bool adapters_split(const char *text, char *dir, size_t size, float *scale);
+#define ADAPTERS_VALUE "DIR or DIR=SCALE with a finite number"
+enum { ADAPTERS_MOST_PATH = 4096 };
+
+/* ADAPTERS_VALUE for a value that has no directory, or a scale that is no finite float; NULL: it is
+   good. */
+const char *adapters_expect(const char *text);
+
+/* Split a value into a directory [ADAPTERS_MOST_PATH], and a scale; false if it is not good. */
+bool adapters_split(const char *text, char *dir, float *scale);
 
 int  adapters_open(adapters *a, const bamba_model *model, const arg_list *given);
 void adapters_close(adapters *a);

@@ -183,8 +183,12 @@ static int read_word(const command *self, const arg *args, const arg *a, const c
     return ARGS_READ;
 }
 
-static int append(arg_list *list, const char *text)
+static int append(const command *self, const arg *a, const char *name, const char *text)
 {
+    const char *expected = a->check ? a->check(text) : NULL;
+    arg_list   *list = a->target;
+
+    if (expected) return args_wrong(self, "%s: expected %s, found '%s'", name, expected, text);
     const char **grown = realloc(list->items, (list->n + 1) * sizeof *grown);
     if (!grown) return console_fail("out of memory");
     list->items = grown;
@@ -229,7 +233,7 @@ static int read_value(reading *r, const arg *a, const char *name, const char *te
     case ARG_INT64:
     case ARG_FLOAT:  return read_number(r->self, a, name, text);
     case ARG_WORD:   return read_word(r->self, r->args, a, name, text, r->said);
-    case ARG_LIST:   return append(a->target, text);
+    case ARG_LIST:   return append(r->self, a, name, text);
     case ARG_TEXT:   *(const char **)a->target = text; break;
     case ARG_FLAG:   *(bool *)a->target = true; break;
     case ARG_UNFLAG: *(bool *)a->target = false; break;

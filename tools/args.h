@@ -48,6 +48,8 @@ typedef struct arg {
     void              *target;
     double             lo, hi;            /* least and greatest value of a number            */
     const char *const *words;             /* choices, NULL-terminated; "default" is not shown */
+    const char *(*check)(const char *value);          /* of a list: says what was expected in place
+                                             of a value, NULL of a good one. NULL: all are good */
 } arg;
 
 #define ARG_ROW(n, v, k, t, ...) \

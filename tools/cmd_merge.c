@@ -26,17 +26,17 @@ static int merge(setup *s, const setup_flags *f, const char *out, bamba_adapter_
 /* Split the values of --adapter, and merge. */
 static int split_and_merge(setup *s, const setup_flags *f, const char *out)
 {
-    enum { MOST_PATH = 4096 };
     const size_t          n = f->adapter.n;
     bamba_adapter_source *source = calloc(n, sizeof *source);
-    char                 *dirs = malloc(n * MOST_PATH);
+    char                 *dirs = malloc(n * ADAPTERS_MOST_PATH);
     int                   code = EXIT_SUCCESS;
 
     if (!source || !dirs) code = console_fail("out of memory");
     for (size_t i = 0; i < n && code == EXIT_SUCCESS; i++) {
-        source[i].dir = dirs + i * MOST_PATH;
-        if (!adapters_split(f->adapter.items[i], dirs + i * MOST_PATH, MOST_PATH, &source[i].scale))
-            code = console_fail("--adapter: expected DIR or DIR=SCALE, found '%s'",
+        char *dir = dirs + i * ADAPTERS_MOST_PATH;
+        source[i].dir = dir;
+        if (!adapters_split(f->adapter.items[i], dir, &source[i].scale))  /* was good when read */
+            code = console_fail("--adapter: expected " ADAPTERS_VALUE ", found '%s'",
                                 f->adapter.items[i]);
     }
     if (code == EXIT_SUCCESS) code = merge(s, f, out, source);

@@ -44,8 +44,8 @@ run 0 info -m "$model" --type f32 --type-of '.*=q8' --json
 out_has '"weight_type": "q8"'
 run 0 info -m "$model" --type-of '.*=q8' --type-of 'in_proj=q4' --type-of 'embed=bf16'
 out_has "weights"
-fails "--type-of: expected REGEX=TYPE" info -m "$model" --type-of out_proj=q5
-fails "--type-of: expected REGEX=TYPE" info -m "$model" --type-of out_proj
+wrong_use "--type-of: expected REGEX=TYPE" info -m "$model" --type-of out_proj=q5
+wrong_use "--type-of: expected REGEX=TYPE" info -m "$model" --type-of out_proj
 fails "type rule 'zzz': expected a match" info -m "$model" --type-of zzz=q8
 fails "type rule 'zzz': expected a match" logits -m "$model" -p a --type-of zzz=q8
 fails "type rule 'out_proj['" info -m "$model" --type-of 'out_proj[=q4'

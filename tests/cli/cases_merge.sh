@@ -3,7 +3,6 @@
 begin "merge without a word"
 wrong_use "-o DIR" merge -m "$model" --adapter x
 wrong_use "--adapter DIR is needed" merge -m "$model" -o new
-fails "expected DIR or DIR=SCALE" merge -m "$model" --adapter x=much -o new
 [ ! -e new ] || wrong "made a directory"
 
 begin "merge what is not there"

@@ -44,6 +44,18 @@ for bias in 5 +1 x+1 5+ 5+x 99999999999999+1 5*2; do
     wrong_use "--logit-bias" generate -m "$model" -p x --logit-bias "$bias"
 done
 
+for scale in =abc = =nan =inf =-infinity =1e40 =1x; do
+    begin "an adapter with the scale '$scale'"
+    for use in "generate -p x" "bench -r 1 -p 1" "merge -o new" chat embed score \
+        "logits -p x" "perplexity -f x"; do
+        wrong_use "--adapter: expected DIR or DIR=SCALE with a finite number, found 'x$scale'" \
+            $use -m "$model" --adapter "x$scale"
+    done
+done
+begin "an adapter without a name"
+wrong_use "--adapter: expected DIR" generate -m "$model" -p x --adapter =2
+wrong_use "--adapter: expected DIR" generate -m "$model" -p x --adapter ""
+
 begin "a CPU level that is none, in the environment"
 BAMBA_CPU=x86
 export BAMBA_CPU
