@@ -23,8 +23,8 @@ int chunks_cut(chunks *c, const setup *s, const chunks_flags *f, const char *tex
     c->n_chunks = n_ids / n;
     if (f->n_chunks > 0 && (size_t)f->n_chunks < c->n_chunks) c->n_chunks = (size_t)f->n_chunks;
     if (n_ids < 2 * n)
-        code = console_fail("%s: expected at least %zu tokens, two chunks, found %zu; -c N makes "
-                            "chunks shorter", f->file, 2 * n, n_ids);
+        code = console_fail("%s: expected at least %zu tokens, two chunks, found %zu%s", f->file,
+                            2 * n, n_ids, f->is_fixed ? "" : "; -c N makes chunks shorter");
     else if (!(c->ids = malloc(c->n_chunks * n * sizeof *c->ids)))
         code = console_fail("out of memory");
     else {

@@ -18,6 +18,7 @@ typedef struct chunks_flags {
     const char *file;
     int         n, n_chunks;              /* 0: CHUNKS_USUAL; -1: all                        */
     bool        as_json;
+    bool        is_fixed;                 /* the command has no -c: chunks have one length   */
 } chunks_flags;
 
 enum { CHUNKS_USUAL = 512 };

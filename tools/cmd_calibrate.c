@@ -61,7 +61,7 @@ static int read_own(setup *s, int n_chunks)
 
 static int calibrate(const flags *f, setup *s, text_buffer *in)
 {
-    const chunks_flags cut = { .file = f->text, .n_chunks = f->n_chunks };
+    const chunks_flags cut = { .file = f->text, .n_chunks = f->n_chunks, .is_fixed = true };
     bamba_calibration *calibration = NULL;
     bamba_error        err = { BAMBA_OK, "" };
     chunks             c = { .ids = NULL };

@@ -162,6 +162,13 @@ int cmd_chat(const command *self, int argc, char **argv)
         ARG_FLAG_ROW("--perf", &f.perf, "say the times of each answer, as with -v"),
         SETUP_TYPE_ROWS(&f.setup),
         SETUP_BATCH_ROW(&f.setup),
+        ARG_HEAD("Of llama-cli, without effect here or refused"),
+        ARG_IGNORED_ROW("-i, --interactive, -if, --interactive-first, -cnv, --conversation", NULL,
+                        "it is a dialogue in any case"),
+        ARG_ROW("-st, --single-turn, -no-cnv, --no-conversation", NULL, ARG_REFUSED, NULL,
+                "it is a dialogue; --messages FILE is answered once, and bamba generate --chat"),
+        ARG_ROW("-r, --reverse-prompt", "TEXT", ARG_REFUSED, NULL,
+                "the model's end tokens end an answer; bamba generate --stop TEXT ends a text"),
         ARG_END
     };
 

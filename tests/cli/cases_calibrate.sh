@@ -26,6 +26,11 @@ run 0 calibrate -m "$model" -o own --chunks 1 --feedback
 [ "$(wc -c < own)" -gt "$(($(wc -c < seen) * 60))" ] || wrong "no more bytes"
 gen 0 -p "Once upon" -n 4 --type q4 --calibration own
 
+begin "calibrate with too little"
+echo few > few
+fails "few: expected at least 1024 tokens, two chunks, found" calibrate -m "$model" -f few -o new
+! grep -q -e "-c N" err || wrong "recommends -c, which it has not"
+
 begin "calibrate without a word"
 wrong_use "-o FILE" calibrate -m "$model" -f long
 fails "expected at least 1024 tokens" calibrate -m "$model" -f text -o new

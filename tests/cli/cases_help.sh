@@ -52,6 +52,37 @@ for command in $commands; do
     done < phrases
 done
 
+begin "phrases about options of llama.cpp name options that there are"
+# Each command is asked for each of them, with a value that is none; the phrase stands behind the
+# option's name. An option in it belongs to the command named last, or else to the one that speaks.
+for command in $commands; do
+    run 0 $command --help
+    sed -n 's/^  \(-[^ ].*\)$/\1/p' out | tr ' ,' '\n\n' | grep '^-' > names.$command
+done
+sed -n '/^\.SH OPTIONS OF LLAMA/,/^\.SH [^O]/{/^\.TP$/{n;p;}}' man > foreign
+[ "$(wc -l < foreign)" -ge 30 ] || wrong "$(wc -l < foreign) options of llama.cpp"
+for command in $commands; do
+    : > said
+    nowhere="-m nowhere"
+    [ $command != models ] || nowhere=
+    while read -r names; do
+        option=${names%%[ ,]*}
+        value=none-such
+        case $names in *" "[A-Z]* | *" [0"*) ;; *) value= ;; esac
+        "$bamba" $command $nowhere -v $option $value < in > out 2> err
+        sed -n "s/^bamba[a-z ]*: $option[^:]*: //p" err >> said
+    done < foreign
+    [ "$(wc -l < said)" -ge 12 ] || wrong "$command: $(wc -l < said) phrases"
+    sed 's/ (bamba [a-z]* --help)$//; s/[,;:]/ /g; s/=[A-Z]*//g' said |
+        awk -v self=$command '{ of = self
+             for (i = 1; i <= NF; i++)
+                 if ($i == "bamba") of = $(++i)
+                 else if ($i ~ /^--?[a-z]/) print of, $i }' | sort -u > recommended
+    while read -r of option; do
+        grep -qx -e "$option" names.$of || wrong "$command recommends $of $option"
+    done < recommended
+done
+
 begin "choices of values"
 for shell in bash zsh fish; do
     for words in "stored f32 bf16 f16" "c avx2 avxvnni" "synthetic real" "md json jsonl csv"; do

@@ -7,6 +7,9 @@ begin "layers on a GPU";          wrong_use "-ngl 99: everything runs on" genera
 begin "an adapter";               wrong_use "--lora: adapters are directories" generate --lora x
 begin "another adapter"
 wrong_use "--control-vector: control vectors" logits --control-vector=x
+begin "a dialogue without an end"
+wrong_use "-r: the model's end tokens end an answer; bamba generate --stop TEXT" chat -r x
+wrong_use "-st: it is a dialogue" chat -st
 begin "two cache types";          wrong_use "one type for both" generate -ctk f16 -ctv bf16
 begin "a quantized cache";        wrong_use "expected one of f32, bf16, f16, q8, q8_0" \
                                   generate -ctv q4_0
