@@ -164,6 +164,6 @@ const char *bench_bytes(double bytes, char *out, size_t size);
 int bench_guesses(bench_model *m, size_t *n_rows);
 
 /* Prints what the machine can do. */
-int bench_limits(const bench_options *o, const command *self);
+int bench_limits(const bench_options *o);
 
 #endif

@@ -103,14 +103,12 @@ static int measure(const bench_options *o, int n_threads, bool first)
 }
 
 /* One row for each number of threads; for "-t 0" those of one, two, four … all. */
-int bench_limits(const bench_options *o, const command *self)
+int bench_limits(const bench_options *o)
 {
     const bench_list *threads = &o->list[BENCH_THREADS];
     const int all = bamba_cpu_quota() > 0.0 ? bamba_default_threads() : bench_noise_now().cores;
     int code = EXIT_SUCCESS;
 
-    if (o->format == BENCH_SQL || o->format == BENCH_NONE || o->format_err != BENCH_NONE)
-        return args_wrong(self, "--limits: expected -o md, csv, json or jsonl, and no -oe");
     for (size_t i = 0; i < threads->n && threads->largest && code == EXIT_SUCCESS; i++)
         code = measure(o, threads->value[i], i == 0);
     if (!threads->largest) {

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MOST_SOURCES = 64, LONGEST = 1 << 24 };
+enum { MOST_SOURCES = 64, LONGEST = 1 << 24, USUAL_SEED = 1 };
 
 /* The options that take lists. */
 static const struct list_flag {
@@ -197,24 +197,97 @@ static int run_table(flags *f)
     return console_finish(code);
 }
 
-static int run(const command *self, flags *f)
+/* -------------------------------------------------------------- what goes together -------- */
+
+/* An option that may have been given beside one that would not heed it. */
+typedef struct beside {
+    const char *name;
+    bool        is_given;
+} beside;
+
+/* Refuse the first that is given: a measurement that is not made must not seem to have been. */
+static int refuse(const command *self, const char *what, const beside *option, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (option[i].is_given) return args_wrong(self, "%s: expected no %s", what, option[i].name);
+    return ARGS_READ;
+}
+
+/* The first of the names of a list that was given, where nothing heeds it. */
+static beside list_of(const flags *f, int i)
+{
+    static char name[BENCH_LISTS][32];
+    const char *names = lists[i].names;
+
+    snprintf(name[i], sizeof name[i], "%.*s", (int)strcspn(names, ","), names);
+    return (beside){ name[i], f->given[i].n > 0 };
+}
+
+static int check_guesses(const command *self, const flags *f)
+{
+    const bench_options *o = &f->o;
+    const beside option[] = {
+        list_of(f, BENCH_PROMPT), list_of(f, BENCH_SEQS), { "-pg", f->both.n > 0 },
+        { "--ops", o->ops }, { "--wide", o->wide }, { "--fill real", o->real_fill },
+        { "--delay", o->delay_s > 0 }, { "--progress", o->progress },
+    };
+
+    if (o->format == BENCH_SQL || o->format == BENCH_NONE || o->format_err != BENCH_NONE)
+        return args_wrong(self, "--accept: expected -o md, csv, json or jsonl, and no -oe");
+    if (o->list[BENCH_GEN].largest == 0)
+        return args_wrong(self, "--accept: expected a length above 0 in -n");
+    return refuse(self, "--accept measures decoding alone", option,
+                  sizeof option / sizeof *option);
+}
+
+static int check_limits(const command *self, const flags *f)
+{
+    const bench_options *o = &f->o;
+    const beside option[] = {
+        { "--shape", f->shapes.n > 0 }, { "-m", f->dirs.n > 0 }, { "--adapter", o->adapter.n > 0 },
+        { "--adapter-rank", o->adapter_rank > 0 },
+        list_of(f, BENCH_PROMPT), list_of(f, BENCH_GEN), { "-pg", f->both.n > 0 },
+        list_of(f, BENCH_DEPTH), list_of(f, BENCH_SEQS), list_of(f, BENCH_BATCH),
+        list_of(f, BENCH_UBATCH), list_of(f, BENCH_TYPE), list_of(f, BENCH_KV),
+        { "-ctv", f->cache_v.n > 0 }, { "--type-of", o->type_of.n > 0 }, list_of(f, BENCH_STATE),
+        list_of(f, BENCH_LOAD), { "-mmp", f->mmap.n > 0 }, list_of(f, BENCH_ACCEPT),
+        list_of(f, BENCH_GUESS), { "--adapt", o->adapt }, { "--no-warmup", o->no_warmup },
+        { "--delay", o->delay_s > 0 }, { "--wide", o->wide }, { "--fill real", o->real_fill },
+        { "--ops", o->ops }, { "--progress", o->progress }, { "-s", o->seed != USUAL_SEED },
+        { "--cpu", o->cpu },
+    };
+
+    if (o->format == BENCH_SQL || o->format == BENCH_NONE || o->format_err != BENCH_NONE)
+        return args_wrong(self, "--limits: expected -o md, csv, json or jsonl, and no -oe");
+    return refuse(self, "--limits measures the machine alone", option,
+                  sizeof option / sizeof *option);
+}
+
+static int check_table(const command *self, const flags *f)
 {
     const bench_options *o = &f->o;
 
     if (o->ops && (o->format >= BENCH_CSV || o->format_err >= BENCH_CSV))
         return args_wrong(self, "--ops needs md, json or jsonl");
-    console_catch_interrupt();
-    if (f->limits) return bench_limits(o, self);
-    f->o.guesses = f->given[BENCH_ACCEPT].n > 0;
-    if (o->guesses
-        && (o->format == BENCH_SQL || o->format == BENCH_NONE || o->format_err != BENCH_NONE))
-        return args_wrong(self, "--accept: expected -o md, csv, json or jsonl, and no -oe");
-    if (!o->guesses && (f->o.adapt || f->given[BENCH_GUESS].n))
+    if (o->adapt || f->given[BENCH_GUESS].n)
         return args_wrong(self, "--draft-max and --adapt need --accept");
     if (o->list[BENCH_PROMPT].largest + o->list[BENCH_GEN].largest + o->both[0].largest +
             o->both[1].largest == 0)
         return args_wrong(self, "expected a length above 0 in -p, -n or -pg");
-    int code = type_rules_read(&f->o.rules, &f->o.type_of);
+    return ARGS_READ;
+}
+
+static int run(const command *self, flags *f)
+{
+    const bench_options *o = &f->o;
+
+    f->o.guesses = f->given[BENCH_ACCEPT].n > 0;
+    int code = f->limits ? check_limits(self, f) : o->guesses ? check_guesses(self, f)
+                                                              : check_table(self, f);
+    if (code != ARGS_READ) return code;
+    console_catch_interrupt();
+    if (f->limits) return bench_limits(o);
+    code = type_rules_read(&f->o.rules, &f->o.type_of);
     if (code == EXIT_SUCCESS) code = find_sources(f);
     return code == EXIT_SUCCESS ? run_table(f) : code;
 }
@@ -267,7 +340,8 @@ int cmd_bench(const command *self, int argc, char **argv)
                      .usual = "synthetic", .more = "Synthetic depths are random values; for real "
                      "ones tokens are fed."),
         ARG_FLAG_ROW("--ops", &f.o.ops, "where the time goes, by kind of operation"),
-        ARG_FLAG_ROW("--limits", &f.limits, "what the machine can do, no model"),
+        ARG_FLAG_ROW("--limits", &f.limits, "what the machine can do, no model; of the others "
+                     "it heeds -t, --pin, --cpu-strict, -r and -o alone"),
         ARG_FLAG_ROW("--pin", &f.pin, "as --cpu-strict 1"),
         ARG_FLAG_ROW("--progress", &f.o.progress, "say how far it is"),
         ARG_NUMBER_ROW(ARG_INT64, "-s, --seed", "N", &f.o.seed, 0, 0x1p62,
@@ -295,7 +369,7 @@ int cmd_bench(const command *self, int argc, char **argv)
         ARG_END
     };
 
-    f = (flags){ .o = { .repetitions = 5, .format = BENCH_MD, .seed = 1 } };
+    f = (flags){ .o = { .repetitions = 5, .format = BENCH_MD, .seed = USUAL_SEED } };
     int code = args_read(self, args, argc, argv);
     if (code == ARGS_READ) code = read_lists(self, &f);
     if (code == ARGS_READ) code = run(self, &f);

@@ -205,6 +205,11 @@ run 0 $bench -n 12 --accept 50 --adapt -o csv
 wrong_use "need --accept" $bench --adapt
 wrong_use "--accept: expected -o" $bench --accept 50 -o sql
 wrong_use "--accept" $bench --accept 101
+for option in "-p 8" "-npl 2" "-pg 8,2" --ops --wide "--fill real" "--delay 1" --progress; do
+    wrong_use "--accept measures decoding alone: expected no ${option%% [0-9]*}" \
+        $bench -n 4 --accept 50 $option
+done
+wrong_use "--accept: expected a length above 0 in -n" $bench -n 0 --accept 50
 
 begin "bench --limits"
 run 0 bench --limits -r 1 -t 1
@@ -226,6 +231,13 @@ fi
 run 0 bench --limits -r 1 -t 1 -o csv
 head -1 out | grep -q '^cpu_info,n_processors,cpu_quota,' || wrong "head"
 wrong_use "--limits: expected" bench --limits -o sql
+for option in "-m $model" "--shape ./tiny.json" "-p 8" "-n 8" "-pg 8,2" "-d 4" "-npl 2" "-b 8" \
+    "-ub 8" "--type q8" "-ctk f32" "-ctv f16" "--type-of .*=q8" "--state-type q8" "-lm none" \
+    "-mmp 0" "--accept 50" "--draft-max 2" --adapt --no-warmup "--delay 1" --wide "--fill real" \
+    --ops --progress "-s 7" "--cpu c" "--adapter ." "--adapter-rank 2"; do
+    wrong_use "--limits measures the machine alone: expected no ${option%% *}" \
+        bench --limits -r 1 -t 1 $option
+done
 
 if command -v python3 > /dev/null; then
     begin "bench: two models over whole texts"
