@@ -52,7 +52,7 @@ BAMBA_API bamba_status bamba_session_fill(bamba_session *session, size_t n_posit
 typedef struct bamba_op {
     const char *name;                     /* "in_proj"; static storage                           */
     uint64_t    ns;
-    uint64_t    bytes;                    /* of weights and state, each counted once a pass      */
+    uint64_t    bytes;                    /* of weights, adapters and state, each once a pass    */
     uint64_t    flops;                    /* of the formulas, a multiply-add as two              */
 } bamba_op;
 
@@ -62,15 +62,20 @@ typedef struct bamba_op {
  * models without weights too.
  *
  * bytes is what must move between memory and processor at least: the weights used, once; the
- * state and the convolution window of each session, read and written; its keys and values, the
- * old ones read and the new ones written. flops are the additions and multiplications of the
- * formulas; the state-space scan counts as its recurrence, however it is computed.
+ * adapters, each once for all sessions; the state and the convolution window of each session, read
+ * and written; its keys and values, the old ones read and the new ones written. flops are the
+ * additions and multiplications of the formulas; the state-space scan counts as its recurrence,
+ * however it is computed.
  *
- * @param ops  [n], out, with ns 0; may be NULL if n is 0.
- * @return how many kinds of operations there are; the first n of them are filled in.
+ * @param adapters  [n_adapters] that each of the sessions has; may be NULL if n_adapters is 0.
+ * @param ops       [n], out, with ns 0; may be NULL if n is 0.
+ * @return how many kinds of operations there are; the first n of them are filled in. 0 if the model
+ *         is NULL, or the adapters are not such as a session of it may have.
  */
 BAMBA_API size_t bamba_model_count(const bamba_model *model, size_t n_sessions, size_t n_tokens,
-                                   size_t position, size_t n_logits, bamba_op *ops, size_t n);
+                                   size_t position, size_t n_logits,
+                                   const bamba_adapter_use *adapters, size_t n_adapters,
+                                   bamba_op *ops, size_t n);
 
 /**
  * Begin to record where the time of feeding goes (on non-zero; this clears what was recorded

@@ -6,8 +6,6 @@
 #include <math.h>
 #include <string.h>
 
-enum { MOST = 64 };                       /* adapters of a session */
-
 static bool has_own_weights(const bb_adapter *a) { return a->own_embed.data || a->own_head.w.data; }
 
 static bb_status check(const bamba_session *s, const bamba_adapter_use *use, size_t n,
@@ -15,9 +13,9 @@ static bb_status check(const bamba_session *s, const bamba_adapter_use *use, siz
 {
     size_t n_own = 0;
 
-    if (n > MOST || (n > 0 && !use))
+    if (n > BB_MOST_ADAPTERS || (n > 0 && !use))
         return bb_fail(err, BAMBA_ERR_ARGUMENT, "session adapters: expected up to %d, found %zu%s",
-                       MOST, n, use ? "" : " and NULL");
+                       BB_MOST_ADAPTERS, n, use ? "" : " and NULL");
     for (size_t i = 0; i < n; i++) {
         const bamba_adapter *a = use[i].adapter;
         if (!a || a->model != s->model)

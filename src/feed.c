@@ -18,7 +18,8 @@ enum { FIRST_PIECE = BB_EDGE };           /* rows, where somebody watches progre
 
 static void count_piece(const bamba_engine *e, const bb_batch *b)
 {
-    bb_work w = { .n_wanted = (uint64_t)b->n_wanted };
+    bb_work w = { .n_wanted = (uint64_t)b->n_wanted, .segment = b->segment,
+                  .n_adapted = b->n_segments, .times = 1 };
 
     for (int i = 0; i < b->n_segments; i++)
         bb_work_add(&w, (uint64_t)b->segment[i].pos, (uint64_t)b->segment[i].n_rows,

@@ -356,14 +356,22 @@ uint64_t bamba_model_state_bytes(const bamba_model *m, size_t n_positions)
 }
 
 size_t bamba_model_count(const bamba_model *m, size_t n_sessions, size_t n_tokens, size_t position,
-                         size_t n_logits, bamba_op *ops, size_t n)
+                         size_t n_logits, const bamba_adapter_use *adapters, size_t n_adapters,
+                         bamba_op *ops, size_t n)
 {
-    bb_count count[BB_MAX_OPS] = { { 0, 0 } };
-    bb_work  w = { .n_wanted = n_logits };
+    bb_count       count[BB_MAX_OPS] = { { 0, 0 } };
+    bb_adapter_use use[BB_MOST_ADAPTERS];
+    bb_segment     one = { .n_rows = 1, .adapter = use, .n_adapters = (int)n_adapters };
+    bb_work        w = { .n_wanted = n_logits, .segment = &one, .n_adapted = 1 };
 
-    if (!m) return 0;
+    if (!m || n_adapters > BB_MOST_ADAPTERS || (n_adapters > 0 && !adapters)) return 0;
+    for (size_t i = 0; i < n_adapters; i++) {
+        if (!adapters[i].adapter || adapters[i].adapter->model != m) return 0;
+        use[i] = (bb_adapter_use){ &adapters[i].adapter->base, adapters[i].scale };
+    }
     bb_work_add(&w, position, n_tokens, 0, 0);
     w.T *= n_sessions, w.n_segments *= n_sessions, w.seen *= n_sessions, w.reached *= n_sessions;
+    w.times = w.T;
     bb_count_pass(m->graph, &w, count);
     const size_t n_ops = (size_t)m->graph->n_ops;
     for (size_t i = 0; i < n && i < n_ops; i++)

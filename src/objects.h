@@ -46,6 +46,8 @@ struct bamba_adapter {
     char               hash[BB_HASH_TEXT];
 };
 
+enum { BB_MOST_ADAPTERS = 64 };           /* of a session */
+
 struct bamba_session {
     bb_allocator       alloc;
     const bamba_model *model;

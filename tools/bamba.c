@@ -67,7 +67,8 @@ const command commands[] = {
       "[--shape NAME,... | -m DIR] [-p LIST] [-n LIST] [-d LIST] [options]",
       "Lists are 1,2,4 or 0-8192+1024 or 1-64*2. Rows and field names are llama-bench's; reading "
       "text and choosing tokens are not measured. Shares are of what this process measures in "
-      "between: reading memory, and multiply-adds of the type.", cmd_bench },
+      "between: reading memory, and multiply-adds of the type; what adapters add counts too.",
+      cmd_bench },
     { "quantize", "Write a model with its weights in another type.",
       "[-m DIR] -o DIR --type TYPE [options]",
       "What is written is a model directory, tokenizer and all: it opens at once, where --type "

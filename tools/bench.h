@@ -152,6 +152,15 @@ int bench_scan(const char *path, const char *format, ...) __attribute__((format(
    the numbers of the run. */
 int  bench_print_row(bench_run *r, bool first);
 void bench_print_end(const bench_options *o);         /* if there was a row                   */
+/* The adapters of the models, "DIR=SCALE,rank 64": as given to --adapter, then --adapter-rank.
+   Freed by the caller; NULL without memory. */
+char *bench_name_adapters(const bench_options *o);
+static inline bool bench_has_adapters(const bench_options *o)
+{
+    return o->adapter.n > 0 || o->adapter_rank > 0;
+}
+/* Adds it as "adapters". */
+void bench_add_adapters(json *row, const bench_options *o);
 /* Prints an object to stdout, behind a head if it is the first, not as Markdown; frees it. */
 int  bench_print_object(const bench_options *o, json *row, bool first);
 void bench_cpu_name(char out[96]);

@@ -141,6 +141,8 @@ static int print_row(guess_run *r, bool first)
     const double per_pass = divide((double)r->n_tokens, (double)r->n_passes);
     const double rewind_ms = 1e-6 * divide(r->rewind_ns, (double)r->n_rewinds);
     const double right = divide((double)r->n_right, (double)r->n_guessed);
+    const char *const bar = bench_has_adapters(o) ? " adapters     |" : "";
+    const char *const rule = bench_has_adapters(o) ? " :----------- |" : "";
     char test[48], number[16];
 
     snprintf(test, sizeof test, r->test.n_depth ? "tg%d @ d%d" : "tg%d", r->test.n_gen,
@@ -149,18 +151,24 @@ static int print_row(guess_run *r, bool first)
     if (o->format == BENCH_MD) {
         if (first)
             printf("| %-30s | threads | %15s | %8s | accept %% | right %% | tokens/pass "
-                   "| rewind ms |   plain t/s | guessed t/s |  ratio |\n"
+                   "| rewind ms |   plain t/s | guessed t/s |  ratio |%s\n"
                    "| %.30s | ------: | %.14s: | %.7s: | -------: | ------: | ----------: "
-                   "| --------: | ----------: | ----------: | -----: |\n", "model", "test",
-                   "guesses", "------------------------------", "--------------", "-------");
+                   "| --------: | ----------: | ----------: | -----: |%s\n", "model", "test",
+                   "guesses", bar, "------------------------------", "--------------", "-------",
+                   rule);
         printf("| %-30s | %7d | %15s | %8s | %8d | %7.1f | %11.2f | %9.3f | %11.2f | %11.2f | "
-               "%6.3f |\n", r->m->type, bamba_engine_threads(r->m->engine), test, number, r->accept,
+               "%6.3f |", r->m->type, bamba_engine_threads(r->m->engine), test, number, r->accept,
                100.0 * right, per_pass, rewind_ms, plain, guessed, ratio);
+        char *names = bench_name_adapters(o);
+        if (bench_has_adapters(o)) printf(" %-12s |", names ? names : "?");
+        free(names);
+        putchar('\n');
         return EXIT_SUCCESS;
     }
     json row = JSON_OBJECT;
     json_add_string(&row, "model_filename", r->m->source->name);
     json_add_string(&row, "model_type", r->m->type);
+    bench_add_adapters(&row, o);
     json_add_int(&row, "n_threads", bamba_engine_threads(r->m->engine));
     json_add_int(&row, "n_gen", r->test.n_gen);
     json_add_int(&row, "n_depth", r->test.n_depth);

@@ -139,6 +139,22 @@ static int open_adapters(bench_model *m)
     return EXIT_SUCCESS;
 }
 
+char *bench_name_adapters(const bench_options *o)
+{
+    enum { MOST_RANK = 32 };
+    size_t size = MOST_RANK, at = 0;
+
+    for (size_t i = 0; i < o->adapter.n; i++) size += strlen(o->adapter.items[i]) + 1;
+    char *names = malloc(size);
+    if (!names) return NULL;
+    *names = '\0';
+    for (size_t i = 0; i < o->adapter.n; i++)
+        at += (size_t)snprintf(names + at, size - at, "%s%s", i ? "," : "", o->adapter.items[i]);
+    if (o->adapter_rank > 0)
+        snprintf(names + at, size - at, "%srank %d", at ? "," : "", o->adapter_rank);
+    return names;
+}
+
 static int open_model(bench_model *m)
 {
     const bench_options *o = m->options;

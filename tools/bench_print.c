@@ -148,6 +148,15 @@ static void add_setting(json *row, const bench_run *r)
     json_add_string(row, "model_type", r->model_type);
 }
 
+void bench_add_adapters(json *row, const bench_options *o)
+{
+    char *names = bench_name_adapters(o);
+
+    row->failed = row->failed || !names;
+    if (names) json_add_string(row, "adapters", names);
+    free(names);
+}
+
 /* Adds what was found: llama-bench has averages and samples. Sorts r's numbers. */
 static void add_results(json *row, bench_run *r)
 {
@@ -194,6 +203,7 @@ static void add_results(json *row, bench_run *r)
         { "samples_ns", ns }, { "samples_ts", ts },
     };
     add_fields(row, fields, sizeof fields / sizeof *fields);
+    bench_add_adapters(row, r->m->options);
     if (r->n_ops) add_ops(row, r);
 }
 
@@ -269,8 +279,10 @@ typedef struct column {
     int         width;                    /* below 0: to the left                              */
     enum { TEXT, BYTES, COUNT, TEST, SPEED, NUMBER } kind;    /* NUMBER: "-" for 0             */
     double      unit;                     /* of a NUMBER                                       */
-    enum { ALWAYS, WIDE, CHANGED } when;  /* CHANGED: as llama-bench, unless a list is its     */
-    int         list, usual;              /* usual value alone; and with --wide                */
+    enum { ALWAYS, WIDE, CHANGED, ADAPTED } when;     /* CHANGED: as llama-bench, unless a list is
+                                             its usual value alone; ADAPTED: with adapters; both
+                                             also with --wide                                  */
+    int         list, usual;
 } column;
 
 static const column columns[] = {
@@ -286,6 +298,7 @@ static const column columns[] = {
     { "type_v", "type_v", 6, TEXT, 0, CHANGED, BENCH_KV, BAMBA_TYPE_F16 },
     { "states", "state_type", 6, TEXT, 0, CHANGED, BENCH_STATE, BAMBA_TYPE_F32 },
     { "lm", "load_mode", 10, TEXT, 0, CHANGED, BENCH_LOAD, 0 },
+    { "adapters", "adapters", -12, TEXT, 0, ADAPTED, 0, 0 },
     { "test", "", 15, TEST, 0, ALWAYS, 0, 0 },
     { "t/s", "", 21, SPEED, 0, ALWAYS, 0, 0 },
     { "% read", "pct_stream", 6, NUMBER, 1, ALWAYS, 0, 0 },
@@ -307,6 +320,7 @@ static bool is_shown(const column *c, const bench_options *o)
     const bench_list *l = &o->list[c->list];
 
     return c->when == ALWAYS || o->wide ||
+           (c->when == ADAPTED && bench_has_adapters(o)) ||
            (c->when == CHANGED && (l->n > 1 || l->value[0] != c->usual));
 }
 

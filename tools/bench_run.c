@@ -172,7 +172,9 @@ static void count_step(bench_run *r, size_t most, size_t n_tokens, size_t depth)
         const size_t seqs = whole ? n / n_tokens : 1;
         const size_t n_ops = bamba_model_count(r->m->model, seqs, n / seqs,
                                                depth + (whole ? 0 : done),
-                                               rows == n || whole ? seqs : 0, ops, BENCH_OPS);
+                                               rows == n || whole ? seqs : 0,
+                                               r->m->adapter.use, r->m->adapter.n, ops,
+                                               BENCH_OPS);
         for (size_t i = 0; i < n_ops && i < BENCH_OPS; i++) {
             r->bytes += (double)ops[i].bytes;
             r->flops += (double)ops[i].flops;

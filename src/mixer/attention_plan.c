@@ -90,17 +90,18 @@ static void count(const bb_mixer *base, const bb_work *w, bb_count *c)
     const uint64_t      kv_bytes = bb_attention_page(m) / BB_KV_BLOCK;        /* of a position */
     const uint64_t      taps = (uint64_t)bb_attention_columns(m) * (uint64_t)m->dims.d_conv;
 
-    bb_count_product(&m->q, w->T, &c[base->op[BB_ATTENTION_QKV]]);
-    bb_count_product(&m->k, w->T, &c[base->op[BB_ATTENTION_QKV]]);
-    bb_count_product(&m->v, w->T, &c[base->op[BB_ATTENTION_QKV]]);
+    bb_count_product(&m->q, w, &c[base->op[BB_ATTENTION_QKV]]);
+    bb_count_product(&m->k, w, &c[base->op[BB_ATTENTION_QKV]]);
+    bb_count_product(&m->v, w, &c[base->op[BB_ATTENTION_QKV]]);
     bb_count_add(&c[base->op[BB_ATTENTION_ROPE]], kv_bytes * w->T,
                  3 * (heads + n_kv) * (uint64_t)m->dims.rope.d * w->T);
     bb_count_add(&c[base->op[BB_ATTENTION_ATTEND]], kv_bytes * w->reached,
                  4 * heads * (uint64_t)m->dims.d_head * w->seen);
-    bb_count_product(&m->o, w->T, &c[base->op[BB_ATTENTION_OUT_PROJ]]);
-    for (int i = 0; i < 3 && m->dims.low_rank.rank; i++) {        /* of one use, as of any */
-        bb_count_product(&m->low_rank[i].down, w->T, &c[base->op[BB_ATTENTION_QKV]]);
-        bb_count_product(m->low_rank[i].up, w->T, &c[base->op[BB_ATTENTION_QKV]]);
+    bb_count_product(&m->o, w, &c[base->op[BB_ATTENTION_OUT_PROJ]]);
+    for (int i = 0; i < 3 && m->dims.low_rank.rank; i++) {
+        const bb_use_term *l = &m->low_rank[3 * w->nth + i];
+        bb_count_product(&l->down, w, &c[base->op[BB_ATTENTION_QKV]]);
+        bb_count_product(l->up, w, &c[base->op[BB_ATTENTION_QKV]]);
     }
     if (taps > 0)
         bb_count_add(&c[base->op[BB_ATTENTION_CONV]],

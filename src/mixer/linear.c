@@ -40,7 +40,7 @@ static void print(const bb_mixer *base, bb_printer *p)
 
 static void count(const bb_mixer *base, const bb_work *w, bb_count *c)
 {
-    bb_count_product(&((const bb_plain_linear *)base)->map, w->T, &c[base->op[LINEAR]]);
+    bb_count_product(&((const bb_plain_linear *)base)->map, w, &c[base->op[LINEAR]]);
 }
 
 static const bb_mixer_kind kind = {

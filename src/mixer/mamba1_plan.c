@@ -86,17 +86,17 @@ static void count(const bb_mixer *base, const bb_work *w, bb_count *c)
     const uint64_t   window = bb_recurrent_window_bytes(&m->state);
     const uint64_t   ssm = bb_recurrent_ssm_bytes(&m->state);
 
-    bb_count_product(&m->in_proj, w->T, &c[base->op[BB_MAMBA1_IN_PROJ]]);
+    bb_count_product(&m->in_proj, w, &c[base->op[BB_MAMBA1_IN_PROJ]]);
     bb_count_add(&c[base->op[BB_MAMBA1_CONV]], taps + 2 * window * w->n_segments,
                  2 * taps / sizeof(float) * w->T);
     for (int h = 0; h < m->n_heads; h++) {
-        bb_count_product(&m->head[h].x_proj, w->T, &c[base->op[BB_MAMBA1_X_PROJ]]);
-        bb_count_product(&m->head[h].dt_proj, w->T, &c[base->op[BB_MAMBA1_DT_PROJ]]);
+        bb_count_product(&m->head[h].x_proj, w, &c[base->op[BB_MAMBA1_X_PROJ]]);
+        bb_count_product(&m->head[h].dt_proj, w, &c[base->op[BB_MAMBA1_DT_PROJ]]);
     }
     bb_count_add(&c[base->op[BB_MAMBA1_SCAN]], elements * sizeof(float) + 2 * ssm * w->n_segments,
                  7 * elements * w->T);
     bb_count_add(&c[base->op[BB_MAMBA1_GATE]], 0, 5 * inner * w->T);
-    bb_count_product(&m->out_proj, w->T, &c[base->op[BB_MAMBA1_OUT_PROJ]]);
+    bb_count_product(&m->out_proj, w, &c[base->op[BB_MAMBA1_OUT_PROJ]]);
 }
 
 static const bb_mixer_kind kind = {

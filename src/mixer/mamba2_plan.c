@@ -72,7 +72,7 @@ static void count(const bb_mixer *base, const bb_work *w, bb_count *c)
     const uint64_t   window = bb_recurrent_window_bytes(&m->state);
     const uint64_t   ssm = bb_recurrent_ssm_bytes(&m->state);
 
-    bb_count_product(&m->in_proj, w->T, &c[base->op[BB_MAMBA2_IN_PROJ]]);
+    bb_count_product(&m->in_proj, w, &c[base->op[BB_MAMBA2_IN_PROJ]]);
     bb_count_add(&c[base->op[BB_MAMBA2_CONV]], taps + 2 * window * w->n_segments,
                  2 * taps / sizeof(float) * w->T);
     bb_count_add(&c[base->op[BB_MAMBA2_SCAN]], 2 * ssm * w->n_segments,
@@ -80,7 +80,7 @@ static void count(const bb_mixer *base, const bb_work *w, bb_count *c)
     bb_count_add(&c[base->op[BB_MAMBA2_GATED_NORM]],
                  m->dims.gate == BB_GATE_ALONE ? 0 : inner * sizeof(float),
                  (m->dims.gate == BB_GATE_ALONE ? 5 : 9) * inner * w->T);
-    bb_count_product(&m->out_proj, w->T, &c[base->op[BB_MAMBA2_OUT_PROJ]]);
+    bb_count_product(&m->out_proj, w, &c[base->op[BB_MAMBA2_OUT_PROJ]]);
 }
 
 static const bb_mixer_kind kind = {

@@ -146,12 +146,13 @@ static void count(const bb_mixer *base, const bb_work *w, bb_count *c)
     const bb_mlp *m = (const bb_mlp *)base;
     bb_count     *mlp = &c[base->op[MLP]];
 
-    if (bb_activations[m->dims.activation].is_gated) bb_count_product(&m->gate, w->T, mlp);
-    bb_count_product(&m->up, w->T, mlp);
-    bb_count_product(&m->down, w->T, mlp);
-    if (m->dims.low_rank.rank) {          /* of one use, as of any */
-        bb_count_product(&m->low_rank->down, w->T, mlp);
-        for (int i = 0; i < 2; i++) bb_count_product(&m->low_rank->up[i], w->T, mlp);
+    if (bb_activations[m->dims.activation].is_gated) bb_count_product(&m->gate, w, mlp);
+    bb_count_product(&m->up, w, mlp);
+    bb_count_product(&m->down, w, mlp);
+    if (m->dims.low_rank.rank) {
+        const bb_use_term *l = &m->low_rank[w->nth];
+        bb_count_product(&l->down, w, mlp);
+        for (int i = 0; i < BB_LOW_RANK_PARTS; i++) bb_count_product(&l->up[i], w, mlp);
     }
     bb_count_add(mlp, 0, (uint64_t)bb_activations[m->dims.activation].flops
                          * (uint64_t)m->dims.d_ff * w->T);

@@ -340,15 +340,16 @@ static void count(const bb_mixer *base, const bb_work *w, bb_count *c)
 
     bb_count_add(&c[base->op[ROUTER]], E * (uint64_t)d->d_model * sizeof(float),
                  2 * E * (uint64_t)d->d_model * w->T);
+    bb_count_adapters(&m->router, w, &c[base->op[ROUTER]]);
     for (size_t i = is_gated(m) ? 0 : count_experts(m); i < 3 * count_experts(m); i++)
-        bb_count_product(&m->linear[i], w->T, &experts);
+        bb_count_product(&m->linear[i], w, &experts);
     bb_count_add(&c[base->op[EXPERTS]],
                  (uint64_t)((double)experts.bytes / (double)E * expect_experts(d, w->T) + 0.5),
                  experts.flops / E * used + (uint64_t)bb_activations[d->activation].flops
                                             * (uint64_t)d->d_ff * used * w->T);
     if (d->d_latent == 0) return;
-    bb_count_product(&m->latent_in, w->T, &c[base->op[LATENT]]);
-    bb_count_product(&m->latent_out, w->T, &c[base->op[LATENT]]);
+    bb_count_product(&m->latent_in, w, &c[base->op[LATENT]]);
+    bb_count_product(&m->latent_out, w, &c[base->op[LATENT]]);
 }
 
 static const bb_mixer_kind kind = {

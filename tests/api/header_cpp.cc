@@ -101,7 +101,7 @@ std::vector<int32_t> generate(const Model &model, const std::vector<int32_t> &pr
     }
     bamba_op op = { nullptr, 0, 0, 0 };
     if (bamba_engine_profile_get(engine.get(), &op, 1) < 1 || op.name == nullptr
-        || bamba_model_count(model.get(), 1, 1, 0, 1, nullptr, 0) < 1)
+        || bamba_model_count(model.get(), 1, 1, 0, 1, nullptr, 0, nullptr, 0) < 1)
         throw Failure{ BAMBA_ERR_ARGUMENT, "bamba_engine_profile_get" };
     bamba_session_reset(copy.get());
     if (bamba_session_copy(copy.get(), session.get(), &err) != BAMBA_OK

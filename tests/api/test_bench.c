@@ -105,7 +105,7 @@ static void sum_ops(const bamba_model *m, size_t seqs, size_t n, size_t depth, d
                     double *flops)
 {
     bamba_op     ops[MOST_OPS];
-    const size_t k = bamba_model_count(m, seqs, n, depth, seqs, ops, MOST_OPS);
+    const size_t k = bamba_model_count(m, seqs, n, depth, seqs, NULL, 0, ops, MOST_OPS);
 
     *bytes = *flops = 0;
     assert_true(k > 4 && k < MOST_OPS);
@@ -162,11 +162,11 @@ static void count_takes_null(void **unused)
     bamba_op one;
 
     (void)unused;
-    assert_int_equal(bamba_model_count(NULL, 1, 1, 0, 1, NULL, 0), 0);
+    assert_int_equal(bamba_model_count(NULL, 1, 1, 0, 1, NULL, 0, NULL, 0), 0);
     bamba_model *m = open_config("hybrid-1b");
-    const size_t k = bamba_model_count(m, 1, 1, 0, 1, NULL, 0);
+    const size_t k = bamba_model_count(m, 1, 1, 0, 1, NULL, 0, NULL, 0);
     assert_true(k > 1);
-    assert_int_equal(bamba_model_count(m, 1, 1, 0, 1, &one, 1), k);
+    assert_int_equal(bamba_model_count(m, 1, 1, 0, 1, NULL, 0, &one, 1), k);
     assert_string_equal(one.name, "embedding");
     bamba_model_free(m);
 }
@@ -381,7 +381,7 @@ static void timers_add_up(void **unused)
     const double took = now_ns() - start;
     assert_int_equal(bamba_feed(e, s, tokens, 1, &logits, NULL), BAMBA_OK); /* not noted */
     assert_int_equal(bamba_engine_profile_get(e, ops, MOST_OPS), n);
-    assert_int_equal(bamba_model_count(m, 1, 40, 0, 1, counted, MOST_OPS), n);
+    assert_int_equal(bamba_model_count(m, 1, 40, 0, 1, NULL, 0, counted, MOST_OPS), n);
     for (size_t i = 0; i < n; i++) {
         assert_string_equal(ops[i].name, counted[i].name);
         assert_int_equal(ops[i].bytes, counted[i].bytes);

@@ -517,9 +517,9 @@ static void test_count_is_closed(void **unused)
     bamba_op     one[OPS], many[OPS];
 
     (void)unused;
-    bamba_model_count(m, SIZE_MAX, 1, SIZE_MAX / 2, 1, one, OPS);             /* returns */
-    const size_t n = bamba_model_count(m, 1, 3, 10, 0, one, OPS);
-    bamba_model_count(m, 7, 3, 10, 0, many, OPS);
+    bamba_model_count(m, SIZE_MAX, 1, SIZE_MAX / 2, 1, NULL, 0, one, OPS);             /* returns */
+    const size_t n = bamba_model_count(m, 1, 3, 10, 0, NULL, 0, one, OPS);
+    bamba_model_count(m, 7, 3, 10, 0, NULL, 0, many, OPS);
     assert_true(n > 3 && n < OPS);
     for (size_t i = 0; i < n; i++) assert_int_equal(many[i].flops, 7 * one[i].flops);
     bamba_model_free(m);

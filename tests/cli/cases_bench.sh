@@ -15,7 +15,7 @@ tensor_buft_overrides load_mode lazy_mode embeddings no_op_offload no_host repac
 fit_min_ctx n_prompt n_gen n_depth test_time avg_ns stddev_ns avg_ts stddev_ts"
 our_fields="n_batch_seqs isa weight_type state_type fill avg_gbs stream_gbs pct_stream avg_gflops \
 peak_gflops pct_peak ttft_ns itl_p50_ns itl_p95_ns itl_p99_ns state_bytes kv_bytes rss_bytes \
-moved_bytes flops noise"
+moved_bytes flops noise adapters"
 columns="model size params backend threads"
 
 head_is() {                               # head_is COLUMNS: of the table in ./out
@@ -38,7 +38,8 @@ grep -q '^build: [^ ]* ([0-9]*)$' out || wrong "no build line"
 run 0 $bench -p 16 -n 0 -d 8 --fill real
 out_lacks "random values"
 run 0 $bench -p 16 -n 4 --wide
-head_is "$columns cpu_strict n_batch n_ubatch type_k type_v states lm test t/s % read % peak isa \
+head_is "$columns cpu_strict n_batch n_ubatch type_k type_v states lm adapters \
+test t/s % read % peak isa \
 GB/s GFLOP/s first ms p50 ms p95 ms p99 ms state kv RSS"
 run 0 $bench -p 16 -n 0 -b 8,16 -ctk f32
 head_is "$columns n_batch type_k type_v test t/s % read % peak"
@@ -66,6 +67,29 @@ cp tiny.json "with,comma/tiny.json"
 run 0 bench --shape "./tiny.json,./tiny.json" --shape "./with,comma/tiny.json" -m "$model,$model" \
     -r 1 -p 4 -n 0 -t 1 -o jsonl
 [ "$(wc -l < out)" -eq 5 ] || wrong "models"
+
+begin "bench: adapters"
+run 0 $bench -r 1 -p 0 -n 4 --no-warmup -o jsonl
+out_has '"adapters": ""'
+plain="$(json_number moved_bytes) $(json_number flops)"
+run 0 $bench -r 1 -p 0 -n 4 --no-warmup --adapter-rank 3 -o jsonl
+out_has '"adapters": "rank 3"'
+# Rows and columns of all linear maps: two layers of Mamba-2 and one of attention, each with an MLP.
+n=$((2 * (168 + 32 + 64 + 32) + 2 * (32 + 32) + 2 * (16 + 32) + 3 * 3 * (40 + 32)))
+[ "$(json_number moved_bytes) $(json_number flops)" = "$(echo "$plain" |
+    awk -v n=$((4 * 3 * n)) '{ print $1 + 4 * n, $2 + 2 * n }')" ] || wrong "what adapters move"
+run 0 $bench -r 1 -p 0 -n 4 --no-warmup --adapter-rank 3
+head_is "$columns adapters test t/s % read % peak"
+out_has "| rank 3       | "
+run 0 $bench -r 1 -n 4 --accept 50 --draft-max 2 --adapter-rank 3
+out_has "|  ratio | adapters     |"
+out_has " | rank 3       |"
+run 0 $bench -r 1 -n 4 --accept 50 --draft-max 2 --adapter-rank 3 -o jsonl
+out_has '"adapters": "rank 3"'
+if [ -d "$model-verse" ]; then
+    run 0 bench -m "$model" -t 1 -r 1 -p 0 -n 4 --adapter "$model-verse=0.5" --adapter-rank 2 -o csv
+    out_has "\"$model-verse=0.5,rank 2\""
+fi
 
 begin "bench: two outputs"
 run 0 $bench -p 16 -n 4 -o jsonl -oe csv
