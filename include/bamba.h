@@ -201,9 +201,10 @@ typedef struct bamba_model_options {
     int               strict;             /* non-zero: refuse files with tensors that no part of
                                              the model needs, which otherwise go to the log      */
     const bamba_type_rule *type_rules;    /* [n_type_rules] before weight_type; of several that
-                                             match a tensor the last one holds. One that matches no
-                                             matrix of the model, be it overridden or of a layer
-                                             that runs elsewhere, is an error. Read in the call  */
+                                             match a tensor the last one holds. A rule that matches
+                                             no matrix of the model, of all its layers, is an error;
+                                             one that a later rule overrides is not. Read in the
+                                             call                                                */
     size_t            n_type_rules;
     bamba_type        state_type;         /* of the state-space layers' states: F32, BF16 or Q8; the
                                              smaller ones are rounded after every token          */
