@@ -22,7 +22,8 @@ const command commands[] = {
       "for the program, see /help. The model's chat template makes a prompt of the conversation, "
       "to the byte as transformers' apply_chat_template does it; what was read before is not read "
       "again. With a seed each answer is drawn with it. Answers go to standard output, everything "
-      "else to standard error. Ctrl-C stops an answer.", cmd_chat },
+      "else to standard error. Ctrl-C stops an answer. From standard input a turn that fails ends "
+      "the dialogue; a command that fails does not, but the exit code is 1 then.", cmd_chat },
     { "info", "Show what a model is made of and what it needs.",
       "[-m DIR | --config FILE] [--json]",
       "Its kinds of blocks and their plan, and what it needs in memory.", cmd_info },
