@@ -9,6 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Told, and not the end, but known at the end. */
+#define TELL(d, ...) (console_fail(__VA_ARGS__), go_on(d, EXIT_FAILURE))
+
+static int go_on(dialogue *d, int code)
+{
+    d->failed |= code != EXIT_SUCCESS;
+    return EXIT_SUCCESS;
+}
+
 static int run_help(dialogue *d, char *value);
 
 /* ---- the conversation ---- */
@@ -29,7 +38,7 @@ static int run_undo(dialogue *d, char *value)
     const size_t last = messages_last(m, MESSAGE_USER);
 
     (void)value;
-    if (last == m->n) return console_fail("/undo: there is no turn to take back");
+    if (last == m->n) return TELL(d, "/undo: there is no turn to take back");
     conversation_cut(&d->talk, last);
     return EXIT_SUCCESS;
 }
@@ -43,7 +52,7 @@ static int run_regen(dialogue *d, char *value)
     messages former = { 0 };
 
     (void)value;
-    if (user == m->n) return console_fail("/regen: there is no answer yet");
+    if (user == m->n) return TELL(d, "/regen: there is no answer yet");
     int code = conversation_set_aside(&d->talk, user + 1, &former);
     if (code == EXIT_SUCCESS) code = dialogue_answer(d);
     if (m->n == user + 1) {
@@ -63,7 +72,7 @@ static int run_save(dialogue *d, char *value)
     text_buffer list = { 0 };
     output o;
 
-    if (conversation_file_is(value)) return conversation_save(&d->talk, value);
+    if (conversation_file_is(value)) return go_on(d, conversation_save(&d->talk, value));
     int code = messages_write(&d->talk.messages, &list);
     if (code == EXIT_SUCCESS) code = output_open(&o, value);
     if (code == EXIT_SUCCESS) {
@@ -71,7 +80,7 @@ static int run_save(dialogue *d, char *value)
         code = output_close(&o, code);
     }
     free(list.bytes);
-    return code;
+    return go_on(d, code);
 }
 
 /* Whether a list of messages has none, as that of a conversation that has not begun. */
@@ -92,11 +101,11 @@ static int run_load(dialogue *d, char *value)
     bamba_prompt *p = NULL;
 
     if (conversation_file_is(value)) {
-        const int loaded_code = conversation_load(&d->talk, value);
-        if (loaded_code == EXIT_SUCCESS)
+        const int status = conversation_load(&d->talk, value);
+        if (status == EXIT_SUCCESS)
             console_say("%zu messages, %zu tokens", d->talk.messages.n,
                         bamba_session_position(d->setup->session));
-        return loaded_code;
+        return go_on(d, status);
     }
     int code = text_read_small(&list, value);
     if (code == EXIT_SUCCESS && !is_empty(&list))
@@ -112,7 +121,7 @@ static int run_load(dialogue *d, char *value)
     }
     bamba_prompt_free(p);
     free(list.bytes);
-    return code;
+    return go_on(d, code);
 }
 
 /* ---- the program ---- */
@@ -141,12 +150,12 @@ static int run_set(dialogue *d, char *value)
     char *equals = strchr(value, '=');
     bamba_sampler *made;
 
-    if (!equals) return console_fail("/set: expected NAME=VALUE, as in /set temp=0.7");
+    if (!equals) return TELL(d, "/set: expected NAME=VALUE, as in /set temp=0.7");
     *equals = '\0';
     if (strcmp(value, "n") == 0) {
         int64_t n;
         if (!args_parse_int(equals + 1, &n) || n < -1 || n > INT32_MAX)
-            return console_fail("/set n: expected a number of tokens, or -1");
+            return TELL(d, "/set n: expected a number of tokens, or -1");
         d->n_predict = (int)n;
         return EXIT_SUCCESS;
     }
@@ -155,11 +164,11 @@ static int run_set(dialogue *d, char *value)
         return EXIT_SUCCESS;
     }
     if (!sampling_set(d->sampling, value, equals + 1))
-        return console_fail("/set: expected a sampling option and a number, found '%s=%s'", value,
+        return TELL(d, "/set: expected a sampling option and a number, found '%s=%s'", value,
                     equals + 1);
     if (sampling_create(&made, d->sampling, d->setup) != EXIT_SUCCESS) {
         *d->sampling = old;
-        return EXIT_FAILURE;
+        return go_on(d, EXIT_FAILURE);
     }
     bamba_sampler_free(d->sampler);
     d->sampler = made;
@@ -220,9 +229,9 @@ int chat_command_run(dialogue *d, char *text)
 
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         if (strlen(table[i].name) != n || memcmp(table[i].name, text + 1, n) != 0) continue;
-        if (!table[i].value && *value) return console_fail("/%s takes no value", table[i].name);
-        if (table[i].value && !*value) return console_fail("/%s %s", table[i].name, table[i].value);
+        if (!table[i].value && *value) return TELL(d, "/%s takes no value", table[i].name);
+        if (table[i].value && !*value) return TELL(d, "/%s %s", table[i].name, table[i].value);
         return table[i].run(d, value);
     }
-    return console_fail("unknown command '%.*s': /help shows those there are", (int)n + 1, text);
+    return TELL(d, "unknown command '%.*s': /help shows those there are", (int)n + 1, text);
 }

@@ -228,9 +228,7 @@ static int obey(dialogue *d, text_buffer *line)
 {
     if (is_command(d, line)) {
         if (!text_append(line, "", 1)) return EXIT_FAILURE;
-        const int code = chat_command_run(d, line->bytes);
-        d->failed |= code == EXIT_FAILURE;
-        return code == EXIT_FAILURE ? EXIT_SUCCESS : code;
+        return chat_command_run(d, line->bytes);
     }
     if (d->turn.n == 0 && !d->several && line->n > 1 && line->bytes[0] == '/')
         memmove(line->bytes, line->bytes + 1, --line->n);

@@ -246,8 +246,8 @@ out_same whole
 begin "a context is not shifted"
 run 2 generate -m "$model" -p "$prompt" -n 3 --context-shift
 one_line
-err_has "--context-shift: a recurrent state cannot forget the tokens that are shifted out; \
---window N"
+err_has "--context-shift: a recurrent state cannot forget the tokens that are shifted out; bamba \
+generate --window N"
 run 2 generate -m "$model" -p "$prompt" -n 3 --keep 5
 one_line
 err_has "--window N"
