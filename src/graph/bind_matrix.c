@@ -219,14 +219,14 @@ static bool cut_parts(bb_binder *b, const char *name, bb_parts part, bb_tensor c
 }
 
 /* The parts of a module as a matrix of `of` rows. A visitor (bb_need_fn) sees a stack as one matrix
-   of all rows; else each of its matrices is one, with scales of its own. */
-static bool read_quantized(bb_binder *b, bb_quantized *q, const char *name, const bb_parts whole,
-                           int of, int cols, const bb_slice *s)
+   of all rows; else each of its matrices is one, with scales of its own. *q may point to `cut`. */
+static bool read_quantized(bb_binder *b, bb_quantized *q, bb_tensor cut[BB_PART_NEEDED],
+                           const char *name, const bb_parts whole, int of, int cols,
+                           const bb_slice *s)
 {
     const bb_bind_options *o = b->options;
     const int              end = (int)(strlen(name) - strlen(".weight"));
     char                   module[2 * BB_MAX_NAME];
-    bb_tensor              cut[BB_PART_NEEDED];
     bb_parts               part;
     bb_scheme              each = { BB_STRATEGY_BLOCK, 0, false, false, 0, of, cols };
 
@@ -246,10 +246,11 @@ static void bind_quantized(bb_binder *b, bb_matrix *out, const float **row_scale
 {
     const bb_bind_options *o = b->options;
     const int              of = s.of ? s.of : rows;
+    bb_tensor              cut[BB_PART_NEEDED];
     bb_quantized           q;
     int                    plain;
 
-    if (!read_quantized(b, &q, name, part, of, cols, &s)) return;
+    if (!read_quantized(b, &q, cut, name, part, of, cols, &s)) return;
     const bool       is_plain = bb_quantized_is_plain(&q, &plain) && row_scale;
     const bb_format *stored = &o->k->format[is_plain ? plain : q.format];
     *out = (bb_matrix){ rows, cols, choose(b, role, name, rows, cols, stored), NULL };
