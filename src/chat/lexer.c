@@ -278,8 +278,8 @@ static size_t skip_based(const lexer *l, size_t at, int base)
    itself: what follows is a number of its own, which no expression allows. */
 static size_t skip_integer(const lexer *l, size_t at, int *base)
 {
-    const char   c = l->s[at] == '0' && at + 1 < l->n ? (char)(l->s[at + 1] | 32) : '\0';
-    const int    told = c == 'x' ? 16 : c == 'o' ? 8 : c == 'b' ? 2 : 0;
+    const bool   zero = l->s[at] == '0' && at + 1 < l->n;
+    const int    told = zero ? bb_base_of_letter(l->s[at + 1]) : 0;
     const size_t end = told ? skip_based(l, at + 2, told) : 0;
 
     *base = end > at + 2 ? told : 10;

@@ -88,10 +88,9 @@ static int value_of(char c)
     return is_digit(c) ? c - '0' : c >= 'a' && c <= 'z' ? c - 'a' + 10 : 99;
 }
 
-/* The base that a prefix like "0x" tells, or 0. */
-static int64_t prefix_base(const char *s)
+int bb_base_of_letter(char letter)
 {
-    const char c = *s == '0' ? lower(s[1]) : '\0';
+    const char c = lower(letter);
     return c == 'x' ? 16 : c == 'o' ? 8 : c == 'b' ? 2 : 0;
 }
 
@@ -120,7 +119,7 @@ bool bb_parse_integer(bb_work *w, const bb_passage *p, int64_t base, bb_value *o
     const bool  negative = *s == '-';
     const char *end = s + n;
     s += negative || *s == '+';
-    const int64_t told = prefix_base(s);
+    const int64_t told = *s == '0' ? bb_base_of_letter(s[1]) : 0;
     if (told && (base == told || base == 0)) {
         base = told;
         s += 2;

@@ -21,4 +21,7 @@ bb_value bb_integer_of_digits(bb_work *w, bool negative, const char *digits, siz
 /* The whole part of a finite number, exactly. */
 bb_value bb_integer_of_float(bb_work *w, double x);
 
+/* The base that the letter behind a zero tells, as in 0x1f; 0: none. */
+int bb_base_of_letter(char letter);
+
 #endif

@@ -227,16 +227,17 @@ static bool read_quantized(bb_binder *b, bb_quantized *q, bb_tensor cut[BB_PART_
     const bb_bind_options *o = b->options;
     const int              end = (int)(strlen(name) - strlen(".weight"));
     char                   module[2 * BB_MAX_NAME];
+    const bool             all = s->n && o->visit;            /* of a stack, as one matrix */
     bb_parts               part;
     bb_scheme              each = { BB_STRATEGY_BLOCK, 0, false, false, 0, of, cols };
 
     snprintf(module, sizeof module, "%s%.*s", b->prefix, end, name);
     const bb_scheme *scheme = o->scheme ? o->scheme(o->scheme_context, module) : NULL;
     memcpy(part, whole, sizeof part);
-    if (s->n && !cut_parts(b, name, part, cut, s->n, o->visit ? -1 : s->index)) return false;
+    if (s->n && !cut_parts(b, name, part, cut, s->n, all ? -1 : s->index)) return false;
     const bb_tensor *scale = part[part[BB_PART_SCALE] ? BB_PART_SCALE : BB_PART_SCALE_INV];
-    if (s->n && o->visit && scale && scale->n_elements == (size_t)s->n) scheme = &each;
-    return bb_quantized_read(q, part, module, s->n && o->visit ? s->n * of : of, cols, scheme,
+    if (all && scale && scale->n_elements == (size_t)s->n) scheme = &each;
+    return bb_quantized_read(q, part, module, all ? s->n * of : of, cols, scheme,
                              &b->first) == BAMBA_OK;
 }
 
